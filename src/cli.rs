@@ -1,0 +1,250 @@
+//! The command line: arguments in, exit code out. One file a subcommand; nothing after this point sees clap.
+
+use clap::{Args, ColorChoice, CommandFactory as _, Parser, Subcommand, ValueEnum, builder::FalseyValueParser};
+use jiff::Timestamp;
+
+mod display;
+mod exit_code;
+mod explain;
+mod generate;
+mod load;
+mod render;
+mod report;
+mod resolve;
+mod run;
+mod sandbox;
+mod session;
+mod state;
+mod status;
+mod token;
+mod validate;
+mod world;
+
+pub use exit_code::ExitCode;
+
+use world::Terminal;
+
+/// Campaigns as code for WeChat Official Accounts (群发): a YAML plan is validated, rendered, sent exactly once and reported on.
+#[derive(Debug, Parser)]
+#[command(
+    name = "qunfa",
+    version,
+    max_term_width = 100,
+    disable_help_subcommand = true,
+    subcommand_required = true,
+    arg_required_else_help = true,
+    after_help = "Begin with: qunfa run examples/quickstart/plan.yaml --sandbox\nExit codes: 0 done, 2 usage, 3 plan invalid, 4 input missing, 5 failed (nothing sent), 6 failed (something sent),\n            7 outcome of a send unknown, 8 locked or changed, 9 refused by a guard, 130 interrupted"
+)]
+struct Cli {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Options of every command.
+#[derive(Debug, Clone, Args)]
+struct Common {
+    /// Where ledger, token and lock are kept [default: .qunfa/state.db in the project root]
+    #[arg(
+        long,
+        global = true,
+        value_name = "sqlite:PATH",
+        env = "QUNFA_STATE",
+        hide_env_values = true,
+        help_heading = "Common options"
+    )]
+    state: Option<String>,
+    /// Address of the API [default: https://api.weixin.qq.com]; plain http only to this machine
+    #[arg(
+        long,
+        global = true,
+        value_name = "URL",
+        env = "QUNFA_API_BASE",
+        hide_env_values = true,
+        help_heading = "Common options"
+    )]
+    api_base: Option<String>,
+    /// Sets a variable of the plan; typed as in YAML (may be repeated)
+    #[arg(
+        long,
+        global = true,
+        value_name = "KEY=VALUE",
+        env = "QUNFA_VAR",
+        hide_env_values = true,
+        help_heading = "Common options"
+    )]
+    var: Vec<String>,
+    /// Sets variables from a YAML file (may be repeated; --var wins)
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "QUNFA_VARS_FILE",
+        hide_env_values = true,
+        help_heading = "Common options"
+    )]
+    vars_file: Vec<String>,
+    /// When to colour
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHEN",
+        default_value = "auto",
+        env = "QUNFA_COLOR",
+        hide_env_values = true,
+        hide_possible_values = false,
+        help_heading = "Common options"
+    )]
+    color: ColorChoice,
+    /// Prints results and errors only
+    #[arg(long, short, global = true, env = "QUNFA_QUIET", hide_env_values = true, value_parser = FalseyValueParser::new(), help_heading = "Common options")]
+    quiet: bool,
+    /// Says more
+    #[arg(long, short, global = true, env = "QUNFA_VERBOSE", hide_env_values = true, value_parser = FalseyValueParser::new(), help_heading = "Common options")]
+    verbose: bool,
+    /// Pretends that it is this time (RFC 3339), for rehearsals; not against WeChat
+    #[arg(
+        long,
+        global = true,
+        value_name = "TIME",
+        env = "QUNFA_NOW",
+        hide_env_values = true,
+        help_heading = "Common options"
+    )]
+    now: Option<Timestamp>,
+}
+
+/// How results are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people
+    Human,
+    /// For programs
+    Json,
+}
+
+#[derive(Debug, Clone, Args)]
+struct FormatArg {
+    /// How results are printed
+    #[arg(long, value_name = "FORMAT", default_value = "human", env = "QUNFA_FORMAT", hide_env_values = true)]
+    format: Format,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Checks plans: schema, references, limits, templates; offline, all problems at once
+    #[command(after_help = "Example: qunfa validate campaigns/*.yaml")]
+    Validate(validate::Args),
+    /// Shows the exact requests, offline: the dry run
+    #[command(after_help = "Example: qunfa render plan.yaml --out rendered/")]
+    Render(render::Args),
+    /// Runs a plan
+    #[command(
+        after_help = "Examples: qunfa run plan.yaml --sandbox\n          qunfa run plan.yaml --yes --report junit=report.xml --report html=report.html"
+    )]
+    Run(run::Args),
+    /// Shows what the ledger knows of a plan's steps
+    #[command(after_help = "Example: qunfa status plan.yaml")]
+    Status(status::Args),
+    /// Prints a report of a past run
+    #[command(after_help = "Example: qunfa report plan.yaml --format html > report.html")]
+    Report(report::Args),
+    /// Settles by hand whether a call of unknown outcome was sent
+    #[command(
+        after_help = "Example: qunfa resolve plan.yaml announce --sent 3147494552 --reason 'seen in the console'"
+    )]
+    Resolve(resolve::Args),
+    /// Shows, refreshes or forgets the cached access token; never its value
+    #[command(after_help = "Example: qunfa token show")]
+    Token(token::Args),
+    /// Runs the embedded WeChat API server by itself
+    #[command(after_help = "Example: qunfa sandbox --listen 127.0.0.1:8080")]
+    Sandbox(sandbox::Args),
+    /// Prints the JSON Schema of plans or reports
+    #[command(after_help = "Example: qunfa schema plan > plan.schema.json")]
+    Schema(generate::SchemaArgs),
+    /// Explains an error code of WeChat (45028) or a code of qunfa (Q201)
+    #[command(after_help = "Example: qunfa explain 45028")]
+    Explain(explain::Args),
+    /// Prints shell completions
+    #[command(after_help = "Example: qunfa completions bash > /etc/bash_completion.d/qunfa")]
+    Completions(generate::CompletionsArgs),
+    /// Writes man pages into a folder
+    #[command(after_help = "Example: qunfa man /usr/local/share/man/man1")]
+    Man(generate::ManArgs),
+}
+
+/// Runs the program with the arguments of the process.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    let color = match cli.common.color {
+        ColorChoice::Auto => anstream::ColorChoice::Auto,
+        ColorChoice::Always => anstream::ColorChoice::Always,
+        ColorChoice::Never => anstream::ColorChoice::Never,
+    };
+    let terminal = Terminal::new(color, cli.common.quiet);
+    // A fault of ours is exit code 1, never a success, and never a code that a script takes for something else.
+    match std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| dispatch(cli, &terminal))) {
+        Ok(code) => code,
+        Err(_) => {
+            terminal.err("qunfa: this is a fault of qunfa itself; `qunfa status PLAN` shows what was sent\n");
+            ExitCode::Internal
+        }
+    }
+}
+
+fn dispatch(cli: Cli, terminal: &Terminal) -> ExitCode {
+    let common = &cli.common;
+    match cli.command {
+        Command::Validate(args) => validate::main(&args, common, terminal),
+        Command::Render(args) => render::main(&args, common, terminal),
+        Command::Run(args) => run::main(&args, common, terminal),
+        Command::Status(args) => status::main(&args, common, terminal),
+        Command::Report(args) => report::main(&args, common, terminal),
+        Command::Resolve(args) => resolve::main(&args, common, terminal),
+        Command::Token(args) => token::main(&args, common, terminal),
+        Command::Sandbox(args) => sandbox::main(&args, common, terminal),
+        Command::Schema(args) => generate::schema(&args, terminal),
+        Command::Explain(args) => explain::main(&args, terminal),
+        Command::Completions(args) => generate::completions(&args, Cli::command(), terminal),
+        Command::Man(args) => generate::man(&args, Cli::command(), terminal),
+    }
+}
+
+/// Help and version are results; everything else that clap says is wrong usage.
+fn usage(error: &clap::Error) -> ExitCode {
+    let printed = error.print();
+    match error.kind() {
+        clap::error::ErrorKind::DisplayHelp | clap::error::ErrorKind::DisplayVersion => {
+            let _ = printed; // a closed pipe is no error
+            ExitCode::Done
+        }
+        _ => ExitCode::Usage,
+    }
+}
+
+/// An error line, with help.
+fn fail(terminal: &Terminal, code: ExitCode, message: &str, help: &[String]) -> ExitCode {
+    let bold = anstyle::Style::new().bold();
+    let red = anstyle::AnsiColor::Red.on_default().bold();
+    let mut text = format!("{red}error{red:#}{bold}: {message}{bold:#}\n");
+    for line in help {
+        text.push_str(&format!("  = help: {line}\n"));
+    }
+    terminal.err(&text);
+    code
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,78 @@
+//! What the program prints of itself: schemas, completions, man pages.
+
+use std::path::PathBuf;
+
+use clap::{Command, ValueEnum};
+use clap_complete::Shell;
+
+use super::{
+    ExitCode, fail,
+    world::{self, Terminal},
+};
+use crate::plan::schema;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct SchemaArgs {
+    /// Which schema
+    #[arg(default_value = "plan")]
+    what: Which,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Which {
+    /// Of a plan
+    Plan,
+    /// Of a report
+    Report,
+}
+
+pub(super) fn schema(args: &SchemaArgs, terminal: &Terminal) -> ExitCode {
+    terminal.out(match args.what {
+        Which::Plan => schema::PLAN,
+        Which::Report => schema::REPORT,
+    });
+    ExitCode::Done
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct CompletionsArgs {
+    /// The shell
+    shell: Shell,
+}
+
+pub(super) fn completions(args: &CompletionsArgs, mut command: Command, terminal: &Terminal) -> ExitCode {
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut command, "qunfa", &mut script);
+    terminal.out(&String::from_utf8_lossy(&script));
+    ExitCode::Done
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct ManArgs {
+    /// The folder that they are written into
+    dir: PathBuf,
+}
+
+pub(super) fn man(args: &ManArgs, command: Command, terminal: &Terminal) -> ExitCode {
+    let mut pages = vec![("qunfa".to_owned(), command.clone())];
+    for sub in command.get_subcommands() {
+        let name = format!("qunfa-{}", sub.get_name());
+        pages.push((name.clone(), sub.clone().display_name(name)));
+    }
+    for (name, command) in pages {
+        let mut page = Vec::new();
+        let written = clap_mangen::Man::new(command)
+            .render(&mut page)
+            .and_then(|()| world::write_file(&args.dir.join(format!("{name}.1")), &page));
+        if let Err(error) = written {
+            return fail(
+                terminal,
+                ExitCode::MissingInput,
+                &format!("{name}.1 cannot be written to {}: {error}", args.dir.display()),
+                &[],
+            );
+        }
+    }
+    terminal.note(&format!("man pages are in {}\n", args.dir.display()));
+    ExitCode::Done
+}

@@ -1,0 +1,180 @@
+//! From the path of a plan to a rendered plan: the whole pipe, with all problems of it.
+
+use std::path::Path;
+
+use super::{
+    Common, ExitCode, Format, FormatArg,
+    world::{self, DiskProject, Terminal},
+};
+use crate::{
+    clock::Clock as _,
+    diag::{self, Code, Diagnostic, Severity},
+    limits, plan,
+    render::{self, RenderedPlan},
+    resolve::{self, Inputs, ReadError},
+    source::{self, BadText, SourceMap, Span},
+};
+
+/// A plan and what is to be said of it.
+pub(super) struct Loaded {
+    pub(super) sources: SourceMap,
+    pub(super) diagnostics: Vec<Diagnostic>,
+    /// None if there is an error.
+    pub(super) plan: Option<RenderedPlan>,
+    pub(super) project: DiskProject,
+}
+
+/// Reads, validates, resolves and renders a plan; `-` is standard input.
+pub(super) fn load(path: &str, common: &Common) -> Loaded {
+    let folder = if path == "-" { Path::new("") } else { Path::new(path).parent().unwrap_or(Path::new("")) };
+    let mut loaded = Loaded {
+        sources: SourceMap::default(),
+        diagnostics: Vec::new(),
+        plan: None,
+        project: DiskProject::new(folder),
+    };
+    let rendered = pipe(path, common, &mut loaded);
+    dedupe(&mut loaded.diagnostics);
+    loaded.plan = rendered.filter(|_| !diag::any_error(&loaded.diagnostics));
+    loaded
+}
+
+fn pipe(path: &str, common: &Common, loaded: &mut Loaded) -> Option<RenderedPlan> {
+    let Loaded { sources, diagnostics, project, .. } = loaded;
+    let name = if path == "-" { "<stdin>" } else { path };
+    let bytes = if path == "-" {
+        world::read_stdin(limits::PLAN_BYTES_MAX)
+    } else {
+        world::read_regular(Path::new(path), limits::PLAN_BYTES_MAX)
+    };
+    let bytes = match bytes {
+        Ok(bytes) => bytes,
+        Err(error) => {
+            diagnostics.push(unreadable(name, &error));
+            return None;
+        }
+    };
+    let file = match source::decode(bytes.clone()) {
+        Ok(text) => sources.add(name, text),
+        Err(bad) => {
+            let (code, at, what) = match bad {
+                BadText::NotUtf8(at) => (Code::NotUtf8, at, "the plan is not UTF-8".to_owned()),
+                BadText::Control(at, c) => {
+                    (Code::ControlCharacter, at, format!("the plan holds the control character U+{:04X}", c as u32))
+                }
+            };
+            // Control characters are shown as blanks, so that the line can be.
+            let text: String = String::from_utf8_lossy(&bytes)
+                .chars()
+                .map(|c| if source::find_control(c.encode_utf8(&mut [0; 4])).is_some() { ' ' } else { c })
+                .collect();
+            let at = text.floor_char_boundary(at.min(text.len()));
+            let file = sources.add(name, text);
+            diagnostics
+                .push(Diagnostic::new(code, Span::new(file, at..at + 1), what).help("save the file as UTF-8 text"));
+            return None;
+        }
+    };
+    let parsed = plan::parse(file, sources, diagnostics)?;
+    let valid = plan::validate(parsed, diagnostics);
+    let mut vars_files = Vec::new();
+    for path in &common.vars_file {
+        match world::read_regular(Path::new(path), limits::DATA_BYTES_MAX) {
+            Ok(bytes) => vars_files.push((path.clone(), bytes)),
+            Err(error) => diagnostics.push(unreadable(path, &error)),
+        }
+    }
+    let now = world::RealClock::at(common.now).now();
+    let inputs = Inputs { project: &*project, env: &world::env, vars_files: &vars_files, vars: &common.var, now };
+    let resolved = resolve::resolve(valid, &inputs, sources, diagnostics)?;
+    Some(render::render(resolved, name, sources, diagnostics))
+}
+
+fn unreadable(path: &str, error: &ReadError) -> Diagnostic {
+    match error {
+        ReadError::TooLarge(bytes) => {
+            Diagnostic::nowhere(Code::FileTooLarge, format!("`{path}` is {bytes} bytes large, which is too much"))
+        }
+        ReadError::Unreadable(why) => {
+            Diagnostic::nowhere(Code::FileUnreadable, format!("`{path}` cannot be read: {why}"))
+        }
+        ReadError::Escapes => Diagnostic::nowhere(Code::PathEscapes, format!("`{path}` lies outside the project")),
+    }
+}
+
+/// The instances of a step find the same problems at the same places.
+fn dedupe(diagnostics: &mut Vec<Diagnostic>) {
+    let mut seen = std::collections::HashSet::new();
+    diagnostics.retain(|d| seen.insert((d.code, d.message.clone(), d.primary.as_ref().map(|label| label.span.start))));
+}
+
+impl Loaded {
+    /// 3 if the plan is wrong, 4 if only something is missing.
+    pub(super) fn exit_code(&self) -> ExitCode {
+        let errors = || self.diagnostics.iter().filter(|d| d.severity() == Severity::Error);
+        match errors().next() {
+            None => ExitCode::Done,
+            Some(_) if errors().all(|d| d.code.info().missing_input) => ExitCode::MissingInput,
+            Some(_) => ExitCode::Invalid,
+        }
+    }
+
+    /// Says what was found, on standard error; under GitHub Actions as annotations too.
+    pub(super) fn print(&self, terminal: &Terminal) {
+        if self.diagnostics.is_empty() {
+            return;
+        }
+        let shown = diag::render::human(&self.diagnostics, &self.sources);
+        if terminal.quiet && !diag::any_error(&self.diagnostics) {
+            return;
+        }
+        terminal.err(&shown);
+        self.annotate(terminal);
+    }
+
+    fn annotate(&self, terminal: &Terminal) {
+        if world::env("GITHUB_ACTIONS").as_deref() == Some("true") {
+            terminal.err(&diag::render::github(&self.diagnostics, &self.sources));
+        }
+    }
+
+    /// "2 errors and 1 warning".
+    pub(super) fn counts(&self) -> String {
+        let count = |severity| self.diagnostics.iter().filter(|d| d.severity() == severity).count();
+        let words =
+            |count: usize, word: &str| if count == 1 { format!("1 {word}") } else { format!("{count} {word}s") };
+        match (count(Severity::Error), count(Severity::Warning)) {
+            (errors, 0) => words(errors, "error"),
+            (0, warnings) => words(warnings, "warning"),
+            (errors, warnings) => format!("{} and {}", words(errors, "error"), words(warnings, "warning")),
+        }
+    }
+}
+
+/// A plan that is right, or the exit code after everything was said.
+pub(super) fn load_or_fail(
+    path: &str,
+    common: &Common,
+    format: &FormatArg,
+    terminal: &Terminal,
+) -> Result<(RenderedPlan, DiskProject), ExitCode> {
+    let loaded = load(path, common);
+    let code = loaded.exit_code();
+    if format.format == Format::Json && code != ExitCode::Done {
+        let problems = diag::render::json(&loaded.diagnostics, &loaded.sources);
+        let document = serde_json::json!({ "schema": 1, "plan": path, "valid": false, "exit_code": code as u8, "diagnostics": problems });
+        terminal.out(&format!("{document:#}\n"));
+        loaded.annotate(terminal);
+    } else {
+        loaded.print(terminal);
+    }
+    match loaded.plan {
+        Some(plan) => Ok((plan, loaded.project)),
+        None => {
+            if format.format == Format::Human {
+                terminal.err(&format!("{path}: {}; nothing was sent\n", Loaded { plan: None, ..loaded }.counts()));
+            }
+            Err(code)
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! `qunfa report`: a report of a past run.
+
+use super::{Common, ExitCode, Format, FormatArg, fail, load::load_or_fail, session, world::Terminal};
+use crate::{
+    ledger::{Ledger as _, sqlite::Sqlite},
+    report::{self, Report},
+};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The plan
+    plan: String,
+    /// The run, as reports name it [default: the last one]
+    #[arg(long, value_name = "ID", env = "QUNFA_RUN", hide_env_values = true)]
+    run: Option<String>,
+    /// How it is printed
+    #[arg(long, value_name = "FORMAT", default_value = "human", env = "QUNFA_FORMAT", hide_env_values = true, value_parser = ["human", "json", "junit", "markdown", "html"])]
+    format: String,
+}
+
+pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> ExitCode {
+    match print(args, common, terminal) {
+        Ok(code) | Err(code) => code,
+    }
+}
+
+fn print(args: &Args, common: &Common, terminal: &Terminal) -> Result<ExitCode, ExitCode> {
+    let (plan, project) = load_or_fail(&args.plan, common, &FormatArg { format: Format::Human }, terminal)?;
+    let state = session::state(common, &project, terminal)?;
+    let store = Sqlite::open_existing(&state.path).map_err(|error| session::store_failed(&error, terminal))?;
+    let runs = match &store {
+        Some(store) => store.runs(&plan.appid, &plan.name).map_err(|error| session::store_failed(&error, terminal))?,
+        None => Vec::new(),
+    };
+    let missing =
+        |message: String, help: &str| Err(fail(terminal, ExitCode::MissingInput, &message, &[help.to_owned()]));
+    let run = match &args.run {
+        None => runs.first(),
+        Some(id) => runs.iter().find(|run| run.run_id == *id),
+    };
+    let Some(run) = run else {
+        let known: Vec<&str> = runs.iter().take(5).map(|run| run.run_id.as_str()).collect();
+        let help = if known.is_empty() {
+            "run it first; a --sandbox run keeps no state unless --state names one".to_owned()
+        } else {
+            format!("the last runs are {}", known.join(", "))
+        };
+        return missing(format!("no run of `{}` is known", plan.name), &help);
+    };
+    let Some(text) = &run.report else {
+        return missing(
+            format!("the run {} did not end, so it has no report", run.run_id),
+            &format!("see what is known: qunfa status {}", args.plan),
+        );
+    };
+    let Ok(found) = serde_json::from_str::<Report>(text) else {
+        return missing(
+            format!("the report of the run {} cannot be read", run.run_id),
+            "it was written by another version of qunfa",
+        );
+    };
+    let format = args.format.parse().unwrap_or(report::Format::Human);
+    terminal.out(&report::render(&found, format));
+    Ok(ExitCode::Done)
+}

@@ -1,0 +1,479 @@
+//! `qunfa run`.
+
+use std::{path::PathBuf, sync::Arc};
+
+use jiff::Timestamp;
+
+use super::{
+    Common, ExitCode, Format, FormatArg,
+    display::Display,
+    fail,
+    load::load_or_fail,
+    sandbox, session,
+    state::State,
+    world::{self, DiskProject, RealClock, RehearsalClock, Terminal},
+};
+use crate::{
+    action::Effect,
+    client::{Client, Outcome},
+    clock::Clock,
+    exec::{self, Prepared, Refusal, Selection, Settings, Todo},
+    ledger::{Ledger, Scope, Status},
+    redact::{Redactor, Secret},
+    render::RenderedPlan,
+    report::{self, AccountRef, Fold, PlanRef, Problem, Report, RunEvent, RunOutcome, StepView},
+    sandbox::Sandbox,
+    token::{Keeper, TokenSource},
+    transport::{
+        Method,
+        http::{ApiBase, Http},
+    },
+};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The plan; `-` is standard input
+    plan: String,
+    /// Runs against an embedded WeChat server: no account, no secret, nothing leaves this machine; waits pass at once
+    #[arg(long, env = "QUNFA_SANDBOX", hide_env_values = true, value_parser = clap::builder::FalseyValueParser::new())]
+    sandbox: bool,
+    /// Does not ask; needed without a terminal
+    #[arg(long, short, env = "QUNFA_YES", hide_env_values = true, value_parser = clap::builder::FalseyValueParser::new())]
+    yes: bool,
+    /// Runs these steps alone (ids, or instances such as city[北京])
+    #[arg(long, value_name = "ID", num_args = 1.., value_delimiter = ',', env = "QUNFA_ONLY", hide_env_values = true)]
+    only: Vec<String>,
+    /// Runs from this step on
+    #[arg(long, value_name = "ID", env = "QUNFA_FROM", hide_env_values = true)]
+    from: Option<String>,
+    /// Refuses to run anything else than the plan with this digest (of `qunfa render`)
+    #[arg(long, value_name = "DIGEST", env = "QUNFA_EXPECT", hide_env_values = true)]
+    expect: Option<String>,
+    /// Writes a report: human, json, junit, markdown or html (may be repeated)
+    #[arg(long, value_name = "FORMAT=PATH", env = "QUNFA_REPORT", hide_env_values = true)]
+    report: Vec<String>,
+    #[command(flatten)]
+    format: FormatArg,
+}
+
+/// The files that reports go to.
+fn reports(args: &Args, terminal: &Terminal) -> Result<Vec<(report::Format, PathBuf)>, ExitCode> {
+    let mut files = Vec::new();
+    for option in &args.report {
+        let parsed = option
+            .split_once('=')
+            .and_then(|(format, path)| Some((format.parse().ok()?, path)))
+            .filter(|(_, path)| !path.is_empty());
+        match parsed {
+            Some((format, path)) => files.push((format, path.into())),
+            None => {
+                let help = "write FORMAT=PATH with human, json, junit, markdown or html, for example --report junit=report.xml";
+                return Err(fail(
+                    terminal,
+                    ExitCode::Usage,
+                    &format!("`--report {option}` is not a report"),
+                    &[help.into()],
+                ));
+            }
+        }
+    }
+    Ok(files)
+}
+
+pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> ExitCode {
+    match begin(args, common, terminal) {
+        Ok(code) | Err(code) => code,
+    }
+}
+
+/// Everything that a run is made with.
+struct Run<'a> {
+    args: &'a Args,
+    terminal: &'a Terminal,
+    plan: RenderedPlan,
+    files: Vec<(report::Format, PathBuf)>,
+    scope: Scope,
+    clock: &'a dyn Clock,
+    run_id: String,
+}
+
+fn begin(args: &Args, common: &Common, terminal: &Terminal) -> Result<ExitCode, ExitCode> {
+    let files = reports(args, terminal)?;
+    let base = if args.sandbox { None } else { Some(session::api_base(common, terminal)?) };
+    let (plan, project) = load_or_fail(&args.plan, common, &args.format, terminal)?;
+    world::catch_signals();
+    let start = RealClock::at(common.now).now();
+    match base {
+        Some(base) => {
+            let clock = RealClock::at(common.now);
+            let state = session::state(common, &project, terminal)?;
+            let scope = session::scope(&plan, session::platform(&base));
+            let run = Run { args, terminal, plan, files, scope, clock: &clock, run_id: world::new_run_id(start) };
+            run.with_state(&state, &base, None)
+        }
+        None => {
+            // Time passes in this run only when it waits, and then at once.
+            let clock = RehearsalClock::new(start);
+            let server = sandbox::embedded(&plan, clock.clone()).map_err(|error| {
+                fail(terminal, ExitCode::Internal, &format!("the sandbox cannot be started: {error}"), &[])
+            })?;
+            let base = ApiBase::parse(&server.base_url())
+                .map_err(|message| fail(terminal, ExitCode::Internal, &message, &[]))?;
+            let folder = tempfile::tempdir().map_err(|error| {
+                fail(terminal, ExitCode::MissingInput, &format!("no temporary folder can be made: {error}"), &[])
+            })?;
+            let state = sandbox_state(common, &project, &folder, terminal)?;
+            let scope = session::scope(&plan, "sandbox");
+            let run = Run { args, terminal, plan, files, scope, clock: &clock, run_id: world::new_run_id(start) };
+            run.with_state(&state, &base, Some(&server))
+        }
+    }
+}
+
+/// A rehearsal has a ledger of its own, which ends with it; unless one is named.
+fn sandbox_state(
+    common: &Common,
+    project: &DiskProject,
+    folder: &tempfile::TempDir,
+    terminal: &Terminal,
+) -> Result<State, ExitCode> {
+    match &common.state {
+        Some(_) => session::state(common, project, terminal),
+        None => Ok(State { path: folder.path().join("state.db") }),
+    }
+}
+
+impl Run<'_> {
+    fn with_state(&self, state: &State, base: &ApiBase, server: Option<&Sandbox>) -> Result<ExitCode, ExitCode> {
+        if let Some(expected) = self.args.expect.as_ref().filter(|expected| **expected != self.plan.digest) {
+            let message = format!(
+                "the plan is not what was approved: its digest is {}, and {expected} was expected",
+                self.plan.digest
+            );
+            return Err(self.refuse(
+                ExitCode::Refused,
+                &message,
+                &["review the plan again with `qunfa render`".into()],
+            ));
+        }
+        let lock = session::lock(state, &self.plan, self.clock, self.terminal)
+            .map_err(|(code, message)| self.report_refusal(code, &message, &[]))?;
+        let mut ledger = session::open(state, self.terminal)?;
+        let selection = Selection { only: self.args.only.clone(), from: self.args.from.clone() };
+        let prepared = exec::prepare(&self.plan, &ledger, &self.scope, &selection, self.clock.now())
+            .map_err(|refusal| self.refused(refusal))?;
+
+        let mut redactor = Redactor::default();
+        let source = match server {
+            // The sandbox takes any secret: the real one is not even read.
+            Some(_) => TokenSource::Endpoint {
+                endpoint: self.plan.account.token,
+                appid: self.plan.appid.clone(),
+                secret: Secret::new("sandbox-secret".into()),
+            },
+            None => session::token_source(&self.plan, &self.args.plan, &mut redactor).map_err(|message| {
+                self.refuse(ExitCode::MissingInput, &message, &["`qunfa run PLAN --sandbox` needs no secret".into()])
+            })?,
+        };
+        let tokens = state.tokens(&self.plan.appid, base.as_str(), session::endpoint_name(self.plan.account.token));
+        let timeout = self.plan.steps.first().map_or(std::time::Duration::from_secs(30), |step| step.timeout);
+        let mut http = Http::new(base.clone());
+        let mut client = Client::new(&mut http, Keeper::new(source, &tokens, timeout), self.clock, redactor);
+        if server.is_none() {
+            self.confirm(&prepared, &mut client, base)?;
+        }
+        let report = self.execute(prepared, &mut ledger, &mut client, !base.loopback)?;
+        drop(lock);
+        self.publish(&report, server);
+        Ok(code_of(&report))
+    }
+
+    fn execute(
+        &self,
+        prepared: Prepared,
+        ledger: &mut dyn Ledger,
+        client: &mut Client<'_>,
+        real: bool,
+    ) -> Result<Report, ExitCode> {
+        ledger
+            .begin_run(&self.scope, &self.run_id, &self.plan.path, &self.plan.digest, self.clock.now())
+            .map_err(|error| session::store_failed(&error, self.terminal))?;
+        let mut fold = Fold::default();
+        let mut display = Display::new(self.terminal);
+        let mut emit = |event: RunEvent| {
+            display.show(&event);
+            fold.apply(&event);
+        };
+        emit(self.started());
+        let settings =
+            Settings { run_id: self.run_id.clone(), scope: self.scope.clone(), real, interrupted: &world::interrupted };
+        let ended = exec::run(&self.plan, prepared, ledger, client, self.clock, &settings, &mut emit);
+        let code = exit_code(&ended);
+        let outcome = if code == ExitCode::Refused { RunOutcome::Refused } else { ended.outcome };
+        emit(RunEvent::Finished {
+            outcome,
+            exit_code: code as u8,
+            token_fetches: client.token_fetches(),
+            error: ended.error,
+            at: self.clock.now(),
+        });
+        let report = fold.finish().ok_or(ExitCode::Internal)?;
+        let text = serde_json::to_string(&report).unwrap_or_default();
+        if let Err(error) = ledger.end_run(&self.run_id, &text) {
+            self.terminal
+                .err(&format!("warning: the report could not be kept in the state store: {}\n", exec::chain(&error)));
+        }
+        Ok(report)
+    }
+
+    fn started(&self) -> RunEvent {
+        let steps = self.plan.steps.iter().map(|step| StepView {
+            id: step.id.clone(),
+            key: step.key.clone(),
+            action: step.spec.name.to_owned(),
+            description: step.description.clone(),
+            line: u32::try_from(step.line).unwrap_or(u32::MAX),
+            audience: step.audience.clone(),
+            message: step.message.clone(),
+            calls: step.calls.len(),
+        });
+        RunEvent::Started {
+            run_id: self.run_id.clone(),
+            plan: PlanRef {
+                name: self.plan.name.clone(),
+                path: self.plan.path.clone(),
+                digest: self.plan.digest.clone(),
+            },
+            account: AccountRef { appid: self.plan.appid.clone(), kind: self.plan.account.kind.name().into() },
+            occurrence: self.plan.occurrence.clone(),
+            platform: self.scope.platform.clone(),
+            at: self.clock.now(),
+            steps: steps.collect(),
+        }
+    }
+
+    /// Says why nothing is run, and writes the reports all the same: a CI job shows them.
+    fn refuse(&self, code: ExitCode, message: &str, help: &[String]) -> ExitCode {
+        fail(self.terminal, code, message, help);
+        self.report_refusal(code, message, help)
+    }
+
+    fn report_refusal(&self, code: ExitCode, message: &str, help: &[String]) -> ExitCode {
+        let error = Problem { message: message.to_owned(), help: help.to_vec(), errcode: None };
+        let mut fold = Fold::default();
+        fold.apply(&self.started());
+        let outcome = if matches!(code, ExitCode::Refused | ExitCode::Conflict) {
+            RunOutcome::Refused
+        } else {
+            RunOutcome::Failed
+        };
+        fold.apply(&RunEvent::Finished {
+            outcome,
+            exit_code: code as u8,
+            token_fetches: 0,
+            error: Some(error),
+            at: self.clock.now(),
+        });
+        if let Some(report) = fold.finish() {
+            if self.args.format.format == Format::Json {
+                self.terminal.out(&report::render(&report, report::Format::Json));
+            }
+            self.write_reports(&report);
+        }
+        code
+    }
+
+    fn refused(&self, refusal: Refusal) -> ExitCode {
+        let (code, problem) = match refusal {
+            Refusal::Selection(problem) => (ExitCode::Usage, problem),
+            Refusal::MissingOutputs(problem) => (ExitCode::MissingInput, problem),
+            Refusal::Changed(problem) => (ExitCode::Conflict, problem),
+            Refusal::Guard(problem) => (ExitCode::Refused, problem),
+            Refusal::Store(error) => return session::store_failed(&error, self.terminal),
+        };
+        self.refuse(code, &problem.message, &problem.help)
+    }
+
+    /// Asks for the name of the campaign; shows who receives what first.
+    fn confirm(&self, prepared: &Prepared, client: &mut Client<'_>, base: &ApiBase) -> Result<(), ExitCode> {
+        let todo = || {
+            self.plan
+                .steps
+                .iter()
+                .zip(&prepared.todo)
+                .filter(|(step, todo)| matches!(todo, Todo::Run { .. }) && step.spec.effect != Effect::Read)
+        };
+        if self.args.yes || todo().next().is_none() {
+            return Ok(());
+        }
+        if !self.terminal.can_ask() {
+            let message = format!("`{}` was not confirmed, and there is no terminal to ask on", self.plan.name);
+            return Err(self.refuse(
+                ExitCode::Refused,
+                &message,
+                &["give --yes, after `qunfa render` was reviewed".into()],
+            ));
+        }
+        let mut text = format!(
+            "\n{} (occurrence {}) for {} account {} at {}\n\n",
+            self.plan.name,
+            self.plan.occurrence,
+            self.plan.account.kind.name(),
+            self.plan.appid,
+            base.as_str()
+        );
+        let (mut calls, mut people) = (0, 0);
+        for (step, todo) in todo() {
+            let Todo::Run { calls: list, .. } = todo else { continue };
+            let open: Vec<_> = list
+                .iter()
+                .filter(|call| call.record.as_ref().is_none_or(|record| record.status != Status::Accepted))
+                .collect();
+            calls += open.len();
+            people +=
+                open.iter().filter(|call| call.frozen.mass).filter_map(|call| call.frozen.recipients).sum::<u64>();
+            let words = if open.len() == 1 { "1 call".to_owned() } else { format!("{} calls", open.len()) };
+            let message = step.message.as_ref().map_or_else(String::new, |message| {
+                let first: String = message.content.lines().next().unwrap_or_default().chars().take(40).collect();
+                format!("  {}: {first}", message.kind)
+            });
+            text.push_str(&format!(
+                "  {:<14} {:<15} to {:<18} {words}{message}\n",
+                step.name(),
+                step.spec.name,
+                step.audience.as_deref().unwrap_or("-")
+            ));
+        }
+        text.push_str(&format!(
+            "\n{calls} calls; {people} openids, and the followers of the tags. What is sent cannot be taken back.\n"
+        ));
+        for path in self.mass_paths(prepared) {
+            if let Some(line) = quota(client, path) {
+                text.push_str(&line);
+            }
+        }
+        text.push_str(&format!("Type the name of the campaign ({}) to send it: ", self.plan.name));
+        match self.terminal.ask(&text) {
+            Some(answer) if answer == self.plan.name => Ok(()),
+            _ => Err(self.refuse(ExitCode::Refused, "not confirmed; nothing was sent", &[])),
+        }
+    }
+
+    fn mass_paths(&self, prepared: &Prepared) -> Vec<&'static str> {
+        let running = self
+            .plan
+            .steps
+            .iter()
+            .zip(&prepared.todo)
+            .filter(|(step, todo)| matches!(todo, Todo::Run { .. }) && step.spec.effect == Effect::Mass);
+        let mut paths: Vec<&'static str> = running.map(|(step, _)| step.spec.path).collect();
+        paths.dedup();
+        paths.sort_unstable();
+        paths.dedup();
+        paths
+    }
+
+    fn publish(&self, report: &Report, server: Option<&Sandbox>) {
+        match self.args.format.format {
+            Format::Json => self.terminal.out(&report::render(report, report::Format::Json)),
+            Format::Human => self.terminal.out(&report::render(report, report::Format::Human)),
+        }
+        if let Some(server) = server {
+            let delivered = sandbox::delivered(&server.deliveries());
+            if self.args.format.format == Format::Json {
+                self.terminal.note(&delivered);
+            } else {
+                self.terminal.out(&delivered);
+            }
+        }
+        self.write_reports(report);
+    }
+
+    fn write_reports(&self, report: &Report) {
+        for (format, path) in &self.files {
+            if let Err(error) = world::write_file(path, report::render(report, *format).as_bytes()) {
+                self.terminal.err(&format!("warning: the report {} cannot be written: {error}\n", path.display()));
+            }
+        }
+        if let Some(summary) = world::env("GITHUB_STEP_SUMMARY").filter(|path| !path.is_empty())
+            && let Err(error) = world::append_file(summary.as_ref(), &report::render(report, report::Format::Markdown))
+        {
+            self.terminal.err(&format!("warning: the step summary cannot be written: {error}\n"));
+        }
+        if world::env("GITHUB_ACTIONS").as_deref() == Some("true") {
+            self.annotate(report);
+        }
+    }
+
+    /// Failed steps as annotations on their lines.
+    fn annotate(&self, report: &Report) {
+        let escape = |text: &str| text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A");
+        for step in &report.steps {
+            let Some(error) = step
+                .error
+                .as_ref()
+                .filter(|_| matches!(step.outcome, report::StepOutcome::Failed | report::StepOutcome::Unknown))
+            else {
+                continue;
+            };
+            let text =
+                std::iter::once(&error.message).chain(&error.help).map(String::as_str).collect::<Vec<_>>().join("\n");
+            self.terminal.err(&format!(
+                "::error file={},line={}::{}\n",
+                escape(&report.plan.path),
+                step.line,
+                escape(&text)
+            ));
+        }
+        if let Some(error) = &report.error {
+            self.terminal.err(&format!("::error file={}::{}\n", escape(&report.plan.path), escape(&error.message)));
+        }
+    }
+}
+
+/// What WeChat says is left of a quota; nothing where it does not say.
+fn quota(client: &mut Client<'_>, path: &str) -> Option<String> {
+    let body = serde_json::json!({ "cgi_path": path }).to_string();
+    let Outcome::Reply(reply) =
+        client.call(Method::Post, "/cgi-bin/openapi/quota/get", &body, std::time::Duration::from_secs(10))
+    else {
+        return None;
+    };
+    let quota = reply.members.get("quota").filter(|_| reply.errcode == 0)?;
+    let (remain, limit) = (quota["remain"].as_u64()?, quota["daily_limit"].as_u64()?);
+    Some(format!("{path}: {remain} of {limit} calls are left today\n"))
+}
+
+fn exit_code(ended: &exec::Ended) -> ExitCode {
+    match ended.outcome {
+        RunOutcome::Succeeded => ExitCode::Done,
+        RunOutcome::Unknown => ExitCode::Unknown,
+        RunOutcome::Interrupted => ExitCode::Interrupted,
+        RunOutcome::Refused => ExitCode::Refused,
+        RunOutcome::Failed if ended.sent => ExitCode::PartlyFailed,
+        RunOutcome::Failed if ended.guarded => ExitCode::Refused,
+        RunOutcome::Failed if ended.store_failed => ExitCode::MissingInput,
+        RunOutcome::Failed => ExitCode::Failed,
+    }
+}
+
+fn code_of(report: &Report) -> ExitCode {
+    [
+        ExitCode::Done,
+        ExitCode::MissingInput,
+        ExitCode::Failed,
+        ExitCode::PartlyFailed,
+        ExitCode::Unknown,
+        ExitCode::Conflict,
+        ExitCode::Refused,
+        ExitCode::Interrupted,
+    ]
+    .into_iter()
+    .find(|code| *code as u8 == report.exit_code)
+    .unwrap_or(ExitCode::Internal)
+}
+
+/// So that the embedded server lives in the time of the run.
+pub(super) fn clock_of(clock: RehearsalClock) -> Arc<dyn Fn() -> Timestamp + Send + Sync> {
+    Arc::new(move || clock.now())
+}

@@ -1,0 +1,199 @@
+//! `qunfa sandbox`: the embedded server by itself; and the one of `run --sandbox`.
+
+use std::{
+    collections::BTreeMap,
+    net::{Ipv4Addr, SocketAddr},
+    sync::Arc,
+};
+
+use super::{
+    Common, ExitCode, fail, load,
+    run::clock_of,
+    world::{RehearsalClock, Terminal},
+};
+use crate::{
+    clock::shanghai,
+    plan::model::AccountKind,
+    render::RenderedPlan,
+    sandbox::{self as server, Audience, Config, Delivery, DeliveryKind, Sandbox, Tag},
+};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Address to listen on; port 0 takes a free one
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080", env = "QUNFA_LISTEN", hide_env_values = true)]
+    listen: SocketAddr,
+    /// The kind of the account: decides its quotas
+    #[arg(long, value_name = "KIND", default_value = "service", env = "QUNFA_KIND", hide_env_values = true, value_parser = ["service", "subscription"])]
+    kind: String,
+    /// Takes this AppID only [default: any that is well-formed]
+    #[arg(long, value_name = "APPID", env = "QUNFA_APPID", hide_env_values = true)]
+    appid: Option<String>,
+    /// Takes this AppSecret only [default: any]
+    #[arg(long, value_name = "SECRET", env = "QUNFA_SANDBOX_SECRET", hide_env_values = true)]
+    secret: Option<String>,
+    /// A tag of the account (may be repeated); tag 2 is always there
+    #[arg(long, value_name = "ID=NAME[:FOLLOWERS]", env = "QUNFA_TAG", hide_env_values = true)]
+    tag: Vec<String>,
+    /// A medium of the account: mpnews, image, voice or mpvideo (may be repeated)
+    #[arg(long, value_name = "TYPE=MEDIA_ID", env = "QUNFA_MEDIA", hide_env_values = true)]
+    media: Vec<String>,
+    /// Has the tags and media that this plan names
+    #[arg(long, value_name = "PLAN", env = "QUNFA_PLAN", hide_env_values = true)]
+    plan: Option<String>,
+}
+
+pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> ExitCode {
+    let mut config = Config { appid: args.appid.clone(), secret: args.secret.clone(), ..Config::default() };
+    config.kind =
+        if args.kind == "subscription" { server::AccountKind::Subscription } else { server::AccountKind::Service };
+    if let Some(path) = &args.plan {
+        let loaded = load::load(path, common);
+        loaded.print(terminal);
+        match &loaded.plan {
+            Some(plan) => seed(&mut config, plan),
+            None => return loaded.exit_code(),
+        }
+    }
+    for text in &args.tag {
+        match parse_tag(text) {
+            Some(tag) => config.tags.push(tag),
+            None => {
+                return fail(
+                    terminal,
+                    ExitCode::Usage,
+                    &format!("`--tag {text}` is not a tag"),
+                    &["write --tag 100=VIP or --tag 100=VIP:1200".into()],
+                );
+            }
+        }
+    }
+    for text in &args.media {
+        match text
+            .split_once('=')
+            .filter(|(kind, id)| ["mpnews", "image", "voice", "mpvideo", "thumb"].contains(kind) && !id.is_empty())
+        {
+            Some((kind, id)) => config.media.push((kind.to_owned(), id.to_owned())),
+            None => {
+                return fail(
+                    terminal,
+                    ExitCode::Usage,
+                    &format!("`--media {text}` is not a medium"),
+                    &["write --media mpnews=MEDIA_ID".into()],
+                );
+            }
+        }
+    }
+    let log = Terminal::new(anstream::ColorChoice::Auto, common.quiet);
+    config.on_call = Some(Arc::new(move |call: &server::Call| print(&log, call)));
+    let running = match Sandbox::start(args.listen, config) {
+        Ok(running) => running,
+        Err(error) => {
+            return fail(
+                terminal,
+                ExitCode::MissingInput,
+                &format!("the sandbox cannot listen on {}: {error}", args.listen),
+                &["choose another address with --listen 127.0.0.1:0".into()],
+            );
+        }
+    };
+    terminal.out(&format!("listening on {}\n", running.base_url()));
+    terminal.note("use it with: qunfa run PLAN --api-base URL; Ctrl-C ends it\n");
+    running.join();
+    ExitCode::Done
+}
+
+/// `100=VIP` or `100=VIP:1200`.
+fn parse_tag(text: &str) -> Option<Tag> {
+    let (id, rest) = text.split_once('=')?;
+    let (name, count) = match rest.rsplit_once(':') {
+        Some((name, count)) => (name, count.parse().ok()?),
+        None => (rest, 100),
+    };
+    (!name.is_empty()).then_some(Tag { id: id.parse().ok()?, name: name.to_owned(), count })
+}
+
+/// One line a call.
+fn print(terminal: &Terminal, call: &server::Call) {
+    let time = shanghai(call.at).strftime("%H:%M:%S");
+    let body: String = String::from_utf8_lossy(&call.body).chars().take(300).collect();
+    let words = if call.errcode == 0 { "ok".to_owned() } else { call.reply.chars().take(200).collect() };
+    terminal.out(&format!("{time} {} {} {body} -> {words}\n", call.method, call.path));
+}
+
+/// An account of the plan's kind that has what the plan names.
+fn seed(config: &mut Config, plan: &RenderedPlan) {
+    config.kind = match plan.account.kind {
+        AccountKind::Service => server::AccountKind::Service,
+        AccountKind::Subscription => server::AccountKind::Subscription,
+    };
+    let mut tags: BTreeMap<u64, String> = BTreeMap::new();
+    let mut names: Vec<String> = Vec::new();
+    for (_, call) in plan.calls() {
+        names.extend(call.payload.slots().filter_map(|slot| slot.strip_prefix("tag ")).map(str::to_owned));
+        let Ok(body) = serde_json::from_str::<serde_json::Value>(&call.payload.raw()) else { continue };
+        if let Some(id) = body["filter"]["tag_id"].as_u64() {
+            tags.insert(id, format!("tag {id}"));
+        }
+        for kind in ["mpnews", "voice", "mpvideo", "image"] {
+            config.media.extend(body[kind]["media_id"].as_str().map(|id| (kind.to_owned(), id.to_owned())));
+        }
+        let images = body["images"]["media_ids"].as_array().into_iter().flatten().filter_map(serde_json::Value::as_str);
+        config.media.extend(images.map(|id| ("image".to_owned(), id.to_owned())));
+    }
+    config.media.sort();
+    config.media.dedup();
+    // System tags are there already; made-up ids of named tags begin where the console's do.
+    let mut next = 100;
+    for name in names {
+        if config.tags.iter().any(|tag| tag.name == name)
+            || name == "星标组"
+            || tags.values().any(|known| *known == name)
+        {
+            continue;
+        }
+        while tags.contains_key(&next) {
+            next += 1;
+        }
+        tags.insert(next, name);
+    }
+    config.tags.extend(tags.into_iter().filter(|(id, _)| *id != 2).map(|(id, name)| Tag { id, name, count: 100 }));
+}
+
+/// The server of `run --sandbox`, in the time of the run.
+pub(super) fn embedded(plan: &RenderedPlan, clock: RehearsalClock) -> std::io::Result<Sandbox> {
+    let mut config = Config { now: clock_of(clock), ..Config::default() };
+    seed(&mut config, plan);
+    Sandbox::start((Ipv4Addr::LOCALHOST, 0).into(), config)
+}
+
+/// What the sandbox handed out, for people.
+pub(super) fn delivered(deliveries: &[Delivery]) -> String {
+    if deliveries.is_empty() {
+        return "\nThe sandbox delivered nothing.\n".into();
+    }
+    let mut text = String::from("\nWhat the sandbox delivered:\n");
+    for delivery in deliveries {
+        let to = match &delivery.audience {
+            Audience::All => format!("all {} followers", delivery.recipients),
+            Audience::Tag { name, .. } => format!("{name} ({} followers)", delivery.recipients),
+            Audience::Openids(openids) if openids.len() == 1 => openids[0].clone(),
+            Audience::Openids(openids) => format!(
+                "{} openids: {}{}",
+                delivery.recipients,
+                openids.iter().take(2).cloned().collect::<Vec<_>>().join(", "),
+                if openids.len() > 2 { ", ..." } else { "" }
+            ),
+            Audience::Wxname(name) => name.clone(),
+        };
+        let kind = match delivery.kind {
+            DeliveryKind::Mass => "sent",
+            DeliveryKind::Preview => "previewed",
+            DeliveryKind::Deleted => "deleted",
+        };
+        let mut lines = delivery.content.lines();
+        text.push_str(&format!("  {kind} to {to}\n    {}: {}\n", delivery.msgtype, lines.next().unwrap_or_default()));
+        text.extend(lines.map(|line| format!("    {}  {line}\n", " ".repeat(delivery.msgtype.len()))));
+    }
+    text
+}

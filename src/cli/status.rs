@@ -1,0 +1,187 @@
+//! `qunfa status`: what the ledger knows of a plan's steps.
+
+use serde_json::{Value, json};
+use unicode_width::UnicodeWidthStr as _;
+
+use super::{
+    Common, ExitCode, Format, FormatArg, fail,
+    load::load_or_fail,
+    session,
+    world::{RealClock, Terminal},
+};
+use crate::{
+    client::{Client, Outcome},
+    clock::{Clock as _, shanghai},
+    ledger::{
+        CallRecord, Ledger as _, Status,
+        reconcile::{Plan, reconcile},
+        sqlite::Sqlite,
+    },
+    redact::Redactor,
+    render::{RenderedPlan, RenderedStep},
+    token::Keeper,
+    transport::{Method, http::Http},
+};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The plan
+    plan: String,
+    /// Asks WeChat for the status of each job (needs the secret)
+    #[arg(long, env = "QUNFA_REFRESH", hide_env_values = true, value_parser = clap::builder::FalseyValueParser::new())]
+    refresh: bool,
+    #[command(flatten)]
+    format: FormatArg,
+}
+
+/// What is known of one step.
+struct Row {
+    name: String,
+    action: &'static str,
+    state: &'static str,
+    accepted: usize,
+    calls: usize,
+    last: Option<jiff::Timestamp>,
+    msg_ids: Vec<u64>,
+    changed: Vec<String>,
+    wechat: Vec<String>,
+}
+
+pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> ExitCode {
+    match status(args, common, terminal) {
+        Ok(code) | Err(code) => code,
+    }
+}
+
+fn status(args: &Args, common: &Common, terminal: &Terminal) -> Result<ExitCode, ExitCode> {
+    let base = session::api_base(common, terminal)?;
+    let (plan, project) = load_or_fail(&args.plan, common, &args.format, terminal)?;
+    let state = session::state(common, &project, terminal)?;
+    let scope = session::scope(&plan, session::platform(&base));
+    let records = match Sqlite::open_existing(&state.path).map_err(|error| session::store_failed(&error, terminal))? {
+        Some(ledger) => ledger.calls(&scope).map_err(|error| session::store_failed(&error, terminal))?,
+        None => Vec::new(),
+    };
+    let mut rows: Vec<Row> = plan.steps.iter().map(|step| row(step, &records)).collect();
+    if args.refresh {
+        refresh(&plan, &args.plan, &mut rows, &state, &base, common, terminal)?;
+    }
+    if args.format.format == Format::Json {
+        let steps: Vec<Value> = plan.steps.iter().zip(&rows).map(|(step, row)| {
+            json!({ "id": step.id, "key": step.key, "action": row.action, "state": row.state, "accepted_calls": row.accepted, "calls": row.calls,
+                    "last_event_at": row.last, "msg_ids": row.msg_ids, "changed": row.changed, "msg_status": row.wechat })
+        }).collect();
+        let document = json!({ "schema": 1, "plan": plan.name, "digest": plan.digest, "occurrence": plan.occurrence, "platform": scope.platform, "steps": steps });
+        terminal.out(&format!("{document:#}\n"));
+    } else {
+        terminal.out(&human(&plan, &scope.platform, &rows));
+    }
+    Ok(ExitCode::Done)
+}
+
+fn row(step: &RenderedStep, records: &[CallRecord]) -> Row {
+    let mut own: Vec<&CallRecord> =
+        records.iter().filter(|record| record.frozen.id.step == step.id && record.frozen.id.key == step.key).collect();
+    own.sort_by_key(|record| record.frozen.id.chunk);
+    let accepted = own.iter().filter(|record| record.status == Status::Accepted).count();
+    let changed = match reconcile(step, &own) {
+        Plan::Resume { changed } | Plan::Conflict { changed } => changed,
+        Plan::Fresh | Plan::Done => Vec::new(),
+    };
+    let state = match own.iter().find(|record| record.status != Status::Accepted) {
+        _ if own.is_empty() && !step.may_run() => "skipped by `when`",
+        _ if own.is_empty() => "open",
+        None => "accepted",
+        Some(_) if own.iter().any(|record| record.status.in_doubt()) => "unknown",
+        Some(_) if accepted > 0 => "partly accepted",
+        Some(record) => record.status.word(),
+    };
+    Row {
+        name: step.name(),
+        action: step.spec.name,
+        state,
+        accepted,
+        calls: if own.is_empty() { step.calls.len() } else { own.len() },
+        last: own.iter().flat_map(|record| &record.events).map(|event| event.at).max(),
+        msg_ids: own.iter().filter_map(|record| record.acceptance()?.msg_id).collect(),
+        changed,
+        wechat: Vec::new(),
+    }
+}
+
+/// Asks `mass/get` for every job: reads only.
+fn refresh(
+    plan: &RenderedPlan,
+    path: &str,
+    rows: &mut [Row],
+    state: &super::state::State,
+    base: &crate::transport::http::ApiBase,
+    common: &Common,
+    terminal: &Terminal,
+) -> Result<(), ExitCode> {
+    let mut redactor = Redactor::default();
+    let source = session::token_source(plan, path, &mut redactor)
+        .map_err(|message| fail(terminal, ExitCode::MissingInput, &message, &[]))?;
+    let tokens = state.tokens(&plan.appid, base.as_str(), session::endpoint_name(plan.account.token));
+    let clock = RealClock::at(common.now);
+    let timeout = std::time::Duration::from_secs(30);
+    let mut http = Http::new(base.clone());
+    let mut client = Client::new(&mut http, Keeper::new(source, &tokens, timeout), &clock, redactor);
+    for (row, _) in rows.iter_mut().zip(&plan.steps).filter(|(_, step)| step.spec.effect == crate::action::Effect::Mass)
+    {
+        for id in &row.msg_ids {
+            let body = json!({ "msg_id": id.to_string() }).to_string();
+            let word = match client.call(Method::Post, "/cgi-bin/message/mass/get", &body, timeout) {
+                Outcome::Reply(reply) if reply.errcode == 0 => reply.msg_status().unwrap_or("not said").to_owned(),
+                outcome => {
+                    let (message, help, _) = crate::exec::policy::advice(&outcome);
+                    return Err(fail(
+                        terminal,
+                        ExitCode::Failed,
+                        &format!("the status of msg_id {id} cannot be asked for: {message}"),
+                        &help,
+                    ));
+                }
+            };
+            row.wechat.push(word);
+        }
+    }
+    let _ = clock.now();
+    Ok(())
+}
+
+fn human(plan: &RenderedPlan, platform: &str, rows: &[Row]) -> String {
+    let place = if platform == "loopback" { ", on a server on this machine" } else { "" };
+    let mut text = format!("{} (occurrence {}), account {}{place}\n\n", plan.name, plan.occurrence, plan.appid);
+    let width = |pick: fn(&Row) -> &str| rows.iter().map(|row| pick(row).width()).max().unwrap_or(0);
+    let (names, actions, states) = (width(|row| &row.name), width(|row| row.action), width(|row| row.state));
+    let pad = |text: &str, to: usize| format!("{text}{}", " ".repeat(to.saturating_sub(text.width())));
+    for row in rows {
+        let mut line = format!("  {}  {}  {}", pad(&row.name, names), pad(row.action, actions), pad(row.state, states));
+        if row.calls > 0 {
+            line.push_str(&format!("  {}/{} calls", row.accepted, row.calls));
+        }
+        if let Some(last) = row.last {
+            line.push_str(&format!("  {}", shanghai(last).strftime("%Y-%m-%d %H:%M:%S")));
+        }
+        if !row.msg_ids.is_empty() {
+            let ids: Vec<String> = row.msg_ids.iter().map(u64::to_string).collect();
+            line.push_str(&format!("  msg_id {}", ids.join(", ")));
+        }
+        if !row.wechat.is_empty() {
+            line.push_str(&format!("  {}", row.wechat.join(", ")));
+        }
+        text.push_str(line.trim_end());
+        text.push('\n');
+        if !row.changed.is_empty() {
+            text.push_str(&format!("    the plan has changed since: {}\n", row.changed.join(", ")));
+        }
+        if row.state == "unknown" {
+            text.push_str(&format!(
+                "    run the plan again within 24 hours, or: qunfa resolve {} {} --sent MSG_ID | --not-sent\n",
+                plan.path, row.name
+            ));
+        }
+    }
+    text
+}

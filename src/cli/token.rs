@@ -1,0 +1,100 @@
+//! `qunfa token`: the cached token's state, never its value.
+
+use std::time::Duration;
+
+use clap::Subcommand;
+use serde_json::json;
+
+use super::{
+    Common, ExitCode, Format, FormatArg, fail,
+    load::load_or_fail,
+    session,
+    world::{RealClock, Terminal},
+};
+use crate::{
+    clock::{Clock as _, shanghai},
+    exec::policy,
+    redact::Redactor,
+    token::{Keeper, TokenSource, TokenStore as _},
+    transport::http::Http,
+};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Shows when the cached token ends
+    Show(Which),
+    /// Fetches a token now, if the cached one is not good any more
+    Refresh(Which),
+    /// Forgets the cached token
+    Clear(Which),
+}
+
+#[derive(Debug, clap::Args)]
+struct Which {
+    /// The plan whose account it is
+    plan: String,
+    #[command(flatten)]
+    format: FormatArg,
+}
+
+pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> ExitCode {
+    match token(args, common, terminal) {
+        Ok(code) | Err(code) => code,
+    }
+}
+
+fn token(args: &Args, common: &Common, terminal: &Terminal) -> Result<ExitCode, ExitCode> {
+    let (Action::Show(which) | Action::Refresh(which) | Action::Clear(which)) = &args.action;
+    let base = session::api_base(common, terminal)?;
+    let (plan, project) = load_or_fail(&which.plan, common, &which.format, terminal)?;
+    let state = session::state(common, &project, terminal)?;
+    let tokens = state.tokens(&plan.appid, base.as_str(), session::endpoint_name(plan.account.token));
+    let clock = RealClock::at(common.now);
+    let failed = |message: String| fail(terminal, ExitCode::MissingInput, &message, &[]);
+    let mut fetched = 0;
+    match &args.action {
+        Action::Show(_) => {}
+        Action::Clear(_) => {
+            tokens.clear().map_err(failed)?;
+        }
+        Action::Refresh(_) => {
+            let mut redactor = Redactor::default();
+            let source = session::token_source(&plan, &which.plan, &mut redactor).map_err(failed)?;
+            if matches!(source, TokenSource::Given(_)) {
+                let message = "the account's `access_token` is kept by somebody else; qunfa cannot refresh it";
+                return Err(fail(terminal, ExitCode::Usage, message, &["refresh it where it is kept".into()]));
+            }
+            let mut http = Http::new(base.clone());
+            let mut keeper = Keeper::new(source, &tokens, Duration::from_secs(30));
+            let result = keeper.get(&mut http, &clock);
+            fetched = keeper.fetches;
+            if let Err(error) = result {
+                let (message, help, _) = policy::token_advice(&error);
+                return Err(fail(terminal, ExitCode::Failed, &redactor.clean(&message), &help));
+            }
+        }
+    }
+    let saved = tokens.load().map_err(failed)?;
+    let good = saved.as_ref().is_some_and(|token| token.is_fresh(clock.now()));
+    let ends = saved.map(|token| token.expires_at);
+    if which.format.format == Format::Json {
+        let document = json!({ "schema": 1, "appid": plan.appid, "api_base": base.as_str(), "cached": ends.is_some(), "good": good, "expires_at": ends, "fetched": fetched });
+        terminal.out(&format!("{document:#}\n"));
+    } else {
+        let words = match ends {
+            None => "no token is cached".to_owned(),
+            Some(at) if good => {
+                format!("a token is cached, good until {}", shanghai(at).strftime("%Y-%m-%d %H:%M:%S %:z"))
+            }
+            Some(at) => format!("a token is cached, which ended at {}", shanghai(at).strftime("%Y-%m-%d %H:%M:%S %:z")),
+        };
+        terminal.out(&format!("{} at {}: {words}\n", plan.appid, base.as_str()));
+    }
+    Ok(ExitCode::Done)
+}

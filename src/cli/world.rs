@@ -1,0 +1,386 @@
+//! The real world, put together once: terminal, files, environment, time, signals. The only place that owns any of it.
+#![expect(clippy::disallowed_methods, reason = "this module is where the real world comes in")]
+
+use std::{
+    fs,
+    io::{self, IsTerminal as _, Read as _, Write as _},
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use anstream::{AutoStream, ColorChoice};
+use jiff::Timestamp;
+
+use crate::{
+    clock::Clock,
+    limits,
+    plan::model::SecretSource,
+    redact::Secret,
+    resolve::{Project, ReadError},
+};
+
+/// How often somebody asked to stop.
+static INTERRUPTS: AtomicU32 = AtomicU32::new(0);
+
+/// Standard output, standard error and what is known of them.
+#[derive(Debug)]
+pub(super) struct Terminal {
+    color: ColorChoice,
+    /// Nothing but results and errors.
+    pub(super) quiet: bool,
+    /// Whether standard error is a terminal, so that progress may move.
+    pub(super) interactive: bool,
+    /// The reader of standard output is gone: there is nobody to write for.
+    closed: AtomicBool,
+}
+
+impl Terminal {
+    /// `auto` looks at NO_COLOR, CLICOLOR and whether the stream is a terminal.
+    pub(super) fn new(color: ColorChoice, quiet: bool) -> Self {
+        Self { color, quiet, interactive: io::stderr().is_terminal(), closed: AtomicBool::new(false) }
+    }
+
+    /// A result.
+    pub(super) fn out(&self, text: &str) {
+        if !self.closed.load(Ordering::Relaxed) && write_all(AutoStream::new(io::stdout(), self.color), text).is_err() {
+            self.closed.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Anything else. A closed pipe is no error.
+    pub(super) fn err(&self, text: &str) {
+        let _ = write_all(AutoStream::new(io::stderr(), self.color), text);
+    }
+
+    /// A remark, which --quiet leaves out.
+    pub(super) fn note(&self, text: &str) {
+        if !self.quiet {
+            self.err(text);
+        }
+    }
+
+    /// Whether somebody can be asked.
+    pub(super) fn can_ask(&self) -> bool {
+        io::stdin().is_terminal() && io::stderr().is_terminal()
+    }
+
+    /// Asks for a line.
+    pub(super) fn ask(&self, question: &str) -> Option<String> {
+        self.err(question);
+        let mut line = String::new();
+        io::stdin().read_line(&mut line).ok().filter(|read| *read > 0)?;
+        Some(line.trim().to_owned())
+    }
+}
+
+fn write_all(mut stream: impl io::Write, text: &str) -> io::Result<()> {
+    stream.write_all(text.as_bytes())?;
+    stream.flush()
+}
+
+/// Remembers Ctrl-C and SIGTERM; the third one ends the process.
+pub(super) fn catch_signals() {
+    let result = ctrlc::set_handler(|| {
+        if INTERRUPTS.fetch_add(1, Ordering::SeqCst) >= 2 {
+            std::process::exit(130);
+        }
+    });
+    debug_assert!(result.is_ok(), "the only handler of the process");
+}
+
+/// True once somebody asked to stop.
+pub(super) fn interrupted() -> bool {
+    INTERRUPTS.load(Ordering::SeqCst) > 0
+}
+
+/// Real time, shifted by `--now`.
+#[derive(Debug, Default)]
+pub(super) struct RealClock {
+    offset_ms: i64,
+}
+
+impl RealClock {
+    /// A clock that stands at `now` now.
+    pub(super) fn at(now: Option<Timestamp>) -> Self {
+        Self { offset_ms: now.map_or(0, |now| now.as_millisecond() - Timestamp::now().as_millisecond()) }
+    }
+}
+
+impl Clock for RealClock {
+    fn now(&self) -> Timestamp {
+        let now = Timestamp::now();
+        if self.offset_ms == 0 {
+            now
+        } else {
+            Timestamp::from_millisecond(now.as_millisecond().saturating_add(self.offset_ms)).unwrap_or(now)
+        }
+    }
+
+    fn sleep(&self, duration: Duration) -> bool {
+        let until = Instant::now() + duration;
+        while !interrupted() {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return true;
+            }
+            std::thread::sleep(left.min(Duration::from_millis(50)));
+        }
+        false
+    }
+}
+
+/// The time of a rehearsal: waits pass at once. The embedded sandbox lives in the same time.
+#[derive(Debug, Clone)]
+pub(super) struct RehearsalClock {
+    ms: Arc<AtomicI64>,
+}
+
+impl RehearsalClock {
+    /// Begins at a time.
+    pub(super) fn new(start: Timestamp) -> Self {
+        Self { ms: Arc::new(AtomicI64::new(start.as_millisecond())) }
+    }
+}
+
+impl Clock for RehearsalClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millisecond(self.ms.load(Ordering::SeqCst)).unwrap_or(Timestamp::UNIX_EPOCH)
+    }
+
+    fn sleep(&self, duration: Duration) -> bool {
+        let ms = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX / 4);
+        self.ms.fetch_add(ms, Ordering::SeqCst);
+        !interrupted()
+    }
+}
+
+/// An environment variable.
+pub(super) fn env(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// The files below a plan's project root.
+#[derive(Debug)]
+pub(super) struct DiskProject {
+    /// The folder of the plan, as it was given.
+    folder: PathBuf,
+    /// The project root, real.
+    root: PathBuf,
+}
+
+impl DiskProject {
+    /// The project of a plan in `folder`: the nearest folder upwards with `.git`, else the folder itself.
+    pub(super) fn new(folder: &Path) -> Self {
+        let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+        let real = fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned());
+        let root = real.ancestors().find(|folder| folder.join(".git").exists()).unwrap_or(&real).to_owned();
+        Self { folder: folder.to_owned(), root }
+    }
+
+    /// The project root.
+    pub(super) fn root(&self) -> &Path {
+        &self.root
+    }
+}
+
+impl Project for DiskProject {
+    fn read(&self, path: &str, most_bytes: u64) -> Result<(String, Vec<u8>), ReadError> {
+        let joined = self.folder.join(path);
+        let name = joined.strip_prefix("./").unwrap_or(&joined).display().to_string();
+        let unreadable = |error: io::Error| ReadError::Unreadable(reason(&error).into());
+        // Where a missing file would be matters too: what lies outside is not even said to exist.
+        let real = match fs::canonicalize(&joined) {
+            Ok(real) => real,
+            Err(error) => {
+                let inside =
+                    lexically(&fs::canonicalize(&self.folder).unwrap_or_else(|_| self.folder.clone()).join(path))
+                        .starts_with(&self.root);
+                return Err(if inside { unreadable(error) } else { ReadError::Escapes });
+            }
+        };
+        if !real.starts_with(&self.root) {
+            return Err(ReadError::Escapes);
+        }
+        read_regular(&real, most_bytes).map(|bytes| (name, bytes))
+    }
+}
+
+/// A path without `.` and `..`.
+fn lexically(path: &Path) -> PathBuf {
+    let mut out = PathBuf::new();
+    for part in path.components() {
+        match part {
+            std::path::Component::ParentDir => {
+                out.pop();
+            }
+            std::path::Component::CurDir => {}
+            part => out.push(part),
+        }
+    }
+    out
+}
+
+/// Reads a regular file of bounded size: a device or a pipe would never end.
+pub(super) fn read_regular(path: &Path, most_bytes: u64) -> Result<Vec<u8>, ReadError> {
+    let unreadable = |error: io::Error| ReadError::Unreadable(reason(&error).into());
+    let metadata = fs::metadata(path).map_err(unreadable)?;
+    if !metadata.is_file() {
+        return Err(ReadError::Unreadable(
+            if metadata.is_dir() { "it is a folder" } else { "it is no regular file" }.into(),
+        ));
+    }
+    let file = fs::File::open(path).map_err(unreadable)?;
+    let mut bytes = Vec::with_capacity(usize::try_from(metadata.len().min(most_bytes)).unwrap_or(0));
+    file.take(most_bytes + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.len() as u64 > most_bytes { Err(ReadError::TooLarge(metadata.len())) } else { Ok(bytes) }
+}
+
+/// Standard input, of bounded size.
+pub(super) fn read_stdin(most_bytes: u64) -> Result<Vec<u8>, ReadError> {
+    let mut bytes = Vec::new();
+    io::stdin()
+        .take(most_bytes + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| ReadError::Unreadable(reason(&error).into()))?;
+    if bytes.len() as u64 > most_bytes { Err(ReadError::TooLarge(bytes.len() as u64)) } else { Ok(bytes) }
+}
+
+/// A system error in few words.
+pub(super) fn reason(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::NotFound => "no such file",
+        io::ErrorKind::PermissionDenied => "permission denied",
+        io::ErrorKind::IsADirectory => "it is a folder",
+        io::ErrorKind::NotADirectory => "a part of its path is no folder",
+        _ => "it cannot be read",
+    }
+}
+
+/// Writes a file whole or not at all.
+pub(super) fn write_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    fs::create_dir_all(folder)?;
+    let mut file = tempfile::Builder::new().prefix(".qunfa").tempfile_in(folder)?;
+    file.write_all(bytes)?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        file.as_file().set_permissions(fs::Permissions::from_mode(0o644))?;
+    }
+    file.persist(path).map(drop).map_err(|error| error.error)
+}
+
+/// Appends to a file.
+pub(super) fn append_file(path: &Path, text: &str) -> io::Result<()> {
+    fs::OpenOptions::new().append(true).create(true).open(path)?.write_all(text.as_bytes())
+}
+
+/// The files of a folder that a dry run wrote before, so that none of them is left over.
+pub(super) fn remove_old_requests(folder: &Path) -> io::Result<()> {
+    let Ok(entries) = fs::read_dir(folder) else { return Ok(()) };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        let ours = name.len() > 4
+            && name.as_bytes()[..3].iter().all(u8::is_ascii_digit)
+            && name.as_bytes()[3] == b'-'
+            && (name.ends_with(".json") || name.ends_with(".http"));
+        if ours || name == "manifest.json" {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// Reads a secret from where the plan says it is; the error is in words that hold nothing of it.
+pub(super) fn read_secret(source: &SecretSource, folder: &Path) -> Result<Secret, String> {
+    let (value, from) = match (&source.env, &source.file, &source.command) {
+        (Some(name), _, _) => (
+            env(name).ok_or_else(|| format!("the environment variable `{name}` is not set"))?,
+            format!("the environment variable `{name}`"),
+        ),
+        (_, Some(path), _) => {
+            let bytes = read_regular(&folder.join(path), limits::SECRET_BYTES_MAX).map_err(|error| match error {
+                ReadError::Unreadable(why) => format!("the secret file `{path}` cannot be read: {why}"),
+                _ => format!("the secret file `{path}` is too large"),
+            })?;
+            (
+                String::from_utf8(bytes).map_err(|_| format!("the secret file `{path}` is not UTF-8"))?,
+                format!("the secret file `{path}`"),
+            )
+        }
+        (_, _, Some(command)) => (run_secret_command(command, folder)?, format!("the output of `{}`", command[0])),
+        _ => return Err("the plan does not say where the secret is".into()),
+    };
+    let value = value.trim();
+    if value.is_empty() {
+        return Err(format!("{from} is empty"));
+    }
+    if value.contains(char::is_control) {
+        return Err(format!("{from} is more than one line"));
+    }
+    Ok(Secret::new(value.to_owned()))
+}
+
+fn run_secret_command(command: &[String], folder: &Path) -> Result<String, String> {
+    let program = &command[0];
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    // What the program says on standard error may hold the secret: it is not shown.
+    let child = Command::new(program)
+        .args(&command[1..])
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn();
+    let mut child =
+        child.map_err(|error| format!("the secret command `{program}` cannot be run: {}", reason(&error)))?;
+    let stdout = child.stdout.take();
+    let reader = std::thread::spawn(move || {
+        let mut text = Vec::new();
+        stdout.map(|stdout| stdout.take(limits::SECRET_BYTES_MAX).read_to_end(&mut text));
+        text
+    });
+    let until = Instant::now() + limits::SECRET_COMMAND_TIMEOUT;
+    let status = loop {
+        match child.try_wait() {
+            Ok(Some(status)) => break status,
+            Ok(None) if Instant::now() < until => std::thread::sleep(Duration::from_millis(5)),
+            _ => {
+                let _ = child.kill();
+                let _ = child.wait();
+                return Err(format!(
+                    "the secret command `{program}` did not end within {} s",
+                    limits::SECRET_COMMAND_TIMEOUT.as_secs()
+                ));
+            }
+        }
+    };
+    if !status.success() {
+        return Err(format!("the secret command `{program}` failed ({status}); run it by hand to see what it says"));
+    }
+    let text = reader.join().map_err(|_| format!("the output of `{program}` cannot be read"))?;
+    String::from_utf8(text).map_err(|_| format!("the output of `{program}` is not UTF-8"))
+}
+
+/// The name of this machine and the number of this process, for the lock.
+pub(super) fn identity() -> (String, u32) {
+    let host = fs::read_to_string("/proc/sys/kernel/hostname")
+        .ok()
+        .or_else(|| env("HOSTNAME"))
+        .or_else(|| env("COMPUTERNAME"));
+    (host.map_or_else(|| "unknown".into(), |host| host.trim().to_owned()), std::process::id())
+}
+
+/// A new name for a run: time and chance.
+pub(super) fn new_run_id(now: Timestamp) -> String {
+    use std::hash::{BuildHasher as _, Hasher as _};
+    let mut hasher = std::collections::hash_map::RandomState::new().build_hasher();
+    hasher.write_u32(std::process::id());
+    format!("{}-{:06x}", crate::clock::shanghai(now).strftime("%Y%m%d-%H%M%S"), hasher.finish() & 0xff_ffff)
+}

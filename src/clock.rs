@@ -1,0 +1,20 @@
+//! Time as a value: nothing below the edge reads the system's clock or sleeps by itself.
+
+use std::time::Duration;
+
+use jiff::{Timestamp, Zoned, tz::TimeZone};
+
+/// The time, and the way to let it pass.
+pub trait Clock {
+    /// Now.
+    fn now(&self) -> Timestamp;
+    /// Waits, or returns early (false) if the run was interrupted.
+    fn sleep(&self, duration: Duration) -> bool;
+}
+
+/// WeChat's calendar: all days and months of quotas, and `run.date`, are in this zone.
+pub fn shanghai(at: Timestamp) -> Zoned {
+    static ZONE: std::sync::OnceLock<TimeZone> = std::sync::OnceLock::new();
+    let zone = ZONE.get_or_init(|| TimeZone::get("Asia/Shanghai").expect("bundled with the program"));
+    at.to_zoned(zone.clone())
+}

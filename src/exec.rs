@@ -1,0 +1,511 @@
+//! The run: steps in order, calls in order, every intent on disk before its call and every outcome after it. Emits
+//! events; formats nothing, reads no clock but the one it is given.
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    time::Duration,
+};
+
+use jiff::SignedDuration;
+use minijinja::Value as Tpl;
+use serde_json::{Value, json};
+
+use crate::{
+    action::Effect,
+    client::{Client, Outcome},
+    clock::Clock,
+    ledger::{CallId, CallRecord, Event, FrozenCall, Kind, Ledger, LedgerError, Scope},
+    limits,
+    payload::Payload,
+    render::{RenderedPlan, RenderedStep, When},
+    report::{CallOutcome, CallReport, Problem, RunEvent, RunOutcome, StepOutcome},
+    transport::Method,
+    wechat::errcode,
+};
+
+mod call;
+pub mod guard;
+pub mod policy;
+pub mod prepare;
+
+pub use prepare::{Prepared, Refusal, Selection, prepare};
+
+/// What a run is told from outside.
+pub struct Settings<'a> {
+    /// Identifies it.
+    pub run_id: String,
+    /// Edition, plan, account, platform.
+    pub scope: Scope,
+    /// Whether the platform is the real one, whose limits hold whatever the plan says.
+    pub real: bool,
+    /// True once somebody asked to stop.
+    pub interrupted: &'a dyn Fn() -> bool,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ended {
+    /// The verdict.
+    pub outcome: RunOutcome,
+    /// Whether a mass message was accepted in this run.
+    pub sent: bool,
+    /// Why, where no step says it.
+    pub error: Option<Problem>,
+    /// The store failed.
+    pub store_failed: bool,
+    /// A guard stopped it.
+    pub guarded: bool,
+}
+
+/// Runs a prepared plan.
+pub fn run(
+    plan: &RenderedPlan,
+    prepared: Prepared,
+    ledger: &mut dyn Ledger,
+    client: &mut Client<'_>,
+    clock: &dyn Clock,
+    settings: &Settings<'_>,
+    emit: &mut dyn FnMut(RunEvent),
+) -> Ended {
+    let mut runner = Runner {
+        plan,
+        ledger,
+        client,
+        clock,
+        settings,
+        emit,
+        slots: prepared.slots,
+        available: prepared.available,
+        previewed: prepared.previewed,
+        not_good: HashSet::new(),
+        stopped: None,
+        ended: Ended { outcome: RunOutcome::Succeeded, sent: false, error: None, store_failed: false, guarded: false },
+    };
+    runner.slots.insert("run.id".into(), json!(settings.run_id));
+    let time = crate::clock::shanghai(clock.now()).strftime("%H:%M").to_string();
+    runner.slots.insert("run.time".into(), json!(time));
+    runner.all(prepared.todo);
+    runner.ended
+}
+
+/// A step that is to be run, skipped, or is done.
+#[derive(Debug)]
+pub enum Todo {
+    /// Not selected, or its `when` is false.
+    Skip,
+    /// Accepted by an earlier run.
+    Done(Vec<CallRecord>),
+    /// To be run; with what the ledger has of it, one entry a call.
+    Run {
+        /// The calls, frozen or as planned.
+        calls: Vec<TodoCall>,
+        /// Whether all calls are new, so that they are frozen with the first attempt.
+        fresh: bool,
+        /// What is to be said of it first.
+        notes: Vec<String>,
+    },
+}
+
+/// One call that is to be made, unless it is done.
+#[derive(Debug, Clone)]
+pub struct TodoCall {
+    /// What is planned, or was frozen.
+    pub frozen: FrozenCall,
+    /// What happened to it.
+    pub record: Option<CallRecord>,
+}
+
+struct Runner<'a, 'c> {
+    plan: &'a RenderedPlan,
+    ledger: &'a mut dyn Ledger,
+    client: &'a mut Client<'c>,
+    clock: &'a dyn Clock,
+    settings: &'a Settings<'a>,
+    emit: &'a mut dyn FnMut(RunEvent),
+    /// Values of slots.
+    slots: HashMap<String, Value>,
+    /// Ids of steps whose outputs are there.
+    available: HashSet<String>,
+    /// Digests of messages that were previewed in this occurrence.
+    previewed: HashSet<String>,
+    /// Ids of steps that did not succeed in this run.
+    not_good: HashSet<String>,
+    /// Why nothing more is run.
+    stopped: Option<String>,
+    ended: Ended,
+}
+
+/// How a step ended.
+struct StepEnd {
+    outcome: StepOutcome,
+    outputs: BTreeMap<String, Value>,
+    error: Option<Problem>,
+    /// Nothing more is run, whatever the step says.
+    stop: bool,
+}
+
+impl StepEnd {
+    fn new(outcome: StepOutcome) -> Self {
+        Self { outcome, outputs: BTreeMap::new(), error: None, stop: false }
+    }
+
+    fn problem(outcome: StepOutcome, message: impl Into<String>, help: Vec<String>) -> Self {
+        let error = Some(Problem { message: message.into(), help, errcode: None });
+        Self { error, ..Self::new(outcome) }
+    }
+}
+
+impl Runner<'_, '_> {
+    fn all(&mut self, todo: Vec<Todo>) {
+        if let Err(problem) = self.look_up_tags(&todo) {
+            self.ended.outcome =
+                if (self.settings.interrupted)() { RunOutcome::Interrupted } else { RunOutcome::Failed };
+            self.stopped = Some("the tags could not be looked up".into());
+            self.ended.error = Some(problem);
+        }
+        for (index, todo) in todo.into_iter().enumerate() {
+            let step = &self.plan.steps[index];
+            let began = self.clock.now();
+            (self.emit)(RunEvent::StepStarted { step: index, at: began });
+            let end = self.step(index, step, todo);
+            self.remember(step, &end);
+            (self.emit)(RunEvent::StepFinished {
+                step: index,
+                outcome: end.outcome,
+                outputs: end.outputs,
+                error: end.error,
+                at: self.clock.now(),
+            });
+        }
+        if (self.settings.interrupted)() && self.stopped.is_some() && self.ended.outcome != RunOutcome::Unknown {
+            self.ended.outcome = RunOutcome::Interrupted;
+        }
+    }
+
+    fn remember(&mut self, step: &RenderedStep, end: &StepEnd) {
+        match end.outcome {
+            StepOutcome::Succeeded | StepOutcome::AlreadyDone => {
+                self.slots.extend(slots_of(&step.prefix(), &end.outputs));
+                self.available.insert(step.id.clone());
+                if step.spec.effect == Effect::Preview {
+                    self.previewed.extend(step.message_digest.clone());
+                }
+            }
+            // What was not selected may be known to the ledger; a skipped row is no part of its step.
+            StepOutcome::Skipped if self.available.contains(&step.id) || step.key.is_some() => {}
+            StepOutcome::Skipped | StepOutcome::NotRun => {
+                self.not_good.insert(step.id.clone());
+            }
+            StepOutcome::Failed | StepOutcome::Unknown => {
+                self.not_good.insert(step.id.clone());
+                let worse = if end.outcome == StepOutcome::Unknown { RunOutcome::Unknown } else { RunOutcome::Failed };
+                if self.ended.outcome != RunOutcome::Unknown {
+                    self.ended.outcome = worse;
+                }
+                if (end.stop || !step.continue_on_error) && self.stopped.is_none() {
+                    let word = if end.outcome == StepOutcome::Unknown { "is unknown" } else { "failed" };
+                    self.stopped = Some(format!("`{}` {word}", step.name()));
+                }
+            }
+        }
+    }
+
+    fn step(&mut self, index: usize, step: &RenderedStep, todo: Todo) -> StepEnd {
+        let (calls, fresh, notes) = match todo {
+            Todo::Skip => return StepEnd::new(StepOutcome::Skipped),
+            Todo::Done(records) => {
+                let outputs = outputs(step, records.iter().filter_map(CallRecord::acceptance));
+                return StepEnd { outputs, ..StepEnd::new(StepOutcome::AlreadyDone) };
+            }
+            Todo::Run { calls, fresh, notes } => (calls, fresh, notes),
+        };
+        if self.stopped.is_none() && (self.settings.interrupted)() {
+            self.stopped = Some("the run was interrupted".into());
+        }
+        if let Some(why) = &self.stopped {
+            return StepEnd::problem(StepOutcome::NotRun, format!("not run, because {why}"), Vec::new());
+        }
+        let missing = step.needs.iter().find(|id| self.not_good.contains(*id) || !self.available.contains(*id));
+        if let Some(missing) = missing {
+            return StepEnd::problem(
+                StepOutcome::NotRun,
+                format!("not run, because it needs `{missing}`, which did not succeed"),
+                Vec::new(),
+            );
+        }
+        match self.when(step) {
+            Ok(true) => {}
+            Ok(false) => return StepEnd::new(StepOutcome::Skipped),
+            Err(message) => return StepEnd::problem(StepOutcome::Failed, message, vec!["correct `when`".into()]),
+        }
+        if step.spec.effect == Effect::Mass
+            && let Some(problem) = self.guarded(step)
+        {
+            self.ended.guarded = true;
+            return StepEnd { error: Some(problem), stop: true, ..StepEnd::new(StepOutcome::Failed) };
+        }
+        for text in notes {
+            (self.emit)(RunEvent::Note { text });
+        }
+        self.calls(index, step, calls, fresh)
+    }
+
+    fn when(&self, step: &RenderedStep) -> Result<bool, String> {
+        let When::AtRunTime { expression, context } = &step.when else { return Ok(step.may_run()) };
+        let mut seen: BTreeMap<String, Tpl> = BTreeMap::new();
+        for name in context.try_iter().into_iter().flatten() {
+            seen.insert(name.to_string(), context.get_item(&name).unwrap_or_default());
+        }
+        seen.insert("steps".into(), Tpl::from(minijinja::value::Serde(nested(&self.slots))));
+        let verdict = self.plan.engine.condition(expression, &Tpl::from(seen));
+        verdict.map_err(|failures| {
+            format!(
+                "`when` cannot be decided: {}",
+                failures.into_iter().map(|failure| failure.message).collect::<Vec<_>>().join("; ")
+            )
+        })
+    }
+
+    fn guarded(&self, step: &RenderedStep) -> Option<Problem> {
+        let hit = guard::time(&self.plan.guards, self.clock.now())
+            .or_else(|| guard::previewed(self.plan, step, &self.previewed))?;
+        Some(hit.problem(self.plan))
+    }
+
+    /// Names of tags become numbers before anything is sent.
+    fn look_up_tags(&mut self, todo: &[Todo]) -> Result<(), Problem> {
+        let running = |index: &usize| matches!(todo.get(*index), Some(Todo::Run { .. }));
+        let steps = self.plan.steps.iter().enumerate().filter(|(index, _)| running(index)).map(|(_, step)| step);
+        let names: Vec<String> = steps
+            .flat_map(|step| &step.calls)
+            .flat_map(|call| {
+                call.payload.slots().filter_map(|slot| slot.strip_prefix("tag ")).map(str::to_owned).collect::<Vec<_>>()
+            })
+            .collect();
+        if names.is_empty() {
+            return Ok(());
+        }
+        let tags = self.tags()?;
+        for name in names {
+            let known: Vec<&str> = tags.iter().map(|(name, ..)| name.as_str()).collect();
+            let mut found = tags.iter().filter(|(known, ..)| *known == name);
+            match (found.next(), found.next()) {
+                (Some((_, id, _)), None) => {
+                    self.slots.insert(format!("tag {name}"), json!(id));
+                }
+                (Some(_), Some(_)) => {
+                    return Err(Problem {
+                        message: format!("two tags have the name `{name}`"),
+                        help: vec!["give the tag as `tag_id`".into()],
+                        errcode: None,
+                    });
+                }
+                (None, _) => {
+                    let near = crate::diag::did_you_mean(&name, known.iter().copied())
+                        .map(|near| format!("did you mean `{near}`?"));
+                    let help = near.unwrap_or_else(|| format!("the account has {}", crate::diag::one_of(&known)));
+                    return Err(Problem {
+                        message: format!("no tag has the name `{name}`"),
+                        help: vec![help],
+                        errcode: None,
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Name, id and size of the tags.
+    fn tags(&mut self) -> Result<Vec<(String, u64, u64)>, Problem> {
+        let policy = self.plan.steps.first().map(|step| (step.retry, step.timeout));
+        let (retry, timeout) = policy.unwrap_or((
+            crate::render::RetryPolicy {
+                attempts: 1,
+                backoff: Duration::ZERO,
+                max_backoff: Duration::ZERO,
+                resend_after: Duration::ZERO,
+            },
+            Duration::from_secs(30),
+        ));
+        let mut attempt = 1;
+        loop {
+            let outcome = self.client.call(Method::Get, "/cgi-bin/tags/get", "", timeout);
+            if let Outcome::Reply(reply) = &outcome
+                && reply.errcode == 0
+            {
+                let tags = reply.members.get("tags").and_then(Value::as_array).cloned().unwrap_or_default();
+                let tag = |tag: &Value| {
+                    Some((tag["name"].as_str()?.to_owned(), tag["id"].as_u64()?, tag["count"].as_u64().unwrap_or(0)))
+                };
+                return Ok(tags.iter().filter_map(tag).collect());
+            }
+            attempt += 1;
+            let again = policy::judge(Effect::Read, &outcome).1 == policy::Next::Again && attempt <= retry.attempts;
+            if !again || !self.clock.sleep(policy::backoff(&retry, attempt)) {
+                let (message, help, errcode) = policy::advice(&outcome);
+                return Err(Problem { message: format!("the tags cannot be looked up: {message}"), help, errcode });
+            }
+        }
+    }
+
+    /// Waits, and says so; false if the run was interrupted.
+    fn wait(&mut self, step: usize, duration: Duration, why: &str) -> bool {
+        if duration.is_zero() {
+            return !(self.settings.interrupted)();
+        }
+        (self.emit)(RunEvent::Waiting { step, duration, why: why.to_owned() });
+        self.clock.sleep(duration)
+    }
+
+    fn pace(&mut self, step: usize) -> Result<bool, LedgerError> {
+        let per_minute = if self.settings.real {
+            self.plan.per_minute.min(limits::MASS_CALLS_PER_MINUTE)
+        } else {
+            self.plan.per_minute
+        };
+        let now = self.clock.now();
+        let since = now.saturating_sub(SignedDuration::from_secs(60)).unwrap_or(now);
+        let recent = self.ledger.mass_attempts(&self.settings.scope.platform, &self.settings.scope.appid, since)?;
+        let pause = policy::pace(now, &recent, per_minute);
+        Ok(self.wait(step, pause, &format!("at most {per_minute} mass calls a minute")))
+    }
+
+    fn store_failed(&mut self, error: &LedgerError) -> StepEnd {
+        self.ended.store_failed = true;
+        let help = vec!["nothing more is sent until the state store can be written; see `qunfa status`".into()];
+        StepEnd { stop: true, ..StepEnd::problem(StepOutcome::Failed, chain(error), help) }
+    }
+}
+
+/// An error with all its causes.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        text.push_str(&format!(": {inner}"));
+        cause = inner.source();
+    }
+    text
+}
+
+/// What later steps can refer to, from the facts of acceptance of all calls.
+pub(crate) fn outputs<'e>(step: &RenderedStep, facts: impl Iterator<Item = &'e Event>) -> BTreeMap<String, Value> {
+    let facts: Vec<&Event> = facts.collect();
+    let mut outputs = BTreeMap::new();
+    for name in step.spec.outputs {
+        let value = match *name {
+            "msg_id" => facts.first().and_then(|fact| fact.msg_id).map(|id| json!(id)),
+            "msg_ids" => Some(json!(facts.iter().map(|fact| fact.msg_id).collect::<Vec<_>>())),
+            "msg_data_id" => facts.iter().find_map(|fact| fact.msg_data_id).map(|id| json!(id)),
+            "status" => facts.last().and_then(|fact| fact.result.clone()).map(Value::from),
+            _ => None,
+        };
+        outputs.extend(value.map(|value| ((*name).to_owned(), value)));
+    }
+    outputs
+}
+
+/// Outputs under the names of their slots.
+pub(crate) fn slots_of(prefix: &str, outputs: &BTreeMap<String, Value>) -> Vec<(String, Value)> {
+    let mut slots = Vec::new();
+    for (name, value) in outputs {
+        if let Value::Array(items) = value {
+            slots.extend(
+                items
+                    .iter()
+                    .enumerate()
+                    .filter(|(_, item)| !item.is_null())
+                    .map(|(at, item)| (format!("{prefix}.{name}[{at}]"), item.clone())),
+            );
+        }
+        slots.push((format!("{prefix}.{name}"), value.clone()));
+    }
+    slots
+}
+
+/// Slots as templates see them: `steps.a.msg_id` is a member of a member.
+fn nested(slots: &HashMap<String, Value>) -> Value {
+    let mut root = json!({});
+    for (name, value) in slots {
+        let Some(reference) = crate::template::references_in(name).into_iter().next() else { continue };
+        let path = &reference.path[1..];
+        let Some((last, parents)) = path.split_last() else { continue };
+        if reference.path[0] != "steps" || last.parse::<usize>().is_ok() {
+            continue;
+        }
+        let mut at = &mut root;
+        for part in parents {
+            at = &mut at[part.as_str()];
+        }
+        at[last.as_str()] = value.clone();
+    }
+    root
+}
+
+fn call_report(
+    path: &str,
+    frozen: &FrozenCall,
+    attempts: u32,
+    outcome: CallOutcome,
+    last: Option<&Outcome>,
+) -> CallReport {
+    let reply = match last {
+        Some(Outcome::Reply(reply)) => Some(reply),
+        _ => None,
+    };
+    let why = match last {
+        Some(Outcome::NotSent(why) | Outcome::Unknown(why)) => Some(why.clone()),
+        Some(Outcome::NoToken(error)) => Some(error.to_string()),
+        _ => None,
+    };
+    CallReport {
+        chunk: frozen.id.chunk,
+        path: path.to_owned(),
+        clientmsgid: frozen.mass.then(|| frozen.idempotency_key.clone()),
+        recipients: frozen.recipients,
+        attempts,
+        outcome,
+        errcode: reply.map(|reply| reply.errcode),
+        errmsg: reply.map(|reply| reply.errmsg.clone()).filter(|words| !words.is_empty()).or(why),
+        rid: reply.and_then(|reply| errcode::rid(&reply.errmsg)).map(str::to_owned),
+        msg_id: reply.and_then(crate::wechat::Reply::msg_id),
+        msg_data_id: reply.and_then(crate::wechat::Reply::msg_data_id),
+    }
+}
+
+/// The event of an outcome.
+fn event(kind: Kind, outcome: &Outcome, clock: &dyn Clock, run_id: &str) -> Event {
+    let mut event = Event::new(kind, clock.now(), run_id);
+    match outcome {
+        Outcome::Reply(reply) => {
+            event.errcode = Some(reply.errcode);
+            event.note = Some(reply.errmsg.clone()).filter(|words| !words.is_empty());
+            event.msg_id = reply.msg_id();
+            event.msg_data_id = reply.msg_data_id();
+            event.result = reply.msg_status().map(str::to_owned);
+        }
+        Outcome::NotSent(why) | Outcome::Unknown(why) => event.note = Some(why.clone()),
+        Outcome::NoToken(error) => event.note = Some(error.to_string()),
+    }
+    event
+}
+
+/// A planned call as it is frozen.
+pub(crate) fn freeze(step: &RenderedStep, call: &crate::render::PlannedCall) -> FrozenCall {
+    FrozenCall {
+        id: CallId { step: step.id.clone(), key: step.key.clone(), chunk: call.chunk },
+        action: step.spec.name.to_owned(),
+        path: step.spec.path.to_owned(),
+        idempotency_key: call.key.clone(),
+        digest: call.payload.digest(),
+        payload: call.payload.raw(),
+        message_digest: step.message_digest.clone(),
+        recipients: call.recipients,
+        mass: step.spec.effect == Effect::Mass,
+    }
+}
+
+/// The body of a frozen call.
+fn payload_of(frozen: &FrozenCall) -> Payload {
+    Payload::from_raw(frozen.payload.clone())
+}

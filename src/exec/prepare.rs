@@ -1,0 +1,229 @@
+//! Before a run: what is to be done, according to plan, selection, ledger and guards. Sends nothing, changes nothing.
+
+use std::collections::{HashMap, HashSet};
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::{Todo, TodoCall, freeze, guard, outputs, slots_of};
+use crate::{
+    action::Effect,
+    diag::{did_you_mean, one_of},
+    ledger::{
+        CallRecord, Ledger, LedgerError, Scope, Status,
+        reconcile::{Plan, reconcile},
+    },
+    render::{RenderedPlan, RenderedStep},
+    report::Problem,
+};
+
+/// Which steps are run.
+#[derive(Debug, Clone, Default)]
+pub struct Selection {
+    /// These alone: ids, or instances such as `city[北京]`.
+    pub only: Vec<String>,
+    /// From this one on.
+    pub from: Option<String>,
+}
+
+/// What is to be done.
+#[derive(Debug)]
+pub struct Prepared {
+    /// One entry a step instance.
+    pub todo: Vec<Todo>,
+    /// Values of slots that the ledger knows.
+    pub slots: HashMap<String, Value>,
+    /// Ids of steps that are not selected, whose outputs the ledger knows.
+    pub available: HashSet<String>,
+    /// Digests of messages that were previewed in this occurrence.
+    pub previewed: HashSet<String>,
+}
+
+/// Why nothing is run.
+#[derive(Debug)]
+pub enum Refusal {
+    /// `--only` or `--from` name no step.
+    Selection(Problem),
+    /// A step needs outputs that nobody has.
+    MissingOutputs(Problem),
+    /// The plan no longer matches what was sent.
+    Changed(Problem),
+    /// A guard says no.
+    Guard(Problem),
+    /// The store failed.
+    Store(LedgerError),
+}
+
+/// Compares the plan with the ledger.
+pub fn prepare(
+    plan: &RenderedPlan,
+    ledger: &dyn Ledger,
+    scope: &Scope,
+    selection: &Selection,
+    now: Timestamp,
+) -> Result<Prepared, Refusal> {
+    let selected = select(plan, selection).map_err(Refusal::Selection)?;
+    let records = ledger.calls(scope).map_err(Refusal::Store)?;
+    let mut by_step: HashMap<(&str, Option<&str>), Vec<&CallRecord>> = HashMap::new();
+    for record in &records {
+        by_step.entry((&record.frozen.id.step, record.frozen.id.key.as_deref())).or_default().push(record);
+    }
+    for list in by_step.values_mut() {
+        list.sort_by_key(|record| record.frozen.id.chunk);
+    }
+    let previews =
+        records.iter().filter(|record| record.frozen.action == "preview" && record.status == Status::Accepted);
+    let mut prepared = Prepared {
+        todo: Vec::new(),
+        slots: HashMap::new(),
+        available: HashSet::new(),
+        previewed: previews.filter_map(|record| record.frozen.message_digest.clone()).collect(),
+    };
+    let mut conflicts = Vec::new();
+    for (step, selected) in plan.steps.iter().zip(&selected) {
+        let known = by_step.get(&(step.id.as_str(), step.key.as_deref())).map(Vec::as_slice).unwrap_or_default();
+        let todo = if *selected { todo(step, known, &mut conflicts) } else { unselected(step, known, &mut prepared) };
+        prepared.todo.push(todo);
+    }
+    if !conflicts.is_empty() {
+        return Err(Refusal::Changed(changed(plan, &conflicts)));
+    }
+    missing_outputs(plan, &selected, &prepared).map_err(Refusal::MissingOutputs)?;
+    guards(plan, &prepared, now).map_err(Refusal::Guard)?;
+    Ok(prepared)
+}
+
+fn select(plan: &RenderedPlan, selection: &Selection) -> Result<Vec<bool>, Problem> {
+    let matches = |step: &RenderedStep, name: &str| step.id == name || step.name() == name;
+    for name in selection.only.iter().chain(&selection.from) {
+        if !plan.steps.iter().any(|step| matches(step, name)) {
+            let names: Vec<&str> = plan.steps.iter().map(|step| step.id.as_str()).collect();
+            let near = did_you_mean(name, names.iter().copied()).map(|near| format!("did you mean `{near}`?"));
+            let help = near.unwrap_or_else(|| format!("the plan has {}", one_of(&names)));
+            return Err(Problem { message: format!("no step has the id `{name}`"), help: vec![help], errcode: None });
+        }
+    }
+    let from =
+        selection.from.as_ref().and_then(|name| plan.steps.iter().position(|step| matches(step, name))).unwrap_or(0);
+    let chosen =
+        |step: &RenderedStep| selection.only.is_empty() || selection.only.iter().any(|name| matches(step, name));
+    Ok(plan.steps.iter().enumerate().map(|(index, step)| index >= from && chosen(step)).collect())
+}
+
+/// A step that is not selected gives what the ledger has of it.
+fn unselected(step: &RenderedStep, known: &[&CallRecord], prepared: &mut Prepared) -> Todo {
+    let done = !known.is_empty() && known.iter().all(|record| record.status == Status::Accepted);
+    if done {
+        let outputs = outputs(step, known.iter().filter_map(|record| record.acceptance()));
+        prepared.slots.extend(slots_of(&step.prefix(), &outputs));
+        prepared.available.insert(step.id.clone());
+    }
+    Todo::Skip
+}
+
+fn todo<'p>(
+    step: &'p RenderedStep,
+    known: &[&CallRecord],
+    conflicts: &mut Vec<(&'p RenderedStep, Vec<String>)>,
+) -> Todo {
+    if !step.may_run() {
+        return Todo::Skip;
+    }
+    match reconcile(step, known) {
+        Plan::Done => Todo::Done(known.iter().map(|record| (*record).clone()).collect()),
+        Plan::Fresh => {
+            let calls = step.calls.iter().map(|call| TodoCall { frozen: freeze(step, call), record: None });
+            Todo::Run { calls: calls.collect(), fresh: true, notes: Vec::new() }
+        }
+        Plan::Resume { changed } => {
+            let calls =
+                known.iter().map(|record| TodoCall { frozen: record.frozen.clone(), record: Some((*record).clone()) });
+            let done = known.iter().filter(|record| record.status == Status::Accepted).count();
+            let mut notes = vec![format!(
+                "`{}` was begun by an earlier run: {done} of {} calls are accepted, the rest goes on",
+                step.name(),
+                known.len()
+            )];
+            if !changed.is_empty() {
+                notes.push(format!(
+                    "`{}` goes on with the audience it began with, although the plan has changed: {}",
+                    step.name(),
+                    changed.join(", ")
+                ));
+            }
+            Todo::Run { calls: calls.collect(), fresh: false, notes }
+        }
+        Plan::Conflict { changed } => {
+            conflicts.push((step, changed));
+            Todo::Skip
+        }
+    }
+}
+
+fn changed(plan: &RenderedPlan, conflicts: &[(&RenderedStep, Vec<String>)]) -> Problem {
+    let what: Vec<String> = conflicts
+        .iter()
+        .map(|(step, changed)| format!("`{}` ({}:{}): {}", step.name(), plan.path, step.line, changed.join(", ")))
+        .collect();
+    Problem {
+        message: format!("the plan no longer matches what was already sent: {}", what.join("; ")),
+        help: vec![
+            "to send again, give the plan another `occurrence`, or the step another `id`; else undo the change".into(),
+        ],
+        errcode: None,
+    }
+}
+
+fn missing_outputs(plan: &RenderedPlan, selected: &[bool], prepared: &Prepared) -> Result<(), Problem> {
+    for (index, step) in plan.steps.iter().enumerate() {
+        if !matches!(prepared.todo[index], Todo::Run { .. }) {
+            continue;
+        }
+        for need in &step.needs {
+            let given = plan.steps.iter().zip(selected).any(|(other, selected)| other.id == *need && *selected);
+            if !given && !prepared.available.contains(need) {
+                let message = format!(
+                    "`{}` needs the outputs of `{need}`, which is not selected, and the ledger has none",
+                    step.name()
+                );
+                return Err(Problem {
+                    message,
+                    help: vec![format!("run `{need}` too: --only {need} --only {}", step.id)],
+                    errcode: None,
+                });
+            }
+        }
+    }
+    Ok(())
+}
+
+fn guards(plan: &RenderedPlan, prepared: &Prepared, now: Timestamp) -> Result<(), Problem> {
+    let mut recipients = 0;
+    let mut previewed = prepared.previewed.clone();
+    let mut any = false;
+    for (step, todo) in plan.steps.iter().zip(&prepared.todo) {
+        let Todo::Run { calls, .. } = todo else { continue };
+        if step.spec.effect == Effect::Preview {
+            previewed.extend(step.message_digest.clone());
+        }
+        if step.spec.effect != Effect::Mass {
+            continue;
+        }
+        any = true;
+        recipients += calls
+            .iter()
+            .filter(|call| call.record.as_ref().is_none_or(|record| record.status != Status::Accepted))
+            .filter_map(|call| call.frozen.recipients)
+            .sum::<u64>();
+        if let Some(hit) = guard::previewed(plan, step, &previewed) {
+            return Err(hit.problem(plan));
+        }
+    }
+    if !any {
+        return Ok(());
+    }
+    match guard::time(&plan.guards, now).or_else(|| guard::recipients(&plan.guards, recipients)) {
+        Some(hit) => Err(hit.problem(plan)),
+        None => Ok(()),
+    }
+}

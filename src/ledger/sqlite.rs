@@ -1,0 +1,479 @@
+//! The ledger in SQLite: one file, mode 0600, WAL with `synchronous=FULL`, so that what is committed survives a power cut.
+//!
+//! Rule for changes of the format: `user_version` counts up with every change; a version of qunfa opens every older
+//! format by adding what is missing, in one transaction, and refuses every newer one without touching it.
+#![expect(clippy::disallowed_methods, reason = "this module is an adapter: it owns the file of the ledger")]
+
+use std::{fs, path::Path, time::Duration};
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params};
+
+use super::{CallId, CallRecord, Event, FrozenCall, Kind, Ledger, LedgerError, RunRecord, Scope};
+
+/// The format that this version writes.
+pub const FORMAT: i64 = 1;
+/// "qunf", so that no other database is taken for one.
+const APPLICATION_ID: i64 = 0x7175_6e66;
+
+const SCHEMA: &str = "
+CREATE TABLE runs (
+    run_id TEXT PRIMARY KEY, platform TEXT NOT NULL, appid TEXT NOT NULL, plan TEXT NOT NULL, occurrence TEXT NOT NULL,
+    path TEXT NOT NULL, digest TEXT NOT NULL, started_at INTEGER NOT NULL, report TEXT
+);
+CREATE TABLE calls (
+    id INTEGER PRIMARY KEY, platform TEXT NOT NULL, appid TEXT NOT NULL, plan TEXT NOT NULL, occurrence TEXT NOT NULL,
+    step TEXT NOT NULL, key TEXT NOT NULL, chunk INTEGER NOT NULL,
+    action TEXT NOT NULL, path TEXT NOT NULL, idempotency_key TEXT NOT NULL, digest TEXT NOT NULL, payload TEXT NOT NULL,
+    message_digest TEXT, recipients INTEGER, mass INTEGER NOT NULL,
+    UNIQUE (platform, appid, plan, occurrence, step, key, chunk)
+);
+CREATE TABLE events (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, call INTEGER NOT NULL REFERENCES calls (id), kind TEXT NOT NULL, at INTEGER NOT NULL,
+    run_id TEXT NOT NULL, errcode INTEGER, note TEXT, msg_id TEXT, msg_data_id TEXT, result TEXT, body TEXT
+);
+CREATE INDEX events_of_call ON events (call);
+CREATE INDEX attempts ON events (at) WHERE kind = 'attempted';
+";
+
+/// A ledger file.
+#[derive(Debug)]
+pub struct Sqlite {
+    connection: Connection,
+    path: String,
+}
+
+impl Sqlite {
+    /// Opens a store for writing, making it where there is none.
+    pub fn open(path: &Path) -> Result<Self, LedgerError> {
+        let name = path.display().to_string();
+        let failed = |what: &str, source: Box<dyn std::error::Error + Send + Sync>| LedgerError::Store {
+            path: name.clone(),
+            what: what.into(),
+            source: Some(source),
+        };
+        if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+            make_folder(parent).map_err(|error| failed("cannot be made", error.into()))?;
+        }
+        // SQLite gives its side files the mode of the main file.
+        private(path).map_err(|error| failed("cannot be opened for writing", error.into()))?;
+        let connection =
+            Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)
+                .map_err(|error| failed("cannot be opened", error.into()))?;
+        let mut store = Self { connection, path: name };
+        store.prepare()?;
+        Ok(store)
+    }
+
+    /// Opens a store for reading; `None` if there is none yet.
+    pub fn open_existing(path: &Path) -> Result<Option<Self>, LedgerError> {
+        if path.exists() { Self::open(path).map(Some) } else { Ok(None) }
+    }
+
+    fn prepare(&mut self) -> Result<(), LedgerError> {
+        self.connection.busy_timeout(Duration::from_secs(10)).map_err(|error| self.error(error))?;
+        // The version is looked at before anything is written: a newer store stays as it is.
+        let (id, version) = self.identity()?;
+        if id != 0 && id != APPLICATION_ID {
+            return Err(LedgerError::Damaged {
+                path: self.path.clone(),
+                what: "it is a database of another program".into(),
+            });
+        }
+        if version > FORMAT {
+            return Err(LedgerError::Newer { path: self.path.clone(), found: version, known: FORMAT });
+        }
+        let pragmas = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;";
+        self.connection.execute_batch(pragmas).map_err(|error| self.error(error))?;
+        if version == 0 {
+            let path = self.path.clone();
+            let transaction = self
+                .connection
+                .transaction_with_behavior(TransactionBehavior::Immediate)
+                .map_err(|error| wrap(&path, error))?;
+            // Another process may have made the tables meanwhile.
+            let made: i64 = transaction
+                .query_row("PRAGMA user_version", [], |row| row.get(0))
+                .map_err(|error| wrap(&path, error))?;
+            if made == 0 {
+                let tables: i64 = transaction
+                    .query_row("SELECT count(*) FROM sqlite_master", [], |row| row.get(0))
+                    .map_err(|error| wrap(&path, error))?;
+                if tables > 0 {
+                    return Err(LedgerError::Damaged { path, what: "it holds tables and no format version".into() });
+                }
+                let batch =
+                    format!("{SCHEMA} PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {FORMAT};");
+                transaction.execute_batch(&batch).map_err(|error| wrap(&path, error))?;
+            }
+            transaction.commit().map_err(|error| wrap(&path, error))?;
+        }
+        Ok(())
+    }
+
+    fn identity(&self) -> Result<(i64, i64), LedgerError> {
+        let pragma = |name: &str| {
+            self.connection
+                .query_row(&format!("PRAGMA {name}"), [], |row| row.get(0))
+                .map_err(|error| self.error(error))
+        };
+        Ok((pragma("application_id")?, pragma("user_version")?))
+    }
+
+    fn error(&self, error: rusqlite::Error) -> LedgerError {
+        wrap(&self.path, error)
+    }
+
+    fn damaged(&self, what: impl Into<String>) -> LedgerError {
+        LedgerError::Damaged { path: self.path.clone(), what: what.into() }
+    }
+
+    fn events(&self, call: i64, id: &CallId) -> Result<Vec<Event>, LedgerError> {
+        let mut statement = (self.connection)
+            .prepare_cached("SELECT kind, at, run_id, errcode, note, msg_id, msg_data_id, result, body FROM events WHERE call = ?1 ORDER BY id")
+            .map_err(|error| self.error(error))?;
+        let rows = statement.query_map([call], |row| {
+            let (kind, at): (String, i64) = (row.get(0)?, row.get(1)?);
+            let number = |text: Option<String>| text.and_then(|text| text.parse().ok());
+            Ok((
+                kind,
+                at,
+                Event {
+                    kind: Kind::Unknown,
+                    at: Timestamp::UNIX_EPOCH,
+                    run_id: row.get(2)?,
+                    errcode: row.get(3)?,
+                    note: row.get(4)?,
+                    msg_id: number(row.get(5)?),
+                    msg_data_id: number(row.get(6)?),
+                    result: row.get(7)?,
+                    body: row.get(8)?,
+                },
+            ))
+        });
+        let mut events = Vec::new();
+        for row in rows.map_err(|error| self.error(error))? {
+            let (kind, at, event) = row.map_err(|error| self.error(error))?;
+            let name: String = kind;
+            let kind = Kind::from_name(&name)
+                .ok_or_else(|| self.damaged(format!("step `{}` has an event `{name}`", id.step)))?;
+            let at = Timestamp::from_millisecond(at)
+                .map_err(|_| self.damaged(format!("step `{}` has an event at no time", id.step)))?;
+            events.push(Event { kind, at, ..event });
+        }
+        Ok(events)
+    }
+}
+
+fn wrap(path: &str, error: rusqlite::Error) -> LedgerError {
+    use rusqlite::ErrorCode;
+    let code = error.sqlite_error_code();
+    let path = path.to_owned();
+    let what = match code {
+        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
+            return LedgerError::Damaged { path, what: error.to_string() };
+        }
+        Some(ErrorCode::DiskFull) => "cannot be written: the disk is full",
+        Some(ErrorCode::ReadOnly) => "cannot be written: it is read-only",
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => "is in use by another process",
+        Some(ErrorCode::SystemIoFailure) => "cannot be read or written",
+        _ => "failed",
+    };
+    LedgerError::Store { path, what: what.into(), source: Some(Box::new(error)) }
+}
+
+#[cfg(unix)]
+fn private(path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    fs::OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path).map(drop)
+}
+
+#[cfg(not(unix))]
+fn private(path: &Path) -> std::io::Result<()> {
+    fs::OpenOptions::new().read(true).append(true).create(true).open(path).map(drop)
+}
+
+/// The folder of the state keeps itself out of git.
+fn make_folder(folder: &Path) -> std::io::Result<()> {
+    if folder.exists() {
+        return Ok(());
+    }
+    fs::create_dir_all(folder)?;
+    if folder.file_name().is_some_and(|name| name == ".qunfa") {
+        fs::write(folder.join(".gitignore"), "*\n")?;
+    }
+    Ok(())
+}
+
+fn insert_event(transaction: &Transaction<'_>, call: i64, event: &Event) -> rusqlite::Result<()> {
+    transaction
+        .prepare_cached("INSERT INTO events (call, kind, at, run_id, errcode, note, msg_id, msg_data_id, result, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)")?
+        .execute(params![
+            call, event.kind.name(), event.at.as_millisecond(), event.run_id, event.errcode, event.note,
+            event.msg_id.map(|id| id.to_string()), event.msg_data_id.map(|id| id.to_string()), event.result, event.body,
+        ])
+        .map(drop)
+}
+
+fn call_row(transaction: &Transaction<'_>, scope: &Scope, id: &CallId) -> rusqlite::Result<Option<i64>> {
+    transaction
+        .prepare_cached("SELECT id FROM calls WHERE platform = ?1 AND appid = ?2 AND plan = ?3 AND occurrence = ?4 AND step = ?5 AND key = ?6 AND chunk = ?7")?
+        .query_row(params![scope.platform, scope.appid, scope.plan, scope.occurrence, id.step, id.key.as_deref().unwrap_or(""), id.chunk], |row| row.get(0))
+        .optional()
+}
+
+impl Ledger for Sqlite {
+    fn calls(&self, scope: &Scope) -> Result<Vec<CallRecord>, LedgerError> {
+        let mut statement = self.connection
+            .prepare_cached("SELECT id, step, key, chunk, action, path, idempotency_key, digest, payload, message_digest, recipients, mass FROM calls WHERE platform = ?1 AND appid = ?2 AND plan = ?3 AND occurrence = ?4 ORDER BY id")
+            .map_err(|error| self.error(error))?;
+        let rows = statement.query_map(params![scope.platform, scope.appid, scope.plan, scope.occurrence], |row| {
+            let key: String = row.get(2)?;
+            let id = CallId { step: row.get(1)?, key: Some(key).filter(|key| !key.is_empty()), chunk: row.get(3)? };
+            let recipients: Option<i64> = row.get(10)?;
+            Ok((
+                row.get::<_, i64>(0)?,
+                FrozenCall {
+                    id,
+                    action: row.get(4)?,
+                    path: row.get(5)?,
+                    idempotency_key: row.get(6)?,
+                    digest: row.get(7)?,
+                    payload: row.get(8)?,
+                    message_digest: row.get(9)?,
+                    recipients: recipients.and_then(|n| u64::try_from(n).ok()),
+                    mass: row.get(11)?,
+                },
+            ))
+        });
+        let mut calls = Vec::new();
+        for row in rows.map_err(|error| self.error(error))? {
+            let (row, frozen) = row.map_err(|error| self.error(error))?;
+            let events = self.events(row, &frozen.id)?;
+            let step = frozen.id.step.clone();
+            calls.push(
+                CallRecord::new(frozen, events).map_err(|illegal| self.damaged(format!("step `{step}`: {illegal}")))?,
+            );
+        }
+        Ok(calls)
+    }
+
+    fn freeze(
+        &mut self,
+        scope: &Scope,
+        calls: &[FrozenCall],
+        first: &CallId,
+        attempt: &Event,
+    ) -> Result<(), LedgerError> {
+        let path = self.path.clone();
+        let write = |transaction: &Transaction<'_>| -> rusqlite::Result<bool> {
+            let key = first.key.as_deref().unwrap_or("");
+            let known: i64 = transaction.query_row(
+                "SELECT count(*) FROM calls c JOIN events e ON e.call = c.id WHERE platform = ?1 AND appid = ?2 AND plan = ?3 AND occurrence = ?4 AND step = ?5 AND key = ?6 AND e.kind NOT IN ('attempted', 'refused', 'not_sent', 'resolved_not_sent')",
+                params![scope.platform, scope.appid, scope.plan, scope.occurrence, first.step, key], |row| row.get(0),
+            )?;
+            if known > 0 {
+                return Ok(false);
+            }
+            let of_step = "platform = ?1 AND appid = ?2 AND plan = ?3 AND occurrence = ?4 AND step = ?5 AND key = ?6";
+            let parameters = params![scope.platform, scope.appid, scope.plan, scope.occurrence, first.step, key];
+            // Calls whose attempts all provably came to nothing are planned anew; their history stays with them where
+            // the number of the call is still there.
+            transaction.execute(
+                &format!("DELETE FROM calls WHERE {of_step} AND id NOT IN (SELECT call FROM events)"),
+                parameters,
+            )?;
+            for call in calls {
+                transaction
+                    .prepare_cached("INSERT INTO calls (platform, appid, plan, occurrence, step, key, chunk, action, path, idempotency_key, digest, payload, message_digest, recipients, mass) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15) ON CONFLICT DO UPDATE SET action = ?8, path = ?9, digest = ?11, payload = ?12, message_digest = ?13, recipients = ?14")?
+                    .execute(params![
+                        scope.platform, scope.appid, scope.plan, scope.occurrence, call.id.step, call.id.key.as_deref().unwrap_or(""), call.id.chunk,
+                        call.action, call.path, call.idempotency_key, call.digest, call.payload, call.message_digest,
+                        call.recipients.and_then(|n| i64::try_from(n).ok()), call.mass,
+                    ])?;
+            }
+            // Fewer calls than before: what is left over was refused or never left, and is no part of the step any more.
+            transaction.execute(
+                &format!("DELETE FROM events WHERE call IN (SELECT id FROM calls WHERE {of_step} AND chunk > ?7)"),
+                params![scope.platform, scope.appid, scope.plan, scope.occurrence, first.step, key, calls.len() as i64],
+            )?;
+            transaction.execute(
+                &format!("DELETE FROM calls WHERE {of_step} AND chunk > ?7"),
+                params![scope.platform, scope.appid, scope.plan, scope.occurrence, first.step, key, calls.len() as i64],
+            )?;
+            let Some(row) = call_row(transaction, scope, first)? else { return Ok(false) };
+            insert_event(transaction, row, attempt)?;
+            Ok(true)
+        };
+        let transaction = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)
+            .map_err(|error| wrap(&path, error))?;
+        if !write(&transaction).map_err(|error| wrap(&path, error))? {
+            return Err(LedgerError::Damaged {
+                path,
+                what: format!("step `{}` was changed by another process", first.step),
+            });
+        }
+        transaction.commit().map_err(|error| wrap(&path, error))
+    }
+
+    fn append(&mut self, scope: &Scope, id: &CallId, event: &Event) -> Result<(), LedgerError> {
+        let path = self.path.clone();
+        let transaction = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)
+            .map_err(|error| wrap(&path, error))?;
+        let row = call_row(&transaction, scope, id).map_err(|error| wrap(&path, error))?;
+        let row = row.ok_or_else(|| LedgerError::Damaged {
+            path: path.clone(),
+            what: format!("step `{}` has no call {}", id.step, id.chunk),
+        })?;
+        insert_event(&transaction, row, event).map_err(|error| wrap(&path, error))?;
+        transaction.commit().map_err(|error| wrap(&path, error))
+    }
+
+    fn mass_attempts(&self, platform: &str, appid: &str, since: Timestamp) -> Result<Vec<Timestamp>, LedgerError> {
+        let mut statement = self.connection
+            .prepare_cached("SELECT e.at FROM events e JOIN calls c ON c.id = e.call WHERE e.kind = 'attempted' AND e.at >= ?1 AND c.mass AND c.platform = ?2 AND c.appid = ?3 ORDER BY e.at")
+            .map_err(|error| self.error(error))?;
+        let rows = statement
+            .query_map(params![since.as_millisecond(), platform, appid], |row| row.get::<_, i64>(0))
+            .map_err(|error| self.error(error))?;
+        let times: Result<Vec<i64>, _> = rows.collect();
+        Ok(times
+            .map_err(|error| self.error(error))?
+            .into_iter()
+            .filter_map(|at| Timestamp::from_millisecond(at).ok())
+            .collect())
+    }
+
+    fn begin_run(
+        &mut self,
+        scope: &Scope,
+        run_id: &str,
+        path: &str,
+        digest: &str,
+        at: Timestamp,
+    ) -> Result<(), LedgerError> {
+        (self.connection)
+            .execute(
+                "INSERT INTO runs (run_id, platform, appid, plan, occurrence, path, digest, started_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                params![run_id, scope.platform, scope.appid, scope.plan, scope.occurrence, path, digest, at.as_millisecond()],
+            )
+            .map(drop)
+            .map_err(|error| self.error(error))
+    }
+
+    fn end_run(&mut self, run_id: &str, report: &str) -> Result<(), LedgerError> {
+        self.connection
+            .execute("UPDATE runs SET report = ?2 WHERE run_id = ?1", params![run_id, report])
+            .map(drop)
+            .map_err(|error| self.error(error))
+    }
+
+    fn runs(&self, appid: &str, plan: &str) -> Result<Vec<RunRecord>, LedgerError> {
+        let mut statement = (self.connection)
+            .prepare_cached("SELECT run_id, started_at, report FROM runs WHERE appid = ?1 AND plan = ?2 ORDER BY started_at DESC, rowid DESC")
+            .map_err(|error| self.error(error))?;
+        let rows = statement
+            .query_map(params![appid, plan], |row| {
+                Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?, row.get::<_, Option<String>>(2)?))
+            })
+            .map_err(|error| self.error(error))?;
+        let mut runs = Vec::new();
+        for row in rows {
+            let (run_id, at, report) = row.map_err(|error| self.error(error))?;
+            let started_at = Timestamp::from_millisecond(at).map_err(|_| self.damaged("a run began at no time"))?;
+            runs.push(RunRecord { run_id, started_at, report });
+        }
+        Ok(runs)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::Status;
+
+    fn scope() -> Scope {
+        Scope { platform: "sandbox".into(), appid: "wx1".into(), plan: "p".into(), occurrence: "once".into() }
+    }
+
+    fn call(chunk: u32) -> FrozenCall {
+        let id = CallId { step: "s".into(), key: None, chunk };
+        FrozenCall {
+            id,
+            action: "send_by_openid".into(),
+            path: "/p".into(),
+            idempotency_key: "k".into(),
+            digest: "sha256:x".into(),
+            payload: "{}".into(),
+            message_digest: None,
+            recipients: Some(2),
+            mass: true,
+        }
+    }
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).expect("in range")
+    }
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("sub/state.db");
+        let mut store = Sqlite::open(&path).expect("opens");
+        let calls = [call(1), call(2)];
+        let mut attempt = Event::new(Kind::Attempted, at(10), "r1");
+        attempt.body = Some("{}".into());
+        store.freeze(&scope(), &calls, &calls[0].id, &attempt).expect("writes");
+        let mut accepted = Event::new(Kind::Accepted, at(11), "r1");
+        accepted.msg_id = Some(9_007_199_254_740_993);
+        store.append(&scope(), &calls[0].id, &accepted).expect("writes");
+        drop(store);
+        let store = Sqlite::open_existing(&path).expect("opens").expect("is there");
+        let records = store.calls(&scope()).expect("reads");
+        assert_eq!(records.iter().map(|record| record.status).collect::<Vec<_>>(), [Status::Accepted, Status::Planned]);
+        assert_eq!(records[0].acceptance().and_then(|event| event.msg_id), Some(9_007_199_254_740_993));
+        assert_eq!(store.mass_attempts("sandbox", "wx1", at(10)).expect("reads"), [at(10)]);
+        assert!(store.mass_attempts("wechat", "wx1", at(0)).expect("reads").is_empty());
+    }
+
+    #[test]
+    fn a_step_that_was_sent_is_not_frozen_again() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut store = Sqlite::open(&folder.path().join("state.db")).expect("opens");
+        let calls = [call(1)];
+        store.freeze(&scope(), &calls, &calls[0].id, &Event::new(Kind::Attempted, at(1), "r")).expect("writes");
+        store.append(&scope(), &calls[0].id, &Event::new(Kind::Accepted, at(2), "r")).expect("writes");
+        let again = store.freeze(&scope(), &calls, &calls[0].id, &Event::new(Kind::Attempted, at(3), "r"));
+        assert!(matches!(again, Err(LedgerError::Damaged { .. })));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn the_file_is_private() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("state.db");
+        let mut store = Sqlite::open(&path).expect("opens");
+        store.begin_run(&scope(), "r", "p.yaml", "sha256:x", at(1)).expect("writes");
+        for name in ["state.db", "state.db-wal"] {
+            let mode = fs::metadata(folder.path().join(name)).expect("is there").permissions().mode();
+            assert_eq!(mode & 0o777, 0o600, "{name}");
+        }
+    }
+
+    #[test]
+    fn newer_foreign_and_damaged_files_are_refused() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("state.db");
+        drop(Sqlite::open(&path).expect("opens"));
+        Connection::open(&path).expect("opens").execute_batch("PRAGMA user_version = 99").expect("writes");
+        assert!(matches!(Sqlite::open(&path), Err(LedgerError::Newer { found: 99, .. })));
+        fs::write(&path, "this is no database, and it is longer than a header would be, for sure it is")
+            .expect("writes");
+        assert!(matches!(Sqlite::open(&path), Err(LedgerError::Damaged { .. })));
+    }
+}

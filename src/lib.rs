@@ -1,0 +1,39 @@
+//! Campaigns as code for WeChat Official Accounts (群发).
+//!
+//! Data flows one way; each arrow is one function that consumes its input:
+//!
+//! ```text
+//! SourceFile -> ParsedPlan -> ValidPlan -> ResolvedPlan -> RenderedPlan -> RunEvents (+ ledger) -> Report
+//!     plan::parse   plan::validate   resolve::resolve   render::render   exec::run          report::Fold
+//! ```
+//!
+//! `validate`, `render` and `run` are the same pipe stopped at different arrows, so a dry run cannot differ from a run.
+//! Problems are collected along the way; a rendered plan is handed out only if there is no error among them.
+//!
+//! IO stays at the edge: [`cli`] owns the real world, [`transport`], [`ledger`] and [`sandbox`] are adapters, and the
+//! rest is computed from what it is given.
+
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
+pub mod action;
+pub mod cli;
+pub mod client;
+pub mod clock;
+pub mod diag;
+pub mod exec;
+pub mod ledger;
+pub mod limits;
+pub mod message;
+pub mod payload;
+pub mod plan;
+pub mod redact;
+pub mod render;
+pub mod report;
+pub mod resolve;
+pub mod sandbox;
+pub mod source;
+pub mod template;
+pub mod token;
+pub mod transport;
+pub mod wechat;

@@ -1,0 +1,65 @@
+//! All numbers: the platform's, each with a link to its page, and our own caps.
+
+use std::time::Duration;
+
+/// Fewest openids of one `mass/send`.
+/// <https://developers.weixin.qq.com/doc/service/api/notify/message/api_masssend.html>
+pub const OPENIDS_MIN: usize = 2;
+/// Most openids of one `mass/send` (same page).
+pub const OPENIDS_MAX: usize = 10_000;
+/// Longest `clientmsgid` that is safe, in bytes (newest field table; older pages say 64).
+/// <https://developers.weixin.qq.com/doc/service/api/notify/message/api_sendall>
+pub const CLIENTMSGID_MAX: usize = 32;
+/// Mass calls a minute.
+/// <https://developers.weixin.qq.com/doc/service/guide/product/message/Batch_Sends.html>
+pub const MASS_CALLS_PER_MINUTE: u32 = 60;
+/// How long WeChat remembers a `clientmsgid` (same page).
+pub const CLIENTMSGID_MEMORY: Duration = Duration::from_secs(24 * 3600);
+/// Shortest pause before the same `clientmsgid` may be repeated (45066).
+pub const RESEND_AFTER_MIN: Duration = Duration::from_secs(60);
+/// Bytes of text that other text channels of WeChat take; none is documented for mass text, so this is a warning.
+pub const TEXT_BYTES_WARN: usize = 2048;
+/// Characters of mass text from which a user saw 45002.
+/// <https://developers.weixin.qq.com/community/personal/oCJUswx-PvLARORuQ061iQN05hks/question>
+pub const TEXT_CHARS_WARN: usize = 293;
+/// Most bytes of text that qunfa sends at all: far above anything WeChat was seen to take.
+pub const TEXT_BYTES_MAX: usize = 20_480;
+/// Most pictures of an image message (the limit of `newspic` drafts).
+/// <https://developers.weixin.qq.com/doc/service/api/draftbox/draftmanage/api_draft_add>
+pub const IMAGES_MAX: usize = 20;
+/// A cached token is not used during the last part of its life.
+/// <https://developers.weixin.qq.com/doc/service/api/base/api_getstableaccesstoken>
+pub const TOKEN_MARGIN: Duration = Duration::from_secs(60);
+
+/// Largest plan, in bytes.
+pub const PLAN_BYTES_MAX: u64 = 32 << 20;
+/// Largest content file of a message, in bytes.
+pub const CONTENT_BYTES_MAX: u64 = 1 << 20;
+/// Largest `foreach` data or variables file, in bytes.
+pub const DATA_BYTES_MAX: u64 = 16 << 20;
+/// Largest audience file, in bytes.
+pub const AUDIENCE_BYTES_MAX: u64 = 1 << 30;
+/// Largest secret file, or output of a secret command, in bytes.
+pub const SECRET_BYTES_MAX: u64 = 64 << 10;
+/// Deepest nesting of a plan.
+pub const YAML_DEPTH_MAX: usize = 64;
+/// Most nodes that the aliases of a plan may expand to.
+pub const YAML_ALIASED_MAX: usize = 100_000;
+/// Steps of a plan.
+pub const STEPS_MAX: usize = 20_000;
+/// Instances of one `foreach`.
+pub const FOREACH_MAX: usize = 10_000;
+/// Work that one template may do, in minijinja's units.
+pub const TEMPLATE_FUEL: u64 = 200_000;
+/// Deepest nesting of one template; beyond it the parser would use up the stack.
+pub const TEMPLATE_DEPTH_MAX: usize = 100;
+/// Largest reply that is read, in bytes.
+pub const REPLY_BYTES_MAX: u64 = 4 << 20;
+/// Problems shown at once; the rest are counted.
+pub const DIAGNOSTICS_SHOWN: usize = 100;
+/// Bad openids shown one by one.
+pub const BAD_OPENIDS_SHOWN: usize = 20;
+/// How long a secret's `command` may run.
+pub const SECRET_COMMAND_TIMEOUT: Duration = Duration::from_secs(60);
+/// Longest wait that a plan may ask for (`timeout` of a check, backoff, pause before a repetition).
+pub const WAIT_MAX: Duration = Duration::from_secs(24 * 3600);

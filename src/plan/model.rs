@@ -1,0 +1,452 @@
+//! The plan as its author writes it, typed. Doc comments here are what editors show.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::fields::{Condition, Span, Template};
+use crate::action::Action;
+
+/// A campaign for a WeChat Official Account: mass messages, in the order in which they are sent.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "qunfa plan")]
+pub struct Head {
+    /// Version of the plan language.
+    #[schemars(extend("const" = 1))]
+    pub version: u32,
+    /// Name of the campaign, part of every idempotency key: renaming it makes it another campaign, which is sent again.
+    #[schemars(extend("pattern" = "^[a-z0-9][a-z0-9-]{0,62}$", "x-form" = "lower-case letters, digits and -, at most 63, beginning with a letter or digit", "examples" = ["spring-tea"]))]
+    pub name: String,
+    /// For people.
+    #[serde(default)]
+    pub description: Option<String>,
+    /// The Official Account that sends: a mapping, or the path of a YAML file that holds it.
+    pub account: AccountField,
+    /// The edition of the campaign, a template; a new value means that everything is sent anew, e.g. "{{ run.date }}".
+    #[serde(default)]
+    #[schemars(extend("default" = "once", "examples" = ["once", "{{ run.date }}"]))]
+    pub occurrence: Option<Template>,
+    /// Values for templates, as `vars.NAME`; --var and --vars-file override them.
+    #[serde(default)]
+    pub vars: Map<String, Value>,
+    /// Environment variables that templates may read, as `env.NAME`; no others.
+    #[serde(default)]
+    #[schemars(extend("items" = { "type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]*$", "x-form": "the name of an environment variable" }))]
+    pub env: Vec<String>,
+    /// Settings for all steps.
+    #[serde(default)]
+    pub defaults: Defaults,
+    /// Conditions under which nothing is sent.
+    #[serde(default)]
+    pub guards: Guards,
+    /// What is done, in this order.
+    #[schemars(with = "super::schema::Steps")]
+    pub steps: Vec<Value>,
+}
+
+/// The account of a plan.
+#[derive(Debug, Clone)]
+pub enum AccountField {
+    /// Written in the plan.
+    Inline(Box<Account>),
+    /// In a file of its own, relative to the plan.
+    File(String),
+}
+
+impl<'de> Deserialize<'de> for AccountField {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match Value::deserialize(deserializer)? {
+            Value::String(path) => Ok(AccountField::File(path)),
+            value => serde_json::from_value(value).map(AccountField::Inline).map_err(serde::de::Error::custom),
+        }
+    }
+}
+
+impl JsonSchema for AccountField {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "AccountField".into()
+    }
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        // One flat schema for both forms: keywords for mappings say nothing of a string.
+        let mut schema = Account::json_schema(generator);
+        schema.insert("type".into(), serde_json::json!(["object", "string"]));
+        schema.insert("minLength".into(), 1.into());
+        schema
+    }
+}
+
+/// An Official Account and how to get a token for it. Give `secret` or `access_token`.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Account {
+    /// 服务号 `service` or 订阅号 `subscription`: decides quotas and which actions are allowed.
+    pub kind: AccountKind,
+    /// The AppID, or { env: NAME }.
+    pub appid: AppId,
+    /// Where the AppSecret is; never the secret itself.
+    #[serde(default)]
+    pub secret: Option<SecretSource>,
+    /// Which endpoint gives the token: `stable` (`/cgi-bin/stable_token`, does not disturb other programs) or `classic`.
+    #[serde(default)]
+    pub token: TokenEndpoint,
+    /// Instead of `secret`: where a token kept by a central token store is.
+    #[serde(default)]
+    pub access_token: Option<SecretSource>,
+}
+
+/// The kind of an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+pub enum AccountKind {
+    /// 服务号
+    Service,
+    /// 订阅号
+    Subscription,
+}
+
+impl AccountKind {
+    /// As in the plan.
+    pub fn name(self) -> &'static str {
+        match self {
+            AccountKind::Service => "service",
+            AccountKind::Subscription => "subscription",
+        }
+    }
+}
+
+/// Which endpoint gives the token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+pub enum TokenEndpoint {
+    /// `POST /cgi-bin/stable_token`
+    #[default]
+    Stable,
+    /// `GET /cgi-bin/token`
+    Classic,
+}
+
+/// An AppID, or the environment variable that holds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AppId {
+    /// Written out.
+    Literal(String),
+    /// Name of the variable.
+    Env(String),
+}
+
+impl AppId {
+    /// `wx` and 16 hexadecimal digits.
+    pub fn is_well_formed(text: &str) -> bool {
+        text.len() == 18
+            && text.starts_with("wx")
+            && text[2..].bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FromEnv {
+    env: String,
+}
+
+impl<'de> Deserialize<'de> for AppId {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match Value::deserialize(deserializer)? {
+            Value::String(text) => Ok(AppId::Literal(text)),
+            value => {
+                serde_json::from_value(value).map(|FromEnv { env }| AppId::Env(env)).map_err(serde::de::Error::custom)
+            }
+        }
+    }
+}
+
+impl JsonSchema for AppId {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "AppId".into()
+    }
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "type": ["string", "object"],
+            "pattern": "^wx[0-9a-f]{16}$",
+            "x-form": "`wx` and 16 hexadecimal digits (lower case), or { env: NAME }",
+            "properties": { "env": { "type": "string", "minLength": 1, "description": "Name of the environment variable." } },
+            "additionalProperties": false,
+            "minProperties": 1,
+            "maxProperties": 1,
+            "examples": ["wx0123456789abcdef", { "env": "WECHAT_APPID" }],
+        })
+    }
+}
+
+/// Where a secret is: exactly one of the three.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(extend("minProperties" = 1, "maxProperties" = 1, "examples" = [{ "env": "WECHAT_SECRET" }, { "file": "/run/secrets/wechat" }, { "command": ["vault", "kv", "get", "-field=secret", "wechat"] }]))]
+pub struct SecretSource {
+    /// Name of the environment variable that holds it.
+    #[serde(default)]
+    #[schemars(extend("minLength" = 1))]
+    pub env: Option<String>,
+    /// Path of the file that holds it; may lie anywhere.
+    #[serde(default)]
+    #[schemars(extend("minLength" = 1))]
+    pub file: Option<String>,
+    /// Program and arguments that print it; run without a shell.
+    #[serde(default)]
+    #[schemars(extend("minItems" = 1))]
+    pub command: Option<Vec<String>>,
+}
+
+/// Settings for all steps.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Defaults {
+    /// How calls are repeated.
+    #[serde(default)]
+    pub retry: Retry,
+    /// The longest one request may take.
+    #[serde(default)]
+    #[schemars(extend("default" = "30s"))]
+    pub timeout: Option<Span>,
+    /// How fast mass calls are made.
+    #[serde(default)]
+    pub pace: Pace,
+}
+
+/// How calls are repeated.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Retry {
+    /// How often a call is made at most, the first time included.
+    #[serde(default)]
+    #[schemars(extend("minimum" = 1, "maximum" = 20, "default" = 4))]
+    pub attempts: Option<u32>,
+    /// The first pause; each next one is twice as long.
+    #[serde(default)]
+    #[schemars(extend("default" = "1s"))]
+    pub backoff: Option<Span>,
+    /// The longest pause.
+    #[serde(default)]
+    #[schemars(extend("default" = "60s"))]
+    pub max_backoff: Option<Span>,
+    /// The pause before a send whose outcome is unknown is repeated with the same `clientmsgid`; at least 60s against WeChat.
+    #[serde(default)]
+    #[schemars(extend("default" = "60s"))]
+    pub resend_after: Option<Span>,
+}
+
+/// How fast mass calls are made.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Pace {
+    /// Mass calls a minute; at most 60 against WeChat.
+    #[serde(default)]
+    #[schemars(extend("minimum" = 1, "maximum" = 100_000, "default" = 60))]
+    pub per_minute: Option<u32>,
+}
+
+/// Conditions under which nothing is sent (exit code 9).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Guards {
+    /// Most people that one run may send to: openids, and the followers of tags where their number is known.
+    #[serde(default)]
+    #[schemars(extend("minimum" = 1))]
+    pub max_recipients: Option<u64>,
+    /// Times of day between which is sent, in Asia/Shanghai: "09:00-21:00".
+    #[serde(default)]
+    pub send_window: Option<SendWindow>,
+    /// Not before this time (RFC 3339, with an offset).
+    #[serde(default)]
+    #[schemars(with = "Option<String>", extend("format" = "date-time", "x-form" = "a time such as `2026-03-01T09:00:00+08:00`", "pattern" = "^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9:.]+([Zz]|[+-][0-9]{2}:[0-9]{2})$"))]
+    pub not_before: Option<jiff::Timestamp>,
+    /// Not after this time (RFC 3339, with an offset).
+    #[serde(default)]
+    #[schemars(with = "Option<String>", extend("format" = "date-time", "x-form" = "a time such as `2026-03-01T09:00:00+08:00`", "pattern" = "^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9:.]+([Zz]|[+-][0-9]{2}:[0-9]{2})$"))]
+    pub not_after: Option<jiff::Timestamp>,
+    /// Every message that is sent must have been previewed in this occurrence, by this run or an earlier one.
+    #[serde(default)]
+    pub require_preview: bool,
+}
+
+/// Times of day in Asia/Shanghai; the end is not included. An end before the beginning is on the next day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SendWindow {
+    /// Minute of the day at which it opens.
+    pub from: u16,
+    /// Minute of the day at which it closes; 1440 is midnight.
+    pub to: u16,
+}
+
+impl SendWindow {
+    const PATTERN: &str = "^([01][0-9]|2[0-3]):[0-5][0-9]-(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$";
+
+    fn parse(text: &str) -> Option<Self> {
+        let minute = |text: &str| {
+            let (hour, minute) = text.split_once(':')?;
+            let (hour, minute): (u16, u16) = (hour.parse().ok()?, minute.parse().ok()?);
+            (minute < 60 && (hour < 24 || (hour == 24 && minute == 0))).then_some(hour * 60 + minute)
+        };
+        let (from, to) = text.split_once('-')?;
+        let window = Self { from: minute(from)?, to: minute(to)? };
+        (window.from != window.to).then_some(window)
+    }
+
+    /// Whether a minute of the day lies inside.
+    pub fn contains(self, minute: u16) -> bool {
+        if self.from < self.to {
+            (self.from..self.to).contains(&minute)
+        } else {
+            minute >= self.from || minute < self.to
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for SendWindow {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        SendWindow::parse(&text).ok_or_else(|| {
+            serde::de::Error::custom(format!("`{text}` is not two different times of day such as `09:00-21:00`"))
+        })
+    }
+}
+
+impl JsonSchema for SendWindow {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "SendWindow".into()
+    }
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "type": "string", "pattern": SendWindow::PATTERN,
+            "x-form": "two times of day such as `09:00-21:00`", "examples": ["09:00-21:00"],
+        })
+    }
+}
+
+/// What all steps share.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Common {
+    /// Names the step; part of its idempotency key.
+    #[schemars(extend("pattern" = "^[a-z][a-z0-9_-]{0,62}$", "x-form" = "lower-case letters, digits, _ and -, at most 63, beginning with a letter", "examples" = ["announce"]))]
+    pub id: String,
+    /// What the step does.
+    pub action: String,
+    /// For people.
+    #[serde(default)]
+    pub description: Option<String>,
+    /// A template expression; false means that the step is skipped.
+    #[serde(default)]
+    pub when: Option<Condition>,
+    /// Runs the step once a row, with the template variable `row`: a list of mappings, or { file: data.csv } (also .jsonl). Needs `key`.
+    #[serde(default)]
+    pub foreach: Option<Foreach>,
+    /// Names each instance of a `foreach`, a template such as "{{ row.city }}"; part of the idempotency key.
+    #[serde(default)]
+    pub key: Option<Template>,
+    /// How calls of this step are repeated.
+    #[serde(default)]
+    pub retry: Option<Retry>,
+    /// The longest one request may take.
+    #[serde(default)]
+    pub timeout: Option<Span>,
+    /// If this step fails, go on with those that do not need its outputs.
+    #[serde(default)]
+    pub continue_on_error: bool,
+}
+
+/// The rows of a step.
+#[derive(Debug, Clone)]
+pub enum Foreach {
+    /// Written in the plan.
+    Rows(Vec<Map<String, Value>>),
+    /// A CSV or JSONL file.
+    File(String),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FromFile {
+    file: String,
+}
+
+impl<'de> Deserialize<'de> for Foreach {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = Value::deserialize(deserializer)?;
+        if value.is_array() {
+            serde_json::from_value(value).map(Foreach::Rows).map_err(serde::de::Error::custom)
+        } else {
+            serde_json::from_value(value).map(|FromFile { file }| Foreach::File(file)).map_err(serde::de::Error::custom)
+        }
+    }
+}
+
+impl JsonSchema for Foreach {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Foreach".into()
+    }
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "description": "Rows: a list of mappings, or { file: data.csv } (also .jsonl).",
+            "type": ["array", "object"],
+            "items": { "type": "object", "minProperties": 1 },
+            "minItems": 1,
+            "maxItems": crate::limits::FOREACH_MAX,
+            "properties": { "file": { "type": "string", "pattern": r"(\.(csv|jsonl)|\{\{.*\}\})$", "x-form": "the path of a .csv or .jsonl file", "description": "A .csv file with a header line, or a .jsonl file with one object a line." } },
+            "required": ["file"],
+            "additionalProperties": false,
+            "examples": [[{ "city": "北京", "tag": 101 }], { "file": "data/cities.csv" }],
+        })
+    }
+}
+
+/// A step: what all share, and what its action adds.
+#[derive(Debug, Clone)]
+pub struct Step {
+    /// Position in the plan, from 0; its places are under `/steps/INDEX`.
+    pub index: usize,
+    /// What all steps share.
+    pub common: Common,
+    /// What it does.
+    pub action: Action,
+}
+
+impl Step {
+    /// The pointer of a field of this step (`suffix` begins with a slash, or is empty).
+    pub fn pointer(&self, suffix: &str) -> String {
+        format!("/steps/{}{suffix}", self.index)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn send_windows() {
+        let day = SendWindow::parse("09:00-21:00").expect("valid");
+        assert!(day.contains(540) && day.contains(1259) && !day.contains(1260) && !day.contains(539));
+        let night = SendWindow::parse("22:00-06:00").expect("valid");
+        assert!(night.contains(0) && night.contains(1439) && !night.contains(360));
+        assert!(SendWindow::parse("09:00-09:00").is_none() && SendWindow::parse("9-21").is_none());
+        assert!(SendWindow::parse("18:00-24:00").expect("valid").contains(1439));
+    }
+
+    #[test]
+    fn appids() {
+        assert!(AppId::is_well_formed("wx0123456789abcdef"));
+        assert!(!AppId::is_well_formed("wx0123456789ABCDEF") && !AppId::is_well_formed("wx123"));
+    }
+}

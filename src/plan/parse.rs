@@ -1,0 +1,279 @@
+//! YAML to typed plan, through the schema.
+
+use super::*;
+use crate::plan::{
+    model::Common,
+    schema::{Part, check},
+};
+
+/// Reads a plan. `None` if nothing can be made of it; what is wrong is in the diagnostics.
+pub fn parse(file: FileId, sources: &mut SourceMap, diagnostics: &mut Vec<Diagnostic>) -> Option<ParsedPlan> {
+    mask_secrets(file, sources);
+    let text = &sources.file(file).text;
+    let only_comments =
+        text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#') || line.trim() == "---");
+    if only_comments {
+        let message = "the plan is empty";
+        diagnostics.push(
+            Diagnostic::new(Code::EmptyPlan, Span::new(file, 0..0), message)
+                .help("`qunfa schema plan` prints what a plan may hold"),
+        );
+        return None;
+    }
+    let document = yaml::parse(file, sources, diagnostics)?;
+    let Some(plan) = document.value.as_object() else {
+        let diagnostic = Diagnostic::new(Code::WrongType, document.span(""), "a plan is a mapping");
+        diagnostics.push(diagnostic.help("begin with `version: 1`, `name:`, `account:` and `steps:`"));
+        return None;
+    };
+    literal_secrets(&document, "/account", &plan.get("account").cloned().unwrap_or_default(), diagnostics);
+    let mut wrong = check(&document, "", &document.value, Part::Head, diagnostics);
+    let said = |pointer: &str| {
+        diagnostics
+            .iter()
+            .filter(|d| d.code == Code::LiteralSecret)
+            .any(|d| d.primary.as_ref().map(|l| &l.span) == Some(&document.span(pointer)))
+    };
+    let literal: Vec<&str> =
+        ["/account/secret", "/account/access_token"].into_iter().filter(|pointer| said(pointer)).collect();
+    // A literal secret is of the wrong type too; that is said once.
+    let spans: Vec<Span> = literal.iter().map(|pointer| document.span(pointer)).collect();
+    diagnostics
+        .retain(|d| d.code != Code::WrongType || !d.primary.as_ref().is_some_and(|label| spans.contains(&label.span)));
+    let (steps, ids) = steps(&document, plan, diagnostics);
+    // What values there are cannot be told any more: looking further would only find what is not wrong.
+    if wrong.iter().any(|pointer| ["/vars", "/env"].iter().any(|of| pointer.starts_with(of))) {
+        return None;
+    }
+    wrong.extend(literal.into_iter().map(str::to_owned));
+    let head = head(&document, plan, &wrong, diagnostics)?;
+    Some(ParsedPlan { document, head, steps, ids })
+}
+
+/// The typed head; parts that are wrong (and said so) are replaced by their defaults, so that the rest is looked at.
+fn head(
+    document: &Document,
+    plan: &Map<String, Value>,
+    wrong: &[String],
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Option<Head> {
+    let stand_in = json!({
+        "version": 1, "name": "unnamed", "steps": [],
+        "account": { "kind": "service", "appid": "wx0000000000000000", "secret": { "env": "NONE" } },
+    });
+    let mut clean = stand_in.as_object().cloned().unwrap_or_default();
+    let known = ["version", "name", "description", "account", "occurrence", "vars", "env", "defaults", "guards"];
+    for (key, value) in plan.iter().filter(|(key, _)| known.contains(&key.as_str())) {
+        let pointer = format!("/{key}");
+        if !wrong.iter().any(|at| at == &pointer || at.starts_with(&format!("{pointer}/"))) {
+            clean.insert(key.clone(), value.clone());
+        }
+    }
+    match serde_path_to_error::deserialize(Value::Object(clean)) {
+        Ok(head) => Some(head),
+        Err(error) => {
+            diagnostics.push(typed(document, "", &error));
+            None
+        }
+    }
+}
+
+/// A value that the schema lets through and the type does not (a length of time over a day, say).
+fn typed(document: &Document, pointer: &str, error: &serde_path_to_error::Error<serde_json::Error>) -> Diagnostic {
+    use serde_path_to_error::Segment;
+    let path = error.path().iter().fold(pointer.to_owned(), |path, segment| match segment {
+        Segment::Seq { index } => format!("{path}/{index}"),
+        Segment::Map { key } => format!("{path}/{}", yaml::escape(key)),
+        Segment::Enum { variant } => format!("{path}/{}", yaml::escape(variant)),
+        Segment::Unknown => path,
+    });
+    Diagnostic::new(Code::BadFormat, document.span(&path), error.inner().to_string())
+}
+
+fn steps(
+    document: &Document,
+    plan: &Map<String, Value>,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> (Vec<Step>, Vec<(String, usize)>) {
+    let Some(values) = plan.get("steps").and_then(Value::as_array) else { return (Vec::new(), Vec::new()) };
+    let mut steps = Vec::new();
+    let mut ids = Vec::new();
+    for (index, value) in values.iter().enumerate().take(limits::STEPS_MAX) {
+        if let Some(id) = value.get("id").and_then(Value::as_str) {
+            ids.push((id.to_owned(), index));
+        }
+        steps.extend(step(document, index, value, diagnostics));
+    }
+    (steps, ids)
+}
+
+fn step(document: &Document, index: usize, value: &Value, diagnostics: &mut Vec<Diagnostic>) -> Option<Step> {
+    let pointer = format!("/steps/{index}");
+    let names: Vec<&str> = crate::action::SPECS.iter().map(|spec| spec.name).collect();
+    let Some(fields) = value.as_object() else {
+        let diagnostic = Diagnostic::new(Code::WrongType, document.span(&pointer), "a step is a mapping");
+        diagnostics.push(diagnostic.help("begin it with `- id:` and `action:`"));
+        return None;
+    };
+    let Some(action) = fields.get("action").and_then(Value::as_str) else {
+        diagnostics.push(
+            match fields.get("action") {
+                None => Diagnostic::new(Code::MissingKey, document.span(&pointer), "the step has no `action`"),
+                Some(_) => {
+                    Diagnostic::new(Code::WrongType, document.span(&format!("{pointer}/action")), "`action` is text")
+                }
+            }
+            .help(format!("write {}", one_of(&names))),
+        );
+        return None;
+    };
+    if !names.contains(&action) {
+        let diagnostic = Diagnostic::new(
+            Code::NotAllowed,
+            document.span(&format!("{pointer}/action")),
+            format!("there is no action `{action}`"),
+        );
+        diagnostics.push(match did_you_mean(action, names.iter().copied()) {
+            Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
+            None => diagnostic.help(format!("write {}", one_of(&names))),
+        });
+        return None;
+    }
+    if !check(document, &pointer, value, Part::Step(action), diagnostics).is_empty() {
+        return None;
+    }
+    // `timeout` of a check is its own; all other shared keys go to the common part.
+    const SHARED: &[&str] =
+        &["id", "action", "description", "when", "foreach", "key", "retry", "timeout", "continue_on_error"];
+    let own_timeout = action == "check";
+    let (common, own): (Map<String, Value>, Map<String, Value>) = fields
+        .clone()
+        .into_iter()
+        .partition(|(key, _)| SHARED.contains(&key.as_str()) && !(own_timeout && key == "timeout"));
+    let common: Result<Common, _> = serde_path_to_error::deserialize(Value::Object(common));
+    let own = crate::action::Action::read(action, Value::Object(own))?;
+    match (common, own) {
+        (Ok(common), Ok(action)) => Some(Step { index, common, action }),
+        (common, own) => {
+            diagnostics
+                .extend(common.err().iter().chain(own.err().iter()).map(|error| typed(document, &pointer, error)));
+            None
+        }
+    }
+}
+
+/// Reads an account in a file of its own.
+pub fn account_file(
+    file: FileId,
+    sources: &mut SourceMap,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Option<(Document, Account)> {
+    mask_secrets(file, sources);
+    let document = yaml::parse(file, sources, diagnostics)?;
+    let before = diagnostics.len();
+    literal_secrets(&document, "", &document.value, diagnostics);
+    if diagnostics.len() > before || !check(&document, "", &document.value, Part::Account, diagnostics).is_empty() {
+        return None;
+    }
+    match serde_path_to_error::deserialize::<_, Account>(document.value.clone()) {
+        Ok(account) => {
+            check_credential(&account, document.span(""), diagnostics);
+            Some((document, account))
+        }
+        Err(error) => {
+            diagnostics.push(typed(&document, "", &error));
+            None
+        }
+    }
+}
+
+fn literal_secrets(document: &Document, pointer: &str, account: &Value, diagnostics: &mut Vec<Diagnostic>) {
+    for (key, variable) in [("secret", "WECHAT_SECRET"), ("access_token", "WECHAT_ACCESS_TOKEN")] {
+        if account.get(key).is_some_and(|value| value.is_string() || value.is_number()) {
+            let place = document.span(&format!("{pointer}/{key}"));
+            let diagnostic = Diagnostic::new(Code::LiteralSecret, place, format!("`{key}` stands in the plan itself"));
+            let help = format!("write `{key}: {{ env: {variable} }}`, or {{ file: PATH }} or {{ command: [argv...] }}");
+            diagnostics.push(diagnostic.help(help).help("if this was ever committed, reset the secret in the console"));
+        }
+    }
+}
+
+/// Hides what stands behind `secret:` or `access_token:` from all output, whether or not the YAML can be read:
+/// anything but a mapping there is a literal secret.
+fn mask_secrets(file: FileId, sources: &mut SourceMap) {
+    let text = &sources.file(file).text;
+    let mut spans = Vec::new();
+    for key in ["secret", "access_token"] {
+        for (at, _) in text.match_indices(key) {
+            let before = text[..at].trim_end_matches(['"', '\'']).chars().next_back();
+            let rest = text[at + key.len()..].trim_start_matches(['"', '\'']);
+            let Some(value) = rest.trim_start_matches([' ', '\t']).strip_prefix(':') else { continue };
+            if before.is_some_and(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.')) {
+                continue;
+            }
+            let start = text.len() - value.trim_start_matches([' ', '\t']).len();
+            let line = &text[start..start + text[start..].find('\n').unwrap_or(text.len() - start)];
+            let multi_line = line.is_empty() || line.starts_with(['|', '>', '#', '&', '!']);
+            let quoted = line.starts_with(['"', '\'']);
+            let names_a_source = ["env", "file", "command"].iter().any(|form| line.contains(form));
+            if line.starts_with('*') || (line.starts_with('{') && names_a_source) {
+                continue;
+            }
+            // A value on lines of its own: everything indented deeper, unless it is a mapping of the three forms.
+            let end = if multi_line || quoted {
+                let indent = |line: &str| line.len() - line.trim_start().len();
+                let own = text[..at].rfind('\n').map_or(0, |newline| newline + 1);
+                let own = indent(&text[own..at]);
+                let mut end = start + line.len();
+                for line in text[(end + 1).min(text.len())..].split_inclusive('\n') {
+                    let body = line.trim_start();
+                    if (!body.is_empty() && indent(line) <= own)
+                        || ["env:", "file:", "command:", "- ", "{"].iter().any(|form| body.starts_with(form))
+                    {
+                        break;
+                    }
+                    end += line.len();
+                }
+                end.min(text.len())
+            } else {
+                start + line.len()
+            };
+            spans.push(Span::new(file, start..end));
+        }
+    }
+    for span in spans.into_iter().filter(|span| span.start < span.end) {
+        sources.mask(&span);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn masked(text: &str) -> String {
+        let mut sources = SourceMap::default();
+        let file = sources.add("p", text.to_owned());
+        mask_secrets(file, &mut sources);
+        sources.file(file).shown_text().into_owned()
+    }
+
+    #[test]
+    fn literal_secrets_are_hidden_however_they_are_written() {
+        for text in [
+            "account:\n  secret: hunter22\n  kind: service",
+            "account: {secret: \"hunter22\", kind: service}",
+            "account:\n  secret: 'hunter22",
+            "account:\n  \"secret\" : hunter22",
+            "account:\n  secret: |\n    hunter22\n  kind: service",
+            "account:\n  secret:\n    hunter22\n  kind: service",
+            "account:\n  access_token: hunter22",
+            "account:\n  secret: &a hunter22",
+            "account:\n  secret: [hunter22",
+            "account:\n  secret: {value: hunter22}",
+        ] {
+            assert!(!masked(text).contains("hunter22"), "{text:?} shows as {:?}", masked(text));
+        }
+        assert_eq!(masked("  secret: { env: WECHAT_SECRET }\n"), "  secret: { env: WECHAT_SECRET }\n");
+        assert_eq!(masked("  secret:\n    env: WECHAT_SECRET\n"), "  secret:\n    env: WECHAT_SECRET\n");
+    }
+}

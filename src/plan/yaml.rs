@@ -1,0 +1,498 @@
+//! YAML text to a value and an index from JSON pointer to places. The only module that knows the YAML parser.
+//!
+//! One pass builds both, so a value and its place cannot disagree. The types of plain scalars are serde_yaml's:
+//! `no`, `on` and `017` stay words.
+
+use std::collections::HashMap;
+
+use granit_parser::{Event, Parser, ScalarStyle};
+use serde_json::{Map, Value};
+
+use crate::{
+    diag::{Code, Diagnostic},
+    limits,
+    source::{FileId, SourceMap, Span},
+};
+
+/// The places of one node.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// The key, if the node is the value of one.
+    pub key: Option<Span>,
+    /// The value.
+    pub value: Span,
+    /// How a scalar is written, for places inside it.
+    style: Option<ScalarStyle>,
+}
+
+/// JSON pointer to places.
+#[derive(Debug, Default, Clone)]
+pub struct Index {
+    entries: HashMap<String, Entry>,
+}
+
+impl Index {
+    /// The entry at a pointer, or at its nearest ancestor.
+    pub fn nearest(&self, pointer: &str) -> Option<&Entry> {
+        let mut pointer = pointer;
+        loop {
+            if let Some(entry) = self.entries.get(pointer) {
+                return Some(entry);
+            }
+            pointer = &pointer[..pointer.rfind('/')?];
+        }
+    }
+
+    /// The entry at exactly this pointer.
+    pub fn get(&self, pointer: &str) -> Option<&Entry> {
+        self.entries.get(pointer)
+    }
+}
+
+/// A parsed YAML file.
+#[derive(Debug)]
+pub struct Document {
+    /// The file.
+    pub file: FileId,
+    /// Its value.
+    pub value: Value,
+    /// Its places.
+    pub index: Index,
+}
+
+impl Document {
+    /// The place of the value at a pointer (or of its nearest ancestor).
+    pub fn span(&self, pointer: &str) -> Span {
+        self.index.nearest(pointer).map_or(Span::new(self.file, 0..0), |entry| entry.value.clone())
+    }
+
+    /// The place of the key at a pointer; its value where it has no key.
+    pub fn key_span(&self, pointer: &str) -> Span {
+        let key = self.index.get(pointer).and_then(|entry| entry.key.clone());
+        key.unwrap_or_else(|| self.span(pointer))
+    }
+
+    /// The place of a range of the decoded text of the scalar at a pointer.
+    pub fn span_in(&self, sources: &SourceMap, pointer: &str, range: std::ops::Range<usize>) -> Span {
+        let Some((entry, text)) = self.index.get(pointer).zip(self.value.pointer(pointer).and_then(Value::as_str))
+        else {
+            return self.span(pointer);
+        };
+        let Some(style) = entry.style else { return entry.value.clone() };
+        let raw = Raw { source: &sources.file(self.file).text, span: &entry.value, style };
+        let start = raw.place(text, range.start);
+        let end = raw.place(text, range.end).max(start);
+        Span::new(self.file, start..end)
+    }
+}
+
+/// Escapes a key for a JSON pointer (RFC 6901).
+pub fn escape(key: &str) -> String {
+    key.replace('~', "~0").replace('/', "~1")
+}
+
+/// The value and places of a YAML text; findings that leave a value (duplicate keys) do not stop the reading.
+pub fn parse(file: FileId, sources: &SourceMap, diagnostics: &mut Vec<Diagnostic>) -> Option<Document> {
+    let text = &sources.file(file).text;
+    let options = granit_parser::options! {
+        block_scalar_eof_without_line_feed: true,
+        block_nesting_limit: limits::YAML_DEPTH_MAX,
+        flow_nesting_limit: limits::YAML_DEPTH_MAX,
+    };
+    let mut reader = Reader {
+        file,
+        text,
+        parser: Parser::new_from_str_with_options(text, options),
+        entries: Vec::new(),
+        anchors: HashMap::new(),
+        aliased: 0,
+        depth: 0,
+        diagnostics,
+    };
+    let value = match reader.document() {
+        Ok(value) => value,
+        Err(diagnostic) => {
+            diagnostics.push(*diagnostic);
+            return None;
+        }
+    };
+    let index = Index { entries: reader.entries.into_iter().collect() };
+    Some(Document { file, value: value?, index })
+}
+
+struct Reader<'a> {
+    file: FileId,
+    text: &'a str,
+    parser: Parser<'a, granit_parser::StrInput<'a>>,
+    /// In the order of reading: what is inside a node stands together, right before it.
+    entries: Vec<(String, Entry)>,
+    anchors: HashMap<usize, Anchored>,
+    /// Nodes that aliases have expanded to.
+    aliased: usize,
+    depth: usize,
+    diagnostics: &'a mut Vec<Diagnostic>,
+}
+
+struct Anchored {
+    value: Value,
+    pointer: String,
+    /// Its part of the entries, itself excluded.
+    inside: std::ops::Range<usize>,
+}
+
+type Read<T> = Result<T, Box<Diagnostic>>;
+
+impl<'a> Reader<'a> {
+    fn document(&mut self) -> Read<Option<Value>> {
+        let mut value = None;
+        loop {
+            let (event, span) = self.next()?;
+            match event {
+                Event::StreamEnd => return Ok(value),
+                Event::StreamStart | Event::DocumentEnd => {}
+                Event::DocumentStart(..) if value.is_none() => {}
+                Event::DocumentStart(..) => {
+                    let help = "keep one plan in one file";
+                    return Err(self.unsupported(&span, "a second document in one file").help(help).into());
+                }
+                event => value = Some(self.node(event, &span, "", None)?),
+            }
+        }
+    }
+
+    fn next(&mut self) -> Read<(Event<'a>, Span)> {
+        match self.parser.next_event() {
+            Some(Ok((event, span))) => Ok((event, self.span(&span))),
+            Some(Err(error)) => {
+                let marker = error.marker();
+                let at = marker.byte_offset().unwrap_or(0).min(self.text.len());
+                let at = self.text.floor_char_boundary(at);
+                let too_deep = matches!(error.kind(), granit_parser::ErrorKind::RecursionLimitExceeded);
+                Err(if too_deep { self.too_deep(at) } else { self.syntax_error(at, &error.info()) }.into())
+            }
+            None => Ok((Event::StreamEnd, Span::new(self.file, self.text.len()..self.text.len()))),
+        }
+    }
+
+    fn syntax_error(&self, at: usize, info: &str) -> Diagnostic {
+        let end = self.text[at..].chars().next().map_or(at, |c| at + c.len_utf8());
+        let diagnostic = Diagnostic::new(
+            Code::YamlSyntax,
+            Span::new(self.file, at..end),
+            format!("the YAML cannot be read: {info}"),
+        );
+        let line = self.text[..at].rfind('\n').map_or(0, |newline| newline + 1);
+        let indent =
+            &self.text[line..][..self.text[line..].len() - self.text[line..].trim_start_matches([' ', '\t']).len()];
+        if indent.contains('\t') {
+            diagnostic.help("indent with spaces: YAML does not take tabs")
+        } else if self.text[line..].lines().next().is_some_and(|line| line.contains(": {{") || line.contains("- {{")) {
+            diagnostic.help("put quotes around a value that begins with a template: \"{{ ... }}\"")
+        } else {
+            diagnostic.help("check the indentation, the quotes and the colons of this line and the one before it")
+        }
+    }
+
+    fn span(&self, span: &granit_parser::Span) -> Span {
+        let range = span.byte_range().unwrap_or(0..0);
+        Span::new(self.file, range.start.min(self.text.len())..range.end.min(self.text.len()))
+    }
+
+    fn unsupported(&self, span: &Span, what: &str) -> Diagnostic {
+        Diagnostic::new(Code::UnsupportedYaml, span.clone(), format!("{what} is not supported in a plan"))
+    }
+
+    fn node(&mut self, event: Event<'a>, span: &Span, pointer: &str, key: Option<Span>) -> Read<Value> {
+        let before = self.entries.len();
+        let mut entry = Entry { key, value: span.clone(), style: None };
+        let (anchor, value) = match event {
+            Event::Alias(id) => return self.alias(id, span, pointer, entry),
+            Event::Scalar(text, style, anchor, tag) => {
+                if tag.is_some() {
+                    return Err(self.unsupported(span, "a YAML tag (`!...`)").help("write the plain value").into());
+                }
+                entry.style = Some(style);
+                (anchor, scalar(text.as_ref(), style))
+            }
+            Event::SequenceStart(_, anchor, tag) => {
+                self.refuse_tag(tag.is_some(), span)?;
+                (anchor, self.sequence(pointer, &mut entry)?)
+            }
+            Event::MappingStart(_, anchor, tag) => {
+                self.refuse_tag(tag.is_some(), span)?;
+                (anchor, self.mapping(pointer, &mut entry)?)
+            }
+            _ => return Err(self.syntax_error(span.start, "a value is missing here").into()),
+        };
+        if anchor > 0 {
+            let inside = before..self.entries.len();
+            self.anchors.insert(anchor, Anchored { value: value.clone(), pointer: pointer.to_owned(), inside });
+        }
+        self.entries.push((pointer.to_owned(), entry));
+        Ok(value)
+    }
+
+    fn refuse_tag(&self, tagged: bool, span: &Span) -> Read<()> {
+        if tagged {
+            return Err(self.unsupported(span, "a YAML tag (`!...`)").help("write the plain value").into());
+        }
+        Ok(())
+    }
+
+    /// An alias is its anchor's value again; places inside it are the anchor's.
+    fn alias(&mut self, id: usize, span: &Span, pointer: &str, entry: Entry) -> Read<Value> {
+        let Some(anchored) = self.anchors.get(&id) else {
+            return Err(self.unsupported(span, "an alias inside its own anchor").into());
+        };
+        self.aliased += anchored.inside.len() + 1;
+        if self.aliased > limits::YAML_ALIASED_MAX {
+            let message = "the aliases of the plan expand to too many values";
+            return Err(Diagnostic::new(Code::TooComplex, span.clone(), message).help("write the values out").into());
+        }
+        let outer = anchored.pointer.len();
+        let value = anchored.value.clone();
+        for at in anchored.inside.clone() {
+            let (inside, entry) = &self.entries[at];
+            let copy = (format!("{pointer}{}", &inside[outer..]), entry.clone());
+            self.entries.push(copy);
+        }
+        self.entries.push((pointer.to_owned(), entry));
+        Ok(value)
+    }
+
+    fn sequence(&mut self, pointer: &str, entry: &mut Entry) -> Read<Value> {
+        let mut items = Vec::new();
+        self.descend(&entry.value)?;
+        loop {
+            let (event, span) = self.next()?;
+            if matches!(event, Event::SequenceEnd) {
+                entry.value.end = span.end.max(entry.value.start);
+                self.depth -= 1;
+                return Ok(Value::Array(items));
+            }
+            let pointer = format!("{pointer}/{}", items.len());
+            items.push(self.node(event, &span, &pointer, None)?);
+        }
+    }
+
+    /// The parser's limits count flow and block nesting apart; a mix of both is counted here.
+    fn descend(&mut self, span: &Span) -> Read<()> {
+        self.depth += 1;
+        if self.depth > limits::YAML_DEPTH_MAX {
+            return Err(self.too_deep(span.start).into());
+        }
+        Ok(())
+    }
+
+    fn too_deep(&self, at: usize) -> Diagnostic {
+        let message = format!("the plan is nested more than {} levels deep", limits::YAML_DEPTH_MAX);
+        Diagnostic::new(Code::TooComplex, Span::new(self.file, at..at + 1), message)
+    }
+
+    fn mapping(&mut self, pointer: &str, entry: &mut Entry) -> Read<Value> {
+        let mut members = Map::new();
+        let mut keys: HashMap<String, Span> = HashMap::new();
+        self.descend(&entry.value)?;
+        loop {
+            let (event, key_span) = self.next()?;
+            let key = match event {
+                Event::MappingEnd => {
+                    entry.value.end = key_span.end.max(entry.value.start);
+                    self.depth -= 1;
+                    return Ok(Value::Object(members));
+                }
+                Event::Scalar(text, ..) => text.into_owned(),
+                _ => return Err(self.unsupported(&key_span, "a key that is not a word").into()),
+            };
+            if key == "<<" {
+                let help = "write the keys out, or use `defaults` or `vars`";
+                return Err(self.unsupported(&key_span, "the merge key `<<`").help(help).into());
+            }
+            let (event, span) = self.next()?;
+            let pointer = format!("{pointer}/{}", escape(&key));
+            if let Some(first) = keys.get(&key) {
+                let duplicate =
+                    Diagnostic::new(Code::DuplicateKey, key_span.clone(), format!("the key `{key}` stands here twice"));
+                let duplicate =
+                    duplicate.label("again").related(first.clone(), "first here").help("remove one of the two");
+                self.diagnostics.push(duplicate);
+                // Read on under a pointer that nothing else has, so that the first value keeps its place.
+                self.node(event, &span, &format!("{pointer}\u{fdd0}"), Some(key_span))?;
+            } else {
+                let value = self.node(event, &span, &pointer, Some(key_span.clone()))?;
+                keys.insert(key.clone(), key_span);
+                members.insert(key, value);
+            }
+        }
+    }
+}
+
+/// The value of a scalar. Only plain scalars have other types than text, by serde_yaml's rules; most begin with a
+/// letter that no number, boolean or null begins with, and are text at once.
+fn scalar(text: &str, style: ScalarStyle) -> Value {
+    let may_be_typed =
+        |c: char| c.is_ascii_digit() || matches!(c, '+' | '-' | '.' | '~' | 't' | 'T' | 'f' | 'F' | 'n' | 'N');
+    if style != ScalarStyle::Plain || !text.chars().next().is_none_or(may_be_typed) || text.contains([' ', '\n']) {
+        return Value::String(text.to_owned());
+    }
+    match serde_yaml::from_str::<Value>(text) {
+        Ok(value @ (Value::Null | Value::Bool(_) | Value::Number(_))) => value,
+        _ => Value::String(text.to_owned()),
+    }
+}
+
+/// The value of a text, typed as a plain scalar is.
+pub fn plain(text: &str) -> Value {
+    scalar(text, ScalarStyle::Plain)
+}
+
+/// A scalar as it is written.
+struct Raw<'a> {
+    source: &'a str,
+    span: &'a Span,
+    style: ScalarStyle,
+}
+
+impl Raw<'_> {
+    /// Where the byte `offset` of the decoded text stands in the source: both are walked side by side.
+    fn place(&self, decoded: &str, offset: usize) -> usize {
+        let raw = &self.source[self.span.start..self.span.end];
+        let quoted = matches!(self.style, ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted);
+        let line = self.source[..self.span.start].rfind('\n').map_or(0, |newline| newline + 1);
+        let block = matches!(self.style, ScalarStyle::Literal | ScalarStyle::Folded);
+        let indent = if block { self.source[line..self.span.start].len() } else { usize::MAX };
+        let mut at = usize::from(quoted && raw.starts_with(['"', '\'']));
+        let mut done = 0;
+        while done < offset.min(decoded.len()) {
+            let (Some(want), Some(have)) = (decoded[done..].chars().next(), raw[at..].chars().next()) else { break };
+            if self.style == ScalarStyle::DoubleQuoted && have == '\\' {
+                let escape = raw[at + 1..].chars().next();
+                at += match escape {
+                    Some('x') => 4,
+                    Some('u') => 6,
+                    Some('U') => 10,
+                    Some(c) => 1 + c.len_utf8(),
+                    None => 1,
+                };
+                at = raw.ceil_char_boundary(at.min(raw.len()));
+                if escape == Some('\n') {
+                    at += raw[at..].len() - raw[at..].trim_start_matches([' ', '\t']).len();
+                } else {
+                    done += want.len_utf8();
+                }
+            } else if self.style == ScalarStyle::SingleQuoted && raw[at..].starts_with("''") {
+                at += 2;
+                done += 1;
+            } else if have == want || (have == '\n' && want == ' ') {
+                at += have.len_utf8();
+                done += want.len_utf8();
+                if have == '\n' {
+                    let blanks = raw[at..].len() - raw[at..].trim_start_matches(' ').len();
+                    at += blanks.min(indent);
+                }
+            } else if have.is_whitespace() {
+                at += have.len_utf8();
+            } else {
+                break;
+            }
+        }
+        self.span.start + at
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> (SourceMap, Option<Document>, Vec<Diagnostic>) {
+        let mut sources = SourceMap::default();
+        let file = sources.add("plan.yaml", text.to_owned());
+        let mut diagnostics = Vec::new();
+        let document = parse(file, &sources, &mut diagnostics);
+        (sources, document, diagnostics)
+    }
+
+    fn codes(text: &str) -> Vec<Code> {
+        read(text).2.iter().map(|d| d.code).collect()
+    }
+
+    #[test]
+    fn scalars_are_typed_as_serde_yaml_types_them() {
+        let text = "a: no\nb: on\nc: 017\nd: 12\ne: true\nf: ~\ng: 1.5\nh: '12'\ni: 2026-03-01T09:00:00+08:00\nj: -7\nk:\nl: 9007199254740993\nm: 0o17\nn: .5\no: yes\np: 1_000\nq: 12e3\nr: +1\n";
+        let ours = read(text).1.expect("parses").value;
+        let theirs: Value = serde_yaml::from_str(text).expect("parses");
+        assert_eq!(ours, theirs);
+        assert_eq!((&ours["a"], &ours["c"]), (&Value::from("no"), &Value::from("017")));
+    }
+
+    #[test]
+    fn places_are_bytes_after_chinese_text() {
+        let (sources, document, _) = read("名称: 春茶\nsteps:\n  - id: 第一\n    text: |\n      你好\n      {{ x }}\n");
+        let document = document.expect("parses");
+        let text = &sources.file(document.file).text;
+        let of = |pointer: &str| {
+            let span = document.span(pointer);
+            &text[span.start..span.end]
+        };
+        assert_eq!(of("/名称"), "春茶");
+        assert_eq!(of("/steps/0/id"), "第一");
+        let inside = document.span_in(&sources, "/steps/0/text", 7..14);
+        assert_eq!(&text[inside.start..inside.end], "{{ x }}");
+    }
+
+    #[test]
+    fn places_inside_every_style_of_scalar() {
+        for text in [
+            "a: 你好 {{ x }} 完",
+            "a: '它''s {{ x }}'",
+            "a: \"你\\n\\u4f60\\\"{{ x }}\"",
+            "a: >\n  一\n  二 {{ x }}\n",
+            "a: |\n  一\n\n    二 {{ x }}\n",
+            "a: 一\n  二 {{ x }}",
+            "a: \"一\n\n  二 {{ x }}\"",
+            "a: |2-\n    一 {{ x }}",
+        ] {
+            let (sources, document, _) = read(text);
+            let document = document.expect("parses");
+            let decoded = document.value["a"].as_str().expect("text");
+            let at = decoded.find("{{ x }}").expect("there");
+            let span = document.span_in(&sources, "/a", at..at + 7);
+            assert_eq!(&text[span.start..span.end], "{{ x }}", "in {text:?}");
+        }
+    }
+
+    #[test]
+    fn hostile_input_is_an_error() {
+        let bomb: String = "a0: &a0 [x,x,x,x,x,x,x,x,x]\n".to_owned()
+            + &(1..10)
+                .map(|i| format!("a{i}: &a{i} [{}]\n", vec![format!("*a{}", i - 1); 9].join(",")))
+                .collect::<String>();
+        assert_eq!(codes(&bomb), [Code::TooComplex]);
+        assert_eq!(codes(&"[".repeat(100_000)).len(), 1);
+        assert_eq!(codes(&("[".repeat(100) + &"]".repeat(100))), [Code::TooComplex]);
+        assert_eq!(codes(&"- ".repeat(20_000)), [Code::TooComplex]);
+        assert_eq!(
+            codes(&format!(
+                "{}{}",
+                "- - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - ",
+                "[".repeat(40) + &"]".repeat(40)
+            )),
+            [Code::TooComplex]
+        );
+        assert_eq!(codes("a: &a [*a]"), [Code::UnsupportedYaml]);
+        assert_eq!(codes("a: 1\n\tb: 2"), [Code::YamlSyntax]);
+        assert_eq!(codes("a: !!str 1"), [Code::UnsupportedYaml]);
+        assert_eq!(codes("a: 1\n---\nb: 2"), [Code::UnsupportedYaml]);
+        assert_eq!(codes("<<: 1"), [Code::UnsupportedYaml]);
+        assert_eq!(codes("? [a]\n: 1"), [Code::UnsupportedYaml]);
+        assert_eq!(codes("a: 1\na: 2\nb: [}"), [Code::DuplicateKey, Code::YamlSyntax]);
+    }
+
+    #[test]
+    fn aliases_keep_their_values_and_places() {
+        let (_, document, _) = read("a: &x {b: 1}\nc: *x\n");
+        let document = document.expect("parses");
+        assert_eq!(document.value["c"]["b"], 1);
+        assert!(document.index.get("/c/b").is_some());
+    }
+}

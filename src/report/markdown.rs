@@ -1,0 +1,227 @@
+//! GitHub-flavoured Markdown for a step summary or a chat.
+//!
+//! Every text that is not ours goes through [`plain`], [`code`] or [`block`]: it can neither break the table nor
+//! become a tag, a link or a heading.
+
+use std::fmt::Write as _;
+
+use super::words::{self, Piece, one_line, visible};
+use super::{Problem, Report, StepReport};
+
+/// Heading, facts, table, problems, messages.
+pub(super) fn render(report: &Report) -> String {
+    let mut out = String::new();
+    let outcome = report.outcome;
+    line(&mut out, &format!("## {} {}: {}", outcome.mark(), plain(&report.plan.name), outcome.label()));
+    paragraph(&mut out, &facts(report));
+    paragraph(&mut out, &format!("**{}**; {}.", report.steps_in_words(), report.calls_in_words()));
+    if report.platform == "sandbox" {
+        paragraph(&mut out, &format!("> {}", words::SANDBOX));
+    }
+    if report.has_own_problem() {
+        paragraph(&mut out, &format!("**{}**", sentence(report.own_problem())));
+        if let Some(problem) = &report.error {
+            help(&mut out, problem);
+        }
+    }
+    if !report.steps.is_empty() {
+        table(&mut out, report);
+        for step in report.steps.iter().filter(|step| step.outcome.is_bad()) {
+            trouble(&mut out, step);
+        }
+        messages(&mut out, report);
+    }
+    out
+}
+
+fn facts(report: &Report) -> String {
+    [
+        format!("occurrence {}", code(&report.occurrence)),
+        format!("{} account {}", plain(&report.account.kind), code(&report.account.appid)),
+        format!("platform {}", plain(&report.platform)),
+        format!("{} +08:00, {}", words::shanghai(report.started_at), words::duration(report.duration_ms())),
+        format!("plan {}", code(&report.plan.path)),
+        format!("digest {}", code(&report.plan.digest)),
+        format!("run {}", code(&report.run_id)),
+        format!("exit code {}", report.exit_code),
+    ]
+    .join(" · ")
+}
+
+fn table(out: &mut String, report: &Report) {
+    line(out, "");
+    line(out, "| | Step | Action | Audience | Outcome | Calls | Recipients | Time |");
+    line(out, "|:-:|:--|:--|:--|:--|--:|--:|--:|");
+    for step in &report.steps {
+        let outcome = match step.errcode().filter(|_| step.outcome.is_bad()) {
+            Some(errcode) => format!("{} ({errcode})", step.outcome.label()),
+            None => step.outcome.label().to_owned(),
+        };
+        let time = if step.started_at.is_some() { words::duration(step.duration_ms) } else { String::new() };
+        let cells = [
+            step.outcome.mark().to_owned(),
+            code(&step.name()),
+            code(&step.action),
+            plain(step.audience.as_deref().unwrap_or_default()),
+            outcome,
+            words::thousands(step.calls.len() as u64),
+            step.reach().unwrap_or_default(),
+            time,
+        ];
+        line(out, &format!("| {} |", cells.join(" | ")));
+    }
+}
+
+fn trouble(out: &mut String, step: &StepReport) {
+    paragraph(out, &format!("### {} {}: {}", step.outcome.mark(), code(&step.name()), step.outcome.label()));
+    let message = step.error.as_ref().map_or(step.outcome.label(), |problem| problem.message.as_str());
+    paragraph(out, &sentence(message));
+    let errcode = step.errcode().map(words::errcode);
+    let rid = step.rid().map(|rid| format!("rid {}", code(rid)));
+    let facts: Vec<_> = errcode.into_iter().chain(rid).chain([format!("line {} of the plan", step.line)]).collect();
+    paragraph(out, &facts.join(" · "));
+    if !step.calls.is_empty() {
+        line(out, "");
+        for call in &step.calls {
+            line(out, &format!("- {}", plain(&words::call(call).join(", "))));
+        }
+    }
+    if let Some(problem) = &step.error {
+        help(out, problem);
+    }
+}
+
+fn help(out: &mut String, problem: &Problem) {
+    if problem.help.is_empty() {
+        return;
+    }
+    paragraph(out, "What to do:");
+    line(out, "");
+    for help in &problem.help {
+        line(out, &format!("- {}", sentence(help)));
+    }
+}
+
+/// The messages that left in this run, or may have.
+fn messages(out: &mut String, report: &Report) {
+    let left = |step: &&StepReport| step.calls.iter().any(|call| call.outcome.may_have_left());
+    let sent: Vec<_> = report
+        .steps
+        .iter()
+        .filter(left)
+        .filter_map(|step| step.message.as_ref().map(|message| (step, message)))
+        .collect();
+    if sent.is_empty() {
+        return;
+    }
+    paragraph(
+        out,
+        &format!("<details>\n<summary>{} of this run</summary>", words::count(sent.len() as u64, "message")),
+    );
+    for (step, message) in sent {
+        let audience = step.audience.as_deref().map(|audience| format!(" to {}", plain(audience))).unwrap_or_default();
+        let kind = plain(&message.kind);
+        paragraph(out, &format!("{}, {kind}{audience} ({}):", code(&step.name()), step.outcome.label()));
+        paragraph(out, &block(&message.content));
+    }
+    paragraph(out, "</details>");
+}
+
+/// One of our sentences: what it has between backticks is code, the rest is plain.
+fn sentence(text: &str) -> String {
+    let text = one_line(text);
+    let pieces = words::pieces(&text).into_iter().map(|piece| match piece {
+        Piece::Words(words) => plain(words),
+        Piece::Code(text) => code(text),
+    });
+    pieces.collect()
+}
+
+/// Text on one line that is only text.
+fn plain(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    let text = one_line(text);
+    let mut chars = text.chars().peekable();
+    let mut before = ' ';
+    while let Some(c) = chars.next() {
+        // Inside a word an underscore means nothing, and a backslash would end up in an address.
+        let inside_word = before.is_alphanumeric() && chars.peek().is_some_and(|next| next.is_alphanumeric());
+        match c {
+            '&' => plain.push_str("&amp;"),
+            '<' => plain.push_str("&lt;"),
+            '>' => plain.push_str("&gt;"),
+            '_' if inside_word => plain.push(c),
+            '\\' | '`' | '*' | '_' | '[' | ']' | '|' | '~' | '#' | '$' => plain.extend(['\\', c]),
+            c => plain.push(c),
+        }
+        before = c;
+    }
+    plain
+}
+
+/// Text on one line in code type. Backticks where nothing in it could end them or the cell; else a tag, inside which
+/// escapes work.
+fn code(text: &str) -> String {
+    let text = one_line(text);
+    if text.trim().is_empty() || text.contains(['`', '|', '&', '<', '>', '\\']) {
+        format!("<code>{}</code>", plain(&text))
+    } else {
+        format!("`{text}`")
+    }
+}
+
+/// Text with its newlines. A `pre` ends at nothing but its own tag, which escaped text cannot contain.
+fn block(text: &str) -> String {
+    let text = visible(text).replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    // The first newline after the tag is dropped by HTML, so that one of the text's own is not.
+    format!("<pre>\n{text}\n</pre>")
+}
+
+fn line(out: &mut String, text: &str) {
+    writeln!(out, "{text}").expect("a string takes it");
+}
+
+fn paragraph(out: &mut String, text: &str) {
+    line(out, "");
+    line(out, text);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::fixture;
+    use super::*;
+
+    #[test]
+    fn text_stays_text() {
+        assert_eq!(
+            plain("<b>&*x*_y_ send_by_tag [a](b) | `c` \\ #1\n2"),
+            r"&lt;b&gt;&amp;\*x\*\_y\_ send_by_tag \[a\](b) \| \`c\` \\ \#1 2"
+        );
+        assert_eq!(code("city[北京]"), "`city[北京]`");
+        assert_eq!(code("a|b`<"), r"<code>a\|b\`&lt;</code>");
+        assert_eq!(sentence("write `to: all`, not <all>"), "write `to: all`, not &lt;all&gt;");
+        assert_eq!(block("```\n\n</pre><script>"), "<pre>\n```\n\n&lt;/pre&gt;&lt;script&gt;\n</pre>");
+    }
+
+    #[test]
+    fn every_row_of_the_table_has_every_cell() {
+        let text = render(&fixture());
+        let rows: Vec<_> = text.lines().filter(|line| line.starts_with("| ")).collect();
+        assert_eq!(rows.len(), 1 + fixture().steps.len());
+        for row in rows {
+            assert_eq!(row.replace(r"\|", "").matches('|').count(), 9, "{row}");
+        }
+    }
+
+    #[test]
+    fn no_tag_but_ours() {
+        let text = render(&fixture());
+        for tag in text.split('<').skip(1) {
+            let tag = tag.split('>').next().expect("split gives at least one");
+            assert!(
+                ["details", "/details", "summary", "/summary", "pre", "/pre", "code", "/code"].contains(&tag),
+                "<{tag}>"
+            );
+        }
+    }
+}

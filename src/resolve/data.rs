@@ -1,0 +1,132 @@
+//! Rows of a `foreach` and variables: CSV, JSONL, YAML.
+
+use serde_json::{Map, Value};
+
+use crate::{
+    diag::{Code, Diagnostic},
+    limits,
+    plan::yaml,
+    source::{self, SourceMap, Span},
+};
+
+/// The rows of a .csv or .jsonl file. All values of a CSV file are text.
+pub fn rows(
+    name: &str,
+    text: String,
+    place: &Span,
+    sources: &mut SourceMap,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Option<Vec<Map<String, Value>>> {
+    let file = sources.add(name, text);
+    let before = diagnostics.len();
+    let text = &sources.file(file).text;
+    let line_span = |line: usize| {
+        let source = sources.file(file);
+        Span::new(file, source.line_start(line)..source.line_start(line + 1).min(source.text.len()))
+    };
+    let mut rows = Vec::new();
+    if name.ends_with(".jsonl") {
+        for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+            match serde_json::from_str::<Value>(line) {
+                Ok(Value::Object(row)) => rows.push(row),
+                Ok(_) => diagnostics.push(Diagnostic::new(
+                    Code::BadData,
+                    line_span(number + 1),
+                    "each line is a JSON object",
+                )),
+                Err(error) => diagnostics.push(Diagnostic::new(
+                    Code::BadData,
+                    line_span(number + 1),
+                    format!("this line is not JSON (column {})", error.column()),
+                )),
+            }
+        }
+    } else {
+        let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::Headers).from_reader(text.as_bytes());
+        let header: Vec<String> =
+            reader.headers().map(|header| header.iter().map(str::to_owned).collect()).unwrap_or_default();
+        for name in header.iter().filter(|name| header.iter().filter(|other| other == name).count() > 1) {
+            diagnostics.push(Diagnostic::new(
+                Code::BadData,
+                line_span(1),
+                format!("the column `{name}` stands there twice"),
+            ));
+        }
+        for record in reader.records() {
+            match record {
+                Ok(record) => rows.push(
+                    header
+                        .iter()
+                        .cloned()
+                        .zip(record.iter().map(|cell| Value::from(cell.trim_end_matches('\r'))))
+                        .collect(),
+                ),
+                Err(error) => {
+                    let line = error.position().map_or(1, |position| position.line() as usize);
+                    let message = match error.kind() {
+                        csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
+                            format!("this row has {len} cells, and the header has {expected_len}")
+                        }
+                        _ => "this row cannot be read".to_owned(),
+                    };
+                    diagnostics.push(
+                        Diagnostic::new(Code::BadData, line_span(line), message)
+                            .help("put quotes around a cell that holds a comma"),
+                    );
+                }
+            }
+        }
+    }
+    if diagnostics.len() > before {
+        return None;
+    }
+    if rows.is_empty() || rows.len() > limits::FOREACH_MAX {
+        let message = format!("`{name}` has {} rows; 1 to {} are taken", rows.len(), limits::FOREACH_MAX);
+        diagnostics.push(Diagnostic::new(Code::BadData, place.clone(), message));
+        return None;
+    }
+    Some(rows)
+}
+
+/// The mapping of a variables file (YAML, so JSON too).
+pub fn mapping(
+    path: &str,
+    bytes: Vec<u8>,
+    sources: &mut SourceMap,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Option<Map<String, Value>> {
+    let Ok(text) = source::decode(bytes) else {
+        diagnostics.push(Diagnostic::nowhere(Code::BadVar, format!("`{path}` is not UTF-8 text")));
+        return None;
+    };
+    let file = sources.add(path, text);
+    let before = diagnostics.len();
+    match yaml::parse(file, sources, diagnostics).map(|document| document.value) {
+        Some(Value::Object(map)) => Some(map),
+        _ if diagnostics.len() > before => None,
+        _ => {
+            let message = "a variables file is a mapping of names to values";
+            diagnostics
+                .push(Diagnostic::new(Code::BadVar, Span::new(file, 0..0), message).help("write `product: 明前龙井`"));
+            None
+        }
+    }
+}
+
+/// `key=value`; the value is typed as in YAML: `198` is a number, `true` a boolean, everything else text.
+pub fn assignment(option: &str) -> Result<(String, Value), Diagnostic> {
+    let Some((name, value)) = option.split_once('=') else {
+        return Err(
+            Diagnostic::nowhere(Code::BadVar, format!("`--var {option}` has no `=`")).help("write --var key=value")
+        );
+    };
+    let name = name.trim();
+    if name.is_empty() || !name.chars().all(|c| c.is_alphanumeric() || c == '_') {
+        return Err(Diagnostic::nowhere(Code::BadVar, format!("`{name}` is not the name of a variable"))
+            .help("letters, digits and _"));
+    }
+    if source::find_control(value).is_some() {
+        return Err(Diagnostic::nowhere(Code::BadVar, format!("the value of `{name}` holds a control character")));
+    }
+    Ok((name.to_owned(), yaml::plain(value)))
+}

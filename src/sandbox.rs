@@ -1,0 +1,194 @@
+//! The sandbox: a WeChat Official Account, made up, behind a real HTTP server on this machine.
+//!
+//! It exists so that a plan can be rehearsed, and the client tested, without an account and without readers. It is
+//! strict on purpose: what WeChat is known to refuse is refused here with the same error code, and the rules that depend
+//! on time (token life, quotas of a minute, a day and a month, the memory for `clientmsgid`) follow [`Config::now`].
+//! Where the documents leave a choice, the stricter reading is taken.
+//!
+//! It shares no code with the client: a misunderstanding should show up as a failing test, not cancel itself out.
+//!
+//! # A request's way
+//!
+//! 1. `server` reads the request from the connection, and hands it to the state machine under one lock.
+//! 2. `state` looks up the route, then checks token, method, body and daily quota, and calls the route's handler.
+//! 3. The handlers live by concept: `token`, `mass` (send and preview), `job` (what became of a send), `audience`
+//!    (tags and followers), `quota`.
+//! 4. `server` records the [`Call`] and writes the reply.
+//!
+//! Step 2 and 3 are pure: no input or output, and the time is an argument.
+//!
+//! # Sources
+//!
+//! * [Mass sending, service accounts](https://developers.weixin.qq.com/doc/service/guide/product/message/Batch_Sends.html),
+//!   [subscription accounts](https://developers.weixin.qq.com/doc/subscription/guide/product/message/Batch_Sends.html)
+//! * [sendall](https://developers.weixin.qq.com/doc/service/api/notify/message/api_sendall),
+//!   [send](https://developers.weixin.qq.com/doc/service/api/notify/message/api_masssend.html),
+//!   [preview](https://developers.weixin.qq.com/doc/service/api/notify/message/api_preview),
+//!   [get](https://developers.weixin.qq.com/doc/service/api/notify/message/api_massmsgget),
+//!   [delete](https://developers.weixin.qq.com/doc/service/api/notify/message/api_deletemassmsg)
+//! * [Access token](https://developers.weixin.qq.com/doc/service/api/base/api_getaccesstoken),
+//!   [stable access token](https://developers.weixin.qq.com/doc/service/api/base/api_getstableaccesstoken)
+//! * [Call limits](https://developers.weixin.qq.com/doc/service/Message_Management/API_Call_Limits.html)
+//! * [Return codes](https://developers.weixin.qq.com/doc/offiaccount/Getting_Started/Global_Return_Code.html)
+
+#![forbid(unsafe_code)]
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+mod audience;
+mod calendar;
+mod errcode;
+mod exchange;
+mod idempotency;
+mod job;
+mod mass;
+mod media;
+mod message;
+mod quota;
+mod server;
+mod state;
+#[cfg(test)]
+mod testkit;
+mod token;
+
+pub use server::Sandbox;
+
+/// Where the sandbox takes the time from.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// Is called with each request answered.
+pub type OnCall = Arc<dyn Fn(&Call) + Send + Sync>;
+
+/// What kind of Official Account the sandbox plays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AccountKind {
+    /// A verified service account (服务号).
+    Service,
+    /// A verified subscription account (订阅号): one mass send a day, and none to a list of openids.
+    Subscription,
+}
+
+/// A tag of followers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tag {
+    /// The number the API knows it by.
+    pub id: u64,
+    /// The name shown in the console.
+    pub name: String,
+    /// How many followers carry it: the first so many.
+    pub count: u64,
+}
+
+/// The made-up account, and the rules it plays by.
+#[derive(Clone)]
+pub struct Config {
+    /// Kind of the account.
+    pub kind: AccountKind,
+    /// The only AppID accepted; without it any well-formed one (`wx` and 16 hexadecimal digits).
+    pub appid: Option<String>,
+    /// The only AppSecret accepted; without it any that is not empty.
+    pub secret: Option<String>,
+    /// Tags beside the default one, 2 = 星标组.
+    pub tags: Vec<Tag>,
+    /// Media that exist, as (kind, `media_id`); kind is `mpnews` (a draft), `image`, `voice`, `mpvideo` or `thumb`.
+    pub media: Vec<(String, String)>,
+    /// How many followers the account has.
+    pub followers: u64,
+    /// Mass calls a service account may make a day, openid and tag sends together.
+    pub daily_mass_calls: u64,
+    /// The time.
+    pub now: Clock,
+    /// Is called with each request answered, before the reply is on its way.
+    pub on_call: Option<OnCall>,
+}
+
+#[expect(clippy::disallowed_methods, reason = "a server that stands alone lives in real time")]
+impl Default for Config {
+    /// A service account with no media, no tags of its own, 1000 followers, and the time of this machine.
+    fn default() -> Self {
+        Config {
+            kind: AccountKind::Service,
+            appid: None,
+            secret: None,
+            tags: Vec::new(),
+            media: Vec::new(),
+            followers: 1000,
+            daily_mass_calls: 100,
+            now: Arc::new(Timestamp::now),
+            on_call: None,
+        }
+    }
+}
+
+/// A request the sandbox answered.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// When it was answered.
+    pub at: Timestamp,
+    /// The HTTP method.
+    pub method: String,
+    /// The path without the query, hence without token and secret.
+    pub path: String,
+    /// The exact bytes of the body; for a token endpoint the secret is replaced by `***`.
+    pub body: Vec<u8>,
+    /// The `Content-Type` of the request.
+    pub content_type: Option<String>,
+    /// The `errcode` of the reply, 0 for success; the HTTP status where the reply was not an API reply (404, 413).
+    pub errcode: i64,
+    /// The body of the reply; the value of a token is replaced by `***`.
+    pub reply: String,
+}
+
+/// What happened to readers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeliveryKind {
+    /// A mass send reached them.
+    Mass,
+    /// A preview reached one of them.
+    Preview,
+    /// A message sent earlier was withdrawn.
+    Deleted,
+}
+
+/// Who was written to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Audience {
+    /// All followers.
+    All,
+    /// The followers with a tag.
+    Tag {
+        /// Its number.
+        id: u64,
+        /// Its name.
+        name: String,
+    },
+    /// A list of openids, as asked for, without duplicates.
+    Openids(Vec<String>),
+    /// One person by WeChat id (微信号).
+    Wxname(String),
+}
+
+/// One thing that readers saw happen.
+#[derive(Clone, Debug)]
+pub struct Delivery {
+    /// When the call was accepted.
+    pub at: Timestamp,
+    /// What it was.
+    pub kind: DeliveryKind,
+    /// The job.
+    pub msg_id: Option<u64>,
+    /// Whom it was meant for.
+    pub audience: Audience,
+    /// How many it reached, after those who had their four messages this month were left out.
+    pub recipients: u64,
+    /// `msgtype` of the message.
+    pub msgtype: String,
+    /// The text; for other messages the media ids, joined by `,`.
+    pub content: String,
+    /// The caller's id, if one was given.
+    pub clientmsgid: Option<String>,
+    /// Permanent links of the articles or the video; `mass/delete` accepts them.
+    pub urls: Vec<String>,
+}

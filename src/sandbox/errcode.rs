@@ -1,0 +1,88 @@
+//! The error codes the sandbox answers, with WeChat's wording.
+//!
+//! Source: the [list of global return codes][codes].
+//!
+//! [codes]: https://developers.weixin.qq.com/doc/offiaccount/Getting_Started/Global_Return_Code.html
+
+/// An error code and the text WeChat sends with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Errcode {
+    /// The number.
+    pub code: i64,
+    /// The text, before ` rid: ...` is appended.
+    pub errmsg: &'static str,
+}
+
+/// Why a request is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Refusal {
+    /// The code.
+    pub errcode: Errcode,
+    /// The job a duplicate points at: the only error that carries more than a text.
+    pub msg_id: Option<u64>,
+}
+
+impl From<Errcode> for Refusal {
+    fn from(errcode: Errcode) -> Self {
+        Refusal { errcode, msg_id: None }
+    }
+}
+
+macro_rules! errcodes {
+    ($($name:ident = $code:literal, $errmsg:literal;)*) => {
+        $(pub(super) const $name: Errcode = Errcode { code: $code, errmsg: $errmsg };)*
+    };
+}
+
+errcodes! {
+    REPLACED_TOKEN = 40001, "invalid credential, access_token is invalid or not latest";
+    INVALID_GRANT_TYPE = 40002, "invalid grant_type";
+    INVALID_OPENID = 40003, "invalid openid";
+    INVALID_MEDIA_TYPE = 40004, "invalid media type";
+    INVALID_MEDIA_ID = 40007, "invalid media_id";
+    INVALID_MESSAGE_TYPE = 40008, "invalid message type";
+    INVALID_APPID = 40013, "invalid appid";
+    INVALID_TOKEN = 40014, "invalid access_token";
+    INVALID_OPENID_LIST = 40031, "invalid openid list";
+    INVALID_OPENID_LIST_SIZE = 40032, "invalid openid list size";
+    ESCAPED_UNICODE = 40033, "invalid charset. please check your request, if include \\uxxxx will create fail!";
+    INVALID_ARGS = 40035, "invalid args size";
+    INVALID_MSG_ID = 40059, "invalid msg id";
+    INVALID_ARTICLE_IDX = 40060, "invalid article idx";
+    INVALID_MSG_STATUS = 40065, "invalid msg status";
+    INVALID_APPSECRET = 40125, "invalid appsecret";
+    AT_LEAST_TWO_OPENIDS = 40130, "invalid openid list size, at least two openid";
+    INVALID_USERNAME = 40132, "invalid username";
+    INVALID_GROUP_ID = 40152, "invalid group id";
+    INVALID_IMAGE_COUNT = 40215, "invalid image count";
+    MISSING_TOKEN = 41001, "access_token missing";
+    MISSING_APPID = 41002, "appid missing";
+    MISSING_APPSECRET = 41004, "appsecret missing";
+    MISSING_MEDIA_ID = 41006, "media_id missing";
+    MISSING_OPENID = 41009, "missing openid";
+    EXPIRED_TOKEN = 42001, "access_token expired";
+    REQUIRE_POST = 43002, "require POST method";
+    EMPTY_BODY = 44002, "empty post data";
+    EMPTY_CONTENT = 44004, "empty content";
+    CONTENT_TOO_LONG = 45002, "content size out of limit";
+    DAILY_QUOTA = 45009, "reach max api daily quota limit";
+    MINUTE_QUOTA = 45011, "api minute-quota reach limit, must slower, retry next minute";
+    MASS_QUOTA = 45028, "has no masssend quota";
+    TOO_MANY_TAGS = 45056, "too many tag now, no need to add new";
+    CLIENTMSGID_EXISTS = 45065, "clientmsgid exist";
+    CLIENTMSGID_TOO_FAST = 45066, "same clientmsgid retry too fast";
+    CLIENTMSGID_TOO_LONG = 45067, "clientmsgid size out of limit";
+    SPEED_OUT_OF_RANGE = 45083, "the speed out of range";
+    MISSING_SPEED = 45084, "No speed message";
+    CARD_UNSUPPORTED = 45113, "product message and card are no longer supported";
+    INVALID_TAG_NAME = 45157, "invalid tag name";
+    TAG_NAME_TOO_LONG = 45158, "tag name too long";
+    INVALID_TAG_ID = 45159, "invalid tag id";
+    MALFORMED_BODY = 47001, "data format error";
+    UNAUTHORIZED_API = 48001, "api unauthorized";
+    UNKNOWN_CGI_PATH = 76021, "cgi_path not found, please check";
+    FORBIDDEN_CGI_PATH = 76022, "could not use this cgi_path,no permission";
+}
+
+/// The same code as [`REQUIRE_POST`], worded for the endpoints that want GET: the documents name no other.
+pub(super) const REQUIRE_GET: Errcode = Errcode { code: REQUIRE_POST.code, errmsg: "require GET method" };

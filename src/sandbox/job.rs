@@ -1,0 +1,307 @@
+//! What became of a send: status, deletion, and the speed of sending.
+//!
+//! Sources: [get](https://developers.weixin.qq.com/doc/service/api/notify/message/api_massmsgget),
+//! [delete](https://developers.weixin.qq.com/doc/service/api/notify/message/api_deletemassmsg),
+//! [speed/get](https://developers.weixin.qq.com/doc/service/api/notify/message/api_getspeed.md),
+//! [speed/set](https://developers.weixin.qq.com/doc/subscription/api/notify/message/api_setspeed).
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use super::calendar::within;
+use super::errcode::{
+    INVALID_ARTICLE_IDX, INVALID_MESSAGE_TYPE, INVALID_MSG_ID, INVALID_MSG_STATUS, MISSING_SPEED, Refusal,
+    SPEED_OUT_OF_RANGE,
+};
+use super::state::{Context, State};
+use super::{Delivery, DeliveryKind};
+
+/// How long a job is on its way.
+const SENDING: i64 = 20;
+/// Beyond what fits in 32 bits with a sign, as real ids are.
+const FIRST_MSG_ID: u64 = 3_147_483_649;
+/// Seeded drafts hold one article.
+const ARTICLES: u64 = 1;
+/// Recipients a minute by speed, in units of 10 000.
+const REAL_SPEED: [u64; 5] = [80, 60, 45, 30, 10];
+
+/// How a job ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// It was sent.
+    Sent,
+    /// It failed.
+    Failed,
+    /// It was withdrawn, or nobody was left to send it to.
+    Deleted,
+}
+
+/// An accepted send.
+pub(super) struct Job {
+    accepted: Timestamp,
+    msg_id: u64,
+    /// The article: jobs that share it are deleted together.
+    msg_data_id: Option<u64>,
+    outcome: Outcome,
+    /// What readers saw.
+    pub delivery: Delivery,
+}
+
+impl Job {
+    /// A job that has just been accepted; its links are added to `delivery`.
+    pub(super) fn new(
+        accepted: Timestamp,
+        msg_id: u64,
+        msg_data_id: Option<u64>,
+        outcome: Outcome,
+        mut delivery: Delivery,
+    ) -> Self {
+        if is_page(&delivery.msgtype) {
+            delivery.urls = (1..=ARTICLES).map(|index| url(msg_data_id.unwrap_or(msg_id), index)).collect();
+        }
+        Job { accepted, msg_id, msg_data_id, outcome, delivery }
+    }
+
+    fn status(&self, now: Timestamp) -> &'static str {
+        if within(SENDING, self.accepted, now) {
+            return "SENDING";
+        }
+        match self.outcome {
+            Outcome::Sent => "SEND_SUCCESS",
+            Outcome::Failed => "SEND_FAIL",
+            Outcome::Deleted => "DELETE",
+        }
+    }
+
+    fn is_same_page(&self, other: &Job) -> bool {
+        self.msg_id == other.msg_id || (self.msg_data_id.is_some() && self.msg_data_id == other.msg_data_id)
+    }
+}
+
+/// Articles and videos have a page of their own, which can be withdrawn. The rest is in the readers' hands.
+fn is_page(msgtype: &str) -> bool {
+    matches!(msgtype, "mpnews" | "mpvideo")
+}
+
+fn url(page: u64, index: u64) -> String {
+    let digest = Sha256::digest(format!("{page}/{index}"));
+    let name: String = digest.iter().take(11).map(|byte| format!("{byte:02x}")).collect();
+    format!("http://mp.weixin.qq.com/s/{name}")
+}
+
+/// All jobs of the account.
+pub(super) struct Jobs {
+    list: Vec<Job>,
+    next_id: u64,
+    speed: usize,
+}
+
+impl Default for Jobs {
+    fn default() -> Self {
+        Jobs { list: Vec::new(), next_id: FIRST_MSG_ID, speed: 0 }
+    }
+}
+
+impl Jobs {
+    /// A fresh `msg_id`.
+    pub(super) fn next_id(&mut self) -> u64 {
+        let id = self.next_id;
+        self.next_id += 1;
+        id
+    }
+
+    /// Adds a job.
+    pub(super) fn push(&mut self, job: Job) {
+        self.list.push(job);
+    }
+
+    fn find(&self, wanted: impl Fn(&Job) -> bool) -> Result<&Job, Refusal> {
+        self.list.iter().find(|job| wanted(job)).ok_or(INVALID_MSG_ID.into())
+    }
+}
+
+/// `POST /cgi-bin/message/mass/get`
+pub(super) fn get(state: &mut State, context: &Context) -> Result<Value, Refusal> {
+    let id = match context.body.get("msg_id") {
+        Some(Value::Number(id)) => id.as_u64(),
+        Some(Value::String(id)) => id.parse().ok(),
+        _ => None,
+    };
+    let job = state.jobs.find(|job| Some(job.msg_id) == id)?;
+    Ok(json!({"msg_id": job.msg_id, "msg_status": job.status(context.now)}))
+}
+
+/// `POST /cgi-bin/message/mass/delete`
+pub(super) fn delete(state: &mut State, context: &Context) -> Result<Value, Refusal> {
+    let body = &context.body;
+    let (job, article) = match (body.get("msg_id"), body.get("url")) {
+        (Some(id), _) => {
+            let id = id.as_u64().ok_or(INVALID_MESSAGE_TYPE)?;
+            (state.jobs.find(|job| job.msg_id == id)?, body.get("article_idx"))
+        }
+        // With a link, the article is given by the link.
+        (None, Some(Value::String(url))) => (state.jobs.find(|job| job.delivery.urls.contains(url))?, None),
+        (None, Some(_)) => return Err(INVALID_MESSAGE_TYPE.into()),
+        (None, None) => return Err(INVALID_MSG_ID.into()),
+    };
+    if !is_page(&job.delivery.msgtype) || job.status(context.now) != "SEND_SUCCESS" {
+        return Err(INVALID_MSG_STATUS.into());
+    }
+    if article.is_some_and(|article| article.as_u64().is_none_or(|index| index > ARTICLES)) {
+        return Err(INVALID_ARTICLE_IDX.into());
+    }
+    // Deleting one send of an article kills them all, the ones still on their way included.
+    let doomed: Vec<bool> = state.jobs.list.iter().map(|other| other.is_same_page(job)).collect();
+    let doomed = state.jobs.list.iter_mut().zip(doomed).filter(|(_, doomed)| *doomed);
+    for (job, _) in doomed.filter(|(job, _)| job.outcome == Outcome::Sent) {
+        job.outcome = Outcome::Deleted;
+        state.deliveries.push(Delivery { at: context.now, kind: DeliveryKind::Deleted, ..job.delivery.clone() });
+    }
+    Ok(json!({"errcode": 0, "errmsg": "ok"}))
+}
+
+/// `POST /cgi-bin/message/mass/speed/get`
+pub(super) fn speed_get(state: &mut State, _: &Context) -> Result<Value, Refusal> {
+    let speed = state.jobs.speed;
+    Ok(json!({"speed": speed, "realspeed": REAL_SPEED[speed]}))
+}
+
+/// `POST /cgi-bin/message/mass/speed/set`
+pub(super) fn speed_set(state: &mut State, context: &Context) -> Result<Value, Refusal> {
+    let speed = context.body.get("speed").ok_or(MISSING_SPEED)?;
+    let speed = speed.as_u64().and_then(|speed| usize::try_from(speed).ok());
+    state.jobs.speed = speed.filter(|speed| *speed < REAL_SPEED.len()).ok_or(SPEED_OUT_OF_RANGE)?;
+    Ok(json!({"errcode": 0, "errmsg": ""}))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testkit::{Bench, PREVIEW, SENDALL, to_tag, with};
+    use super::*;
+
+    const GET: &str = "/cgi-bin/message/mass/get";
+    const DELETE: &str = "/cgi-bin/message/mass/delete";
+    const SPEED_GET: &str = "/cgi-bin/message/mass/speed/get";
+    const SPEED_SET: &str = "/cgi-bin/message/mass/speed/set";
+
+    fn send(bench: &mut Bench, msgtype: &str, media_id: &str, clientmsgid: &str) -> Value {
+        let message = json!({
+            "text": null, "msgtype": msgtype, msgtype: {"media_id": media_id}, "clientmsgid": clientmsgid,
+        });
+        let reply = bench.post(SENDALL, &with(to_tag(), &message));
+        assert_eq!(reply["errcode"], 0);
+        reply
+    }
+
+    #[test]
+    fn a_job_takes_twenty_seconds() {
+        let mut bench = Bench::service();
+        let sent = bench.send_text("x", "a");
+        let fails = bench.send_text("x [[sandbox:fail]]", "b");
+        bench.wait(19);
+        assert_eq!((bench.status(&sent), bench.status(&fails)), ("SENDING".into(), "SENDING".into()));
+        bench.wait(1);
+        assert_eq!((bench.status(&sent), bench.status(&fails)), ("SEND_SUCCESS".into(), "SEND_FAIL".into()));
+        assert_eq!(bench.state.deliveries.len(), 1);
+    }
+
+    #[test]
+    fn jobs_are_found_by_number_or_text() {
+        let mut bench = Bench::service();
+        let id = bench.send_text("x", "a")["msg_id"].as_u64().expect("a number");
+        let expected = json!({"msg_id": id, "msg_status": "SENDING"});
+        assert_eq!(bench.post(GET, &json!({"msg_id": id})), expected);
+        assert_eq!(bench.post(GET, &json!({"msg_id": id.to_string()})), expected);
+        let preview = json!({"touser": "oSandboxFollower", "msgtype": "text", "text": {"content": "x"}});
+        let previewed = bench.post(PREVIEW, &preview)["msg_id"].clone();
+        for unknown in [json!(1), json!("x"), json!([id]), previewed] {
+            assert_eq!(bench.code(GET, &json!({"msg_id": unknown})), 40059);
+        }
+        assert_eq!(bench.code(GET, &json!({})), 40059);
+    }
+
+    #[test]
+    fn articles_and_videos_can_be_deleted_once_sent() {
+        let mut bench = Bench::service();
+        let article = send(&mut bench, "mpnews", "D", "a");
+        let video = send(&mut bench, "mpvideo", "M", "b");
+        assert_eq!(bench.code(DELETE, &json!({"msg_id": article["msg_id"]})), 40065);
+        bench.wait(20);
+        assert_eq!(bench.code(DELETE, &json!({"msg_id": article["msg_id"], "article_idx": 1})), 0);
+        assert_eq!(bench.code(DELETE, &json!({"msg_id": video["msg_id"], "article_idx": 0})), 0);
+        assert_eq!((bench.status(&article), bench.status(&video)), ("DELETE".into(), "DELETE".into()));
+        assert_eq!(bench.code(DELETE, &json!({"msg_id": video["msg_id"]})), 40065);
+        let deleted = bench.state.deliveries.iter().filter(|delivery| delivery.kind == DeliveryKind::Deleted);
+        let ids: Vec<_> = deleted.map(|delivery| delivery.msg_id).collect();
+        assert_eq!(ids, [article["msg_id"].as_u64(), video["msg_id"].as_u64()]);
+    }
+
+    #[test]
+    fn what_is_no_page_stays() {
+        let mut bench = Bench::service();
+        let text = bench.send_text("x", "a");
+        let image = send(&mut bench, "image", "I", "b");
+        let voice = send(&mut bench, "voice", "V", "c");
+        bench.wait(20);
+        for job in [text, image, voice] {
+            assert_eq!(bench.code(DELETE, &json!({"msg_id": job["msg_id"]})), 40065);
+        }
+    }
+
+    #[test]
+    fn deletions_are_checked() {
+        let mut bench = Bench::service();
+        let id = send(&mut bench, "mpnews", "D", "a")["msg_id"].clone();
+        bench.wait(20);
+        assert_eq!(bench.code(DELETE, &json!({})), 40059);
+        assert_eq!(bench.code(DELETE, &json!({"msg_id": 1})), 40059);
+        assert_eq!(bench.code(DELETE, &json!({"msg_id": id.to_string()})), 40008);
+        assert_eq!(bench.code(DELETE, &json!({"url": 1})), 40008);
+        assert_eq!(bench.code(DELETE, &json!({"url": "http://mp.weixin.qq.com/s/x"})), 40059);
+        for index in [json!(2), json!(-1), json!("1")] {
+            assert_eq!(bench.code(DELETE, &json!({"msg_id": id, "article_idx": index})), 40060);
+        }
+        // The number counts where both are given.
+        let url = bench.state.deliveries[0].urls[0].clone();
+        assert_eq!(bench.code(DELETE, &json!({"msg_id": 1, "url": url})), 40059);
+        assert_eq!(bench.code(DELETE, &json!({"url": url})), 0);
+    }
+
+    #[test]
+    fn an_article_sent_twice_dies_at_once() {
+        let mut bench = Bench::service();
+        let first = send(&mut bench, "mpnews", "D", "a");
+        let second = send(&mut bench, "mpnews", "D", "b");
+        bench.wait(20);
+        assert_eq!(bench.code(DELETE, &json!({"msg_id": second["msg_id"]})), 0);
+        assert_eq!((bench.status(&first), bench.status(&second)), ("DELETE".into(), "DELETE".into()));
+    }
+
+    #[test]
+    fn ten_deletions_a_day() {
+        let mut bench = Bench::service();
+        let mut delete = |name: &str| {
+            let job = send(&mut bench, "mpvideo", "M", name);
+            bench.wait(20);
+            bench.code(DELETE, &json!({"msg_id": job["msg_id"]}))
+        };
+        for index in 0..10 {
+            assert_eq!(delete(&index.to_string()), 0);
+        }
+        assert_eq!(delete("last"), 45009);
+    }
+
+    #[test]
+    fn speed_has_five_steps() {
+        let mut bench = Bench::service();
+        assert_eq!(bench.call("POST", SPEED_GET, b""), json!({"speed": 0, "realspeed": 80}));
+        assert_eq!(bench.post(SPEED_SET, &json!({"speed": 4})), json!({"errcode": 0, "errmsg": ""}));
+        assert_eq!(bench.post(SPEED_GET, &json!({"speed": 1})), json!({"speed": 4, "realspeed": 10}));
+        for wrong in [json!(5), json!(-1), json!("1"), json!(1.5)] {
+            assert_eq!(bench.code(SPEED_SET, &json!({"speed": wrong})), 45083);
+        }
+        assert_eq!(bench.code(SPEED_SET, &json!({})), 45084);
+        assert_eq!(bench.call("POST", SPEED_GET, b"{")["errcode"], 47001);
+    }
+}

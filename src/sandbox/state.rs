@@ -1,0 +1,221 @@
+//! The account as a pure state machine: a request and the time go in, a reply comes out.
+//!
+//! [`State::handle`] is the way of every request; what is special about an endpoint stands in [`ROUTES`].
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::audience::{self, Directory};
+use super::errcode::{REQUIRE_GET, REQUIRE_POST, Refusal};
+use super::exchange::{Reply, Request};
+use super::idempotency::ClientIds;
+use super::job::{self, Jobs};
+use super::mass;
+use super::media::Media;
+use super::quota::{self, Quotas};
+use super::token::{self, Tokens};
+use super::{AccountKind, Config, Delivery};
+
+/// Everything the account remembers.
+pub(super) struct State {
+    /// What kind of account it is.
+    pub kind: AccountKind,
+    /// Access tokens.
+    pub tokens: Tokens,
+    /// Tags and followers.
+    pub directory: Directory,
+    /// Drafts and other media.
+    pub media: Media,
+    /// Use of the limits.
+    pub quotas: Quotas,
+    /// The `clientmsgid`s of the last day.
+    pub client_ids: ClientIds,
+    /// Accepted sends.
+    pub jobs: Jobs,
+    /// What readers saw.
+    pub deliveries: Vec<Delivery>,
+    errors: u32,
+}
+
+/// What a handler is given beside the state.
+pub(super) struct Context<'a> {
+    /// The time.
+    pub now: Timestamp,
+    /// The request.
+    pub request: &'a Request,
+    /// Its body; `null` for an endpoint without one.
+    pub body: Value,
+}
+
+/// What an endpoint expects in the body.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Body {
+    /// Nothing: a GET endpoint.
+    None,
+    /// A JSON object, or nothing.
+    Optional,
+    /// A JSON object.
+    Json,
+}
+
+type Handler = fn(&mut State, &Context) -> Result<Value, Refusal>;
+
+struct Route {
+    path: &'static str,
+    body: Body,
+    /// The token endpoints are open; all others want a token.
+    open: bool,
+    /// The two mass calls share a quota, and look for duplicates before they use it, so they account for themselves.
+    own_quota: bool,
+    run: Handler,
+}
+
+impl Route {
+    const fn new(path: &'static str, body: Body, run: Handler) -> Self {
+        Route { path, body, open: false, own_quota: false, run }
+    }
+
+    const fn open(self) -> Self {
+        Route { open: true, ..self }
+    }
+
+    const fn own_quota(self) -> Self {
+        Route { own_quota: true, ..self }
+    }
+
+    /// GET endpoints are exactly those without a body.
+    fn method(&self) -> &'static str {
+        if self.body == Body::None { "GET" } else { "POST" }
+    }
+}
+
+static ROUTES: &[Route] = &[
+    Route::new("/cgi-bin/token", Body::None, token::classic).open(),
+    Route::new("/cgi-bin/stable_token", Body::Json, token::stable).open(),
+    Route::new(mass::SENDALL, Body::Json, mass::sendall).own_quota(),
+    Route::new(mass::SEND, Body::Json, mass::send).own_quota(),
+    Route::new("/cgi-bin/message/mass/preview", Body::Json, mass::preview),
+    Route::new("/cgi-bin/message/mass/get", Body::Json, job::get),
+    Route::new("/cgi-bin/message/mass/delete", Body::Json, job::delete),
+    Route::new("/cgi-bin/message/mass/speed/get", Body::Optional, job::speed_get),
+    Route::new("/cgi-bin/message/mass/speed/set", Body::Json, job::speed_set),
+    Route::new("/cgi-bin/tags/get", Body::None, audience::tags_get),
+    Route::new("/cgi-bin/tags/create", Body::Json, audience::tags_create),
+    Route::new("/cgi-bin/user/get", Body::None, audience::user_get),
+    Route::new("/cgi-bin/user/tag/get", Body::Json, audience::user_tag_get),
+    Route::new("/cgi-bin/openapi/quota/get", Body::Json, quota::quota_get),
+];
+
+/// The path as the table of routes spells it.
+pub(super) fn known_path(path: &str) -> Option<&'static str> {
+    ROUTES.iter().map(|route| route.path).find(|known| *known == path)
+}
+
+impl State {
+    /// A new account. `seed` tells its tokens from those of another.
+    pub(super) fn new(config: &Config, seed: u64) -> Self {
+        State {
+            kind: config.kind,
+            tokens: Tokens::new(config.appid.clone(), config.secret.clone(), seed),
+            directory: Directory::new(&config.tags, config.followers),
+            media: Media::new(&config.media),
+            quotas: Quotas::new(config.daily_mass_calls),
+            client_ids: ClientIds::default(),
+            jobs: Jobs::default(),
+            deliveries: Vec::new(),
+            errors: 0,
+        }
+    }
+
+    /// Answers a request.
+    pub(super) fn handle(&mut self, now: Timestamp, request: &Request) -> Reply {
+        let Some(route) = ROUTES.iter().find(|route| route.path == request.path) else {
+            return Reply::http(404, "404 page not found\n");
+        };
+        match self.answer(route, now, request) {
+            Ok(value) => Reply::success(&value),
+            Err(refusal) => {
+                self.errors = self.errors.wrapping_add(1);
+                Reply::refused(refusal, self.errors)
+            }
+        }
+    }
+
+    fn answer(&mut self, route: &Route, now: Timestamp, request: &Request) -> Result<Value, Refusal> {
+        if !route.open {
+            self.tokens.check(request.parameter("access_token"), now)?;
+        }
+        if request.method != route.method() {
+            return Err(if route.body == Body::None { REQUIRE_GET } else { REQUIRE_POST }.into());
+        }
+        let body = match route.body {
+            Body::None => Value::Null,
+            Body::Optional if request.body.is_empty() => Value::Null,
+            Body::Optional | Body::Json => request.json()?,
+        };
+        if !route.own_quota {
+            self.quotas.check_day(route.path, now)?;
+        }
+        let value = (route.run)(self, &Context { now, request, body })?;
+        if !route.own_quota {
+            self.quotas.count_day(route.path, now);
+        }
+        Ok(value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testkit::{Bench, json_of, to_tag, with};
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn unknown_paths_are_no_part_of_the_api() {
+        let mut bench = Bench::service();
+        for path in ["/", "/cgi-bin/nothing", "/cgi-bin/message/mass/send/"] {
+            let reply = bench.raw("POST", path, b"{}");
+            assert_eq!((reply.status, reply.content_type, reply.errcode), (404, "text/plain", 404), "{path}");
+        }
+    }
+
+    #[test]
+    fn every_endpoint_wants_its_method() {
+        let mut bench = Bench::service();
+        for route in ROUTES.iter().filter(|route| !route.open) {
+            let wrong = if route.method() == "GET" { "POST" } else { "GET" };
+            assert_eq!(bench.call(wrong, route.path, b"{}")["errcode"], 43002, "{}", route.path);
+            let reply = bench.raw(route.method(), route.path, b"{}");
+            assert_eq!(reply.errcode, 41001, "{}", route.path);
+        }
+    }
+
+    #[test]
+    fn bodies_are_checked_before_anything_else() {
+        let mut bench = Bench::service();
+        for route in ROUTES.iter().filter(|route| !route.open && route.body == Body::Json) {
+            assert_eq!(bench.call("POST", route.path, b"")["errcode"], 44002, "{}", route.path);
+            assert_eq!(bench.call("POST", route.path, b"{")["errcode"], 47001, "{}", route.path);
+            assert_eq!(bench.call("POST", route.path, b"\xff")["errcode"], 47001, "{}", route.path);
+            let escaped = br#"{"text":{"content":"\u4f60\u597d"}}"#;
+            assert_eq!(bench.call("POST", route.path, escaped)["errcode"], 40033, "{}", route.path);
+        }
+    }
+
+    #[test]
+    fn headers_and_rid_are_as_in_real_replies() {
+        let mut bench = Bench::service();
+        let target = |bench: &mut Bench| format!("/cgi-bin/message/mass/sendall?access_token={}", bench.token());
+        let with_token = target(&mut bench);
+        let reply = bench.raw("POST", &with_token, to_tag().to_string().as_bytes());
+        assert_eq!((reply.status, reply.content_type), (200, "application/json; encoding=utf-8"));
+        let wrong = with(to_tag(), &json!({"msgtype": "wxcard"})).to_string();
+        let reply = bench.raw("POST", &with_token, wrong.as_bytes());
+        assert_eq!((reply.status, reply.content_type, reply.errcode), (200, "text/plain", 45113));
+        let errmsg = json_of(&reply)["errmsg"].as_str().expect("a text").to_owned();
+        let (_, rid) = errmsg.split_once(" rid: ").expect("a rid");
+        let parts: Vec<&str> = rid.split('-').collect();
+        assert_eq!(parts.len(), 3);
+        assert!(parts.iter().all(|part| part.len() == 8 && u32::from_str_radix(part, 16).is_ok()));
+    }
+}

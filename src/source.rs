@@ -1,0 +1,167 @@
+//! Source files and places in them: bytes inside, lines and columns (in characters) outside.
+
+use std::ops::Range;
+
+/// Index of a file in a [`SourceMap`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct FileId(usize);
+
+/// A range of bytes in a file.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Span {
+    /// The file.
+    pub file: FileId,
+    /// First byte.
+    pub start: usize,
+    /// One past the last byte.
+    pub end: usize,
+}
+
+impl Span {
+    /// A place in `file`.
+    pub fn new(file: FileId, range: Range<usize>) -> Self {
+        Self { file, start: range.start, end: range.end }
+    }
+}
+
+/// A file as it was read: valid UTF-8, and known by the path that the user gave.
+#[derive(Debug)]
+pub struct SourceFile {
+    /// The path as users know it.
+    pub path: String,
+    /// The text, without a byte order mark.
+    pub text: String,
+    /// Byte offset of the beginning of each line.
+    lines: Vec<usize>,
+    /// Ranges that no output may show (literal secrets).
+    masked: Vec<Range<usize>>,
+}
+
+/// A line and a column, both from 1; the column counts characters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Position {
+    /// Line from 1.
+    pub line: usize,
+    /// Column in characters from 1.
+    pub column: usize,
+}
+
+impl SourceFile {
+    fn new(path: String, text: String) -> Self {
+        let lines = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
+        Self { path, text, lines, masked: Vec::new() }
+    }
+
+    /// Where a byte offset is; offsets past the end count as the end, offsets inside a character as its beginning.
+    pub fn position(&self, offset: usize) -> Position {
+        let offset = self.text.floor_char_boundary(offset);
+        let line = self.lines.partition_point(|start| *start <= offset) - 1;
+        let column = self.text[self.lines[line]..offset].chars().count() + 1;
+        Position { line: line + 1, column }
+    }
+
+    /// The byte offset of the first byte of a line (from 1), or the end of the text.
+    pub fn line_start(&self, line: usize) -> usize {
+        line.checked_sub(1).and_then(|at| self.lines.get(at)).copied().unwrap_or(self.text.len())
+    }
+
+    /// The text with masked ranges replaced, byte for byte, by asterisks: offsets stay right.
+    pub fn shown_text(&self) -> std::borrow::Cow<'_, str> {
+        if self.masked.is_empty() {
+            return (&self.text).into();
+        }
+        let mut shown = self.text.clone();
+        for range in &self.masked {
+            let blank: String = self.text[range.clone()].bytes().map(|b| if b == b'\n' { '\n' } else { '*' }).collect();
+            shown.replace_range(range.clone(), &blank);
+        }
+        shown.into()
+    }
+}
+
+/// All files that a plan touches, so that any diagnostic can show its line.
+#[derive(Debug, Default)]
+pub struct SourceMap {
+    files: Vec<SourceFile>,
+}
+
+impl SourceMap {
+    /// Takes a file in.
+    pub fn add(&mut self, path: impl Into<String>, text: String) -> FileId {
+        self.files.push(SourceFile::new(path.into(), text));
+        FileId(self.files.len() - 1)
+    }
+
+    /// A file of this map.
+    pub fn file(&self, id: FileId) -> &SourceFile {
+        &self.files[id.0]
+    }
+
+    /// Line and column of the beginning of a span.
+    pub fn position(&self, span: &Span) -> Position {
+        self.file(span.file).position(span.start)
+    }
+
+    /// Hides a range from all output.
+    pub fn mask(&mut self, span: &Span) {
+        self.files[span.file.0].masked.push(span.start..span.end);
+    }
+}
+
+/// Why a text is not taken as a source; offsets in bytes.
+#[derive(Debug, PartialEq, Eq)]
+pub enum BadText {
+    /// Not UTF-8 from this byte on.
+    NotUtf8(usize),
+    /// A control character (NUL, escape, ...) or one of the noncharacters that qunfa keeps for itself.
+    Control(usize, char),
+}
+
+/// Checks and decodes the bytes of a text file; a byte order mark is dropped, CRLF stays.
+pub fn decode(bytes: Vec<u8>) -> Result<String, BadText> {
+    let mut text = String::from_utf8(bytes).map_err(|error| BadText::NotUtf8(error.utf8_error().valid_up_to()))?;
+    if text.starts_with('\u{feff}') {
+        text.remove(0);
+    }
+    match find_control(&text) {
+        Some((at, c)) => Err(BadText::Control(at, c)),
+        None => Ok(text),
+    }
+}
+
+/// The first character that no plan, content or value may hold.
+pub fn find_control(text: &str) -> Option<(usize, char)> {
+    text.char_indices().find(|(_, c)| {
+        (c.is_control() && !matches!(c, '\n' | '\r' | '\t' | '\u{85}')) || ('\u{fdd0}'..='\u{fdef}').contains(c)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_count_characters() {
+        let mut map = SourceMap::default();
+        let file = map.add("p", "名称: a\n春茶: b\n".into());
+        let at = map.file(file).text.find('b').expect("in the text");
+        assert_eq!(map.position(&Span::new(file, at..at + 1)), Position { line: 2, column: 5 });
+        assert_eq!(map.file(file).position(9999).line, 3);
+    }
+
+    #[test]
+    fn masked_text_keeps_its_offsets() {
+        let mut map = SourceMap::default();
+        let file = map.add("p", "secret: 密码x\nnext: y".into());
+        map.mask(&Span::new(file, 8..15));
+        assert_eq!(map.file(file).shown_text(), "secret: *******\nnext: y");
+    }
+
+    #[test]
+    fn bad_text_is_named() {
+        assert_eq!(decode(vec![b'a', 0xff]), Err(BadText::NotUtf8(1)));
+        assert_eq!(decode(b"a\0".to_vec()), Err(BadText::Control(1, '\0')));
+        assert_eq!(decode("\u{feff}ok".into()), Ok("ok".into()));
+        assert_eq!(find_control("a\u{fdd0}"), Some((1, '\u{fdd0}')));
+    }
+}

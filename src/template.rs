@@ -1,0 +1,543 @@
+//! Templates: minijinja, strict, with a limit on work; and what a template says of run-time values.
+//!
+//! Nothing here can read a file, the network or a secret: the environment has no loader, and the context is built by
+//! the caller.
+
+use std::{collections::BTreeMap, ops::Range, sync::Arc};
+
+use minijinja::{
+    Environment, ErrorKind, UndefinedBehavior,
+    value::{Enumerator, Object, ObjectRepr, Value, ValueKind},
+};
+
+use crate::{
+    diag::{Code, did_you_mean, one_of},
+    limits, payload,
+};
+
+/// Why a template failed, with the place inside its text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// Which rule.
+    pub code: Code,
+    /// What is wrong.
+    pub message: String,
+    /// Bytes of the template.
+    pub range: Option<Range<usize>>,
+    /// What to write instead.
+    pub help: Vec<String>,
+}
+
+/// The template environment of a plan.
+pub struct Engine {
+    env: Environment<'static>,
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Engine")
+    }
+}
+
+impl Default for Engine {
+    fn default() -> Self {
+        let mut env = Environment::new();
+        env.set_undefined_behavior(UndefinedBehavior::Strict);
+        env.set_fuel(Some(limits::TEMPLATE_FUEL));
+        env.set_debug(true);
+        let syntax = minijinja::syntax::SyntaxConfig::builder()
+            .keep_trailing_newline(true)
+            .build()
+            .expect("the standard delimiters");
+        env.set_syntax(syntax);
+        env.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
+        env.set_formatter(|out, state, value| match value.kind() {
+            ValueKind::String | ValueKind::Number | ValueKind::Undefined => {
+                minijinja::escape_formatter(out, state, value)
+            }
+            ValueKind::Plain if value.downcast_object_ref::<Placeholder>().is_some() => {
+                minijinja::escape_formatter(out, state, value)
+            }
+            kind => Err(minijinja::Error::new(ErrorKind::BadSerialization, kind.to_string())),
+        });
+        Self { env }
+    }
+}
+
+impl Engine {
+    /// Renders a text. All undefined names are reported at once.
+    pub fn render(&self, source: &str, context: &Value) -> Result<String, Vec<Failure>> {
+        if !source.contains(['{']) {
+            return Ok(source.to_owned());
+        }
+        too_deep(source)?;
+        let run = |context: &Value| self.env.render_named_str("template", source, context);
+        self.report(source, context, run)
+    }
+
+    /// Evaluates a condition: its value must be a boolean, or the word `true` or `false`.
+    pub fn condition(&self, source: &str, context: &Value) -> Result<bool, Vec<Failure>> {
+        let source = bare_expression(source);
+        too_deep(source)?;
+        let value = self.report(source, context, |context| self.env.compile_expression(source)?.eval(context))?;
+        match (value.kind(), value.as_str()) {
+            (ValueKind::Bool, _) => Ok(value.is_true()),
+            (_, Some("true")) => Ok(true),
+            (_, Some("false")) => Ok(false),
+            (ValueKind::Undefined, _) => Err(vec![self.undefined(source, &(0..source.len()), context).0]),
+            (kind, _) => Err(vec![Failure {
+                code: Code::BadRendered,
+                message: format!("a condition must be true or false, and this gives {}", article(kind)),
+                range: Some(0..source.len()),
+                help: vec!["compare it with something, for example `row.active == 'yes'`".into()],
+            }]),
+        }
+    }
+
+    /// Runs a template; after an undefined name it puts something there and goes on, to find the next one.
+    fn report<T>(
+        &self,
+        source: &str,
+        context: &Value,
+        run: impl Fn(&Value) -> Result<T, minijinja::Error>,
+    ) -> Result<T, Vec<Failure>> {
+        const MOST: usize = 20;
+        let mut failures: Vec<Failure> = Vec::new();
+        let mut context = context.clone();
+        loop {
+            let error = match run(&context) {
+                Ok(value) if failures.is_empty() => return Ok(value),
+                Ok(_) => return Err(failures),
+                Err(error) => error,
+            };
+            let (failure, path) = self.failure(source, &error, &context);
+            let repeated = failures.iter().any(|known| known.range == failure.range);
+            // What fails after a made-up value may fail because of it.
+            if repeated || (!failures.is_empty() && failure.code != Code::UndefinedName) {
+                return Err(failures);
+            }
+            failures.push(failure);
+            match path {
+                Some(path) if failures.len() < MOST => context = with_value(&context, &path),
+                _ => return Err(failures),
+            }
+        }
+    }
+
+    fn failure(&self, source: &str, error: &minijinja::Error, context: &Value) -> (Failure, Option<Vec<String>>) {
+        let range = error.range().filter(|range| {
+            range.end <= source.len() && source.is_char_boundary(range.start) && source.is_char_boundary(range.end)
+        });
+        let detail = error.detail().unwrap_or_default().to_owned();
+        let plain = |code, message: String, help: &str| {
+            let help = if help.is_empty() { Vec::new() } else { vec![help.to_owned()] };
+            (Failure { code, message, range: range.clone(), help }, None)
+        };
+        match error.kind() {
+            ErrorKind::UndefinedError => {
+                let range = range.unwrap_or(0..source.len());
+                let (failure, path) = self.undefined(source, &range, context);
+                (failure, Some(path))
+            }
+            ErrorKind::SyntaxError => {
+                plain(Code::TemplateSyntax, format!("the template cannot be parsed: {detail}"), "")
+            }
+            ErrorKind::OutOfFuel => plain(
+                Code::TemplateFuel,
+                "the template does too much work and was stopped".into(),
+                "shorten its loops and repetitions",
+            ),
+            ErrorKind::UnknownFilter | ErrorKind::UnknownTest | ErrorKind::UnknownFunction => {
+                let wrong = range.clone().map_or("", |range| &source[range]).to_owned();
+                let names: Vec<String> = FILTERS.iter().map(|name| (*name).to_owned()).collect();
+                let near = did_you_mean(wrong.trim(), names.iter().map(String::as_str));
+                plain(
+                    Code::TemplateFailed,
+                    detail,
+                    &near.map(|near| format!("did you mean `{near}`?")).unwrap_or_default(),
+                )
+            }
+            ErrorKind::BadSerialization => plain(
+                Code::NotText,
+                format!("the template puts {} into text", named(&detail)),
+                "choose the words with an `if`, or use a filter such as `join` or `length`",
+            ),
+            kind => {
+                let detail = if detail.is_empty() { kind.to_string() } else { detail };
+                plain(Code::TemplateFailed, format!("the template cannot be rendered: {detail}"), "")
+            }
+        }
+    }
+
+    /// An undefined name, the names that are there instead, and its path.
+    fn undefined(&self, source: &str, range: &Range<usize>, context: &Value) -> (Failure, Vec<String>) {
+        let word = |c: char| c.is_alphanumeric() || c == '_' || c == '.';
+        let start = source[..range.start]
+            .rfind(|c: char| !word(c))
+            .map_or(0, |at| at + source[at..].chars().next().map_or(1, char::len_utf8));
+        let path: Vec<String> = source[start..range.end].split('.').map(|part| part.trim().to_owned()).collect();
+        let mut at = context.clone();
+        let mut walked = 0;
+        for part in &path {
+            match at.get_attr(part) {
+                Ok(next) if !next.is_undefined() => at = next,
+                _ => break,
+            }
+            walked += 1;
+        }
+        let known: Vec<String> = at
+            .try_iter()
+            .map(|keys| keys.filter_map(|key| key.as_str().map(str::to_owned)).collect())
+            .unwrap_or_default();
+        let missing = path.get(walked).map_or("", String::as_str);
+        let parent = path[..walked.min(path.len())].join(".");
+        let mut help = Vec::new();
+        let near = did_you_mean(missing, known.iter().map(String::as_str));
+        let full = |name: &str| if parent.is_empty() { name.to_owned() } else { format!("{parent}.{name}") };
+        if let Some(near) = near {
+            help.push(format!("did you mean `{}`?", full(near)));
+        } else if parent == "env" {
+            help.push(format!("list `{missing}` under `env` of the plan to let templates read it"));
+        } else if parent.is_empty() && !known.iter().any(|name| name == "row") && missing == "row" {
+            help.push("`row` is there only in a step with `foreach`".into());
+        } else if let Some(owner) = ["vars", "row", "env"].into_iter().find(|owner| {
+            parent.is_empty()
+                && context
+                    .get_attr(owner)
+                    .and_then(|map| map.get_attr(missing))
+                    .is_ok_and(|value| !value.is_undefined())
+        }) {
+            help.push(format!("did you mean `{owner}.{missing}`?"));
+        } else if known.is_empty() {
+            help.push(format!("nothing is known under `{}`", if parent.is_empty() { "the template" } else { &parent }));
+        } else {
+            help.push(format!(
+                "known here: {}",
+                one_of(&known.iter().take(20).map(|name| full(name)).collect::<Vec<_>>())
+            ));
+        }
+        let name = source[start..range.end].to_owned();
+        let failure = Failure {
+            code: Code::UndefinedName,
+            message: format!("`{name}` is not defined"),
+            range: Some(start..range.end),
+            help,
+        };
+        (failure, path)
+    }
+}
+
+/// What people may have meant by a filter that does not exist.
+const FILTERS: &[&str] = &[
+    "abs",
+    "batch",
+    "bool",
+    "capitalize",
+    "count",
+    "default",
+    "dictsort",
+    "escape",
+    "first",
+    "float",
+    "format",
+    "groupby",
+    "indent",
+    "int",
+    "items",
+    "join",
+    "last",
+    "length",
+    "lines",
+    "list",
+    "lower",
+    "map",
+    "max",
+    "min",
+    "reject",
+    "rejectattr",
+    "replace",
+    "reverse",
+    "round",
+    "safe",
+    "select",
+    "selectattr",
+    "slice",
+    "sort",
+    "split",
+    "string",
+    "sum",
+    "title",
+    "tojson",
+    "trim",
+    "unique",
+    "upper",
+    "urlencode",
+];
+
+/// Parsers recurse: what nests too deeply is refused before one sees it.
+fn too_deep(source: &str) -> Result<(), Vec<Failure>> {
+    let mut depth = 0_usize;
+    let mut run = 0_usize;
+    let mut last = ' ';
+    for (at, c) in source.char_indices() {
+        match c {
+            '(' | '[' | '{' => depth += 1,
+            ')' | ']' | '}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        run = if matches!(c, '-' | '+' | '~' | '!') || (c == last && c == '.') { run + 1 } else { 0 };
+        last = c;
+        if depth > limits::TEMPLATE_DEPTH_MAX || run > 1000 {
+            return Err(vec![Failure {
+                code: Code::TemplateSyntax,
+                message: "the template is nested too deeply".into(),
+                range: Some(at..at + c.len_utf8()),
+                help: vec![],
+            }]);
+        }
+    }
+    let words = source.matches("not ").count().max(source.matches("{%").count());
+    if words > 2000 {
+        let message = "the template has more than 2000 blocks".into();
+        return Err(vec![Failure {
+            code: Code::TemplateFuel,
+            message,
+            range: None,
+            help: vec!["split the message".into()],
+        }]);
+    }
+    Ok(())
+}
+
+fn article(kind: ValueKind) -> String {
+    named(&kind.to_string())
+}
+
+fn named(kind: &str) -> String {
+    match kind {
+        "none" => "nothing (none)".into(),
+        "bool" => "true or false".into(),
+        "map" => "a mapping".into(),
+        "sequence" | "iterator" => "a list".into(),
+        "string" => "text".into(),
+        "number" => "a number".into(),
+        other => format!("a value of kind {other}"),
+    }
+}
+
+/// The context with some value at a path that had none.
+fn with_value(context: &Value, path: &[String]) -> Value {
+    fn insert(at: &Value, path: &[String]) -> Value {
+        let Some((first, rest)) = path.split_first() else { return Value::from("?") };
+        let mut map: BTreeMap<String, Value> = BTreeMap::new();
+        for key in at.try_iter().into_iter().flatten() {
+            map.insert(key.to_string(), at.get_item(&key).unwrap_or_default());
+        }
+        let inner = at.get_attr(first).unwrap_or_default();
+        map.insert(first.clone(), insert(&inner, rest));
+        Value::from(map)
+    }
+    insert(context, path)
+}
+
+/// A condition may be written with braces, which say nothing there.
+pub fn bare_expression(source: &str) -> &str {
+    let trimmed = source.trim();
+    trimmed.strip_prefix("{{").and_then(|rest| rest.strip_suffix("}}")).map_or(source, str::trim)
+}
+
+/// What a template says of a value that is known only at run time: `steps.a.msg_id`, `run.id`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reference {
+    /// `steps` or `run`, and the parts after it, unquoted.
+    pub path: Vec<String>,
+    /// Bytes of the template.
+    pub range: Range<usize>,
+    /// True if a `{{ }}` holds it and nothing else, so that a slot can stand for it.
+    pub alone: bool,
+}
+
+/// All references to run-time values in a text with `{{ }}` and `{% %}`.
+pub fn references(source: &str) -> Vec<Reference> {
+    let mut found = Vec::new();
+    let mut from = 0;
+    while let Some(open) =
+        source[from..].find("{{").into_iter().chain(source[from..].find("{%")).min().map(|at| at + from)
+    {
+        let close = if source[open..].starts_with("{{") { "}}" } else { "%}" };
+        let end = source[open + 2..].find(close).map_or(source.len(), |at| open + 2 + at);
+        let inside = open + 2..end;
+        for mut reference in references_in(&source[inside.clone()]) {
+            let range = reference.range.start + inside.start..reference.range.end + inside.start;
+            let around = (
+                source[inside.start..range.start].trim_matches(['-', '+']),
+                source[range.end..end].trim_matches(['-', '+']),
+            );
+            reference.alone = close == "}}" && around.0.trim().is_empty() && around.1.trim().is_empty();
+            reference.range = range;
+            found.push(reference);
+        }
+        from = end;
+    }
+    found
+}
+
+/// All references to run-time values in an expression.
+pub fn references_in(expression: &str) -> Vec<Reference> {
+    let mut found = Vec::new();
+    for root in ["steps", "run"] {
+        for (start, _) in expression.match_indices(root) {
+            let before = expression[..start].chars().next_back();
+            if before.is_some_and(|c| c.is_alphanumeric() || matches!(c, '_' | '.' | '\'' | '"')) {
+                continue;
+            }
+            let mut at = start + root.len();
+            if expression[at..].chars().next().is_some_and(|c| c.is_alphanumeric() || c == '_') {
+                continue;
+            }
+            let mut path = vec![root.to_owned()];
+            while let Some((part, used)) = path_part(&expression[at..]) {
+                path.push(part);
+                at += used;
+            }
+            found.push(Reference { path, range: start..at, alone: false });
+        }
+    }
+    found.sort_by_key(|reference| reference.range.start);
+    found
+}
+
+/// `.name`, `["name"]` or `[0]` at the beginning of a text, and how long it is.
+fn path_part(text: &str) -> Option<(String, usize)> {
+    if let Some(rest) = text.strip_prefix('.') {
+        let length = rest.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(rest.len());
+        return (length > 0).then(|| (rest[..length].to_owned(), 1 + length));
+    }
+    let rest = text.strip_prefix('[')?;
+    let close = match rest.chars().next()? {
+        quote @ ('"' | '\'') => 1 + rest[1..].find(quote)? + 1,
+        _ => rest.find(']')?,
+    };
+    let part = rest[..close].trim_matches(['"', '\'']).to_owned();
+    rest[close..].starts_with(']').then(|| (part, 1 + close + 1))
+}
+
+/// Stands for everything under `steps` in a dry run: any path gives a slot of that name.
+#[derive(Debug)]
+pub struct Placeholder {
+    name: String,
+}
+
+impl Placeholder {
+    /// The root, usually `steps`.
+    pub fn value(name: &str) -> Value {
+        Value::from_object(Self { name: name.to_owned() })
+    }
+
+    fn child(&self, key: &Value) -> String {
+        match key.as_str() {
+            Some(name) if name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') => {
+                format!("{}.{name}", self.name)
+            }
+            Some(name) => format!("{}[\"{name}\"]", self.name),
+            None => format!("{}[{key}]", self.name),
+        }
+    }
+}
+
+impl Object for Placeholder {
+    fn repr(self: &Arc<Self>) -> ObjectRepr {
+        ObjectRepr::Plain
+    }
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        Some(Self::value(&self.child(key)))
+    }
+    fn enumerate(self: &Arc<Self>) -> Enumerator {
+        Enumerator::NonEnumerable
+    }
+    fn render(self: &Arc<Self>, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&payload::slot(&self.name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use minijinja::context;
+
+    fn render(source: &str, context: Value) -> Result<String, Vec<Failure>> {
+        Engine::default().render(source, &context)
+    }
+
+    #[test]
+    fn text_is_kept_to_the_letter() {
+        let context = context! { vars => context! { a => "<b>&\"" , n => 198 } };
+        assert_eq!(render("你好 {{ vars.a }} {{ vars.n }}\n", context).expect("renders"), "你好 <b>&\" 198\n");
+    }
+
+    #[test]
+    fn all_undefined_names_are_reported_with_their_place() {
+        let source = "{{ vars.prodcut }} {{ nope }} {{ row.x }} {{ product }}";
+        let failures = render(source, context! { vars => context! { product => "x" } }).expect_err("undefined");
+        let names: Vec<&str> = failures.iter().map(|f| &source[f.range.clone().expect("has a place")]).collect();
+        assert_eq!(names, ["vars.prodcut", "nope", "row.x", "product"]);
+        assert_eq!(failures[0].help, ["did you mean `vars.product`?"]);
+        assert_eq!(failures[3].help, ["did you mean `vars.product`?"]);
+    }
+
+    #[test]
+    fn values_that_are_no_text_are_refused() {
+        let context = || context! { yes => true, none => Value::from(()), map => context! { a => 1 }, list => vec![1] };
+        for (source, word) in
+            [("{{ yes }}", "true or false"), ("{{ none }}", "none"), ("{{ map }}", "mapping"), ("{{ list }}", "list")]
+        {
+            let failure = render(source, context()).expect_err("refused").remove(0);
+            assert_eq!(failure.code, Code::NotText);
+            assert!(failure.message.contains(word), "{}", failure.message);
+        }
+    }
+
+    #[test]
+    fn endless_work_is_stopped() {
+        let failures =
+            render("{% for i in range(100000) %}{% for j in range(100000) %}x{% endfor %}{% endfor %}", context! {})
+                .expect_err("stopped");
+        assert_eq!(failures[0].code, Code::TemplateFuel);
+        assert_eq!(
+            render(&("{{ ".to_owned() + &"(".repeat(100_000)), context! {}).expect_err("deep")[0].code,
+            Code::TemplateSyntax
+        );
+        assert!(render(&("{{ ".to_owned() + &"-".repeat(100_000) + "1 }}"), context! {}).is_err());
+        assert!(render(&("{{ ".to_owned() + &"not ".repeat(100_000) + "1 }}"), context! {}).is_err());
+        assert!(render(&"{% if 1 %}".repeat(100_000), context! {}).is_err());
+    }
+
+    #[test]
+    fn conditions_must_be_boolean() {
+        let engine = Engine::default();
+        let context = context! { a => true, t => "false", n => 0 };
+        assert_eq!(engine.condition("a", &context), Ok(true));
+        assert_eq!(engine.condition("{{ not a }}", &context), Ok(false));
+        assert_eq!(engine.condition("t", &context), Ok(false));
+        assert_eq!(engine.condition("n", &context).expect_err("a number")[0].code, Code::BadRendered);
+        assert_eq!(engine.condition("b", &context).expect_err("undefined")[0].code, Code::UndefinedName);
+    }
+
+    #[test]
+    fn references_are_found_inside_tags_only() {
+        let found = references(
+            "steps.x {{ steps.a.msg_id }} {% if steps['b-c'].msg_ids[0] %}{{ steps.d.x|upper }} {{- run.id -}}",
+        );
+        let shown: Vec<(String, bool)> = found.into_iter().map(|r| (r.path.join("/"), r.alone)).collect();
+        let expected =
+            [("steps/a/msg_id", true), ("steps/b-c/msg_ids/0", false), ("steps/d/x", false), ("run/id", true)];
+        assert_eq!(shown, expected.map(|(path, alone)| (path.to_owned(), alone)));
+    }
+
+    #[test]
+    fn placeholders_become_slots() {
+        let context = context! { steps => Placeholder::value("steps") };
+        let text = render("{{ steps.a.msg_id }} {{ steps['b-c'].ids[0] }}", context).expect("renders");
+        assert_eq!(payload::shown(&text), "<steps.a.msg_id> <steps[\"b-c\"].ids[0]>");
+    }
+}

@@ -1,0 +1,212 @@
+//! One access token: cached by AppID with its expiry, fetched once, refreshed once when WeChat rejects it.
+//! <https://developers.weixin.qq.com/doc/service/api/base/api_getstableaccesstoken>
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::json;
+
+use crate::{
+    clock::Clock,
+    limits,
+    plan::model::TokenEndpoint,
+    redact::Secret,
+    transport::{Failure, Method, Request, Transport},
+    wechat::{self, errcode},
+};
+
+/// A token and when it ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Token {
+    /// The token itself.
+    pub value: Secret,
+    /// When WeChat stops taking it.
+    pub expires_at: Timestamp,
+}
+
+impl Token {
+    /// Whether it is good for long enough to be used.
+    pub fn is_fresh(&self, now: Timestamp) -> bool {
+        now + limits::TOKEN_MARGIN < self.expires_at
+    }
+}
+
+/// Where tokens are kept between runs.
+pub trait TokenStore {
+    /// The token last saved.
+    fn load(&self) -> Result<Option<Token>, String>;
+    /// Saves a token, whole or not at all.
+    fn save(&self, token: &Token) -> Result<(), String>;
+    /// Runs `fetch` while no other process fetches for the same account; it is given what is saved by then.
+    fn exclusively(
+        &self,
+        fetch: &mut dyn FnMut(Option<Token>) -> Result<Token, TokenError>,
+    ) -> Result<Token, TokenError>;
+}
+
+/// Where tokens come from.
+pub enum TokenSource {
+    /// WeChat's endpoint.
+    Endpoint {
+        /// Which one.
+        endpoint: TokenEndpoint,
+        /// The AppID.
+        appid: String,
+        /// The AppSecret.
+        secret: Secret,
+    },
+    /// A central store; it is asked again after a rejection.
+    Given(Box<dyn FnMut() -> Result<Secret, String>>),
+}
+
+/// Why there is no token.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TokenError {
+    /// WeChat refused.
+    #[error("WeChat gives no access token: {errcode} {errmsg}")]
+    Refused {
+        /// Its code.
+        errcode: i64,
+        /// Its words.
+        errmsg: String,
+    },
+    /// No answer could be had, after some tries.
+    #[error("no access token could be fetched: {0}")]
+    Unreachable(String),
+    /// The store failed, or the token from outside cannot be read.
+    #[error("{0}")]
+    Source(String),
+    /// The run was interrupted while it waited.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+/// How often a token is asked for before it is given up.
+const TRIES: u32 = 3;
+
+/// Keeps the one token of a run.
+pub struct Keeper<'a> {
+    source: TokenSource,
+    store: &'a dyn TokenStore,
+    current: Option<Token>,
+    timeout: Duration,
+    /// How often a token was fetched.
+    pub fetches: u32,
+}
+
+impl<'a> Keeper<'a> {
+    /// A keeper that has no token yet.
+    pub fn new(source: TokenSource, store: &'a dyn TokenStore, timeout: Duration) -> Self {
+        Self { source, store, current: None, timeout, fetches: 0 }
+    }
+
+    /// A token that can be used now.
+    pub fn get(&mut self, transport: &mut dyn Transport, clock: &dyn Clock) -> Result<Secret, TokenError> {
+        if let Some(token) = &self.current
+            && token.is_fresh(clock.now())
+        {
+            return Ok(token.value.clone());
+        }
+        self.renew(None, transport, clock)
+    }
+
+    /// A token other than the one that WeChat rejected.
+    pub fn renew(
+        &mut self,
+        rejected: Option<&Secret>,
+        transport: &mut dyn Transport,
+        clock: &dyn Clock,
+    ) -> Result<Secret, TokenError> {
+        let (timeout, fetches) = (self.timeout, &mut self.fetches);
+        let token = match &mut self.source {
+            TokenSource::Given(read) => {
+                let value = read().map_err(TokenError::Source)?;
+                // Its end is not known: it is used until it is rejected.
+                Token { value, expires_at: Timestamp::MAX }
+            }
+            TokenSource::Endpoint { endpoint, appid, secret } => self.store.exclusively(&mut |saved| {
+                // Somebody else may have fetched one meanwhile.
+                if let Some(saved) = saved.filter(|saved| saved.is_fresh(clock.now()) && Some(&saved.value) != rejected)
+                {
+                    return Ok(saved);
+                }
+                let mut fetch = |force| {
+                    *fetches += 1;
+                    fetch(*endpoint, appid, secret, force, timeout, transport, clock)
+                };
+                let token = fetch(false)?;
+                // In normal mode the endpoint gives the same token again: if WeChat rejects just that, ask for another, once.
+                if Some(&token.value) == rejected && *endpoint == TokenEndpoint::Stable {
+                    fetch(true)
+                } else {
+                    Ok(token)
+                }
+            })?,
+        };
+        let value = token.value.clone();
+        self.current = Some(token);
+        Ok(value)
+    }
+}
+
+fn fetch(
+    endpoint: TokenEndpoint,
+    appid: &str,
+    secret: &Secret,
+    force: bool,
+    timeout: Duration,
+    transport: &mut dyn Transport,
+    clock: &dyn Clock,
+) -> Result<Token, TokenError> {
+    let credential = Secret::new("client_credential".into());
+    let id = Secret::new(appid.to_owned());
+    let query = [("grant_type", &credential), ("appid", &id), ("secret", secret)];
+    let body =
+        json!({ "grant_type": "client_credential", "appid": appid, "secret": secret.expose(), "force_refresh": force })
+            .to_string();
+    let request = match endpoint {
+        TokenEndpoint::Stable => {
+            Request { method: Method::Post, path: "/cgi-bin/stable_token", query: &[], body: &body, timeout }
+        }
+        TokenEndpoint::Classic => {
+            Request { method: Method::Get, path: "/cgi-bin/token", query: &query, body: "", timeout }
+        }
+    };
+    let mut last = String::new();
+    for attempt in 1..=TRIES {
+        if attempt > 1 && !clock.sleep(Duration::from_secs(u64::from(attempt) - 1)) {
+            return Err(TokenError::Interrupted);
+        }
+        let reply = match transport.send(&request) {
+            Ok(answer) => wechat::decode(answer.status, &answer.body).map_err(|error| error.to_string()),
+            Err(Failure::NotSent(why) | Failure::MaybeSent(why)) => Err(why),
+        };
+        match reply {
+            Ok(reply) if reply.errcode == 0 => {
+                let value = reply
+                    .members
+                    .get("access_token")
+                    .and_then(serde_json::Value::as_str)
+                    .filter(|value| !value.is_empty());
+                let seconds = reply
+                    .members
+                    .get("expires_in")
+                    .and_then(serde_json::Value::as_i64)
+                    .filter(|seconds| (1..=7 * 86_400).contains(seconds));
+                match (value, seconds) {
+                    (Some(value), Some(seconds)) => {
+                        let expires_at = clock.now() + jiff::SignedDuration::from_secs(seconds);
+                        return Ok(Token { value: Secret::new(value.to_owned()), expires_at });
+                    }
+                    _ => last = "the answer holds no token".into(),
+                }
+            }
+            Ok(reply) if errcode::disposition(reply.errcode) == errcode::Disposition::Retry => {
+                last = format!("{} {}", reply.errcode, errcode::strip(&reply.errmsg));
+            }
+            Ok(reply) => return Err(TokenError::Refused { errcode: reply.errcode, errmsg: reply.errmsg }),
+            Err(why) => last = why,
+        }
+    }
+    Err(TokenError::Unreachable(format!("{last} ({TRIES} tries)")))
+}

@@ -1,0 +1,177 @@
+//! The HTTP client (ureq) behind [`Transport`]: one kept connection, no redirects, no repetition.
+
+use std::{io, time::Duration};
+
+use ureq::Agent;
+
+use super::{Answer, Failure, Method, Request, Transport};
+use crate::limits;
+
+/// The address of the API: `https`, or `http` to this machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApiBase {
+    url: String,
+    /// Whether the host is this machine.
+    pub loopback: bool,
+}
+
+/// WeChat's own address.
+pub const WECHAT: &str = "https://api.weixin.qq.com";
+
+impl ApiBase {
+    /// Checks an address; a plain-text one is taken only for this machine, because the token is in every URL.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let url = text.trim_end_matches('/');
+        let uri: ureq::http::Uri = url.parse().map_err(|_| format!("`{text}` is not a URL"))?;
+        let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
+        let loopback = host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback());
+        if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) || uri.query().is_some() {
+            return Err("the address of the API takes no user name and no query".into());
+        }
+        match uri.scheme_str() {
+            Some("https") if !host.is_empty() => {}
+            Some("http") if loopback => {}
+            Some("http") => return Err(format!("`{url}` is not encrypted: plain http is taken only for this machine")),
+            _ => return Err(format!("`{text}` is not an https:// address")),
+        }
+        Ok(Self { url: url.to_owned(), loopback })
+    }
+
+    /// As given, without a slash at its end.
+    pub fn as_str(&self) -> &str {
+        &self.url
+    }
+}
+
+/// The client of one run.
+#[derive(Debug)]
+pub struct Http {
+    agent: Agent,
+    base: ApiBase,
+}
+
+impl Http {
+    /// A client for an address. For this machine no proxy is asked.
+    pub fn new(base: ApiBase) -> Self {
+        let config = Agent::config_builder()
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .max_idle_connections(1)
+            .user_agent(concat!("qunfa/", env!("CARGO_PKG_VERSION")));
+        let config = if base.loopback { config.proxy(None) } else { config };
+        Self { agent: config.build().new_agent(), base }
+    }
+}
+
+impl Transport for Http {
+    fn send(&mut self, request: &Request<'_>) -> Result<Answer, Failure> {
+        let url = format!("{}{}", self.base.url, request.path);
+        let query = request.query.iter().map(|(name, value)| (*name, value.expose()));
+        let timeout = Some(request.timeout);
+        let sent = match request.method {
+            Method::Get => self.agent.get(url).query_pairs(query).config().timeout_global(timeout).build().call(),
+            Method::Post => (self.agent.post(url).query_pairs(query))
+                .content_type("application/json; charset=utf-8")
+                .config()
+                .timeout_global(timeout)
+                .build()
+                .send(request.body),
+        };
+        let mut response = sent.map_err(|error| classify(&error, request.timeout))?;
+        let status = response.status().as_u16();
+        let body = response.body_mut().with_config().limit(limits::REPLY_BYTES_MAX).read_to_vec();
+        // The reply had begun: whatever goes wrong now, the request was there.
+        let body = body.map_err(|error| match classify(&error, request.timeout) {
+            Failure::NotSent(why) | Failure::MaybeSent(why) => Failure::MaybeSent(why),
+        })?;
+        Ok(Answer { status, body })
+    }
+}
+
+/// Only what provably comes before the first byte of the request counts as not sent. The words are ours: the error's
+/// own may hold the URL, and with it the token.
+fn classify(error: &ureq::Error, timeout: Duration) -> Failure {
+    use ureq::{Error, Timeout};
+    let seconds = timeout.as_secs_f64();
+    match error {
+        Error::HostNotFound => Failure::NotSent("the host name cannot be resolved".into()),
+        Error::Timeout(Timeout::Resolve) => Failure::NotSent("the host name was not resolved in time".into()),
+        Error::Timeout(Timeout::Connect) => Failure::NotSent("no connection was made in time".into()),
+        Error::ConnectionFailed => Failure::NotSent("no connection could be made".into()),
+        Error::ConnectProxyFailed(_) => Failure::NotSent("the proxy refused the connection".into()),
+        Error::InvalidProxyUrl => Failure::NotSent("the proxy's address is not valid".into()),
+        Error::Tls(_) | Error::TlsRequired | Error::Pem(_) => {
+            Failure::NotSent("no encrypted connection could be made".into())
+        }
+        Error::Rustls(error) => match error {
+            rustls_error if is_certificate(&rustls_error.to_string()) => {
+                Failure::NotSent("the server's certificate is not trusted".into())
+            }
+            _ => Failure::MaybeSent("the encrypted connection broke".into()),
+        },
+        Error::BadUri(_) | Error::Http(_) | Error::RequireHttpsOnly(_) => {
+            Failure::NotSent("the address of the API is not valid".into())
+        }
+        Error::Timeout(_) => Failure::MaybeSent(format!("no answer within {seconds} s")),
+        Error::Io(error) => io_failure(error),
+        Error::Protocol(_) => Failure::MaybeSent("the answer is not HTTP".into()),
+        Error::LargeResponseHeader(..) => Failure::MaybeSent("the header of the answer is too large".into()),
+        Error::BodyExceedsLimit(_) => Failure::MaybeSent("the answer is too large".into()),
+        _ => Failure::MaybeSent("the connection broke".into()),
+    }
+}
+
+fn is_certificate(text: &str) -> bool {
+    text.contains("certificate")
+}
+
+fn io_failure(error: &io::Error) -> Failure {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => Failure::NotSent("connection refused".into()),
+        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => {
+            Failure::NotSent("the network is not reachable".into())
+        }
+        io::ErrorKind::AddrNotAvailable => Failure::NotSent("no local address for the connection".into()),
+        io::ErrorKind::ConnectionReset => Failure::MaybeSent("the connection was reset".into()),
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionAborted => {
+            Failure::MaybeSent("the connection was closed before the answer was complete".into())
+        }
+        io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => Failure::MaybeSent("no answer in time".into()),
+        _ if error.to_string().contains("failed to lookup address") => {
+            Failure::NotSent("the host name cannot be resolved".into())
+        }
+        kind => Failure::MaybeSent(format!("the connection broke ({kind})")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_http_is_for_this_machine_only() {
+        for good in [
+            "https://api.weixin.qq.com",
+            "http://127.0.0.1:8080/",
+            "http://localhost:1",
+            "http://[::1]:80",
+            "https://relay.example.com/wechat",
+        ] {
+            assert!(ApiBase::parse(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "http://api.weixin.qq.com",
+            "ftp://x",
+            "api.weixin.qq.com",
+            "",
+            "http://127.0.0.1.evil.com",
+            "https://user:pw@host",
+            "https://h/?a=1",
+        ] {
+            assert!(ApiBase::parse(bad).is_err(), "{bad}");
+        }
+        assert!(ApiBase::parse("http://127.0.0.1:1").expect("valid").loopback);
+        assert!(!ApiBase::parse(WECHAT).expect("valid").loopback);
+    }
+}

@@ -1,0 +1,4 @@
+//! All integration tests: one binary, which runs the real program.
+#![expect(clippy::disallowed_methods, reason = "tests set up the real world")]
+
+mod schema;
