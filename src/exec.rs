@@ -19,7 +19,6 @@ use crate::{
     payload::Payload,
     render::{RenderedPlan, RenderedStep, When},
     report::{CallOutcome, CallReport, Problem, RunEvent, RunOutcome, StepOutcome},
-    transport::Method,
     wechat::errcode,
 };
 
@@ -27,6 +26,7 @@ mod call;
 pub mod guard;
 pub mod policy;
 pub mod prepare;
+mod tags;
 
 pub use prepare::{Prepared, Refusal, Selection, prepare};
 
@@ -156,11 +156,11 @@ impl StepEnd {
 }
 
 impl Runner<'_, '_> {
-    fn all(&mut self, todo: Vec<Todo>) {
-        if let Err(problem) = self.look_up_tags(&todo) {
+    fn all(&mut self, mut todo: Vec<Todo>) {
+        if let Err(problem) = self.look_up_tags(&mut todo) {
             self.ended.outcome =
                 if (self.settings.interrupted)() { RunOutcome::Interrupted } else { RunOutcome::Failed };
-            self.stopped = Some("the tags could not be looked up".into());
+            self.stopped = Some(problem.message.clone());
             self.ended.error = Some(problem);
         }
         for (index, todo) in todo.into_iter().enumerate() {
@@ -270,82 +270,6 @@ impl Runner<'_, '_> {
         let hit = guard::time(&self.plan.guards, self.clock.now())
             .or_else(|| guard::previewed(self.plan, step, &self.previewed))?;
         Some(hit.problem(self.plan))
-    }
-
-    /// Names of tags become numbers before anything is sent.
-    fn look_up_tags(&mut self, todo: &[Todo]) -> Result<(), Problem> {
-        let running = |index: &usize| matches!(todo.get(*index), Some(Todo::Run { .. }));
-        let steps = self.plan.steps.iter().enumerate().filter(|(index, _)| running(index)).map(|(_, step)| step);
-        let names: Vec<String> = steps
-            .flat_map(|step| &step.calls)
-            .flat_map(|call| {
-                call.payload.slots().filter_map(|slot| slot.strip_prefix("tag ")).map(str::to_owned).collect::<Vec<_>>()
-            })
-            .collect();
-        if names.is_empty() {
-            return Ok(());
-        }
-        let tags = self.tags()?;
-        for name in names {
-            let known: Vec<&str> = tags.iter().map(|(name, ..)| name.as_str()).collect();
-            let mut found = tags.iter().filter(|(known, ..)| *known == name);
-            match (found.next(), found.next()) {
-                (Some((_, id, _)), None) => {
-                    self.slots.insert(format!("tag {name}"), json!(id));
-                }
-                (Some(_), Some(_)) => {
-                    return Err(Problem {
-                        message: format!("two tags have the name `{name}`"),
-                        help: vec!["give the tag as `tag_id`".into()],
-                        errcode: None,
-                    });
-                }
-                (None, _) => {
-                    let near = crate::diag::did_you_mean(&name, known.iter().copied())
-                        .map(|near| format!("did you mean `{near}`?"));
-                    let help = near.unwrap_or_else(|| format!("the account has {}", crate::diag::one_of(&known)));
-                    return Err(Problem {
-                        message: format!("no tag has the name `{name}`"),
-                        help: vec![help],
-                        errcode: None,
-                    });
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Name, id and size of the tags.
-    fn tags(&mut self) -> Result<Vec<(String, u64, u64)>, Problem> {
-        let policy = self.plan.steps.first().map(|step| (step.retry, step.timeout));
-        let (retry, timeout) = policy.unwrap_or((
-            crate::render::RetryPolicy {
-                attempts: 1,
-                backoff: Duration::ZERO,
-                max_backoff: Duration::ZERO,
-                resend_after: Duration::ZERO,
-            },
-            Duration::from_secs(30),
-        ));
-        let mut attempt = 1;
-        loop {
-            let outcome = self.client.call(Method::Get, "/cgi-bin/tags/get", "", timeout);
-            if let Outcome::Reply(reply) = &outcome
-                && reply.errcode == 0
-            {
-                let tags = reply.members.get("tags").and_then(Value::as_array).cloned().unwrap_or_default();
-                let tag = |tag: &Value| {
-                    Some((tag["name"].as_str()?.to_owned(), tag["id"].as_u64()?, tag["count"].as_u64().unwrap_or(0)))
-                };
-                return Ok(tags.iter().filter_map(tag).collect());
-            }
-            attempt += 1;
-            let again = policy::judge(Effect::Read, &outcome).1 == policy::Next::Again && attempt <= retry.attempts;
-            if !again || !self.clock.sleep(policy::backoff(&retry, attempt)) {
-                let (message, help, errcode) = policy::advice(&outcome);
-                return Err(Problem { message: format!("the tags cannot be looked up: {message}"), help, errcode });
-            }
-        }
     }
 
     /// Waits, and says so; false if the run was interrupted.

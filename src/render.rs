@@ -150,6 +150,12 @@ pub struct RetryPolicy {
     pub resend_after: Duration,
 }
 
+impl Default for RetryPolicy {
+    fn default() -> Self {
+        Self::new(None, Retry::default())
+    }
+}
+
 impl RetryPolicy {
     fn new(step: Option<Retry>, defaults: Retry) -> Self {
         let step = step.unwrap_or_default();

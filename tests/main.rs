@@ -1,4 +1,5 @@
 //! All integration tests: one binary, which runs the real program.
 #![expect(clippy::disallowed_methods, reason = "tests set up the real world")]
 
+mod faults;
 mod schema;

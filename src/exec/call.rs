@@ -4,6 +4,7 @@ use super::*;
 use crate::{
     exec::policy::{Next, Resend},
     ledger::{Status, next_status},
+    transport::Method,
 };
 
 /// How a call ended.

@@ -223,7 +223,7 @@ fn figures(report: &Report) -> Vec<Fact> {
     let totals = &report.totals;
     let done = u64::from(totals.succeeded) + u64::from(totals.already_done);
     vec![
-        Fact::words("Recipients", words::thousands(totals.recipients)),
+        Fact::words("Recipients", report.recipients_in_words()),
         Fact::words("Calls", words::thousands(u64::from(totals.calls))),
         Fact::words(
             "Steps done",
@@ -466,7 +466,7 @@ fn gist(report: &Report) -> &'static str {
     match report.outcome {
         RunOutcome::Succeeded if report.totals.calls == 0 => "there was nothing left to do",
         RunOutcome::Succeeded => "every step that was to run is done",
-        RunOutcome::Failed if report.totals.recipients == 0 => "a step failed",
+        RunOutcome::Failed if report.exit_code != 6 => "a step failed, and nothing was sent",
         RunOutcome::Failed => "a step failed, and some messages were sent",
         RunOutcome::Unknown => "it is not known whether all messages were sent",
         RunOutcome::Refused => "the run was stopped before anything was sent",

@@ -178,8 +178,24 @@ impl Report {
     /// What left: `6 calls, 12,345 recipients; token fetched once`.
     pub(super) fn calls_in_words(&self) -> String {
         let calls = count(u64::from(self.totals.calls), "call");
-        let recipients = count(self.totals.recipients, "recipient");
+        let recipients = match self.recipients_in_words() {
+            words if words.contains(' ') => words,
+            _ => count(self.totals.recipients, "recipient"),
+        };
         format!("{calls}, {recipients}; token {}", fetches(self.token_fetches))
+    }
+
+    /// How many people were reached, as far as it is known: how many follow a tag is asked for only where it matters,
+    /// and a zero would be read as nobody.
+    pub(super) fn recipients_in_words(&self) -> String {
+        let calls = self.steps.iter().flat_map(|step| &step.calls);
+        let uncounted = calls.filter(|call| matches!(call.outcome, CallOutcome::Accepted | CallOutcome::Adopted));
+        let uncounted = uncounted.filter(|call| call.clientmsgid.is_some() && call.recipients.is_none()).count();
+        match (self.totals.recipients, uncounted) {
+            (0, 1..) => "followers of tags not counted".into(),
+            (known, 1..) => format!("{} and the followers of tags", count(known, "recipient")),
+            (known, 0) => thousands(known),
+        }
     }
 
     /// The totals by outcome of a step.
