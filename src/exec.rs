@@ -23,6 +23,7 @@ use crate::{
 };
 
 mod call;
+pub mod forecast;
 pub mod guard;
 pub mod policy;
 pub mod prepare;
@@ -282,11 +283,7 @@ impl Runner<'_, '_> {
     }
 
     fn pace(&mut self, step: usize) -> Result<bool, LedgerError> {
-        let per_minute = if self.settings.real {
-            self.plan.per_minute.min(limits::MASS_CALLS_PER_MINUTE)
-        } else {
-            self.plan.per_minute
-        };
+        let per_minute = self.plan.pace(self.settings.real);
         let now = self.clock.now();
         let since = now.saturating_sub(SignedDuration::from_secs(60)).unwrap_or(now);
         let recent = self.ledger.mass_attempts(&self.settings.scope.platform, &self.settings.scope.appid, since)?;

@@ -6,6 +6,8 @@
 
 use jiff::Timestamp;
 
+use crate::action::Effect;
+
 pub mod reconcile;
 pub mod sqlite;
 
@@ -253,6 +255,17 @@ impl CallRecord {
     }
 }
 
+/// A call that counts against a quota.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Usage {
+    /// What it did.
+    pub effect: Effect,
+    /// Its body, with slots unfilled.
+    pub payload: String,
+    /// When WeChat took it.
+    pub at: Timestamp,
+}
+
 /// What a run leaves behind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunRecord {
@@ -315,6 +328,8 @@ pub trait Ledger {
     fn append(&mut self, scope: &Scope, id: &CallId, event: &Event) -> Result<(), LedgerError>;
     /// When mass calls were attempted since a time, over all plans of an account.
     fn mass_attempts(&self, platform: &str, appid: &str, since: Timestamp) -> Result<Vec<Timestamp>, LedgerError>;
+    /// The calls of an account that WeChat took since a time, over all plans.
+    fn usage(&self, platform: &str, appid: &str, since: Timestamp) -> Result<Vec<Usage>, LedgerError>;
     /// Notes that a run begins.
     fn begin_run(
         &mut self,

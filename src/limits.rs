@@ -13,7 +13,17 @@ pub const CLIENTMSGID_MAX: usize = 32;
 /// Mass calls a minute.
 /// <https://developers.weixin.qq.com/doc/service/guide/product/message/Batch_Sends.html>
 pub const MASS_CALLS_PER_MINUTE: u32 = 60;
-/// How long WeChat remembers a `clientmsgid` (same page).
+/// Mass calls a day of a subscription account, to all or to a tag (same page).
+pub const SUBSCRIPTION_MASS_PER_DAY: usize = 1;
+/// Messages a calendar month that one follower of a service account gets, and sends to all of it (same page).
+pub const SERVICE_PER_MONTH: usize = 4;
+/// Previews a day.
+/// <https://developers.weixin.qq.com/doc/service/api/notify/message/api_preview>
+pub const PREVIEWS_PER_DAY: usize = 100;
+/// Deletions a day of a new account.
+/// <https://developers.weixin.qq.com/doc/service/Message_Management/API_Call_Limits.html>
+pub const DELETES_PER_DAY: usize = 10;
+/// How long WeChat remembers a `clientmsgid` (same page as mass calls a minute).
 pub const CLIENTMSGID_MEMORY: Duration = Duration::from_secs(24 * 3600);
 /// Shortest pause before the same `clientmsgid` may be repeated (45066).
 pub const RESEND_AFTER_MIN: Duration = Duration::from_secs(60);

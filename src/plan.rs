@@ -12,6 +12,7 @@ use crate::{
     source::{FileId, SourceMap, Span},
 };
 
+pub mod check;
 pub mod fields;
 pub mod model;
 mod parse;

@@ -325,6 +325,11 @@ impl RenderedPlan {
         payload::digest(all.as_bytes())
     }
 
+    /// Mass calls a minute: as the plan has it, and never more than WeChat allows where it is the real one.
+    pub fn pace(&self, real: bool) -> u32 {
+        if real { self.per_minute.min(limits::MASS_CALLS_PER_MINUTE) } else { self.per_minute }
+    }
+
     /// All calls that the plan may make.
     pub fn calls(&self) -> impl Iterator<Item = (&RenderedStep, &PlannedCall)> {
         self.steps.iter().filter(|step| step.may_run()).flat_map(|step| step.calls.iter().map(move |call| (step, call)))

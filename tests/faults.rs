@@ -17,7 +17,7 @@ use qunfa::{
     client::Client,
     clock::Clock,
     exec::{self, Ended, Refusal, Selection, Settings},
-    ledger::{CallId, CallRecord, Event, FrozenCall, Kind, Ledger, LedgerError, RunRecord, Scope, Status},
+    ledger::{CallId, CallRecord, Event, FrozenCall, Kind, Ledger, LedgerError, RunRecord, Scope, Status, Usage},
     plan::{self, model::TokenEndpoint},
     redact::{Redactor, Secret},
     render::{self, RenderedPlan},
@@ -276,6 +276,10 @@ impl Ledger for Book<'_> {
             attempts.filter(|event| event.kind == Kind::Attempted && event.at >= since).map(|event| event.at).collect();
         times.sort();
         Ok(times)
+    }
+
+    fn usage(&self, _: &str, _: &str, _: Timestamp) -> Result<Vec<Usage>, LedgerError> {
+        Ok(Vec::new())
     }
 
     fn begin_run(&mut self, _: &Scope, _: &str, _: &str, _: &str, _: Timestamp) -> Result<(), LedgerError> {

@@ -16,8 +16,11 @@ use super::{
 use crate::{
     action::Effect,
     client::{Client, Outcome},
-    clock::Clock,
-    exec::{self, Prepared, Refusal, Selection, Settings, Todo},
+    clock::{Clock, shanghai},
+    exec::{
+        self, Prepared, Refusal, Selection, Settings, Todo,
+        forecast::{self, Forecast},
+    },
     ledger::{Ledger, Scope, Status},
     redact::{Redactor, Secret},
     render::RenderedPlan,
@@ -49,6 +52,9 @@ pub(super) struct Args {
     /// Refuses to run anything else than the plan with this digest (of `qunfa render`)
     #[arg(long, value_name = "DIGEST", env = "QUNFA_EXPECT", hide_env_values = true)]
     expect: Option<String>,
+    /// Goes as far as it goes, although the quota that the ledger knows of does not suffice
+    #[arg(long, env = "QUNFA_ALLOW_PARTIAL", hide_env_values = true, value_parser = clap::builder::FalseyValueParser::new())]
+    allow_partial: bool,
     /// Writes a report: human, json, junit, markdown or html (may be repeated)
     #[arg(long, value_name = "FORMAT=PATH", env = "QUNFA_REPORT", hide_env_values = true)]
     report: Vec<String>,
@@ -163,6 +169,7 @@ impl Run<'_> {
         let prepared = exec::prepare(&self.plan, &ledger, &self.scope, &selection, self.clock.now())
             .map_err(|refusal| self.refused(refusal))?;
 
+        let forecast = self.forecast(&prepared, &ledger, !base.loopback)?;
         let mut redactor = Redactor::default();
         let source = match server {
             // The sandbox takes any secret: the real one is not even read.
@@ -177,10 +184,10 @@ impl Run<'_> {
         };
         let tokens = state.tokens(&self.plan.appid, base.as_str(), session::endpoint_name(self.plan.account.token));
         let timeout = self.plan.steps.first().map_or(std::time::Duration::from_secs(30), |step| step.timeout);
-        let mut http = Http::new(base.clone());
+        let mut http = Http::new(base.clone(), world::abandoned);
         let mut client = Client::new(&mut http, Keeper::new(source, &tokens, timeout), self.clock, redactor);
         if server.is_none() {
-            self.confirm(&prepared, &mut client, base)?;
+            self.confirm(&prepared, &forecast, &mut client, base)?;
         }
         let report = self.execute(prepared, &mut ledger, &mut client, !base.loopback)?;
         drop(lock);
@@ -294,8 +301,35 @@ impl Run<'_> {
         self.refuse(code, &problem.message, &problem.help)
     }
 
+    /// What the run needs of the quotas that our own ledger knows; refused if they do not suffice.
+    fn forecast(&self, prepared: &Prepared, ledger: &dyn Ledger, real: bool) -> Result<Forecast, ExitCode> {
+        let now = self.clock.now();
+        let since = shanghai(now).date().first_of_month().in_tz("Asia/Shanghai").map_or(now, |start| start.timestamp());
+        let used = ledger
+            .usage(&self.scope.platform, &self.plan.appid, since)
+            .map_err(|error| session::store_failed(&error, self.terminal))?;
+        let per_minute = self.plan.pace(real);
+        let forecast = forecast::forecast(&self.plan, &prepared.todo, &used, per_minute, now);
+        match forecast.refusal() {
+            Some(problem) if !self.args.allow_partial => {
+                Err(self.refuse(ExitCode::Refused, &problem.message, &problem.help))
+            }
+            Some(problem) => {
+                self.terminal.err(&format!("warning: {}\n", problem.message));
+                Ok(forecast)
+            }
+            None => Ok(forecast),
+        }
+    }
+
     /// Asks for the name of the campaign; shows who receives what first.
-    fn confirm(&self, prepared: &Prepared, client: &mut Client<'_>, base: &ApiBase) -> Result<(), ExitCode> {
+    fn confirm(
+        &self,
+        prepared: &Prepared,
+        forecast: &Forecast,
+        client: &mut Client<'_>,
+        base: &ApiBase,
+    ) -> Result<(), ExitCode> {
         let todo = || {
             self.plan
                 .steps
@@ -322,14 +356,13 @@ impl Run<'_> {
             self.plan.appid,
             base.as_str()
         );
-        let (mut calls, mut people) = (0, 0);
+        let mut people = 0;
         for (step, todo) in todo() {
             let Todo::Run { calls: list, .. } = todo else { continue };
             let open: Vec<_> = list
                 .iter()
                 .filter(|call| call.record.as_ref().is_none_or(|record| record.status != Status::Accepted))
                 .collect();
-            calls += open.len();
             people +=
                 open.iter().filter(|call| call.frozen.mass).filter_map(|call| call.frozen.recipients).sum::<u64>();
             let words = if open.len() == 1 { "1 call".to_owned() } else { format!("{} calls", open.len()) };
@@ -344,8 +377,11 @@ impl Run<'_> {
                 step.audience.as_deref().unwrap_or("-")
             ));
         }
+        let minutes = forecast.duration.as_secs() / 60;
+        let time = if minutes == 0 { String::new() } else { format!(" It takes {minutes} minutes at least.") };
         text.push_str(&format!(
-            "\n{calls} calls; {people} openids, and the followers of the tags. What is sent cannot be taken back.\n"
+            "\n{} calls, {} of them to many people: {people} openids, and the followers of the tags.{time}\nWhat is sent cannot be taken back.\n",
+            forecast.calls, forecast.mass
         ));
         for path in self.mass_paths(prepared) {
             if let Some(line) = quota(client, path) {

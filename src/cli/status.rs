@@ -7,7 +7,7 @@ use super::{
     Common, ExitCode, Format, FormatArg, fail,
     load::load_or_fail,
     session,
-    world::{RealClock, Terminal},
+    world::{self, RealClock, Terminal},
 };
 use crate::{
     client::{Client, Outcome},
@@ -125,7 +125,7 @@ fn refresh(
     let tokens = state.tokens(&plan.appid, base.as_str(), session::endpoint_name(plan.account.token));
     let clock = RealClock::at(common.now);
     let timeout = std::time::Duration::from_secs(30);
-    let mut http = Http::new(base.clone());
+    let mut http = Http::new(base.clone(), world::abandoned);
     let mut client = Client::new(&mut http, Keeper::new(source, &tokens, timeout), &clock, redactor);
     for (row, _) in rows.iter_mut().zip(&plan.steps).filter(|(_, step)| step.spec.effect == crate::action::Effect::Mass)
     {

@@ -9,7 +9,7 @@ use super::{
     Common, ExitCode, Format, FormatArg, fail,
     load::load_or_fail,
     session,
-    world::{RealClock, Terminal},
+    world::{self, RealClock, Terminal},
 };
 use crate::{
     clock::{Clock as _, shanghai},
@@ -70,7 +70,7 @@ fn token(args: &Args, common: &Common, terminal: &Terminal) -> Result<ExitCode, 
                 let message = "the account's `access_token` is kept by somebody else; qunfa cannot refresh it";
                 return Err(fail(terminal, ExitCode::Usage, message, &["refresh it where it is kept".into()]));
             }
-            let mut http = Http::new(base.clone());
+            let mut http = Http::new(base.clone(), world::abandoned);
             let mut keeper = Keeper::new(source, &tokens, Duration::from_secs(30));
             let result = keeper.get(&mut http, &clock);
             fetched = keeper.fetches;

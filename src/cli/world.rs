@@ -98,6 +98,11 @@ pub(super) fn interrupted() -> bool {
     INTERRUPTS.load(Ordering::SeqCst) > 0
 }
 
+/// True once somebody asked twice: the call in flight is not waited for.
+pub(super) fn abandoned() -> bool {
+    INTERRUPTS.load(Ordering::SeqCst) > 1
+}
+
 /// Real time, shifted by `--now`.
 #[derive(Debug, Default)]
 pub(super) struct RealClock {

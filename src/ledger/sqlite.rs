@@ -9,7 +9,7 @@ use std::{fs, path::Path, time::Duration};
 use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params};
 
-use super::{CallId, CallRecord, Event, FrozenCall, Kind, Ledger, LedgerError, RunRecord, Scope};
+use super::{CallId, CallRecord, Event, FrozenCall, Kind, Ledger, LedgerError, RunRecord, Scope, Usage};
 
 /// The format that this version writes.
 pub const FORMAT: i64 = 1;
@@ -346,6 +346,29 @@ impl Ledger for Sqlite {
             .into_iter()
             .filter_map(|at| Timestamp::from_millisecond(at).ok())
             .collect())
+    }
+
+    fn usage(&self, platform: &str, appid: &str, since: Timestamp) -> Result<Vec<Usage>, LedgerError> {
+        let mut statement = self
+            .connection
+            .prepare_cached(
+                "SELECT c.action, c.payload, e.at FROM events e JOIN calls c ON c.id = e.call
+                 WHERE e.kind IN ('accepted', 'adopted', 'resolved_sent') AND e.at >= ?1 AND c.platform = ?2 AND c.appid = ?3",
+            )
+            .map_err(|error| self.error(error))?;
+        let rows = statement
+            .query_map(params![since.as_millisecond(), platform, appid], |row| {
+                Ok((row.get::<_, String>(0)?, row.get(1)?, row.get::<_, i64>(2)?))
+            })
+            .map_err(|error| self.error(error))?;
+        let mut usage = Vec::new();
+        for row in rows {
+            let (action, payload, at) = row.map_err(|error| self.error(error))?;
+            let spec = crate::action::SPECS.iter().find(|spec| spec.name == action);
+            let at = Timestamp::from_millisecond(at).map_err(|_| self.damaged("a call was accepted at no time"))?;
+            usage.extend(spec.map(|spec| Usage { effect: spec.effect, payload, at }));
+        }
+        Ok(usage)
     }
 
     fn begin_run(

@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::plan::{
+    check::{Part, check},
     model::Common,
-    schema::{Part, check},
 };
 
 /// Reads a plan. `None` if nothing can be made of it; what is wrong is in the diagnostics.

@@ -1,11 +1,11 @@
 //! The HTTP client (ureq) behind [`Transport`]: one kept connection, no redirects, no repetition.
 
-use std::{io, time::Duration};
+use std::{io, sync::mpsc, time::Duration};
 
 use ureq::Agent;
 
 use super::{Answer, Failure, Method, Request, Transport};
-use crate::limits;
+use crate::{limits, redact::Secret};
 
 /// The address of the API: `https`, or `http` to this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,16 +43,32 @@ impl ApiBase {
     }
 }
 
-/// The client of one run.
+/// The client of one run. Calls are made on a thread of their own, so that a person who asks twice to stop need not wait
+/// for an answer that may never come.
 #[derive(Debug)]
 pub struct Http {
-    agent: Agent,
-    base: ApiBase,
+    requests: mpsc::Sender<Owned>,
+    answers: mpsc::Receiver<Result<Answer, Failure>>,
+    abandon: fn() -> bool,
+    abandoned: bool,
+}
+
+/// A request that outlives its caller.
+#[derive(Debug)]
+struct Owned {
+    method: Method,
+    path: String,
+    query: Vec<(String, Secret)>,
+    body: String,
+    timeout: Duration,
 }
 
 impl Http {
-    /// A client for an address. For this machine no proxy is asked.
-    pub fn new(base: ApiBase) -> Self {
+    /// How often it is looked whether the call in flight is to be abandoned.
+    const LOOK: Duration = Duration::from_millis(50);
+
+    /// A client for an address; `abandon` says when nobody waits any longer. For this machine no proxy is asked.
+    pub fn new(base: ApiBase, abandon: fn() -> bool) -> Self {
         let config = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
@@ -60,33 +76,71 @@ impl Http {
             .max_idle_connections(1)
             .user_agent(concat!("qunfa/", env!("CARGO_PKG_VERSION")));
         let config = if base.loopback { config.proxy(None) } else { config };
-        Self { agent: config.build().new_agent(), base }
+        let agent = config.build().new_agent();
+        let (requests, incoming) = mpsc::channel::<Owned>();
+        let (outgoing, answers) = mpsc::channel();
+        // It ends with its channel, or with the process.
+        std::thread::spawn(move || {
+            for request in incoming {
+                if outgoing.send(exchange(&agent, &base, &request)).is_err() {
+                    return;
+                }
+            }
+        });
+        Self { requests, answers, abandon, abandoned: false }
     }
 }
 
 impl Transport for Http {
     fn send(&mut self, request: &Request<'_>) -> Result<Answer, Failure> {
-        let url = format!("{}{}", self.base.url, request.path);
-        let query = request.query.iter().map(|(name, value)| (*name, value.expose()));
-        let timeout = Some(request.timeout);
-        let sent = match request.method {
-            Method::Get => self.agent.get(url).query_pairs(query).config().timeout_global(timeout).build().call(),
-            Method::Post => (self.agent.post(url).query_pairs(query))
-                .content_type("application/json; charset=utf-8")
-                .config()
-                .timeout_global(timeout)
-                .build()
-                .send(request.body),
+        if self.abandoned {
+            return Err(Failure::NotSent("the run was stopped".into()));
+        }
+        let query = request.query.iter().map(|(name, value)| ((*name).to_owned(), (*value).clone()));
+        let owned = Owned {
+            method: request.method,
+            path: request.path.to_owned(),
+            query: query.collect(),
+            body: request.body.to_owned(),
+            timeout: request.timeout,
         };
-        let mut response = sent.map_err(|error| classify(&error, request.timeout))?;
-        let status = response.status().as_u16();
-        let body = response.body_mut().with_config().limit(limits::REPLY_BYTES_MAX).read_to_vec();
-        // The reply had begun: whatever goes wrong now, the request was there.
-        let body = body.map_err(|error| match classify(&error, request.timeout) {
-            Failure::NotSent(why) | Failure::MaybeSent(why) => Failure::MaybeSent(why),
-        })?;
-        Ok(Answer { status, body })
+        let gone = || Failure::MaybeSent("the HTTP client ended".into());
+        self.requests.send(owned).map_err(|_| Failure::NotSent("the HTTP client ended".into()))?;
+        loop {
+            match self.answers.recv_timeout(Self::LOOK) {
+                Ok(answer) => return answer,
+                Err(mpsc::RecvTimeoutError::Disconnected) => return Err(gone()),
+                Err(mpsc::RecvTimeoutError::Timeout) if (self.abandon)() => {
+                    self.abandoned = true;
+                    return Err(Failure::MaybeSent("the run was stopped before the answer came".into()));
+                }
+                Err(mpsc::RecvTimeoutError::Timeout) => {}
+            }
+        }
     }
+}
+
+fn exchange(agent: &Agent, base: &ApiBase, request: &Owned) -> Result<Answer, Failure> {
+    let url = format!("{}{}", base.url, request.path);
+    let query = request.query.iter().map(|(name, value)| (name.as_str(), value.expose()));
+    let timeout = Some(request.timeout);
+    let sent = match request.method {
+        Method::Get => agent.get(url).query_pairs(query).config().timeout_global(timeout).build().call(),
+        Method::Post => (agent.post(url).query_pairs(query))
+            .content_type("application/json; charset=utf-8")
+            .config()
+            .timeout_global(timeout)
+            .build()
+            .send(&request.body),
+    };
+    let mut response = sent.map_err(|error| classify(&error, request.timeout))?;
+    let status = response.status().as_u16();
+    let body = response.body_mut().with_config().limit(limits::REPLY_BYTES_MAX).read_to_vec();
+    // The reply had begun: whatever goes wrong now, the request was there.
+    let body = body.map_err(|error| match classify(&error, request.timeout) {
+        Failure::NotSent(why) | Failure::MaybeSent(why) => Failure::MaybeSent(why),
+    })?;
+    Ok(Answer { status, body })
 }
 
 /// Only what provably comes before the first byte of the request counts as not sent. The words are ours: the error's

@@ -1,0 +1,599 @@
+//! The check of a plan against its schema: every error at once, each with its place and what to write instead.
+//!
+//! Our schema uses few keywords, and a plan must be checked within milliseconds: a general validator took most of the time
+//! of a run of `validate` to compile. It is the oracle of the tests instead.
+
+use std::{collections::HashMap, sync::OnceLock};
+
+use regex_lite::Regex;
+use serde_json::{Value, json};
+
+use super::{
+    schema,
+    yaml::{Document, escape},
+};
+use crate::{
+    diag::{Code, Diagnostic, did_you_mean, one_of},
+    limits,
+};
+
+/// What part of a plan is checked.
+#[derive(Debug, Clone, Copy)]
+pub enum Part<'a> {
+    /// The whole plan but its steps.
+    Head,
+    /// One step, by its action.
+    Step(&'a str),
+    /// An account in a file of its own.
+    Account,
+}
+
+/// The schema, parsed once a process.
+struct Parsed {
+    root: Value,
+    /// The plan without its steps, which are checked one by one, each against the branch of its action.
+    head: Value,
+    patterns: HashMap<String, Regex>,
+}
+
+fn parsed() -> &'static Parsed {
+    static PARSED: OnceLock<Parsed> = OnceLock::new();
+    PARSED.get_or_init(|| {
+        let root: Value =
+            serde_json::from_str(schema::PLAN).expect("the committed schema is JSON, which a test checks");
+        let mut head = root.clone();
+        head["properties"]["steps"] = json!({ "type": "array", "minItems": 1, "maxItems": limits::STEPS_MAX });
+        let mut patterns = HashMap::new();
+        collect_patterns(&root, &mut patterns);
+        Parsed { root, head, patterns }
+    })
+}
+
+fn collect_patterns(schema: &Value, patterns: &mut HashMap<String, Regex>) {
+    match schema {
+        Value::Object(map) => {
+            if let Some(Value::String(pattern)) = map.get("pattern")
+                && !patterns.contains_key(pattern)
+            {
+                let regex = Regex::new(pattern).expect("the patterns of the schema are valid, which a test checks");
+                patterns.insert(pattern.clone(), regex);
+            }
+            map.values().for_each(|value| collect_patterns(value, patterns));
+        }
+        Value::Array(items) => items.iter().for_each(|value| collect_patterns(value, patterns)),
+        _ => {}
+    }
+}
+
+/// Checks a value, found at `pointer` of a document, against a part of the schema; gives the pointers of all errors.
+pub fn check(
+    document: &Document,
+    pointer: &str,
+    value: &Value,
+    part: Part<'_>,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Vec<String> {
+    let wrong = errors(value, part);
+    let mut pointers = Vec::new();
+    for Wrong { at, instance, keyword, schema } in wrong {
+        let at = format!("{pointer}{at}");
+        explain(document, &at, instance, &keyword, schema, diagnostics);
+        pointers.push(at);
+    }
+    pointers
+}
+
+/// An error: where, what stands there, which keyword of which schema it breaks.
+struct Wrong<'v> {
+    at: String,
+    instance: &'v Value,
+    keyword: Keyword<'v>,
+    schema: &'static Value,
+}
+
+/// The keywords of our schema; the generator makes no others, which a test checks.
+enum Keyword<'v> {
+    AdditionalProperties(&'v str),
+    Required(&'static str),
+    Type,
+    Enum,
+    Const,
+    Pattern,
+    Minimum,
+    Maximum,
+    MinLength,
+    MinItems,
+    MaxItems,
+    /// `minProperties`, `maxProperties`, `oneOf`.
+    ExactlyOne,
+}
+
+fn errors<'v>(value: &'v Value, part: Part<'_>) -> Vec<Wrong<'v>> {
+    let parsed = parsed();
+    let schema = match part {
+        Part::Head => &parsed.head,
+        Part::Account => &parsed.root["$defs"]["account"],
+        Part::Step(name) => &parsed.root["$defs"][name],
+    };
+    let mut wrong = Vec::new();
+    walk(parsed, schema, value, &mut String::new(), &mut wrong);
+    wrong
+}
+
+fn walk<'v>(
+    parsed: &'static Parsed,
+    schema: &'static Value,
+    value: &'v Value,
+    at: &mut String,
+    wrong: &mut Vec<Wrong<'v>>,
+) {
+    if let Some(reference) = schema["$ref"].as_str() {
+        let target = parsed.root.pointer(reference.trim_start_matches('#')).unwrap_or(&Value::Null);
+        walk(parsed, target, value, at, wrong);
+    }
+    let mut found = Vec::new();
+    if !has_type(&schema["type"], value) {
+        // What is of another type breaks nothing else.
+        wrong.push(Wrong { at: at.clone(), instance: value, keyword: Keyword::Type, schema });
+        return;
+    }
+    if schema["enum"].as_array().is_some_and(|words| !words.contains(value)) {
+        found.push(Keyword::Enum);
+    }
+    if schema.get("const").is_some_and(|word| !same(word, value)) {
+        found.push(Keyword::Const);
+    }
+    match value {
+        Value::String(text) => {
+            if schema["minLength"].as_u64().is_some_and(|least| (text.chars().count() as u64) < least) {
+                found.push(Keyword::MinLength);
+            } else if schema["pattern"]
+                .as_str()
+                .and_then(|pattern| parsed.patterns.get(pattern))
+                .is_some_and(|pattern| !pattern.is_match(text))
+            {
+                found.push(Keyword::Pattern);
+            }
+        }
+        Value::Number(_) => {
+            if below(value, &schema["minimum"]) {
+                found.push(Keyword::Minimum);
+            }
+            if below(&schema["maximum"], value) {
+                found.push(Keyword::Maximum);
+            }
+        }
+        Value::Array(items) => {
+            let count = items.len() as u64;
+            if schema["minItems"].as_u64().is_some_and(|least| count < least) {
+                found.push(Keyword::MinItems);
+            }
+            if schema["maxItems"].as_u64().is_some_and(|most| count > most) {
+                found.push(Keyword::MaxItems);
+            }
+        }
+        Value::Object(members) => {
+            let count = members.len() as u64;
+            let bounds = (schema["minProperties"].as_u64(), schema["maxProperties"].as_u64());
+            let one_of = schema["oneOf"].as_array().map(|choices| {
+                choices.iter().filter(|choice| required(choice).all(|key| members.contains_key(key))).count()
+            });
+            if bounds.0.is_some_and(|least| count < least)
+                || bounds.1.is_some_and(|most| count > most)
+                || one_of.is_some_and(|met| met != 1)
+            {
+                found.push(Keyword::ExactlyOne);
+            }
+            found.extend(required(schema).filter(|key| !members.contains_key(*key)).map(Keyword::Required));
+            for (key, needs) in schema["dependentRequired"].as_object().into_iter().flatten() {
+                let needs = needs.as_array().into_iter().flatten().filter_map(Value::as_str);
+                found.extend(
+                    needs
+                        .filter(|need| members.contains_key(key) && !members.contains_key(*need))
+                        .map(Keyword::Required),
+                );
+            }
+            if schema["additionalProperties"] == false {
+                let known = &schema["properties"];
+                found.extend(
+                    members
+                        .keys()
+                        .filter(|key| known.get(key.as_str()).is_none())
+                        .map(|key| Keyword::AdditionalProperties(key)),
+                );
+            }
+        }
+        Value::Null | Value::Bool(_) => {}
+    }
+    wrong.extend(found.into_iter().map(|keyword| Wrong { at: at.clone(), instance: value, keyword, schema }));
+    let length = at.len();
+    match value {
+        Value::Array(items) if schema["items"].is_object() => {
+            for (index, item) in items.iter().enumerate() {
+                at.push_str(&format!("/{index}"));
+                walk(parsed, &schema["items"], item, at, wrong);
+                at.truncate(length);
+            }
+        }
+        Value::Object(members) => {
+            for (key, member) in members {
+                let Some(inner) = schema["properties"].get(key) else { continue };
+                at.push('/');
+                at.push_str(&escape(key));
+                walk(parsed, inner, member, at, wrong);
+                at.truncate(length);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn required(schema: &'static Value) -> impl Iterator<Item = &'static str> {
+    schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str)
+}
+
+fn has_type(kinds: &Value, value: &Value) -> bool {
+    let is = |kind: &str| match kind {
+        "string" => value.is_string(),
+        "integer" => value.is_u64() || value.is_i64() || value.as_f64().is_some_and(|number| number.fract() == 0.0),
+        "number" => value.is_number(),
+        "boolean" => value.is_boolean(),
+        "array" => value.is_array(),
+        "object" => value.is_object(),
+        "null" => value.is_null(),
+        _ => false,
+    };
+    match kinds {
+        Value::String(kind) => is(kind),
+        Value::Array(kinds) => kinds.iter().filter_map(Value::as_str).any(is),
+        _ => true,
+    }
+}
+
+/// Numbers are the same whatever their form: 1 is 1.0.
+fn same(a: &Value, b: &Value) -> bool {
+    a == b || (a.is_number() && a.as_f64() == b.as_f64())
+}
+
+fn below(a: &Value, b: &Value) -> bool {
+    match (a.as_u64(), b.as_u64()) {
+        (Some(a), Some(b)) => a < b,
+        _ => a.as_f64().zip(b.as_f64()).is_some_and(|(a, b)| a < b),
+    }
+}
+
+fn explain(
+    document: &Document,
+    at: &str,
+    instance: &Value,
+    keyword: &Keyword<'_>,
+    schema: &Value,
+    diagnostics: &mut Vec<Diagnostic>,
+) {
+    let name = at.rsplit('/').next().unwrap_or_default().replace("~1", "/").replace("~0", "~");
+    let here = |code, message: String| Diagnostic::new(code, document.span(at), message);
+    let form = schema["x-form"].as_str();
+    let limit = |keyword: &str| schema[keyword].to_string();
+    let diagnostic = match keyword {
+        Keyword::AdditionalProperties(key) => {
+            let known: Vec<&str> = schema["properties"]
+                .as_object()
+                .map(|map| map.keys().map(String::as_str).collect())
+                .unwrap_or_default();
+            let place = document.key_span(&format!("{at}/{}", escape(key)));
+            let diagnostic = Diagnostic::new(Code::UnknownKey, place, format!("unknown key `{key}`"));
+            match did_you_mean(key, known.iter().copied()) {
+                Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
+                None => diagnostic.help(format!("allowed here: {}", one_of(&known))),
+            }
+        }
+        Keyword::Required(property) => {
+            let owner = if at.is_empty() {
+                "the plan".to_owned()
+            } else if at.starts_with("/steps/") && at.matches('/').count() == 2 {
+                "the step".to_owned()
+            } else {
+                format!("`{name}`")
+            };
+            let diagnostic = here(Code::MissingKey, format!("{owner} has no `{property}`"));
+            diagnostic.help(match (*property, schema["properties"][property]["description"].as_str()) {
+                ("key", _) => "add `key:` to name each row, for example `key: \"{{ row.city }}\"`".into(),
+                ("foreach", _) => "add `foreach:`, or remove `key`".into(),
+                (_, Some(what)) => format!("add `{property}:`: {}", what.trim_end_matches('.')),
+                (_, None) => format!("add `{property}:`"),
+            })
+        }
+        Keyword::Type => wrong_type(here(Code::WrongType, String::new()), &name, instance, schema),
+        Keyword::Enum => {
+            let words = schema["enum"].as_array().map(Vec::as_slice).unwrap_or_default();
+            not_allowed(here(Code::NotAllowed, String::new()), &name, instance, words)
+        }
+        Keyword::Const => {
+            not_allowed(here(Code::NotAllowed, String::new()), &name, instance, std::slice::from_ref(&schema["const"]))
+        }
+        Keyword::Pattern => {
+            let diagnostic = here(Code::BadFormat, format!("`{name}` cannot be {}", shown(instance)));
+            diagnostic.help(format!("write {}", form.unwrap_or("it in the form that the schema asks for")))
+        }
+        Keyword::Minimum => {
+            here(Code::OutOfRange, format!("`{name}` is {instance}; the least is {}", limit("minimum")))
+        }
+        Keyword::Maximum => here(Code::OutOfRange, format!("`{name}` is {instance}; the most is {}", limit("maximum"))),
+        Keyword::MinLength => {
+            let diagnostic = here(Code::OutOfRange, format!("`{name}` is too short"));
+            diagnostic.help(form.map_or("give it a value".to_owned(), |form| format!("write {form}")))
+        }
+        Keyword::MinItems => {
+            here(Code::OutOfRange, format!("`{name}` has too few entries; at least {}", limit("minItems")))
+        }
+        Keyword::MaxItems => {
+            here(Code::OutOfRange, format!("`{name}` has too many entries; at most {}", limit("maxItems")))
+        }
+        Keyword::ExactlyOne => {
+            let choices =
+                schema["x-exactly-one"].as_array().map(|names| names.iter().filter_map(Value::as_str).collect());
+            let keys = || schema["properties"].as_object().map(|map| map.keys().map(String::as_str).collect());
+            let names: Vec<&str> = choices.or_else(keys).unwrap_or_default();
+            let owner = if name.parse::<usize>().is_ok() { "the step".into() } else { name };
+            exactly_one(here(Code::ExactlyOne, String::new()), &owner, instance, &names)
+        }
+    };
+    diagnostics.push(diagnostic);
+}
+
+fn wrong_type(diagnostic: Diagnostic, name: &str, instance: &Value, schema: &Value) -> Diagnostic {
+    let wanted: Vec<&str> = match &schema["type"] {
+        Value::String(one) => vec![one],
+        Value::Array(many) => many.iter().filter_map(Value::as_str).collect(),
+        _ => Vec::new(),
+    };
+    let words: Vec<&str> = wanted.iter().map(|kind| type_words(kind)).collect();
+    let message = format!("`{name}` is {}, and this is {}", words.join(" or "), shown(instance));
+    let diagnostic = Diagnostic { message, ..diagnostic };
+    match (schema["x-form"].as_str(), wanted.as_slice(), instance) {
+        (Some(form), ..) => diagnostic.help(format!("write {form}")),
+        (None, kinds, Value::Number(_) | Value::Bool(_)) if kinds.contains(&"string") => {
+            diagnostic.help(format!("put it in quotes: \"{instance}\""))
+        }
+        (None, kinds, Value::Null) if kinds == ["object"] || kinds == ["array"] => {
+            diagnostic.help("give it a value, or remove the key")
+        }
+        (None, ["boolean"], Value::String(word)) if matches!(word.as_str(), "yes" | "no" | "on" | "off") => {
+            diagnostic.help("write `true` or `false`: other words are plain text in YAML 1.2")
+        }
+        _ => diagnostic,
+    }
+}
+
+fn not_allowed(diagnostic: Diagnostic, name: &str, instance: &Value, allowed: &[Value]) -> Diagnostic {
+    let words: Vec<String> =
+        allowed.iter().map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned)).collect();
+    let near = instance.as_str().and_then(|wrong| did_you_mean(wrong, words.iter().map(String::as_str)));
+    let diagnostic = Diagnostic { message: format!("`{name}` cannot be {}", shown(instance)), ..diagnostic };
+    match near {
+        Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
+        None => diagnostic.help(format!("write {}", one_of(&words))),
+    }
+}
+
+fn exactly_one<S: AsRef<str>>(diagnostic: Diagnostic, owner: &str, instance: &Value, names: &[S]) -> Diagnostic {
+    let given: Vec<&str> = names.iter().map(AsRef::as_ref).filter(|name| instance.get(*name).is_some()).collect();
+    let owner = if owner == "the step" { owner.to_owned() } else { format!("`{owner}`") };
+    let message = match given.as_slice() {
+        [] => format!("{owner} needs one of {}", one_of(names)),
+        given => format!(
+            "{owner} has {} at once",
+            given.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" and ")
+        ),
+    };
+    Diagnostic { message, ..diagnostic }.help(format!("give exactly one of {}", one_of(names)))
+}
+
+fn type_words(kind: &str) -> &str {
+    match kind {
+        "string" => "text",
+        "integer" => "a whole number",
+        "number" => "a number",
+        "boolean" => "true or false",
+        "array" => "a list",
+        "object" => "a mapping",
+        _ => "empty",
+    }
+}
+
+/// What stands there, in words; long text is cut.
+fn shown(value: &Value) -> String {
+    match value {
+        Value::Null => "empty".into(),
+        Value::Bool(value) => format!("`{value}`"),
+        Value::Number(number) => format!("the number {number}"),
+        Value::String(text) if text.is_empty() => "empty text".into(),
+        Value::String(text) if text.chars().count() > 40 => {
+            format!("the text `{}...`", text.chars().take(40).collect::<String>())
+        }
+        Value::String(text) => format!("the text `{text}`"),
+        Value::Array(_) => "a list".into(),
+        Value::Object(_) => "a mapping".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The keywords that say nothing about validity, or that [`walk`] knows.
+    const KNOWN: &[&str] = &[
+        "$schema",
+        "$id",
+        "$defs",
+        "$ref",
+        "title",
+        "description",
+        "default",
+        "examples",
+        "markdownEnumDescriptions",
+        "format",
+        "x-form",
+        "x-exactly-one",
+        "type",
+        "enum",
+        "const",
+        "pattern",
+        "minLength",
+        "minimum",
+        "maximum",
+        "items",
+        "minItems",
+        "maxItems",
+        "properties",
+        "required",
+        "additionalProperties",
+        "minProperties",
+        "maxProperties",
+        "oneOf",
+        "dependentRequired",
+    ];
+
+    fn keywords(schema: &Value, at: &str) {
+        let Some(map) = schema.as_object() else { return };
+        for (keyword, inner) in map {
+            // The list of branches, which `check` chooses from by itself.
+            let branches = at == "/$defs/step" && keyword == "allOf";
+            assert!(
+                branches || KNOWN.contains(&keyword.as_str()),
+                "the check of plans does not know `{keyword}` at {at}"
+            );
+            match keyword.as_str() {
+                "$defs" | "properties" => {
+                    for (name, schema) in inner.as_object().expect("a mapping") {
+                        keywords(schema, &format!("{at}/{keyword}/{name}"));
+                    }
+                }
+                "items" => keywords(inner, &format!("{at}/items")),
+                "additionalProperties" => assert!(inner.is_boolean(), "{at}"),
+                "oneOf" => {
+                    let choices = inner.as_array().expect("a list");
+                    assert!(
+                        choices.iter().all(|choice| choice.as_object().is_some_and(|map| map.keys().eq(["required"]))),
+                        "{at}"
+                    );
+                }
+                _ => {}
+            }
+        }
+    }
+
+    #[test]
+    fn the_schema_uses_no_keyword_that_is_not_checked() {
+        keywords(&parsed().root, "");
+    }
+
+    /// A general validator says the same of every value: valid or not, and at which places.
+    fn agree(sample: &Value, part: Part<'_>) {
+        let mut root = match part {
+            Part::Head => parsed().head.clone(),
+            Part::Account => json!({ "$ref": "#/$defs/account" }),
+            Part::Step(name) => json!({ "$ref": format!("#/$defs/{name}") }),
+        };
+        root["$defs"] = parsed().root["$defs"].clone();
+        let oracle = jsonschema::validator_for(&root).expect("a schema");
+        assert!(errors(sample, part).is_empty(), "{sample}");
+        for value in mutants(sample) {
+            let theirs = oracle.iter_errors(&value).map(|error| error.instance_path().as_str().to_owned());
+            let theirs: std::collections::BTreeSet<String> = theirs.collect();
+            let ours: std::collections::BTreeSet<String> =
+                errors(&value, part).into_iter().map(|wrong| wrong.at).collect();
+            assert_eq!(ours, theirs, "{value}");
+        }
+    }
+
+    fn sample(action: &str) -> Value {
+        let message = json!({ "text": "你好" });
+        match action {
+            "send_by_tag" => {
+                json!({ "id": "a", "action": action, "to": { "tag_id": 2 }, "message": message, "send_ignore_reprint": true })
+            }
+            "send_by_openid" => {
+                json!({ "id": "a", "action": action, "to": { "file": "a.csv", "column": "openid", "exclude": ["b.txt"] }, "message": message })
+            }
+            "preview" => {
+                json!({ "id": "a", "action": action, "to": { "wxname": "x" }, "message": { "image": { "media_ids": ["m"], "title": "t" } } })
+            }
+            "delete" => json!({ "id": "a", "action": action, "of": "b", "article_idx": 1 }),
+            "check" => {
+                json!({ "id": "a", "action": action, "of": "b", "until": "SEND_SUCCESS", "every": "30s", "timeout": "30m" })
+            }
+            _ => {
+                json!({ "id": "a", "action": action, "speed": 1, "foreach": [{ "n": 1 }], "key": "{{ row.n }}", "retry": { "attempts": 2, "backoff": "1s" }, "when": "vars.x" })
+            }
+        }
+    }
+
+    /// The value with something put at each of its places, one at a time.
+    fn mutants(value: &Value) -> Vec<Value> {
+        let odd = [
+            json!(null),
+            json!(true),
+            json!(0),
+            json!(-1),
+            json!(1.5),
+            json!(99),
+            json!(""),
+            json!("x"),
+            json!("{{ x }}"),
+            json!("30s"),
+            json!("all"),
+            json!([]),
+            json!([1]),
+            json!({}),
+            json!({ "x": 1 }),
+        ];
+        let mut all: Vec<Value> = odd.to_vec();
+        match value {
+            Value::Object(members) => {
+                for (key, member) in members {
+                    let with = |inner: Option<Value>| {
+                        let mut members = members.clone();
+                        match inner {
+                            Some(inner) => members.insert(key.clone(), inner),
+                            None => members.remove(key),
+                        };
+                        Value::Object(members)
+                    };
+                    all.push(with(None));
+                    all.extend(mutants(member).into_iter().map(|inner| with(Some(inner))));
+                }
+                let mut more = members.clone();
+                more.insert("surplus".into(), json!(1));
+                all.push(Value::Object(more));
+            }
+            Value::Array(items) => {
+                for (index, item) in items.iter().enumerate() {
+                    all.extend(mutants(item).into_iter().map(|inner| {
+                        let mut items = items.clone();
+                        items[index] = inner;
+                        Value::Array(items)
+                    }));
+                }
+            }
+            _ => {}
+        }
+        all
+    }
+
+    #[test]
+    fn a_general_validator_agrees() {
+        for spec in crate::action::SPECS {
+            agree(&sample(spec.name), Part::Step(spec.name));
+        }
+        let account =
+            json!({ "kind": "service", "appid": "wx0123456789abcdef", "secret": { "env": "X" }, "token": "classic" });
+        agree(&account, Part::Account);
+        let head = json!({
+            "version": 1, "name": "a", "account": account, "occurrence": "once", "vars": { "a": 1 }, "env": ["A"], "steps": [{}],
+            "defaults": { "retry": { "attempts": 1 }, "timeout": "30s", "pace": { "per_minute": 60 } },
+            "guards": { "max_recipients": 1, "send_window": "09:00-21:00", "not_before": "2026-03-01T09:00:00+08:00", "require_preview": true },
+        });
+        agree(&head, Part::Head);
+    }
+}
