@@ -106,10 +106,10 @@ fn short(kind: AccountKind, needs: &Needs, today: &Needs, month: &Needs) -> Vec<
     };
     match kind {
         AccountKind::Subscription => {
-            limit("mass calls", needs.mass, today.mass, limits::SUBSCRIPTION_MASS_PER_DAY, "today")
+            limit("mass calls", needs.mass, today.mass, limits::SUBSCRIPTION_MASS_PER_DAY, "today");
         }
         AccountKind::Service => {
-            limit("sends to all", needs.to_all, month.to_all, limits::SERVICE_PER_MONTH, "this month")
+            limit("sends to all", needs.to_all, month.to_all, limits::SERVICE_PER_MONTH, "this month");
         }
     }
     limit("previews", needs.previews, today.previews, limits::PREVIEWS_PER_DAY, "today");
