@@ -73,7 +73,8 @@ impl<'a> Client<'a> {
             }
             refreshed = true;
             token = match self.keeper.renew(Some(&token), self.transport, self.clock) {
-                Ok(other) if other == token => return Outcome::Reply(reply),
+                // A central store that still has the rejected token will not help by being asked again.
+                Ok(other) if other == token && self.keeper.is_given() => return Outcome::Reply(reply),
                 Ok(other) => other,
                 Err(error) => return Outcome::NoToken(self.clean_error(error)),
             };

@@ -100,6 +100,11 @@ impl<'a> Keeper<'a> {
         Self { source, store, current: None, timeout, fetches: 0 }
     }
 
+    /// Whether somebody else keeps the token.
+    pub fn is_given(&self) -> bool {
+        matches!(self.source, TokenSource::Given(_))
+    }
+
     /// A token that can be used now.
     pub fn get(&mut self, transport: &mut dyn Transport, clock: &dyn Clock) -> Result<Secret, TokenError> {
         if let Some(token) = &self.current
@@ -130,17 +135,8 @@ impl<'a> Keeper<'a> {
                 {
                     return Ok(saved);
                 }
-                let mut fetch = |force| {
-                    *fetches += 1;
-                    fetch(*endpoint, appid, secret, force, timeout, transport, clock)
-                };
-                let token = fetch(false)?;
-                // In normal mode the endpoint gives the same token again: if WeChat rejects just that, ask for another, once.
-                if Some(&token.value) == rejected && *endpoint == TokenEndpoint::Stable {
-                    fetch(true)
-                } else {
-                    Ok(token)
-                }
+                *fetches += 1;
+                fetch(*endpoint, appid, secret, timeout, transport, clock)
             })?,
         };
         let value = token.value.clone();
@@ -153,7 +149,6 @@ fn fetch(
     endpoint: TokenEndpoint,
     appid: &str,
     secret: &Secret,
-    force: bool,
     timeout: Duration,
     transport: &mut dyn Transport,
     clock: &dyn Clock,
@@ -162,7 +157,7 @@ fn fetch(
     let id = Secret::new(appid.to_owned());
     let query = [("grant_type", &credential), ("appid", &id), ("secret", secret)];
     let body =
-        json!({ "grant_type": "client_credential", "appid": appid, "secret": secret.expose(), "force_refresh": force })
+        json!({ "grant_type": "client_credential", "appid": appid, "secret": secret.expose(), "force_refresh": false })
             .to_string();
     let request = match endpoint {
         TokenEndpoint::Stable => {

@@ -1,5 +1,8 @@
 //! All integration tests: one binary, which runs the real program.
 #![expect(clippy::disallowed_methods, reason = "tests set up the real world")]
 
+mod bodies;
 mod faults;
+mod outcomes;
 mod schema;
+mod support;

@@ -9,7 +9,7 @@ use std::{fs, path::Path, time::Duration};
 use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params};
 
-use super::{CallId, CallRecord, Event, FrozenCall, Kind, Ledger, LedgerError, RunRecord, Scope, Usage};
+use super::{CallId, CallRecord, Event, FrozenCall, Kind, Ledger, LedgerError, RunRecord, Scope, Status, Usage};
 
 /// The format that this version writes.
 pub const FORMAT: i64 = 1;
@@ -128,6 +128,44 @@ impl Sqlite {
         LedgerError::Damaged { path: self.path.clone(), what: what.into() }
     }
 
+    /// The calls of a scope, or of one of its steps.
+    fn records(&self, scope: &Scope, step: Option<(&str, &str)>) -> Result<Vec<CallRecord>, LedgerError> {
+        let (only, key) = step.unzip();
+        let mut statement = self.connection
+            .prepare_cached("SELECT id, step, key, chunk, action, path, idempotency_key, digest, payload, message_digest, recipients, mass FROM calls WHERE platform = ?1 AND appid = ?2 AND plan = ?3 AND occurrence = ?4 AND (?5 IS NULL OR (step = ?5 AND key = ?6)) ORDER BY id")
+            .map_err(|error| self.error(error))?;
+        let rows =
+            statement.query_map(params![scope.platform, scope.appid, scope.plan, scope.occurrence, only, key], |row| {
+                let key: String = row.get(2)?;
+                let id = CallId { step: row.get(1)?, key: Some(key).filter(|key| !key.is_empty()), chunk: row.get(3)? };
+                let recipients: Option<i64> = row.get(10)?;
+                Ok((
+                    row.get::<_, i64>(0)?,
+                    FrozenCall {
+                        id,
+                        action: row.get(4)?,
+                        path: row.get(5)?,
+                        idempotency_key: row.get(6)?,
+                        digest: row.get(7)?,
+                        payload: row.get(8)?,
+                        message_digest: row.get(9)?,
+                        recipients: recipients.and_then(|n| u64::try_from(n).ok()),
+                        mass: row.get(11)?,
+                    },
+                ))
+            });
+        let mut calls = Vec::new();
+        for row in rows.map_err(|error| self.error(error))? {
+            let (row, frozen) = row.map_err(|error| self.error(error))?;
+            let events = self.events(row, &frozen.id)?;
+            let step = frozen.id.step.clone();
+            calls.push(
+                CallRecord::new(frozen, events).map_err(|illegal| self.damaged(format!("step `{step}`: {illegal}")))?,
+            );
+        }
+        Ok(calls)
+    }
+
     fn events(&self, call: i64, id: &CallId) -> Result<Vec<Event>, LedgerError> {
         let mut statement = (self.connection)
             .prepare_cached("SELECT kind, at, run_id, errcode, note, msg_id, msg_data_id, result, body FROM events WHERE call = ?1 ORDER BY id")
@@ -224,38 +262,7 @@ fn call_row(transaction: &Transaction<'_>, scope: &Scope, id: &CallId) -> rusqli
 
 impl Ledger for Sqlite {
     fn calls(&self, scope: &Scope) -> Result<Vec<CallRecord>, LedgerError> {
-        let mut statement = self.connection
-            .prepare_cached("SELECT id, step, key, chunk, action, path, idempotency_key, digest, payload, message_digest, recipients, mass FROM calls WHERE platform = ?1 AND appid = ?2 AND plan = ?3 AND occurrence = ?4 ORDER BY id")
-            .map_err(|error| self.error(error))?;
-        let rows = statement.query_map(params![scope.platform, scope.appid, scope.plan, scope.occurrence], |row| {
-            let key: String = row.get(2)?;
-            let id = CallId { step: row.get(1)?, key: Some(key).filter(|key| !key.is_empty()), chunk: row.get(3)? };
-            let recipients: Option<i64> = row.get(10)?;
-            Ok((
-                row.get::<_, i64>(0)?,
-                FrozenCall {
-                    id,
-                    action: row.get(4)?,
-                    path: row.get(5)?,
-                    idempotency_key: row.get(6)?,
-                    digest: row.get(7)?,
-                    payload: row.get(8)?,
-                    message_digest: row.get(9)?,
-                    recipients: recipients.and_then(|n| u64::try_from(n).ok()),
-                    mass: row.get(11)?,
-                },
-            ))
-        });
-        let mut calls = Vec::new();
-        for row in rows.map_err(|error| self.error(error))? {
-            let (row, frozen) = row.map_err(|error| self.error(error))?;
-            let events = self.events(row, &frozen.id)?;
-            let step = frozen.id.step.clone();
-            calls.push(
-                CallRecord::new(frozen, events).map_err(|illegal| self.damaged(format!("step `{step}`: {illegal}")))?,
-            );
-        }
-        Ok(calls)
+        self.records(scope, None)
     }
 
     fn freeze(
@@ -266,15 +273,15 @@ impl Ledger for Sqlite {
         attempt: &Event,
     ) -> Result<(), LedgerError> {
         let path = self.path.clone();
-        let write = |transaction: &Transaction<'_>| -> rusqlite::Result<bool> {
+        let known = self.records(scope, Some((&first.step, first.key.as_deref().unwrap_or(""))))?;
+        let settled =
+            |record: &CallRecord| matches!(record.status, Status::Planned | Status::Refused | Status::NotSent);
+        if !known.iter().all(settled) {
+            let what = format!("step `{}` was changed by another process", first.step);
+            return Err(LedgerError::Damaged { path, what });
+        }
+        let write = |transaction: &Transaction<'_>| -> rusqlite::Result<()> {
             let key = first.key.as_deref().unwrap_or("");
-            let known: i64 = transaction.query_row(
-                "SELECT count(*) FROM calls c JOIN events e ON e.call = c.id WHERE platform = ?1 AND appid = ?2 AND plan = ?3 AND occurrence = ?4 AND step = ?5 AND key = ?6 AND e.kind NOT IN ('attempted', 'refused', 'not_sent', 'resolved_not_sent')",
-                params![scope.platform, scope.appid, scope.plan, scope.occurrence, first.step, key], |row| row.get(0),
-            )?;
-            if known > 0 {
-                return Ok(false);
-            }
             let of_step = "platform = ?1 AND appid = ?2 AND plan = ?3 AND occurrence = ?4 AND step = ?5 AND key = ?6";
             let parameters = params![scope.platform, scope.appid, scope.plan, scope.occurrence, first.step, key];
             // Calls whose attempts all provably came to nothing are planned anew; their history stays with them where
@@ -301,20 +308,14 @@ impl Ledger for Sqlite {
                 &format!("DELETE FROM calls WHERE {of_step} AND chunk > ?7"),
                 params![scope.platform, scope.appid, scope.plan, scope.occurrence, first.step, key, calls.len() as i64],
             )?;
-            let Some(row) = call_row(transaction, scope, first)? else { return Ok(false) };
-            insert_event(transaction, row, attempt)?;
-            Ok(true)
+            let row = call_row(transaction, scope, first)?.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
+            insert_event(transaction, row, attempt)
         };
         let transaction = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)
             .map_err(|error| wrap(&path, error))?;
-        if !write(&transaction).map_err(|error| wrap(&path, error))? {
-            return Err(LedgerError::Damaged {
-                path,
-                what: format!("step `{}` was changed by another process", first.step),
-            });
-        }
+        write(&transaction).map_err(|error| wrap(&path, error))?;
         transaction.commit().map_err(|error| wrap(&path, error))
     }
 
@@ -417,7 +418,6 @@ impl Ledger for Sqlite {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ledger::Status;
 
     fn scope() -> Scope {
         Scope { platform: "sandbox".into(), appid: "wx1".into(), plan: "p".into(), occurrence: "once".into() }

@@ -1,0 +1,583 @@
+//! What a run does about every kind of answer: nothing is sent twice, and afterwards the user knows what was sent.
+
+use serde_json::json;
+
+use crate::support::{Answer, Case, Fake, code, plan, send};
+
+fn two_sends() -> Case {
+    Case::new().file("plan.yaml", plan(&(send("one") + &send("two"))))
+}
+
+#[test]
+fn a_second_run_is_a_no_op() {
+    let (case, server) = (two_sends(), Fake::usual());
+    case.against(&server, &[]).exits(0);
+    let before = server.got().len();
+    let report = case.against(&server, &["--format", "json"]).exits(0).json();
+    assert_eq!(server.got().len(), before, "not even a token is fetched");
+    assert_eq!(report["totals"]["already_done"], 2);
+    assert_eq!(report["steps"][0]["outputs"]["msg_id"], 3_147_483_648_u64, "outputs come from the ledger");
+    server.delivered_once(2);
+}
+
+#[test]
+fn a_new_edition_or_a_new_id_is_sent_again() {
+    let (case, server) = (two_sends(), Fake::usual());
+    case.against(&server, &[]).exits(0);
+    case.write(
+        "plan.yaml",
+        plan(&(send("one") + &send("two"))).replace("name: test", "name: test\noccurrence: second"),
+    );
+    case.against(&server, &[]).exits(0);
+    case.write("plan.yaml", plan(&(send("one") + &send("three"))));
+    case.against(&server, &[]).exits(0);
+    server.delivered_once(5);
+}
+
+#[test]
+fn what_was_sent_cannot_be_changed_in_the_plan() {
+    let (case, server) = (two_sends(), Fake::usual());
+    case.against(&server, &[]).exits(0);
+    case.write("plan.yaml", plan(&(send("one") + &send("two"))).replacen("你好", "再见", 1));
+    let ran = case.against(&server, &["--report", "json=report.json"]).exits(8);
+    ran.says("`one` (plan.yaml:6): text: `你好` before, `再见` now").says("occurrence");
+    assert!(case.read("report.json").contains("\"refused\""));
+    case.run(&["status", "plan.yaml", "--api-base", &server.base]).exits(0).says("the plan has changed since");
+    server.delivered_once(2);
+}
+
+#[test]
+fn a_changed_audience_of_a_sent_step_is_refused() {
+    let people = |names: &str| {
+        plan(&format!(
+            "  - {{ id: vip, action: send_by_openid, to: {{ openids: [{names}] }}, message: {{ text: 你好 }} }}\n"
+        ))
+    };
+    let (case, server) = (Case::new().file("plan.yaml", people("oA, oB, oC")), Fake::usual());
+    case.against(&server, &[]).exits(0);
+    case.write("plan.yaml", people("oA, oB, oD, oE"));
+    case.against(&server, &[]).exits(8).says("recipients +2 −1 (3 before, 4 now)");
+    server.delivered_once(1);
+}
+
+#[test]
+fn errcode_decides_whatever_status_and_content_type_say() {
+    let refusal = r#"{"errcode":45028,"errmsg":"has no masssend quota hint: [x] rid: 65f3a1b2-0a1b2c3d-4e5f6a7b"}"#;
+    for (status, kind) in
+        [(200, "application/json"), (200, "text/plain"), (500, "text/html"), (404, "application/json")]
+    {
+        let (case, server) = (two_sends(), Fake::scripted("sendall", vec![Answer::Raw(status, kind, refusal.into())]));
+        let ran = case.against(&server, &["--format", "json"]).exits(5);
+        let report = ran.json();
+        assert_eq!(report["steps"][0]["calls"][0]["errcode"], 45028);
+        assert_eq!(report["steps"][0]["calls"][0]["rid"], "65f3a1b2-0a1b2c3d-4e5f6a7b");
+        assert_eq!(report["steps"][1]["outcome"], "not_run");
+        assert_eq!(server.sends().len(), 1);
+    }
+    let accepted = r#"{"errcode":0,"errmsg":"ok","msg_id":77}"#;
+    let (case, server) =
+        (two_sends(), Fake::scripted("sendall", vec![Answer::Raw(500, "text/plain", accepted.into())]));
+    let report = case.against(&server, &["--format", "json"]).exits(0).json();
+    assert_eq!(report["steps"][0]["outputs"]["msg_id"], 77);
+}
+
+#[test]
+fn a_failure_after_a_send_is_code_6_and_the_next_run_goes_on() {
+    let (case, server) = (two_sends(), Fake::scripted("sendall", vec![Answer::Usual, code(40007)]));
+    case.against(&server, &[]).exits(6).says("40007");
+    case.against(&server, &[]).exits(0);
+    server.delivered_once(2);
+}
+
+#[test]
+fn a_failed_step_stops_the_run_unless_it_says_otherwise() {
+    let steps = send("one").replace("id: one,", "id: one, continue_on_error: true,")
+        + "  - { id: look, action: check, of: one }\n"
+        + &send("two");
+    let case = Case::new().file("plan.yaml", plan(&steps));
+    let server = Fake::scripted("sendall", vec![code(40152)]);
+    let report = case.against(&server, &["--format", "json"]).exits(6).json();
+    let outcomes: Vec<_> =
+        report["steps"].as_array().expect("a list").iter().map(|step| step["outcome"].clone()).collect();
+    assert_eq!(outcomes, ["failed", "not_run", "succeeded"], "what needs its outputs is not run");
+    // Quota, permission and codes that nobody knows stop the run whatever the step says.
+    for stop in [45028, 45009, 45040, 48001, 50002, 123_456] {
+        let case = Case::new().file("plan.yaml", plan(&steps));
+        let server = Fake::scripted("sendall", vec![code(stop)]);
+        case.against(&server, &[]).exits(5).says(&stop.to_string());
+        assert_eq!(server.sends().len(), 1, "{stop}");
+    }
+}
+
+/// Answers after which nobody knows whether the message was sent.
+fn doubtful() -> Vec<Answer> {
+    vec![
+        Answer::Close,
+        Answer::Cut,
+        Answer::Stall,
+        Answer::Raw(502, "text/html", "<html>Bad Gateway</html>".into()),
+        Answer::Raw(502, "application/json", r#"{"message":"upstream"}"#.into()),
+        Answer::Raw(200, "application/json", String::new()),
+        Answer::Raw(200, "application/json", "{}".into()),
+        Answer::Raw(200, "application/json", r#"{"errcode":0,"#.into()),
+        code(-1),
+        code(268_488_001),
+        code(45066),
+    ]
+}
+
+#[test]
+fn a_send_in_doubt_is_repeated_with_the_same_bytes() {
+    for answer in doubtful() {
+        for done in [false, true] {
+            let first = if done { Answer::DoneThen(Box::new(answer.clone())) } else { answer.clone() };
+            let (case, server) = (two_sends(), Fake::scripted("sendall", vec![first.clone()]));
+            let report = case.against(&server, &["--format", "json"]).exits(0).json();
+            let sends = server.sends();
+            assert_eq!(sends.len(), 3, "{first:?}");
+            assert_eq!(sends[0].body, sends[1].body, "the identical request");
+            let call = &report["steps"][0]["calls"][0];
+            assert_eq!(
+                (&call["outcome"], &call["attempts"]),
+                (&json!(if done { "adopted" } else { "accepted" }), &json!(2)),
+                "{first:?}"
+            );
+            assert_eq!(call["msg_id"], 3_147_483_648_u64);
+            server.delivered_once(2);
+        }
+    }
+}
+
+#[test]
+fn adopted_without_a_job_is_accepted_all_the_same() {
+    let steps = send("one") + "  - { id: look, action: check, of: one }\n";
+    let case = Case::new().file("plan.yaml", plan(&steps));
+    let server = Fake::scripted("sendall", vec![code(45065)]);
+    let report = case.against(&server, &["--format", "json"]).exits(6).json();
+    assert_eq!(
+        (&report["steps"][0]["outcome"], &report["steps"][0]["calls"][0]["outcome"]),
+        (&json!("succeeded"), &json!("adopted"))
+    );
+    assert!(report["steps"][1]["error"]["message"].as_str().is_some_and(|text| text.contains("steps.one.msg_id")));
+    case.against(&server, &[]).exits(5);
+    assert_eq!(server.sends().len(), 1, "it is not sent again");
+}
+
+#[test]
+fn what_stays_in_doubt_is_code_7_until_it_is_settled() {
+    let stubborn = || Fake::new(|_, got| if got.path.ends_with("sendall") { Answer::Close } else { Answer::Usual });
+    let (case, server) = (two_sends(), stubborn());
+    let ran = case.against(&server, &["--report", "junit=report.xml"]).exits(7);
+    let ran = ran.says("qunfa resolve plan.yaml one --sent MSG_ID");
+    assert!(ran.stdout.contains("unknown") && case.read("report.xml").contains("<error"));
+    assert_eq!(server.sends().len(), 3, "at most `attempts` times, and the next step is not run");
+    case.run(&["status", "plan.yaml", "--api-base", &server.base]).exits(0).says("unknown");
+    // A refusal settles nothing: it may be the first attempt that used the quota up.
+    let quota = Fake::scripted("sendall", vec![code(45028)]);
+    case.against(&quota, &[]).exits(7);
+    case.run(&["resolve", "plan.yaml", "two", "--not-sent", "--api-base", &server.base])
+        .exits(2)
+        .says("no call of `two` is unknown");
+    case.run(&["resolve", "plan.yaml", "one", "--sent", "4711", "--reason", "seen", "--api-base", &server.base])
+        .exits(0);
+    let good = Fake::usual();
+    let report = case.against(&good, &["--format", "json"]).exits(0).json();
+    assert_eq!(
+        (&report["steps"][0]["outcome"], &report["steps"][0]["outputs"]["msg_id"]),
+        (&json!("already_done"), &json!(4711))
+    );
+    assert_eq!(good.sends().len(), 1);
+
+    let case = two_sends();
+    case.against(&stubborn(), &[]).exits(7);
+    case.run(&["resolve", "plan.yaml", "one", "--not-sent", "--api-base", &server.base]).exits(0);
+    let good = Fake::usual();
+    case.against(&good, &[]).exits(0);
+    good.delivered_once(2);
+}
+
+#[test]
+fn the_next_run_settles_what_is_in_doubt() {
+    let case = two_sends();
+    let server = Fake::new({
+        let mut failing = 3;
+        move |_, got| {
+            if got.path.ends_with("sendall") && failing > 0 {
+                failing -= 1;
+                return Answer::DoneThen(Box::new(Answer::Close));
+            }
+            Answer::Usual
+        }
+    });
+    case.against(&server, &[]).exits(7);
+    let report = case.against(&server, &["--format", "json"]).exits(0).json();
+    assert_eq!(report["steps"][0]["calls"][0]["outcome"], "adopted");
+    server.delivered_once(2);
+}
+
+#[test]
+fn too_fast_is_repeated_and_is_no_doubt() {
+    for busy in [42010, 45011] {
+        let (case, server) = (two_sends(), Fake::scripted("sendall", vec![code(busy), code(busy)]));
+        case.against(&server, &[]).exits(0);
+        server.delivered_once(2);
+        let (case, server) = (two_sends(), Fake::scripted("sendall", vec![code(busy), code(busy), code(busy)]));
+        case.against(&server, &[]).exits(5).says("given up after 3 attempts");
+        assert_eq!(server.sends().len(), 3);
+    }
+}
+
+#[test]
+fn a_refused_connection_is_surely_not_sent() {
+    let case = two_sends();
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("bound");
+    let ran = case.run(&["run", "plan.yaml", "--yes", "--api-base", &format!("http://{nobody}")]).exits(5);
+    ran.says("connection refused");
+    let server = Fake::usual();
+    case.against(&server, &[]).exits(0);
+    server.delivered_once(2);
+}
+
+#[test]
+fn a_token_is_refreshed_once() {
+    for rejected in [40001, 40014, 42001] {
+        let (case, server) = (two_sends(), Fake::scripted("sendall", vec![code(rejected)]));
+        let report = case.against(&server, &["--format", "json"]).exits(0).json();
+        server.delivered_once(2);
+        assert_eq!(server.sends().len(), 3);
+        assert_eq!((server.tokens(), &report["token_fetches"]), (2, &json!(2)));
+        assert!(
+            server.calls("stable_token").iter().all(|got| got.json()["force_refresh"] == false),
+            "20 a day, for leaks"
+        );
+    }
+    let always = Fake::new(|_, got| if got.path.ends_with("sendall") { code(40001) } else { Answer::Usual });
+    two_sends().against(&always, &[]).exits(5).says("40001");
+    assert!(always.tokens() == 2 && always.sends().len() == 2, "no loop");
+}
+
+#[test]
+fn a_token_that_is_refused_stops_the_run() {
+    for (wrong, words) in [(40125, "40125"), (40013, "40013"), (40001, "AppSecret"), (40243, "40243")] {
+        let server = Fake::new(move |_, _| code(wrong));
+        two_sends().against(&server, &[]).exits(5).says(words);
+        assert_eq!((server.tokens(), server.sends().len()), (1, 0), "{wrong}");
+    }
+    let errmsg = "invalid ip 115.204.32.21 ipv6 ::ffff:115.204.32.21, not in whitelist rid: 65f3a1b2-0a1b2c3d-4e5f6a7b";
+    let server = Fake::new(move |_, _| Answer::Json(json!({ "errcode": 40164, "errmsg": errmsg })));
+    two_sends().against(&server, &[]).exits(5).says("add 115.204.32.21 to the IP allow-list");
+}
+
+#[test]
+fn tokens_come_from_where_the_plan_says() {
+    let base = plan(&(send("one") + &send("two")));
+    let server = Fake::usual();
+    Case::new()
+        .file(
+            "plan.yaml",
+            base.replace("secret: { env: WECHAT_SECRET }", "secret: { env: WECHAT_SECRET }, token: classic"),
+        )
+        .against(&server, &[])
+        .exits(0);
+    let got = &server.calls("/cgi-bin/token")[0];
+    assert_eq!((got.method.as_str(), got.query.contains("grant_type=client_credential")), ("GET", true));
+    let given = |how: &str| base.replace("secret: { env: WECHAT_SECRET }", &format!("access_token: {{ {how} }}"));
+    for how in ["env: GIVEN", "file: given.txt", "command: [cat, given.txt]"] {
+        let server = Fake::usual();
+        let case = Case::new()
+            .file("plan.yaml", given(how))
+            .file("given.txt", "given-token-given\n")
+            .env("GIVEN", "given-token-given")
+            .env("PATH", "/usr/bin:/bin");
+        case.against(&server, &[]).exits(0);
+        assert_eq!(server.tokens(), 0, "{how}");
+        assert!(server.sends().iter().all(|got| got.query.contains("given-token-given")), "{how}");
+        let rejecting = Fake::new(|_, got| if got.path.ends_with("sendall") { code(42001) } else { Answer::Usual });
+        let case = Case::new()
+            .file("plan.yaml", given(how))
+            .file("given.txt", "given-token-given\n")
+            .env("GIVEN", "given-token-given")
+            .env("PATH", "/usr/bin:/bin");
+        case.against(&rejecting, &[]).exits(5).says("42001");
+        assert_eq!(rejecting.sends().len(), 1, "the same token is not tried again");
+    }
+}
+
+#[test]
+fn a_missing_secret_is_code_4() {
+    let server = Fake::usual();
+    let base = plan(&send("one"));
+    two_sends()
+        .no_env("WECHAT_SECRET")
+        .against(&server, &[])
+        .exits(4)
+        .says("`WECHAT_SECRET` is not set")
+        .says("--sandbox");
+    for (how, words) in [
+        ("file: nowhere.txt", "no such file"),
+        ("file: empty.txt", "is empty"),
+        ("command: [no-such-program]", "cannot be run"),
+        ("command: ['false']", "failed"),
+    ] {
+        let case = Case::new()
+            .file("plan.yaml", base.replace("env: WECHAT_SECRET", how))
+            .file("empty.txt", "\n")
+            .env("PATH", "/usr/bin:/bin");
+        case.against(&server, &[]).exits(4).says(words);
+    }
+    assert!(server.got().is_empty());
+}
+
+#[test]
+fn a_check_polls_until_its_status() {
+    let steps = "  - { id: look, action: check, msg_id: 7, every: 1ms, timeout: 2s }\n";
+    let status = |status: &str| Answer::Json(json!({ "msg_id": 7, "msg_status": status }));
+    let run = |answers: Vec<Answer>, exit: i32| {
+        let server = Fake::scripted("/mass/get", answers);
+        let case = Case::new().file("plan.yaml", plan(steps));
+        let ran = case.against(&server, &[]).exits(exit);
+        (server.calls("/mass/get").len(), ran)
+    };
+    assert_eq!(
+        run(vec![status("SENDING"), status("SENDING"), code(-1), Answer::Close, status("SEND_SUCCESS")], 0).0,
+        5
+    );
+    assert_eq!(run(vec![status("SEND_FAIL")], 5).0, 1);
+    assert_eq!(run(vec![status("DELETE")], 5).0, 1);
+    assert_eq!(run(vec![code(40059)], 5).0, 1);
+    assert_eq!(run(vec![code(-1), code(-1), code(-1)], 5).0, 3, "reads are repeated, within bounds");
+    let late = Fake::new(move |_, got| {
+        if got.path.ends_with("/mass/get") {
+            Answer::Json(json!({ "msg_id": 7, "msg_status": "SENDING" }))
+        } else {
+            Answer::Usual
+        }
+    });
+    let case = Case::new().file("plan.yaml", plan(&steps.replace("2s", "20ms")));
+    case.against(&late, &[]).exits(5).says("SENDING after 20ms");
+}
+
+#[test]
+fn a_check_and_a_delete_cover_all_calls_of_a_send() {
+    let steps = "  - { id: vip, action: send_by_openid, to: { file: people.txt }, message: { mpnews: DRAFT } }\n  - { id: look, action: check, of: vip }\n  - { id: undo, action: delete, of: vip }\n";
+    let people: String = (0..10_001).map(|number| format!("o{number:027}\n")).collect();
+    let (case, server) = (Case::new().file("plan.yaml", plan(steps)).file("people.txt", people), Fake::usual());
+    case.against(&server, &[]).exits(0);
+    let ids = |path: &str| server.calls(path).iter().map(|got| got.json()["msg_id"].clone()).collect::<Vec<_>>();
+    assert_eq!(ids("/mass/get"), ["3147483648", "3147483649"]);
+    assert_eq!(ids("/mass/delete"), [3_147_483_648_u64, 3_147_483_649]);
+}
+
+#[test]
+fn a_half_sent_step_goes_on_with_the_audience_it_began_with() {
+    let steps = "  - { id: vip, action: send_by_openid, to: { file: people.txt }, message: { text: 你好 } }\n";
+    let people = |from: u32| (from..from + 20_004).map(|number| format!("o{number:027}\n")).collect::<String>();
+    let case = Case::new().file("plan.yaml", plan(steps)).file("people.txt", people(0));
+    let server = Fake::scripted("/mass/send", vec![Answer::Usual, code(45009)]);
+    case.against(&server, &[]).exits(6);
+    case.write("people.txt", people(5_000));
+    case.against(&server, &[]).exits(0).says("goes on with the audience it began with").says("recipients +5000 −5000");
+    let sends = server.sends();
+    let mut reached: Vec<String> = Vec::new();
+    for got in [&sends[0], &sends[2], &sends[3]] {
+        reached.extend(
+            got.json()["touser"]
+                .as_array()
+                .expect("a list")
+                .iter()
+                .map(|openid| openid.as_str().expect("text").to_owned()),
+        );
+    }
+    assert_eq!(sends[1].body, sends[2].body);
+    assert_eq!(reached, people(0).lines().map(str::to_owned).collect::<Vec<_>>(), "everybody once, in order");
+    // A message that changed half way would reach one half in one form and the rest in another.
+    let case = Case::new().file("plan.yaml", plan(steps)).file("people.txt", people(0));
+    let server = Fake::scripted("/mass/send", vec![Answer::Usual, code(45009)]);
+    case.against(&server, &[]).exits(6);
+    case.write("plan.yaml", plan(&steps.replace("你好", "再见")));
+    case.against(&server, &[]).exits(8);
+}
+
+#[test]
+fn a_killed_run_is_resumed_and_nothing_is_sent_twice() {
+    for done in [false, true] {
+        let stall = if done { Answer::DoneThen(Box::new(Answer::Stall)) } else { Answer::Stall };
+        let case = Case::new()
+            .file("plan.yaml", plan(&(send("one") + &send("two"))).replace("timeout: 400ms", "timeout: 60s"));
+        let server = Fake::scripted("sendall", vec![stall]);
+        let mut child = case.spawn(&["run", "plan.yaml", "--yes", "--api-base", &server.base]);
+        server.wait_for(2);
+        child.kill().expect("SIGKILL");
+        child.wait().expect("it is gone");
+        case.run(&["status", "plan.yaml", "--api-base", &server.base]).exits(0).says("unknown");
+        case.against(&server, &[]).exits(0);
+        server.delivered_once(2);
+    }
+}
+
+#[test]
+fn a_second_run_waits_for_nobody() {
+    let case = Case::new().file("plan.yaml", plan(&send("one")).replace("timeout: 400ms", "timeout: 60s"));
+    let server = Fake::scripted("sendall", vec![Answer::Stall]);
+    let mut child = case.spawn(&["run", "plan.yaml", "--yes", "--api-base", &server.base]);
+    server.wait_for(2);
+    case.against(&server, &[]).exits(8).says(&format!("process {}", child.id()));
+    for command in ["validate", "render", "status"] {
+        case.run(&[command, "plan.yaml", "--api-base", &server.base]).exits(0);
+    }
+    assert_eq!(server.sends().len(), 1);
+    child.kill().expect("SIGKILL");
+    child.wait().expect("it is gone");
+    case.against(&server, &[]).exits(0);
+    server.delivered_once(1);
+}
+
+#[cfg(unix)]
+fn interrupt(child: &std::process::Child, signal: &str) {
+    let status = std::process::Command::new("kill").args([signal, &child.id().to_string()]).status();
+    assert!(status.expect("kill is there").success());
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupt_finishes_the_call_in_flight() {
+    use std::sync::mpsc;
+    for signal in ["-INT", "-TERM"] {
+        let (go, wait) = mpsc::channel::<()>();
+        let server = Fake::new(move |_, got| {
+            if got.path.ends_with("sendall") {
+                let _ = wait.recv();
+            }
+            Answer::Usual
+        });
+        let case = Case::new()
+            .file("plan.yaml", plan(&(send("one") + &send("two"))).replace("timeout: 400ms", "timeout: 60s"));
+        let child =
+            case.spawn(&["run", "plan.yaml", "--yes", "--api-base", &server.base, "--report", "json=report.json"]);
+        server.wait_for(2);
+        interrupt(&child, signal);
+        // The handler runs on a thread of its own; a moment later the answer may come.
+        while !std::fs::read_to_string(format!("/proc/{}/status", child.id()))
+            .is_ok_and(|text| text.contains("SigPnd:\t0000000000000000"))
+        {
+            std::thread::yield_now();
+        }
+        drop(go);
+        let ran = Case::finish(child);
+        if ran.code == 0 {
+            // The signal came after the last look at it; nothing was lost.
+            server.delivered_once(2);
+            continue;
+        }
+        ran.exits(130);
+        let report: serde_json::Value = serde_json::from_str(&case.read("report.json")).expect("JSON");
+        assert_eq!((&report["outcome"], &report["steps"][0]["outcome"]), (&json!("interrupted"), &json!("succeeded")));
+        case.against(&server, &[]).exits(0);
+        server.delivered_once(2);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_second_interrupt_does_not_wait_for_the_answer() {
+    let case =
+        Case::new().file("plan.yaml", plan(&(send("one") + &send("two"))).replace("timeout: 400ms", "timeout: 60s"));
+    let server = Fake::scripted("sendall", vec![Answer::DoneThen(Box::new(Answer::Stall))]);
+    let mut child =
+        case.spawn(&["run", "plan.yaml", "--yes", "--api-base", &server.base, "--report", "json=report.json"]);
+    server.wait_for(2);
+    // Signals of one kind may be merged while they are pending: two kinds are not. The third would end the process.
+    interrupt(&child, "-INT");
+    interrupt(&child, "-TERM");
+    while child.try_wait().expect("a child").is_none() && !case.path("report.json").exists() {
+        std::thread::yield_now();
+    }
+    Case::finish(child).exits(7);
+    assert!(case.read("report.json").contains("\"unknown\""));
+    case.against(&server, &[]).exits(0);
+    server.delivered_once(2);
+}
+
+#[test]
+fn selected_steps_take_outputs_from_the_ledger() {
+    let steps = send("one") + "  - { id: look, action: check, of: one }\n" + &send("two");
+    let (case, server) = (Case::new().file("plan.yaml", plan(&steps)), Fake::usual());
+    case.against(&server, &["--only", "look"]).exits(4).says("`look` needs the outputs of `one`");
+    case.against(&server, &["--only", "lock"]).exits(2).says("did you mean `look`?");
+    assert!(server.got().is_empty());
+    case.against(&server, &["--only", "one"]).exits(0);
+    case.against(&server, &["--from", "look"]).exits(0);
+    assert_eq!(server.calls("/mass/get")[0].json()["msg_id"], "3147483648");
+    server.delivered_once(2);
+}
+
+#[test]
+fn nothing_is_sent_without_consent() {
+    let (case, server) = (two_sends(), Fake::usual());
+    case.run(&["run", "plan.yaml", "--api-base", &server.base]).exits(9).says("--yes");
+    case.against(&server, &["--expect", "sha256:0"]).exits(9).says("not what was approved");
+    assert!(server.got().is_empty());
+    let digest = case.run(&["render", "plan.yaml"]).exits(0).json()["digest"].as_str().expect("text").to_owned();
+    case.against(&server, &["--expect", &digest]).exits(0);
+    server.delivered_once(2);
+}
+
+#[test]
+fn guards_name_their_line_and_send_nothing() {
+    let at = "2026-03-02T10:00:00+08:00";
+    for (guard, words) in [
+        ("send_window: \"12:00-21:00\"", "`send_window` (plan.yaml:3)"),
+        ("not_before: 2026-03-02T10:00:01+08:00", "`not_before` (plan.yaml:3)"),
+        ("not_after: 2026-03-02T09:59:59+08:00", "`not_after` (plan.yaml:3)"),
+        ("max_recipients: 44", "`max_recipients` (plan.yaml:3): the run would send to 45 people"),
+        ("require_preview: true", "`require_preview` (plan.yaml:3)"),
+    ] {
+        let text = plan(&send("one")).replace("name: test\n", &format!("name: test\nguards: {{ {guard} }}\n"));
+        let (case, server) = (Case::new().file("plan.yaml", text), Fake::usual());
+        case.against(&server, &["--now", at]).exits(9).says(words);
+        assert!(server.sends().is_empty(), "{guard}");
+    }
+    let preview = "  - { id: proof, action: preview, to: { wxname: x }, message: { text: 你好 } }\n";
+    let text = plan(&(preview.to_owned() + &send("one"))).replace(
+        "name: test\n",
+        "name: test\nguards: { require_preview: true, max_recipients: 45, send_window: \"10:00-10:01\" }\n",
+    );
+    let (case, server) = (Case::new().file("plan.yaml", text), Fake::usual());
+    case.against(&server, &["--now", at]).exits(0);
+    server.delivered_once(1);
+}
+
+#[test]
+fn a_run_that_the_quota_does_not_allow_is_refused() {
+    let subscription = plan(&(send("one") + &send("two"))).replace("kind: service", "kind: subscription");
+    let (case, server) = (Case::new().file("plan.yaml", subscription), Fake::usual());
+    case.against(&server, &[]).exits(9).says("2 mass calls wanted, 0 already made today, 1 allowed");
+    assert!(server.sends().is_empty());
+    case.against(&server, &["--only", "one"]).exits(0);
+    case.against(&server, &[]).exits(9).says("1 mass calls wanted, 1 already made today");
+    case.against(&server, &["--allow-partial"]).exits(0);
+    server.delivered_once(2);
+}
+
+#[test]
+fn tags_are_looked_up_before_anything_is_sent() {
+    let steps = send("one") + "  - { id: vip, action: send_by_tag, to: { tag: VPI }, message: { text: 你好 } }\n";
+    let (case, server) = (Case::new().file("plan.yaml", plan(&steps)), Fake::usual());
+    case.against(&server, &[]).exits(5).says("no tag has the name `VPI`").says("did you mean `VIP`?");
+    assert!(server.sends().is_empty());
+    case.write("plan.yaml", plan(&steps.replace("VPI", "VIP")));
+    case.against(&server, &[]).exits(0);
+    assert_eq!(server.sends()[1].json()["filter"], json!({ "is_to_all": false, "tag_id": 134 }));
+}
+
+#[test]
+fn a_store_that_fails_stops_the_run_before_anything_is_sent() {
+    let server = Fake::usual();
+    let case = two_sends()
+        .file(".qunfa/state.db", "this is no database at all, and long enough to be looked at as one............");
+    case.against(&server, &[]).exits(4).says("damaged");
+    let case = two_sends().file("folder", "a file where a folder should be");
+    case.against(&server, &["--state", "sqlite:folder/state.db"]).exits(4);
+    case.against(&server, &["--state", "folder"]).exits(2).says("sqlite:PATH");
+    assert!(server.sends().is_empty());
+}

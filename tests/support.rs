@@ -1,0 +1,403 @@
+//! What the integration tests stand on: a case that runs the real program in a folder of its own, and a WeChat on
+//! loopback that answers as it is told.
+
+use std::{
+    collections::HashMap,
+    fs,
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    net::{TcpListener, TcpStream},
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+    sync::{Arc, Mutex},
+};
+
+use serde_json::{Value, json};
+
+pub(crate) const SECRET: &str = "s3cret-s3cret-s3cret-s3cret";
+pub(crate) const TOKEN: &str = "t0ken-t0ken-t0ken-t0ken-t0ken";
+
+/// A folder, files in it, and an environment.
+pub(crate) struct Case {
+    folder: tempfile::TempDir,
+    env: HashMap<String, String>,
+}
+
+/// What the program did.
+pub(crate) struct Ran {
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+    pub(crate) code: i32,
+}
+
+impl Ran {
+    fn new(output: Output) -> Self {
+        let text = |bytes| String::from_utf8(bytes).expect("the program writes UTF-8");
+        Self { stdout: text(output.stdout), stderr: text(output.stderr), code: output.status.code().unwrap_or(-1) }
+    }
+
+    /// The exit code, or all that was said.
+    #[track_caller]
+    pub(crate) fn exits(self, code: i32) -> Self {
+        assert_eq!(self.code, code, "\n--- stdout\n{}\n--- stderr\n{}", self.stdout, self.stderr);
+        self
+    }
+
+    #[track_caller]
+    pub(crate) fn says(self, text: &str) -> Self {
+        let said = format!("{}\n{}", self.stdout, self.stderr);
+        // Lines are wrapped on a terminal's width.
+        let unwrapped = said.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(unwrapped.contains(text), "`{text}` was not said:\n{said}");
+        self
+    }
+
+    #[track_caller]
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}:\n{}\n{}", self.stdout, self.stderr))
+    }
+}
+
+impl Case {
+    pub(crate) fn new() -> Self {
+        let env = [("NO_COLOR", "1"), ("WECHAT_SECRET", SECRET)];
+        let env = env.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        Self { folder: tempfile::tempdir().expect("a folder"), env }
+    }
+
+    pub(crate) fn file(self, path: &str, text: impl AsRef<[u8]>) -> Self {
+        self.write(path, text);
+        self
+    }
+
+    pub(crate) fn write(&self, path: &str, text: impl AsRef<[u8]>) {
+        let path = self.path(path);
+        fs::create_dir_all(path.parent().expect("below the folder")).expect("makes a folder");
+        fs::write(path, text).expect("writes a file");
+    }
+
+    pub(crate) fn path(&self, path: &str) -> PathBuf {
+        self.folder.path().join(path)
+    }
+
+    pub(crate) fn read(&self, path: &str) -> String {
+        fs::read_to_string(self.path(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+    }
+
+    pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
+        self.env.insert(name.into(), value.into());
+        self
+    }
+
+    pub(crate) fn no_env(mut self, name: &str) -> Self {
+        self.env.remove(name);
+        self
+    }
+
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_qunfa"));
+        command.args(args).current_dir(self.folder.path()).env_clear().envs(&self.env).stdin(Stdio::null());
+        command
+    }
+
+    pub(crate) fn run(&self, args: &[&str]) -> Ran {
+        Ran::new(self.command(args).output().expect("the program starts"))
+    }
+
+    /// Runs plan.yaml against a server.
+    pub(crate) fn against(&self, server: &Fake, more: &[&str]) -> Ran {
+        let mut args = vec!["run", "plan.yaml", "--yes", "--api-base", &server.base];
+        args.extend(more);
+        self.run(&args)
+    }
+
+    pub(crate) fn with_stdin(&self, args: &[&str], text: &str) -> Ran {
+        let mut child = self.spawn_with(args, Stdio::piped());
+        child.stdin.take().expect("piped").write_all(text.as_bytes()).expect("takes it");
+        Ran::new(child.wait_with_output().expect("ends"))
+    }
+
+    fn spawn_with(&self, args: &[&str], stdin: Stdio) -> Child {
+        let mut command = self.command(args);
+        command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts")
+    }
+
+    pub(crate) fn spawn(&self, args: &[&str]) -> Child {
+        self.spawn_with(args, Stdio::null())
+    }
+
+    pub(crate) fn finish(child: Child) -> Ran {
+        Ran::new(child.wait_with_output().expect("ends"))
+    }
+
+    /// Every byte that the program left behind, but for the one file that may hold the token.
+    pub(crate) fn left_behind(&self) -> Vec<(PathBuf, Vec<u8>)> {
+        let mut found = Vec::new();
+        let mut folders = vec![self.folder.path().to_owned()];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).expect("readable").flatten() {
+                let path = entry.path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else if !path.to_string_lossy().ends_with(".tokens") {
+                    found.push((path.clone(), fs::read(&path).expect("readable")));
+                }
+            }
+        }
+        found
+    }
+}
+
+/// How the fake answers.
+#[derive(Debug, Clone)]
+pub(crate) enum Answer {
+    /// A JSON body, HTTP 200.
+    Json(Value),
+    /// Any status, content type and body.
+    Raw(u16, &'static str, String),
+    /// The connection is closed before a byte of the answer.
+    Close,
+    /// The connection is closed in the middle of the answer.
+    Cut,
+    /// Nothing is ever answered; the connection stays open.
+    Stall,
+    /// What WeChat would answer.
+    Usual,
+    /// WeChat does it, and then this happens.
+    DoneThen(Box<Answer>),
+}
+
+/// A request as it came.
+#[derive(Debug, Clone)]
+pub(crate) struct Got {
+    pub(crate) method: String,
+    pub(crate) path: String,
+    pub(crate) query: String,
+    pub(crate) content_type: String,
+    pub(crate) body: String,
+    pub(crate) connection: usize,
+}
+
+impl Got {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_default()
+    }
+}
+
+type Script = dyn FnMut(usize, &Got) -> Answer + Send;
+
+#[derive(Default)]
+struct Inner {
+    got: Vec<Got>,
+    jobs: HashMap<String, u64>,
+    delivered: HashMap<String, u32>,
+    tokens: u32,
+    connections: usize,
+}
+
+/// A WeChat on loopback.
+pub(crate) struct Fake {
+    pub(crate) base: String,
+    inner: Arc<Mutex<Inner>>,
+}
+
+impl Fake {
+    /// A server whose calls (tokens are given as usual) are answered by `script`: number of the call, from 0, and the call.
+    pub(crate) fn new(script: impl FnMut(usize, &Got) -> Answer + Send + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let base = format!("http://{}", listener.local_addr().expect("bound"));
+        let inner = Arc::new(Mutex::new(Inner::default()));
+        let script: Arc<Mutex<Box<Script>>> = Arc::new(Mutex::new(Box::new(script)));
+        let shared = Arc::clone(&inner);
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let (inner, script) = (Arc::clone(&shared), Arc::clone(&script));
+                std::thread::spawn(move || serve(stream, &inner, &script));
+            }
+        });
+        Self { base, inner }
+    }
+
+    pub(crate) fn usual() -> Self {
+        Self::new(|_, _| Answer::Usual)
+    }
+
+    /// A server that answers the first calls to a path as listed, and then as usual.
+    pub(crate) fn scripted(path: &'static str, answers: Vec<Answer>) -> Self {
+        let mut answers = answers.into_iter();
+        Self::new(
+            move |_, got| {
+                if got.path.ends_with(path) { answers.next().unwrap_or(Answer::Usual) } else { Answer::Usual }
+            },
+        )
+    }
+
+    pub(crate) fn got(&self) -> Vec<Got> {
+        self.inner.lock().expect("no panic while locked").got.clone()
+    }
+
+    /// Calls to a path.
+    pub(crate) fn calls(&self, path: &str) -> Vec<Got> {
+        self.got().into_iter().filter(|got| got.path.ends_with(path)).collect()
+    }
+
+    /// Mass calls, whatever became of them.
+    pub(crate) fn sends(&self) -> Vec<Got> {
+        self.got()
+            .into_iter()
+            .filter(|got| got.path.ends_with("/mass/send") || got.path.ends_with("/mass/sendall"))
+            .collect()
+    }
+
+    /// How often each idempotency key was delivered.
+    pub(crate) fn delivered(&self) -> HashMap<String, u32> {
+        self.inner.lock().expect("no panic while locked").delivered.clone()
+    }
+
+    #[track_caller]
+    pub(crate) fn delivered_once(&self, keys: usize) {
+        let delivered = self.delivered();
+        assert_eq!(delivered.len(), keys, "{delivered:?}");
+        assert!(delivered.values().all(|times| *times == 1), "{delivered:?}");
+    }
+
+    pub(crate) fn tokens(&self) -> u32 {
+        self.inner.lock().expect("no panic while locked").tokens
+    }
+
+    /// Waits until so many calls have come.
+    pub(crate) fn wait_for(&self, calls: usize) {
+        while self.got().len() < calls {
+            std::thread::yield_now();
+        }
+    }
+}
+
+fn serve(stream: TcpStream, inner: &Mutex<Inner>, script: &Mutex<Box<Script>>) {
+    stream.set_nodelay(true).expect("a socket");
+    let mut reader = BufReader::new(stream.try_clone().expect("a socket"));
+    let connection = {
+        let mut inner = inner.lock().expect("no panic while locked");
+        inner.connections += 1;
+        inner.connections
+    };
+    while let Some(got) = read_request(&mut reader, connection) {
+        let token = got.path.ends_with("token");
+        let number = {
+            let mut inner = inner.lock().expect("no panic while locked");
+            inner.tokens += u32::from(token);
+            inner.got.push(got.clone());
+            inner.got.len() - 1
+        };
+        let answer = (script.lock().expect("no panic while locked"))(number, &got);
+        if !write_answer(&stream, answer, &got, inner) {
+            let _ = stream.shutdown(std::net::Shutdown::Both);
+            return;
+        }
+    }
+}
+
+fn read_request(reader: &mut BufReader<TcpStream>, connection: usize) -> Option<Got> {
+    let mut line = String::new();
+    reader.read_line(&mut line).ok().filter(|read| *read > 0)?;
+    let mut words = line.split_whitespace().map(str::to_owned);
+    let (method, target) = (words.next()?, words.next()?);
+    let (path, query) = target.split_once('?').map_or((target.as_str(), ""), |parts| parts);
+    let (mut length, mut content_type) = (0, String::new());
+    loop {
+        let mut header = String::new();
+        reader.read_line(&mut header).ok()?;
+        let Some((name, value)) = header.trim().split_once(':') else { break };
+        match name.to_ascii_lowercase().as_str() {
+            "content-length" => length = value.trim().parse().ok()?,
+            "content-type" => content_type = value.trim().to_owned(),
+            _ => {}
+        }
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).ok()?;
+    let body = String::from_utf8(body).expect("bodies are UTF-8");
+    Some(Got { method, path: path.to_owned(), query: query.to_owned(), content_type, body, connection })
+}
+
+/// False if the connection ends.
+fn write_answer(stream: &TcpStream, answer: Answer, got: &Got, inner: &Mutex<Inner>) -> bool {
+    let mut out = stream;
+    let mut write = |status: u16, kind: &str, body: &str| {
+        let head = format!("HTTP/1.1 {status} X\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n\r\n", body.len());
+        out.write_all(format!("{head}{body}").as_bytes()).is_ok()
+    };
+    match answer {
+        Answer::Json(value) => write(200, "application/json; encoding=utf-8", &value.to_string()),
+        Answer::Raw(status, kind, body) => write(status, kind, &body),
+        Answer::Usual => {
+            let value = usual(got, &mut inner.lock().expect("no panic while locked"));
+            write(200, "application/json; encoding=utf-8", &value.to_string())
+        }
+        Answer::DoneThen(then) => {
+            usual(got, &mut inner.lock().expect("no panic while locked"));
+            write_answer(stream, *then, got, inner)
+        }
+        Answer::Close => false,
+        Answer::Cut => {
+            let _ = out.write_all(
+                b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 500\r\n\r\n{\"errcode\":0,",
+            );
+            false
+        }
+        Answer::Stall => {
+            // Until the other side gives up.
+            let mut rest = [0; 64];
+            while matches!(out.read(&mut rest), Ok(read) if read > 0) {}
+            false
+        }
+    }
+}
+
+/// What WeChat answers: a send is remembered by its key.
+fn usual(got: &Got, inner: &mut Inner) -> Value {
+    if got.path.ends_with("token") {
+        return json!({ "access_token": TOKEN, "expires_in": 7200 });
+    }
+    if got.path.ends_with("/tags/get") {
+        return json!({ "tags": [{ "id": 2, "name": "星标组", "count": 45 }, { "id": 134, "name": "VIP", "count": 1200 }] });
+    }
+    if got.path.ends_with("/mass/get") {
+        return json!({ "msg_id": 1, "msg_status": "SEND_SUCCESS" });
+    }
+    let Some(key) = got.json()["clientmsgid"].as_str().map(str::to_owned) else {
+        return json!({ "errcode": 0, "errmsg": "ok" });
+    };
+    if let Some(id) = inner.jobs.get(&key) {
+        return json!({ "errcode": 45065, "errmsg": "clientmsgid exist", "msg_id": id });
+    }
+    let id = 3_147_483_648 + inner.jobs.len() as u64;
+    inner.jobs.insert(key.clone(), id);
+    *inner.delivered.entry(key).or_default() += 1;
+    json!({ "errcode": 0, "errmsg": "send job submission success", "msg_id": id, "msg_data_id": 206_227_730_u64 + id })
+}
+
+/// Repetitions without pauses.
+pub(crate) const QUICK: &str =
+    "defaults: { timeout: 400ms, retry: { attempts: 3, backoff: 1ms, max_backoff: 2ms, resend_after: 1ms } }\n";
+
+/// A plan with these steps.
+pub(crate) fn plan(steps: &str) -> String {
+    format!(
+        "version: 1\nname: test\naccount: {{ kind: service, appid: wx0123456789abcdef, secret: {{ env: WECHAT_SECRET }} }}\n{QUICK}steps:\n{steps}"
+    )
+}
+
+/// A send to a tag.
+pub(crate) fn send(id: &str) -> String {
+    format!("  - {{ id: {id}, action: send_by_tag, to: {{ tag_id: 2 }}, message: {{ text: 你好 }} }}\n")
+}
+
+/// A JSON answer with a code.
+pub(crate) fn code(code: i64) -> Answer {
+    Answer::Json(json!({ "errcode": code, "errmsg": "as told rid: 65f3a1b2-0a1b2c3d-4e5f6a7b" }))
+}
+
+/// The folder of the repository.
+pub(crate) fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
