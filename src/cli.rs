@@ -33,7 +33,20 @@ use world::Terminal;
     disable_help_subcommand = true,
     subcommand_required = true,
     arg_required_else_help = true,
-    after_help = "Begin with: qunfa run examples/quickstart/plan.yaml --sandbox\nExit codes: 0 done, 2 usage, 3 plan invalid, 4 input missing, 5 failed (nothing sent), 6 failed (something sent),\n            7 outcome of a send unknown, 8 locked or changed, 9 refused by a guard, 130 interrupted"
+    after_help = "Begin with: qunfa run examples/quickstart/plan.yaml --sandbox
+
+Exit codes:
+    0  done
+    1  a fault of qunfa itself
+    2  wrong usage
+    3  the plan is invalid; nothing was sent
+    4  an input is missing or unreadable; nothing was sent
+    5  a step failed; nothing was sent in this run
+    6  a step failed after something was sent in this run
+    7  the outcome of a send is unknown
+    8  locked by another run, or the plan no longer matches what was sent
+    9  refused by a guard, a quota, a confirmation or --expect; nothing was sent
+  130  interrupted"
 )]
 struct Cli {
     #[command(flatten)]

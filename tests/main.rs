@@ -1,7 +1,9 @@
 //! All integration tests: one binary, which runs the real program.
 #![expect(clippy::disallowed_methods, reason = "tests set up the real world")]
 
+mod architecture;
 mod bodies;
+mod cli;
 mod faults;
 mod outcomes;
 mod schema;

@@ -427,7 +427,10 @@ impl Run<'_> {
 
     fn write_reports(&self, report: &Report) {
         for (format, path) in &self.files {
-            if let Err(error) = world::write_file(path, report::render(report, *format).as_bytes()) {
+            let text = report::render(report, *format);
+            // Colours are for terminals; the other formats hold none.
+            let text = anstream::adapter::strip_str(&text).to_string();
+            if let Err(error) = world::write_file(path, text.as_bytes()) {
                 self.terminal.err(&format!("warning: the report {} cannot be written: {error}\n", path.display()));
             }
         }

@@ -232,7 +232,7 @@ fn private(path: &Path) -> std::io::Result<()> {
 }
 
 /// The folder of the state keeps itself out of git.
-fn make_folder(folder: &Path) -> std::io::Result<()> {
+pub(crate) fn make_folder(folder: &Path) -> std::io::Result<()> {
     if folder.exists() {
         return Ok(());
     }

@@ -73,7 +73,13 @@ pub fn check(
     part: Part<'_>,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Vec<String> {
-    let wrong = errors(value, part);
+    let mut wrong = errors(value, part);
+    let misspelt: Vec<(String, &str)> = wrong.iter().filter_map(misspelt).collect();
+    // A misspelt key is missing too; that is said once.
+    wrong.retain(|wrong| match wrong.keyword {
+        Keyword::Required(key) => !misspelt.contains(&(wrong.at.clone(), key)),
+        _ => true,
+    });
     let mut pointers = Vec::new();
     for Wrong { at, instance, keyword, schema } in wrong {
         let at = format!("{pointer}{at}");
@@ -89,6 +95,13 @@ struct Wrong<'v> {
     instance: &'v Value,
     keyword: Keyword<'v>,
     schema: &'static Value,
+}
+
+/// The key that an unknown one was probably meant to be.
+fn misspelt(wrong: &Wrong<'_>) -> Option<(String, &'static str)> {
+    let Keyword::AdditionalProperties(key) = wrong.keyword else { return None };
+    let known = wrong.schema["properties"].as_object()?.keys().map(String::as_str);
+    did_you_mean(key, known).map(|near| (wrong.at.clone(), near))
 }
 
 /// The keywords of our schema; the generator makes no others, which a test checks.

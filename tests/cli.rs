@@ -1,0 +1,360 @@
+//! The command line: what each command prints, what it keeps to itself, and what it leaves behind.
+
+use serde_json::{Value, json};
+
+use crate::support::{Answer, Case, Fake, SECRET, TOKEN, code, plan, repository, send};
+
+fn one_send() -> Case {
+    Case::new().file("plan.yaml", plan(&send("one")))
+}
+
+#[test]
+fn no_secret_is_in_anything_that_is_left_behind() {
+    let echo = |code: i64| Answer::Json(json!({ "errcode": code, "errmsg": format!("bad {TOKEN} of {SECRET}") }));
+    let html = || Answer::Raw(502, "text/html", format!("<html>{TOKEN} {SECRET}</html>"));
+    let scripts: Vec<Vec<Answer>> = vec![
+        vec![],
+        vec![echo(45028)],
+        vec![echo(40001), echo(40001)],
+        vec![echo(-1)],
+        vec![html(), html(), html()],
+        vec![Answer::Close, Answer::Close, Answer::Close],
+        vec![Answer::Stall],
+    ];
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("bound");
+    let mut bases: Vec<(Option<Fake>, String)> = Vec::new();
+    for script in scripts {
+        let server = Fake::scripted("sendall", script);
+        let base = server.base.clone();
+        bases.push((Some(server), base));
+    }
+    let refused = json!({ "errcode": 40125, "errmsg": format!("invalid appsecret {SECRET}") });
+    bases.push((Some(Fake::new(move |_, _| Answer::Json(refused.clone()))), String::new()));
+    bases.push((
+        Some(Fake::new(move |_, _| Answer::Raw(200, "text/plain", format!("{SECRET} {TOKEN}")))),
+        String::new(),
+    ));
+    bases.push((None, format!("http://{nobody}")));
+    bases.push((None, format!("http://{SECRET}.example.com")));
+    for (server, base) in &bases {
+        let base = server.as_ref().map_or(base, |server| &server.base);
+        let case = one_send();
+        let formats = ["human", "json", "junit", "markdown", "html"];
+        let reports: Vec<String> = formats.iter().map(|format| format!("{format}=report.{format}")).collect();
+        let mut args = vec!["run", "plan.yaml", "--yes", "-v", "--api-base", base.as_str()];
+        reports.iter().for_each(|report| args.extend(["--report", report]));
+        let mut said: Vec<(String, Vec<u8>)> = Vec::new();
+        for args in [
+            args,
+            vec!["status", "plan.yaml", "--refresh", "--api-base", base],
+            vec!["token", "show", "plan.yaml", "--api-base", base],
+            vec!["token", "refresh", "plan.yaml", "--api-base", base],
+            vec!["report", "plan.yaml"],
+        ] {
+            let ran = case.run(&args);
+            said.push((format!("stdout of {args:?}"), ran.stdout.into_bytes()));
+            let stderr = if base.contains(SECRET) { ran.stderr.replace(base.as_str(), "") } else { ran.stderr };
+            said.push((format!("stderr of {args:?}"), stderr.into_bytes()));
+        }
+        said.extend(case.left_behind().into_iter().map(|(path, bytes)| (path.display().to_string(), bytes)));
+        for (place, bytes) in said {
+            for secret in [SECRET, TOKEN] {
+                let found = bytes.windows(secret.len()).any(|window| window == secret.as_bytes());
+                assert!(!found, "{place} holds {secret}, against {base}");
+            }
+        }
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn the_state_is_private_and_out_of_git() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let (case, server) = (one_send(), Fake::usual());
+    case.against(&server, &[]).exits(0);
+    for file in [".qunfa/state.db", ".qunfa/state.db.tokens"] {
+        let mode = std::fs::metadata(case.path(file)).expect("is there").permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{file}");
+    }
+    assert_eq!(case.read(".qunfa/.gitignore"), "*\n");
+}
+
+#[test]
+fn the_state_belongs_to_the_project() {
+    let server = Fake::usual();
+    let case = Case::new()
+        .file(".git/HEAD", "")
+        .file("campaigns/a/plan.yaml", plan(&send("one")))
+        .file("campaigns/b/plan.yaml", plan(&send("one")).replace("name: test", "name: other"));
+    for plan in ["campaigns/a/plan.yaml", "campaigns/b/plan.yaml"] {
+        case.run(&["run", plan, "--yes", "--api-base", &server.base]).exits(0);
+    }
+    assert!(case.path(".qunfa/state.db").exists() && !case.path("campaigns/a/.qunfa").exists());
+    assert_eq!(server.tokens(), 1, "campaigns of a repository share the token");
+    let case = one_send();
+    case.against(&server, &["--state", "sqlite:elsewhere/my.db"]).exits(0);
+    assert!(case.path("elsewhere/my.db").exists() && !case.path(".qunfa").exists());
+}
+
+#[test]
+fn the_token_command_never_shows_the_token() {
+    let (case, server) = (one_send(), Fake::usual());
+    let token = |action: &str| {
+        case.run(&["token", action, "plan.yaml", "--api-base", &server.base, "--format", "json"]).exits(0).json()
+    };
+    assert_eq!(token("show")["cached"], false);
+    assert_eq!(token("refresh")["fetched"], 1);
+    assert_eq!((&token("refresh")["fetched"], &token("show")["good"]), (&json!(0), &json!(true)));
+    assert_eq!(token("clear")["cached"], false);
+    assert_eq!(server.tokens(), 1);
+    case.run(&["token", "show", "plan.yaml"]).exits(0).says("no token is cached");
+}
+
+#[test]
+fn reports_of_past_runs() {
+    let (case, server) = (one_send(), Fake::scripted("sendall", vec![code(40152)]));
+    case.run(&["report", "plan.yaml"]).exits(4).says("no run of `test` is known");
+    let formats = ["human", "json", "junit", "markdown", "html"];
+    let reports: Vec<String> = formats.iter().map(|format| format!("{format}=out/report.{format}")).collect();
+    let mut args: Vec<&str> = vec!["--format", "json"];
+    reports.iter().for_each(|report| args.extend(["--report", report]));
+    let first = case.against(&server, &args).exits(5).json();
+    case.against(&server, &[]).exits(0);
+    let run_id = first["run_id"].as_str().expect("text");
+    for format in formats {
+        let past = case.run(&["report", "plan.yaml", "--run", run_id, "--format", format]).exits(0).stdout;
+        assert_eq!(past, case.read(&format!("out/report.{format}")), "{format}");
+    }
+    assert_eq!(
+        case.run(&["report", "plan.yaml", "--format", "json"]).exits(0).json()["outcome"],
+        "succeeded",
+        "the last one"
+    );
+    case.run(&["report", "plan.yaml", "--run", "nothing"]).exits(4).says(run_id);
+    case.against(&server, &["--report", "pdf=x"]).exits(2).says("FORMAT=PATH");
+    let schema: Value = serde_json::from_str(&case.run(&["schema", "report"]).exits(0).stdout).expect("JSON");
+    let validator = jsonschema::validator_for(&schema).expect("a schema");
+    assert!(
+        validator.is_valid(&first),
+        "{:?}",
+        validator.iter_errors(&first).map(|error| error.to_string()).collect::<Vec<_>>()
+    );
+}
+
+#[test]
+fn under_github_actions_problems_are_annotations() {
+    let case = one_send().env("GITHUB_ACTIONS", "true");
+    let summary = case.path("summary.md").display().to_string();
+    let case = case.env("GITHUB_STEP_SUMMARY", &summary);
+    let server = Fake::scripted("sendall", vec![code(40152)]);
+    case.against(&server, &[]).exits(5).says("::error file=plan.yaml,line=6::");
+    assert!(case.read("summary.md").contains("40152"));
+    case.write("plan.yaml", plan(&send("one")).replace("tag_id", "tag_idd"));
+    let ran = case.run(&["validate", "plan.yaml"]).exits(3);
+    assert!(ran.stderr.contains("::error file=plan.yaml,line=6,col=43,"), "{}", ran.stderr);
+}
+
+#[test]
+fn options_come_from_the_environment_too() {
+    let server = Fake::usual();
+    let text = plan(&send("one")).replace("text: 你好", "text: \"{{ vars.who }}好\"");
+    let case = Case::new().file("plan.yaml", text).env("QUNFA_API_BASE", &server.base).env("QUNFA_YES", "1");
+    case.run(&["run", "plan.yaml"]).exits(3).says("`vars.who` is not defined");
+    let case = case.env("QUNFA_VAR", "who=您");
+    case.run(&["run", "plan.yaml"]).exits(0);
+    assert_eq!(server.sends()[0].json()["text"]["content"], "您好");
+}
+
+#[test]
+fn variables_override_each_other() {
+    let text = plan(&send("one"))
+        .replace("steps:", "vars: { who: 甲, n: 1 }\nsteps:")
+        .replace("text: 你好", "text: \"{{ vars.who }}{{ vars.n + 1 }}\"");
+    let case = Case::new().file("plan.yaml", text).file("vars.yaml", "who: 乙\nn: 10\n");
+    let content = |args: &[&str]| {
+        let mut all = vec!["render", "plan.yaml"];
+        all.extend(args);
+        case.run(&all).exits(0).json()["requests"][0]["body"]["text"]["content"].clone()
+    };
+    assert_eq!(content(&[]), "甲2");
+    assert_eq!(content(&["--vars-file", "vars.yaml"]), "乙11");
+    assert_eq!(content(&["--vars-file", "vars.yaml", "--var", "who=丙"]), "丙11");
+    case.run(&["render", "plan.yaml", "--var", "whom=丁"])
+        .exits(3)
+        .says("nothing in the plan uses the variable `whom`");
+    case.run(&["render", "plan.yaml", "--var", "who"]).exits(3).says("write --var key=value");
+    case.run(&["render", "plan.yaml", "--vars-file", "nowhere.yaml"]).exits(4).says("no such file");
+}
+
+#[test]
+fn a_plan_comes_from_standard_input_too() {
+    let case = Case::new().file("hello.txt", "你好\n");
+    let text = plan(&send("one")).replace("text: 你好", "text: { file: hello.txt }");
+    let ran = case.with_stdin(&["render", "-"], &text).exits(0);
+    assert_eq!(ran.json()["requests"][0]["body"]["text"]["content"], "你好");
+    case.with_stdin(&["validate", "-"], "").exits(3).says("the plan is empty");
+    case.with_stdin(&["run", "-", "--sandbox"], &text).exits(0);
+}
+
+#[test]
+fn wrong_usage_is_code_2_and_sends_nothing() {
+    let (case, server) = (one_send(), Fake::usual());
+    case.against(&server, &["--onyl", "one"]).exits(2).says("--only");
+    case.run(&["valdate", "plan.yaml"]).exits(2).says("validate");
+    case.run(&["run"]).exits(2);
+    case.run(&[]).exits(2);
+    case.run(&["run", "plan.yaml", "--yes", "--api-base", "http://example.com"])
+        .exits(2)
+        .says("plain http is taken only for this machine");
+    case.run(&["run", "plan.yaml", "--yes", "--now", "2026-03-02T10:00:00+08:00"]).exits(2).says("rehearsals");
+    case.run(&["run", "nowhere.yaml", "--yes"]).exits(4).says("no such file");
+    case.run(&["run", ".", "--yes"]).exits(4).says("folder");
+    assert!(server.got().is_empty());
+}
+
+#[test]
+fn a_closed_pipe_is_no_error() {
+    let case =
+        Case::new().file("plan.yaml", plan(&(0..200).map(|number| send(&format!("s{number}"))).collect::<String>()));
+    let mut child = case.spawn(&["render", "plan.yaml"]);
+    drop(child.stdout.take());
+    let ran = Case::finish(child);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(!ran.stderr.contains("pipe"), "{}", ran.stderr);
+}
+
+#[test]
+fn help_texts() {
+    let case = Case::new();
+    for command in [
+        "",
+        "validate",
+        "render",
+        "run",
+        "status",
+        "report",
+        "resolve",
+        "token",
+        "sandbox",
+        "schema",
+        "explain",
+        "completions",
+        "man",
+    ] {
+        let args: Vec<&str> = [command, "--help"].into_iter().filter(|arg| !arg.is_empty()).collect();
+        let name = if command.is_empty() { "help" } else { command };
+        insta::assert_snapshot!(format!("help-{name}"), case.run(&args).exits(0).stdout);
+    }
+    assert_eq!(case.run(&["--version"]).exits(0).stdout, concat!("qunfa ", env!("CARGO_PKG_VERSION"), "\n"));
+}
+
+#[test]
+fn codes_are_explained() {
+    let case = Case::new();
+    insta::assert_snapshot!("explain-45028", case.run(&["explain", "45028"]).exits(0).stdout);
+    insta::assert_snapshot!("explain-q201", case.run(&["explain", "q201"]).exits(0).stdout);
+    assert_eq!(case.run(&["explain", "-1", "--format", "json"]).exits(0).json()["class"], "retry");
+    assert!(case.run(&["explain", "40164"]).exits(0).stdout.contains("白名单"));
+    assert_eq!(case.run(&["explain", "unknown-key", "--format", "json"]).exits(0).json()["code"], "Q201");
+    case.run(&["explain", "424242"]).exits(2).says("not in the table");
+    case.run(&["explain", "Q20l"]).exits(2).says("did you mean `Q201`?");
+}
+
+#[test]
+fn what_the_program_prints_of_itself() {
+    let case = Case::new();
+    for what in ["plan", "report"] {
+        let printed = case.run(&["schema", what]).exits(0).stdout;
+        let committed =
+            std::fs::read_to_string(repository().join(format!("schemas/{what}.schema.json"))).expect("is there");
+        assert_eq!(printed, committed);
+    }
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        assert!(case.run(&["completions", shell]).exits(0).stdout.contains("sandbox"), "{shell}");
+    }
+    case.run(&["man", "pages"]).exits(0);
+    assert!(case.read("pages/qunfa-run.1").contains("sandbox") && case.read("pages/qunfa.1").contains("validate"));
+}
+
+#[test]
+fn validate_speaks_json() {
+    let case = Case::new()
+        .file("good.yaml", plan(&send("one")))
+        .file("bad.yaml", plan(&send("one")).replace("message", "mesage"));
+    let document = case.run(&["validate", "good.yaml", "bad.yaml", "--format", "json"]).exits(3).json();
+    assert_eq!((&document["plans"][0]["valid"], &document["plans"][1]["valid"]), (&json!(true), &json!(false)));
+    let found = &document["plans"][1]["diagnostics"][0];
+    assert_eq!(
+        (&found["code"], &found["place"]["line"], &found["place"]["column"]),
+        (&json!("Q201"), &json!(6), &json!(56))
+    );
+    assert_eq!(found["help"][0], "did you mean `message`?");
+    let refused = case.run(&["run", "bad.yaml", "--yes", "--format", "json"]).exits(3).json();
+    assert_eq!((&refused["valid"], &refused["exit_code"]), (&json!(false), &json!(3)));
+}
+
+#[test]
+fn status_tells_what_the_ledger_knows() {
+    let steps = send("one") + &send("two") + &send("three").replace("id: three,", "id: three, when: false,");
+    let (case, server) =
+        (Case::new().file("plan.yaml", plan(&steps)), Fake::scripted("sendall", vec![Answer::Usual, code(40152)]));
+    let states = || {
+        let document =
+            case.run(&["status", "plan.yaml", "--api-base", &server.base, "--format", "json"]).exits(0).json();
+        document["steps"].as_array().expect("a list").iter().map(|step| step["state"].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(states(), ["open", "open", "skipped by `when`"]);
+    case.against(&server, &[]).exits(6);
+    assert_eq!(states(), ["accepted", "refused", "skipped by `when`"]);
+    let ran = case.run(&["status", "plan.yaml", "--api-base", &server.base, "--refresh"]).exits(0);
+    assert!(ran.stdout.contains("msg_id 3147483648  SEND_SUCCESS"), "{}", ran.stdout);
+    // A rehearsal on this machine is not the real thing.
+    assert!(case.run(&["status", "plan.yaml"]).exits(0).stdout.contains("open"));
+}
+
+#[test]
+fn a_sandbox_run_needs_nothing_and_leaves_nothing() {
+    let case = Case::new().no_env("WECHAT_SECRET").file(
+        "plan.yaml",
+        plan(&(send("one") + "  - { id: look, action: check, of: one, every: 10m, timeout: 1h }\n")),
+    );
+    let ran = case.run(&["run", "plan.yaml", "--sandbox", "--report", "html=report.html"]).exits(0);
+    assert!(ran.stdout.contains("What the sandbox delivered:\n  sent to 星标组"), "{}", ran.stdout);
+    assert!(!case.path(".qunfa").exists(), "its ledger ends with it");
+    let page = case.read("report.html");
+    assert!(page.contains("你好") && !page.contains("src=\"http") && !page.contains("href=\"http"));
+    let report = case.run(&["run", "plan.yaml", "--sandbox", "--format", "json"]).exits(0).json();
+    assert_eq!(
+        (&report["platform"], &report["steps"][1]["outputs"]["status"]),
+        (&json!("sandbox"), &json!("SEND_SUCCESS"))
+    );
+    assert!(report["steps"][1]["duration_ms"].as_u64() >= Some(600_000), "waits pass at once, and are counted");
+    // Words that the sandbox takes for a failure, to rehearse one.
+    case.write(
+        "plan.yaml",
+        plan(&(send("one").replace("你好", "\"[[sandbox:fail]]\"") + "  - { id: look, action: check, of: one }\n")),
+    );
+    case.run(&["run", "plan.yaml", "--sandbox"]).exits(6).says("the status is SEND_FAIL");
+}
+
+#[test]
+fn the_sandbox_stands_alone_too() {
+    use std::io::{BufRead as _, BufReader, Read as _};
+    let case = one_send();
+    let mut child = case.spawn(&["sandbox", "--listen", "127.0.0.1:0", "--tag", "134=VIP:1200", "--secret", SECRET]);
+    let mut lines = BufReader::new(child.stdout.take().expect("piped"));
+    let mut line = String::new();
+    lines.read_line(&mut line).expect("its address");
+    let base = line.trim().strip_prefix("listening on ").expect("its address").to_owned();
+    case.write("plan.yaml", plan(&send("one").replace("{ tag_id: 2 }", "{ tag: VIP }")));
+    case.run(&["run", "plan.yaml", "--yes", "--api-base", &base]).exits(0);
+    case.run(&["run", "plan.yaml", "--yes", "--api-base", &base]).exits(0).says("already done");
+    let wrong = one_send().env("WECHAT_SECRET", "another-secret");
+    wrong.run(&["run", "plan.yaml", "--yes", "--api-base", &base]).exits(5).says("40125");
+    child.kill().expect("it runs");
+    let mut rest = String::new();
+    lines.read_to_string(&mut rest).expect("text");
+    child.wait().expect("it is gone");
+    assert_eq!(rest.matches("/mass/sendall").count(), 1);
+    assert!(rest.contains("你好") && !rest.contains(SECRET), "{rest}");
+}
