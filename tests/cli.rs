@@ -187,6 +187,16 @@ fn variables_override_each_other() {
 }
 
 #[test]
+fn files_that_are_too_large_are_not_read() {
+    let text = plan(&send("one")).replace("text: 你好", "text: { file: large.txt }");
+    let case = Case::new().file("plan.yaml", text).file("large.txt", "x".repeat((1 << 20) + 1));
+    case.run(&["validate", "plan.yaml"]).exits(3).says("[Q603]").says("1048577 bytes large; at most 1048576 are read");
+    case.write("large.txt", "x".repeat(1 << 20));
+    case.run(&["validate", "plan.yaml"]).exits(3).says("[Q401]");
+    case.run(&["validate", "plan.yaml", "--var", "unused=1"]).exits(3).says("[Q607]");
+}
+
+#[test]
 fn a_plan_comes_from_standard_input_too() {
     let case = Case::new().file("hello.txt", "你好\n");
     let text = plan(&send("one")).replace("text: 你好", "text: { file: hello.txt }");

@@ -6,5 +6,6 @@ mod bodies;
 mod cli;
 mod faults;
 mod outcomes;
+mod plans;
 mod schema;
 mod support;

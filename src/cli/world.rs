@@ -196,7 +196,7 @@ impl DiskProject {
 impl Project for DiskProject {
     fn read(&self, path: &str, most_bytes: u64) -> Result<(String, Vec<u8>), ReadError> {
         let joined = self.folder.join(path);
-        let name = joined.strip_prefix("./").unwrap_or(&joined).display().to_string();
+        let name = shown(&joined);
         let unreadable = |error: io::Error| ReadError::Unreadable(reason(&error).into());
         // Where a missing file would be matters too: what lies outside is not even said to exist.
         let real = match fs::canonicalize(&joined) {
@@ -213,6 +213,20 @@ impl Project for DiskProject {
         }
         read_regular(&real, most_bytes).map(|bytes| (name, bytes))
     }
+}
+
+/// A path as people write it: `a/../b` is `b`, as long as nothing leads upwards out of what is known.
+fn shown(path: &Path) -> String {
+    let plain = lexically(path);
+    let upwards = path.components().scan(0_i32, |depth, part| {
+        *depth += match part {
+            std::path::Component::Normal(_) => 1,
+            std::path::Component::ParentDir => -1,
+            _ => 0,
+        };
+        Some(*depth)
+    });
+    if path.is_relative() && upwards.min() < Some(0) { path.display().to_string() } else { plain.display().to_string() }
 }
 
 /// A path without `.` and `..`.

@@ -129,8 +129,6 @@ codes! {
         "A secret stands in the plan itself, and so in git. Give it as { env: NAME }, { file: PATH } or { command: [argv...] }. If it was committed, reset it in the console."
     NoCredential "Q802" "no-credential" Error false
         "The account has neither `secret` nor `access_token`, or both; a run needs exactly one."
-    SecretUnavailable "Q803" "secret-unavailable" Error true
-        "The secret cannot be read: the variable is not set, the file is missing or empty, or the command failed. `qunfa run PLAN --sandbox` needs no secret."
     DiscontinuedCard "Q901" "card-discontinued" Warning false
         "WeChat has discontinued sending cards (45113). The call will most likely be refused."
     IgnoredSetting "Q902" "setting-without-effect" Warning false

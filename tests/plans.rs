@@ -1,0 +1,76 @@
+//! Plans that are right and plans that are wrong: a YAML file dropped into `tests/plans/ok` or `err` is a case.
+
+use std::{collections::BTreeSet, fs};
+
+use qunfa::diag::Code;
+
+use crate::support::{Case, Ran, repository};
+
+/// Runs the program in `tests/plans`, so that paths are short.
+fn qunfa(args: &[&str]) -> Ran {
+    let case = Case::new().env("QUNFA_TEST_BUILD", "42").env("QUNFA_NOW", "2026-03-02T10:00:00+08:00");
+    let output = case.command(args).current_dir(repository().join("tests/plans")).output().expect("it starts");
+    Ran {
+        stdout: String::from_utf8(output.stdout).expect("UTF-8"),
+        stderr: String::from_utf8(output.stderr).expect("UTF-8"),
+        code: output.status.code().expect("it ends by itself"),
+    }
+}
+
+fn shown(ran: &Ran) -> String {
+    format!("exit {}\n--- stdout\n{}--- stderr\n{}", ran.code, ran.stdout, ran.stderr)
+}
+
+#[test]
+fn plans_that_are_wrong() {
+    let mut count = 0;
+    insta::glob!("plans/err/*.yaml", |path| {
+        let name = path.file_name().expect("a file").to_string_lossy().into_owned();
+        let ran = qunfa(&["validate", &format!("err/{name}")]);
+        assert!(matches!(ran.code, 3 | 4), "{name}: {}", shown(&ran));
+        assert!(!shown(&ran).contains("hunter2"), "{name} shows a secret: {}", shown(&ran));
+        assert!(!ran.stderr.contains("panicked"), "{name}");
+        insta::assert_snapshot!(shown(&ran));
+        count += 1;
+    });
+    assert!(count >= 60, "{count}");
+}
+
+#[test]
+fn plans_that_are_right() {
+    insta::glob!("plans/ok/*.yaml", |path| {
+        let name = path.file_name().expect("a file").to_string_lossy().into_owned();
+        let ran = qunfa(&["validate", &format!("ok/{name}")]).exits(0);
+        let rendered = qunfa(&["render", &format!("ok/{name}"), "--quiet"]).exits(0);
+        insta::assert_snapshot!(format!("{}--- render\n{}", shown(&ran), rendered.stdout));
+    });
+}
+
+#[test]
+fn every_code_is_raised_by_a_plan() {
+    let folder = repository().join("tests/snapshots");
+    let mut text = String::new();
+    for entry in fs::read_dir(folder).expect("readable").flatten() {
+        if entry.file_name().to_string_lossy().contains("plans__") {
+            text.push_str(&fs::read_to_string(entry.path()).expect("readable"));
+        }
+    }
+    let raised = |code: &&Code| text.contains(&format!("[{}]", code.info().id));
+    let missing: BTreeSet<&str> = Code::ALL.iter().filter(|code| !raised(code)).map(|code| code.info().id).collect();
+    // Too large for a file in git, and variables of the command line: see tests/cli.rs.
+    assert_eq!(missing, BTreeSet::from(["Q603", "Q607"]));
+}
+
+#[test]
+fn every_action_and_message_type_has_a_plan() {
+    let mut text = String::new();
+    for entry in fs::read_dir(repository().join("tests/plans/ok")).expect("readable").flatten() {
+        text.push_str(&fs::read_to_string(entry.path()).expect("readable"));
+    }
+    for spec in qunfa::action::SPECS {
+        assert!(text.contains(&format!("action: {}", spec.name)), "{}", spec.name);
+    }
+    for kind in qunfa::message::KINDS {
+        assert!(text.contains(&format!("{{ {kind}: ")), "{kind}");
+    }
+}
