@@ -203,12 +203,20 @@ pub fn render(
         let foreach = step.step.common.foreach.is_some();
         known.insert(
             step.step.common.id.clone(),
-            Known { index: step.step.index, spec: step.step.action.spec(), foreach, calls: Vec::new(), place },
+            Known {
+                index: step.step.index,
+                spec: step.step.action.spec(),
+                foreach,
+                calls: Vec::new(),
+                good: true,
+                place,
+            },
         );
     }
     let mut steps = Vec::new();
     for resolved_step in &resolved.steps {
         let mut counts = Vec::new();
+        let mut good = true;
         for instance in &resolved_step.instances {
             let mut fields = StepFields {
                 resolved: &resolved,
@@ -219,7 +227,9 @@ pub fn render(
                 instance,
                 needs: BTreeSet::new(),
             };
-            if let Some(rendered) = fields.render() {
+            let rendered = fields.render().filter(|_| instance.good);
+            good &= rendered.is_some();
+            if let Some(rendered) = rendered {
                 if rendered.may_run() || instance.key.is_none() {
                     counts.push((instance.key.clone(), rendered.calls.len()));
                 }
@@ -228,6 +238,7 @@ pub fn render(
         }
         if let Some(known) = known.get_mut(&resolved_step.step.common.id) {
             known.calls = counts;
+            known.good = good;
         }
     }
     warn_limits(&resolved, diagnostics);
@@ -369,6 +380,8 @@ struct Known {
     foreach: bool,
     /// Instances that were rendered, and how many calls they make.
     calls: Vec<(Option<String>, usize)>,
+    /// False if it has a problem, which was said: nothing more is said of what refers to it.
+    good: bool,
     place: Span,
 }
 
@@ -522,6 +535,9 @@ impl StepFields<'_> {
         };
         if known.index >= self.step.index {
             return fail(later_step(place, id, known.place.clone()));
+        }
+        if !known.good {
+            return Err(Box::new(None));
         }
         let (output, example) = if known.foreach {
             let keys: Vec<&str> = known.calls.iter().filter_map(|(key, _)| key.as_deref()).collect();

@@ -107,6 +107,8 @@ pub struct Instance {
     pub files: HashMap<String, (FileId, Rc<str>)>,
     /// The people of a send to openids.
     pub audience: Option<Arc<Audience>>,
+    /// False if something that it names has a problem, which was said.
+    pub good: bool,
 }
 
 /// Reads all that a plan names.
@@ -380,10 +382,7 @@ impl Reader<'_> {
                 },
                 _ => None,
             };
-            match self.instance(step, key, context, engine) {
-                Some(instance) => instances.push(instance),
-                None => good = false,
-            }
+            instances.push(self.instance(step, key, context, engine));
         }
         good.then_some(instances)
     }
@@ -431,7 +430,8 @@ impl Reader<'_> {
         }
     }
 
-    fn instance(&mut self, step: &Step, key: Option<String>, context: Tpl, engine: &Engine) -> Option<Instance> {
+    /// What one instance names. One with a problem is kept, so that its message is looked at all the same.
+    fn instance(&mut self, step: &Step, key: Option<String>, context: Tpl, engine: &Engine) -> Instance {
         let mut files = HashMap::new();
         let mut people: Vec<Rc<audience::People>> = Vec::new();
         let mut excluded: Vec<Rc<audience::People>> = Vec::new();
@@ -465,16 +465,18 @@ impl Reader<'_> {
             }
         }
         let audience = match step.action.openids() {
-            None => None,
-            Some(_) if !good => None,
-            Some(to) => {
+            Some(to) if good => {
                 if let Some(openids) = &to.openids {
-                    people.push(Rc::new(self.inline(step, openids, engine, &context)?));
+                    people.extend(self.inline(step, openids, engine, &context).map(Rc::new));
                 }
-                Some(Arc::new(self.audience(step, &people, &excluded)?))
+                let named = !people.is_empty();
+                let audience = if named { self.audience(step, &people, &excluded) } else { None };
+                good = audience.is_some();
+                audience.map(Arc::new)
             }
+            _ => None,
         };
-        good.then_some(Instance { key, context, files, audience })
+        Instance { key, context, files, audience, good }
     }
 
     fn text(&mut self, path: &str, place: &Span) -> Option<(FileId, Rc<str>)> {

@@ -57,10 +57,14 @@ fn pipe(path: &str, common: &Common, loaded: &mut Loaded) -> Option<RenderedPlan
     let file = match source::decode(bytes.clone()) {
         Ok(text) => sources.add(name, text),
         Err(bad) => {
-            let (code, at, what) = match bad {
-                BadText::NotUtf8(at) => (Code::NotUtf8, at, "the plan is not UTF-8".to_owned()),
+            let (code, at, what, help) = match bad {
+                BadText::NotUtf8(at) => {
+                    let help = "convert it, for example: iconv -f GB18030 -t UTF-8";
+                    (Code::NotUtf8, at, "the plan is not UTF-8".to_owned(), help)
+                }
                 BadText::Control(at, c) => {
-                    (Code::ControlCharacter, at, format!("the plan holds the control character U+{:04X}", c as u32))
+                    let what = format!("the plan holds the control character U+{:04X}", c as u32);
+                    (Code::ControlCharacter, at, what, "remove it")
                 }
             };
             // Control characters are shown as blanks, so that the line can be.
@@ -70,8 +74,7 @@ fn pipe(path: &str, common: &Common, loaded: &mut Loaded) -> Option<RenderedPlan
                 .collect();
             let at = text.floor_char_boundary(at.min(text.len()));
             let file = sources.add(name, text);
-            diagnostics
-                .push(Diagnostic::new(code, Span::new(file, at..at + 1), what).help("save the file as UTF-8 text"));
+            diagnostics.push(Diagnostic::new(code, Span::new(file, at..at + 1), what).help(help));
             return None;
         }
     };

@@ -275,6 +275,10 @@ fn below(a: &Value, b: &Value) -> bool {
     }
 }
 
+fn is_step(at: &str) -> bool {
+    at.starts_with("/steps/") && at.matches('/').count() == 2
+}
+
 fn explain(
     document: &Document,
     at: &str,
@@ -283,7 +287,13 @@ fn explain(
     schema: &Value,
     diagnostics: &mut Vec<Diagnostic>,
 ) {
-    let name = at.rsplit('/').next().unwrap_or_default().replace("~1", "/").replace("~0", "~");
+    let mut parts = at.rsplit('/').map(|part| part.replace("~1", "/").replace("~0", "~"));
+    let last = parts.next().unwrap_or_default();
+    // An entry of a list has no name of its own.
+    let name = match last.parse::<usize>() {
+        Ok(index) if !is_step(at) => format!("{}[{index}]", parts.next().unwrap_or_default()),
+        _ => last,
+    };
     let here = |code, message: String| Diagnostic::new(code, document.span(at), message);
     let form = schema["x-form"].as_str();
     let limit = |keyword: &str| schema[keyword].to_string();
@@ -303,7 +313,7 @@ fn explain(
         Keyword::Required(property) => {
             let owner = if at.is_empty() {
                 "the plan".to_owned()
-            } else if at.starts_with("/steps/") && at.matches('/').count() == 2 {
+            } else if is_step(at) {
                 "the step".to_owned()
             } else {
                 format!("`{name}`")
@@ -347,7 +357,7 @@ fn explain(
                 schema["x-exactly-one"].as_array().map(|names| names.iter().filter_map(Value::as_str).collect());
             let keys = || schema["properties"].as_object().map(|map| map.keys().map(String::as_str).collect());
             let names: Vec<&str> = choices.or_else(keys).unwrap_or_default();
-            let owner = if name.parse::<usize>().is_ok() { "the step".into() } else { name };
+            let owner = if is_step(at) { "the step".into() } else { name };
             exactly_one(here(Code::ExactlyOne, String::new()), &owner, instance, &names)
         }
     };
