@@ -4,8 +4,11 @@
 mod architecture;
 mod bodies;
 mod cli;
+mod examples;
 mod faults;
 mod outcomes;
 mod plans;
+mod properties;
+mod readme;
 mod schema;
 mod support;

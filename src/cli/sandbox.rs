@@ -143,7 +143,9 @@ fn seed(config: &mut Config, plan: &RenderedPlan) {
     }
     config.media.sort();
     config.media.dedup();
-    // System tags are there already; made-up ids of named tags begin where the console's do.
+    // Every account has this one; somebody should follow it, or a rehearsal reaches nobody.
+    config.tags.push(Tag { id: 2, name: "星标组".into(), count: 100 });
+    // Made-up ids of named tags begin where the console's do.
     let mut next = 100;
     for name in names {
         if config.tags.iter().any(|tag| tag.name == name)
@@ -193,7 +195,10 @@ pub(super) fn delivered(deliveries: &[Delivery]) -> String {
         };
         let mut lines = delivery.content.lines();
         text.push_str(&format!("  {kind} to {to}\n    {}: {}\n", delivery.msgtype, lines.next().unwrap_or_default()));
-        text.extend(lines.map(|line| format!("    {}  {line}\n", " ".repeat(delivery.msgtype.len()))));
+        for line in lines {
+            text.push_str(format!("    {}  {line}", " ".repeat(delivery.msgtype.len())).trim_end());
+            text.push('\n');
+        }
     }
     text
 }

@@ -1,0 +1,119 @@
+//! Whatever is written: an exit code and no panic; and the text of a message arrives to the letter.
+
+use std::{collections::HashMap, fs};
+
+use jiff::Timestamp;
+use proptest::prelude::*;
+use qunfa::{
+    diag::{self, Diagnostic},
+    plan,
+    render::{self, RenderedPlan},
+    resolve::{self, Inputs, Project, ReadError},
+    source::{self, SourceMap},
+};
+use serde_json::Value;
+
+use crate::support::repository;
+
+struct Files(HashMap<&'static str, Vec<u8>>);
+
+impl Project for Files {
+    fn read(&self, path: &str, _: u64) -> Result<(String, Vec<u8>), ReadError> {
+        let bytes = self.0.get(path).ok_or_else(|| ReadError::Unreadable("no such file".into()))?;
+        Ok((path.to_owned(), bytes.clone()))
+    }
+}
+
+/// The whole pipe, as the program runs it.
+fn pipe(bytes: Vec<u8>, files: &Files) -> (Option<RenderedPlan>, Vec<Diagnostic>, SourceMap) {
+    let (mut sources, mut diagnostics) = (SourceMap::default(), Vec::new());
+    let Ok(text) = source::decode(bytes) else { return (None, diagnostics, sources) };
+    let file = sources.add("plan.yaml", text);
+    let plan = plan::parse(file, &mut sources, &mut diagnostics).and_then(|parsed| {
+        let valid = plan::validate(parsed, &mut diagnostics);
+        let inputs = Inputs { project: files, env: &|_| None, vars_files: &[], vars: &[], now: Timestamp::UNIX_EPOCH };
+        let resolved = resolve::resolve(valid, &inputs, &mut sources, &mut diagnostics)?;
+        Some(render::render(resolved, "plan.yaml", &sources, &mut diagnostics))
+    });
+    let good = plan.filter(|_| !diag::any_error(&diagnostics));
+    (good, diagnostics, sources)
+}
+
+/// Whatever comes out can be shown, and a plan without errors can be rendered.
+fn shows(bytes: Vec<u8>) {
+    let (plan, diagnostics, sources) = pipe(bytes, &Files(HashMap::new()));
+    let text = diag::render::human(&diagnostics, &sources);
+    assert!(plan.is_some() || diagnostics.is_empty() || !text.is_empty());
+    serde_json::to_string(&diag::render::json(&diagnostics, &sources)).expect("serialises");
+    diag::render::github(&diagnostics, &sources);
+    if let Some(plan) = plan {
+        assert!(plan.to_json().to_string().contains("sha256:"));
+    }
+}
+
+fn corpus() -> Vec<String> {
+    let mut plans = Vec::new();
+    for folder in ["tests/plans/ok", "tests/plans/err"] {
+        for entry in fs::read_dir(repository().join(folder)).expect("readable").flatten() {
+            plans.push(String::from_utf8_lossy(&fs::read(entry.path()).expect("readable")).into_owned());
+        }
+    }
+    plans.sort();
+    plans
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_bytes_are_answered(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+        shows(bytes);
+    }
+
+    #[test]
+    fn any_text_is_answered(text in "[a-z0-9 :{}\\[\\]'\"|>&*!#%@\\-\\n\\t春，\u{3000}]{0,200}") {
+        shows(text.into_bytes());
+    }
+
+    #[test]
+    fn any_damaged_plan_is_answered(which in any::<prop::sample::Index>(), cut in any::<prop::sample::Index>(), with in "[ -~春\\n]{0,6}", length in 0_usize..12) {
+        let plans = corpus();
+        let plan = which.get(&plans);
+        let chars: Vec<char> = plan.chars().collect();
+        let at = cut.index(chars.len() + 1);
+        let damaged: String = chars[..at].iter().copied().chain(with.chars()).chain(chars[(at + length).min(chars.len())..].iter().copied()).collect();
+        shows(damaged.into_bytes());
+    }
+
+    #[test]
+    fn text_arrives_to_the_letter(text in "(\\PC|[\\n\\t]){1,80}") {
+        // Templates are another matter; and an empty text is refused.
+        prop_assume!(!text.contains(['{', '\u{feff}']) && !text.trim().is_empty() && source::find_control(&text).is_none());
+        let plan = format!(
+            "version: 1\nname: letter\naccount: {{ kind: service, appid: wx0123456789abcdef, secret: {{ env: X }} }}\nsteps:\n  - {{ id: a, action: send_by_tag, to: all, message: {{ text: {} }} }}\n  - {{ id: b, action: send_by_tag, to: all, message: {{ text: {{ file: a.txt }} }} }}\n",
+            Value::String(text.clone()),
+        );
+        let files = Files(HashMap::from([("a.txt", format!("{text}\n").into_bytes())]));
+        let (rendered, diagnostics, _) = pipe(plan.into_bytes(), &files);
+        let rendered = rendered.unwrap_or_else(|| panic!("{diagnostics:?}"));
+        for (_, call) in rendered.calls() {
+            let body = call.payload.fill(&|_| None).expect("nothing to fill");
+            let parsed: Value = serde_json::from_str(&body).expect("JSON");
+            assert_eq!(parsed["text"]["content"].as_str(), Some(text.as_str()));
+            assert!(!body.replace("\\\\", "").contains("\\u"), "{body}");
+        }
+    }
+}
+
+#[test]
+fn values_are_those_of_serde_yaml() {
+    for entry in fs::read_dir(repository().join("tests/plans/ok")).expect("readable").flatten() {
+        let text = source::decode(fs::read(entry.path()).expect("readable")).expect("text");
+        let mut sources = SourceMap::default();
+        let file = sources.add("plan.yaml", text.clone());
+        let mut diagnostics = Vec::new();
+        let ours = plan::yaml::parse(file, &sources, &mut diagnostics).expect("parses").value;
+        let theirs: Value = serde_yaml::from_str(&text).expect("parses");
+        assert_eq!(ours, theirs, "{}", entry.path().display());
+    }
+}
