@@ -9,7 +9,7 @@ use super::{
     display::Display,
     fail,
     load::load_or_fail,
-    sandbox, session,
+    pad, sandbox, session,
     state::State,
     world::{self, DiskProject, RealClock, RehearsalClock, Terminal},
 };
@@ -367,15 +367,12 @@ impl Run<'_> {
                 open.iter().filter(|call| call.frozen.mass).filter_map(|call| call.frozen.recipients).sum::<u64>();
             let words = if open.len() == 1 { "1 call".to_owned() } else { format!("{} calls", open.len()) };
             let message = step.message.as_ref().map_or_else(String::new, |message| {
-                let first: String = message.content.lines().next().unwrap_or_default().chars().take(40).collect();
+                let first: String = message.content.lines().next().unwrap_or_default().chars().take(16).collect();
                 format!("  {}: {first}", message.kind)
             });
-            text.push_str(&format!(
-                "  {:<14} {:<15} to {:<18} {words}{message}\n",
-                step.name(),
-                step.spec.name,
-                step.audience.as_deref().unwrap_or("-")
-            ));
+            let (name, action) = (pad(&step.name(), 14), pad(step.spec.name, 14));
+            let to = pad(step.audience.as_deref().unwrap_or("-"), 16);
+            text.push_str(&format!("  {name} {action} to {to} {words}{message}\n"));
         }
         let minutes = forecast.duration.as_secs() / 60;
         let time = if minutes == 0 { String::new() } else { format!(" It takes {minutes} minutes at least.") };

@@ -6,7 +6,7 @@ use unicode_width::UnicodeWidthStr as _;
 use super::{
     Common, ExitCode, Format, FormatArg, fail,
     load::load_or_fail,
-    session,
+    pad, session,
     world::{self, RealClock, Terminal},
 };
 use crate::{
@@ -155,7 +155,6 @@ fn human(plan: &RenderedPlan, platform: &str, rows: &[Row]) -> String {
     let mut text = format!("{} (occurrence {}), account {}{place}\n\n", plan.name, plan.occurrence, plan.appid);
     let width = |pick: fn(&Row) -> &str| rows.iter().map(|row| pick(row).width()).max().unwrap_or(0);
     let (names, actions, states) = (width(|row| &row.name), width(|row| row.action), width(|row| row.state));
-    let pad = |text: &str, to: usize| format!("{text}{}", " ".repeat(to.saturating_sub(text.width())));
     for row in rows {
         let mut line = format!("  {}  {}  {}", pad(&row.name, names), pad(row.action, actions), pad(row.state, states));
         if row.calls > 0 {

@@ -223,7 +223,14 @@ fn figures(report: &Report) -> Vec<Fact> {
     let totals = &report.totals;
     let done = u64::from(totals.succeeded) + u64::from(totals.already_done);
     vec![
-        Fact::words("Recipients", report.recipients_in_words()),
+        Fact::words(
+            "Recipients",
+            match report.recipients_in_words() {
+                words if !words.contains(' ') => words,
+                _ if totals.recipients == 0 => "not counted".into(),
+                _ => format!("{} + tags", words::thousands(totals.recipients)),
+            },
+        ),
         Fact::words("Calls", words::thousands(u64::from(totals.calls))),
         Fact::words(
             "Steps done",
