@@ -20,14 +20,14 @@ use crate::{
 pub struct Token {
     /// The token itself.
     pub value: Secret,
-    /// When WeChat stops taking it.
-    pub expires_at: Timestamp,
+    /// Until when it is used: a little before WeChat stops taking it.
+    pub good_until: Timestamp,
 }
 
 impl Token {
     /// Whether it is good for long enough to be used.
     pub fn is_fresh(&self, now: Timestamp) -> bool {
-        now + limits::TOKEN_MARGIN < self.expires_at
+        now < self.good_until
     }
 }
 
@@ -127,7 +127,7 @@ impl<'a> Keeper<'a> {
             TokenSource::Given(read) => {
                 let value = read().map_err(TokenError::Source)?;
                 // Its end is not known: it is used until it is rejected.
-                Token { value, expires_at: Timestamp::MAX }
+                Token { value, good_until: Timestamp::MAX }
             }
             TokenSource::Endpoint { endpoint, appid, secret } => self.store.exclusively(&mut |saved| {
                 // Somebody else may have fetched one meanwhile.
@@ -186,12 +186,14 @@ fn fetch(
                 let seconds = reply
                     .members
                     .get("expires_in")
-                    .and_then(serde_json::Value::as_i64)
+                    .and_then(serde_json::Value::as_u64)
                     .filter(|seconds| (1..=7 * 86_400).contains(seconds));
                 match (value, seconds) {
                     (Some(value), Some(seconds)) => {
-                        let expires_at = clock.now() + jiff::SignedDuration::from_secs(seconds);
-                        return Ok(Token { value: Secret::new(value.to_owned()), expires_at });
+                        let margin = limits::TOKEN_MARGIN.as_secs().min(seconds / 2);
+                        let lasts = jiff::SignedDuration::from_secs(i64::try_from(seconds - margin).unwrap_or(0));
+                        let good_until = clock.now() + lasts;
+                        return Ok(Token { value: Secret::new(value.to_owned()), good_until });
                     }
                     _ => last = "the answer holds no token".into(),
                 }

@@ -108,6 +108,12 @@ fn the_token_command_never_shows_the_token() {
     assert_eq!(token("clear")["cached"], false);
     assert_eq!(server.tokens(), 1);
     case.run(&["token", "show", "plan.yaml"]).exits(0).says("no token is cached");
+    // Without a plan: every account of the store.
+    case.run(&["token", "show"]).exits(0).says("no token is cached");
+    token("refresh");
+    case.run(&["token", "show"]).exits(0).says(&format!("wx0123456789abcdef at {}: good until", server.base));
+    case.run(&["token", "refresh"]).exits(2);
+    assert_eq!(case.run(&["token", "clear", "--format", "json"]).exits(0).json()["tokens"], json!([]));
 }
 
 #[test]

@@ -17,3 +17,44 @@ fn schemas_are_current() {
     current("plan.schema.json", &qunfa::plan::schema::generate_plan());
     current("report.schema.json", &qunfa::plan::schema::generate_report());
 }
+
+/// An editor checks a whole plan against the published schema, branches and all.
+#[test]
+fn the_published_schema_takes_what_is_right() {
+    let schema = qunfa::plan::schema::generate_plan();
+    let validator = jsonschema::validator_for(&schema).expect("a schema");
+    let read = |folder: &str| {
+        let mut plans = Vec::new();
+        for entry in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/plans").join(folder))
+            .expect("readable")
+            .flatten()
+        {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let text = String::from_utf8_lossy(&fs::read(entry.path()).expect("readable"))
+                .trim_start_matches('\u{feff}')
+                .to_owned();
+            if let Ok(value) = serde_yaml::from_str::<serde_json::Value>(&text) {
+                plans.push((name, value));
+            }
+        }
+        plans
+    };
+    for (name, plan) in read("ok") {
+        let errors: Vec<String> = validator.iter_errors(&plan).map(|error| error.to_string()).collect();
+        assert!(errors.is_empty(), "{name}: {errors:?}");
+    }
+    let wrong = [
+        "unknown-key-in-step",
+        "to-two-ways",
+        "speed-out-of-range",
+        "foreach-without-key",
+        "unknown-action",
+        "delete-two-ways",
+    ];
+    for (name, plan) in read("err").into_iter().filter(|(name, _)| wrong.iter().any(|wrong| name.starts_with(wrong))) {
+        assert!(!validator.is_valid(&plan), "{name}");
+        // No error speaks of another action.
+        let errors: Vec<String> = validator.iter_errors(&plan).map(|error| error.to_string()).collect();
+        assert!(errors.len() <= 2, "{name}: {errors:?}");
+    }
+}

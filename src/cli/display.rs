@@ -14,16 +14,18 @@ pub(super) struct Display<'a> {
     steps: Vec<StepView>,
     calls_done: usize,
     current: String,
+    /// Says what each call carried and what WeChat said.
+    verbose: bool,
 }
 
 impl<'a> Display<'a> {
-    pub(super) fn new(terminal: &'a Terminal) -> Self {
+    pub(super) fn new(terminal: &'a Terminal, verbose: bool) -> Self {
         let bar = (terminal.interactive && !terminal.quiet).then(|| {
             let style = ProgressStyle::with_template("{spinner} [{pos}/{len}] {wide_msg}")
                 .unwrap_or_else(|_| ProgressStyle::default_spinner());
             ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr()).with_style(style)
         });
-        Self { terminal, bar, steps: Vec::new(), calls_done: 0, current: String::new() }
+        Self { terminal, bar, steps: Vec::new(), calls_done: 0, current: String::new(), verbose }
     }
 
     fn line(&self, text: &str) {
@@ -89,6 +91,11 @@ impl<'a> Display<'a> {
                 let text = format!("{}: call{number} {word}{code}{id}", self.name(*step));
                 self.message(&text);
                 self.line(&text);
+                if self.verbose {
+                    let key = call.clientmsgid.as_ref().map_or_else(String::new, |key| format!(", clientmsgid {key}"));
+                    let said = call.errmsg.as_deref().unwrap_or("nothing");
+                    self.line(&format!("  {}, attempts {}{key}, WeChat said: {said}", call.path, call.attempts));
+                }
             }
             RunEvent::Note { text } => self.line(&format!("note: {text}")),
             RunEvent::StepFinished { step, outcome, error, .. } => {

@@ -23,7 +23,7 @@ use crate::{
     },
     ledger::{Ledger, Scope, Status},
     redact::{Redactor, Secret},
-    render::RenderedPlan,
+    render::{RenderedPlan, RenderedStep},
     report::{self, AccountRef, Fold, PlanRef, Problem, Report, RunEvent, RunOutcome, StepView},
     sandbox::Sandbox,
     token::{Keeper, TokenSource},
@@ -101,6 +101,7 @@ struct Run<'a> {
     scope: Scope,
     clock: &'a dyn Clock,
     run_id: String,
+    verbose: bool,
 }
 
 fn begin(args: &Args, common: &Common, terminal: &Terminal) -> Result<ExitCode, ExitCode> {
@@ -114,7 +115,16 @@ fn begin(args: &Args, common: &Common, terminal: &Terminal) -> Result<ExitCode, 
             let clock = RealClock::at(common.now);
             let state = session::state(common, &project, terminal)?;
             let scope = session::scope(&plan, session::platform(&base));
-            let run = Run { args, terminal, plan, files, scope, clock: &clock, run_id: world::new_run_id(start) };
+            let run = Run {
+                args,
+                terminal,
+                plan,
+                files,
+                scope,
+                clock: &clock,
+                run_id: world::new_run_id(start),
+                verbose: common.verbose,
+            };
             run.with_state(&state, &base, None)
         }
         None => {
@@ -130,7 +140,16 @@ fn begin(args: &Args, common: &Common, terminal: &Terminal) -> Result<ExitCode, 
             })?;
             let state = sandbox_state(common, &project, &folder, terminal)?;
             let scope = session::scope(&plan, "sandbox");
-            let run = Run { args, terminal, plan, files, scope, clock: &clock, run_id: world::new_run_id(start) };
+            let run = Run {
+                args,
+                terminal,
+                plan,
+                files,
+                scope,
+                clock: &clock,
+                run_id: world::new_run_id(start),
+                verbose: common.verbose,
+            };
             run.with_state(&state, &base, Some(&server))
         }
     }
@@ -205,8 +224,17 @@ impl Run<'_> {
         ledger
             .begin_run(&self.scope, &self.run_id, &self.plan.path, &self.plan.digest, self.clock.now())
             .map_err(|error| session::store_failed(&error, self.terminal))?;
+        if self.verbose {
+            let Scope { platform, .. } = &self.scope;
+            let list: Vec<String> =
+                self.plan.steps.iter().filter(|step| !step.may_run()).map(RenderedStep::name).collect();
+            let skipped =
+                if list.is_empty() { String::new() } else { format!("; skipped by `when`: {}", list.join(", ")) };
+            self.terminal
+                .err(&format!("run {}, digest {}, platform {platform}{skipped}\n", self.run_id, self.plan.digest));
+        }
         let mut fold = Fold::default();
-        let mut display = Display::new(self.terminal);
+        let mut display = Display::new(self.terminal, self.verbose);
         let mut emit = |event: RunEvent| {
             display.show(&event);
             fold.apply(&event);

@@ -120,7 +120,7 @@ pub(super) struct TokenFile {
 #[derive(Serialize, Deserialize)]
 struct Saved {
     access_token: String,
-    expires_at: Timestamp,
+    good_until: Timestamp,
 }
 
 type SavedTokens = std::collections::BTreeMap<String, Saved>;
@@ -155,6 +155,21 @@ impl TokenFile {
         Ok(work())
     }
 
+    /// AppID, address and end of every token that is kept, whichever account it is of.
+    pub(super) fn all(&self) -> Vec<(String, String, Timestamp)> {
+        let split = |(key, saved): (String, Saved)| {
+            let mut words = key.split(' ').map(str::to_owned);
+            let (base, appid) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+            (appid, base, saved.good_until)
+        };
+        self.read().into_iter().map(split).collect()
+    }
+
+    /// Forgets every token.
+    pub(super) fn clear_all(&self) -> Result<(), String> {
+        if self.path.exists() { self.locked(|| self.write(&SavedTokens::new()))? } else { Ok(()) }
+    }
+
     /// Forgets the token; true if there was one.
     pub(super) fn clear(&self) -> Result<bool, String> {
         if !self.path.exists() {
@@ -173,14 +188,14 @@ impl TokenStore for TokenFile {
         Ok(self
             .read()
             .remove(&self.key)
-            .map(|saved| Token { value: Secret::new(saved.access_token), expires_at: saved.expires_at }))
+            .map(|saved| Token { value: Secret::new(saved.access_token), good_until: saved.good_until }))
     }
 
     fn save(&self, token: &Token) -> Result<(), String> {
         let mut tokens = self.read();
         tokens.insert(
             self.key.clone(),
-            Saved { access_token: token.value.expose().to_owned(), expires_at: token.expires_at },
+            Saved { access_token: token.value.expose().to_owned(), good_until: token.good_until },
         );
         self.write(&tokens)
     }
@@ -225,7 +240,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let state = State { path: folder.path().join("state.db") };
         let (a, b) = (state.tokens("wx1", "https://a", "stable"), state.tokens("wx2", "https://a", "stable"));
-        let token = Token { value: Secret::new("t".into()), expires_at: Timestamp::UNIX_EPOCH };
+        let token = Token { value: Secret::new("t".into()), good_until: Timestamp::UNIX_EPOCH };
         a.save(&token).expect("writes");
         assert_eq!((a.load(), b.load()), (Ok(Some(token)), Ok(None)));
         assert_eq!((a.clear(), a.clear()), (Ok(true), Ok(false)));

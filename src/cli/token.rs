@@ -37,8 +37,8 @@ enum Action {
 
 #[derive(Debug, clap::Args)]
 struct Which {
-    /// The plan whose account it is
-    plan: String,
+    /// The plan whose account it is [default: every account of the state store; `refresh` needs a plan]
+    plan: Option<String>,
     #[command(flatten)]
     format: FormatArg,
 }
@@ -52,7 +52,8 @@ pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> ExitCod
 fn token(args: &Args, common: &Common, terminal: &Terminal) -> Result<ExitCode, ExitCode> {
     let (Action::Show(which) | Action::Refresh(which) | Action::Clear(which)) = &args.action;
     let base = session::api_base(common, terminal)?;
-    let (plan, project) = load_or_fail(&which.plan, common, &which.format, terminal)?;
+    let Some(path) = &which.plan else { return without_plan(&args.action, which, common, terminal) };
+    let (plan, project) = load_or_fail(path, common, &which.format, terminal)?;
     let state = session::state(common, &project, terminal)?;
     let tokens = state.tokens(&plan.appid, base.as_str(), session::endpoint_name(plan.account.token));
     let clock = RealClock::at(common.now);
@@ -65,7 +66,7 @@ fn token(args: &Args, common: &Common, terminal: &Terminal) -> Result<ExitCode, 
         }
         Action::Refresh(_) => {
             let mut redactor = Redactor::default();
-            let source = session::token_source(&plan, &which.plan, &mut redactor).map_err(failed)?;
+            let source = session::token_source(&plan, path, &mut redactor).map_err(failed)?;
             if matches!(source, TokenSource::Given(_)) {
                 let message = "the account's `access_token` is kept by somebody else; qunfa cannot refresh it";
                 return Err(fail(terminal, ExitCode::Usage, message, &["refresh it where it is kept".into()]));
@@ -82,9 +83,9 @@ fn token(args: &Args, common: &Common, terminal: &Terminal) -> Result<ExitCode, 
     }
     let saved = tokens.load().map_err(failed)?;
     let good = saved.as_ref().is_some_and(|token| token.is_fresh(clock.now()));
-    let ends = saved.map(|token| token.expires_at);
+    let ends = saved.map(|token| token.good_until);
     if which.format.format == Format::Json {
-        let document = json!({ "schema": 1, "appid": plan.appid, "api_base": base.as_str(), "cached": ends.is_some(), "good": good, "expires_at": ends, "fetched": fetched });
+        let document = json!({ "schema": 1, "appid": plan.appid, "api_base": base.as_str(), "cached": ends.is_some(), "good": good, "good_until": ends, "fetched": fetched });
         terminal.out(&format!("{document:#}\n"));
     } else {
         let words = match ends {
@@ -95,6 +96,37 @@ fn token(args: &Args, common: &Common, terminal: &Terminal) -> Result<ExitCode, 
             Some(at) => format!("a token is cached, which ended at {}", shanghai(at).strftime("%Y-%m-%d %H:%M:%S %:z")),
         };
         terminal.out(&format!("{} at {}: {words}\n", plan.appid, base.as_str()));
+    }
+    Ok(ExitCode::Done)
+}
+
+/// Every token of the state store.
+fn without_plan(action: &Action, which: &Which, common: &Common, terminal: &Terminal) -> Result<ExitCode, ExitCode> {
+    let project = world::DiskProject::new(std::path::Path::new("."));
+    let tokens = session::state(common, &project, terminal)?.tokens("", "", "");
+    match action {
+        Action::Show(_) => {}
+        Action::Clear(_) => {
+            tokens.clear_all().map_err(|message| fail(terminal, ExitCode::MissingInput, &message, &[]))?;
+        }
+        Action::Refresh(_) => {
+            let help = "write: qunfa token refresh PLAN";
+            return Err(fail(terminal, ExitCode::Usage, "which account's token is not said", &[help.into()]));
+        }
+    }
+    let now = RealClock::at(common.now).now();
+    let all = tokens.all();
+    if which.format.format == Format::Json {
+        let entry = |(appid, base, until): &(String, String, jiff::Timestamp)| json!({ "appid": appid, "api_base": base, "good": now < *until, "good_until": until });
+        let document = json!({ "schema": 1, "tokens": all.iter().map(entry).collect::<Vec<_>>() });
+        terminal.out(&format!("{document:#}\n"));
+    } else if all.is_empty() {
+        terminal.out("no token is cached\n");
+    } else {
+        for (appid, base, until) in all {
+            let word = if now < until { "good until" } else { "ended at" };
+            terminal.out(&format!("{appid} at {base}: {word} {}\n", shanghai(until).strftime("%Y-%m-%d %H:%M:%S %:z")));
+        }
     }
     Ok(ExitCode::Done)
 }
