@@ -6,6 +6,7 @@ mod bodies;
 mod cli;
 mod examples;
 mod faults;
+mod kills;
 mod outcomes;
 mod plans;
 mod properties;

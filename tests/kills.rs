@@ -1,0 +1,150 @@
+//! The real program is killed at any instant, its store fails in every way, its clock jumps: nothing is sent twice.
+
+use std::time::{Duration, Instant};
+
+use crate::support::{Answer, Case, Fake, plan, send};
+
+/// 40 mass calls, previews and settings between them.
+fn forty() -> String {
+    let mut steps = String::from("  - { id: proof, action: preview, to: { wxname: x }, message: { text: 你好 } }\n");
+    for number in 0..20 {
+        steps.push_str(&send(&format!("tag{number}")));
+        let (a, b) = (number * 2, number * 2 + 1);
+        steps.push_str(&format!(
+            "  - {{ id: people{number}, action: send_by_openid, to: {{ openids: [o{a}, o{b}] }}, message: {{ text: 你好 }} }}\n"
+        ));
+    }
+    // The pace of the real platform would make this test last.
+    plan(&steps).replace("defaults: {", "defaults: { pace: { per_minute: 100000 },")
+}
+
+#[test]
+fn a_kill_at_any_instant_loses_and_repeats_nothing() {
+    let number = |name: &str, usual: u64| std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(usual);
+    let (rounds, seed) = (number("QUNFA_KILL_ROUNDS", 6), number("QUNFA_KILL_SEED", 20_261_122));
+    let mut state = seed;
+    let mut chance = |below: u64| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state % below
+    };
+    let text = forty();
+    for round in 0..rounds {
+        let (case, server) = (Case::new().file("plan.yaml", &text), Fake::usual());
+        let mut kills = 0;
+        // A few kills in a row, each at an instant of its own: after so many calls, and then a moment.
+        for _ in 0..1 + chance(3) {
+            let (calls, moment) = (chance(44), Duration::from_micros(chance(4000)));
+            let before = server.got().len() as u64;
+            let mut child = case.spawn(&["run", "plan.yaml", "--yes", "--quiet", "--api-base", &server.base]);
+            while (server.got().len() as u64) < before + calls && child.try_wait().expect("a child").is_none() {
+                std::thread::yield_now();
+            }
+            let until = Instant::now() + moment;
+            while Instant::now() < until {
+                std::thread::yield_now();
+            }
+            kills += u32::from(child.kill().is_ok());
+            child.wait().expect("it is gone");
+        }
+        case.against(&server, &["--quiet"]).exits(0);
+        let delivered = server.delivered();
+        assert_eq!(delivered.len(), 40, "seed {seed}, round {round}, {kills} kills: somebody was left out");
+        assert!(delivered.values().all(|times| *times == 1), "seed {seed}, round {round}, {kills} kills: sent twice");
+        let sends = server.sends().len();
+        case.against(&server, &["--quiet"]).exits(0);
+        assert_eq!(server.sends().len(), sends, "seed {seed}, round {round}: one more run sends nothing");
+    }
+}
+
+#[test]
+fn two_processes_at_once_send_once() {
+    let (case, server) = (Case::new().file("plan.yaml", forty()), Fake::usual());
+    let args = ["run", "plan.yaml", "--yes", "--quiet", "--api-base", server.base.as_str()];
+    let children: Vec<_> = (0..4).map(|_| case.spawn(&args)).collect();
+    let codes: Vec<i32> = children.into_iter().map(|child| Case::finish(child).code).collect();
+    assert!(codes.contains(&0) && codes.iter().all(|code| matches!(code, 0 | 8)), "{codes:?}");
+    case.against(&server, &[]).exits(0);
+    server.delivered_once(40);
+}
+
+/// Runs the program with a limit on the size of files: the disk is full.
+#[cfg(unix)]
+#[test]
+fn a_full_disk_stops_the_run_before_the_next_send() {
+    for blocks in [1, 16, 48, 96, 160] {
+        let (case, server) = (Case::new().file("plan.yaml", forty()), Fake::usual());
+        let program = env!("CARGO_BIN_EXE_qunfa");
+        // Without the trap the signal would end the process; with it, writing fails as on a full disk.
+        let script = format!(
+            "trap '' XFSZ; ulimit -f {blocks}; exec \"{program}\" run plan.yaml --yes --quiet --api-base {}",
+            server.base
+        );
+        let mut command = std::process::Command::new("/bin/sh");
+        let output = command
+            .args(["-c", &script])
+            .current_dir(case.path(""))
+            .env_clear()
+            .env("WECHAT_SECRET", crate::support::SECRET)
+            .output()
+            .expect("a shell");
+        let (code, sent) = (output.status.code(), server.sends().len());
+        let said = String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
+        assert!(matches!(code, Some(0 | 4 | 6 | 7)), "{blocks} blocks: {code:?} {said}");
+        assert!(code != Some(4) || sent == 0, "{blocks} blocks: 4 says that nothing was sent, and {sent} were");
+        assert!(!said.contains("panicked"), "{said}");
+        case.against(&server, &[]).exits(0);
+        server.delivered_once(40);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_store_that_cannot_be_written_or_read_sends_nothing() {
+    let newer = |case: &Case| {
+        let bytes = std::fs::read(case.path(".qunfa/state.db")).expect("is there");
+        // user_version is a big-endian number at offset 60 of the file.
+        let mut newer = bytes;
+        newer[60..64].copy_from_slice(&99_u32.to_be_bytes());
+        case.write(".qunfa/state.db", newer);
+    };
+    let truncated = |case: &Case| {
+        let bytes = std::fs::read(case.path(".qunfa/state.db")).expect("is there");
+        case.write(".qunfa/state.db", &bytes[..bytes.len() / 2]);
+    };
+    let garbled = |case: &Case| {
+        let mut bytes = std::fs::read(case.path(".qunfa/state.db")).expect("is there");
+        let length = bytes.len();
+        bytes[4096.min(length / 2)..].fill(0xa5);
+        case.write(".qunfa/state.db", bytes);
+    };
+    let damages: [(&str, &dyn Fn(&Case)); 3] = [("newer", &newer), ("truncated", &truncated), ("garbled", &garbled)];
+    for (what, damage) in damages {
+        let (case, server) = (Case::new().file("plan.yaml", plan(&send("one"))), Fake::usual());
+        case.against(&server, &[]).exits(0);
+        damage(&case);
+        let before = server.sends().len();
+        case.write("plan.yaml", plan(&(send("one") + &send("two"))));
+        let ran = case.against(&server, &[]);
+        assert_eq!((ran.code, server.sends().len()), (4, before), "{what}: {}", ran.stderr);
+        ran.says("state store");
+    }
+}
+
+#[test]
+fn a_clock_that_jumps_a_day_sends_nothing_twice() {
+    let steps = send("one") + &send("two");
+    let (case, server) = (
+        Case::new().file("plan.yaml", plan(&steps)),
+        Fake::scripted("sendall", vec![Answer::DoneThen(Box::new(Answer::Close)); 3]),
+    );
+    case.against(&server, &["--now", "2026-03-02T10:00:00+08:00"]).exits(7);
+    let sends = server.sends().len();
+    for later in ["2026-03-03T09:59:00+08:00", "2026-03-05T10:00:00+08:00", "2026-03-01T10:00:00+08:00"] {
+        case.against(&server, &["--now", later]).exits(7);
+        assert_eq!(server.sends().len(), sends, "at {later} WeChat may have forgotten, or the clock proves nothing");
+    }
+    case.against(&server, &["--now", "2026-03-02T20:00:00+08:00"]).exits(0);
+    server.delivered_once(2);
+}
