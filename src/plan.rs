@@ -19,7 +19,7 @@ mod parse;
 pub mod schema;
 pub mod yaml;
 
-pub use parse::{account_file, parse};
+pub use parse::{account_file, mask_secrets, parse};
 
 use model::{Account, Head, Step};
 use yaml::Document;
@@ -65,6 +65,13 @@ pub fn validate(parsed: ParsedPlan, diagnostics: &mut Vec<Diagnostic>) -> ValidP
     }
     if let model::AccountField::Inline(account) = &head.account {
         check_credential(account, document.key_span("/account"), diagnostics);
+    }
+    if let (Some(from), Some(to)) = (head.guards.not_before, head.guards.not_after)
+        && to < from
+    {
+        let place = |name: &str| document.span(&format!("/guards/{name}"));
+        let diagnostic = Diagnostic::new(Code::OutOfRange, place("not_after"), "`not_after` is before `not_before`");
+        diagnostics.push(diagnostic.related(place("not_before"), "this is later").help("nothing could ever be sent"));
     }
     let mut good: Vec<Step> = Vec::new();
     let mut set_aside: HashSet<String> = ids.iter().map(|(id, _)| id.clone()).collect();

@@ -112,13 +112,8 @@ impl RenderedStep {
 }
 
 fn prefix(id: &str, key: Option<&str>) -> String {
-    let plain = id.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-    let step = if plain { format!("steps.{id}") } else { format!("steps[\"{id}\"]") };
-    match key {
-        Some(key) if key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') => format!("{step}.{key}"),
-        Some(key) => format!("{step}[\"{key}\"]"),
-        None => step,
-    }
+    let step = template::child_name("steps", id);
+    key.map_or(step.clone(), |key| template::child_name(&step, key))
 }
 
 /// Whether a step runs.
@@ -500,7 +495,7 @@ impl StepFields<'_> {
         let path: Vec<&str> = reference.path.iter().map(String::as_str).collect();
         let insert = "a run-time value can be put in, and not computed with";
         if path[0] == "run" {
-            return if reference.alone {
+            return if reference.alone && path.len() == 2 {
                 Ok(None)
             } else {
                 fail(
@@ -586,6 +581,15 @@ impl StepFields<'_> {
                 .help(help),
             );
         }
+        let index = path.last().filter(|_| *output == "msg_ids").map(|last| last.parse::<usize>().is_ok());
+        let extra = path.len() - path.iter().rposition(|part| part == output).unwrap_or(0) - 1;
+        if !computed && (index == Some(false) || extra > usize::from(*output == "msg_ids")) {
+            let help = format!("write {{{{ {example}.msg_id }}}}, or one of several: {{{{ {example}.msg_ids[0] }}}}");
+            return fail(
+                Diagnostic::new(Code::UnknownOutput, place, format!("`{}` is no single value", path.join(".")))
+                    .help(help),
+            );
+        }
         if !computed && !reference.alone {
             return fail(
                 Diagnostic::new(Code::RuntimeValue, place, insert)
@@ -600,14 +604,54 @@ impl StepFields<'_> {
         // Every reference is looked at, so that all problems are reported.
         let good = references.iter().filter(|reference| self.reference(suffix, reference, false)).count();
         let fine = good == references.len();
+        if !fine {
+            return None;
+        }
+        if let Some(problem) = captures(text, &references) {
+            self.failures(&self.step.pointer(suffix), vec![problem]);
+            return None;
+        }
         match self.resolved.engine.render(text, &self.instance.context) {
-            Ok(rendered) => fine.then_some(rendered),
+            Ok(rendered) => match unclean(&rendered, &references) {
+                None => Some(rendered),
+                Some(problem) => {
+                    self.failures(&self.step.pointer(suffix), vec![problem]);
+                    None
+                }
+            },
             Err(failures) => {
                 self.failures(&self.step.pointer(suffix), failures);
                 None
             }
         }
     }
+}
+
+/// A block that captures text could compute with the stand-in of a run-time value.
+fn captures(text: &str, references: &[Reference]) -> Option<template::Failure> {
+    let reference = references.first()?;
+    let tags = text.match_indices("{%").map(|(at, _)| text[at + 2..].trim_start_matches(['-', '+']).trim_start());
+    let word = tags.filter_map(|tag| tag.split(|c: char| !c.is_alphanumeric()).next());
+    let word = word.into_iter().find(|word| matches!(*word, "set" | "filter" | "macro" | "call" | "with"))?;
+    Some(template::Failure {
+        code: Code::RuntimeValue,
+        message: format!("a run-time value cannot be put into a text with a `{word}` block"),
+        range: Some(reference.range.clone()),
+        help: vec!["put it in outside of blocks that capture or change text".into()],
+    })
+}
+
+/// What a template made must hold no control character, and no slot but those it refers to.
+fn unclean(rendered: &str, references: &[Reference]) -> Option<template::Failure> {
+    let names: Vec<String> = references.iter().map(|reference| template::slot_name(&reference.path)).collect();
+    let bare = names.iter().fold(rendered.to_owned(), |text, name| text.replace(&payload::slot(name), ""));
+    let (_, c) = crate::source::find_control(&bare)?;
+    Some(template::Failure {
+        code: Code::ControlCharacter,
+        message: format!("the rendered text holds the control character U+{:04X}", c as u32),
+        range: None,
+        help: vec!["remove it from the template, or from the value that it puts in".into()],
+    })
 }
 
 /// `run.date` is known before the run, and a bare `run` is nothing special.
@@ -637,7 +681,18 @@ impl Fields for StepFields<'_> {
     fn number(&mut self, suffix: &str, template: &Template, min: u64, max: u64) -> Option<Value> {
         let text = self.render_text(suffix, &template.0)?;
         if let Some(slot) = payload::only_slot(text.trim()) {
-            return Some(payload::number_slot(slot).into());
+            let job = suffix == "/msg_id" && (slot.ends_with(".msg_id") || slot.ends_with(']'));
+            if job {
+                return Some(payload::number_slot(slot).into());
+            }
+            let name = suffix.rsplit('/').next().unwrap_or_default();
+            self.problem(
+                suffix,
+                Code::RuntimeValue,
+                format!("`{name}` must be known before the run"),
+                "write the number, or a variable",
+            );
+            return None;
         }
         match text.trim().parse::<u64>() {
             Ok(number) if (min..=max).contains(&number) => Some(number.into()),
@@ -664,7 +719,16 @@ impl Fields for StepFields<'_> {
                 }
             }
         }
-        match self.resolved.engine.render(&text, &self.instance.context) {
+        let references = run_time(template::references(&text));
+        let rendered = match captures(&text, &references) {
+            Some(problem) => Err(vec![problem]),
+            None => self.resolved.engine.render(&text, &self.instance.context),
+        };
+        let rendered = rendered.and_then(|rendered| match unclean(&rendered, &references) {
+            None => Ok(rendered),
+            Some(problem) => Err(vec![problem]),
+        });
+        match rendered {
             Ok(rendered) => Some(rendered),
             Err(failures) => {
                 for failure in failures {

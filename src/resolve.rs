@@ -312,6 +312,8 @@ impl Reader<'_> {
                     env.insert(name.clone(), value);
                 }
                 None => {
+                    // Said once, here; templates that read it are looked at as if it were there.
+                    env.insert(name.clone(), "?".into());
                     let diagnostic = Diagnostic::new(
                         Code::EnvMissing,
                         place,

@@ -172,6 +172,17 @@ impl Engine {
     /// An undefined name, the names that are there instead, and its path.
     fn undefined(&self, source: &str, range: &Range<usize>, context: &Value) -> (Failure, Vec<String>) {
         let word = |c: char| c.is_alphanumeric() || c == '_' || c == '.';
+        // The range of a filter on an undefined value is the filter: what is undefined stands before it.
+        let range = &match source[..range.start].trim_end().strip_suffix('|') {
+            Some(before) => {
+                let end = before.trim_end().len();
+                let start = source[..end].rfind(|c: char| !word(c)).map_or(0, |at| at + 1);
+                start..end
+            }
+            None => range.clone(),
+        };
+        let range =
+            if source.is_char_boundary(range.start) && range.start < range.end { range } else { &(0..source.len()) };
         let start = source[..range.start]
             .rfind(|c: char| !word(c))
             .map_or(0, |at| at + source[at..].chars().next().map_or(1, char::len_utf8));
@@ -422,6 +433,22 @@ fn path_part(text: &str) -> Option<(String, usize)> {
     rest[close..].starts_with(']').then(|| (part, 1 + close + 1))
 }
 
+/// The name of the slot that a reference gives, as [`Placeholder`] makes it.
+pub fn slot_name(path: &[String]) -> String {
+    path[1..].iter().fold(path[0].clone(), |name, part| child_name(&name, part))
+}
+
+/// A member of a slot, named as a template names it.
+pub fn child_name(parent: &str, key: &str) -> String {
+    if key.parse::<usize>().is_ok() {
+        format!("{parent}[{key}]")
+    } else if key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
+        format!("{parent}.{key}")
+    } else {
+        format!("{parent}[\"{key}\"]")
+    }
+}
+
 /// Stands for everything under `steps` in a dry run: any path gives a slot of that name.
 #[derive(Debug)]
 pub struct Placeholder {
@@ -435,13 +462,7 @@ impl Placeholder {
     }
 
     fn child(&self, key: &Value) -> String {
-        match key.as_str() {
-            Some(name) if name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') => {
-                format!("{}.{name}", self.name)
-            }
-            Some(name) => format!("{}[\"{name}\"]", self.name),
-            None => format!("{}[{key}]", self.name),
-        }
+        child_name(&self.name, &key.as_str().map_or_else(|| key.to_string(), str::to_owned))
     }
 }
 

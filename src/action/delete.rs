@@ -55,7 +55,7 @@ impl Kind for Delete {
             let url = fields.text("/url", url)?;
             let article =
                 ["http://mp.weixin.qq.com/", "https://mp.weixin.qq.com/"].iter().any(|base| url.starts_with(base));
-            if !article && !payload::has_slot(&url) {
+            if url.contains(char::is_whitespace) || (!article && !payload::has_slot(&url)) {
                 let message = format!("`{url}` is not the link of an article");
                 fields.problem(
                     "/url",

@@ -66,6 +66,12 @@ impl Kind for Preview {
         let to = fields.text(suffix, template);
         let message = self.message.for_preview(fields);
         let (to, message) = (to?, message?);
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+        if key == "touser" && !to.chars().all(plain) {
+            let message = format!("`{}` is not an openid", crate::payload::shown(&to));
+            fields.problem(suffix, Code::BadOpenid, message, "an openid consists of letters, digits, - and _");
+            return None;
+        }
         if to.is_empty() || to.contains(char::is_whitespace) {
             fields.problem(
                 suffix,

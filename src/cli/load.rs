@@ -74,6 +74,7 @@ fn pipe(path: &str, common: &Common, loaded: &mut Loaded) -> Option<RenderedPlan
                 .collect();
             let at = text.floor_char_boundary(at.min(text.len()));
             let file = sources.add(name, text);
+            plan::mask_secrets(file, sources);
             diagnostics.push(Diagnostic::new(code, Span::new(file, at..at + 1), what).help(help));
             return None;
         }

@@ -78,6 +78,7 @@ pub fn check(
     // A misspelt key is missing too; that is said once.
     wrong.retain(|wrong| match wrong.keyword {
         Keyword::Required(key) => !misspelt.contains(&(wrong.at.clone(), key)),
+        Keyword::ExactlyOne => !misspelt.iter().any(|(at, _)| *at == wrong.at),
         _ => true,
     });
     let mut pointers = Vec::new();
@@ -296,6 +297,13 @@ fn explain(
     };
     let here = |code, message: String| Diagnostic::new(code, document.span(at), message);
     let form = schema["x-form"].as_str();
+    // What stands in place of a secret, or of the AppID, may be the secret itself.
+    let hidden = Value::String("***".into());
+    let instance = if ["/secret", "/access_token", "/appid"].iter().any(|of| at.contains(of)) && !instance.is_object() {
+        &hidden
+    } else {
+        instance
+    };
     let limit = |keyword: &str| schema[keyword].to_string();
     let diagnostic = match keyword {
         Keyword::AdditionalProperties(key) => {

@@ -194,7 +194,7 @@ impl JsonSchema for AppId {
 pub struct SecretSource {
     /// Name of the environment variable that holds it.
     #[serde(default)]
-    #[schemars(extend("minLength" = 1))]
+    #[schemars(extend("pattern" = "^[A-Za-z_][A-Za-z0-9_]*$", "x-form" = "the name of an environment variable"))]
     pub env: Option<String>,
     /// Path of the file that holds it; may lie anywhere.
     #[serde(default)]

@@ -46,6 +46,12 @@ pub fn parse(file: FileId, sources: &mut SourceMap, diagnostics: &mut Vec<Diagno
         return None;
     }
     wrong.extend(literal.into_iter().map(str::to_owned));
+    // What is wrong about a secret, or stands where the AppID should, may be the secret itself.
+    for pointer in &wrong {
+        if ["/account/secret", "/account/access_token", "/account/appid"].iter().any(|of| pointer.starts_with(of)) {
+            sources.mask(&document.span(pointer));
+        }
+    }
     let head = head(&document, plan, &wrong, diagnostics)?;
     Some(ParsedPlan { document, head, steps, ids })
 }
@@ -169,8 +175,14 @@ pub fn account_file(
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Option<(Document, Account)> {
     mask_secrets(file, sources);
-    let document = yaml::parse(file, sources, diagnostics)?;
     let before = diagnostics.len();
+    let Some(document) = yaml::parse(file, sources, diagnostics) else {
+        if diagnostics.len() == before {
+            let empty = Diagnostic::new(Code::EmptyPlan, Span::new(file, 0..0), "the account file is empty");
+            diagnostics.push(empty.help("it holds `kind`, `appid` and `secret`"));
+        }
+        return None;
+    };
     literal_secrets(&document, "", &document.value, diagnostics);
     if diagnostics.len() > before || !check(&document, "", &document.value, Part::Account, diagnostics).is_empty() {
         return None;
@@ -198,19 +210,17 @@ fn literal_secrets(document: &Document, pointer: &str, account: &Value, diagnost
     }
 }
 
-/// Hides what stands behind `secret:` or `access_token:` from all output, whether or not the YAML can be read:
-/// anything but a mapping there is a literal secret.
-fn mask_secrets(file: FileId, sources: &mut SourceMap) {
+/// Hides what stands behind `secret:`, `access_token:` and keys that look like them from all output, whether or not the
+/// YAML can be read: anything but a mapping there is a literal secret.
+pub fn mask_secrets(file: FileId, sources: &mut SourceMap) {
     let text = &sources.file(file).text;
+    let lower = text.to_ascii_lowercase();
     let mut spans = Vec::new();
-    for key in ["secret", "access_token"] {
-        for (at, _) in text.match_indices(key) {
-            let before = text[..at].trim_end_matches(['"', '\'']).chars().next_back();
-            let rest = text[at + key.len()..].trim_start_matches(['"', '\'']);
+    for word in ["secret", "access_token", "accesstoken"] {
+        for (at, _) in lower.match_indices(word) {
+            let letters = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-');
+            let rest = text[at + word.len()..].trim_start_matches(letters).trim_start_matches(['"', '\'']);
             let Some(value) = rest.trim_start_matches([' ', '\t']).strip_prefix(':') else { continue };
-            if before.is_some_and(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.')) {
-                continue;
-            }
             let start = text.len() - value.trim_start_matches([' ', '\t']).len();
             let line = &text[start..start + text[start..].find('\n').unwrap_or(text.len() - start)];
             let multi_line = line.is_empty() || line.starts_with(['|', '>', '#', '&', '!']);

@@ -212,6 +212,7 @@ impl<'a> Reader<'a> {
                     return Err(self.unsupported(span, "a YAML tag (`!...`)").help("write the plain value").into());
                 }
                 entry.style = Some(style);
+                self.refuse_control(&text, span)?;
                 (anchor, scalar(text.as_ref(), style))
             }
             Event::SequenceStart(_, anchor, tag) => {
@@ -230,6 +231,17 @@ impl<'a> Reader<'a> {
         }
         self.entries.push((pointer.to_owned(), entry));
         Ok(value)
+    }
+
+    /// An escape can write what a file may not hold.
+    fn refuse_control(&self, text: &str, span: &Span) -> Read<()> {
+        match crate::source::find_control(text) {
+            None => Ok(()),
+            Some((_, c)) => {
+                let message = format!("the text holds the control character U+{:04X}", c as u32);
+                Err(Diagnostic::new(Code::ControlCharacter, span.clone(), message).help("remove it").into())
+            }
+        }
     }
 
     fn refuse_tag(&self, tagged: bool, span: &Span) -> Read<()> {
@@ -301,8 +313,17 @@ impl<'a> Reader<'a> {
                     self.depth -= 1;
                     return Ok(Value::Object(members));
                 }
-                Event::Scalar(text, ..) => text.into_owned(),
-                _ => return Err(self.unsupported(&key_span, "a key that is not a word").into()),
+                Event::Scalar(text, ..) => {
+                    self.refuse_control(&text, &key_span)?;
+                    text.into_owned()
+                }
+                _ => {
+                    let diagnostic = self.unsupported(&key_span, "a key that is not a word");
+                    // `text: {{ x }}` is a mapping in a mapping to YAML.
+                    let template = self.text[..=key_span.start.min(self.text.len() - 1)].ends_with("{{");
+                    let quotes = "put quotes around a value that begins with a template: \"{{ ... }}\"";
+                    return Err(if template { diagnostic.help(quotes) } else { diagnostic }.into());
+                }
             };
             if key == "<<" {
                 let help = "write the keys out, or use `defaults` or `vars`";

@@ -137,6 +137,9 @@ fn csv_column(text: &str, column: &str) -> Result<Vec<(usize, String)>, Bad> {
         );
         return Err(bad(1, Code::UnknownColumn, format!("there is no column `{column}`"), &help));
     };
+    if names.iter().filter(|name| **name == column).count() > 1 {
+        return Err(bad(1, Code::BadData, format!("the column `{column}` stands there twice"), "rename or remove one"));
+    }
     let mut rows = Vec::new();
     for record in reader.records() {
         let record = record.map_err(|error| {
