@@ -500,7 +500,7 @@ impl StepFields<'_> {
             } else {
                 fail(
                     Diagnostic::new(Code::RuntimeValue, place, insert)
-                        .help(format!("write {{{{ {} }}}}", path.join("."))),
+                        .help(format!("write {{{{ {} }}}}", path[..path.len().min(2)].join("."))),
                 )
             };
         }

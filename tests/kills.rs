@@ -119,7 +119,8 @@ fn a_store_that_cannot_be_written_or_read_sends_nothing() {
         bytes[4096.min(length / 2)..].fill(0xa5);
         case.write(".qunfa/state.db", bytes);
     };
-    let damages: [(&str, &dyn Fn(&Case)); 3] = [("newer", &newer), ("truncated", &truncated), ("garbled", &garbled)];
+    type Damage<'a> = (&'a str, &'a dyn Fn(&Case));
+    let damages: [Damage<'_>; 3] = [("newer", &newer), ("truncated", &truncated), ("garbled", &garbled)];
     for (what, damage) in damages {
         let (case, server) = (Case::new().file("plan.yaml", plan(&send("one"))), Fake::usual());
         case.against(&server, &[]).exits(0);
