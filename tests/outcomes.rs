@@ -403,7 +403,7 @@ fn a_killed_run_is_resumed_and_nothing_is_sent_twice() {
     for done in [false, true] {
         let stall = if done { Answer::DoneThen(Box::new(Answer::Stall)) } else { Answer::Stall };
         let case = Case::new()
-            .file("plan.yaml", plan(&(send("one") + &send("two"))).replace("timeout: 400ms", "timeout: 60s"));
+            .file("plan.yaml", plan(&(send("one") + &send("two"))).replace("timeout: 1500ms", "timeout: 60s"));
         let server = Fake::scripted("sendall", vec![stall]);
         let mut child = case.spawn(&["run", "plan.yaml", "--yes", "--api-base", &server.base]);
         server.wait_for(2);
@@ -417,7 +417,7 @@ fn a_killed_run_is_resumed_and_nothing_is_sent_twice() {
 
 #[test]
 fn a_second_run_waits_for_nobody() {
-    let case = Case::new().file("plan.yaml", plan(&send("one")).replace("timeout: 400ms", "timeout: 60s"));
+    let case = Case::new().file("plan.yaml", plan(&send("one")).replace("timeout: 1500ms", "timeout: 60s"));
     let server = Fake::scripted("sendall", vec![Answer::Stall]);
     let mut child = case.spawn(&["run", "plan.yaml", "--yes", "--api-base", &server.base]);
     server.wait_for(2);
@@ -451,7 +451,7 @@ fn an_interrupt_finishes_the_call_in_flight() {
             Answer::Usual
         });
         let case = Case::new()
-            .file("plan.yaml", plan(&(send("one") + &send("two"))).replace("timeout: 400ms", "timeout: 60s"));
+            .file("plan.yaml", plan(&(send("one") + &send("two"))).replace("timeout: 1500ms", "timeout: 60s"));
         let child =
             case.spawn(&["run", "plan.yaml", "--yes", "--api-base", &server.base, "--report", "json=report.json"]);
         server.wait_for(2);
@@ -481,7 +481,7 @@ fn an_interrupt_finishes_the_call_in_flight() {
 #[test]
 fn a_second_interrupt_does_not_wait_for_the_answer() {
     let case =
-        Case::new().file("plan.yaml", plan(&(send("one") + &send("two"))).replace("timeout: 400ms", "timeout: 60s"));
+        Case::new().file("plan.yaml", plan(&(send("one") + &send("two"))).replace("timeout: 1500ms", "timeout: 60s"));
     let server = Fake::scripted("sendall", vec![Answer::DoneThen(Box::new(Answer::Stall))]);
     let mut child =
         case.spawn(&["run", "plan.yaml", "--yes", "--api-base", &server.base, "--report", "json=report.json"]);

@@ -378,7 +378,7 @@ fn usual(got: &Got, inner: &mut Inner) -> Value {
 
 /// Repetitions without pauses.
 pub(crate) const QUICK: &str =
-    "defaults: { timeout: 400ms, retry: { attempts: 3, backoff: 1ms, max_backoff: 2ms, resend_after: 1ms } }\n";
+    "defaults: { timeout: 1500ms, retry: { attempts: 3, backoff: 1ms, max_backoff: 2ms, resend_after: 1ms } }\n";
 
 /// A plan with these steps.
 pub(crate) fn plan(steps: &str) -> String {
