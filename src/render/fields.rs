@@ -1,0 +1,423 @@
+//! The fields of one instance of a step: templates rendered, references checked, problems noted at their places.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+    time::Duration,
+};
+
+use serde_json::{Value, json};
+
+use super::{PlannedCall, RenderedStep, RetryPolicy, When, idempotency_key, prefix};
+use crate::{
+    action::{Effect, Fields, Spec},
+    diag::{Code, Diagnostic, did_you_mean, one_of},
+    payload::{self, Payload},
+    plan::{
+        fields::{Condition, Template},
+        later_step,
+        model::Step,
+        unknown_step,
+    },
+    report::MessageView,
+    resolve::{Instance, ResolvedPlan, failure_at},
+    source::{SourceMap, Span},
+    template::{self, Reference},
+};
+
+/// What is known of a step by those after it.
+pub(super) struct Known {
+    pub(super) index: usize,
+    pub(super) spec: &'static Spec,
+    pub(super) foreach: bool,
+    /// Instances that were rendered, and how many calls they make.
+    pub(super) calls: Vec<(Option<String>, usize)>,
+    /// False if it has a problem, which was said: nothing more is said of what refers to it.
+    pub(super) good: bool,
+    pub(super) place: Span,
+}
+
+pub(super) struct StepFields<'a> {
+    pub(super) resolved: &'a ResolvedPlan,
+    pub(super) sources: &'a SourceMap,
+    pub(super) diagnostics: &'a mut Vec<Diagnostic>,
+    pub(super) known: &'a HashMap<String, Known>,
+    pub(super) step: &'a Step,
+    pub(super) instance: &'a Instance,
+    pub(super) needs: BTreeSet<String>,
+}
+
+impl StepFields<'_> {
+    pub(super) fn render(&mut self) -> Option<RenderedStep> {
+        let when = self.when();
+        let calls = self.step.action.calls(self);
+        let (when, rendered) = (when?, calls?);
+        let common = &self.step.common;
+        let defaults = &self.resolved.head.defaults;
+        let spec = self.step.action.spec();
+        let mut message_digest = None;
+        let mut calls = Vec::new();
+        for (number, call) in rendered.calls.into_iter().enumerate() {
+            let chunk = u32::try_from(number + 1).unwrap_or(u32::MAX);
+            let key = idempotency_key(
+                &self.resolved.appid,
+                &self.resolved.head.name,
+                &self.resolved.occurrence,
+                &common.id,
+                self.instance.key.as_deref(),
+                chunk,
+            );
+            let mut body = call.body;
+            if message_digest.is_none() {
+                message_digest = message_of(&body).map(|message| payload::digest(message.to_string().as_bytes()));
+            }
+            if spec.effect == Effect::Mass {
+                body["clientmsgid"] = key.clone().into();
+            }
+            calls.push(PlannedCall { chunk, key, payload: Payload::new(&body), recipients: call.recipients });
+        }
+        let line = self.sources.position(&self.resolved.document.span(&self.step.pointer(""))).line;
+        Some(RenderedStep {
+            id: common.id.clone(),
+            key: self.instance.key.clone(),
+            spec,
+            line,
+            description: common.description.clone(),
+            when,
+            retry: RetryPolicy::new(common.retry, defaults.retry),
+            timeout: common.timeout.or(defaults.timeout).map_or(Duration::from_secs(30), |span| span.0),
+            continue_on_error: common.continue_on_error,
+            poll: self.step.action.poll(),
+            audience: rendered.audience.as_deref().map(payload::shown),
+            message: rendered.message.map(|view| MessageView { content: payload::shown(&view.content), ..view }),
+            message_digest,
+            needs: std::mem::take(&mut self.needs),
+            calls,
+        })
+    }
+
+    fn when(&mut self) -> Option<When> {
+        let expression = match &self.step.common.when {
+            None | Some(Condition::Literal(true)) => return Some(When::Always),
+            Some(Condition::Literal(false)) => return Some(When::Never),
+            Some(Condition::Expression(expression)) => expression,
+        };
+        let references = run_time(template::references_in(expression));
+        if !references.is_empty() {
+            let fine = references.iter().all(|reference| self.reference("/when", reference, true));
+            let expression = template::bare_expression(expression).to_owned();
+            return fine.then(|| When::AtRunTime { expression, context: self.instance.context.clone() });
+        }
+        match self.resolved.engine.condition(expression, &self.instance.context) {
+            Ok(true) => Some(When::Always),
+            Ok(false) => Some(When::Never),
+            Err(failures) => {
+                self.failures(&self.step.pointer("/when"), failures);
+                None
+            }
+        }
+    }
+
+    fn failures(&mut self, pointer: &str, failures: Vec<template::Failure>) {
+        for failure in failures {
+            self.diagnostics.push(failure_at(&self.resolved.document, self.sources, pointer, failure));
+        }
+    }
+
+    /// Checks a reference to a run-time value and notes what the step needs. `computed` may be anything but a plain
+    /// insertion.
+    fn reference(&mut self, suffix: &str, reference: &Reference, computed: bool) -> bool {
+        let pointer = self.step.pointer(suffix);
+        let place = self.resolved.document.span_in(self.sources, &pointer, reference.range.clone());
+        match self.check_reference(reference, computed, place) {
+            Ok(Some(step)) => {
+                self.needs.insert(step);
+                true
+            }
+            Ok(None) => true,
+            Err(diagnostic) => {
+                self.diagnostics.extend(*diagnostic);
+                false
+            }
+        }
+    }
+
+    fn check_reference(
+        &self,
+        reference: &Reference,
+        computed: bool,
+        place: Span,
+    ) -> Result<Option<String>, Box<Option<Diagnostic>>> {
+        let fail = |diagnostic: Diagnostic| Err(Box::new(Some(diagnostic)));
+        let path: Vec<&str> = reference.path.iter().map(String::as_str).collect();
+        let insert = "a run-time value can be put in, and not computed with";
+        if path[0] == "run" {
+            return if reference.alone && path.len() == 2 {
+                Ok(None)
+            } else {
+                fail(
+                    Diagnostic::new(Code::RuntimeValue, place, insert)
+                        .help(format!("write {{{{ {} }}}}", path[..path.len().min(2)].join("."))),
+                )
+            };
+        }
+        let Some(id) = path.get(1) else {
+            return fail(
+                Diagnostic::new(Code::RuntimeValue, place, "`steps` alone is no value")
+                    .help("write {{ steps.ID.OUTPUT }}"),
+            );
+        };
+        let before = || {
+            self.resolved
+                .steps
+                .iter()
+                .filter(|step| step.step.index < self.step.index)
+                .map(|step| step.step.common.id.as_str())
+        };
+        let Some(known) = self.known.get(*id) else {
+            if self.resolved.set_aside.contains(*id) {
+                return Err(Box::new(None));
+            }
+            let diagnostic = unknown_step(place, id, before());
+            let dashed = before().find(|known| known.starts_with(&format!("{id}-")));
+            return fail(match dashed {
+                Some(dashed) => diagnostic.help(format!("an id with a dash is written steps[\"{dashed}\"]")),
+                None => diagnostic,
+            });
+        };
+        if known.index >= self.step.index {
+            return fail(later_step(place, id, known.place.clone()));
+        }
+        if !known.good {
+            return Err(Box::new(None));
+        }
+        let (output, example) = if known.foreach {
+            let keys: Vec<&str> = known.calls.iter().filter_map(|(key, _)| key.as_deref()).collect();
+            let example = format!("steps.{id}[\"{}\"]", keys.first().unwrap_or(&"KEY"));
+            match path.get(2) {
+                Some(key) if keys.contains(key) => {}
+                Some(key) => {
+                    let near = did_you_mean(key, keys.iter().copied())
+                        .map_or_else(|| format!("write {example}.OUTPUT"), |near| format!("did you mean `{near}`?"));
+                    return fail(
+                        Diagnostic::new(Code::UnknownOutput, place, format!("`{id}` has no instance `{key}`"))
+                            .help(near),
+                    );
+                }
+                None => {
+                    return fail(
+                        Diagnostic::new(Code::UnknownOutput, place, format!("`{id}` runs once a row"))
+                            .help(format!("write {example}.OUTPUT")),
+                    );
+                }
+            }
+            (path.get(3), example)
+        } else {
+            (path.get(2), format!("steps.{id}"))
+        };
+        let outputs = known.spec.outputs;
+        let Some(output) = output else {
+            let help = if outputs.is_empty() {
+                format!("`{}` has no outputs", known.spec.name)
+            } else {
+                format!("write {{{{ {example}.{} }}}}", outputs[0])
+            };
+            return fail(
+                Diagnostic::new(Code::UnknownOutput, place, format!("`{}` names no output", path.join("."))).help(help),
+            );
+        };
+        if !outputs.contains(output) {
+            let help = did_you_mean(output, outputs.iter().copied())
+                .map_or_else(|| format!("it has {}", one_of(outputs)), |near| format!("did you mean `{near}`?"));
+            return fail(
+                Diagnostic::new(
+                    Code::UnknownOutput,
+                    place,
+                    format!("`{id}` (`{}`) has no output `{output}`", known.spec.name),
+                )
+                .help(help),
+            );
+        }
+        let index = path.last().filter(|_| *output == "msg_ids").map(|last| last.parse::<usize>().is_ok());
+        let extra = path.len() - path.iter().rposition(|part| part == output).unwrap_or(0) - 1;
+        if !computed && (index == Some(false) || extra > usize::from(*output == "msg_ids")) {
+            let help = format!("write {{{{ {example}.msg_id }}}}, or one of several: {{{{ {example}.msg_ids[0] }}}}");
+            return fail(
+                Diagnostic::new(Code::UnknownOutput, place, format!("`{}` is no single value", path.join(".")))
+                    .help(help),
+            );
+        }
+        if !computed && !reference.alone {
+            return fail(
+                Diagnostic::new(Code::RuntimeValue, place, insert)
+                    .help(format!("write {{{{ {example}.{output} }}}} and nothing else in the braces")),
+            );
+        }
+        Ok(Some((*id).to_owned()))
+    }
+
+    fn render_text(&mut self, suffix: &str, text: &str) -> Option<String> {
+        let references = run_time(template::references(text));
+        // Every reference is looked at, so that all problems are reported.
+        let good = references.iter().filter(|reference| self.reference(suffix, reference, false)).count();
+        let fine = good == references.len();
+        if !fine {
+            return None;
+        }
+        if let Some(problem) = captures(text, &references) {
+            self.failures(&self.step.pointer(suffix), vec![problem]);
+            return None;
+        }
+        match self.resolved.engine.render(text, &self.instance.context) {
+            Ok(rendered) => match unclean(&rendered, &references) {
+                None => Some(rendered),
+                Some(problem) => {
+                    self.failures(&self.step.pointer(suffix), vec![problem]);
+                    None
+                }
+            },
+            Err(failures) => {
+                self.failures(&self.step.pointer(suffix), failures);
+                None
+            }
+        }
+    }
+}
+
+/// A block that captures text could compute with the stand-in of a run-time value.
+fn captures(text: &str, references: &[Reference]) -> Option<template::Failure> {
+    let reference = references.first()?;
+    let tags = text.match_indices("{%").map(|(at, _)| text[at + 2..].trim_start_matches(['-', '+']).trim_start());
+    let word = tags.filter_map(|tag| tag.split(|c: char| !c.is_alphanumeric()).next());
+    let word = word.into_iter().find(|word| matches!(*word, "set" | "filter" | "macro" | "call" | "with"))?;
+    Some(template::Failure {
+        code: Code::RuntimeValue,
+        message: format!("a run-time value cannot be put into a text with a `{word}` block"),
+        range: Some(reference.range.clone()),
+        help: vec!["put it in outside of blocks that capture or change text".into()],
+    })
+}
+
+/// What a template made must hold no control character, and no slot but those it refers to.
+fn unclean(rendered: &str, references: &[Reference]) -> Option<template::Failure> {
+    let names: Vec<String> = references.iter().map(|reference| template::slot_name(&reference.path)).collect();
+    let bare = names.iter().fold(rendered.to_owned(), |text, name| text.replace(&payload::slot(name), ""));
+    let (_, c) = crate::source::find_control(&bare)?;
+    Some(template::Failure {
+        code: Code::ControlCharacter,
+        message: format!("the rendered text holds the control character U+{:04X}", c as u32),
+        range: None,
+        help: vec!["remove it from the template, or from the value that it puts in".into()],
+    })
+}
+
+/// `run.date` is known before the run, and a bare `run` is nothing special.
+fn run_time(references: Vec<Reference>) -> Vec<Reference> {
+    let known = |reference: &Reference| {
+        reference.path[0] == "run" && !matches!(reference.path.get(1).map(String::as_str), Some("id" | "time"))
+    };
+    references.into_iter().filter(|reference| !known(reference)).collect()
+}
+
+/// The part of a body that people see: everything but who gets it.
+pub(super) fn message_of(body: &Value) -> Option<Value> {
+    let kind = body.get("msgtype")?;
+    let object = ["text", "mpnews", "voice", "mpvideo", "wxcard", "image", "images"]
+        .into_iter()
+        .find_map(|key| body.get(key))?;
+    // A preview of one picture is `image`, its send is `images`.
+    let picture = object.get("media_id").filter(|_| kind == "image").map(|id| json!({ "media_ids": [id] }));
+    Some(json!([kind, picture.unwrap_or_else(|| object.clone())]))
+}
+
+impl Fields for StepFields<'_> {
+    fn text(&mut self, suffix: &str, template: &Template) -> Option<String> {
+        self.render_text(suffix, &template.0)
+    }
+
+    fn number(&mut self, suffix: &str, template: &Template, min: u64, max: u64) -> Option<Value> {
+        let text = self.render_text(suffix, &template.0)?;
+        if let Some(slot) = payload::only_slot(text.trim()) {
+            let job = suffix == "/msg_id" && (slot.ends_with(".msg_id") || slot.ends_with(']'));
+            if job {
+                return Some(payload::number_slot(slot).into());
+            }
+            let name = suffix.rsplit('/').next().unwrap_or_default();
+            self.problem(
+                suffix,
+                Code::RuntimeValue,
+                format!("`{name}` must be known before the run"),
+                "write the number, or a variable",
+            );
+            return None;
+        }
+        match text.trim().parse::<u64>() {
+            Ok(number) if (min..=max).contains(&number) => Some(number.into()),
+            _ => {
+                let name = suffix.rsplit('/').next().unwrap_or_default();
+                let range = if max == u64::MAX { format!("from {min}") } else { format!("from {min} to {max}") };
+                let message =
+                    format!("`{name}` renders to `{}`, which is not a whole number {range}", payload::shown(&text));
+                self.problem(suffix, Code::BadRendered, message, "check the value that the template puts in");
+                None
+            }
+        }
+    }
+
+    fn file(&mut self, suffix: &str) -> Option<String> {
+        let (file, text) = self.instance.files.get(suffix)?.clone();
+        let place = |range: std::ops::Range<usize>| Span::new(file, range);
+        for reference in run_time(template::references(&text)) {
+            match self.check_reference(&reference, false, place(reference.range.clone())) {
+                Ok(step) => self.needs.extend(step),
+                Err(diagnostic) => {
+                    self.diagnostics.extend(*diagnostic);
+                    return None;
+                }
+            }
+        }
+        let references = run_time(template::references(&text));
+        let rendered = match captures(&text, &references) {
+            Some(problem) => Err(vec![problem]),
+            None => self.resolved.engine.render(&text, &self.instance.context),
+        };
+        let rendered = rendered.and_then(|rendered| match unclean(&rendered, &references) {
+            None => Ok(rendered),
+            Some(problem) => Err(vec![problem]),
+        });
+        match rendered {
+            Ok(rendered) => Some(rendered),
+            Err(failures) => {
+                for failure in failures {
+                    let range = failure.range.unwrap_or(0..text.len());
+                    let diagnostic = Diagnostic::new(failure.code, place(range), failure.message);
+                    self.diagnostics.push(failure.help.into_iter().fold(diagnostic, Diagnostic::help));
+                }
+                None
+            }
+        }
+    }
+
+    fn openids(&mut self) -> Option<Arc<Vec<String>>> {
+        self.instance.audience.as_ref().map(|audience| Arc::clone(&audience.openids))
+    }
+
+    fn jobs(&mut self, of: &str) -> Option<Vec<String>> {
+        let known = self.known.get(of)?;
+        let mut slots = Vec::new();
+        for (key, calls) in &known.calls {
+            let prefix = prefix(of, key.as_deref());
+            match calls {
+                1 => slots.push(format!("{prefix}.msg_id")),
+                calls => slots.extend((0..*calls).map(|call| format!("{prefix}.msg_ids[{call}]"))),
+            }
+        }
+        self.needs.insert(of.to_owned());
+        (!slots.is_empty()).then_some(slots)
+    }
+
+    fn problem(&mut self, suffix: &str, code: Code, message: String, help: &str) {
+        let place = self.resolved.document.span(&self.step.pointer(suffix));
+        self.diagnostics.push(Diagnostic::new(code, place, message).help(help));
+    }
+}
