@@ -41,6 +41,7 @@ mod audience;
 mod calendar;
 mod errcode;
 mod exchange;
+mod fault;
 mod idempotency;
 mod job;
 mod mass;
@@ -53,6 +54,7 @@ mod state;
 mod testkit;
 mod token;
 
+pub use fault::{BadFault, Fault};
 pub use server::Sandbox;
 
 /// Where the sandbox takes the time from.
@@ -100,6 +102,10 @@ pub struct Config {
     pub daily_mass_calls: u64,
     /// The time.
     pub now: Clock,
+    /// What goes wrong.
+    pub faults: Vec<Fault>,
+    /// Which of the faults by chance happen; the same number gives the same ones.
+    pub fault_seed: u64,
     /// Is called with each request answered, before the reply is on its way.
     pub on_call: Option<OnCall>,
 }
@@ -117,6 +123,8 @@ impl Default for Config {
             followers: 1000,
             daily_mass_calls: 100,
             now: Arc::new(Timestamp::now),
+            faults: Vec::new(),
+            fault_seed: 1,
             on_call: None,
         }
     }
@@ -139,6 +147,8 @@ pub struct Call {
     pub errcode: i64,
     /// The body of the reply; the value of a token is replaced by `***`.
     pub reply: String,
+    /// The fault that hit it, as `--fault` names it; `errcode` and `reply` are then what it would have been told.
+    pub fault: Option<String>,
 }
 
 /// What happened to readers.

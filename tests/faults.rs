@@ -115,6 +115,8 @@ struct World {
     /// The ledger's durable state.
     calls: RefCell<Vec<(FrozenCall, Vec<Event>)>>,
     token: RefCell<Option<Token>>,
+    /// The machine sleeps for a day in the next wait.
+    oversleeps: Cell<bool>,
 }
 
 impl World {
@@ -148,6 +150,9 @@ impl Clock for World {
     fn sleep(&self, duration: Duration) -> bool {
         let fault = self.pass(Effect::Sleep);
         self.ms.set(self.ms.get() + i64::try_from(duration.as_millis()).expect("short"));
+        if self.oversleeps.take() {
+            self.ms.set(self.ms.get() + 86_400_000);
+        }
         Self::after(fault);
         !self.interrupted.get()
     }
@@ -591,6 +596,24 @@ fn any_two_faults_may_come_together() {
 fn eprintln_seed(seed: u64, round: usize) {
     use std::io::Write as _;
     let _ = writeln!(std::io::stderr(), "seed {seed}, round {round}");
+}
+
+#[test]
+fn a_machine_that_sleeps_through_the_wait_does_not_repeat() {
+    quiet();
+    let plan = rendered(PLAN);
+    let world = World::default();
+    // Token, preview, two writes each; then the first mass call, whose reply is lost.
+    let clean = World::default();
+    process(&plan, &clean).expect("nothing fails");
+    let sends =
+        clean.seen.borrow().iter().enumerate().filter(|(_, effect)| **effect == Effect::Send).map(|(at, _)| at).nth(2);
+    *world.faults.borrow_mut() = vec![(sends.expect("token, preview, send"), Fault::FailAfter)];
+    world.oversleeps.set(true);
+    let (ended, _) = process(&plan, &world).expect("it does not die");
+    assert!(!world.oversleeps.get(), "it waited");
+    assert_eq!(ended.outcome, RunOutcome::Unknown);
+    assert_eq!(world.delivered.borrow().values().copied().collect::<Vec<_>>(), [1], "nothing is sent twice");
 }
 
 #[test]

@@ -4,6 +4,7 @@
 mod architecture;
 mod bodies;
 mod cli;
+mod exactly_once;
 mod examples;
 mod faults;
 mod kills;

@@ -59,6 +59,8 @@ pub(super) struct Args {
     #[arg(long, value_name = "FORMAT=PATH", env = "QUNFA_REPORT", hide_env_values = true)]
     report: Vec<String>,
     #[command(flatten)]
+    faults: sandbox::FaultArgs,
+    #[command(flatten)]
     format: FormatArg,
 }
 
@@ -106,6 +108,10 @@ struct Run<'a> {
 
 fn begin(args: &Args, common: &Common, terminal: &Terminal) -> Result<ExitCode, ExitCode> {
     let files = reports(args, terminal)?;
+    if !args.sandbox && !args.faults.is_empty() {
+        let help = "add --sandbox, or start `qunfa sandbox --fault ...` and give --api-base";
+        return Err(fail(terminal, ExitCode::Usage, "--fault is for the sandbox only", &[help.into()]));
+    }
     let base = if args.sandbox { None } else { Some(session::api_base(common, terminal)?) };
     let (plan, project) = load_or_fail(&args.plan, common, &args.format, terminal)?;
     world::catch_signals();
@@ -130,7 +136,7 @@ fn begin(args: &Args, common: &Common, terminal: &Terminal) -> Result<ExitCode, 
         None => {
             // Time passes in this run only when it waits, and then at once.
             let clock = RehearsalClock::new(start);
-            let server = sandbox::embedded(&plan, clock.clone()).map_err(|error| {
+            let server = sandbox::embedded(&plan, clock.clone(), &args.faults).map_err(|error| {
                 fail(terminal, ExitCode::Internal, &format!("the sandbox cannot be started: {error}"), &[])
             })?;
             let base = ApiBase::parse(&server.base_url())

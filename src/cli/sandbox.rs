@@ -15,7 +15,7 @@ use crate::{
     clock::shanghai,
     plan::model::AccountKind,
     render::RenderedPlan,
-    sandbox::{self as server, Audience, Config, Delivery, DeliveryKind, Sandbox, Tag},
+    sandbox::{self as server, Audience, Config, Delivery, DeliveryKind, Fault, Sandbox, Tag},
 };
 
 #[derive(Debug, clap::Args)]
@@ -41,6 +41,38 @@ pub(super) struct Args {
     /// Has the tags and media that this plan names
     #[arg(long, value_name = "PLAN", env = "QUNFA_PLAN", hide_env_values = true)]
     plan: Option<String>,
+    #[command(flatten)]
+    faults: FaultArgs,
+}
+
+/// What goes wrong in a sandbox.
+#[derive(Debug, clap::Args)]
+pub(super) struct FaultArgs {
+    /// Lets a request go wrong (may be repeated): drop, lost, cut, html, empty, stall or an errcode; `:done` carries it
+    /// out first; `@mass/send` says which requests (else mass calls), `#3`, `#2-4`, `#2-` or `#30%` when (else the first)
+    #[arg(
+        long,
+        value_name = "KIND[:done][@PATH][#WHEN]",
+        env = "QUNFA_FAULT",
+        hide_env_values = true,
+        allow_hyphen_values = true
+    )]
+    fault: Vec<Fault>,
+    /// Which of the faults by chance happen; the same number gives the same ones
+    #[arg(long, value_name = "NUMBER", default_value_t = 1, env = "QUNFA_FAULT_SEED", hide_env_values = true)]
+    fault_seed: u64,
+}
+
+impl FaultArgs {
+    /// None are asked for.
+    pub(super) fn is_empty(&self) -> bool {
+        self.fault.is_empty()
+    }
+
+    fn give(&self, config: &mut Config) {
+        config.faults.clone_from(&self.fault);
+        config.fault_seed = self.fault_seed;
+    }
 }
 
 pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> ExitCode {
@@ -84,6 +116,7 @@ pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> ExitCod
             }
         }
     }
+    args.faults.give(&mut config);
     let log = Terminal::new(anstream::ColorChoice::Auto, common.quiet);
     config.on_call = Some(Arc::new(move |call: &server::Call| print(&log, call)));
     let running = match Sandbox::start(args.listen, config) {
@@ -118,7 +151,8 @@ fn print(terminal: &Terminal, call: &server::Call) {
     let time = shanghai(call.at).strftime("%H:%M:%S");
     let body: String = String::from_utf8_lossy(&call.body).chars().take(300).collect();
     let words = if call.errcode == 0 { "ok".to_owned() } else { call.reply.chars().take(200).collect() };
-    terminal.out(&format!("{time} {} {} {body} -> {words}\n", call.method, call.path));
+    let fault = call.fault.as_ref().map_or_else(String::new, |fault| format!(" (fault: {fault})"));
+    terminal.out(&format!("{time} {} {} {body} -> {words}{fault}\n", call.method, call.path));
 }
 
 /// An account of the plan's kind that has what the plan names.
@@ -163,8 +197,9 @@ fn seed(config: &mut Config, plan: &RenderedPlan) {
 }
 
 /// The server of `run --sandbox`, in the time of the run.
-pub(super) fn embedded(plan: &RenderedPlan, clock: RehearsalClock) -> std::io::Result<Sandbox> {
+pub(super) fn embedded(plan: &RenderedPlan, clock: RehearsalClock, faults: &FaultArgs) -> std::io::Result<Sandbox> {
     let mut config = Config { now: clock_of(clock), ..Config::default() };
+    faults.give(&mut config);
     seed(&mut config, plan);
     Sandbox::start((Ipv4Addr::LOCALHOST, 0).into(), config)
 }

@@ -89,12 +89,7 @@ impl Runner<'_, '_> {
             if mass && status.in_doubt() {
                 let (first, last) =
                     (first.unwrap_or_else(|| self.clock.now()), last.unwrap_or_else(|| self.clock.now()));
-                let resend_after = if self.settings.real {
-                    step.retry.resend_after.max(limits::RESEND_AFTER_MIN)
-                } else {
-                    step.retry.resend_after
-                };
-                match policy::resend(self.clock.now(), first, last, resend_after, step.timeout) {
+                match policy::resend(self.clock.now(), first, last, self.resend_after(step), step.timeout) {
                     Resend::Never(why) => {
                         return self.give_up(index, step, call, attempts, status, outcome.as_ref(), why);
                     }
@@ -138,6 +133,12 @@ impl Runner<'_, '_> {
                 return self.no_token(index, step, call, attempts, status, Outcome::NoToken(error));
             }
             let now = self.clock.now();
+            if let (true, Some(first), Some(last)) = (mass && status.in_doubt(), first, last)
+                && let Resend::Never(why) = policy::resend(now, first, last, self.resend_after(step), step.timeout)
+            {
+                // The waits took longer than they were to take: a machine that slept, a token that was long in coming.
+                return self.give_up(index, step, call, attempts, status, outcome.as_ref(), why);
+            }
             let mut intent = Event::new(Kind::Attempted, now, &self.settings.run_id);
             intent.body = Some(body.clone());
             if let Err(error) = self.record_intent(call, &intent, unfrozen) {
@@ -177,6 +178,11 @@ impl Runner<'_, '_> {
                 Next::Fail { stop } => return self.refused(index, step, call, attempts, status, &answer, stop),
             }
         }
+    }
+
+    fn resend_after(&self, step: &RenderedStep) -> Duration {
+        let asked = step.retry.resend_after;
+        if self.settings.real { asked.max(limits::RESEND_AFTER_MIN) } else { asked }
     }
 
     fn record_intent(

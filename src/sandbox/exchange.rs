@@ -158,6 +158,7 @@ pub(super) fn record(at: Timestamp, request: &Request, reply: &Reply) -> Call {
         content_type: request.content_type.clone(),
         errcode: reply.errcode,
         reply: if about_tokens { without_token(&reply.body) } else { reply.body.clone() },
+        fault: None,
     }
 }
 

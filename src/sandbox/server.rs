@@ -3,13 +3,15 @@
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
-use hyper::body::{Body, Bytes, Incoming};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -19,6 +21,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 
 use super::exchange::{Reply, Request, parse_query, record};
+use super::fault::{Faults, Kind};
 use super::state::State;
 use super::{Call, Clock, Config, Delivery, OnCall};
 
@@ -43,7 +46,20 @@ struct Shared {
 
 struct Account {
     state: State,
+    faults: Faults,
     calls: Vec<Call>,
+}
+
+/// What becomes of a request.
+enum Answer {
+    /// It is answered.
+    Whole(Reply),
+    /// The answer breaks off in the middle.
+    Half(Reply),
+    /// The connection is closed.
+    Closed,
+    /// There is no answer ever.
+    Never,
 }
 
 impl Sandbox {
@@ -60,7 +76,11 @@ impl Sandbox {
         // Nothing but the tokens depends on it: they have to be foreign to every other sandbox.
         let seed = RandomState::new().build_hasher().finish();
         let shared = Arc::new(Shared {
-            account: Mutex::new(Account { state: State::new(&config, seed), calls: Vec::new() }),
+            account: Mutex::new(Account {
+                state: State::new(&config, seed),
+                faults: Faults::new(&config.faults, config.fault_seed),
+                calls: Vec::new(),
+            }),
             connections: AtomicU64::new(0),
             now: config.now,
             on_call: config.on_call,
@@ -124,24 +144,75 @@ impl Shared {
     }
 
     /// Answers and records a request. The body of one that is too large was not read.
-    fn answer(&self, request: &Request, too_large: bool) -> Reply {
-        let (reply, call) = {
+    fn answer(&self, request: &Request, too_large: bool) -> Answer {
+        let (answer, call) = {
             let mut account = self.account();
             // Under the lock, so that the times of the calls follow their order.
             let now = (self.now)();
-            let reply = if too_large {
-                Reply::http(413, "request entity too large\n")
-            } else {
-                account.state.handle(now, request)
+            let fault = account.faults.next(&request.path);
+            let reply = match &fault {
+                Some(fault) if !fault.done => faulty(fault.kind),
+                _ if too_large => Reply::http(413, "request entity too large\n"),
+                _ => account.state.handle(now, request),
             };
-            let call = record(now, request, &reply);
+            let call = Call { fault: fault.as_ref().map(|fault| fault.name.clone()), ..record(now, request, &reply) };
             account.calls.push(call.clone());
-            (reply, call)
+            let answer = match fault.map(|fault| fault.kind) {
+                None => Answer::Whole(reply),
+                Some(Kind::Drop) => Answer::Closed,
+                Some(Kind::Stall) => Answer::Never,
+                Some(Kind::Cut) => Answer::Half(reply),
+                Some(kind @ (Kind::Html | Kind::Empty | Kind::Code(_))) => Answer::Whole(faulty(kind)),
+            };
+            (answer, call)
         };
         if let Some(on_call) = &self.on_call {
             on_call(&call);
         }
-        reply
+        answer
+    }
+}
+
+/// The answer that a fault puts in the place of the proper one.
+fn faulty(kind: Kind) -> Reply {
+    match kind {
+        Kind::Code(code) => {
+            let body = format!(r#"{{"errcode":{code},"errmsg":"as --fault asks rid: 69200000-00000000-00000000"}}"#);
+            Reply { status: 200, content_type: "text/plain", body, errcode: code }
+        }
+        Kind::Empty => Reply::http(200, ""),
+        Kind::Drop | Kind::Stall | Kind::Cut | Kind::Html => Reply {
+            content_type: "text/html",
+            ..Reply::http(502, "<html><head><title>502 Bad Gateway</title></head><body>502 Bad Gateway</body></html>\n")
+        },
+    }
+}
+
+/// The body of an answer; `left` is less than `length` where it breaks off.
+struct Written {
+    length: u64,
+    left: Option<Bytes>,
+    breaks: bool,
+}
+
+impl Body for Written {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        Poll::Ready(match self.left.take() {
+            Some(bytes) => Some(Ok(Frame::data(bytes))),
+            None if self.breaks => Some(Err(io::Error::other("as --fault asks"))),
+            None => None,
+        })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.left.is_none() && !self.breaks
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(if self.left.is_some() { self.length } else { 0 })
     }
 }
 
@@ -174,7 +245,7 @@ async fn serve(stream: TcpStream, shared: Arc<Shared>) {
 }
 
 /// Fails if the request does not arrive whole: it is then neither answered nor recorded.
-async fn answer(shared: &Shared, request: hyper::Request<Incoming>) -> Result<Response<Full<Bytes>>, io::Error> {
+async fn answer(shared: &Shared, request: hyper::Request<Incoming>) -> Result<Response<Written>, io::Error> {
     let (head, body) = request.into_parts();
     let content_type = head.headers.get(CONTENT_TYPE);
     let mut request = Request {
@@ -194,8 +265,18 @@ async fn answer(shared: &Shared, request: hyper::Request<Incoming>) -> Result<Re
             Err(error) => return Err(io::Error::other(error)),
         }
     }
-    let reply = shared.answer(&request, too_large);
-    let mut response = Response::new(Full::new(Bytes::from(reply.body)));
+    let (reply, breaks) = match shared.answer(&request, too_large) {
+        Answer::Whole(reply) => (reply, false),
+        Answer::Half(reply) => (reply, true),
+        Answer::Closed => return Err(io::Error::other("as --fault asks")),
+        Answer::Never => std::future::pending().await,
+    };
+    let mut body = Bytes::from(reply.body);
+    let length = body.len() as u64;
+    if breaks {
+        body.truncate(body.len() / 2);
+    }
+    let mut response = Response::new(Written { length, left: Some(body), breaks });
     *response.status_mut() = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(reply.content_type));
     Ok(response)

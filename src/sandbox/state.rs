@@ -111,6 +111,16 @@ pub(super) fn known_path(path: &str) -> Option<&'static str> {
     ROUTES.iter().map(|route| route.path).find(|known| *known == path)
 }
 
+/// Every path of the API.
+pub(super) fn known_paths() -> impl Iterator<Item = &'static str> {
+    ROUTES.iter().map(|route| route.path)
+}
+
+/// Whether a path is one of the two mass calls.
+pub(super) fn is_mass(path: &str) -> bool {
+    matches!(path, mass::SENDALL | mass::SEND)
+}
+
 impl State {
     /// A new account. `seed` tells its tokens from those of another.
     pub(super) fn new(config: &Config, seed: u64) -> Self {

@@ -1,0 +1,215 @@
+//! Faults on demand: what a network, a proxy or an overloaded platform does to a request.
+//!
+//! A fault is written `KIND[:done][@PATH][#WHEN]`; see [`Fault`].
+
+use std::{fmt, str::FromStr};
+
+use super::state::{is_mass, known_paths};
+
+/// What happens to a request instead of a proper answer.
+///
+/// | kind | what the client sees |
+/// |---|---|
+/// | `drop` | the connection is closed without an answer |
+/// | `cut` | the answer breaks off in the middle |
+/// | `html` | HTTP 502 with a page of HTML |
+/// | `empty` | HTTP 200 with nothing in it |
+/// | `stall` | no answer ever; the connection stays open |
+/// | a number | that errcode, such as `-1` |
+///
+/// By itself nothing was done; with `:done` the request is carried out first. `lost` is short for `drop:done`.
+///
+/// `@PATH` says which requests it is for, by the end of their path (`@mass/send`, `@token`); without it, mass calls.
+/// `#WHEN` counts them from 1: `#3` the third, `#2-4` three of them, `#2-` all from the second on, `#30%` by chance;
+/// without it, the first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    kind: Kind,
+    done: bool,
+    path: Option<String>,
+    when: When,
+}
+
+/// What the client sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// The connection is closed.
+    Drop,
+    /// Half an answer.
+    Cut,
+    /// A page of some proxy.
+    Html,
+    /// Nothing, with HTTP 200.
+    Empty,
+    /// No answer ever.
+    Stall,
+    /// An errcode.
+    Code(i64),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum When {
+    /// From the first to the last of these numbers.
+    Numbers(u64, u64),
+    /// So many of a hundred.
+    Percent(u64),
+}
+
+/// Why a text is no fault.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BadFault(String);
+
+impl fmt::Display for BadFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for BadFault {}
+
+const KINDS: &[(&str, Kind)] =
+    &[("drop", Kind::Drop), ("cut", Kind::Cut), ("html", Kind::Html), ("empty", Kind::Empty), ("stall", Kind::Stall)];
+
+impl FromStr for Fault {
+    type Err = BadFault;
+
+    fn from_str(text: &str) -> Result<Self, BadFault> {
+        let (rest, when) = text.split_once('#').map_or((text, None), |(rest, when)| (rest, Some(when)));
+        let (kind, path) = rest.split_once('@').map_or((rest, None), |(kind, path)| (kind, Some(path)));
+        let (kind, done) = match kind.strip_suffix(":done") {
+            Some(kind) => (kind, true),
+            None if kind == "lost" => ("drop", true),
+            None => (kind, false),
+        };
+        let known = KINDS.iter().find(|(name, _)| *name == kind).map(|(_, kind)| *kind);
+        let kind = known.or_else(|| kind.parse().ok().filter(|code| *code != 0).map(Kind::Code)).ok_or_else(|| {
+            BadFault(format!(
+                "`{kind}` is no fault: write drop, lost, cut, html, empty, stall or an errcode such as -1"
+            ))
+        })?;
+        if let Some(path) = path.filter(|path| path.is_empty() || !known_paths().any(|known| known.ends_with(path))) {
+            return Err(BadFault(format!(
+                "no path of the API ends with `{path}`: write for example @mass/send or @token"
+            )));
+        }
+        let when = when.map_or(Ok(When::Numbers(1, 1)), parse_when)?;
+        Ok(Fault { kind, done, path: path.map(str::to_owned), when })
+    }
+}
+
+fn parse_when(text: &str) -> Result<When, BadFault> {
+    let number = |text: &str| text.parse::<u64>().ok().filter(|number| *number > 0);
+    let parsed = match (text.strip_suffix('%'), text.split_once('-')) {
+        (Some(percent), _) => number(percent).filter(|percent| *percent <= 100).map(When::Percent),
+        (None, Some((first, ""))) => number(first).map(|first| When::Numbers(first, u64::MAX)),
+        (None, Some((first, last))) => {
+            number(first).zip(number(last)).filter(|(first, last)| first <= last).map(|(a, b)| When::Numbers(a, b))
+        }
+        (None, None) => number(text).map(|number| When::Numbers(number, number)),
+    };
+    parsed.ok_or_else(|| BadFault(format!("`#{text}` does not say when: write #3, #2-4, #2- or #30%")))
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.kind {
+            Kind::Code(code) => write!(f, "{code}")?,
+            kind => f.write_str(KINDS.iter().find(|(_, known)| *known == kind).map_or("", |(name, _)| name))?,
+        }
+        f.write_str(if self.done { ":done" } else { "" })
+    }
+}
+
+/// What is to happen to one request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Planned {
+    /// What the client sees.
+    pub kind: Kind,
+    /// Whether the request is carried out all the same.
+    pub done: bool,
+    /// In words.
+    pub name: String,
+}
+
+/// The faults of a sandbox, and how far they are.
+#[derive(Debug)]
+pub(super) struct Faults {
+    faults: Vec<(Fault, u64)>,
+    chance: u64,
+}
+
+impl Faults {
+    pub(super) fn new(faults: &[Fault], seed: u64) -> Self {
+        // Zero would stay zero.
+        Faults { faults: faults.iter().map(|fault| (fault.clone(), 0)).collect(), chance: seed | 1 }
+    }
+
+    /// Counts a request; the first fault that is due hits it.
+    pub(super) fn next(&mut self, path: &str) -> Option<Planned> {
+        let mut hit = None;
+        for (fault, seen) in &mut self.faults {
+            let meant = fault.path.as_ref().map_or_else(|| is_mass(path), |end| path.ends_with(end.as_str()));
+            if !meant {
+                continue;
+            }
+            *seen += 1;
+            let due = match fault.when {
+                When::Numbers(first, last) => (first..=last).contains(seen),
+                When::Percent(percent) => {
+                    // xorshift: the same seed gives the same faults everywhere.
+                    self.chance ^= self.chance << 13;
+                    self.chance ^= self.chance >> 7;
+                    self.chance ^= self.chance << 17;
+                    self.chance % 100 < percent
+                }
+            };
+            if due && hit.is_none() {
+                hit = Some(Planned { kind: fault.kind, done: fault.done, name: fault.to_string() });
+            }
+        }
+        hit
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SEND: &str = "/cgi-bin/message/mass/send";
+
+    fn hits(text: &str, path: &str, requests: usize) -> String {
+        let mut faults = Faults::new(&[text.parse().expect("a fault")], 7);
+        (0..requests).map(|_| if faults.next(path).is_some() { 'x' } else { '.' }).collect()
+    }
+
+    #[test]
+    fn a_fault_says_what_where_and_when() {
+        assert_eq!(hits("drop", SEND, 3), "x..");
+        assert_eq!(hits("lost#2", SEND, 3), ".x.");
+        assert_eq!(hits("-1@mass/sendall#2-3", "/cgi-bin/message/mass/sendall", 4), ".xx.");
+        assert_eq!(hits("-1@mass/sendall", SEND, 2), "..");
+        assert_eq!(hits("stall@token#2-", "/cgi-bin/stable_token", 4), ".xxx");
+        assert_eq!(hits("html", "/cgi-bin/message/mass/preview", 2), "..");
+        assert_eq!(hits("html@mass/preview", "/cgi-bin/message/mass/preview", 2), "x.");
+        let by_chance = hits("cut:done#30%", SEND, 1000);
+        assert!((250..350).contains(&by_chance.matches('x').count()));
+        assert_eq!(by_chance, hits("cut:done#30%", SEND, 1000), "the same seed gives the same faults");
+    }
+
+    #[test]
+    fn names_are_read_again() {
+        for (text, name) in
+            [("lost", "drop:done"), ("-1:done@token#3", "-1:done"), ("empty", "empty"), ("45028", "45028")]
+        {
+            assert_eq!(text.parse::<Fault>().expect("a fault").to_string(), name);
+        }
+    }
+
+    #[test]
+    fn what_is_no_fault_is_said() {
+        for text in ["", "0", "dorp", "drop@", "drop@nothing", "drop#0", "drop#3-2", "drop#x", "drop#101%", "lost:done"]
+        {
+            assert!(text.parse::<Fault>().is_err(), "{text}");
+        }
+    }
+}

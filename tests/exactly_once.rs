@@ -1,0 +1,121 @@
+//! The table of `docs/exactly-once.md`: every fault of the sandbox against the real program, twice, and what was
+//! delivered. The page shows what this test measured; `UPDATE_DOCS=1 cargo test` writes it anew.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    net::Ipv4Addr,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+};
+
+use qunfa::sandbox::{Config, DeliveryKind, Sandbox};
+use serde_json::Value;
+
+use crate::support::{Case, plan, repository, send};
+
+const BEGIN: &str = "<!-- measured by tests/exactly_once.rs -->\n";
+const END: &str = "<!-- end -->\n";
+
+/// The faults, and how they are called in the table.
+const FAULTS: &[(&str, &str)] = &[
+    ("drop", "connection closed, nothing done"),
+    ("lost", "done, the reply is lost"),
+    ("cut", "the reply breaks off, nothing done"),
+    ("cut:done", "done, the reply breaks off"),
+    ("html", "HTTP 502 with HTML, nothing done"),
+    ("html:done", "done, HTTP 502 with HTML"),
+    ("empty", "HTTP 200 with an empty body, nothing done"),
+    ("empty:done", "done, HTTP 200 with an empty body"),
+    ("stall:done", "done, no answer in time"),
+    ("-1", "-1 (system busy), nothing done"),
+    ("-1:done", "done, -1"),
+    ("268488001", "268488001, nothing done"),
+    ("268488001:done", "done, 268488001"),
+    ("45011", "45011 (too fast)"),
+    ("42001", "42001 (token expired)"),
+    ("45028", "45028 (quota used up)"),
+    ("48001", "48001 (no permission)"),
+    ("44004", "44004 (the plan is wrong)"),
+    ("lost#1-3", "done, every reply lost"),
+    ("-1:done#1-3", "done, every reply -1"),
+    ("html#1-3", "HTTP 502 with HTML every time, nothing done"),
+];
+
+/// A sandbox whose clock goes a good minute with every request, so that nothing is too fast.
+fn sandbox(fault: &str) -> Sandbox {
+    let seconds = AtomicI64::new(1_772_416_800);
+    let config = Config {
+        faults: vec![fault.parse().expect("a fault")],
+        now: Arc::new(move || {
+            jiff::Timestamp::from_second(seconds.fetch_add(61, Ordering::Relaxed)).expect("in range")
+        }),
+        ..Config::default()
+    };
+    Sandbox::start((Ipv4Addr::LOCALHOST, 0).into(), config).expect("a free port")
+}
+
+/// What a run did with the first send, in words.
+fn told(report: &Value) -> String {
+    let step = &report["steps"][0];
+    let call = &step["calls"][0];
+    let attempts = call["attempts"].as_u64().unwrap_or(0);
+    let words = match attempts {
+        0 => step["outcome"].as_str().unwrap_or_default().replace('_', " "),
+        1 => format!("{}, one attempt", call["outcome"].as_str().unwrap_or_default()),
+        _ => format!("{}, {attempts} attempts", call["outcome"].as_str().unwrap_or_default()),
+    };
+    format!("{} ({words})", report["exit_code"])
+}
+
+#[test]
+fn every_fault_delivers_once() {
+    let mut table = String::from(
+        "| fault of the first send | `--fault` | first run: exit code (the send) | second run | delivered |\n|---|---|---|---|---|\n",
+    );
+    for (fault, words) in FAULTS {
+        let server = sandbox(fault);
+        let case = Case::new().file("plan.yaml", plan(&(send("one") + &send("two"))));
+        let base = server.base_url();
+        let run = || case.run(&["run", "plan.yaml", "--yes", "--format", "json", "--api-base", &base]);
+        let (first, second) = (run(), run());
+        assert_eq!(second.code, 0, "{fault}: {}\n{}", second.stdout, second.stderr);
+        let mut delivered: BTreeMap<String, u32> = BTreeMap::new();
+        for delivery in server.deliveries().into_iter().filter(|delivery| delivery.kind == DeliveryKind::Mass) {
+            *delivered.entry(delivery.clientmsgid.expect("every mass call has one")).or_default() += 1;
+        }
+        assert_eq!(delivered.into_values().collect::<Vec<_>>(), [1, 1], "{fault}");
+        table.push_str(&format!(
+            "| {words} | `{fault}` | {} | {} | once |\n",
+            told(&first.json()),
+            told(&second.json())
+        ));
+    }
+    let path = repository().join("docs/exactly-once.md");
+    let page = fs::read_to_string(&path).expect("the page is there");
+    let (head, rest) = page.split_once(BEGIN).expect("the table begins");
+    let (shown, tail) = rest.split_once(END).expect("the table ends");
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        fs::write(&path, format!("{head}{BEGIN}{table}{END}{tail}")).expect("writes the page");
+    } else {
+        assert_eq!(shown, table, "docs/exactly-once.md shows something else; UPDATE_DOCS=1 writes it anew");
+    }
+}
+
+#[test]
+fn a_rehearsal_can_have_faults() {
+    // Waits pass at once in a rehearsal, so they may be as long as they really are.
+    let case = Case::new().file("plan.yaml", plan(&send("one")).replace("resend_after: 1ms", "resend_after: 60s"));
+    let ran = case.run(&["run", "plan.yaml", "--sandbox", "--fault", "lost", "--format", "json"]).exits(0);
+    assert_eq!(told(&ran.json()), "0 (adopted, 2 attempts)");
+    ran.says("sent to 星标组");
+    let ran = case.run(&["run", "plan.yaml", "--sandbox", "--fault", "-1#1-", "--fault", "40001@token"]).exits(5);
+    ran.says("WeChat gives no access token: 40001");
+    case.run(&["run", "plan.yaml", "--yes", "--fault", "lost"]).exits(2).says("--fault is for the sandbox only");
+    case.run(&["run", "plan.yaml", "--sandbox", "--fault", "lots"])
+        .exits(2)
+        .says("`lots` is no fault: write drop, lost");
+    case.run(&["sandbox", "--fault", "drop@mess/send"]).exits(2).says("no path of the API ends with `mess/send`");
+}
