@@ -18,13 +18,14 @@ use crate::{
     limits,
     payload::Payload,
     render::{RenderedPlan, RenderedStep, When},
-    report::{CallOutcome, CallReport, Problem, RunEvent, RunOutcome, StepOutcome},
+    report::{CallOutcome, CallReport, Problem, RunEvent, RunOutcome, StepOutcome, StepView},
     wechat::errcode,
 };
 
 mod call;
 pub mod forecast;
 pub mod guard;
+pub mod past;
 pub mod policy;
 pub mod prepare;
 mod tags;
@@ -56,6 +57,21 @@ pub struct Ended {
     pub store_failed: bool,
     /// A guard stopped it.
     pub guarded: bool,
+}
+
+/// The steps of a plan as reports show them.
+pub fn views(plan: &RenderedPlan) -> Vec<StepView> {
+    let view = |step: &RenderedStep| StepView {
+        id: step.id.clone(),
+        key: step.key.clone(),
+        action: step.spec.name.to_owned(),
+        description: step.description.clone(),
+        line: u32::try_from(step.line).unwrap_or(u32::MAX),
+        audience: step.audience.clone(),
+        message: step.message.clone(),
+        calls: step.calls.len(),
+    };
+    plan.steps.iter().map(view).collect()
 }
 
 /// Runs a prepared plan.

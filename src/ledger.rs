@@ -271,6 +271,14 @@ pub struct Usage {
 pub struct RunRecord {
     /// Identifies it.
     pub run_id: String,
+    /// Where its calls went.
+    pub platform: String,
+    /// Its edition.
+    pub occurrence: String,
+    /// The path of the plan.
+    pub path: String,
+    /// Its digest.
+    pub digest: String,
     /// When it began.
     pub started_at: Timestamp,
     /// Its report as JSON; none if it never ended.

@@ -60,6 +60,23 @@ pub struct Inputs<'a> {
     pub vars: &'a [String],
     /// Now, for `run.date`.
     pub now: Timestamp,
+    /// The people that a send began with, if an earlier run began it: asked only where a file of people is gone.
+    pub begun: &'a dyn Fn(&Begun<'_>) -> Option<Vec<String>>,
+}
+
+/// Which send is asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Begun<'a> {
+    /// The AppID.
+    pub appid: &'a str,
+    /// The edition.
+    pub occurrence: &'a str,
+    /// Name of the plan.
+    pub plan: &'a str,
+    /// `id` of the step.
+    pub step: &'a str,
+    /// The `foreach` key.
+    pub key: Option<&'a str>,
 }
 
 /// A plan with everything that it names.
@@ -119,8 +136,15 @@ pub fn resolve(
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Option<ResolvedPlan> {
     let ValidPlan { document, head, steps, mut set_aside } = valid;
-    let mut reader =
-        Reader { inputs, sources, diagnostics, document: &document, texts: HashMap::new(), people: HashMap::new() };
+    let mut reader = Reader {
+        inputs,
+        sources,
+        diagnostics,
+        document: &document,
+        texts: HashMap::new(),
+        people: HashMap::new(),
+        edition: None,
+    };
     let account = reader.account(&head.account);
     let account_path = match &head.account {
         AccountField::File(path) => Some(path.clone()),
@@ -157,6 +181,7 @@ pub fn resolve(
     );
     base.insert("steps".to_owned(), Placeholder::value("steps"));
     let occurrence = reader.occurrence(head.occurrence.as_ref(), &engine, &base);
+    reader.edition = occurrence.clone().map(|occurrence| (appid.clone(), occurrence, head.name.clone()));
 
     let mut resolved = Vec::new();
     for step in steps {
@@ -194,6 +219,8 @@ struct Reader<'a> {
     texts: HashMap<String, Option<(FileId, Rc<str>)>>,
     /// Audience files by path and column.
     people: HashMap<(String, String), Option<Rc<audience::People>>>,
+    /// AppID, occurrence and name of the plan, once they are known.
+    edition: Option<(String, String, String)>,
 }
 
 impl Reader<'_> {
@@ -437,6 +464,7 @@ impl Reader<'_> {
         let mut files = HashMap::new();
         let mut people: Vec<Rc<audience::People>> = Vec::new();
         let mut excluded: Vec<Rc<audience::People>> = Vec::new();
+        let mut begun: Option<Vec<String>> = None;
         let mut good = true;
         let column = step.action.openids().and_then(|to| to.column.clone()).unwrap_or_else(|| "openid".into());
         for file in step.action.files() {
@@ -459,6 +487,24 @@ impl Reader<'_> {
                     }
                     None => good = false,
                 },
+                Holds::Openids | Holds::Exclude if begun.is_some() => {}
+                Holds::Openids | Holds::Exclude if self.is_gone(&path) => {
+                    begun = self.begun(step, key.as_deref());
+                    match &begun {
+                        Some(people) => {
+                            let count = people.len();
+                            let message = format!(
+                                "`{path}` is gone; the send goes on with the {count} people that it began with"
+                            );
+                            self.push(
+                                Diagnostic::new(Code::AudienceLost, place, message)
+                                    .help("bring the file back, for the record"),
+                            );
+                        }
+                        // Says what is wrong with it.
+                        None => good = self.people(&path, &column, &place).is_some(),
+                    }
+                }
                 Holds::Openids | Holds::Exclude => match self.people(&path, &column, &place) {
                     Some(list) if file.holds == Holds::Openids => people.push(list),
                     Some(list) => excluded.push(list),
@@ -466,8 +512,11 @@ impl Reader<'_> {
                 },
             }
         }
-        let audience = match step.action.openids() {
-            Some(to) if good => {
+        let audience = match (step.action.openids(), begun) {
+            (Some(_), Some(people)) => {
+                Some(Arc::new(Audience { openids: Arc::new(people), duplicates: 0, excluded: 0 }))
+            }
+            (Some(to), None) if good => {
                 if let Some(openids) = &to.openids {
                     people.extend(self.inline(step, openids, engine, &context).map(Rc::new));
                 }
@@ -479,6 +528,16 @@ impl Reader<'_> {
             _ => None,
         };
         Instance { key, context, files, audience, good }
+    }
+
+    /// Whether a file is not there any more (rather than unreadable in some other way).
+    fn is_gone(&self, path: &str) -> bool {
+        matches!(self.inputs.project.read(path, 0), Err(ReadError::Unreadable(_)))
+    }
+
+    fn begun(&self, step: &Step, key: Option<&str>) -> Option<Vec<String>> {
+        let (appid, occurrence, plan) = self.edition.as_ref()?;
+        (self.inputs.begun)(&Begun { appid, occurrence, plan, step: &step.common.id, key })
     }
 
     fn text(&mut self, path: &str, place: &Span) -> Option<(FileId, Rc<str>)> {

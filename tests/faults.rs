@@ -21,7 +21,7 @@ use qunfa::{
     plan::{self, model::TokenEndpoint},
     redact::{Redactor, Secret},
     render::{self, RenderedPlan},
-    report::{AccountRef, CallOutcome, Fold, PlanRef, Report, RunEvent, RunOutcome, StepView},
+    report::{AccountRef, CallOutcome, Fold, PlanRef, Report, RunEvent, RunOutcome},
     resolve::{self, Inputs, Project, ReadError},
     source::SourceMap,
     token::{Keeper, Token, TokenError, TokenSource, TokenStore},
@@ -364,7 +364,14 @@ fn rendered(text: &str) -> RenderedPlan {
     let file = sources.add("plan.yaml", text.to_owned());
     let parsed = plan::parse(file, &mut sources, &mut diagnostics).expect("parses");
     let valid = plan::validate(parsed, &mut diagnostics);
-    let inputs = Inputs { project: &NoFiles, env: &|_| None, vars_files: &[], vars: &[], now: Timestamp::UNIX_EPOCH };
+    let inputs = Inputs {
+        project: &NoFiles,
+        env: &|_| None,
+        vars_files: &[],
+        vars: &[],
+        now: Timestamp::UNIX_EPOCH,
+        begun: &|_| None,
+    };
     let resolved = resolve::resolve(valid, &inputs, &mut sources, &mut diagnostics).expect("resolves");
     let plan = render::render(resolved, "plan.yaml", &sources, &mut diagnostics);
     assert!(diagnostics.is_empty(), "{diagnostics:?}");
@@ -390,16 +397,6 @@ fn process(plan: &RenderedPlan, world: &World) -> Option<(Ended, Report)> {
             Err(refusal) => panic!("refused: {refusal:?}"),
         };
         let mut fold = Fold::default();
-        let steps = plan.steps.iter().map(|step| StepView {
-            id: step.id.clone(),
-            key: step.key.clone(),
-            action: step.spec.name.into(),
-            description: None,
-            line: 1,
-            audience: step.audience.clone(),
-            message: step.message.clone(),
-            calls: step.calls.len(),
-        });
         fold.apply(&RunEvent::Started {
             run_id: "r".into(),
             plan: PlanRef { name: plan.name.clone(), path: plan.path.clone(), digest: plan.digest.clone() },
@@ -407,7 +404,7 @@ fn process(plan: &RenderedPlan, world: &World) -> Option<(Ended, Report)> {
             occurrence: plan.occurrence.clone(),
             platform: "wechat".into(),
             at: world.now(),
-            steps: steps.collect(),
+            steps: exec::views(plan),
         });
         let source = TokenSource::Endpoint {
             endpoint: TokenEndpoint::Stable,

@@ -133,6 +133,47 @@ fn a_store_that_cannot_be_written_or_read_sends_nothing() {
     }
 }
 
+/// Rights do not bind root, so root runs the program as somebody else.
+#[cfg(unix)]
+#[test]
+fn a_store_that_is_read_only_sends_nothing() {
+    use std::{fs, os::unix::fs::PermissionsExt as _};
+    let (case, server) = (Case::new().file("plan.yaml", plan(&send("one"))), Fake::usual());
+    case.against(&server, &[]).exits(0);
+    case.write("plan.yaml", plan(&(send("one") + &send("two"))));
+    let mode = |path: &str, mode| {
+        fs::set_permissions(case.path(path), fs::Permissions::from_mode(mode)).expect("is ours");
+    };
+    for entry in fs::read_dir(case.path(".qunfa")).expect("is there").flatten() {
+        mode(&format!(".qunfa/{}", entry.file_name().to_string_lossy()), 0o666);
+    }
+    mode(".qunfa/state.db", 0o444);
+    mode(".qunfa", 0o555);
+    mode("", 0o755);
+    let root = fs::OpenOptions::new().append(true).open(case.path(".qunfa/state.db")).is_ok();
+    let mut command = if root {
+        // Its folder may be closed to others.
+        fs::copy(env!("CARGO_BIN_EXE_qunfa"), case.path("qunfa")).expect("copies");
+        let mut command = std::process::Command::new("setpriv");
+        command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(case.path("qunfa"));
+        command
+    } else {
+        std::process::Command::new(env!("CARGO_BIN_EXE_qunfa"))
+    };
+    let output = command
+        .args(["run", "plan.yaml", "--yes", "--api-base", &server.base])
+        .current_dir(case.path(""))
+        .env_clear()
+        .env("PATH", "/usr/bin:/bin")
+        .env("WECHAT_SECRET", crate::support::SECRET)
+        .output()
+        .expect("starts");
+    mode(".qunfa", 0o755);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!((output.status.code(), server.sends().len()), (Some(4), 1), "{said}");
+    assert!(said.contains("cannot be opened for writing"), "{said}");
+}
+
 #[test]
 fn a_clock_that_jumps_a_day_sends_nothing_twice() {
     let steps = send("one") + &send("two");

@@ -399,6 +399,64 @@ fn a_half_sent_step_goes_on_with_the_audience_it_began_with() {
 }
 
 #[test]
+fn a_send_goes_on_although_its_file_of_people_is_lost() {
+    let steps = "  - { id: vip, action: send_by_openid, to: { file: people.txt, exclude: out.txt }, message: { text: 你好 } }\n";
+    let people: String = (0..20_004).map(|number| format!("o{number:027}\n")).collect();
+    let case = Case::new().file("plan.yaml", plan(steps)).file("people.txt", &people).file("out.txt", "oX\n");
+    let server = Fake::scripted("/mass/send", vec![Answer::Usual, code(45009)]);
+    case.against(&server, &[]).exits(6);
+    std::fs::remove_file(case.path("people.txt")).expect("is there");
+    case.run(&["validate", "plan.yaml"]).exits(4).says("`people.txt` cannot be read");
+    let status = ["status", "plan.yaml", "--api-base", &server.base];
+    case.run(&status)
+        .exits(0)
+        .says("partly accepted  1/3 calls".split_whitespace().collect::<Vec<_>>().join(" ").as_str());
+    let ran = case.against(&server, &[]).exits(0);
+    ran.says("warning[Q905]: `people.txt` is gone; the send goes on with the 20004 people that it began with")
+        .says("1 of 3 calls are accepted, the rest goes on");
+    server.delivered_once(3);
+    // Done is done, with or without the file.
+    case.against(&server, &[]).exits(0).says("already done");
+    server.delivered_once(3);
+    // What was never begun needs its file.
+    case.write("plan.yaml", plan(&steps.replace("vip", "other")));
+    case.against(&server, &[]).exits(4).says("`people.txt` cannot be read");
+}
+
+#[test]
+fn a_killed_run_has_a_report_too() {
+    let case = Case::new().file("plan.yaml", plan(&(send("one") + &send("two") + &send("three"))));
+    let server = Fake::new({
+        let mut sends = 0;
+        move |_, got| {
+            sends += u32::from(got.path.ends_with("sendall"));
+            if sends == 2 { Answer::DoneThen(Box::new(Answer::Stall)) } else { Answer::Usual }
+        }
+    });
+    let mut child = case.spawn(&["run", "plan.yaml", "--yes", "--api-base", &server.base]);
+    server.wait_for(3);
+    child.kill().expect("is alive");
+    child.wait().expect("is gone");
+    let report = |more: &[&str]| {
+        let mut args = vec!["report", "plan.yaml", "--api-base", &server.base];
+        args.extend(more);
+        case.run(&args).exits(0)
+    };
+    let found = report(&["--format", "json"]).json();
+    let outcomes: Vec<&str> =
+        found["steps"].as_array().expect("a list").iter().filter_map(|s| s["outcome"].as_str()).collect();
+    assert_eq!(outcomes, ["succeeded", "unknown", "not_run"]);
+    assert_eq!((&found["outcome"], &found["exit_code"]), (&"unknown".into(), &7.into()));
+    assert_eq!(found["steps"][1]["calls"][0]["outcome"], "unknown");
+    report(&[]).says("the run did not end").says("the run ended before it");
+    // Later runs do not change what is said of this one.
+    let run_id = found["run_id"].as_str().expect("text").to_owned();
+    case.against(&server, &[]).exits(0);
+    assert_eq!(report(&["--format", "json", "--run", &run_id]).json(), found);
+    assert_eq!(report(&["--format", "json"]).json()["outcome"], "succeeded");
+}
+
+#[test]
 fn a_killed_run_is_resumed_and_nothing_is_sent_twice() {
     for done in [false, true] {
         let stall = if done { Answer::DoneThen(Box::new(Answer::Stall)) } else { Answer::Stall };

@@ -31,7 +31,14 @@ fn pipe(bytes: Vec<u8>, files: &Files) -> (Option<RenderedPlan>, Vec<Diagnostic>
     let file = sources.add("plan.yaml", text);
     let plan = plan::parse(file, &mut sources, &mut diagnostics).and_then(|parsed| {
         let valid = plan::validate(parsed, &mut diagnostics);
-        let inputs = Inputs { project: files, env: &|_| None, vars_files: &[], vars: &[], now: Timestamp::UNIX_EPOCH };
+        let inputs = Inputs {
+            project: files,
+            env: &|_| None,
+            vars_files: &[],
+            vars: &[],
+            now: Timestamp::UNIX_EPOCH,
+            begun: &|_| None,
+        };
         let resolved = resolve::resolve(valid, &inputs, &mut sources, &mut diagnostics)?;
         Some(render::render(resolved, "plan.yaml", &sources, &mut diagnostics))
     });

@@ -4,14 +4,16 @@ use std::path::Path;
 
 use super::{
     Common, ExitCode, Format, FormatArg,
+    state::State,
     world::{self, DiskProject, Terminal},
 };
 use crate::{
     clock::Clock as _,
     diag::{self, Code, Diagnostic, Severity},
+    ledger::{Ledger as _, Scope, Status, reconcile, sqlite::Sqlite},
     limits, plan,
     render::{self, RenderedPlan},
-    resolve::{self, Inputs, ReadError},
+    resolve::{self, Begun, Inputs, ReadError},
     source::{self, BadText, SourceMap, Span},
 };
 
@@ -24,8 +26,9 @@ pub(super) struct Loaded {
     pub(super) project: DiskProject,
 }
 
-/// Reads, validates, resolves and renders a plan; `-` is standard input.
-pub(super) fn load(path: &str, common: &Common) -> Loaded {
+/// Reads, validates, resolves and renders a plan; `-` is standard input. `platform` names whose ledger is asked for people
+/// whose file is gone; without it none is.
+pub(super) fn load(path: &str, common: &Common, platform: Option<&str>) -> Loaded {
     let folder = if path == "-" { Path::new("") } else { Path::new(path).parent().unwrap_or(Path::new("")) };
     let mut loaded = Loaded {
         sources: SourceMap::default(),
@@ -33,13 +36,13 @@ pub(super) fn load(path: &str, common: &Common) -> Loaded {
         plan: None,
         project: DiskProject::new(folder),
     };
-    let rendered = pipe(path, common, &mut loaded);
+    let rendered = pipe(path, common, platform, &mut loaded);
     dedupe(&mut loaded.diagnostics);
     loaded.plan = rendered.filter(|_| !diag::any_error(&loaded.diagnostics));
     loaded
 }
 
-fn pipe(path: &str, common: &Common, loaded: &mut Loaded) -> Option<RenderedPlan> {
+fn pipe(path: &str, common: &Common, platform: Option<&str>, loaded: &mut Loaded) -> Option<RenderedPlan> {
     let Loaded { sources, diagnostics, project, .. } = loaded;
     let name = if path == "-" { "<stdin>" } else { path };
     let bytes = if path == "-" {
@@ -89,9 +92,28 @@ fn pipe(path: &str, common: &Common, loaded: &mut Loaded) -> Option<RenderedPlan
         }
     }
     let now = world::RealClock::at(common.now).now();
-    let inputs = Inputs { project: &*project, env: &world::env, vars_files: &vars_files, vars: &common.var, now };
+    let begun = |asked: &Begun<'_>| platform.and_then(|platform| begun(common, project, platform, asked));
+    let inputs =
+        Inputs { project: &*project, env: &world::env, vars_files: &vars_files, vars: &common.var, now, begun: &begun };
     let resolved = resolve::resolve(valid, &inputs, sources, diagnostics)?;
     Some(render::render(resolved, name, sources, diagnostics))
+}
+
+/// The people whom the ledger froze for a send. A store that fails says so when it is opened for the run.
+fn begun(common: &Common, project: &DiskProject, platform: &str, asked: &Begun<'_>) -> Option<Vec<String>> {
+    let state = State::locate(common.state.as_deref(), project.root()).ok()?;
+    let scope = Scope {
+        platform: platform.into(),
+        appid: asked.appid.into(),
+        plan: asked.plan.into(),
+        occurrence: asked.occurrence.into(),
+    };
+    let mut records = Sqlite::open_existing(&state.path).ok()??.calls(&scope).ok()?;
+    records.retain(|record| record.frozen.id.step == asked.step && record.frozen.id.key.as_deref() == asked.key);
+    let sent = records.iter().any(|record| record.status == Status::Accepted || record.status.in_doubt());
+    records.sort_by_key(|record| record.frozen.id.chunk);
+    let people = reconcile::people(records.iter().map(|record| record.frozen.payload.as_str()));
+    Some(people).filter(|people| sent && !people.is_empty())
 }
 
 fn unreadable(path: &str, error: &ReadError) -> Diagnostic {
@@ -160,9 +182,10 @@ pub(super) fn load_or_fail(
     path: &str,
     common: &Common,
     format: &FormatArg,
+    platform: Option<&str>,
     terminal: &Terminal,
 ) -> Result<(RenderedPlan, DiskProject), ExitCode> {
-    let loaded = load(path, common);
+    let loaded = load(path, common, platform);
     let code = loaded.exit_code();
     if format.format == Format::Json && code != ExitCode::Done {
         let problems = diag::render::json(&loaded.diagnostics, &loaded.sources);

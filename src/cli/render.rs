@@ -33,7 +33,7 @@ enum RequestFormat {
 }
 
 pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> ExitCode {
-    let (plan, _) = match load_or_fail(&args.plan, common, &FormatArg { format: Format::Human }, terminal) {
+    let (plan, _) = match load_or_fail(&args.plan, common, &FormatArg { format: Format::Human }, None, terminal) {
         Ok(loaded) => loaded,
         Err(code) => return code,
     };

@@ -2,8 +2,9 @@
 
 use super::{Common, ExitCode, Format, FormatArg, fail, load::load_or_fail, session, world::Terminal};
 use crate::{
-    ledger::{Ledger as _, sqlite::Sqlite},
-    report::{self, Report},
+    exec,
+    ledger::{Ledger as _, Scope, sqlite::Sqlite},
+    report::{self, Fold, Report},
 };
 
 #[derive(Debug, clap::Args)]
@@ -25,7 +26,10 @@ pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> ExitCod
 }
 
 fn print(args: &Args, common: &Common, terminal: &Terminal) -> Result<ExitCode, ExitCode> {
-    let (plan, project) = load_or_fail(&args.plan, common, &FormatArg { format: Format::Human }, terminal)?;
+    let base = session::api_base(common, terminal)?;
+    let platform = session::platform(&base);
+    let (plan, project) =
+        load_or_fail(&args.plan, common, &FormatArg { format: Format::Human }, Some(platform), terminal)?;
     let state = session::state(common, &project, terminal)?;
     let store = Sqlite::open_existing(&state.path).map_err(|error| session::store_failed(&error, terminal))?;
     let runs = match &store {
@@ -47,19 +51,28 @@ fn print(args: &Args, common: &Common, terminal: &Terminal) -> Result<ExitCode, 
         };
         return missing(format!("no run of `{}` is known", plan.name), &help);
     };
-    let Some(text) = &run.report else {
-        return missing(
-            format!("the run {} did not end, so it has no report", run.run_id),
-            &format!("see what is known: qunfa status {}", args.plan),
-        );
+    let format = args.format.parse().unwrap_or(report::Format::Human);
+    let found = match (&run.report, &store) {
+        (Some(text), _) => serde_json::from_str::<Report>(text).ok(),
+        (None, Some(store)) => {
+            let scope = Scope {
+                platform: run.platform.clone(),
+                occurrence: run.occurrence.clone(),
+                ..session::scope(&plan, platform)
+            };
+            let records = store.calls(&scope).map_err(|error| session::store_failed(&error, terminal))?;
+            let mut fold = Fold::default();
+            exec::past::replay(&plan, run, &records, &mut |event| fold.apply(&event));
+            fold.finish()
+        }
+        (None, None) => None,
     };
-    let Ok(found) = serde_json::from_str::<Report>(text) else {
+    let Some(found) = found else {
         return missing(
             format!("the report of the run {} cannot be read", run.run_id),
             "it was written by another version of qunfa",
         );
     };
-    let format = args.format.parse().unwrap_or(report::Format::Human);
     terminal.out(&report::render(&found, format));
     Ok(ExitCode::Done)
 }

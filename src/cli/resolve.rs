@@ -40,12 +40,14 @@ pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> ExitCod
 
 fn settle(args: &Args, common: &Common, terminal: &Terminal) -> Result<ExitCode, ExitCode> {
     let base = session::api_base(common, terminal)?;
-    let (plan, project) = load_or_fail(&args.plan, common, &FormatArg { format: Format::Human }, terminal)?;
+    let platform = session::platform(&base);
+    let (plan, project) =
+        load_or_fail(&args.plan, common, &FormatArg { format: Format::Human }, Some(platform), terminal)?;
     let state = session::state(common, &project, terminal)?;
     let clock = RealClock::at(common.now);
     let _lock = session::lock(&state, &plan, &clock, terminal).map_err(|(code, _)| code)?;
     let mut ledger = session::open(&state, terminal)?;
-    let scope = session::scope(&plan, session::platform(&base));
+    let scope = session::scope(&plan, platform);
     let records = ledger.calls(&scope).map_err(|error| session::store_failed(&error, terminal))?;
     let name = |record: &CallRecord| {
         record

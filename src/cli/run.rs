@@ -24,7 +24,7 @@ use crate::{
     ledger::{Ledger, Scope, Status},
     redact::{Redactor, Secret},
     render::{RenderedPlan, RenderedStep},
-    report::{self, AccountRef, Fold, PlanRef, Problem, Report, RunEvent, RunOutcome, StepView},
+    report::{self, AccountRef, Fold, PlanRef, Problem, Report, RunEvent, RunOutcome},
     sandbox::Sandbox,
     token::{Keeper, TokenSource},
     transport::{
@@ -113,7 +113,10 @@ fn begin(args: &Args, common: &Common, terminal: &Terminal) -> Result<ExitCode, 
         return Err(fail(terminal, ExitCode::Usage, "--fault is for the sandbox only", &[help.into()]));
     }
     let base = if args.sandbox { None } else { Some(session::api_base(common, terminal)?) };
-    let (plan, project) = load_or_fail(&args.plan, common, &args.format, terminal)?;
+    let (plan, project) = {
+        let platform = base.as_ref().map(session::platform);
+        load_or_fail(&args.plan, common, &args.format, platform.or(common.state.as_ref().map(|_| "sandbox")), terminal)?
+    };
     world::catch_signals();
     let start = RealClock::at(common.now).now();
     match base {
@@ -268,16 +271,6 @@ impl Run<'_> {
     }
 
     fn started(&self) -> RunEvent {
-        let steps = self.plan.steps.iter().map(|step| StepView {
-            id: step.id.clone(),
-            key: step.key.clone(),
-            action: step.spec.name.to_owned(),
-            description: step.description.clone(),
-            line: u32::try_from(step.line).unwrap_or(u32::MAX),
-            audience: step.audience.clone(),
-            message: step.message.clone(),
-            calls: step.calls.len(),
-        });
         RunEvent::Started {
             run_id: self.run_id.clone(),
             plan: PlanRef {
@@ -289,7 +282,7 @@ impl Run<'_> {
             occurrence: self.plan.occurrence.clone(),
             platform: self.scope.platform.clone(),
             at: self.clock.now(),
-            steps: steps.collect(),
+            steps: exec::views(&self.plan),
         }
     }
 

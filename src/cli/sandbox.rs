@@ -80,7 +80,7 @@ pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> ExitCod
     config.kind =
         if args.kind == "subscription" { server::AccountKind::Subscription } else { server::AccountKind::Service };
     if let Some(path) = &args.plan {
-        let loaded = load::load(path, common);
+        let loaded = load::load(path, common, None);
         loaded.print(terminal);
         match &loaded.plan {
             Some(plan) => seed(&mut config, plan),

@@ -55,7 +55,7 @@ pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> ExitCod
 
 fn status(args: &Args, common: &Common, terminal: &Terminal) -> Result<ExitCode, ExitCode> {
     let base = session::api_base(common, terminal)?;
-    let (plan, project) = load_or_fail(&args.plan, common, &args.format, terminal)?;
+    let (plan, project) = load_or_fail(&args.plan, common, &args.format, Some(session::platform(&base)), terminal)?;
     let state = session::state(common, &project, terminal)?;
     let scope = session::scope(&plan, session::platform(&base));
     let records = match Sqlite::open_existing(&state.path).map_err(|error| session::store_failed(&error, terminal))? {

@@ -53,7 +53,7 @@ fn token(args: &Args, common: &Common, terminal: &Terminal) -> Result<ExitCode, 
     let (Action::Show(which) | Action::Refresh(which) | Action::Clear(which)) = &args.action;
     let base = session::api_base(common, terminal)?;
     let Some(path) = &which.plan else { return without_plan(&args.action, which, common, terminal) };
-    let (plan, project) = load_or_fail(path, common, &which.format, terminal)?;
+    let (plan, project) = load_or_fail(path, common, &which.format, None, terminal)?;
     let state = session::state(common, &project, terminal)?;
     let tokens = state.tokens(&plan.appid, base.as_str(), session::endpoint_name(plan.account.token));
     let clock = RealClock::at(common.now);

@@ -16,7 +16,7 @@ pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> ExitCod
     let mut worst = ExitCode::Done;
     let mut documents = Vec::new();
     for path in &args.plans {
-        let loaded = load(path, common);
+        let loaded = load(path, common, None);
         let code = loaded.exit_code();
         if worst == ExitCode::Done || code == ExitCode::Invalid {
             worst = code;

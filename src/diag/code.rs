@@ -137,6 +137,8 @@ codes! {
         "WeChat does not document how long a mass text may be. A text of 293 Chinese characters was refused once (45002). Keep it short, and try it with a preview."
     DuplicateOpenids "Q904" "duplicate-openids" Warning false
         "The audience names some people more than once; each gets the message once."
+    AudienceLost "Q905" "audience-lost" Warning false
+        "A file of people is gone, and an earlier run began this send with it. The ledger kept the people, so the send goes on with exactly those."
 }
 
 impl Code {

@@ -446,7 +446,7 @@ fn words(duration: Duration) -> String {
     }
 }
 
-fn outcome_of(status: Status) -> CallOutcome {
+pub(super) fn outcome_of(status: Status) -> CallOutcome {
     match status {
         Status::Accepted => CallOutcome::Accepted,
         Status::Refused => CallOutcome::Refused,

@@ -55,19 +55,20 @@ fn body(payload: &str) -> Value {
     serde_json::from_str(payload).unwrap_or(Value::Null)
 }
 
+/// The openids of frozen sends, in order.
+pub fn people<'a>(payloads: impl Iterator<Item = &'a str>) -> Vec<String> {
+    openids(&payloads.map(body).collect::<Vec<_>>())
+}
+
+fn openids(bodies: &[Value]) -> Vec<String> {
+    let lists = bodies.iter().filter_map(|body| body["touser"].as_array());
+    lists.flatten().filter_map(Value::as_str).map(str::to_owned).collect()
+}
+
 /// What differs between what was planned then and now, in words.
 fn differences(before: &[Value], now: &[Value]) -> Vec<String> {
-    let people = |bodies: &[Value]| -> Vec<String> {
-        bodies
-            .iter()
-            .filter_map(|body| body["touser"].as_array())
-            .flatten()
-            .filter_map(Value::as_str)
-            .map(str::to_owned)
-            .collect()
-    };
     let mut changes = Vec::new();
-    let (old, new) = (people(before), people(now));
+    let (old, new) = (openids(before), openids(now));
     if old != new {
         let (old_set, new_set): (HashSet<&String>, HashSet<&String>) = (old.iter().collect(), new.iter().collect());
         let (added, gone) = (new_set.difference(&old_set).count(), old_set.difference(&new_set).count());

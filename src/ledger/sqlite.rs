@@ -1,7 +1,11 @@
 //! The ledger in SQLite: one file, mode 0600, WAL with `synchronous=FULL`, so that what is committed survives a power cut.
 //!
-//! Rule for changes of the format: `user_version` counts up with every change; a version of qunfa opens every older
-//! format by adding what is missing, in one transaction, and refuses every newer one without touching it.
+//! Rule for changes of the format: `user_version` counts up with every change, and [`CHANGES`] holds how each format is
+//! made from the one before; nothing is ever removed or given another meaning. A version of qunfa brings every older
+//! format up to date in one transaction, and refuses every newer one without touching it.
+//!
+//! What can be sent again is kept beside its SHA-256, and looked at when it is read: damage that SQLite itself does not
+//! notice is never sent.
 #![expect(clippy::disallowed_methods, reason = "this module is an adapter: it owns the file of the ledger")]
 
 use std::{fs, path::Path, time::Duration};
@@ -9,14 +13,18 @@ use std::{fs, path::Path, time::Duration};
 use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params};
 
+use crate::payload::{self, Payload};
+
 use super::{CallId, CallRecord, Event, FrozenCall, Kind, Ledger, LedgerError, RunRecord, Scope, Status, Usage};
 
 /// The format that this version writes.
-pub const FORMAT: i64 = 1;
+pub const FORMAT: i64 = CHANGES.len() as i64;
 /// "qunf", so that no other database is taken for one.
 const APPLICATION_ID: i64 = 0x7175_6e66;
 
-const SCHEMA: &str = "
+/// How each format is made from the one before, from format 1 on.
+const CHANGES: &[&str] = &[
+    "
 CREATE TABLE runs (
     run_id TEXT PRIMARY KEY, platform TEXT NOT NULL, appid TEXT NOT NULL, plan TEXT NOT NULL, occurrence TEXT NOT NULL,
     path TEXT NOT NULL, digest TEXT NOT NULL, started_at INTEGER NOT NULL, report TEXT
@@ -34,7 +42,10 @@ CREATE TABLE events (
 );
 CREATE INDEX events_of_call ON events (call);
 CREATE INDEX attempts ON events (at) WHERE kind = 'attempted';
-";
+",
+    // The sent bytes beside their hash.
+    "ALTER TABLE events ADD COLUMN body_digest TEXT;",
+];
 
 /// A ledger file.
 #[derive(Debug)]
@@ -85,28 +96,24 @@ impl Sqlite {
         }
         let pragmas = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;";
         self.connection.execute_batch(pragmas).map_err(|error| self.error(error))?;
-        if version == 0 {
+        if version < FORMAT {
             let path = self.path.clone();
-            let transaction = self
-                .connection
-                .transaction_with_behavior(TransactionBehavior::Immediate)
-                .map_err(|error| wrap(&path, error))?;
-            // Another process may have made the tables meanwhile.
-            let made: i64 = transaction
-                .query_row("PRAGMA user_version", [], |row| row.get(0))
-                .map_err(|error| wrap(&path, error))?;
-            if made == 0 {
-                let tables: i64 = transaction
-                    .query_row("SELECT count(*) FROM sqlite_master", [], |row| row.get(0))
-                    .map_err(|error| wrap(&path, error))?;
-                if tables > 0 {
-                    return Err(LedgerError::Damaged { path, what: "it holds tables and no format version".into() });
-                }
-                let batch =
-                    format!("{SCHEMA} PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {FORMAT};");
-                transaction.execute_batch(&batch).map_err(|error| wrap(&path, error))?;
+            let failed = |error| wrap(&path, error);
+            let transaction =
+                self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
+            // Another process may have done it meanwhile.
+            let version: i64 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(failed)?;
+            let tables: i64 =
+                transaction.query_row("SELECT count(*) FROM sqlite_master", [], |row| row.get(0)).map_err(failed)?;
+            if version == 0 && tables > 0 {
+                return Err(LedgerError::Damaged { path, what: "it holds tables and no format version".into() });
             }
-            transaction.commit().map_err(|error| wrap(&path, error))?;
+            for change in CHANGES.iter().skip(usize::try_from(version).unwrap_or(0)) {
+                transaction.execute_batch(change).map_err(failed)?;
+            }
+            let head = format!("PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {FORMAT};");
+            transaction.execute_batch(&head).map_err(failed)?;
+            transaction.commit().map_err(failed)?;
         }
         Ok(())
     }
@@ -157,6 +164,12 @@ impl Sqlite {
         let mut calls = Vec::new();
         for row in rows.map_err(|error| self.error(error))? {
             let (row, frozen) = row.map_err(|error| self.error(error))?;
+            if Payload::from_raw(frozen.payload.clone()).digest() != frozen.digest {
+                return Err(self.damaged(format!(
+                    "call {} of step `{}` is not what its hash says",
+                    frozen.id.chunk, frozen.id.step
+                )));
+            }
             let events = self.events(row, &frozen.id)?;
             let step = frozen.id.step.clone();
             calls.push(
@@ -168,7 +181,7 @@ impl Sqlite {
 
     fn events(&self, call: i64, id: &CallId) -> Result<Vec<Event>, LedgerError> {
         let mut statement = (self.connection)
-            .prepare_cached("SELECT kind, at, run_id, errcode, note, msg_id, msg_data_id, result, body FROM events WHERE call = ?1 ORDER BY id")
+            .prepare_cached("SELECT kind, at, run_id, errcode, note, msg_id, msg_data_id, result, body, body_digest FROM events WHERE call = ?1 ORDER BY id")
             .map_err(|error| self.error(error))?;
         let rows = statement.query_map([call], |row| {
             let (kind, at): (String, i64) = (row.get(0)?, row.get(1)?);
@@ -176,6 +189,7 @@ impl Sqlite {
             Ok((
                 kind,
                 at,
+                row.get::<_, Option<String>>(9)?,
                 Event {
                     kind: Kind::Unknown,
                     at: Timestamp::UNIX_EPOCH,
@@ -191,8 +205,13 @@ impl Sqlite {
         });
         let mut events = Vec::new();
         for row in rows.map_err(|error| self.error(error))? {
-            let (kind, at, event) = row.map_err(|error| self.error(error))?;
-            let name: String = kind;
+            let (name, at, hash, event): (String, _, _, _) = row.map_err(|error| self.error(error))?;
+            // Format 1 had no hashes.
+            if let (Some(body), Some(hash)) = (&event.body, &hash)
+                && payload::digest(body.as_bytes()) != *hash
+            {
+                return Err(self.damaged(format!("what was sent of step `{}` is not what its hash says", id.step)));
+            }
             let kind = Kind::from_name(&name)
                 .ok_or_else(|| self.damaged(format!("step `{}` has an event `{name}`", id.step)))?;
             let at = Timestamp::from_millisecond(at)
@@ -245,10 +264,11 @@ pub(crate) fn make_folder(folder: &Path) -> std::io::Result<()> {
 
 fn insert_event(transaction: &Transaction<'_>, call: i64, event: &Event) -> rusqlite::Result<()> {
     transaction
-        .prepare_cached("INSERT INTO events (call, kind, at, run_id, errcode, note, msg_id, msg_data_id, result, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)")?
+        .prepare_cached("INSERT INTO events (call, kind, at, run_id, errcode, note, msg_id, msg_data_id, result, body, body_digest) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)")?
         .execute(params![
             call, event.kind.name(), event.at.as_millisecond(), event.run_id, event.errcode, event.note,
             event.msg_id.map(|id| id.to_string()), event.msg_data_id.map(|id| id.to_string()), event.result, event.body,
+            event.body.as_ref().map(|body| payload::digest(body.as_bytes())),
         ])
         .map(drop)
 }
@@ -398,18 +418,27 @@ impl Ledger for Sqlite {
 
     fn runs(&self, appid: &str, plan: &str) -> Result<Vec<RunRecord>, LedgerError> {
         let mut statement = (self.connection)
-            .prepare_cached("SELECT run_id, started_at, report FROM runs WHERE appid = ?1 AND plan = ?2 ORDER BY started_at DESC, rowid DESC")
+            .prepare_cached("SELECT run_id, started_at, report, platform, occurrence, path, digest FROM runs WHERE appid = ?1 AND plan = ?2 ORDER BY started_at DESC, rowid DESC")
             .map_err(|error| self.error(error))?;
         let rows = statement
             .query_map(params![appid, plan], |row| {
-                Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?, row.get::<_, Option<String>>(2)?))
+                let record = RunRecord {
+                    run_id: row.get(0)?,
+                    started_at: Timestamp::UNIX_EPOCH,
+                    report: row.get(2)?,
+                    platform: row.get(3)?,
+                    occurrence: row.get(4)?,
+                    path: row.get(5)?,
+                    digest: row.get(6)?,
+                };
+                Ok((record, row.get::<_, i64>(1)?))
             })
             .map_err(|error| self.error(error))?;
         let mut runs = Vec::new();
         for row in rows {
-            let (run_id, at, report) = row.map_err(|error| self.error(error))?;
+            let (record, at) = row.map_err(|error| self.error(error))?;
             let started_at = Timestamp::from_millisecond(at).map_err(|_| self.damaged("a run began at no time"))?;
-            runs.push(RunRecord { run_id, started_at, report });
+            runs.push(RunRecord { started_at, ..record });
         }
         Ok(runs)
     }
@@ -430,7 +459,7 @@ mod tests {
             action: "send_by_openid".into(),
             path: "/p".into(),
             idempotency_key: "k".into(),
-            digest: "sha256:x".into(),
+            digest: Payload::from_raw("{}".into()).digest(),
             payload: "{}".into(),
             message_digest: None,
             recipients: Some(2),
@@ -472,6 +501,45 @@ mod tests {
         store.append(&scope(), &calls[0].id, &Event::new(Kind::Accepted, at(2), "r")).expect("writes");
         let again = store.freeze(&scope(), &calls, &calls[0].id, &Event::new(Kind::Attempted, at(3), "r"));
         assert!(matches!(again, Err(LedgerError::Damaged { .. })));
+    }
+
+    #[test]
+    fn an_older_format_is_brought_up_to_date() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("state.db");
+        let old = Connection::open(&path).expect("opens");
+        old.execute_batch(&format!(
+            "{} PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = 1;",
+            CHANGES[0]
+        ))
+        .expect("writes");
+        let digest = Payload::from_raw("{}".into()).digest();
+        old.execute_batch(&format!(
+            "INSERT INTO calls VALUES (1, 'sandbox', 'wx1', 'p', 'once', 's', '', 1, 'send_by_openid', '/p', 'k', '{digest}', '{{}}', NULL, 2, 1);
+             INSERT INTO events (call, kind, at, run_id, body) VALUES (1, 'attempted', 1000, 'r', '{{}}');"
+        ))
+        .expect("writes");
+        drop(old);
+        let mut store = Sqlite::open(&path).expect("opens");
+        assert_eq!(store.identity().expect("reads"), (APPLICATION_ID, FORMAT));
+        let records = store.calls(&scope()).expect("reads");
+        assert_eq!(records[0].sent_body(), Some("{}"), "what was known is known");
+        store.append(&scope(), &call(1).id, &Event::new(Kind::Accepted, at(2), "r")).expect("writes");
+    }
+
+    #[test]
+    fn bytes_that_are_not_what_their_hash_says_are_damage() {
+        for change in ["UPDATE calls SET payload = '{\"a\":1}'", "UPDATE events SET body = '{\"a\":1}'"] {
+            let folder = tempfile::tempdir().expect("a folder");
+            let path = folder.path().join("state.db");
+            let mut store = Sqlite::open(&path).expect("opens");
+            let mut attempt = Event::new(Kind::Attempted, at(1), "r");
+            attempt.body = Some("{}".into());
+            store.freeze(&scope(), &[call(1)], &call(1).id, &attempt).expect("writes");
+            assert!(store.calls(&scope()).is_ok());
+            store.connection.execute_batch(change).expect("writes");
+            assert!(matches!(store.calls(&scope()), Err(LedgerError::Damaged { .. })), "{change}");
+        }
     }
 
     #[cfg(unix)]
