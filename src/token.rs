@@ -90,14 +90,15 @@ pub struct Keeper<'a> {
     store: &'a dyn TokenStore,
     current: Option<Token>,
     timeout: Duration,
+    pause: Duration,
     /// How often a token was fetched.
     pub fetches: u32,
 }
 
 impl<'a> Keeper<'a> {
-    /// A keeper that has no token yet.
-    pub fn new(source: TokenSource, store: &'a dyn TokenStore, timeout: Duration) -> Self {
-        Self { source, store, current: None, timeout, fetches: 0 }
+    /// A keeper that has no token yet. `pause` is the one before a second try; before the third it is twice as long.
+    pub fn new(source: TokenSource, store: &'a dyn TokenStore, timeout: Duration, pause: Duration) -> Self {
+        Self { source, store, current: None, timeout, pause, fetches: 0 }
     }
 
     /// Whether somebody else keeps the token.
@@ -122,7 +123,7 @@ impl<'a> Keeper<'a> {
         transport: &mut dyn Transport,
         clock: &dyn Clock,
     ) -> Result<Secret, TokenError> {
-        let (timeout, fetches) = (self.timeout, &mut self.fetches);
+        let (timeout, pause, fetches) = (self.timeout, self.pause, &mut self.fetches);
         let token = match &mut self.source {
             TokenSource::Given(read) => {
                 let value = read().map_err(TokenError::Source)?;
@@ -136,7 +137,7 @@ impl<'a> Keeper<'a> {
                     return Ok(saved);
                 }
                 *fetches += 1;
-                fetch(*endpoint, appid, secret, timeout, transport, clock)
+                fetch(*endpoint, appid, secret, (timeout, pause), transport, clock)
             })?,
         };
         let value = token.value.clone();
@@ -149,7 +150,7 @@ fn fetch(
     endpoint: TokenEndpoint,
     appid: &str,
     secret: &Secret,
-    timeout: Duration,
+    (timeout, pause): (Duration, Duration),
     transport: &mut dyn Transport,
     clock: &dyn Clock,
 ) -> Result<Token, TokenError> {
@@ -169,7 +170,7 @@ fn fetch(
     };
     let mut last = String::new();
     for attempt in 1..=TRIES {
-        if attempt > 1 && !clock.sleep(Duration::from_secs(u64::from(attempt) - 1)) {
+        if attempt > 1 && !clock.sleep(pause.saturating_mul(attempt - 1)) {
             return Err(TokenError::Interrupted);
         }
         let reply = match transport.send(&request) {

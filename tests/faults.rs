@@ -414,8 +414,12 @@ fn process(plan: &RenderedPlan, world: &World) -> Option<(Ended, Report)> {
         let mut redactor = Redactor::default();
         redactor.learn(&Secret::new(SECRET.into()));
         let mut transport = Platform(world);
-        let mut client =
-            Client::new(&mut transport, Keeper::new(source, world, Duration::from_secs(30)), world, redactor);
+        let mut client = Client::new(
+            &mut transport,
+            Keeper::new(source, world, Duration::from_secs(30), Duration::from_secs(1)),
+            world,
+            redactor,
+        );
         let settings =
             Settings { run_id: "r".into(), scope: scope.clone(), real: true, interrupted: &|| world.interrupted.get() };
         let ended =

@@ -123,6 +123,9 @@ fn doubtful() -> Vec<Answer> {
         code(-1),
         code(268_488_001),
         code(45066),
+        // The administrator has not confirmed yet (API mass protection).
+        code(89504),
+        code(89505),
     ]
 }
 
@@ -146,6 +149,80 @@ fn a_send_in_doubt_is_repeated_with_the_same_bytes() {
             server.delivered_once(2);
         }
     }
+}
+
+/// Previews, checks, deletes and settings carry no key, so a repetition is a second call; none of them can reach the
+/// followers twice. They are simply repeated, at most `attempts` times, and are never *unknown*.
+#[test]
+fn other_calls_are_simply_repeated() {
+    let steps = "  - { id: show, action: preview, to: { wxname: editor }, message: { text: 你好 } }
+  - { id: slow, action: set_speed, speed: 1 }
+  - { id: look, action: check, msg_id: 7 }
+  - { id: undo, action: delete, msg_id: 7 }\n";
+    for answer in doubtful().into_iter().filter(|answer| !matches!(answer, Answer::Stall)) {
+        let done = || Answer::DoneThen(Box::new(answer.clone()));
+        for path in ["/mass/preview", "/speed/set", "/mass/get", "/mass/delete"] {
+            let (case, server) = (Case::new().file("plan.yaml", plan(steps)), Fake::scripted(path, vec![done()]));
+            case.against(&server, &[]).exits(0);
+            assert_eq!(server.calls(path).len(), 2, "{path} {answer:?}");
+            case.against(&server, &[]).exits(0);
+            assert_eq!(server.calls(path).len(), 2, "{path}: done is done");
+        }
+    }
+    for path in ["/mass/preview", "/speed/set", "/mass/get", "/mass/delete"] {
+        let (case, server) = (Case::new().file("plan.yaml", plan(steps)), Fake::scripted(path, vec![Answer::Close; 3]));
+        case.against(&server, &[]).exits(5);
+        assert_eq!(server.calls(path).len(), 3, "{path}: at most `attempts` times");
+        case.against(&server, &[]).exits(0);
+        assert_eq!(server.calls(path).len(), 4, "{path}: the next run does it");
+    }
+    // A delete that was done and is repeated finds nothing to delete.
+    let gone = vec![Answer::DoneThen(Box::new(Answer::Close)), code(40059)];
+    let (case, server) = (Case::new().file("plan.yaml", plan(steps)), Fake::scripted("/mass/delete", gone));
+    case.against(&server, &[]).exits(5).says("may have deleted it: see `qunfa status --refresh`");
+}
+
+#[test]
+fn a_flaky_token_endpoint_is_asked_again_within_bounds() {
+    for flaky in doubtful().into_iter().filter(|answer| !matches!(answer, Answer::Stall)) {
+        if matches!(&flaky, Answer::Json(value) if value["errcode"] != -1) {
+            continue;
+        }
+        let (case, server) = (two_sends(), Fake::scripted("stable_token", vec![flaky.clone()]));
+        case.against(&server, &[]).exits(0);
+        assert_eq!(server.tokens(), 2, "{flaky:?}");
+        server.delivered_once(2);
+    }
+    let server = Fake::new(|_, got| if got.path.ends_with("token") { Answer::Close } else { Answer::Usual });
+    let case = two_sends();
+    case.against(&server, &[]).exits(5).says("no access token could be fetched").says("3 tries");
+    assert_eq!((server.tokens(), server.sends().len()), (3, 0));
+    // Nothing was attempted, so nothing is in doubt.
+    case.run(&["status", "plan.yaml", "--api-base", &server.base]).exits(0).says("open");
+}
+
+#[test]
+fn processes_at_once_fetch_one_token() {
+    let (case, server) = (two_sends(), Fake::usual());
+    case.against(&server, &[]).exits(0);
+    std::fs::remove_file(case.path(".qunfa/state.db.tokens")).expect("is there");
+    let status = ["status", "plan.yaml", "--refresh", "--api-base", server.base.as_str()];
+    let children: Vec<_> = (0..6).map(|_| case.spawn(&status)).collect();
+    children.into_iter().for_each(|child| drop(Case::finish(child).exits(0).says("SEND_SUCCESS")));
+    assert_eq!(server.tokens(), 2, "one for the run, one for all six");
+}
+
+/// Somebody else fetched a token by the classic endpoint, which makes ours invalid, again and again.
+#[test]
+fn a_token_that_is_revoked_in_the_middle_costs_one_fetch_a_call() {
+    let mut calls = 0;
+    let server = Fake::new(move |_, got| {
+        calls += u32::from(got.path.ends_with("sendall"));
+        if got.path.ends_with("sendall") && calls % 2 == 1 { code(40001) } else { Answer::Usual }
+    });
+    let report = two_sends().against(&server, &["--format", "json"]).exits(0).json();
+    assert_eq!((server.tokens(), &report["token_fetches"]), (3, &json!(3)));
+    server.delivered_once(2);
 }
 
 #[test]

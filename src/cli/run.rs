@@ -211,9 +211,9 @@ impl Run<'_> {
             })?,
         };
         let tokens = state.tokens(&self.plan.appid, base.as_str(), session::endpoint_name(self.plan.account.token));
-        let timeout = self.plan.steps.first().map_or(std::time::Duration::from_secs(30), |step| step.timeout);
+        let (timeout, pause) = session::patience(&self.plan);
         let mut http = Http::new(base.clone(), world::abandoned);
-        let mut client = Client::new(&mut http, Keeper::new(source, &tokens, timeout), self.clock, redactor);
+        let mut client = Client::new(&mut http, Keeper::new(source, &tokens, timeout, pause), self.clock, redactor);
         if server.is_none() {
             self.confirm(&prepared, &forecast, &mut client, base)?;
         }
@@ -337,6 +337,9 @@ impl Run<'_> {
             .map_err(|error| session::store_failed(&error, self.terminal))?;
         let per_minute = self.plan.pace(real);
         let forecast = forecast::forecast(&self.plan, &prepared.todo, &used, per_minute, now);
+        if forecast.calls > 0 && self.args.format.format == Format::Human {
+            self.terminal.note(&format!("forecast: {}\n", forecast.words()));
+        }
         match forecast.refusal() {
             Some(problem) if !self.args.allow_partial => {
                 Err(self.refuse(ExitCode::Refused, &problem.message, &problem.help))
@@ -401,11 +404,9 @@ impl Run<'_> {
             let to = pad(step.audience.as_deref().unwrap_or("-"), 16);
             text.push_str(&format!("  {name} {action} to {to} {words}{message}\n"));
         }
-        let minutes = forecast.duration.as_secs() / 60;
-        let time = if minutes == 0 { String::new() } else { format!(" It takes {minutes} minutes at least.") };
         text.push_str(&format!(
-            "\n{} calls, {} of them to many people: {people} openids, and the followers of the tags.{time}\nWhat is sent cannot be taken back.\n",
-            forecast.calls, forecast.mass
+            "\n{}.\n{people} openids, and the followers of the tags. What is sent cannot be taken back.\n",
+            forecast.words()
         ));
         for path in self.mass_paths(prepared) {
             if let Some(line) = quota(client, path) {

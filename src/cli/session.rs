@@ -1,6 +1,9 @@
 //! What commands that reach the state or WeChat share: address, state, lock, token source.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use super::{
     Common, ExitCode, fail,
@@ -131,4 +134,11 @@ pub(super) fn endpoint_name(endpoint: TokenEndpoint) -> &'static str {
         TokenEndpoint::Stable => "stable",
         TokenEndpoint::Classic => "classic",
     }
+}
+
+/// How long a token is waited for, and the pause before it is asked for again.
+pub(super) fn patience(plan: &RenderedPlan) -> (Duration, Duration) {
+    let first = plan.steps.first();
+    let timeout = first.map_or(Duration::from_secs(30), |step| step.timeout);
+    (timeout, first.map_or(Duration::from_secs(1), |step| step.retry.backoff))
 }

@@ -124,9 +124,9 @@ fn refresh(
         .map_err(|message| fail(terminal, ExitCode::MissingInput, &message, &[]))?;
     let tokens = state.tokens(&plan.appid, base.as_str(), session::endpoint_name(plan.account.token));
     let clock = RealClock::at(common.now);
-    let timeout = std::time::Duration::from_secs(30);
+    let (timeout, pause) = session::patience(plan);
     let mut http = Http::new(base.clone(), world::abandoned);
-    let mut client = Client::new(&mut http, Keeper::new(source, &tokens, timeout), &clock, redactor);
+    let mut client = Client::new(&mut http, Keeper::new(source, &tokens, timeout, pause), &clock, redactor);
     for (row, _) in rows.iter_mut().zip(&plan.steps).filter(|(_, step)| step.spec.effect == crate::action::Effect::Mass)
     {
         for id in &row.msg_ids {

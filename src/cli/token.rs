@@ -1,7 +1,5 @@
 //! `qunfa token`: the cached token's state, never its value.
 
-use std::time::Duration;
-
 use clap::Subcommand;
 use serde_json::json;
 
@@ -72,7 +70,8 @@ fn token(args: &Args, common: &Common, terminal: &Terminal) -> Result<ExitCode, 
                 return Err(fail(terminal, ExitCode::Usage, message, &["refresh it where it is kept".into()]));
             }
             let mut http = Http::new(base.clone(), world::abandoned);
-            let mut keeper = Keeper::new(source, &tokens, Duration::from_secs(30));
+            let (timeout, pause) = session::patience(&plan);
+            let mut keeper = Keeper::new(source, &tokens, timeout, pause);
             let result = keeper.get(&mut http, &clock);
             fetched = keeper.fetches;
             if let Err(error) = result {

@@ -213,9 +213,14 @@ impl Runner<'_, '_> {
         stop: bool,
     ) -> CallEnd {
         self.finish(index, call_report(step.spec.path, &call.frozen, attempts, outcome_of(status), Some(answer)));
-        let (message, help, errcode) = policy::advice(answer);
+        let (message, mut help, errcode) = policy::advice(answer);
         if status.in_doubt() && step.spec.effect == Effect::Mass {
             return CallEnd::Failed(StepEnd { stop: true, ..self.unknown(step, call, &message) });
+        }
+        if status.in_doubt() && step.spec.effect == Effect::Delete {
+            help.push(
+                "an earlier attempt got no clear answer, and may have deleted it: see `qunfa status --refresh`".into(),
+            );
         }
         CallEnd::Failed(StepEnd {
             outcome: StepOutcome::Failed,

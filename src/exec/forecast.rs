@@ -27,8 +27,32 @@ pub struct Forecast {
     pub mass: usize,
     /// How long pacing makes them take at least.
     pub duration: Duration,
+    /// The quotas that it uses: what is wanted, made, allowed.
+    pub quotas: Vec<Quota>,
     /// Quotas that do not suffice, in words.
     pub short: Vec<String>,
+}
+
+/// One quota that WeChat states, as far as our own ledger knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Quota {
+    /// What is counted.
+    pub what: &'static str,
+    /// How many the run makes.
+    pub wanted: usize,
+    /// How many were made in the period.
+    pub used: usize,
+    /// How many may be made.
+    pub most: usize,
+    /// `today` or `this month`.
+    pub period: &'static str,
+}
+
+impl std::fmt::Display for Quota {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Quota { what, wanted, used, most, period } = self;
+        write!(f, "{wanted} {what} wanted, {used} already made {period}, {most} allowed")
+    }
 }
 
 impl Forecast {
@@ -37,6 +61,19 @@ impl Forecast {
         let message = format!("the run cannot finish within the quota: {}", self.short.join("; "));
         let help = vec!["send less, or later; or go as far as it goes with --allow-partial".to_owned()];
         (!self.short.is_empty()).then_some(Problem { message, help, errcode: None })
+    }
+
+    /// In one line: calls, quotas, time.
+    pub fn words(&self) -> String {
+        let calls = if self.calls == 1 { "1 call".to_owned() } else { format!("{} calls", self.calls) };
+        let minutes = self.duration.as_secs() / 60;
+        let time = match minutes {
+            0 => "less than a minute".to_owned(),
+            1 => "1 minute at least".to_owned(),
+            minutes => format!("{minutes} minutes at least"),
+        };
+        let quotas: String = self.quotas.iter().map(|quota| format!("; {quota}")).collect();
+        format!("{calls}, {} of them to many people, {time}{quotas}", self.mass)
     }
 }
 
@@ -63,8 +100,10 @@ pub fn forecast(plan: &RenderedPlan, todo: &[Todo], used: &[Usage], per_minute: 
         }
     }
     let minutes = needs.mass.saturating_sub(1) / per_minute.max(1) as usize;
-    let short = short(plan.account.kind, &needs, &done_today, &done_this_month);
-    Forecast { calls: needs.calls, mass: needs.mass, duration: Duration::from_secs(60 * minutes as u64), short }
+    let quotas = quotas(plan.account.kind, &needs, &done_today, &done_this_month);
+    let short = short(plan.account.kind, &quotas, &needs, &done_this_month);
+    let duration = Duration::from_secs(60 * minutes as u64);
+    Forecast { calls: needs.calls, mass: needs.mass, duration, quotas, short }
 }
 
 #[derive(Default)]
@@ -97,23 +136,25 @@ impl Needs {
     }
 }
 
-fn short(kind: AccountKind, needs: &Needs, today: &Needs, month: &Needs) -> Vec<String> {
-    let mut short = Vec::new();
-    let mut limit = |what: &str, needed: usize, used: usize, most: usize, period: &str| {
-        if needed > 0 && needed + used > most {
-            short.push(format!("{needed} {what} wanted, {used} already made {period}, {most} allowed"));
-        }
-    };
-    match kind {
+/// The quotas that are used at all.
+fn quotas(kind: AccountKind, needs: &Needs, today: &Needs, month: &Needs) -> Vec<Quota> {
+    let quota = |what, wanted, used, most, period| Quota { what, wanted, used, most, period };
+    let mass = match kind {
         AccountKind::Subscription => {
-            limit("mass calls", needs.mass, today.mass, limits::SUBSCRIPTION_MASS_PER_DAY, "today");
+            quota("mass calls", needs.mass, today.mass, limits::SUBSCRIPTION_MASS_PER_DAY, "today")
         }
         AccountKind::Service => {
-            limit("sends to all", needs.to_all, month.to_all, limits::SERVICE_PER_MONTH, "this month");
+            quota("sends to all", needs.to_all, month.to_all, limits::SERVICE_PER_MONTH, "this month")
         }
-    }
-    limit("previews", needs.previews, today.previews, limits::PREVIEWS_PER_DAY, "today");
-    limit("deletes", needs.deletes, today.deletes, limits::DELETES_PER_DAY, "today");
+    };
+    let previews = quota("previews", needs.previews, today.previews, limits::PREVIEWS_PER_DAY, "today");
+    let deletes = quota("deletes", needs.deletes, today.deletes, limits::DELETES_PER_DAY, "today");
+    [mass, previews, deletes].into_iter().filter(|quota| quota.wanted > 0).collect()
+}
+
+fn short(kind: AccountKind, quotas: &[Quota], needs: &Needs, month: &Needs) -> Vec<String> {
+    let over = quotas.iter().filter(|quota| quota.wanted + quota.used > quota.most);
+    let mut short: Vec<String> = over.map(Quota::to_string).collect();
     if kind == AccountKind::Service {
         let had = |openid: &String| month.people.get(openid).copied().unwrap_or(0) + month.to_all;
         let over = needs
@@ -151,6 +192,10 @@ mod tests {
 
     fn people(names: &[&str]) -> (Effect, Value) {
         (Effect::Mass, json!({ "touser": names }))
+    }
+
+    fn short(kind: AccountKind, needs: &Needs, today: &Needs, month: &Needs) -> Vec<String> {
+        super::short(kind, &quotas(kind, needs, today, month), needs, month)
     }
 
     #[test]

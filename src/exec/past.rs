@@ -98,7 +98,7 @@ fn one_step(
     }
     let accepted = calls.iter().filter(|(record, _)| record.status == Status::Accepted).count();
     let all = !calls.is_empty() && accepted == calls.len();
-    let outcome = match (all, touched().last().map(|record| record.status)) {
+    let outcome = match (all, touched().next_back().map(|record| record.status)) {
         (true, Some(_)) => StepOutcome::Succeeded,
         (true, None) => StepOutcome::AlreadyDone,
         (false, Some(status)) if status.in_doubt() => StepOutcome::Unknown,
