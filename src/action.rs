@@ -3,7 +3,7 @@
 //! An action knows its fields, its path, its outputs and how its bodies are made. It does no IO: what it needs from
 //! outside comes through [`Fields`].
 
-use std::{sync::Arc, time::Duration};
+use std::{ops::Range, sync::Arc, time::Duration};
 
 use schemars::{Schema, SchemaGenerator};
 use serde_json::Value;
@@ -11,6 +11,7 @@ use serde_json::Value;
 use crate::{
     diag::Code,
     message::Message,
+    openids::Openids,
     plan::{fields::Template, model::AccountKind},
     report::MessageView,
 };
@@ -70,7 +71,7 @@ pub struct Calls {
 impl Calls {
     /// A step of one call.
     pub fn one(body: Value) -> Self {
-        Self { calls: vec![Call { body, recipients: None }], audience: None, message: None }
+        Self { calls: vec![Call { body, recipients: None, people: None }], audience: None, message: None }
     }
 }
 
@@ -81,6 +82,8 @@ pub struct Call {
     pub body: Value,
     /// Openids in it; none where the number is not known offline.
     pub recipients: Option<u64>,
+    /// The people of its `touser`, which is empty in the body.
+    pub people: Option<(Arc<Openids>, Range<usize>)>,
 }
 
 /// Polling: until when, how often, how long.
@@ -125,7 +128,7 @@ pub trait Fields {
     /// The rendered content of the file that a field names.
     fn file(&mut self, suffix: &str) -> Option<String>;
     /// The openids of this step: unique, in order, at least two.
-    fn openids(&mut self) -> Option<Arc<Vec<String>>>;
+    fn openids(&mut self) -> Option<Arc<Openids>>;
     /// Names of the slots that will hold the `msg_id`s of all calls of a send step.
     fn jobs(&mut self, of: &str) -> Option<Vec<String>>;
     /// Notes a problem at a field.

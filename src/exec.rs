@@ -434,7 +434,7 @@ pub(crate) fn freeze(step: &RenderedStep, call: &crate::render::PlannedCall) -> 
         action: step.spec.name.to_owned(),
         path: step.spec.path.to_owned(),
         idempotency_key: call.key.clone(),
-        digest: call.payload.digest(),
+        digest: call.payload.digest().to_owned(),
         payload: call.payload.raw(),
         message_digest: step.message_digest.clone(),
         recipients: call.recipients,

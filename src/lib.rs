@@ -25,6 +25,7 @@ pub mod exec;
 pub mod ledger;
 pub mod limits;
 pub mod message;
+pub mod openids;
 pub mod payload;
 pub mod plan;
 pub mod redact;

@@ -3,10 +3,12 @@
 //! A slot is a name between two Unicode noncharacters, which no input of ours may hold ([`crate::source::decode`]), so
 //! no text of a user can be taken for one. `#` before the name marks a number: the quotes around it go away.
 
-use std::fmt::Write as _;
+use std::{cell::OnceCell, fmt::Write as _, ops::Range, sync::Arc};
 
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
+
+use crate::openids::Openids;
 
 const OPEN: char = '\u{fdd0}';
 const CLOSE: char = '\u{fdd1}';
@@ -37,11 +39,40 @@ pub fn shown(text: &str) -> String {
     text.replace("\u{fdd0}#", "<").replace(OPEN, "<").replace(CLOSE, ">")
 }
 
-/// The body of a request.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The body of a request. People are not copied into it: it knows who they are, and writes them when it is written.
+#[derive(Debug, Clone)]
 pub struct Payload {
     text: String,
+    /// Where in the text the people go, and which.
+    people: Option<People>,
+    digest: OnceCell<String>,
 }
+
+#[derive(Debug, Clone)]
+struct People {
+    at: usize,
+    openids: Arc<Openids>,
+    range: Range<usize>,
+}
+
+impl People {
+    fn write(&self, out: &mut String, between: &str) {
+        // Openids need no escapes: letters, digits, - and _.
+        for (number, openid) in self.openids.range(self.range.clone()).enumerate() {
+            out.push_str(if number == 0 { "" } else { between });
+            out.push('"');
+            out.push_str(openid);
+            out.push('"');
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        self.range.len() * 32
+    }
+}
+
+/// What an empty list of people looks like.
+const NOBODY: &str = "\"touser\":[]";
 
 /// A slot whose value is not there.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -49,24 +80,63 @@ pub struct Payload {
 pub struct MissingValue(pub String);
 
 impl Payload {
-    /// Serialises a body: UTF-8 as it is, no `\uXXXX` but for control characters, no HTML escaping, keys in order.
-    pub fn new(body: &Value) -> Self {
-        Self { text: body.to_string() }
+    /// Serialises a body: UTF-8 as it is, no `\uXXXX` but for control characters, no HTML escaping, keys in order. People
+    /// go into its empty `touser`.
+    pub fn new(body: &Value, people: Option<(Arc<Openids>, Range<usize>)>) -> Self {
+        let text = body.to_string();
+        let people = people.and_then(|(openids, range)| {
+            let at = text.find(NOBODY)? + NOBODY.len() - 1;
+            Some(People { at, openids, range })
+        });
+        Self { text, people, digest: OnceCell::new() }
     }
 
     /// The body as a dry run shows it.
     pub fn shown(&self) -> String {
-        shown(&self.text)
+        shown(&self.raw())
+    }
+
+    /// The body as a dry run shows it, on many lines, each but the first indented by so many spaces.
+    pub fn pretty(&self, indent: usize) -> String {
+        let body: Value = serde_json::from_str(&shown(&self.text)).unwrap_or_else(|_| shown(&self.text).into());
+        let text = format!("{body:#}");
+        let mut out = String::with_capacity(text.len() * 2 + self.people.as_ref().map_or(0, People::bytes) * 2);
+        let margin = format!("\n{:indent$}", "");
+        match self.people.as_ref().and_then(|people| text.split_once("\"touser\": []").map(|parts| (people, parts))) {
+            Some((people, (before, after))) => {
+                out.push_str(&before.replace('\n', &margin));
+                out.push_str(&format!("\"touser\": [{margin}    "));
+                people.write(&mut out, &format!(",{margin}    "));
+                out.push_str(&format!("{margin}  ]"));
+                out.push_str(&after.replace('\n', &margin));
+            }
+            None => out.push_str(&text.replace('\n', &margin)),
+        }
+        out
     }
 
     /// The body with its slots as they are, for the ledger.
     pub fn raw(&self) -> String {
-        self.text.clone()
+        match &self.people {
+            None => self.text.clone(),
+            Some(people) => {
+                let mut out = String::with_capacity(self.text.len() + people.bytes());
+                out.push_str(&self.text[..people.at]);
+                people.write(&mut out, ",");
+                out.push_str(&self.text[people.at..]);
+                out
+            }
+        }
     }
 
     /// The body that [`Payload::raw`] gave.
     pub fn from_raw(text: String) -> Self {
-        Self { text }
+        Self { text, people: None, digest: OnceCell::new() }
+    }
+
+    /// The body without its people.
+    pub fn without_people(&self) -> &str {
+        &self.text
     }
 
     /// Names of the slots, in order.
@@ -80,7 +150,8 @@ impl Payload {
 
     /// The bytes to send.
     pub fn fill(&self, value: &dyn Fn(&str) -> Option<Value>) -> Result<String, MissingValue> {
-        let mut parts = self.text.split(OPEN);
+        let raw = self.raw();
+        let mut parts = raw.split(OPEN);
         let mut out = parts.next().unwrap_or_default().to_owned();
         let mut close_quote = false;
         for part in parts {
@@ -103,8 +174,11 @@ impl Payload {
     }
 
     /// `sha256:` and the digest of the body with its slots unfilled.
-    pub fn digest(&self) -> String {
-        digest(self.text.as_bytes())
+    pub fn digest(&self) -> &str {
+        self.digest.get_or_init(|| match &self.people {
+            None => digest(self.text.as_bytes()),
+            Some(_) => digest(self.raw().as_bytes()),
+        })
     }
 }
 
@@ -129,7 +203,7 @@ mod tests {
     #[test]
     fn slots_are_filled_and_escaped() {
         let body = json!({ "a": format!("x{}y", slot("steps.a.media_id")), "n": number_slot("tag VIP"), "t": "你好 <a href=\"x\">\n" });
-        let payload = Payload::new(&body);
+        let payload = Payload::new(&body, None);
         assert_eq!(payload.shown(), r#"{"a":"x<steps.a.media_id>y","n":"<tag VIP>","t":"你好 <a href=\"x\">\n"}"#);
         assert_eq!(payload.slots().collect::<Vec<_>>(), ["steps.a.media_id", "tag VIP"]);
         let fill = |name: &str| Some(if name == "tag VIP" { json!(9_007_199_254_740_993_u64) } else { json!("q\"\\") });
@@ -138,6 +212,18 @@ mod tests {
             r#"{"a":"xq\"\\y","n":9007199254740993,"t":"你好 <a href=\"x\">\n"}"#
         );
         assert_eq!(payload.fill(&|_| None), Err(MissingValue("steps.a.media_id".into())));
+    }
+
+    #[test]
+    fn people_are_written_as_if_they_had_been_in_the_body() {
+        let openids: Arc<Openids> = Arc::new(["a", "b", "c", "d"].into_iter().collect());
+        let body = |people: &[&str]| json!({ "x": 1, "touser": people, "text": { "content": "\"touser\":[] \"touser\": []" } });
+        let (lean, full) =
+            (Payload::new(&body(&[]), Some((openids, 1..4))), Payload::new(&body(&["b", "c", "d"]), None));
+        assert_eq!((lean.raw(), lean.digest()), (full.raw(), full.digest()));
+        assert_eq!(lean.fill(&|_| None), full.fill(&|_| None));
+        assert_eq!(lean.pretty(4), full.pretty(4));
+        assert_eq!(full.pretty(0), format!("{:#}", body(&["b", "c", "d"])));
     }
 
     #[test]

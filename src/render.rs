@@ -1,13 +1,14 @@
 //! A resolved plan to the exact requests: bodies, idempotency keys, digest. Pure.
 
 use std::{
+    cell::OnceCell,
     collections::{BTreeSet, HashMap},
     time::Duration,
 };
 
 use minijinja::Value as Tpl;
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::{
     action::{Poll, Spec},
@@ -46,8 +47,8 @@ pub struct RenderedPlan {
     pub guard_lines: HashMap<&'static str, usize>,
     /// Mass calls a minute, as the plan has it.
     pub per_minute: u32,
-    /// Digest of everything that decides what is sent.
-    pub digest: String,
+    /// See [`RenderedPlan::digest`].
+    digest: OnceCell<String>,
     /// The step instances, in order.
     pub steps: Vec<RenderedStep>,
     /// Templates, for conditions that are evaluated while the plan runs.
@@ -239,7 +240,7 @@ pub fn render(
         .into_iter()
         .map(|name| (name, sources.position(&resolved.document.key_span(&format!("/guards/{name}"))).line))
         .collect();
-    let mut plan = RenderedPlan {
+    RenderedPlan {
         name: resolved.head.name.clone(),
         path: path.to_owned(),
         appid: resolved.appid,
@@ -248,13 +249,11 @@ pub fn render(
         guards: resolved.head.guards.clone(),
         guard_lines: lines,
         per_minute: resolved.head.defaults.pace.per_minute.unwrap_or(limits::MASS_CALLS_PER_MINUTE),
-        digest: String::new(),
+        digest: OnceCell::new(),
         steps,
         engine: resolved.engine,
         account: resolved.account,
-    };
-    plan.digest = plan.compute_digest();
-    plan
+    }
 }
 
 /// Settings that hold only for the sandbox are said to be so.
@@ -293,8 +292,12 @@ fn warn_limits(resolved: &ResolvedPlan, diagnostics: &mut Vec<Diagnostic>) {
 }
 
 impl RenderedPlan {
-    /// Everything that decides what is sent, to whom, and whether: canonical JSON, hashed. Comments, key order,
-    /// descriptions and pacing do not belong to it.
+    /// Digest of everything that decides what is sent, to whom, and whether: canonical JSON, hashed. Comments, key order,
+    /// descriptions and pacing do not belong to it. Made when it is first asked for.
+    pub fn digest(&self) -> &str {
+        self.digest.get_or_init(|| self.compute_digest())
+    }
+
     fn compute_digest(&self) -> String {
         let guards = &self.guards;
         let window = guards.send_window.map(|window| [window.from, window.to]);
@@ -339,15 +342,27 @@ impl RenderedPlan {
         self.steps.iter().filter(|step| step.may_run()).flat_map(|step| step.calls.iter().map(move |call| (step, call)))
     }
 
-    /// The dry run as one JSON document.
-    pub fn to_json(&self) -> Value {
-        let requests: Vec<Value> = self.calls().map(|(step, call)| request_json(step, call)).collect();
-        json!({ "plan": self.name, "digest": self.digest, "requests": requests })
+    /// The dry run as one JSON document, in parts.
+    pub fn to_json(&self) -> impl Iterator<Item = String> {
+        let head = format!(
+            "{{\n  \"plan\": {},\n  \"digest\": {},\n  \"requests\": [",
+            json!(self.name),
+            json!(self.digest())
+        );
+        let requests = self.calls().enumerate().map(|(number, (step, call))| {
+            let separator = if number == 0 { "" } else { "," };
+            format!("{separator}\n    {}", request_json(step, call, 4))
+        });
+        let tail = if self.calls().next().is_none() { "]\n}\n" } else { "\n  ]\n}\n" };
+        std::iter::once(head).chain(requests).chain([tail.to_owned()])
     }
 
-    /// The dry run as HTTP.
-    pub fn to_http(&self) -> String {
-        self.calls().map(|(step, call)| self.to_http_request(step, call)).collect::<Vec<_>>().join("\n")
+    /// The dry run as HTTP, in parts.
+    pub fn to_http(&self) -> impl Iterator<Item = String> {
+        let requests = self.calls().enumerate();
+        requests.map(|(number, (step, call))| {
+            format!("{}{}", if number == 0 { "" } else { "\n" }, self.to_http_request(step, call))
+        })
     }
 
     /// One request as HTTP, with the body on one line, byte for byte as it is sent.
@@ -359,11 +374,14 @@ impl RenderedPlan {
     }
 }
 
-/// One request of the dry run.
-pub fn request_json(step: &RenderedStep, call: &PlannedCall) -> Value {
-    let shown = call.payload.shown();
-    let body: Value = serde_json::from_str(&shown).unwrap_or_else(|_| shown.clone().into());
-    json!({ "step": step.id, "key": step.key, "action": step.spec.name, "chunk": call.chunk, "method": "POST", "path": step.spec.path, "body": body })
+/// One request of the dry run; each line but the first is indented by so many spaces.
+pub fn request_json(step: &RenderedStep, call: &PlannedCall, indent: usize) -> String {
+    let head = json!({ "step": step.id, "key": step.key, "action": step.spec.name, "chunk": call.chunk, "method": "POST", "path": step.spec.path, "body": null });
+    let margin = format!("\n{:indent$}", "");
+    let head = format!("{head:#}").replace('\n', &margin);
+    // `body` is the last member.
+    let open = head.rfind("null").unwrap_or(head.len());
+    format!("{}{}{margin}}}", &head[..open], call.payload.pretty(indent + 2))
 }
 
 #[cfg(test)]

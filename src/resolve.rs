@@ -3,6 +3,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
+    io::Read,
     rc::Rc,
     sync::Arc,
 };
@@ -15,7 +16,9 @@ use crate::{
     action::Holds,
     clock::shanghai,
     diag::{Code, Diagnostic, did_you_mean},
-    limits, payload,
+    limits,
+    openids::{Openids, TooMany},
+    payload,
     plan::{
         self, ValidPlan,
         fields::Template,
@@ -35,6 +38,12 @@ use audience::Audience;
 pub trait Project {
     /// Reads a file that the plan names, relative to the plan: its path as users know it, and its bytes.
     fn read(&self, path: &str, most_bytes: u64) -> Result<(String, Vec<u8>), ReadError>;
+
+    /// Opens a file that may be too large to be held: its path as users know it, and its bytes in order.
+    fn open(&self, path: &str) -> Result<(String, Box<dyn Read>), ReadError> {
+        let (name, bytes) = self.read(path, limits::AUDIENCE_BYTES_MAX)?;
+        Ok((name, Box::new(std::io::Cursor::new(bytes))))
+    }
 }
 
 /// Why a file cannot be read.
@@ -210,6 +219,9 @@ pub fn resolve(
     })
 }
 
+/// Lists of up to so many people are kept for other steps.
+const KEPT: usize = 200_000;
+
 struct Reader<'a> {
     inputs: &'a Inputs<'a>,
     sources: &'a mut SourceMap,
@@ -218,7 +230,7 @@ struct Reader<'a> {
     /// Content files by path; none if there was a problem, which is said at the first place only.
     texts: HashMap<String, Option<(FileId, Rc<str>)>>,
     /// Audience files by path and column.
-    people: HashMap<(String, String), Option<Rc<audience::People>>>,
+    people: HashMap<(String, String), Option<Rc<Openids>>>,
     /// AppID, occurrence and name of the plan, once they are known.
     edition: Option<(String, String, String)>,
 }
@@ -264,26 +276,34 @@ impl Reader<'_> {
     }
 
     fn bytes(&mut self, path: &str, place: &Span, most: u64) -> Option<(String, Vec<u8>)> {
-        let problem = match self.inputs.project.read(path, most) {
-            Ok(read) => return Some(read),
-            Err(ReadError::Unreadable(why)) => {
+        match self.inputs.project.read(path, most) {
+            Ok(read) => Some(read),
+            Err(error) => {
+                self.unreadable(path, place, most, error);
+                None
+            }
+        }
+    }
+
+    fn unreadable(&mut self, path: &str, place: &Span, most: u64, error: ReadError) {
+        let problem = match error {
+            ReadError::Unreadable(why) => {
                 let diagnostic =
                     Diagnostic::new(Code::FileUnreadable, place.clone(), format!("`{path}` cannot be read: {why}"));
                 diagnostic.help("paths are relative to the file that names them")
             }
-            Err(ReadError::Escapes) => {
+            ReadError::Escapes => {
                 let diagnostic =
                     Diagnostic::new(Code::PathEscapes, place.clone(), format!("`{path}` lies outside the project"));
                 diagnostic.help("keep the file in the project (the nearest folder upwards with .git), and not behind a link that leads out of it")
             }
-            Err(ReadError::TooLarge(bytes)) => Diagnostic::new(
+            ReadError::TooLarge(bytes) => Diagnostic::new(
                 Code::FileTooLarge,
                 place.clone(),
                 format!("`{path}` is {bytes} bytes large; at most {most} are read"),
             ),
         };
         self.push(problem);
-        None
     }
 
     /// The bytes as text; a problem is said at the place in the plan, for a file that is no text has no lines.
@@ -462,8 +482,8 @@ impl Reader<'_> {
     /// What one instance names. One with a problem is kept, so that its message is looked at all the same.
     fn instance(&mut self, step: &Step, key: Option<String>, context: Tpl, engine: &Engine) -> Instance {
         let mut files = HashMap::new();
-        let mut people: Vec<Rc<audience::People>> = Vec::new();
-        let mut excluded: Vec<Rc<audience::People>> = Vec::new();
+        let mut people: Vec<Rc<Openids>> = Vec::new();
+        let mut excluded: Vec<Rc<Openids>> = Vec::new();
         let mut begun: Option<Vec<String>> = None;
         let mut good = true;
         let column = step.action.openids().and_then(|to| to.column.clone()).unwrap_or_else(|| "openid".into());
@@ -514,14 +534,15 @@ impl Reader<'_> {
         }
         let audience = match (step.action.openids(), begun) {
             (Some(_), Some(people)) => {
-                Some(Arc::new(Audience { openids: Arc::new(people), duplicates: 0, excluded: 0 }))
+                let openids = people.iter().map(String::as_str).collect();
+                Some(Arc::new(Audience { openids: Arc::new(openids), duplicates: 0, excluded: 0 }))
             }
             (Some(to), None) if good => {
                 if let Some(openids) = &to.openids {
                     people.extend(self.inline(step, openids, engine, &context).map(Rc::new));
                 }
                 let named = !people.is_empty();
-                let audience = if named { self.audience(step, &people, &excluded) } else { None };
+                let audience = if named { self.audience(step, people, excluded) } else { None };
                 good = audience.is_some();
                 audience.map(Arc::new)
             }
@@ -556,32 +577,39 @@ impl Reader<'_> {
         read
     }
 
-    fn people(&mut self, path: &str, column: &str, place: &Span) -> Option<Rc<audience::People>> {
+    fn people(&mut self, path: &str, column: &str, place: &Span) -> Option<Rc<Openids>> {
         let id = (path.to_owned(), column.to_owned());
         if let Some(known) = self.people.get(&id) {
             return known.clone();
         }
-        let read = self.bytes(path, place, limits::AUDIENCE_BYTES_MAX).and_then(|(name, bytes)| {
-            let text = self.decode(&name, bytes, place)?;
-            audience::read(&name, text, column, place, self.sources, self.diagnostics).map(Rc::new)
-        });
-        self.people.insert(id, read.clone());
+        let read = match self.inputs.project.open(path) {
+            Ok((name, first)) => {
+                // The file that was opened to see that it is there is read; a second reading opens it again.
+                let first = std::cell::Cell::new(Some(first));
+                let project = self.inputs.project;
+                let open = || first.take().map_or_else(|| project.open(path).map(|(_, reader)| reader), Ok);
+                let file = audience::File { name: &name, open: &open, column, place };
+                audience::read(&file, self.sources, self.diagnostics).map(Rc::new)
+            }
+            Err(error) => {
+                self.unreadable(path, place, limits::AUDIENCE_BYTES_MAX, error);
+                None
+            }
+        };
+        // A long list is most likely used once: it is read again rather than held twice.
+        if read.as_ref().is_none_or(|list| list.len() <= KEPT) {
+            self.people.insert(id, read.clone());
+        }
         read
     }
 
-    fn inline(
-        &mut self,
-        step: &Step,
-        openids: &[Template],
-        engine: &Engine,
-        context: &Tpl,
-    ) -> Option<audience::People> {
-        let mut people = Vec::new();
+    fn inline(&mut self, step: &Step, openids: &[Template], engine: &Engine, context: &Tpl) -> Option<Openids> {
+        let mut people = Openids::default();
         let mut good = true;
         for (index, template) in openids.iter().enumerate() {
             let pointer = step.pointer(&format!("/to/openids/{index}"));
             match self.render(engine, &pointer, template, context) {
-                Some(openid) if audience::is_openid(openid.trim()) => people.push(openid.trim().to_owned()),
+                Some(openid) if audience::is_openid(openid.trim()) => good &= people.push(openid.trim()).is_ok(),
                 Some(openid) => {
                     let message = format!("`{}` is not an openid", payload::shown(&openid));
                     let diagnostic = Diagnostic::new(Code::BadOpenid, self.document.span(&pointer), message);
@@ -594,14 +622,24 @@ impl Reader<'_> {
         good.then_some(people)
     }
 
-    fn audience(
-        &mut self,
-        step: &Step,
-        people: &[Rc<audience::People>],
-        excluded: &[Rc<audience::People>],
-    ) -> Option<Audience> {
-        let audience = Audience::build(people, excluded);
+    fn audience(&mut self, step: &Step, people: Vec<Rc<Openids>>, excluded: Vec<Rc<Openids>>) -> Option<Audience> {
+        let excludes = !excluded.is_empty();
         let place = self.document.span(&step.pointer("/to"));
+        let join = |lists: Vec<Rc<Openids>>| -> Result<Openids, TooMany> {
+            let mut lists = lists.into_iter();
+            // A long list is nobody else's, and is not copied.
+            let mut all = lists.next().map(Rc::unwrap_or_clone).unwrap_or_default();
+            lists.try_for_each(|list| all.append(&list)).map(|()| all)
+        };
+        let Ok((all, out)) = join(people).and_then(|all| join(excluded).map(|out| (all, out))) else {
+            self.push(Diagnostic::new(
+                Code::FileTooLarge,
+                place,
+                "the files of this audience hold more than 4 GiB together",
+            ));
+            return None;
+        };
+        let audience = Audience::build(all, &out);
         if audience.duplicates > 0 {
             let times = if audience.duplicates == 1 {
                 "one openid is".to_owned()
@@ -616,7 +654,7 @@ impl Reader<'_> {
         }
         if audience.openids.len() < limits::OPENIDS_MIN {
             let count = audience.openids.len();
-            let left = if excluded.is_empty() { "" } else { " after `exclude`" };
+            let left = if !excludes { "" } else { " after `exclude`" };
             let message = format!(
                 "the audience has {count} {}{left}; WeChat takes at least 2 (40130)",
                 if count == 1 { "person" } else { "people" }

@@ -11,7 +11,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("limits", &[]),
     ("redact", &[]),
     ("clock", &[]),
-    ("payload", &[]),
+    ("openids", &[]),
+    ("payload", &["openids"]),
     ("diag", &["source", "limits"]),
     // The platform's protocol, without IO; what a run leaves behind.
     ("wechat", &[]),
@@ -19,11 +20,11 @@ const ALLOWED: &[(&str, &[&str])] = &[
     // Plan file to valid plan.
     ("template", &["diag", "limits", "payload"]),
     ("message", &["action", "diag", "limits", "payload", "plan", "report"]),
-    ("action", &["diag", "limits", "message", "payload", "plan", "report"]),
+    ("action", &["diag", "limits", "message", "openids", "payload", "plan", "report"]),
     ("plan", &["action", "diag", "limits", "report", "source"]),
     // Valid to rendered.
-    ("resolve", &["action", "clock", "diag", "limits", "payload", "plan", "source", "template"]),
-    ("render", &["action", "diag", "limits", "payload", "plan", "report", "resolve", "source", "template"]),
+    ("resolve", &["action", "clock", "diag", "limits", "openids", "payload", "plan", "source", "template"]),
+    ("render", &["action", "diag", "limits", "openids", "payload", "plan", "report", "resolve", "source", "template"]),
     // Adapters, and what speaks to them.
     ("transport", &["limits", "redact"]),
     ("token", &["clock", "limits", "plan", "redact", "transport", "wechat"]),

@@ -399,7 +399,7 @@ fn process(plan: &RenderedPlan, world: &World) -> Option<(Ended, Report)> {
         let mut fold = Fold::default();
         fold.apply(&RunEvent::Started {
             run_id: "r".into(),
-            plan: PlanRef { name: plan.name.clone(), path: plan.path.clone(), digest: plan.digest.clone() },
+            plan: PlanRef { name: plan.name.clone(), path: plan.path.clone(), digest: plan.digest().to_owned() },
             account: AccountRef { appid: plan.appid.clone(), kind: "service".into() },
             occurrence: plan.occurrence.clone(),
             platform: "wechat".into(),

@@ -54,7 +54,7 @@ fn shows(bytes: Vec<u8>) {
     serde_json::to_string(&diag::render::json(&diagnostics, &sources)).expect("serialises");
     diag::render::github(&diagnostics, &sources);
     if let Some(plan) = plan {
-        assert!(plan.to_json().to_string().contains("sha256:"));
+        assert!(plan.to_json().collect::<String>().contains("sha256:"));
     }
 }
 

@@ -74,7 +74,8 @@ impl Kind for Check {
             }
             (None, None) => return None,
         };
-        let calls = ids.into_iter().map(|id| Call { body: json!({ "msg_id": id }), recipients: None }).collect();
+        let calls =
+            ids.into_iter().map(|id| Call { body: json!({ "msg_id": id }), recipients: None, people: None }).collect();
         Some(Calls { calls, audience: Some(audience), message: None })
     }
 

@@ -1,7 +1,7 @@
 //! `send_by_openid`: to a list of people; service accounts only.
 //! <https://developers.weixin.qq.com/doc/service/api/notify/message/api_masssend.html>
 
-use std::ops::Range;
+use std::{ops::Range, sync::Arc};
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -85,11 +85,11 @@ impl Kind for SendByOpenid {
         rest[message.key] = message.object;
         put_reprint(&mut rest, fields, self.send_ignore_reprint, &self.message);
         let calls = chunks(openids.len()).map(|range| {
-            let mut body = json!({ "touser": &openids[range.clone()] });
+            let mut body = json!({ "touser": [] });
             if let (Some(body), Some(rest)) = (body.as_object_mut(), rest.as_object()) {
                 body.extend(rest.clone());
             }
-            Call { body, recipients: Some(range.len() as u64) }
+            Call { body, recipients: Some(range.len() as u64), people: Some((Arc::clone(&openids), range)) }
         });
         Some(Calls {
             calls: calls.collect(),

@@ -40,7 +40,7 @@ pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> ExitCod
     if let Some(folder) = &args.out {
         return match write(&plan, folder, args.format) {
             Ok(count) => {
-                terminal.out(&format!("{}: {count} requests, {}\n", folder.display(), plan.digest));
+                terminal.out(&format!("{}: {count} requests, {}\n", folder.display(), plan.digest()));
                 ExitCode::Done
             }
             Err(error) => {
@@ -51,8 +51,8 @@ pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> ExitCod
         };
     }
     match args.format {
-        RequestFormat::Json => terminal.out(&format!("{:#}\n", plan.to_json())),
-        RequestFormat::Http => terminal.out(&plan.to_http()),
+        RequestFormat::Json => plan.to_json().for_each(|part| terminal.out(&part)),
+        RequestFormat::Http => plan.to_http().for_each(|part| terminal.out(&part)),
     }
     ExitCode::Done
 }
@@ -62,7 +62,7 @@ fn write(plan: &RenderedPlan, folder: &Path, format: RequestFormat) -> std::io::
     let mut entries: Vec<Value> = Vec::new();
     for (number, (step, call)) in plan.calls().enumerate() {
         let (text, ending) = match format {
-            RequestFormat::Json => (format!("{:#}\n", request_json(step, call)), "json"),
+            RequestFormat::Json => (format!("{}\n", request_json(step, call, 0)), "json"),
             RequestFormat::Http => (plan.to_http_request(step, call), "http"),
         };
         let name = format!("{:03}-{}.{}.{ending}", number + 1, step.id, call.chunk);
@@ -70,7 +70,7 @@ fn write(plan: &RenderedPlan, folder: &Path, format: RequestFormat) -> std::io::
         entries.push(json!({ "file": name, "step": step.id, "key": step.key, "action": step.spec.name, "chunk": call.chunk, "method": "POST", "path": step.spec.path, "body_digest": crate::payload::digest(call.payload.shown().as_bytes()) }));
     }
     let count = entries.len();
-    let manifest = json!({ "plan": plan.name, "digest": plan.digest, "requests": entries });
+    let manifest = json!({ "plan": plan.name, "digest": plan.digest(), "requests": entries });
     world::write_file(&folder.join("manifest.json"), format!("{manifest:#}\n").as_bytes())?;
     Ok(count)
 }

@@ -179,10 +179,10 @@ fn sandbox_state(
 
 impl Run<'_> {
     fn with_state(&self, state: &State, base: &ApiBase, server: Option<&Sandbox>) -> Result<ExitCode, ExitCode> {
-        if let Some(expected) = self.args.expect.as_ref().filter(|expected| **expected != self.plan.digest) {
+        if let Some(expected) = self.args.expect.as_ref().filter(|expected| **expected != self.plan.digest()) {
             let message = format!(
                 "the plan is not what was approved: its digest is {}, and {expected} was expected",
-                self.plan.digest
+                self.plan.digest()
             );
             return Err(self.refuse(
                 ExitCode::Refused,
@@ -231,7 +231,7 @@ impl Run<'_> {
         real: bool,
     ) -> Result<Report, ExitCode> {
         ledger
-            .begin_run(&self.scope, &self.run_id, &self.plan.path, &self.plan.digest, self.clock.now())
+            .begin_run(&self.scope, &self.run_id, &self.plan.path, self.plan.digest(), self.clock.now())
             .map_err(|error| session::store_failed(&error, self.terminal))?;
         if self.verbose {
             let Scope { platform, .. } = &self.scope;
@@ -239,8 +239,11 @@ impl Run<'_> {
                 self.plan.steps.iter().filter(|step| !step.may_run()).map(RenderedStep::name).collect();
             let skipped =
                 if list.is_empty() { String::new() } else { format!("; skipped by `when`: {}", list.join(", ")) };
-            self.terminal
-                .err(&format!("run {}, digest {}, platform {platform}{skipped}\n", self.run_id, self.plan.digest));
+            self.terminal.err(&format!(
+                "run {}, digest {}, platform {platform}{skipped}\n",
+                self.run_id,
+                self.plan.digest()
+            ));
         }
         let mut fold = Fold::default();
         let mut display = Display::new(self.terminal, self.verbose);
@@ -276,7 +279,7 @@ impl Run<'_> {
             plan: PlanRef {
                 name: self.plan.name.clone(),
                 path: self.plan.path.clone(),
-                digest: self.plan.digest.clone(),
+                digest: self.plan.digest().to_owned(),
             },
             account: AccountRef { appid: self.plan.appid.clone(), kind: self.plan.account.kind.name().into() },
             occurrence: self.plan.occurrence.clone(),

@@ -71,7 +71,7 @@ fn status(args: &Args, common: &Common, terminal: &Terminal) -> Result<ExitCode,
             json!({ "id": step.id, "key": step.key, "action": row.action, "state": row.state, "accepted_calls": row.accepted, "calls": row.calls,
                     "last_event_at": row.last, "msg_ids": row.msg_ids, "changed": row.changed, "msg_status": row.wechat })
         }).collect();
-        let document = json!({ "schema": 1, "plan": plan.name, "digest": plan.digest, "occurrence": plan.occurrence, "platform": scope.platform, "steps": steps });
+        let document = json!({ "schema": 1, "plan": plan.name, "digest": plan.digest(), "occurrence": plan.occurrence, "platform": scope.platform, "steps": steps });
         terminal.out(&format!("{document:#}\n"));
     } else {
         terminal.out(&human(&plan, &scope.platform, &rows));

@@ -23,7 +23,7 @@ pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> ExitCod
         }
         if args.format.format == Format::Json {
             let problems = diag::render::json(&loaded.diagnostics, &loaded.sources);
-            let digest = loaded.plan.as_ref().map(|plan| plan.digest.clone());
+            let digest = loaded.plan.as_ref().map(|plan| plan.digest().to_owned());
             documents.push(serde_json::json!({ "plan": path, "valid": loaded.plan.is_some(), "digest": digest, "diagnostics": problems }));
             continue;
         }

@@ -193,8 +193,9 @@ impl DiskProject {
     }
 }
 
-impl Project for DiskProject {
-    fn read(&self, path: &str, most_bytes: u64) -> Result<(String, Vec<u8>), ReadError> {
+impl DiskProject {
+    /// The path of a file as users know it, and where it really is, below the root.
+    fn locate(&self, path: &str) -> Result<(String, PathBuf), ReadError> {
         let joined = self.folder.join(path);
         let name = shown(&joined);
         let unreadable = |error: io::Error| ReadError::Unreadable(reason(&error).into());
@@ -211,7 +212,19 @@ impl Project for DiskProject {
         if !real.starts_with(&self.root) {
             return Err(ReadError::Escapes);
         }
+        Ok((name, real))
+    }
+}
+
+impl Project for DiskProject {
+    fn read(&self, path: &str, most_bytes: u64) -> Result<(String, Vec<u8>), ReadError> {
+        let (name, real) = self.locate(path)?;
         read_regular(&real, most_bytes).map(|bytes| (name, bytes))
+    }
+
+    fn open(&self, path: &str) -> Result<(String, Box<dyn io::Read>), ReadError> {
+        let (name, real) = self.locate(path)?;
+        open_regular(&real).map(|(file, _)| (name, Box::new(file) as Box<dyn io::Read>))
     }
 }
 
@@ -244,8 +257,8 @@ fn lexically(path: &Path) -> PathBuf {
     out
 }
 
-/// Reads a regular file of bounded size: a device or a pipe would never end.
-pub(super) fn read_regular(path: &Path, most_bytes: u64) -> Result<Vec<u8>, ReadError> {
+/// Opens a regular file, and says how long it is: a device or a pipe would never end.
+fn open_regular(path: &Path) -> Result<(fs::File, u64), ReadError> {
     let unreadable = |error: io::Error| ReadError::Unreadable(reason(&error).into());
     let metadata = fs::metadata(path).map_err(unreadable)?;
     if !metadata.is_file() {
@@ -253,10 +266,16 @@ pub(super) fn read_regular(path: &Path, most_bytes: u64) -> Result<Vec<u8>, Read
             if metadata.is_dir() { "it is a folder" } else { "it is no regular file" }.into(),
         ));
     }
-    let file = fs::File::open(path).map_err(unreadable)?;
-    let mut bytes = Vec::with_capacity(usize::try_from(metadata.len().min(most_bytes)).unwrap_or(0));
-    file.take(most_bytes + 1).read_to_end(&mut bytes).map_err(unreadable)?;
-    if bytes.len() as u64 > most_bytes { Err(ReadError::TooLarge(metadata.len())) } else { Ok(bytes) }
+    Ok((fs::File::open(path).map_err(unreadable)?, metadata.len()))
+}
+
+/// Reads a regular file of bounded size.
+pub(super) fn read_regular(path: &Path, most_bytes: u64) -> Result<Vec<u8>, ReadError> {
+    let (file, length) = open_regular(path)?;
+    let mut bytes = Vec::with_capacity(usize::try_from(length.min(most_bytes)).unwrap_or(0));
+    let read = file.take(most_bytes + 1).read_to_end(&mut bytes);
+    read.map_err(|error| ReadError::Unreadable(reason(&error).into()))?;
+    if bytes.len() as u64 > most_bytes { Err(ReadError::TooLarge(length)) } else { Ok(bytes) }
 }
 
 /// Standard input, of bounded size.

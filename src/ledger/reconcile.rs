@@ -32,8 +32,6 @@ pub fn reconcile(step: &RenderedStep, records: &[&CallRecord]) -> Plan {
     if !sent {
         return Plan::Fresh;
     }
-    let before: Vec<Value> = records.iter().map(|record| body(&record.frozen.payload)).collect();
-    let now: Vec<Value> = step.calls.iter().map(|call| body(&call.payload.raw())).collect();
     let same = records.len() == step.calls.len()
         && records.iter().zip(&step.calls).all(|(record, call)| record.frozen.digest == call.payload.digest());
     let all_accepted = records.iter().all(|record| record.status == Status::Accepted);
@@ -41,6 +39,8 @@ pub fn reconcile(step: &RenderedStep, records: &[&CallRecord]) -> Plan {
         (true, true) => Plan::Done,
         (true, false) => Plan::Resume { changed: Vec::new() },
         (false, all_accepted) => {
+            let before: Vec<Value> = records.iter().map(|record| body(&record.frozen.payload)).collect();
+            let now: Vec<Value> = step.calls.iter().map(|call| body(&call.payload.raw())).collect();
             let changed = differences(&before, &now);
             // A half-sent message that changed would reach one half of the people in one form, the rest in another.
             let only_people = changed.iter().all(|change| change.starts_with(PEOPLE));

@@ -459,7 +459,7 @@ mod tests {
             action: "send_by_openid".into(),
             path: "/p".into(),
             idempotency_key: "k".into(),
-            digest: Payload::from_raw("{}".into()).digest(),
+            digest: Payload::from_raw("{}".into()).digest().to_owned(),
             payload: "{}".into(),
             message_digest: None,
             recipients: Some(2),
@@ -513,7 +513,8 @@ mod tests {
             CHANGES[0]
         ))
         .expect("writes");
-        let digest = Payload::from_raw("{}".into()).digest();
+        let payload = Payload::from_raw("{}".into());
+        let digest = payload.digest();
         old.execute_batch(&format!(
             "INSERT INTO calls VALUES (1, 'sandbox', 'wx1', 'p', 'once', 's', '', 1, 'send_by_openid', '/p', 'k', '{digest}', '{{}}', NULL, 2, 1);
              INSERT INTO events (call, kind, at, run_id, body) VALUES (1, 'attempted', 1000, 'r', '{{}}');"

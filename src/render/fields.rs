@@ -12,6 +12,7 @@ use super::{PlannedCall, RenderedStep, RetryPolicy, When, idempotency_key, prefi
 use crate::{
     action::{Effect, Fields, Spec},
     diag::{Code, Diagnostic, did_you_mean, one_of},
+    openids::Openids,
     payload::{self, Payload},
     plan::{
         fields::{Condition, Template},
@@ -74,7 +75,8 @@ impl StepFields<'_> {
             if spec.effect == Effect::Mass {
                 body["clientmsgid"] = key.clone().into();
             }
-            calls.push(PlannedCall { chunk, key, payload: Payload::new(&body), recipients: call.recipients });
+            let payload = Payload::new(&body, call.people);
+            calls.push(PlannedCall { chunk, key, payload, recipients: call.recipients });
         }
         let line = self.sources.position(&self.resolved.document.span(&self.step.pointer(""))).line;
         Some(RenderedStep {
@@ -398,7 +400,7 @@ impl Fields for StepFields<'_> {
         }
     }
 
-    fn openids(&mut self) -> Option<Arc<Vec<String>>> {
+    fn openids(&mut self) -> Option<Arc<Openids>> {
         self.instance.audience.as_ref().map(|audience| Arc::clone(&audience.openids))
     }
 

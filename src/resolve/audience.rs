@@ -1,23 +1,27 @@
 //! Who gets a message: openids from files, each once, in the order of the files.
 
-use std::{collections::HashSet, rc::Rc, sync::Arc};
+use std::{
+    borrow::Cow,
+    io::{self, BufRead as _, Read},
+    sync::Arc,
+};
 
+use flate2::read::MultiGzDecoder;
 use serde_json::Value;
 
+use super::ReadError;
 use crate::{
     diag::{Code, Diagnostic, did_you_mean, one_of},
     limits,
-    source::{SourceMap, Span},
+    openids::Openids,
+    source::{self, BadText, SourceMap, Span},
 };
-
-/// Openids of one file, in order, duplicates included.
-pub type People = Vec<String>;
 
 /// The people of a send: unique, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Audience {
     /// Their openids.
-    pub openids: Arc<Vec<String>>,
+    pub openids: Arc<Openids>,
     /// How many openids were named again.
     pub duplicates: usize,
     /// How many were left out by `exclude`.
@@ -25,94 +29,241 @@ pub struct Audience {
 }
 
 impl Audience {
-    /// Joins the lists, keeps the first mention of each, leaves out who is excluded.
-    pub fn build(people: &[Rc<People>], excluded: &[Rc<People>]) -> Self {
-        let out: HashSet<&str> = excluded.iter().flat_map(|list| list.iter()).map(String::as_str).collect();
-        let mut seen = HashSet::new();
-        let (mut duplicates, mut left_out) = (0, 0);
-        let mut openids = Vec::new();
-        for openid in people.iter().flat_map(|list| list.iter()) {
-            if !seen.insert(openid.as_str()) {
-                duplicates += 1;
-            } else if out.contains(openid.as_str()) {
-                left_out += 1;
-            } else {
-                openids.push(openid.clone());
-            }
-        }
-        Self { openids: Arc::new(openids), duplicates, excluded: left_out }
+    /// Keeps the first mention of each, leaves out who is excluded.
+    pub fn build(mut people: Openids, excluded: &Openids) -> Self {
+        let (duplicates, left_out) = people.unique(excluded);
+        Self { openids: Arc::new(people), duplicates, excluded: left_out }
     }
 }
 
 /// Letters, digits, `-` and `_`; at most 64.
 pub fn is_openid(text: &str) -> bool {
-    (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+    // Looked up and joined without a branch: this is done for every byte of the largest files.
+    (1..=64).contains(&text.len()) && text.bytes().fold(true, |good, byte| good & OPENID_BYTES[usize::from(byte)])
 }
 
-/// Reads a .txt, .csv or .jsonl file of openids.
-pub fn read(
-    name: &str,
-    text: String,
-    column: &str,
-    place: &Span,
-    sources: &mut SourceMap,
-    diagnostics: &mut Vec<Diagnostic>,
-) -> Option<People> {
-    // The value and its line; openids are short, and most files are good, so places are made only for bad ones.
-    let found = match name.rsplit('.').next() {
-        Some("txt") => Ok(text
-            .lines()
-            .enumerate()
-            .map(|(at, line)| (at + 1, line.trim().to_owned()))
-            .filter(|(_, line)| !line.is_empty())
-            .collect()),
-        Some("csv") => csv_column(&text, column),
-        Some("jsonl") => jsonl_column(&text, column),
+const OPENID_BYTES: [bool; 256] = {
+    let mut good = [false; 256];
+    let mut byte = 0;
+    while byte < good.len() {
+        let c = byte as u8;
+        good[byte] = c.is_ascii_alphanumeric() || c == b'-' || c == b'_';
+        byte += 1;
+    }
+    good
+};
+
+/// A file of openids, which can be opened more than once.
+pub struct File<'a> {
+    /// Its path as users know it.
+    pub name: &'a str,
+    /// Opens it.
+    pub open: &'a dyn Fn() -> Result<Box<dyn Read>, ReadError>,
+    /// The column or key that holds the openids.
+    pub column: &'a str,
+    /// Where the plan names it.
+    pub place: &'a Span,
+}
+
+/// Reads a .txt, .csv or .jsonl file of openids, or one of these packed with gzip. It is read in one go and never held
+/// as a whole; only if something is wrong with it, it is read again to show the lines.
+pub fn read(file: &File<'_>, sources: &mut SourceMap, diagnostics: &mut Vec<Diagnostic>) -> Option<Openids> {
+    let File { name, column, place, .. } = file;
+    let packed = name.strip_suffix(".gz");
+    let scan = match packed.unwrap_or(name).rsplit('.').next() {
+        Some("txt") => scan_txt,
+        Some("csv") => scan_csv,
+        Some("jsonl") => scan_jsonl,
         _ => {
-            let message = format!("`{name}` is neither a .txt, nor a .csv, nor a .jsonl file");
+            let message =
+                format!("`{name}` is neither a .txt, nor a .csv, nor a .jsonl file, nor one of these with .gz");
             diagnostics
-                .push(Diagnostic::new(Code::BadData, place.clone(), message).help("name the file by what it holds"));
+                .push(Diagnostic::new(Code::BadData, (*place).clone(), message).help("name the file by what it holds"));
             return None;
         }
     };
-    let rows: Vec<(usize, String)> = match found {
-        Ok(rows) => rows,
-        Err(Bad { line, code, message, help }) => {
-            let file = sources.add(name, text);
-            let source = sources.file(file);
+    let problem = match unpacked(file) {
+        Err(error) => error,
+        Ok(mut reader) => {
+            let mut rows = Rows::default();
+            match scan(&mut reader, column, &mut rows) {
+                Ok(()) if rows.count == 0 => {
+                    rows.people.shrink();
+                    return Some(rows.people);
+                }
+                Ok(()) => Problem::Rows(rows),
+                Err(problem) => problem,
+            }
+        }
+    };
+    // Whatever else it says, a file that is no text says that.
+    let text = match whole(file) {
+        Ok(text) => text,
+        Err(diagnostic) => {
+            diagnostics.push(*diagnostic);
+            return None;
+        }
+    };
+    match problem {
+        Problem::Io(error) => diagnostics.push(unreadable(file, &error)),
+        Problem::Bad(Bad { line, code, message, help }) => {
+            let id = sources.add(*name, text);
+            let source = sources.file(id);
             let start = source.line_start(line);
             let end = source.line_start(line + 1).min(source.text.len()).max(start);
-            diagnostics.push(Diagnostic::new(code, Span::new(file, start..end), message).help(help));
-            return None;
+            diagnostics.push(Diagnostic::new(code, Span::new(id, start..end), message).help(help));
         }
-    };
-    let bad: Vec<&(usize, String)> = rows.iter().filter(|(_, openid)| !is_openid(openid)).collect();
-    if !bad.is_empty() {
-        let file = sources.add(name, text);
-        let source = sources.file(file);
-        for (line, openid) in bad.iter().take(limits::BAD_OPENIDS_SHOWN) {
-            let start = source.line_start(*line);
-            let line = &source.text[start..source.line_start(line + 1).min(source.text.len()).max(start)];
-            let at = line.find(openid.as_str()).filter(|_| !openid.is_empty()).map_or(start, |at| start + at);
-            let what = if openid.is_empty() {
-                "an openid is missing".to_owned()
-            } else {
-                format!("`{openid}` is not an openid")
-            };
-            let diagnostic = Diagnostic::new(Code::BadOpenid, Span::new(file, at..at + openid.len()), what);
-            diagnostics.push(diagnostic.help("an openid consists of letters, digits, - and _"));
+        Problem::Rows(rows) => {
+            let id = sources.add(*name, text);
+            let source = sources.file(id);
+            for (line, openid) in &rows.bad {
+                let start = source.line_start(*line);
+                let line = &source.text[start..source.line_start(line + 1).min(source.text.len()).max(start)];
+                let at = line.find(openid.as_str()).filter(|_| !openid.is_empty()).map_or(start, |at| start + at);
+                let what = if openid.is_empty() {
+                    "an openid is missing".to_owned()
+                } else {
+                    format!("`{openid}` is not an openid")
+                };
+                let diagnostic = Diagnostic::new(Code::BadOpenid, Span::new(id, at..at + openid.len()), what);
+                diagnostics.push(diagnostic.help("an openid consists of letters, digits, - and _"));
+            }
+            if rows.count > rows.bad.len() {
+                let more = rows.count - rows.bad.len();
+                let what = format!("`{name}` has {more} more lines that are no openids");
+                diagnostics.push(Diagnostic::new(Code::BadOpenid, (*place).clone(), what));
+            }
         }
-        if bad.len() > limits::BAD_OPENIDS_SHOWN {
-            let more = bad.len() - limits::BAD_OPENIDS_SHOWN;
-            diagnostics.push(Diagnostic::new(
-                Code::BadOpenid,
-                place.clone(),
-                format!("`{name}` has {more} more lines that are no openids"),
-            ));
-        }
-        return None;
     }
-    Some(rows.into_iter().map(|(_, openid)| openid).collect())
+    None
+}
+
+type Reader = io::BufReader<Box<dyn Read>>;
+
+/// The file, unpacked if it is packed, and no longer than allowed.
+fn unpacked(file: &File<'_>) -> Result<Reader, Problem> {
+    let read = |error| match error {
+        ReadError::Unreadable(why) => io::Error::other(why),
+        ReadError::Escapes => io::Error::other("it lies outside the project"),
+        ReadError::TooLarge(_) => too_large(),
+    };
+    let reader = (file.open)().map_err(|error| Problem::Io(read(error)))?;
+    let reader: Box<dyn Read> =
+        if file.name.ends_with(".gz") { Box::new(MultiGzDecoder::new(io::BufReader::new(reader))) } else { reader };
+    Ok(io::BufReader::with_capacity(1 << 18, Box::new(Bounded { reader, left: limits::AUDIENCE_BYTES_MAX })))
+}
+
+/// A reader that fails when there is more than allowed: a packed file may be far larger than it looks.
+struct Bounded {
+    reader: Box<dyn Read>,
+    left: u64,
+}
+
+impl Read for Bounded {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.reader.read(buffer)?;
+        self.left = self.left.checked_sub(read as u64).ok_or_else(too_large)?;
+        Ok(read)
+    }
+}
+
+fn too_large() -> io::Error {
+    io::Error::new(io::ErrorKind::FileTooLarge, "too large")
+}
+
+fn unreadable(file: &File<'_>, error: &io::Error) -> Diagnostic {
+    let name = file.name;
+    let (code, message) = match error.kind() {
+        io::ErrorKind::FileTooLarge => {
+            (Code::FileTooLarge, format!("`{name}` holds more than {} bytes", limits::AUDIENCE_BYTES_MAX))
+        }
+        _ if name.ends_with(".gz") => (Code::BadData, format!("`{name}` cannot be unpacked: {error}")),
+        _ => (Code::FileUnreadable, format!("`{name}` cannot be read: {error}")),
+    };
+    Diagnostic::new(code, file.place.clone(), message)
+}
+
+/// The whole text, to show lines of it.
+fn whole(file: &File<'_>) -> Result<String, Box<Diagnostic>> {
+    let mut bytes = Vec::new();
+    let read = unpacked(file).and_then(|mut reader| reader.read_to_end(&mut bytes).map_err(Problem::Io));
+    match read {
+        Err(Problem::Io(error)) => return Err(Box::new(unreadable(file, &error))),
+        Err(_) | Ok(_) => {}
+    }
+    let (code, message, help) = match source::decode(bytes) {
+        Ok(text) => return Ok(text),
+        Err(BadText::NotUtf8(at)) => (
+            Code::NotUtf8,
+            format!("`{}` is not UTF-8 (byte {})", file.name, at + 1),
+            "convert it, for example: iconv -f GB18030 -t UTF-8",
+        ),
+        Err(BadText::Control(at, c)) => (
+            Code::ControlCharacter,
+            format!("`{}` holds the control character U+{:04X} (byte {})", file.name, c as u32, at + 1),
+            "remove it",
+        ),
+    };
+    Err(Box::new(Diagnostic::new(code, file.place.clone(), message).help(help)))
+}
+
+/// What was read so far.
+#[derive(Default)]
+struct Rows {
+    people: Openids,
+    /// The first that are no openids, with their lines.
+    bad: Vec<(usize, String)>,
+    /// How many are none.
+    count: usize,
+}
+
+impl Rows {
+    fn take(&mut self, line: usize, openid: &str) -> Result<(), Problem> {
+        if is_openid(openid) {
+            return self.people.push(openid).map_err(|_| Problem::Io(too_large()));
+        }
+        self.count += 1;
+        if self.bad.len() < limits::BAD_OPENIDS_SHOWN {
+            self.bad.push((line, openid.to_owned()));
+        }
+        Ok(())
+    }
+}
+
+/// Why a file is not taken.
+enum Problem {
+    Io(io::Error),
+    Bad(Bad),
+    Rows(Rows),
+}
+
+fn text_of(bytes: &[u8]) -> Cow<'_, str> {
+    String::from_utf8_lossy(bytes)
+}
+
+/// Calls `take` with each line and its number; a byte order mark is no part of the first.
+fn lines(reader: &mut Reader, mut take: impl FnMut(usize, &[u8]) -> Result<(), Problem>) -> Result<(), Problem> {
+    let mut line = Vec::new();
+    let mut number = 0;
+    loop {
+        line.clear();
+        if reader.read_until(b'\n', &mut line).map_err(Problem::Io)? == 0 {
+            return Ok(());
+        }
+        number += 1;
+        let bytes = if number == 1 { line.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&line) } else { &line };
+        let bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes).trim_ascii();
+        if !bytes.is_empty() {
+            take(number, bytes)?;
+        }
+    }
+}
+
+fn scan_txt(reader: &mut Reader, _: &str, rows: &mut Rows) -> Result<(), Problem> {
+    lines(reader, |number, line| match str::from_utf8(line) {
+        Ok(line) => rows.take(number, line.trim()),
+        Err(_) => rows.take(number, &text_of(line)),
+    })
 }
 
 struct Bad {
@@ -122,11 +273,13 @@ struct Bad {
     help: String,
 }
 
-fn csv_column(text: &str, column: &str) -> Result<Vec<(usize, String)>, Bad> {
-    let bad = |line: usize, code, message: String, help: &str| Bad { line, code, message, help: help.into() };
-    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(text.as_bytes());
-    let header = reader.headers().map_err(|_| {
-        bad(1, Code::BadData, "the header line cannot be read".into(), "the first line names the columns")
+fn scan_csv(reader: &mut Reader, column: &str, rows: &mut Rows) -> Result<(), Problem> {
+    let bad =
+        |line: usize, code, message: String, help: &str| Problem::Bad(Bad { line, code, message, help: help.into() });
+    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(reader);
+    let header = reader.headers().map_err(|error| match error.into_kind() {
+        csv::ErrorKind::Io(error) => Problem::Io(error),
+        _ => bad(1, Code::BadData, "the header line cannot be read".into(), "the first line names the columns"),
     })?;
     let names: Vec<&str> = header.iter().collect();
     let Some(at) = names.iter().position(|name| *name == column) else {
@@ -140,41 +293,41 @@ fn csv_column(text: &str, column: &str) -> Result<Vec<(usize, String)>, Bad> {
     if names.iter().filter(|name| **name == column).count() > 1 {
         return Err(bad(1, Code::BadData, format!("the column `{column}` stands there twice"), "rename or remove one"));
     }
-    let mut rows = Vec::new();
-    for record in reader.records() {
-        let record = record.map_err(|error| {
+    let mut record = csv::StringRecord::new();
+    loop {
+        let more = reader.read_record(&mut record).map_err(|error| {
             let line = error.position().map_or(1, |position| position.line() as usize);
-            bad(
-                line,
-                Code::BadData,
-                "this row cannot be read, or has another number of cells than the header".into(),
-                "put quotes around a cell that holds a comma",
-            )
+            match error.into_kind() {
+                csv::ErrorKind::Io(error) => Problem::Io(error),
+                _ => bad(
+                    line,
+                    Code::BadData,
+                    "this row cannot be read, or has another number of cells than the header".into(),
+                    "put quotes around a cell that holds a comma",
+                ),
+            }
         })?;
+        if !more {
+            return Ok(());
+        }
         let line = record.position().map_or(1, |position| position.line() as usize);
-        rows.push((line, record.get(at).unwrap_or_default().to_owned()));
+        rows.take(line, record.get(at).unwrap_or_default())?;
     }
-    Ok(rows)
 }
 
-fn jsonl_column(text: &str, column: &str) -> Result<Vec<(usize, String)>, Bad> {
-    let mut rows = Vec::new();
-    for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-        let bad = |code, message: String| Bad {
-            line: number + 1,
-            code,
-            message,
-            help: format!("write {{\"{column}\": \"...\"}}"),
+fn scan_jsonl(reader: &mut Reader, column: &str, rows: &mut Rows) -> Result<(), Problem> {
+    lines(reader, |number, line| {
+        let bad = |code, message: String| {
+            Problem::Bad(Bad { line: number, code, message, help: format!("write {{\"{column}\": \"...\"}}") })
         };
         let value: Value =
-            serde_json::from_str(line).map_err(|_| bad(Code::BadData, "this line is not JSON".into()))?;
+            serde_json::from_slice(line).map_err(|_| bad(Code::BadData, "this line is not JSON".into()))?;
         match value.get(column) {
-            Some(Value::String(openid)) => rows.push((number + 1, openid.trim().to_owned())),
-            Some(_) => return Err(bad(Code::BadData, format!("`{column}` is not text here"))),
-            None => return Err(bad(Code::UnknownColumn, format!("there is no `{column}` here"))),
+            Some(Value::String(openid)) => rows.take(number, openid.trim()),
+            Some(_) => Err(bad(Code::BadData, format!("`{column}` is not text here"))),
+            None => Err(bad(Code::UnknownColumn, format!("there is no `{column}` here"))),
         }
-    }
-    Ok(rows)
+    })
 }
 
 #[cfg(test)]
@@ -182,14 +335,26 @@ mod tests {
     use super::*;
     use crate::source::SourceMap;
 
-    fn people(name: &str, text: &str) -> Result<People, Vec<(Code, usize, usize)>> {
+    fn read_bytes(name: &str, bytes: &[u8]) -> Result<Vec<String>, Vec<(Code, usize, usize)>> {
         let mut sources = SourceMap::default();
         let plan = sources.add("plan.yaml", "file".into());
         let mut diagnostics = Vec::new();
-        read(name, text.into(), "openid", &Span::new(plan, 0..4), &mut sources, &mut diagnostics).ok_or_else(|| {
+        let open = || Ok(Box::new(io::Cursor::new(bytes.to_vec())) as Box<dyn Read>);
+        let file = File { name, open: &open, column: "openid", place: &Span::new(plan, 0..4) };
+        let found = read(&file, &mut sources, &mut diagnostics);
+        found.map(|people| people.iter().map(str::to_owned).collect()).ok_or_else(|| {
             let place = |d: &Diagnostic| sources.position(&d.primary.as_ref().expect("has a place").span);
             diagnostics.iter().map(|d| (d.code, place(d).line, place(d).column)).collect()
         })
+    }
+
+    fn people(name: &str, text: &str) -> Result<Vec<String>, Vec<(Code, usize, usize)>> {
+        let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        io::Write::write_all(&mut packed, text.as_bytes()).expect("in memory");
+        let gz = read_bytes(&format!("{name}.gz"), &packed.finish().expect("in memory"));
+        let plain = read_bytes(name, text.as_bytes());
+        assert_eq!(gz, plain, "packed or not");
+        plain
     }
 
     #[test]
@@ -213,10 +378,14 @@ mod tests {
     }
 
     #[test]
-    fn duplicates_and_excluded_people_are_counted() {
-        let list = |names: &[&str]| Rc::new(names.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>());
-        let audience = Audience::build(&[list(&["c", "a", "b"]), list(&["a", "d"])], &[list(&["b", "x"])]);
-        assert_eq!(*audience.openids, ["c", "a", "d"]);
-        assert_eq!((audience.duplicates, audience.excluded), (1, 1));
+    fn what_is_no_text_or_no_gzip_is_said() {
+        assert_eq!(read_bytes("a.txt", b"oA\n\xff\n"), Err(vec![(Code::NotUtf8, 1, 1)]));
+        assert_eq!(read_bytes("a.csv", b"openid,n\noA,\xff\n"), Err(vec![(Code::NotUtf8, 1, 1)]));
+        assert_eq!(read_bytes("a.txt", b"oA\no\0B\n"), Err(vec![(Code::ControlCharacter, 1, 1)]));
+        assert_eq!(read_bytes("a.txt.gz", b"oA\noB\n"), Err(vec![(Code::BadData, 1, 1)]));
+        assert_eq!(read_bytes("a.gz", b"oA\noB\n"), Err(vec![(Code::BadData, 1, 1)]));
+        assert_eq!(read_bytes("a.txt", "\u{feff}oA\r\noB".as_bytes()), Ok(vec!["oA".into(), "oB".into()]));
+        assert_eq!(read_bytes("a.csv", "\u{feff}openid\r\noA\r\n".as_bytes()), Ok(vec!["oA".into()]));
+        assert_eq!(read_bytes("a.jsonl", "\u{feff}{\"openid\":\"oA\"}".as_bytes()), Ok(vec!["oA".into()]));
     }
 }
