@@ -47,7 +47,15 @@ impl Terminal {
 
     /// A result.
     pub(super) fn out(&self, text: &str) {
-        if !self.closed.load(Ordering::Relaxed) && write_all(AutoStream::new(io::stdout(), self.color), text).is_err() {
+        if self.closed.load(Ordering::Relaxed) {
+            return;
+        }
+        let written = if is_plain(text) {
+            write_all(io::stdout(), text)
+        } else {
+            write_all(AutoStream::new(io::stdout(), self.color), text)
+        };
+        if written.is_err() {
             self.closed.store(true, Ordering::Relaxed);
         }
     }
@@ -78,9 +86,15 @@ impl Terminal {
     }
 }
 
+/// Writes a text, with its colours or without.
 fn write_all(mut stream: impl io::Write, text: &str) -> io::Result<()> {
     stream.write_all(text.as_bytes())?;
     stream.flush()
+}
+
+/// To look for colours in a dry run of a million people would take longer than to make it.
+fn is_plain(text: &str) -> bool {
+    !text.as_bytes().contains(&0x1b)
 }
 
 /// Remembers Ctrl-C and SIGTERM; the third one ends the process.

@@ -241,21 +241,36 @@ fn text_of(bytes: &[u8]) -> Cow<'_, str> {
     String::from_utf8_lossy(bytes)
 }
 
-/// Calls `take` with each line and its number; a byte order mark is no part of the first.
+/// Calls `take` with each line that is not blank, and its number; a byte order mark is no part of the first.
 fn lines(reader: &mut Reader, mut take: impl FnMut(usize, &[u8]) -> Result<(), Problem>) -> Result<(), Problem> {
-    let mut line = Vec::new();
     let mut number = 0;
-    loop {
-        line.clear();
-        if reader.read_until(b'\n', &mut line).map_err(Problem::Io)? == 0 {
-            return Ok(());
-        }
+    let mut line = |bytes: &[u8]| {
         number += 1;
-        let bytes = if number == 1 { line.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&line) } else { &line };
-        let bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes).trim_ascii();
-        if !bytes.is_empty() {
-            take(number, bytes)?;
+        let bytes = if number == 1 { bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes) } else { bytes };
+        let bytes = bytes.trim_ascii();
+        if bytes.is_empty() { Ok(()) } else { take(number, bytes) }
+    };
+    // A line that began in one buffer and ends in a later one.
+    let mut begun = Vec::new();
+    loop {
+        let buffer = reader.fill_buf().map_err(Problem::Io)?;
+        if buffer.is_empty() {
+            return if begun.is_empty() { Ok(()) } else { line(&begun) };
         }
+        let mut start = 0;
+        for end in memchr::memchr_iter(b'\n', buffer) {
+            if begun.is_empty() {
+                line(&buffer[start..end])?;
+            } else {
+                begun.extend_from_slice(&buffer[start..end]);
+                line(&begun)?;
+                begun.clear();
+            }
+            start = end + 1;
+        }
+        begun.extend_from_slice(&buffer[start..]);
+        let read = buffer.len();
+        reader.consume(read);
     }
 }
 
