@@ -66,12 +66,36 @@ pub struct Calls {
     pub audience: Option<String>,
     /// The message as people read it.
     pub message: Option<MessageView>,
+    /// Where the people come from, if WeChat lists them when the plan runs: the one call then stands for all.
+    pub listed: Option<Listed>,
+}
+
+/// Followers that WeChat lists when the plan runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Listed {
+    /// All of the account.
+    All,
+    /// Those with the tag of that number.
+    TagId(Value),
+    /// Those with the tag of that name.
+    Tag(String),
+}
+
+impl Listed {
+    /// Who they are.
+    pub fn words(&self) -> String {
+        match self {
+            Listed::All => "all followers, one by one".into(),
+            Listed::TagId(id) => format!("the followers of tag {id}"),
+            Listed::Tag(name) => format!("the followers of tag {name}"),
+        }
+    }
 }
 
 impl Calls {
     /// A step of one call.
     pub fn one(body: Value) -> Self {
-        Self { calls: vec![Call { body, recipients: None, people: None }], audience: None, message: None }
+        Self { calls: vec![Call { body, recipients: None, people: None }], audience: None, message: None, listed: None }
     }
 }
 
@@ -166,6 +190,11 @@ pub(crate) trait Kind: serde::de::DeserializeOwned + schemars::JsonSchema {
         None
     }
 
+    /// Whether a send that was accepted is sent to people who are new.
+    fn sends_new(&self) -> bool {
+        false
+    }
+
     /// How it polls.
     fn poll(&self) -> Option<Poll> {
         None
@@ -227,6 +256,7 @@ trait ErasedKind {
     fn target(&self) -> Option<&str>;
     fn files(&self) -> Vec<FileUse>;
     fn openids(&self) -> Option<&send_by_openid::To>;
+    fn sends_new(&self) -> bool;
     fn poll(&self) -> Option<Poll>;
 }
 
@@ -245,6 +275,9 @@ impl<K: Kind> ErasedKind for K {
     }
     fn openids(&self) -> Option<&send_by_openid::To> {
         Kind::openids(self)
+    }
+    fn sends_new(&self) -> bool {
+        Kind::sends_new(self)
     }
     fn poll(&self) -> Option<Poll> {
         Kind::poll(self)
@@ -275,6 +308,16 @@ impl Action {
     /// How its audience is given, for a send to openids.
     pub fn openids(&self) -> Option<&send_by_openid::To> {
         self.kind().openids()
+    }
+
+    /// Whether a send that was accepted is sent to people who are new.
+    pub fn sends_new(&self) -> bool {
+        self.kind().sends_new()
+    }
+
+    /// Whether how many calls it makes is known only when the plan runs.
+    pub fn is_open_ended(&self) -> bool {
+        self.sends_new() || self.openids().is_some_and(send_by_openid::To::is_listed)
     }
 
     /// How it polls.

@@ -14,10 +14,10 @@ use crate::{
     action::Effect,
     client::{Client, Outcome},
     clock::Clock,
-    ledger::{CallId, CallRecord, Event, FrozenCall, Kind, Ledger, LedgerError, Scope},
+    ledger::{CallId, CallRecord, Event, FrozenCall, Kind, Ledger, LedgerError, Scope, Status},
     limits,
     payload::Payload,
-    render::{RenderedPlan, RenderedStep, When},
+    render::{RenderedPlan, RenderedStep, RetryPolicy, When},
     report::{CallOutcome, CallReport, Problem, RunEvent, RunOutcome, StepOutcome, StepView},
     wechat::errcode,
 };
@@ -26,11 +26,13 @@ mod call;
 pub mod forecast;
 pub mod guard;
 pub mod past;
+mod people;
 pub mod policy;
 pub mod prepare;
 mod tags;
 
-pub use prepare::{Prepared, Refusal, Selection, prepare};
+pub use people::gather;
+pub use prepare::{Prepared, Refusal, Selection, guards, prepare};
 
 /// What a run is told from outside.
 pub struct Settings<'a> {
@@ -111,16 +113,59 @@ pub enum Todo {
     /// Not selected, or its `when` is false.
     Skip,
     /// Accepted by an earlier run.
-    Done(Vec<CallRecord>),
+    Done {
+        /// What the ledger has of it.
+        records: Vec<CallRecord>,
+        /// What is to be said of it.
+        notes: Vec<String>,
+    },
+    /// A send whose people are to be listed first; with what the ledger has of it. See [`gather`].
+    Gather {
+        /// Its calls so far.
+        records: Vec<CallRecord>,
+    },
+    /// A check or deletion of a send that makes as many calls as it turns out to; with what the ledger has of it.
+    Cover {
+        /// Its calls so far.
+        records: Vec<CallRecord>,
+    },
     /// To be run; with what the ledger has of it, one entry a call.
     Run {
         /// The calls, frozen or as planned.
         calls: Vec<TodoCall>,
-        /// Whether all calls are new, so that they are frozen with the first attempt.
-        fresh: bool,
+        /// Which of them are frozen with the first attempt.
+        freeze: Freeze,
         /// What is to be said of it first.
         notes: Vec<String>,
     },
+}
+
+impl Todo {
+    /// Whether something of it is left to do.
+    pub fn is_open(&self) -> bool {
+        matches!(self, Todo::Run { .. } | Todo::Gather { .. } | Todo::Cover { .. })
+    }
+
+    /// The calls that are not accepted yet, where they are known.
+    pub fn open_calls(&self) -> impl Iterator<Item = &TodoCall> {
+        let calls = match self {
+            Todo::Run { calls, .. } => calls.as_slice(),
+            _ => &[],
+        };
+        let open = |call: &&TodoCall| call.record.as_ref().is_none_or(|record| record.status != Status::Accepted);
+        calls.iter().filter(open)
+    }
+}
+
+/// Which calls of a step are frozen with the first attempt among them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Freeze {
+    /// None: all are frozen.
+    Nothing,
+    /// All: none was sent.
+    All,
+    /// Those that the ledger does not have yet.
+    New,
 }
 
 /// One call that is to be made, unless it is done.
@@ -228,13 +273,25 @@ impl Runner<'_, '_> {
     }
 
     fn step(&mut self, index: usize, step: &RenderedStep, todo: Todo) -> StepEnd {
-        let (calls, fresh, notes) = match todo {
+        let (calls, freeze, notes) = match todo {
             Todo::Skip => return StepEnd::new(StepOutcome::Skipped),
-            Todo::Done(records) => {
-                let outputs = outputs(step, records.iter().filter_map(CallRecord::acceptance));
-                return StepEnd { outputs, ..StepEnd::new(StepOutcome::AlreadyDone) };
+            Todo::Done { records, notes } => {
+                notes.into_iter().for_each(|text| (self.emit)(RunEvent::Note { text }));
+                return already_done(step, records.iter());
             }
-            Todo::Run { calls, fresh, notes } => (calls, fresh, notes),
+            Todo::Gather { .. } => {
+                let problem = "the people of the send were not listed".to_owned();
+                return StepEnd { stop: true, ..StepEnd::problem(StepOutcome::Failed, problem, Vec::new()) };
+            }
+            Todo::Cover { records } => {
+                let calls = people::covering(self.plan, step, &records, &self.slots);
+                let done = calls.iter().filter_map(|call| call.record.as_ref());
+                if done.clone().filter(|record| record.status == Status::Accepted).count() == calls.len() {
+                    return already_done(step, done);
+                }
+                (calls, Freeze::New, Vec::new())
+            }
+            Todo::Run { calls, freeze, notes } => (calls, freeze, notes),
         };
         if self.stopped.is_none() && (self.settings.interrupted)() {
             self.stopped = Some("the run was interrupted".into());
@@ -264,7 +321,7 @@ impl Runner<'_, '_> {
         for text in notes {
             (self.emit)(RunEvent::Note { text });
         }
-        self.calls(index, step, calls, fresh)
+        self.calls(index, step, calls, freeze)
     }
 
     fn when(&self, step: &RenderedStep) -> Result<bool, String> {
@@ -312,6 +369,11 @@ impl Runner<'_, '_> {
         let help = vec!["nothing more is sent until the state store can be written; see `qunfa status`".into()];
         StepEnd { stop: true, ..StepEnd::problem(StepOutcome::Failed, chain(error), help) }
     }
+}
+
+fn already_done<'r>(step: &RenderedStep, records: impl Iterator<Item = &'r CallRecord>) -> StepEnd {
+    let outputs = outputs(step, records.filter_map(CallRecord::acceptance));
+    StepEnd { outputs, ..StepEnd::new(StepOutcome::AlreadyDone) }
 }
 
 /// An error with all its causes.

@@ -266,6 +266,15 @@ pub struct Usage {
     pub at: Timestamp,
 }
 
+/// An earlier edition of a send.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Edition {
+    /// The occurrence.
+    pub occurrence: String,
+    /// To how many people it was accepted.
+    pub recipients: u64,
+}
+
 /// What a run leaves behind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunRecord {
@@ -332,12 +341,22 @@ pub trait Ledger {
         first: &CallId,
         attempt: &Event,
     ) -> Result<(), LedgerError>;
+    /// Freezes more calls of a step that was begun, and notes the first attempt among them, in one transaction.
+    fn extend(
+        &mut self,
+        scope: &Scope,
+        calls: &[FrozenCall],
+        first: &CallId,
+        attempt: &Event,
+    ) -> Result<(), LedgerError>;
     /// Adds an event to a call that is frozen.
     fn append(&mut self, scope: &Scope, id: &CallId, event: &Event) -> Result<(), LedgerError>;
     /// When mass calls were attempted since a time, over all plans of an account.
     fn mass_attempts(&self, platform: &str, appid: &str, since: Timestamp) -> Result<Vec<Timestamp>, LedgerError>;
     /// The calls of an account that WeChat took since a time, over all plans.
     fn usage(&self, platform: &str, appid: &str, since: Timestamp) -> Result<Vec<Usage>, LedgerError>;
+    /// What was accepted of a step in the edition before this one.
+    fn edition_before(&self, scope: &Scope, step: &str, key: Option<&str>) -> Result<Option<Edition>, LedgerError>;
     /// Notes that a run begins.
     fn begin_run(
         &mut self,

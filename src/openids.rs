@@ -6,7 +6,10 @@ use std::{hash::BuildHasher, ops::Range};
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Openids {
     text: String,
-    /// Where each ends in the text.
+    count: usize,
+    /// How long each is, as long as all are as long as the first: real ones are.
+    width: usize,
+    /// Where each ends in the text, once they differ in length.
     ends: Vec<u32>,
 }
 
@@ -18,41 +21,57 @@ impl Openids {
     /// Adds one at the end.
     pub fn push(&mut self, openid: &str) -> Result<(), TooMany> {
         let end = u32::try_from(self.text.len() + openid.len()).map_err(|_| TooMany)?;
+        if self.count == 0 {
+            self.width = openid.len();
+        }
+        if openid.len() != self.width || !self.ends.is_empty() {
+            self.spell_out();
+            self.ends.push(end);
+        }
         self.text.push_str(openid);
-        self.ends.push(end);
+        self.count += 1;
         Ok(())
+    }
+
+    /// Notes where each ends.
+    fn spell_out(&mut self) {
+        if self.ends.is_empty() {
+            // All fit into 4 GiB, so their ends fit into 32 bits.
+            self.ends = (1..=self.count).map(|number| (number * self.width) as u32).collect();
+        }
     }
 
     /// Adds a list at the end.
     pub fn append(&mut self, other: &Openids) -> Result<(), TooMany> {
-        let start = u32::try_from(self.text.len()).map_err(|_| TooMany)?;
-        let end = u32::try_from(other.text.len()).ok().and_then(|length| start.checked_add(length));
-        end.ok_or(TooMany)?;
-        self.text.push_str(&other.text);
-        self.ends.extend(other.ends.iter().map(|end| start + end));
-        Ok(())
+        other.iter().try_for_each(|openid| self.push(openid))
     }
 
     /// How many there are.
     pub fn len(&self) -> usize {
-        self.ends.len()
+        self.count
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.ends.is_empty()
+        self.count == 0
+    }
+
+    fn place(&self, index: usize) -> Range<usize> {
+        if self.ends.is_empty() {
+            return index * self.width..(index + 1) * self.width;
+        }
+        let start = index.checked_sub(1).map_or(0, |before| self.ends[before]);
+        start as usize..self.ends[index] as usize
     }
 
     /// The openid with that number, from 0; empty past the end.
     pub fn get(&self, index: usize) -> &str {
-        let start = index.checked_sub(1).and_then(|before| self.ends.get(before)).copied().unwrap_or(0);
-        let end = self.ends.get(index).copied().unwrap_or(start);
-        &self.text[start as usize..end as usize]
+        if index < self.count { &self.text[self.place(index)] } else { "" }
     }
 
     /// All of them.
     pub fn iter(&self) -> impl Iterator<Item = &str> + Clone {
-        self.range(0..self.len())
+        self.range(0..self.count)
     }
 
     /// Those with these numbers.
@@ -72,8 +91,7 @@ impl Openids {
     /// Memory is touched in order: the openids are first parted by their hashes, so that what is compared fits into the
     /// cache of a processor. Equality is that of the text; a hash alone leaves nobody out.
     pub fn unique(&mut self, excluded: &Openids) -> (usize, usize) {
-        let parts = Parts::new(excluded, self);
-        let found = parts.repeated(excluded, self);
+        let found = repeated(excluded, self);
         let (again, left_out) =
             found.iter().fold((0, 0), |(again, out), found| (again + found.again, out + found.left_out));
         if again + left_out > 0 {
@@ -89,19 +107,23 @@ impl Openids {
     /// Removes those whose bit is set.
     fn remove(&mut self, gone: &[u64]) {
         let mut bytes = std::mem::take(&mut self.text).into_bytes();
-        let (mut start, mut to, mut kept) = (0, 0, 0);
-        for index in 0..self.ends.len() {
-            let end = self.ends[index] as usize;
+        let (mut to, mut kept) = (0, 0);
+        for index in 0..self.count {
+            let place = self.place(index);
             if gone[index / 64] & (1 << (index % 64)) == 0 {
-                bytes.copy_within(start..end, to);
-                to += end - start;
-                self.ends[kept] = u32::try_from(to).unwrap_or(u32::MAX);
+                let length = place.len();
+                bytes.copy_within(place, to);
+                to += length;
+                if let Some(end) = self.ends.get_mut(kept) {
+                    // Never after where it was read from: what comes later is still there.
+                    *end = to as u32;
+                }
                 kept += 1;
             }
-            start = end;
         }
         bytes.truncate(to);
         self.ends.truncate(kept);
+        self.count = kept;
         // What is left of valid UTF-8, cut where openids begin and end, is valid.
         self.text = String::from_utf8(bytes).unwrap_or_default();
     }
@@ -116,8 +138,6 @@ impl<'a> FromIterator<&'a str> for Openids {
     }
 }
 
-/// As many parts as make each of ten million openids fit into a cache of the second level.
-const PARTS_MAX: usize = 1024;
 const EXCLUDED: u32 = 1 << 31;
 
 /// Half of a hash, and which openid it is of; the other half chose its part.
@@ -141,66 +161,93 @@ impl Entry {
     }
 }
 
-/// Entries parted by their hashes; in each part those who are excluded come first, then the people in their order.
+/// Entries of a run of openids, parted by their hashes, in their order.
 struct Parts {
     entries: Vec<Entry>,
     starts: Vec<usize>,
 }
 
 impl Parts {
-    fn new(excluded: &Openids, people: &Openids) -> Self {
+    /// `openids`: those who are excluded first, then the people; with the ids of their entries.
+    fn new<'o>(openids: impl Iterator<Item = (u32, &'o str)> + Clone, parts: usize) -> Self {
         let hasher = foldhash::quality::FixedState::with_seed(0x7175_6e66);
-        let count = excluded.len() + people.len();
-        let parts = (count / 4096).next_power_of_two().min(PARTS_MAX);
         let hash = |openid: &str| hasher.hash_one(openid.as_bytes());
         let part = |hash: u64| (hash >> 32) as usize & (parts - 1);
         let mut starts = vec![0_usize; parts + 1];
-        for openid in excluded.iter().chain(people.iter()) {
+        for (_, openid) in openids.clone() {
             starts[part(hash(openid)) + 1] += 1;
         }
         for at in 1..starts.len() {
             starts[at] += starts[at - 1];
         }
         let mut next = starts.clone();
-        let mut entries = vec![Entry::default(); count];
-        for (list, mark) in [(excluded, EXCLUDED), (people, 0)] {
-            for (index, openid) in list.iter().enumerate() {
-                let hash = hash(openid);
-                let at = &mut next[part(hash)];
-                // Each takes at least a byte of 4 GiB, but 2 of them only would be more than there are people.
-                let id = u32::try_from(index).unwrap_or(u32::MAX) & !EXCLUDED | mark;
-                entries[*at] = Entry { hash: hash as u32, id };
-                *at += 1;
-            }
+        let mut entries = vec![Entry::default(); starts[parts]];
+        for (id, openid) in openids {
+            let hash = hash(openid);
+            let at = &mut next[part(hash)];
+            entries[*at] = Entry { hash: hash as u32, id };
+            *at += 1;
         }
         Self { entries, starts }
     }
 
-    /// What is to go, found by as many threads as there are processors; each looks at parts of its own.
-    fn repeated(&self, excluded: &Openids, people: &Openids) -> Vec<Repeated> {
-        let threads = if self.entries.len() < ALONE {
-            1
-        } else {
-            std::thread::available_parallelism().map_or(1, |count| count.get().min(THREADS_MAX))
-        };
-        let parts: Vec<&[Entry]> = self.starts.windows(2).map(|ends| &self.entries[ends[0]..ends[1]]).collect();
-        let shares: Vec<&[&[Entry]]> = parts.chunks(parts.len().div_ceil(threads)).collect();
-        let Some((own, others)) = shares.split_first() else { return Vec::new() };
-        std::thread::scope(|scope| {
-            let others: Vec<_> =
-                others.iter().map(|share| scope.spawn(|| Repeated::among(share, excluded, people))).collect();
-            let mut found = vec![Repeated::among(own, excluded, people)];
-            for other in others {
-                match other.join() {
-                    Ok(more) => found.push(more),
-                    Err(panic) => std::panic::resume_unwind(panic),
-                }
-            }
-            found
-        })
+    fn part(&self, number: usize) -> &[Entry] {
+        &self.entries[self.starts[number]..self.starts[number + 1]]
     }
 }
 
+/// What is to go, found by as many threads as there are processors: each first parts a run of the openids, and then
+/// looks at some of the parts.
+fn repeated(excluded: &Openids, people: &Openids) -> Vec<Repeated> {
+    let (out, count) = (excluded.len(), excluded.len() + people.len());
+    let threads = if count < ALONE {
+        1
+    } else {
+        std::thread::available_parallelism().map_or(1, |threads| threads.get().min(THREADS_MAX))
+    };
+    // Parts that fit into a cache of the second level.
+    let parts = (count / 4096).next_power_of_two().min(PARTS_MAX);
+    let shares = |all: usize| (0..threads).map(move |number| all * number / threads..all * (number + 1) / threads);
+    let runs = in_parallel(shares(count), |run| {
+        // An openid takes a byte at least, so that 2^31 of them would need a list of their own of half its room.
+        let left_out = run.start.min(out)..run.end.min(out);
+        let left_out = left_out.map(|index| (index as u32 & !EXCLUDED | EXCLUDED, excluded.get(index)));
+        let sent = run.start.max(out) - out..run.end.max(out) - out;
+        let sent = sent.map(|index| (index as u32 & !EXCLUDED, people.get(index)));
+        Parts::new(left_out.chain(sent), parts)
+    });
+    in_parallel(shares(parts), |numbers| {
+        let (mut all, mut part) = (Repeated::default(), Vec::new());
+        let (mut table, mut met) = (Vec::new(), Vec::new());
+        for number in numbers {
+            part.clear();
+            runs.iter().for_each(|run| part.extend_from_slice(run.part(number)));
+            all.part(&part, excluded, people, &mut table, &mut met);
+        }
+        all
+    })
+}
+
+/// Does the work of each range, each but the first in a thread of its own.
+fn in_parallel<T: Send>(ranges: impl Iterator<Item = Range<usize>>, work: impl Fn(Range<usize>) -> T + Sync) -> Vec<T> {
+    let work = &work;
+    std::thread::scope(|scope| {
+        let mut ranges = ranges;
+        let own = ranges.next();
+        let others: Vec<_> = ranges.map(|range| scope.spawn(move || work(range))).collect();
+        let mut done: Vec<T> = own.map(work).into_iter().collect();
+        for other in others {
+            match other.join() {
+                Ok(result) => done.push(result),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+        done
+    })
+}
+
+/// As many parts as make each of ten million openids small.
+const PARTS_MAX: usize = 1024;
 /// Fewer openids than these are not worth a thread.
 const ALONE: usize = 100_000;
 /// More threads wait for the memory rather than for each other.
@@ -215,15 +262,6 @@ struct Repeated {
 }
 
 impl Repeated {
-    fn among(parts: &[&[Entry]], excluded: &Openids, people: &Openids) -> Self {
-        let mut all = Repeated::default();
-        let (mut table, mut met) = (Vec::new(), Vec::new());
-        for part in parts {
-            all.part(part, excluded, people, &mut table, &mut met);
-        }
-        all
-    }
-
     fn part(
         &mut self,
         part: &[Entry],

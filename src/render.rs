@@ -3,6 +3,7 @@
 use std::{
     cell::OnceCell,
     collections::{BTreeSet, HashMap},
+    sync::Arc,
     time::Duration,
 };
 
@@ -11,13 +12,14 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::{
-    action::{Poll, Spec},
+    action::{Listed, Poll, Spec},
     diag::{Code, Diagnostic},
     limits,
+    openids::Openids,
     payload::{self, Payload},
     plan::model::{Account, Guards, Retry},
     report::MessageView,
-    resolve::ResolvedPlan,
+    resolve::{ResolvedPlan, audience::Audience},
     source::SourceMap,
     template::{self, Engine},
 };
@@ -86,6 +88,16 @@ pub struct RenderedStep {
     pub message_digest: Option<String>,
     /// Ids of the steps whose outputs it needs.
     pub needs: BTreeSet<String>,
+    /// The people of a send to openids, where they are known before the run.
+    pub people: Option<Arc<Audience>>,
+    /// Where they come from, where WeChat lists them when the plan runs.
+    pub listed: Option<Listed>,
+    /// Who is left out of those.
+    pub excluded: Arc<Openids>,
+    /// Whether a send that was accepted is sent to people who are new.
+    pub sends_new: bool,
+    /// Whether it covers a send whose number of calls is known only when the plan runs: its calls then stand for as many.
+    pub covers: bool,
     /// Its calls.
     pub calls: Vec<PlannedCall>,
 }
@@ -201,6 +213,7 @@ pub fn render(
                 index: step.step.index,
                 spec: step.step.action.spec(),
                 foreach,
+                open_ended: step.step.action.is_open_ended(),
                 calls: Vec::new(),
                 good: true,
                 place,
@@ -220,6 +233,7 @@ pub fn render(
                 step: &resolved_step.step,
                 instance,
                 needs: BTreeSet::new(),
+                covers: false,
             };
             let rendered = fields.render().filter(|_| instance.good);
             good &= rendered.is_some();
@@ -236,7 +250,7 @@ pub fn render(
         }
     }
     warn_limits(&resolved, diagnostics);
-    let lines = ["max_recipients", "send_window", "not_before", "not_after", "require_preview"]
+    let lines = ["max_recipients", "max_change_percent", "send_window", "not_before", "not_after", "require_preview"]
         .into_iter()
         .map(|name| (name, sources.position(&resolved.document.key_span(&format!("/guards/{name}"))).line))
         .collect();
@@ -316,6 +330,9 @@ impl RenderedPlan {
             ],
         ]);
         let mut all = head.to_string();
+        if let Some(percent) = guards.max_change_percent {
+            all.push_str(&format!("\nmax_change_percent {percent}"));
+        }
         for step in self.steps.iter().filter(|step| step.may_run()) {
             let when = match &step.when {
                 When::AtRunTime { expression, .. } => Some(expression),
@@ -324,6 +341,13 @@ impl RenderedPlan {
             let poll = step.poll.map(|poll| json!([poll.until, poll.timeout.as_millis().to_string()]));
             all.push('\n');
             all.push_str(&json!([step.id, step.key, step.spec.name, when, step.continue_on_error, poll]).to_string());
+            if step.listed.is_some() {
+                let excluded: Vec<&str> = step.excluded.iter().collect();
+                all.push_str(&json!(["listed", payload::digest(excluded.join("\n").as_bytes())]).to_string());
+            }
+            if step.sends_new {
+                all.push_str(",\"send_new\"");
+            }
             for call in &step.calls {
                 all.push('\n');
                 all.push_str(&json!([call.chunk, call.key, call.payload.digest()]).to_string());

@@ -133,6 +133,8 @@ pub struct Instance {
     pub files: HashMap<String, (FileId, Rc<str>)>,
     /// The people of a send to openids.
     pub audience: Option<Arc<Audience>>,
+    /// Who is left out of those whom WeChat lists when the plan runs.
+    pub excluded: Arc<Openids>,
     /// False if something that it names has a problem, which was said.
     pub good: bool,
 }
@@ -486,6 +488,7 @@ impl Reader<'_> {
         let mut excluded: Vec<Rc<Openids>> = Vec::new();
         let mut begun: Option<Vec<String>> = None;
         let mut good = true;
+        let listed = step.action.openids().is_some_and(|to| to.is_listed());
         let column = step.action.openids().and_then(|to| to.column.clone()).unwrap_or_else(|| "openid".into());
         for file in step.action.files() {
             let pointer = step.pointer(&file.suffix);
@@ -508,7 +511,7 @@ impl Reader<'_> {
                     None => good = false,
                 },
                 Holds::Openids | Holds::Exclude if begun.is_some() => {}
-                Holds::Openids | Holds::Exclude if self.is_gone(&path) => {
+                Holds::Openids | Holds::Exclude if !listed && self.is_gone(&path) => {
                     begun = self.begun(step, key.as_deref());
                     match &begun {
                         Some(people) => {
@@ -532,10 +535,18 @@ impl Reader<'_> {
                 },
             }
         }
+        let mut left_out = Arc::default();
         let audience = match (step.action.openids(), begun) {
             (Some(_), Some(people)) => {
                 let openids = people.iter().map(String::as_str).collect();
                 Some(Arc::new(Audience { openids: Arc::new(openids), duplicates: 0, excluded: 0 }))
+            }
+            (Some(_), None) if listed => {
+                match join(std::mem::take(&mut excluded)) {
+                    Ok(list) => left_out = Arc::new(list),
+                    Err(TooMany) => good = false,
+                }
+                None
             }
             (Some(to), None) if good => {
                 if let Some(openids) = &to.openids {
@@ -548,7 +559,7 @@ impl Reader<'_> {
             }
             _ => None,
         };
-        Instance { key, context, files, audience, good }
+        Instance { key, context, files, audience, excluded: left_out, good }
     }
 
     /// Whether a file is not there any more (rather than unreadable in some other way).
@@ -625,12 +636,6 @@ impl Reader<'_> {
     fn audience(&mut self, step: &Step, people: Vec<Rc<Openids>>, excluded: Vec<Rc<Openids>>) -> Option<Audience> {
         let excludes = !excluded.is_empty();
         let place = self.document.span(&step.pointer("/to"));
-        let join = |lists: Vec<Rc<Openids>>| -> Result<Openids, TooMany> {
-            let mut lists = lists.into_iter();
-            // A long list is nobody else's, and is not copied.
-            let mut all = lists.next().map(Rc::unwrap_or_clone).unwrap_or_default();
-            lists.try_for_each(|list| all.append(&list)).map(|()| all)
-        };
         let Ok((all, out)) = join(people).and_then(|all| join(excluded).map(|out| (all, out))) else {
             self.push(Diagnostic::new(
                 Code::FileTooLarge,
@@ -689,6 +694,13 @@ impl Reader<'_> {
             }
         }
     }
+}
+
+/// Lists as one. A long list is nobody else's, and is not copied.
+fn join(lists: Vec<Rc<Openids>>) -> Result<Openids, TooMany> {
+    let mut lists = lists.into_iter();
+    let mut all = lists.next().map(Rc::unwrap_or_clone).unwrap_or_default();
+    lists.try_for_each(|list| all.append(&list)).map(|()| all)
 }
 
 /// A failure of a template as a diagnostic at its place in the plan.

@@ -17,7 +17,9 @@ use qunfa::{
     client::Client,
     clock::Clock,
     exec::{self, Ended, Refusal, Selection, Settings},
-    ledger::{CallId, CallRecord, Event, FrozenCall, Kind, Ledger, LedgerError, RunRecord, Scope, Status, Usage},
+    ledger::{
+        CallId, CallRecord, Edition, Event, FrozenCall, Kind, Ledger, LedgerError, RunRecord, Scope, Status, Usage,
+    },
     plan::{self, model::TokenEndpoint},
     redact::{Redactor, Secret},
     render::{self, RenderedPlan},
@@ -264,6 +266,19 @@ impl Ledger for Book<'_> {
             let (_, events) = book.iter_mut().find(|(known, _)| known.id == *first).expect("frozen just now");
             events.push(attempt.clone());
         })
+    }
+
+    fn extend(&mut self, _: &Scope, calls: &[FrozenCall], first: &CallId, attempt: &Event) -> Result<(), LedgerError> {
+        self.write(|book| {
+            assert!(calls.iter().all(|call| book.iter().all(|(known, _)| known.id != call.id)), "they are new");
+            book.extend(calls.iter().map(|call| (call.clone(), Vec::new())));
+            let (_, events) = book.iter_mut().find(|(known, _)| known.id == *first).expect("frozen just now");
+            events.push(attempt.clone());
+        })
+    }
+
+    fn edition_before(&self, _: &Scope, _: &str, _: Option<&str>) -> Result<Option<Edition>, LedgerError> {
+        Ok(None)
     }
 
     fn append(&mut self, _: &Scope, id: &CallId, event: &Event) -> Result<(), LedgerError> {

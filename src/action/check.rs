@@ -76,7 +76,7 @@ impl Kind for Check {
         };
         let calls =
             ids.into_iter().map(|id| Call { body: json!({ "msg_id": id }), recipients: None, people: None }).collect();
-        Some(Calls { calls, audience: Some(audience), message: None })
+        Some(Calls { calls, audience: Some(audience), message: None, listed: None })
     }
 
     fn target(&self) -> Option<&str> {

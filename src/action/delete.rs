@@ -86,7 +86,7 @@ impl Kind for Delete {
             }
             Call { body, recipients: None, people: None }
         });
-        Some(Calls { calls: calls.collect(), audience: Some(audience), message: None })
+        Some(Calls { calls: calls.collect(), audience: Some(audience), message: None, listed: None })
     }
 
     fn target(&self) -> Option<&str> {

@@ -88,6 +88,7 @@ impl Kind for Preview {
             calls: vec![Call { body, recipients: Some(1), people: None }],
             audience: Some(audience),
             message: Some(message.view),
+            listed: None,
         })
     }
 

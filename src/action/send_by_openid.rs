@@ -7,12 +7,16 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Call, Calls, Effect, Fields, FileUse, Holds, Kind, Spec, put_reprint};
+use super::{
+    Call, Calls, Effect, Fields, FileUse, Holds, Kind, Listed, Spec, number, put_reprint, send_by_tag::tag_name,
+};
 use crate::{
+    diag::Code,
     limits,
     message::Message,
+    payload,
     plan::{
-        fields::{Template, one_or_many},
+        fields::{Number, Template, one_or_many},
         model::AccountKind,
     },
 };
@@ -21,22 +25,36 @@ use crate::{
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SendByOpenid {
-    /// Who gets it: { openids: [...] }, or { file, column, exclude }.
+    /// Who gets it: { openids: [...] }, { file, column, exclude }, { tag or tag_id, exclude } or { followers: true, exclude }.
     to: To,
     /// What is sent.
     message: Message,
     /// For articles that WeChat takes for a reprint: send them all the same, if their owner allows it.
     #[serde(default)]
     send_ignore_reprint: Option<bool>,
+    /// When the audience of an accepted send has changed: refuse the run, or send it to those who are new.
+    #[serde(default)]
+    on_audience_change: OnAudienceChange,
 }
 
-/// People: written out, or from files. Exactly one of `openids` and `file`.
+/// What happens when the audience of an accepted send has changed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+enum OnAudienceChange {
+    /// The run stops with exit code 8.
+    #[default]
+    Refuse,
+    /// It is sent to the openids that no accepted call of the step has had.
+    SendNew,
+}
+
+/// People: written out, from files, or the followers (of a tag) as WeChat lists them when the plan runs.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(inline, extend(
-    "oneOf" = [{ "required": ["openids"] }, { "required": ["file"] }],
-    "x-exactly-one" = ["openids", "file"],
-    "dependentRequired" = { "column": ["file"] },
+    "oneOf" = [{ "required": ["openids"] }, { "required": ["file"] }, { "required": ["tag"] }, { "required": ["tag_id"] }, { "required": ["followers"] }],
+    "x-exactly-one" = ["openids", "file", "tag", "tag_id", "followers"],
     "examples" = [{ "file": "audience/vip.csv", "column": "openid" }],
 ))]
 pub struct To {
@@ -44,7 +62,8 @@ pub struct To {
     #[serde(default)]
     #[schemars(extend("minItems" = 1))]
     pub openids: Option<Vec<Template>>,
-    /// A .txt file (one openid a line), .csv file (with a header line) or .jsonl file; or a list of them.
+    /// A .txt file (one openid a line), .csv file (with a header line) or .jsonl file, or one of these packed with gzip
+    /// (.csv.gz); or a list of them.
     #[serde(default, deserialize_with = "many")]
     #[schemars(schema_with = "paths")]
     pub file: Vec<Template>,
@@ -56,6 +75,24 @@ pub struct To {
     #[serde(default, deserialize_with = "many")]
     #[schemars(schema_with = "paths")]
     pub exclude: Vec<Template>,
+    /// Name of a tag, whose followers are listed when the plan runs.
+    #[serde(default)]
+    #[schemars(extend("minLength" = 1))]
+    pub tag: Option<Template>,
+    /// Number of a tag, whose followers are listed when the plan runs.
+    #[serde(default)]
+    pub tag_id: Option<Number<0, { u64::MAX }>>,
+    /// All followers, listed when the plan runs.
+    #[serde(default)]
+    #[schemars(extend("const" = true))]
+    pub followers: Option<bool>,
+}
+
+impl To {
+    /// Whether the people are listed by WeChat when the plan runs.
+    pub fn is_listed(&self) -> bool {
+        self.tag.is_some() || self.tag_id.is_some() || self.followers.is_some()
+    }
 }
 
 fn many<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<Template>, D::Error> {
@@ -78,6 +115,13 @@ impl Kind for SendByOpenid {
     };
 
     fn calls(&self, fields: &mut dyn Fields) -> Option<Calls> {
+        if self.to.column.is_some() && self.to.file.is_empty() && self.to.exclude.is_empty() {
+            let message = "`column` has no effect without a file".to_owned();
+            fields.problem("/to/column", Code::IgnoredSetting, message, "leave it out");
+        }
+        if self.to.is_listed() {
+            return self.listed(fields);
+        }
         let openids = fields.openids();
         let message = self.message.for_send(fields);
         let (openids, message) = (openids?, message?);
@@ -95,6 +139,7 @@ impl Kind for SendByOpenid {
             calls: calls.collect(),
             audience: Some(format!("{} openids", openids.len())),
             message: Some(message.view),
+            listed: None,
         })
     }
 
@@ -104,6 +149,10 @@ impl Kind for SendByOpenid {
 
     fn openids(&self) -> Option<&To> {
         Some(&self.to)
+    }
+
+    fn sends_new(&self) -> bool {
+        self.on_audience_change == OnAudienceChange::SendNew
     }
 
     fn files(&self) -> Vec<FileUse> {
@@ -122,6 +171,34 @@ impl Kind for SendByOpenid {
             holds: Holds::Text,
         }));
         files
+    }
+}
+
+impl SendByOpenid {
+    /// One call that stands for all: who gets it is known only when the plan runs.
+    fn listed(&self, fields: &mut dyn Fields) -> Option<Calls> {
+        let list = match (&self.to.tag, &self.to.tag_id) {
+            (Some(name), _) => tag_name(fields, name).map(Listed::Tag),
+            (None, Some(id)) => number(fields, "/to/tag_id", id).map(Listed::TagId),
+            (None, None) => Some(Listed::All),
+        };
+        let message = self.message.for_send(fields);
+        let (list, message) = (list?, message?);
+        if matches!(&list, Listed::TagId(id) if !id.is_u64()) {
+            let message = "`tag_id` must be known before the run".to_owned();
+            fields.problem("/to/tag_id", Code::RuntimeValue, message, "write the number, or a variable");
+            return None;
+        }
+        let words = list.words();
+        let mut body = json!({ "touser": [payload::slot(&words)], "msgtype": message.msgtype });
+        body[message.key] = message.object;
+        put_reprint(&mut body, fields, self.send_ignore_reprint, &self.message);
+        Some(Calls {
+            calls: vec![Call { body, recipients: None, people: None }],
+            audience: Some(words),
+            message: Some(message.view),
+            listed: Some(list),
+        })
     }
 }
 

@@ -102,12 +102,29 @@ impl Kind for SendByTag {
             calls: vec![Call { body, recipients: None, people: None }],
             audience: Some(audience),
             message: Some(message.view),
+            listed: None,
         })
     }
 
     fn message(&self) -> Option<&Message> {
         Some(&self.message)
     }
+}
+
+/// The name of a tag, as `to.tag` gives it.
+pub(super) fn tag_name(fields: &mut dyn Fields, name: &Template) -> Option<String> {
+    let name = fields.text("/to/tag", name)?;
+    if payload::has_slot(&name) || name.trim() != name || name.is_empty() {
+        let message = format!("the name of a tag is plain text, and this renders to `{}`", payload::shown(&name));
+        fields.problem(
+            "/to/tag",
+            crate::diag::Code::BadRendered,
+            message,
+            "write the name as it stands in the console",
+        );
+        return None;
+    }
+    Some(name)
 }
 
 impl SendByTag {
@@ -120,18 +137,7 @@ impl SendByTag {
                 (json!({ "is_to_all": false, "tag_id": id }), words)
             }
             To::Tag(name) => {
-                let name = fields.text("/to/tag", name)?;
-                if payload::has_slot(&name) || name.trim() != name || name.is_empty() {
-                    let message =
-                        format!("the name of a tag is plain text, and this renders to `{}`", payload::shown(&name));
-                    fields.problem(
-                        "/to/tag",
-                        crate::diag::Code::BadRendered,
-                        message,
-                        "write the name as it stands in the console",
-                    );
-                    return None;
-                }
+                let name = tag_name(fields, name)?;
                 (
                     json!({ "is_to_all": false, "tag_id": payload::number_slot(&format!("tag {name}")) }),
                     format!("tag {name}"),

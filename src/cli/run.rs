@@ -21,7 +21,7 @@ use crate::{
         self, Prepared, Refusal, Selection, Settings, Todo,
         forecast::{self, Forecast},
     },
-    ledger::{Ledger, Scope, Status},
+    ledger::{Ledger, Scope},
     redact::{Redactor, Secret},
     render::{RenderedPlan, RenderedStep},
     report::{self, AccountRef, Fold, PlanRef, Problem, Report, RunEvent, RunOutcome},
@@ -194,10 +194,9 @@ impl Run<'_> {
             .map_err(|(code, message)| self.report_refusal(code, &message, &[]))?;
         let mut ledger = session::open(state, self.terminal)?;
         let selection = Selection { only: self.args.only.clone(), from: self.args.from.clone() };
-        let prepared = exec::prepare(&self.plan, &ledger, &self.scope, &selection, self.clock.now())
+        let mut prepared = exec::prepare(&self.plan, &ledger, &self.scope, &selection, self.clock.now())
             .map_err(|refusal| self.refused(refusal))?;
 
-        let forecast = self.forecast(&prepared, &ledger, !base.loopback)?;
         let mut redactor = Redactor::default();
         let source = match server {
             // The sandbox takes any secret: the real one is not even read.
@@ -214,6 +213,13 @@ impl Run<'_> {
         let (timeout, pause) = session::patience(&self.plan);
         let mut http = Http::new(base.clone(), world::abandoned);
         let mut client = Client::new(&mut http, Keeper::new(source, &tokens, timeout, pause), self.clock, redactor);
+        if prepared.todo.iter().any(|todo| matches!(todo, Todo::Gather { .. })) {
+            exec::gather(&self.plan, &mut prepared, &mut client, self.clock)
+                .map_err(|problem| self.refuse(ExitCode::Failed, &problem.message, &problem.help))?;
+            exec::guards(&self.plan, &prepared, &ledger, &self.scope, self.clock.now())
+                .map_err(|refusal| self.refused(refusal))?;
+        }
+        let forecast = self.forecast(&prepared, &ledger, !base.loopback)?;
         if server.is_none() {
             self.confirm(&prepared, &forecast, &mut client, base)?;
         }
@@ -368,7 +374,7 @@ impl Run<'_> {
                 .steps
                 .iter()
                 .zip(&prepared.todo)
-                .filter(|(step, todo)| matches!(todo, Todo::Run { .. }) && step.spec.effect != Effect::Read)
+                .filter(|(step, todo)| todo.is_open() && step.spec.effect != Effect::Read)
         };
         if self.args.yes || todo().next().is_none() {
             return Ok(());
@@ -391,14 +397,14 @@ impl Run<'_> {
         );
         let mut people = 0;
         for (step, todo) in todo() {
-            let Todo::Run { calls: list, .. } = todo else { continue };
-            let open: Vec<_> = list
-                .iter()
-                .filter(|call| call.record.as_ref().is_none_or(|record| record.status != Status::Accepted))
-                .collect();
+            let open: Vec<_> = todo.open_calls().collect();
             people +=
                 open.iter().filter(|call| call.frozen.mass).filter_map(|call| call.frozen.recipients).sum::<u64>();
-            let words = if open.len() == 1 { "1 call".to_owned() } else { format!("{} calls", open.len()) };
+            let words = match open.len() {
+                _ if matches!(todo, Todo::Cover { .. }) => "a call for each of the send".to_owned(),
+                1 => "1 call".to_owned(),
+                count => format!("{count} calls"),
+            };
             let message = step.message.as_ref().map_or_else(String::new, |message| {
                 let first: String = message.content.lines().next().unwrap_or_default().chars().take(16).collect();
                 format!("  {}: {first}", message.kind)
@@ -429,7 +435,7 @@ impl Run<'_> {
             .steps
             .iter()
             .zip(&prepared.todo)
-            .filter(|(step, todo)| matches!(todo, Todo::Run { .. }) && step.spec.effect == Effect::Mass);
+            .filter(|(step, todo)| todo.is_open() && step.spec.effect == Effect::Mass);
         let mut paths: Vec<&'static str> = running.map(|(step, _)| step.spec.path).collect();
         paths.dedup();
         paths.sort_unstable();

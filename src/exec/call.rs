@@ -3,9 +3,15 @@
 use super::*;
 use crate::{
     exec::policy::{Next, Resend},
-    ledger::{Status, next_status},
+    ledger::next_status,
     transport::Method,
 };
+
+/// Calls that are frozen with the first attempt among them.
+struct Unfrozen<'a> {
+    freeze: Freeze,
+    calls: &'a [FrozenCall],
+}
 
 /// How a call ended.
 enum CallEnd {
@@ -16,9 +22,10 @@ enum CallEnd {
 }
 
 impl Runner<'_, '_> {
-    pub(super) fn calls(&mut self, index: usize, step: &RenderedStep, calls: Vec<TodoCall>, fresh: bool) -> StepEnd {
-        let all: Vec<FrozenCall> = calls.iter().map(|call| call.frozen.clone()).collect();
-        let mut unfrozen = fresh.then_some(all.as_slice());
+    pub(super) fn calls(&mut self, index: usize, step: &RenderedStep, calls: Vec<TodoCall>, freeze: Freeze) -> StepEnd {
+        let new = calls.iter().filter(|call| freeze != Freeze::Nothing && call.record.is_none());
+        let new: Vec<FrozenCall> = new.map(|call| call.frozen.clone()).collect();
+        let mut unfrozen = Unfrozen { freeze, calls: &new };
         let mut facts: Vec<Event> = Vec::new();
         let deadline = step.poll.map(|poll| {
             self.clock
@@ -58,13 +65,7 @@ impl Runner<'_, '_> {
     }
 
     /// Makes a call until it is settled, or may not be repeated any more.
-    fn attempts(
-        &mut self,
-        index: usize,
-        step: &RenderedStep,
-        call: &TodoCall,
-        unfrozen: &mut Option<&[FrozenCall]>,
-    ) -> CallEnd {
+    fn attempts(&mut self, index: usize, step: &RenderedStep, call: &TodoCall, unfrozen: &mut Unfrozen<'_>) -> CallEnd {
         let effect = step.spec.effect;
         let mass = effect == Effect::Mass;
         let mut status = call.record.as_ref().map_or(Status::Planned, |record| record.status);
@@ -189,11 +190,16 @@ impl Runner<'_, '_> {
         &mut self,
         call: &TodoCall,
         intent: &Event,
-        unfrozen: &mut Option<&[FrozenCall]>,
+        unfrozen: &mut Unfrozen<'_>,
     ) -> Result<(), LedgerError> {
-        match unfrozen.take() {
-            Some(all) => self.ledger.freeze(&self.settings.scope, all, &call.frozen.id, intent),
-            None => self.ledger.append(&self.settings.scope, &call.frozen.id, intent),
+        let (ledger, scope, id) = (&mut *self.ledger, &self.settings.scope, &call.frozen.id);
+        if call.record.is_some() || unfrozen.calls.is_empty() {
+            return ledger.append(scope, id, intent);
+        }
+        let calls = std::mem::take(&mut unfrozen.calls);
+        match unfrozen.freeze {
+            Freeze::All => ledger.freeze(scope, calls, id, intent),
+            Freeze::New | Freeze::Nothing => ledger.extend(scope, calls, id, intent),
         }
     }
 
@@ -322,7 +328,7 @@ impl Runner<'_, '_> {
         step: &RenderedStep,
         call: &TodoCall,
         deadline: jiff::Timestamp,
-        unfrozen: &mut Option<&[FrozenCall]>,
+        unfrozen: &mut Unfrozen<'_>,
     ) -> CallEnd {
         let Some(poll) = step.poll else { return CallEnd::Failed(StepEnd::new(StepOutcome::Failed)) };
         let body = match payload_of(&call.frozen).fill(&|name| self.slots.get(name).cloned()) {

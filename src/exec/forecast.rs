@@ -7,14 +7,9 @@ use std::{collections::HashMap, time::Duration};
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{Todo, TodoCall};
+use super::Todo;
 use crate::{
-    action::Effect,
-    clock::shanghai,
-    ledger::{Status, Usage},
-    limits,
-    plan::model::AccountKind,
-    render::RenderedPlan,
+    action::Effect, clock::shanghai, ledger::Usage, limits, plan::model::AccountKind, render::RenderedPlan,
     report::Problem,
 };
 
@@ -81,10 +76,12 @@ impl Forecast {
 pub fn forecast(plan: &RenderedPlan, todo: &[Todo], used: &[Usage], per_minute: u32, now: Timestamp) -> Forecast {
     let mut needs = Needs::default();
     for (step, todo) in plan.steps.iter().zip(todo) {
-        let Todo::Run { calls, .. } = todo else { continue };
-        let open = |call: &&TodoCall| call.record.as_ref().is_none_or(|record| record.status != Status::Accepted);
-        for call in calls.iter().filter(open) {
+        for call in todo.open_calls() {
             needs.add(step.spec.effect, &call.frozen.payload);
+        }
+        // As many as the send turns out to have: one at least.
+        if matches!(todo, Todo::Cover { .. }) {
+            step.calls.iter().for_each(|call| needs.add(step.spec.effect, call.payload.without_people()));
         }
     }
     let today = shanghai(now).date();

@@ -4,8 +4,11 @@ use std::collections::HashSet;
 
 use jiff::Timestamp;
 
+use super::{Freeze, Todo};
 use crate::{
+    action::Effect,
     clock::shanghai,
+    ledger::{Ledger, LedgerError, Scope},
     plan::model::Guards,
     render::{RenderedPlan, RenderedStep},
     report::Problem,
@@ -69,6 +72,41 @@ pub fn recipients(guards: &Guards, recipients: u64) -> Option<Hit> {
         message,
         help: "look at the audience files; if the number is right, raise the guard".into(),
     })
+}
+
+/// `max_change_percent`: the audience of each send that begins now, against the edition before.
+pub fn changed(
+    plan: &RenderedPlan,
+    todo: &[Todo],
+    ledger: &dyn Ledger,
+    scope: &Scope,
+) -> Result<Option<Hit>, LedgerError> {
+    let Some(most) = plan.guards.max_change_percent else { return Ok(None) };
+    for (step, todo) in plan.steps.iter().zip(todo) {
+        let Todo::Run { calls, freeze: Freeze::All, .. } = todo else { continue };
+        let counts: Option<Vec<u64>> = calls.iter().map(|call| call.frozen.recipients).collect();
+        let Some(now) = counts.filter(|_| step.spec.effect == Effect::Mass).map(|counts| counts.iter().sum::<u64>())
+        else {
+            continue;
+        };
+        let Some(before) = ledger.edition_before(scope, &step.id, step.key.as_deref())? else { continue };
+        let difference = now.abs_diff(before.recipients);
+        // In whole numbers, so that the limit itself is allowed.
+        if u128::from(difference) * 100 > u128::from(before.recipients) * u128::from(most) {
+            let sign = if now > before.recipients { '+' } else { '−' };
+            let percent = (difference * 100).checked_div(before.recipients);
+            let percent = percent.map_or_else(|| "from nobody".to_owned(), |percent| format!("{sign}{percent} %"));
+            let message = format!(
+                "`{}` would go to {now} people, its edition `{}` went to {} ({percent}), and at most {most} % are allowed",
+                step.name(),
+                before.occurrence,
+                before.recipients
+            );
+            let help = "look at the audience; if the number is right, raise the guard".into();
+            return Ok(Some(Hit { guard: "max_change_percent", message, help }));
+        }
+    }
+    Ok(None)
 }
 
 /// `require_preview`: the same message, previewed in this occurrence.

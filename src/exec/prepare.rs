@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{Todo, TodoCall, freeze, guard, outputs, slots_of};
+use super::{Freeze, Todo, TodoCall, freeze, guard, outputs, people::with_new, slots_of};
 use crate::{
     action::Effect,
     diag::{did_you_mean, one_of},
@@ -13,6 +13,7 @@ use crate::{
         CallRecord, Ledger, LedgerError, Scope, Status,
         reconcile::{Plan, reconcile},
     },
+    openids::Openids,
     render::{RenderedPlan, RenderedStep},
     report::Problem,
 };
@@ -82,14 +83,15 @@ pub fn prepare(
     let mut conflicts = Vec::new();
     for (step, selected) in plan.steps.iter().zip(&selected) {
         let known = by_step.get(&(step.id.as_str(), step.key.as_deref())).map(Vec::as_slice).unwrap_or_default();
-        let todo = if *selected { todo(step, known, &mut conflicts) } else { unselected(step, known, &mut prepared) };
+        let todo =
+            if *selected { todo(plan, step, known, &mut conflicts) } else { unselected(step, known, &mut prepared) };
         prepared.todo.push(todo);
     }
     if !conflicts.is_empty() {
         return Err(Refusal::Changed(changed(plan, &conflicts)));
     }
     missing_outputs(plan, &selected, &prepared).map_err(Refusal::MissingOutputs)?;
-    guards(plan, &prepared, now).map_err(Refusal::Guard)?;
+    guards(plan, &prepared, ledger, scope, now)?;
     Ok(prepared)
 }
 
@@ -122,6 +124,7 @@ fn unselected(step: &RenderedStep, known: &[&CallRecord], prepared: &mut Prepare
 }
 
 fn todo<'p>(
+    plan: &RenderedPlan,
     step: &'p RenderedStep,
     known: &[&CallRecord],
     conflicts: &mut Vec<(&'p RenderedStep, Vec<String>)>,
@@ -129,11 +132,18 @@ fn todo<'p>(
     if !step.may_run() {
         return Todo::Skip;
     }
+    let records = || -> Vec<CallRecord> { known.iter().map(|record| (*record).clone()).collect() };
+    if step.covers {
+        return Todo::Cover { records: records() };
+    }
     match reconcile(step, known) {
-        Plan::Done => Todo::Done(known.iter().map(|record| (*record).clone()).collect()),
+        Plan::Done if step.sends_new && step.listed.is_some() => Todo::Gather { records: records() },
+        Plan::Done if step.sends_new => with_new(plan, step, records(), people(step)),
+        Plan::Done => Todo::Done { records: records(), notes: Vec::new() },
+        Plan::Fresh if step.listed.is_some() => Todo::Gather { records: Vec::new() },
         Plan::Fresh => {
             let calls = step.calls.iter().map(|call| TodoCall { frozen: freeze(step, call), record: None });
-            Todo::Run { calls: calls.collect(), fresh: true, notes: Vec::new() }
+            Todo::Run { calls: calls.collect(), freeze: Freeze::All, notes: Vec::new() }
         }
         Plan::Resume { changed } => {
             let calls =
@@ -151,13 +161,18 @@ fn todo<'p>(
                     changed.join(", ")
                 ));
             }
-            Todo::Run { calls: calls.collect(), fresh: false, notes }
+            Todo::Run { calls: calls.collect(), freeze: Freeze::Nothing, notes }
         }
         Plan::Conflict { changed } => {
             conflicts.push((step, changed));
             Todo::Skip
         }
     }
+}
+
+/// The people of a send whose people are known before the run.
+fn people(step: &RenderedStep) -> Openids {
+    step.people.as_ref().map(|audience| Openids::clone(&audience.openids)).unwrap_or_default()
 }
 
 fn changed(plan: &RenderedPlan, conflicts: &[(&RenderedStep, Vec<String>)]) -> Problem {
@@ -176,7 +191,7 @@ fn changed(plan: &RenderedPlan, conflicts: &[(&RenderedStep, Vec<String>)]) -> P
 
 fn missing_outputs(plan: &RenderedPlan, selected: &[bool], prepared: &Prepared) -> Result<(), Problem> {
     for (index, step) in plan.steps.iter().enumerate() {
-        if !matches!(prepared.todo[index], Todo::Run { .. }) {
+        if !prepared.todo[index].is_open() {
             continue;
         }
         for need in &step.needs {
@@ -197,12 +212,19 @@ fn missing_outputs(plan: &RenderedPlan, selected: &[bool], prepared: &Prepared) 
     Ok(())
 }
 
-fn guards(plan: &RenderedPlan, prepared: &Prepared, now: Timestamp) -> Result<(), Problem> {
+/// Holds what is known against the guards: before the run, and again when people were listed.
+pub fn guards(
+    plan: &RenderedPlan,
+    prepared: &Prepared,
+    ledger: &dyn Ledger,
+    scope: &Scope,
+    now: Timestamp,
+) -> Result<(), Refusal> {
     let mut recipients = 0;
     let mut previewed = prepared.previewed.clone();
     let mut any = false;
-    for (step, todo) in plan.steps.iter().zip(&prepared.todo) {
-        let Todo::Run { calls, .. } = todo else { continue };
+    let hit = |hit: guard::Hit| Err(Refusal::Guard(hit.problem(plan)));
+    for (step, todo) in plan.steps.iter().zip(&prepared.todo).filter(|(_, todo)| todo.is_open()) {
         if step.spec.effect == Effect::Preview {
             previewed.extend(step.message_digest.clone());
         }
@@ -210,20 +232,17 @@ fn guards(plan: &RenderedPlan, prepared: &Prepared, now: Timestamp) -> Result<()
             continue;
         }
         any = true;
-        recipients += calls
-            .iter()
-            .filter(|call| call.record.as_ref().is_none_or(|record| record.status != Status::Accepted))
-            .filter_map(|call| call.frozen.recipients)
-            .sum::<u64>();
-        if let Some(hit) = guard::previewed(plan, step, &previewed) {
-            return Err(hit.problem(plan));
+        recipients += todo.open_calls().filter_map(|call| call.frozen.recipients).sum::<u64>();
+        if let Some(problem) = guard::previewed(plan, step, &previewed) {
+            return hit(problem);
         }
     }
     if !any {
         return Ok(());
     }
-    match guard::time(&plan.guards, now).or_else(|| guard::recipients(&plan.guards, recipients)) {
-        Some(hit) => Err(hit.problem(plan)),
-        None => Ok(()),
+    let known = guard::time(&plan.guards, now).or_else(|| guard::recipients(&plan.guards, recipients));
+    if let Some(problem) = known {
+        return hit(problem);
     }
+    guard::changed(plan, &prepared.todo, ledger, scope).map_err(Refusal::Store)?.map_or(Ok(()), hit)
 }

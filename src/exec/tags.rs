@@ -1,14 +1,13 @@
 //! Before anything is sent: names of tags become numbers, and the sizes of tags count for `max_recipients`.
 
-use super::{guard, policy, *};
+use super::{guard, people::Reader, *};
 use crate::{
     diag::{did_you_mean, one_of},
-    render::RetryPolicy,
     transport::Method,
 };
 
 /// A tag as `tags/get` lists it.
-struct Tag {
+pub(super) struct Tag {
     name: String,
     id: u64,
     count: u64,
@@ -23,13 +22,20 @@ impl Runner<'_, '_> {
             if matches!(todo, Todo::Run { .. }) {
                 let slots = step.calls.iter().flat_map(|call| call.payload.slots());
                 names.extend(slots.filter_map(|slot| slot.strip_prefix("tag ")).map(str::to_owned));
-                guarded |= self.plan.guards.max_recipients.is_some() && step.spec.path.ends_with("/sendall");
+                let guards = &self.plan.guards;
+                let counted = guards.max_recipients.is_some() || guards.max_change_percent.is_some();
+                guarded |= counted && step.spec.path.ends_with("/sendall");
             }
         }
         if names.is_empty() && !guarded {
             return Ok(());
         }
-        let tags = self.tags()?;
+        let (retry, timeout) = self
+            .plan
+            .steps
+            .first()
+            .map_or((RetryPolicy::default(), Duration::from_secs(30)), |step| (step.retry, step.timeout));
+        let tags = Reader { client: self.client, clock: self.clock, retry, timeout }.tags()?;
         for name in names {
             let id = id_of(&name, &tags)?;
             self.slots.insert(format!("tag {name}"), json!(id));
@@ -40,7 +46,7 @@ impl Runner<'_, '_> {
     /// Tag sends count the size of the tag; the sum is held against the guard.
     fn count_people(&mut self, todo: &mut [Todo], tags: &[Tag]) -> Result<(), Problem> {
         let mut people = 0;
-        for (step, todo) in self.plan.steps.iter().zip(todo) {
+        for (step, todo) in self.plan.steps.iter().zip(&mut *todo) {
             let Todo::Run { calls, .. } = todo else { continue };
             if step.spec.effect != Effect::Mass {
                 continue;
@@ -55,7 +61,15 @@ impl Runner<'_, '_> {
                 people += call.frozen.recipients.unwrap_or(0);
             }
         }
-        match guard::recipients(&self.plan.guards, people) {
+        let hit = guard::recipients(&self.plan.guards, people);
+        let hit = match hit {
+            Some(hit) => Some(hit),
+            None => {
+                let changed = guard::changed(self.plan, todo, self.ledger, &self.settings.scope);
+                changed.map_err(|error| Problem { message: chain(&error), help: Vec::new(), errcode: None })?
+            }
+        };
+        match hit {
             Some(hit) => {
                 self.ended.guarded = true;
                 Err(hit.problem(self.plan))
@@ -71,37 +85,25 @@ impl Runner<'_, '_> {
         let id = body["filter"]["tag_id"].as_u64()?;
         tags.iter().find(|tag| tag.id == id).map(|tag| tag.count)
     }
+}
 
-    fn tags(&mut self) -> Result<Vec<Tag>, Problem> {
-        let (retry, timeout) = self
-            .plan
-            .steps
-            .first()
-            .map_or((RetryPolicy::default(), Duration::from_secs(30)), |step| (step.retry, step.timeout));
-        let mut attempt = 1;
-        loop {
-            let outcome = self.client.call(Method::Get, "/cgi-bin/tags/get", "", timeout);
-            if let Outcome::Reply(reply) = &outcome
-                && reply.errcode == 0
-            {
-                let list = reply.members.get("tags").and_then(Value::as_array).cloned().unwrap_or_default();
-                let tag = |tag: &Value| {
-                    let name = tag["name"].as_str()?.to_owned();
-                    Some(Tag { name, id: tag["id"].as_u64()?, count: tag["count"].as_u64().unwrap_or(0) })
-                };
-                return Ok(list.iter().filter_map(tag).collect());
-            }
-            attempt += 1;
-            let again = policy::judge(Effect::Read, &outcome).1 == policy::Next::Again && attempt <= retry.attempts;
-            if !again || !self.clock.sleep(policy::backoff(&retry, attempt)) {
-                let (message, help, errcode) = policy::advice(&outcome);
-                return Err(Problem { message: format!("the tags cannot be looked up: {message}"), help, errcode });
-            }
-        }
+impl Reader<'_, '_> {
+    /// All tags of the account.
+    pub(super) fn tags(&mut self) -> Result<Vec<Tag>, Problem> {
+        let reply = self.read(Method::Get, "/cgi-bin/tags/get", "").map_err(|problem| Problem {
+            message: format!("the tags cannot be looked up: {}", problem.message),
+            ..problem
+        })?;
+        let list = reply.members.get("tags").and_then(Value::as_array).cloned().unwrap_or_default();
+        let tag = |tag: &Value| {
+            let name = tag["name"].as_str()?.to_owned();
+            Some(Tag { name, id: tag["id"].as_u64()?, count: tag["count"].as_u64().unwrap_or(0) })
+        };
+        Ok(list.iter().filter_map(tag).collect())
     }
 }
 
-fn id_of(name: &str, tags: &[Tag]) -> Result<u64, Problem> {
+pub(super) fn id_of(name: &str, tags: &[Tag]) -> Result<u64, Problem> {
     let refused = |message: String, help: String| Err(Problem { message, help: vec![help], errcode: None });
     let found: Vec<&Tag> = tags.iter().filter(|tag| tag.name == name).collect();
     match found.as_slice() {

@@ -32,20 +32,29 @@ pub fn reconcile(step: &RenderedStep, records: &[&CallRecord]) -> Plan {
     if !sent {
         return Plan::Fresh;
     }
-    let same = records.len() == step.calls.len()
-        && records.iter().zip(&step.calls).all(|(record, call)| record.frozen.digest == call.payload.digest());
+    let same = || {
+        records.len() == step.calls.len()
+            && records.iter().zip(&step.calls).all(|(record, call)| record.frozen.digest == call.payload.digest())
+    };
     let all_accepted = records.iter().all(|record| record.status == Status::Accepted);
-    match (same, all_accepted) {
+    let mut changed = if step.listed.is_none() && same() {
+        Vec::new()
+    } else {
+        let before: Vec<Value> = records.iter().map(|record| body(&record.frozen.payload)).collect();
+        let now: Vec<Value> = step.calls.iter().map(|call| body(&call.payload.raw())).collect();
+        differences(&before, &now)
+    };
+    if step.listed.is_some() {
+        // Who they are now is not known before the run; they are those who were frozen.
+        changed.retain(|change| !change.starts_with(PEOPLE));
+    }
+    // A half-sent message that changed would reach one half of the people in one form, the rest in another.
+    let only_people = changed.iter().all(|change| change.starts_with(PEOPLE));
+    match (changed.is_empty(), all_accepted) {
         (true, true) => Plan::Done,
-        (true, false) => Plan::Resume { changed: Vec::new() },
-        (false, all_accepted) => {
-            let before: Vec<Value> = records.iter().map(|record| body(&record.frozen.payload)).collect();
-            let now: Vec<Value> = step.calls.iter().map(|call| body(&call.payload.raw())).collect();
-            let changed = differences(&before, &now);
-            // A half-sent message that changed would reach one half of the people in one form, the rest in another.
-            let only_people = changed.iter().all(|change| change.starts_with(PEOPLE));
-            if all_accepted || !only_people { Plan::Conflict { changed } } else { Plan::Resume { changed } }
-        }
+        (_, false) if only_people => Plan::Resume { changed },
+        (_, true) if only_people && step.sends_new => Plan::Done,
+        _ => Plan::Conflict { changed },
     }
 }
 
@@ -98,9 +107,6 @@ fn differences(before: &[Value], now: &[Value]) -> Vec<String> {
             ([old], [new]) => changes.extend(fields(old, new)),
             _ => changes.push(format!("{} calls before, {} now", before.len(), now.len())),
         }
-    }
-    if changes.is_empty() {
-        changes.push("the order of fields".into());
     }
     changes
 }

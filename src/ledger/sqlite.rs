@@ -15,7 +15,9 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, Transactio
 
 use crate::payload::{self, Payload};
 
-use super::{CallId, CallRecord, Event, FrozenCall, Kind, Ledger, LedgerError, RunRecord, Scope, Status, Usage};
+use super::{
+    CallId, CallRecord, Edition, Event, FrozenCall, Kind, Ledger, LedgerError, RunRecord, Scope, Status, Usage,
+};
 
 /// The format that this version writes.
 pub const FORMAT: i64 = CHANGES.len() as i64;
@@ -273,6 +275,18 @@ fn insert_event(transaction: &Transaction<'_>, call: i64, event: &Event) -> rusq
         .map(drop)
 }
 
+/// A new row; `or_else` says what happens if there is one.
+fn insert_call(transaction: &Transaction<'_>, scope: &Scope, call: &FrozenCall, or_else: &str) -> rusqlite::Result<()> {
+    transaction
+        .prepare_cached(&format!("INSERT INTO calls (platform, appid, plan, occurrence, step, key, chunk, action, path, idempotency_key, digest, payload, message_digest, recipients, mass) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15){or_else}"))?
+        .execute(params![
+            scope.platform, scope.appid, scope.plan, scope.occurrence, call.id.step, call.id.key.as_deref().unwrap_or(""), call.id.chunk,
+            call.action, call.path, call.idempotency_key, call.digest, call.payload, call.message_digest,
+            call.recipients.and_then(|n| i64::try_from(n).ok()), call.mass,
+        ])
+        .map(drop)
+}
+
 fn call_row(transaction: &Transaction<'_>, scope: &Scope, id: &CallId) -> rusqlite::Result<Option<i64>> {
     transaction
         .prepare_cached("SELECT id FROM calls WHERE platform = ?1 AND appid = ?2 AND plan = ?3 AND occurrence = ?4 AND step = ?5 AND key = ?6 AND chunk = ?7")?
@@ -310,15 +324,8 @@ impl Ledger for Sqlite {
                 &format!("DELETE FROM calls WHERE {of_step} AND id NOT IN (SELECT call FROM events)"),
                 parameters,
             )?;
-            for call in calls {
-                transaction
-                    .prepare_cached("INSERT INTO calls (platform, appid, plan, occurrence, step, key, chunk, action, path, idempotency_key, digest, payload, message_digest, recipients, mass) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15) ON CONFLICT DO UPDATE SET action = ?8, path = ?9, digest = ?11, payload = ?12, message_digest = ?13, recipients = ?14")?
-                    .execute(params![
-                        scope.platform, scope.appid, scope.plan, scope.occurrence, call.id.step, call.id.key.as_deref().unwrap_or(""), call.id.chunk,
-                        call.action, call.path, call.idempotency_key, call.digest, call.payload, call.message_digest,
-                        call.recipients.and_then(|n| i64::try_from(n).ok()), call.mass,
-                    ])?;
-            }
+            let again = " ON CONFLICT DO UPDATE SET action = ?8, path = ?9, digest = ?11, payload = ?12, message_digest = ?13, recipients = ?14";
+            calls.iter().try_for_each(|call| insert_call(transaction, scope, call, again))?;
             // Fewer calls than before: what is left over was refused or never left, and is no part of the step any more.
             transaction.execute(
                 &format!("DELETE FROM events WHERE call IN (SELECT id FROM calls WHERE {of_step} AND chunk > ?7)"),
@@ -337,6 +344,23 @@ impl Ledger for Sqlite {
             .map_err(|error| wrap(&path, error))?;
         write(&transaction).map_err(|error| wrap(&path, error))?;
         transaction.commit().map_err(|error| wrap(&path, error))
+    }
+
+    fn extend(
+        &mut self,
+        scope: &Scope,
+        calls: &[FrozenCall],
+        first: &CallId,
+        attempt: &Event,
+    ) -> Result<(), LedgerError> {
+        let path = self.path.clone();
+        let failed = |error| wrap(&path, error);
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
+        calls.iter().try_for_each(|call| insert_call(&transaction, scope, call, "")).map_err(failed)?;
+        let row = call_row(&transaction, scope, first).map_err(failed)?;
+        let row = row.ok_or(rusqlite::Error::QueryReturnedNoRows).map_err(failed)?;
+        insert_event(&transaction, row, attempt).map_err(failed)?;
+        transaction.commit().map_err(failed)
     }
 
     fn append(&mut self, scope: &Scope, id: &CallId, event: &Event) -> Result<(), LedgerError> {
@@ -390,6 +414,26 @@ impl Ledger for Sqlite {
             usage.extend(spec.map(|spec| Usage { effect: spec.effect, payload, at }));
         }
         Ok(usage)
+    }
+
+    fn edition_before(&self, scope: &Scope, step: &str, key: Option<&str>) -> Result<Option<Edition>, LedgerError> {
+        self.connection
+            .prepare_cached(
+                "SELECT c.occurrence, sum(c.recipients), max(e.id) AS last FROM calls c
+                 JOIN events e ON e.call = c.id AND e.kind IN ('accepted', 'adopted', 'resolved_sent')
+                 WHERE c.platform = ?1 AND c.appid = ?2 AND c.plan = ?3 AND c.occurrence <> ?4 AND c.step = ?5 AND c.key = ?6
+                 AND c.recipients IS NOT NULL GROUP BY c.occurrence ORDER BY last DESC LIMIT 1",
+            )
+            .and_then(|mut statement| {
+                let parameters =
+                    params![scope.platform, scope.appid, scope.plan, scope.occurrence, step, key.unwrap_or("")];
+                let edition = |row: &rusqlite::Row<'_>| {
+                    let recipients: i64 = row.get(1)?;
+                    Ok(Edition { occurrence: row.get(0)?, recipients: u64::try_from(recipients).unwrap_or(0) })
+                };
+                statement.query_row(parameters, edition).optional()
+            })
+            .map_err(|error| self.error(error))
     }
 
     fn begin_run(

@@ -262,6 +262,10 @@ pub struct Guards {
     #[serde(default)]
     #[schemars(extend("minimum" = 1))]
     pub max_recipients: Option<u64>,
+    /// Most that the audience of a send may grow or shrink against the last edition of the plan, in percent.
+    #[serde(default)]
+    #[schemars(extend("minimum" = 0))]
+    pub max_change_percent: Option<u64>,
     /// Times of day between which is sent, in Asia/Shanghai: "09:00-21:00".
     #[serde(default)]
     pub send_window: Option<SendWindow>,

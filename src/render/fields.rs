@@ -31,6 +31,8 @@ pub(super) struct Known {
     pub(super) index: usize,
     pub(super) spec: &'static Spec,
     pub(super) foreach: bool,
+    /// How many calls it makes is known only when the plan runs.
+    pub(super) open_ended: bool,
     /// Instances that were rendered, and how many calls they make.
     pub(super) calls: Vec<(Option<String>, usize)>,
     /// False if it has a problem, which was said: nothing more is said of what refers to it.
@@ -46,6 +48,8 @@ pub(super) struct StepFields<'a> {
     pub(super) step: &'a Step,
     pub(super) instance: &'a Instance,
     pub(super) needs: BTreeSet<String>,
+    /// It covers a send that is open-ended.
+    pub(super) covers: bool,
 }
 
 impl StepFields<'_> {
@@ -94,6 +98,11 @@ impl StepFields<'_> {
             message: rendered.message.map(|view| MessageView { content: payload::shown(&view.content), ..view }),
             message_digest,
             needs: std::mem::take(&mut self.needs),
+            people: self.instance.audience.clone(),
+            listed: rendered.listed,
+            excluded: Arc::clone(&self.instance.excluded),
+            sends_new: self.step.action.sends_new(),
+            covers: self.covers,
             calls,
         })
     }
@@ -410,11 +419,14 @@ impl Fields for StepFields<'_> {
         for (key, calls) in &known.calls {
             let prefix = prefix(of, key.as_deref());
             match calls {
+                // It stands for all of them.
+                _ if known.open_ended => slots.push(format!("{prefix}.msg_ids[0]")),
                 1 => slots.push(format!("{prefix}.msg_id")),
                 calls => slots.extend((0..*calls).map(|call| format!("{prefix}.msg_ids[{call}]"))),
             }
         }
         self.needs.insert(of.to_owned());
+        self.covers |= known.open_ended;
         (!slots.is_empty()).then_some(slots)
     }
 
