@@ -3,6 +3,7 @@
 use clap::{Args, ColorChoice, CommandFactory as _, Parser, Subcommand, ValueEnum, builder::FalseyValueParser};
 use jiff::Timestamp;
 
+mod audience;
 mod display;
 mod exit_code;
 mod explain;
@@ -150,8 +151,13 @@ enum Command {
     #[command(after_help = "Example: qunfa validate campaigns/*.yaml")]
     Validate(validate::Args),
     /// Shows the exact requests, offline: the dry run
-    #[command(after_help = "Example: qunfa render plan.yaml --out rendered/")]
+    #[command(
+        after_help = "Examples: qunfa render plan.yaml --out rendered/\n          qunfa render plan.yaml --check rendered/"
+    )]
     Render(render::Args),
+    /// Shows who a send goes to, and how that differs from whom it went to
+    #[command(after_help = "Example: qunfa audience plan.yaml vip")]
+    Audience(audience::Args),
     /// Runs a plan
     #[command(
         after_help = "Examples: qunfa run plan.yaml --sandbox\n          qunfa run plan.yaml --yes --report junit=report.xml --report html=report.html"
@@ -172,7 +178,9 @@ enum Command {
     #[command(after_help = "Example: qunfa token show")]
     Token(token::Args),
     /// Runs the embedded WeChat API server by itself
-    #[command(after_help = "Example: qunfa sandbox --listen 127.0.0.1:8080")]
+    #[command(
+        after_help = "Examples: qunfa sandbox --listen 127.0.0.1:8080\n          qunfa sandbox --fault lost@mass/send#2"
+    )]
     Sandbox(sandbox::Args),
     /// Prints the JSON Schema of plans or reports
     #[command(after_help = "Example: qunfa schema plan > plan.schema.json")]
@@ -215,6 +223,7 @@ fn dispatch(cli: Cli, terminal: &Terminal) -> ExitCode {
     match cli.command {
         Command::Validate(args) => validate::main(&args, common, terminal),
         Command::Render(args) => render::main(&args, common, terminal),
+        Command::Audience(args) => audience::main(&args, common, terminal),
         Command::Run(args) => run::main(&args, common, terminal),
         Command::Status(args) => status::main(&args, common, terminal),
         Command::Report(args) => report::main(&args, common, terminal),

@@ -2,6 +2,7 @@
 #![expect(clippy::disallowed_methods, reason = "tests set up the real world")]
 
 mod architecture;
+mod audiences;
 mod bodies;
 mod cli;
 mod exactly_once;

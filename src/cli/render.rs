@@ -10,7 +10,11 @@ use super::{
     load::load_or_fail,
     world::{self, Terminal},
 };
-use crate::render::{RenderedPlan, request_json};
+use crate::{
+    limits,
+    render::{RenderedPlan, request_json},
+    resolve::ReadError,
+};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -19,6 +23,9 @@ pub(super) struct Args {
     /// Writes one file a request, and manifest.json, into this folder
     #[arg(long, value_name = "DIR", env = "QUNFA_OUT", hide_env_values = true)]
     out: Option<PathBuf>,
+    /// Compares with what --out wrote into this folder, and shows which bytes differ (exit code 9)
+    #[arg(long, value_name = "DIR", env = "QUNFA_CHECK", hide_env_values = true, conflicts_with = "out")]
+    check: Option<PathBuf>,
     /// How requests are written
     #[arg(long, value_name = "FORMAT", default_value = "json", env = "QUNFA_FORMAT", hide_env_values = true)]
     format: RequestFormat,
@@ -50,6 +57,9 @@ pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> ExitCod
             }
         };
     }
+    if let Some(folder) = &args.check {
+        return check(&plan, folder, terminal);
+    }
     match args.format {
         RequestFormat::Json => plan.to_json().for_each(|part| terminal.out(&part)),
         RequestFormat::Http => plan.to_http().for_each(|part| terminal.out(&part)),
@@ -57,20 +67,119 @@ pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> ExitCod
     ExitCode::Done
 }
 
+/// The files of a rendering, one after the other; the manifest comes last.
+fn files(plan: &RenderedPlan, format: RequestFormat) -> impl Iterator<Item = (String, String)> {
+    let ending = if format == RequestFormat::Json { "json" } else { "http" };
+    let mut calls = plan.calls().enumerate();
+    let mut entries: Vec<Value> = Vec::new();
+    let mut ended = false;
+    std::iter::from_fn(move || {
+        if let Some((number, (step, call))) = calls.next() {
+            let text = match format {
+                RequestFormat::Json => format!("{}\n", request_json(step, call, 0)),
+                RequestFormat::Http => plan.to_http_request(step, call),
+            };
+            let name = format!("{:03}-{}.{}.{ending}", number + 1, step.id, call.chunk);
+            entries.push(json!({ "file": name, "step": step.id, "key": step.key, "action": step.spec.name, "chunk": call.chunk, "method": "POST", "path": step.spec.path, "body_digest": crate::payload::digest(call.payload.shown().as_bytes()) }));
+            return Some((name, text));
+        }
+        if std::mem::replace(&mut ended, true) {
+            return None;
+        }
+        let manifest = json!({ "plan": plan.name, "digest": plan.digest(), "requests": std::mem::take(&mut entries) });
+        Some((MANIFEST.to_owned(), format!("{manifest:#}\n")))
+    })
+}
+
+const MANIFEST: &str = "manifest.json";
+
 fn write(plan: &RenderedPlan, folder: &Path, format: RequestFormat) -> std::io::Result<usize> {
     world::remove_old_requests(folder)?;
-    let mut entries: Vec<Value> = Vec::new();
-    for (number, (step, call)) in plan.calls().enumerate() {
-        let (text, ending) = match format {
-            RequestFormat::Json => (format!("{}\n", request_json(step, call, 0)), "json"),
-            RequestFormat::Http => (plan.to_http_request(step, call), "http"),
-        };
-        let name = format!("{:03}-{}.{}.{ending}", number + 1, step.id, call.chunk);
+    let mut count = 0;
+    for (name, text) in files(plan, format) {
         world::write_file(&folder.join(&name), text.as_bytes())?;
-        entries.push(json!({ "file": name, "step": step.id, "key": step.key, "action": step.spec.name, "chunk": call.chunk, "method": "POST", "path": step.spec.path, "body_digest": crate::payload::digest(call.payload.shown().as_bytes()) }));
+        count += usize::from(name != MANIFEST);
     }
-    let count = entries.len();
-    let manifest = json!({ "plan": plan.name, "digest": plan.digest(), "requests": entries });
-    world::write_file(&folder.join("manifest.json"), format!("{manifest:#}\n").as_bytes())?;
     Ok(count)
+}
+
+/// What was committed against what is rendered now.
+fn check(plan: &RenderedPlan, folder: &Path, terminal: &Terminal) -> ExitCode {
+    let unreadable = |path: &Path, error: &ReadError| {
+        let why = match error {
+            ReadError::Unreadable(why) => why.clone(),
+            ReadError::Escapes | ReadError::TooLarge(_) => "it is too large".into(),
+        };
+        let help = format!("write it with: qunfa render {} --out {}", plan.path, folder.display());
+        fail(terminal, ExitCode::MissingInput, &format!("`{}` cannot be read: {why}", path.display()), &[help])
+    };
+    let manifest = folder.join(MANIFEST);
+    let committed: Value = match world::read_regular(&manifest, limits::DATA_BYTES_MAX) {
+        Ok(bytes) => serde_json::from_slice(&bytes).unwrap_or_default(),
+        Err(error) => return unreadable(&manifest, &error),
+    };
+    let listed: Vec<String> = committed["requests"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|request| request["file"].as_str().map(str::to_owned))
+        .collect();
+    let format =
+        if listed.iter().any(|name| name.ends_with(".http")) { RequestFormat::Http } else { RequestFormat::Json };
+    let (mut differing, mut count) = (0, 0);
+    let mut rendered = std::collections::HashSet::new();
+    for (name, text) in files(plan, format) {
+        let path = folder.join(&name);
+        count += usize::from(name != MANIFEST);
+        match world::read_regular(&path, limits::AUDIENCE_BYTES_MAX) {
+            Ok(bytes) if bytes == text.as_bytes() => {}
+            Ok(bytes) => {
+                differing += 1;
+                terminal.out(&difference(&path, &String::from_utf8_lossy(&bytes), &text));
+            }
+            Err(ReadError::Unreadable(_)) => {
+                differing += 1;
+                terminal.out(&format!("{}: is not there; the plan makes this request now\n", path.display()));
+            }
+            Err(error) => return unreadable(&path, &error),
+        }
+        rendered.insert(name);
+    }
+    for name in listed.iter().filter(|name| !rendered.contains(*name)) {
+        differing += 1;
+        terminal.out(&format!("{}: the plan no longer makes this request\n", folder.join(name).display()));
+    }
+    if differing == 0 {
+        let requests = if count == 1 { "1 request".to_owned() } else { format!("{count} requests") };
+        terminal.out(&format!("{}: {requests} as rendered, {}\n", folder.display(), plan.digest()));
+        return ExitCode::Done;
+    }
+    let files = if differing == 1 { "1 file differs".to_owned() } else { format!("{differing} files differ") };
+    fail(
+        terminal,
+        ExitCode::Refused,
+        &format!("what was committed in {} is not what the plan renders to: {files}", folder.display()),
+        &[format!("if the change is meant: qunfa render {} --out {}, and commit it", plan.path, folder.display())],
+    )
+}
+
+/// The lines that differ, with the line of the committed file where each group of them begins.
+fn difference(path: &Path, before: &str, now: &str) -> String {
+    const MOST: usize = 40;
+    let diff = similar::TextDiff::configure().timeout(std::time::Duration::from_secs(2)).diff_lines(before, now);
+    let mut lines = Vec::new();
+    for group in diff.grouped_ops(0) {
+        let at = group.first().map_or(0, |op| op.old_range().start);
+        lines.push(format!("{}:{}", path.display(), at + 1));
+        for change in group.iter().flat_map(|op| diff.iter_changes(op)) {
+            let ending = if change.missing_newline() { " (without a line end)" } else { "" };
+            lines.push(format!("  {} {}{ending}", change.tag(), change.value().trim_end_matches('\n')));
+        }
+    }
+    let more = lines.len().saturating_sub(MOST);
+    lines.truncate(MOST);
+    if more > 0 {
+        lines.push(format!("  ... and {more} more lines"));
+    }
+    lines.join("\n") + "\n"
 }

@@ -187,9 +187,8 @@ fn unreadable(file: &File<'_>, error: &io::Error) -> Diagnostic {
 fn whole(file: &File<'_>) -> Result<String, Box<Diagnostic>> {
     let mut bytes = Vec::new();
     let read = unpacked(file).and_then(|mut reader| reader.read_to_end(&mut bytes).map_err(Problem::Io));
-    match read {
-        Err(Problem::Io(error)) => return Err(Box::new(unreadable(file, &error))),
-        Err(_) | Ok(_) => {}
+    if let Err(Problem::Io(error)) = read {
+        return Err(Box::new(unreadable(file, &error)));
     }
     let (code, message, help) = match source::decode(bytes) {
         Ok(text) => return Ok(text),

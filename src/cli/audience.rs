@@ -1,0 +1,175 @@
+//! `qunfa audience`: who a send goes to, and how that differs from whom it went to.
+
+use serde_json::{Value, json};
+
+use super::{Common, ExitCode, Format, FormatArg, fail, load::load_or_fail, session, world::Terminal};
+use crate::{
+    diag::{did_you_mean, one_of},
+    ledger::{CallRecord, Ledger as _, Status, reconcile, sqlite::Sqlite},
+    openids::Openids,
+    payload,
+    render::RenderedStep,
+};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The plan
+    plan: String,
+    /// The send, as reports name it: an id, or an instance such as city[北京]
+    step: String,
+    #[command(flatten)]
+    format: FormatArg,
+}
+
+/// What is known of the people of one send.
+struct Facts {
+    name: String,
+    id: String,
+    key: Option<String>,
+    listed: Option<String>,
+    duplicates: usize,
+    excluded: usize,
+    people: Option<usize>,
+    calls: usize,
+    fingerprint: Option<String>,
+    sent: Option<Sent>,
+}
+
+/// Who had it so far, and how that differs.
+struct Sent {
+    people: usize,
+    calls: usize,
+    new: Option<usize>,
+    gone: Option<usize>,
+}
+
+pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> ExitCode {
+    match audience(args, common, terminal) {
+        Ok(code) | Err(code) => code,
+    }
+}
+
+fn audience(args: &Args, common: &Common, terminal: &Terminal) -> Result<ExitCode, ExitCode> {
+    let base = session::api_base(common, terminal)?;
+    let platform = session::platform(&base);
+    let (plan, project) = load_or_fail(&args.plan, common, &args.format, Some(platform), terminal)?;
+    let sends: Vec<&RenderedStep> =
+        plan.steps.iter().filter(|step| step.people.is_some() || step.listed.is_some()).collect();
+    let chosen: Vec<&RenderedStep> =
+        sends.iter().copied().filter(|step| step.id == args.step || step.name() == args.step).collect();
+    if chosen.is_empty() {
+        let names: Vec<String> = sends.iter().map(|step| step.name()).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let help = match did_you_mean(&args.step, names.iter().copied()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None if names.is_empty() => "the plan has none; a send to a tag names nobody".to_owned(),
+            None => format!("the plan has {}", one_of(&names)),
+        };
+        return Err(fail(
+            terminal,
+            ExitCode::Usage,
+            &format!("no send to openids has the id `{}`", args.step),
+            &[help],
+        ));
+    }
+    let state = session::state(common, &project, terminal)?;
+    let scope = session::scope(&plan, platform);
+    let records = match Sqlite::open_existing(&state.path).map_err(|error| session::store_failed(&error, terminal))? {
+        Some(ledger) => ledger.calls(&scope).map_err(|error| session::store_failed(&error, terminal))?,
+        None => Vec::new(),
+    };
+    let facts: Vec<Facts> = chosen.into_iter().map(|step| facts(step, &records)).collect();
+    if args.format.format == Format::Json {
+        let sends: Vec<Value> = facts.iter().map(as_json).collect();
+        let document = json!({ "schema": 1, "plan": plan.name, "occurrence": plan.occurrence, "platform": platform, "sends": sends });
+        terminal.out(&format!("{document:#}\n"));
+    } else {
+        terminal.out(&facts.iter().map(human).collect::<Vec<_>>().join("\n"));
+    }
+    Ok(ExitCode::Done)
+}
+
+fn facts(step: &RenderedStep, records: &[CallRecord]) -> Facts {
+    let own = records.iter().filter(|record| record.frozen.id.step == step.id && record.frozen.id.key == step.key);
+    let sent: Vec<&CallRecord> =
+        own.filter(|record| record.status == Status::Accepted || record.status.in_doubt()).collect();
+    let had = reconcile::people(sent.iter().map(|record| record.frozen.payload.as_str()));
+    let had: Openids = had.iter().map(String::as_str).collect();
+    let now = step.people.as_ref().map(|audience| &*audience.openids);
+    // How many of the first are not among the second.
+    let without = |these: &Openids, those: &Openids| {
+        let mut rest = these.clone();
+        rest.unique(those);
+        rest.len()
+    };
+    let fingerprint = |people: &Openids| {
+        let mut text = String::new();
+        people.iter().for_each(|openid| text.extend([openid, "\n"]));
+        payload::digest(text.as_bytes())
+    };
+    Facts {
+        name: step.name(),
+        id: step.id.clone(),
+        key: step.key.clone(),
+        listed: step.listed.as_ref().map(|list| list.words()),
+        duplicates: step.people.as_ref().map_or(0, |audience| audience.duplicates),
+        excluded: step.people.as_ref().map_or(step.excluded.len(), |audience| audience.excluded),
+        people: now.map(Openids::len),
+        calls: step.calls.len(),
+        fingerprint: now.map(fingerprint),
+        sent: (!sent.is_empty()).then(|| Sent {
+            people: had.len(),
+            calls: sent.len(),
+            new: now.map(|now| without(now, &had)),
+            gone: now.map(|now| without(&had, now)),
+        }),
+    }
+}
+
+fn as_json(facts: &Facts) -> Value {
+    let sent = facts
+        .sent
+        .as_ref()
+        .map(|sent| json!({ "people": sent.people, "calls": sent.calls, "new": sent.new, "gone": sent.gone }));
+    json!({
+        "id": facts.id, "key": facts.key, "listed": facts.listed, "people": facts.people, "duplicates": facts.duplicates,
+        "excluded": facts.excluded, "calls": facts.people.map(|_| facts.calls), "fingerprint": facts.fingerprint, "sent": sent,
+    })
+}
+
+fn human(facts: &Facts) -> String {
+    let mut text = format!("{}\n", facts.name);
+    let mut row = |name: &str, value: String| text.push_str(&format!("  {name:<12} {value}\n"));
+    match (facts.people, &facts.listed) {
+        (Some(people), _) => {
+            row("named", (people + facts.duplicates + facts.excluded).to_string());
+            row("named again", facts.duplicates.to_string());
+            row("excluded", facts.excluded.to_string());
+            row("people", people.to_string());
+            row("calls", facts.calls.to_string());
+        }
+        (None, list) => {
+            row("people", format!("{}, known when the plan runs", list.as_deref().unwrap_or_default()));
+            row("excluded", format!("{} if they are among them", facts.excluded));
+        }
+    }
+    if let Some(fingerprint) = &facts.fingerprint {
+        row("fingerprint", fingerprint.clone());
+    }
+    row(
+        "sent so far",
+        match &facts.sent {
+            None => "to nobody".to_owned(),
+            Some(Sent { people, calls, new, gone }) => {
+                let calls = if *calls == 1 { "1 call".to_owned() } else { format!("{calls} calls") };
+                let change = match (new, gone) {
+                    (Some(0), Some(0)) => "; nothing has changed".to_owned(),
+                    (Some(new), Some(gone)) => format!("; since then +{new} −{gone}"),
+                    _ => String::new(),
+                };
+                format!("to {people} people, {calls}{change}")
+            }
+        },
+    );
+    text
+}
