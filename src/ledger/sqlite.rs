@@ -1,6 +1,6 @@
 //! The ledger in SQLite: one file, mode 0600, WAL with `synchronous=FULL`, so that what is committed survives a power cut.
 //!
-//! Rule for changes of the format: `user_version` counts up with every change, and [`CHANGES`] holds how each format is
+//! Rule for changes of the format: `user_version` counts up with every change, and `CHANGES` holds how each format is
 //! made from the one before; nothing is ever removed or given another meaning. A version of qunfa brings every older
 //! format up to date in one transaction, and refuses every newer one without touching it.
 //!
