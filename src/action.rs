@@ -157,6 +157,10 @@ pub trait Fields {
     fn jobs(&mut self, of: &str) -> Option<Vec<String>>;
     /// Notes a problem at a field.
     fn problem(&mut self, suffix: &str, code: Code, message: String, help: &str);
+    /// Notes a problem of a rendered text: at these words of the field or of the file that it names, if they stand there.
+    fn problem_in(&mut self, suffix: &str, words: &str, code: Code, message: String, help: &str);
+    /// Hosts that followers must never be led to.
+    fn staging_hosts(&self) -> Vec<String>;
 }
 
 /// What each action implements.

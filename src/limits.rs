@@ -45,6 +45,8 @@ pub const TOKEN_MARGIN: Duration = Duration::from_secs(60);
 pub const PLAN_BYTES_MAX: u64 = 32 << 20;
 /// Largest content file of a message, in bytes.
 pub const CONTENT_BYTES_MAX: u64 = 1 << 20;
+/// Most files in `templates/` that are read.
+pub const TEMPLATE_FILES_MAX: usize = 1000;
 /// Largest `foreach` data or variables file, in bytes.
 pub const DATA_BYTES_MAX: u64 = 16 << 20;
 /// Largest audience file, in bytes.

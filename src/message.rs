@@ -14,6 +14,8 @@ use crate::{
     report::MessageView,
 };
 
+mod lint;
+
 /// What is sent: exactly one of the message types.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -196,6 +198,7 @@ impl Text {
                 format!("the rendered text has {chars} characters ({bytes} bytes); WeChat may refuse it (45002)");
             fields.problem(suffix, Code::LongText, message, "shorten it, and try it with a `preview` step first");
         }
+        lint::text(fields, suffix, &content);
         Some(content)
     }
 }
@@ -204,6 +207,13 @@ impl Media {
     fn render(&self, fields: &mut dyn Fields, kind: &str) -> Option<String> {
         id(fields, &format!("/message/{kind}{}", self.place), &self.media_id)
     }
+}
+
+/// Words that followers read.
+fn words(fields: &mut dyn Fields, suffix: &str, template: &Template) -> Option<String> {
+    let text = fields.text(suffix, template)?;
+    lint::text(fields, suffix, &text);
+    Some(text)
 }
 
 /// An id: one word, of no blanks.
@@ -240,7 +250,7 @@ impl Images {
         object.insert("media_ids".into(), json!(ids));
         for (name, value) in [("recommend", &self.long.recommend), ("title", &self.long.title)] {
             if let Some(template) = value {
-                object.insert(name.into(), fields.text(&format!("/message/image/{name}"), template)?.into());
+                object.insert(name.into(), words(fields, &format!("/message/image/{name}"), template)?.into());
             }
         }
         for (name, value) in [
@@ -290,7 +300,7 @@ impl Video {
         object.insert("media_id".into(), json!(id));
         for (name, value) in [("title", &self.title), ("description", &self.description)] {
             if let Some(template) = value {
-                object.insert(name.into(), fields.text(&format!("/message/mpvideo/{name}"), template)?.into());
+                object.insert(name.into(), words(fields, &format!("/message/mpvideo/{name}"), template)?.into());
             }
         }
         id.map(|id| (object.into(), id))

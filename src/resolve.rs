@@ -4,6 +4,7 @@
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
     io::Read,
+    ops::Range,
     rc::Rc,
     sync::Arc,
 };
@@ -26,7 +27,7 @@ use crate::{
         yaml::Document,
     },
     source::{self, BadText, FileId, SourceMap, Span},
-    template::{Engine, Failure, Placeholder},
+    template::{Engine, Failure, Library, Placeholder},
 };
 
 pub mod audience;
@@ -44,6 +45,22 @@ pub trait Project {
         let (name, bytes) = self.read(path, limits::AUDIENCE_BYTES_MAX)?;
         Ok((name, Box::new(std::io::Cursor::new(bytes))))
     }
+
+    /// The files of the folder `templates/` in the root, and of those in it.
+    fn templates(&self) -> Vec<TemplateFile> {
+        Vec::new()
+    }
+}
+
+/// A file that templates may include.
+#[derive(Debug)]
+pub struct TemplateFile {
+    /// The name by which it is included: its path below `templates/`, with slashes.
+    pub name: String,
+    /// Its path as users know it.
+    pub path: String,
+    /// What it holds.
+    pub bytes: Result<Vec<u8>, ReadError>,
 }
 
 /// Why a file cannot be read.
@@ -176,7 +193,7 @@ pub fn resolve(
         AppId::Literal(appid) => appid.clone(),
         AppId::Env(name) => reader.appid(name).unwrap_or_else(|| "wx0000000000000000".into()),
     };
-    let engine = Engine::default();
+    let engine = Engine::new(reader.library());
     let mut base = BTreeMap::new();
     base.insert("vars".to_owned(), Tpl::from(minijinja::value::Serde(&vars)));
     base.insert("env".to_owned(), Tpl::from(minijinja::value::Serde(&env)));
@@ -206,7 +223,7 @@ pub fn resolve(
             }
         }
     }
-    reader.unused_vars(&head.vars);
+    reader.unused_vars(&head.vars, &engine);
     Some(ResolvedPlan {
         account,
         appid,
@@ -323,6 +340,37 @@ impl Reader<'_> {
         };
         self.push(problem);
         None
+    }
+
+    /// What templates may include. What is wrong with a file matters only where it is included.
+    fn library(&mut self) -> Library {
+        let mut library = Library::new();
+        for TemplateFile { name, path, bytes } in self.inputs.project.templates() {
+            let text = match bytes {
+                Ok(bytes) => source::decode(bytes).map_err(|bad| match bad {
+                    BadText::NotUtf8(at) => format!("the template `{path}` is not UTF-8 (byte {})", at + 1),
+                    BadText::Control(at, c) => {
+                        format!(
+                            "the template `{path}` holds the control character U+{:04X} (byte {})",
+                            c as u32,
+                            at + 1
+                        )
+                    }
+                }),
+                Err(ReadError::Unreadable(why)) => Err(format!("the template `{path}` cannot be read: {why}")),
+                Err(ReadError::Escapes) => Err(format!("the template `{path}` lies outside the project")),
+                Err(ReadError::TooLarge(bytes)) => {
+                    let most = limits::CONTENT_BYTES_MAX;
+                    Err(format!("the template `{path}` is {bytes} bytes large; at most {most} are read"))
+                }
+            };
+            let file = text.map(|text| {
+                let text = text.replace("\r\n", "\n");
+                (self.sources.add(path, text.clone()), text)
+            });
+            library.insert(name, file);
+        }
+        library
     }
 
     /// The plan's variables, overridden by the files, overridden by the options.
@@ -674,13 +722,14 @@ impl Reader<'_> {
     }
 
     /// A variable from outside that nothing uses is a slip of the pen, which would send something else than was meant.
-    fn unused_vars(&mut self, declared: &Map<String, Value>) {
+    fn unused_vars(&mut self, declared: &Map<String, Value>, engine: &Engine) {
         let outside: Vec<String> =
             self.inputs.vars.iter().filter_map(|option| data::assignment(option).ok()).map(|(name, _)| name).collect();
         for name in outside {
             let plan = &self.sources.file(self.document.file).text;
             let used = declared.contains_key(&name)
                 || plan.contains(name.as_str())
+                || engine.library_mentions(&name)
                 || self.texts.values().flatten().any(|(_, text)| text.contains(name.as_str()));
             if !used {
                 let diagnostic = Diagnostic::nowhere(
@@ -705,10 +754,19 @@ fn join(lists: Vec<Rc<Openids>>) -> Result<Openids, TooMany> {
 
 /// A failure of a template as a diagnostic at its place in the plan.
 pub fn failure_at(document: &Document, sources: &SourceMap, pointer: &str, failure: Failure) -> Diagnostic {
-    let place = match failure.range {
+    failure_diagnostic(failure, |range| match range {
         Some(range) => document.span_in(sources, pointer, range),
         None => document.span(pointer),
+    })
+}
+
+/// A failure of a template as a diagnostic; `place` tells where a range of the template is, or the whole of it.
+pub fn failure_diagnostic(failure: Failure, place: impl Fn(Option<Range<usize>>) -> Span) -> Diagnostic {
+    let Failure { code, message, file, range, used, help } = failure;
+    let diagnostic = match file {
+        Some(file) => Diagnostic::new(code, Span::new(file, range.unwrap_or(0..0)), message)
+            .related(place(used), "the template is used here"),
+        None => Diagnostic::new(code, place(range), message),
     };
-    let diagnostic = Diagnostic::new(failure.code, place, failure.message);
-    failure.help.into_iter().fold(diagnostic, Diagnostic::help)
+    help.into_iter().fold(diagnostic, Diagnostic::help)
 }

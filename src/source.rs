@@ -7,7 +7,7 @@ use std::ops::Range;
 pub struct FileId(usize);
 
 /// A range of bytes in a file.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Span {
     /// The file.
     pub file: FileId,

@@ -1,7 +1,7 @@
 //! Templates: minijinja, strict, with a limit on work; and what a template says of run-time values.
 //!
-//! Nothing here can read a file, the network or a secret: the environment has no loader, and the context is built by
-//! the caller.
+//! Nothing here can read a file, the network or a secret: what templates may include was read before, and the context is
+//! built by the caller.
 
 use std::{collections::BTreeMap, ops::Range, sync::Arc};
 
@@ -13,7 +13,10 @@ use minijinja::{
 use crate::{
     diag::{Code, did_you_mean, one_of},
     limits, payload,
+    source::FileId,
 };
+
+mod filters;
 
 /// Why a template failed, with the place inside its text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,16 +25,44 @@ pub struct Failure {
     pub code: Code,
     /// What is wrong.
     pub message: String,
-    /// Bytes of the template.
+    /// The included file in which it is wrong; none for the template itself.
+    pub file: Option<FileId>,
+    /// Bytes of the template, or of the included file.
     pub range: Option<Range<usize>>,
+    /// For an included file: bytes of the template that uses it.
+    pub used: Option<Range<usize>>,
     /// What to write instead.
     pub help: Vec<String>,
 }
 
+impl Failure {
+    /// A failure of the template itself.
+    pub fn new(code: Code, message: impl Into<String>, range: Option<Range<usize>>) -> Self {
+        Self { code, message: message.into(), file: None, range, used: None, help: Vec::new() }
+    }
+
+    /// What to write instead.
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help.push(help.into());
+        self
+    }
+}
+
+/// What templates may include or import, by name: a file that was read, or why it cannot be used.
+pub type Library = BTreeMap<String, Result<(FileId, String), String>>;
+
 /// The template environment of a plan.
 pub struct Engine {
     env: Environment<'static>,
+    library: Arc<Library>,
+    /// What is wrong with files of the library, whoever includes them.
+    unusable: Arc<BTreeMap<String, Failure>>,
 }
+
+/// The name of the template that is rendered, in errors; no file of the library can have it.
+const ITSELF: &str = "/";
+/// Begins the detail of an error that stands for an entry of `unusable`.
+const UNUSABLE: char = '\u{fdd0}';
 
 impl std::fmt::Debug for Engine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -41,6 +72,13 @@ impl std::fmt::Debug for Engine {
 
 impl Default for Engine {
     fn default() -> Self {
+        Self::new(Library::new())
+    }
+}
+
+impl Engine {
+    /// Templates that may include what is in the library.
+    pub fn new(library: Library) -> Self {
         let mut env = Environment::new();
         env.set_undefined_behavior(UndefinedBehavior::Strict);
         env.set_fuel(Some(limits::TEMPLATE_FUEL));
@@ -60,18 +98,35 @@ impl Default for Engine {
             }
             kind => Err(minijinja::Error::new(ErrorKind::BadSerialization, kind.to_string())),
         });
-        Self { env }
+        filters::add(&mut env);
+        let unusable = Arc::new(unusable(&library));
+        let library = Arc::new(library);
+        let (files, bad) = (Arc::clone(&library), Arc::clone(&unusable));
+        env.set_loader(move |name| match files.get(name) {
+            None => Ok(None),
+            Some(_) if bad.contains_key(name) => {
+                Err(minijinja::Error::new(ErrorKind::InvalidOperation, format!("{UNUSABLE}{name}")))
+            }
+            // The end of the last line belongs to the file, not to the text.
+            Some(file) => {
+                Ok(file.as_ref().ok().map(|(_, text)| text.strip_suffix('\n').unwrap_or(text.as_str()).to_owned()))
+            }
+        });
+        Self { env, library, unusable }
     }
-}
 
-impl Engine {
+    /// True if a file of the library holds such a word.
+    pub fn library_mentions(&self, word: &str) -> bool {
+        self.library.values().flatten().any(|(_, text)| text.contains(word))
+    }
+
     /// Renders a text. All undefined names are reported at once.
     pub fn render(&self, source: &str, context: &Value) -> Result<String, Vec<Failure>> {
         if !source.contains(['{']) {
             return Ok(source.to_owned());
         }
         too_deep(source)?;
-        let run = |context: &Value| self.env.render_named_str("template", source, context);
+        let run = |context: &Value| self.env.render_named_str(ITSELF, source, context);
         self.report(source, context, run)
     }
 
@@ -85,12 +140,11 @@ impl Engine {
             (_, Some("true")) => Ok(true),
             (_, Some("false")) => Ok(false),
             (ValueKind::Undefined, _) => Err(vec![self.undefined(source, &(0..source.len()), context).0]),
-            (kind, _) => Err(vec![Failure {
-                code: Code::BadRendered,
-                message: format!("a condition must be true or false, and this gives {}", article(kind)),
-                range: Some(0..source.len()),
-                help: vec!["compare it with something, for example `row.active == 'yes'`".into()],
-            }]),
+            (kind, _) => {
+                let message = format!("a condition must be true or false, and this gives {}", article(kind));
+                let failure = Failure::new(Code::BadRendered, message, Some(0..source.len()));
+                Err(vec![failure.help("compare it with something, for example `row.active == 'yes'`")])
+            }
         }
     }
 
@@ -111,7 +165,7 @@ impl Engine {
                 Err(error) => error,
             };
             let (failure, path) = self.failure(source, &error, &context);
-            let repeated = failures.iter().any(|known| known.range == failure.range);
+            let repeated = failures.iter().any(|known| (known.file, &known.range) == (failure.file, &failure.range));
             // What fails after a made-up value may fail because of it.
             if repeated || (!failures.is_empty() && failure.code != Code::UndefinedName) {
                 return Err(failures);
@@ -125,13 +179,45 @@ impl Engine {
     }
 
     fn failure(&self, source: &str, error: &minijinja::Error, context: &Value) -> (Failure, Option<Vec<String>>) {
-        let range = error.range().filter(|range| {
-            range.end <= source.len() && source.is_char_boundary(range.start) && source.is_char_boundary(range.end)
-        });
+        let inside =
+            |error: &minijinja::Error, text: &str| error.range().filter(|range| text.get(range.clone()).is_some());
+        // What went wrong in an included file is wrapped in where it was included.
+        let mut cause = error;
+        while let Some(deeper) = std::error::Error::source(cause).and_then(|error| error.downcast_ref()) {
+            cause = deeper;
+        }
+        if let Some(failure) = cause.detail().and_then(|detail| self.unusable.get(detail.strip_prefix(UNUSABLE)?)) {
+            let outer = inside(error, source);
+            let failure = failure.clone();
+            return match failure.file {
+                Some(_) => (Failure { used: outer, ..failure }, None),
+                None => (Failure { range: outer, ..failure }, None),
+            };
+        }
+        let library = cause.name().and_then(|name| self.library.get(name)?.as_ref().ok());
+        let Some((file, text)) = library else {
+            return self.explain(source, cause, inside(cause, source), context);
+        };
+        let (mut failure, path) = self.explain(text, cause, inside(cause, text), context);
+        if failure.code == Code::UndefinedName && path.as_ref().is_some_and(|path| path.len() == 1) {
+            failure.help = vec!["if it is a parameter of a macro, what was passed for it is not defined".into()];
+        }
+        let used = inside(error, source).filter(|_| error.name() == Some(ITSELF));
+        (Failure { file: Some(*file), used, ..failure }, path)
+    }
+
+    /// What an error means, whose place is in `source`.
+    fn explain(
+        &self,
+        source: &str,
+        error: &minijinja::Error,
+        range: Option<Range<usize>>,
+        context: &Value,
+    ) -> (Failure, Option<Vec<String>>) {
         let detail = error.detail().unwrap_or_default().to_owned();
         let plain = |code, message: String, help: &str| {
-            let help = if help.is_empty() { Vec::new() } else { vec![help.to_owned()] };
-            (Failure { code, message, range: range.clone(), help }, None)
+            let failure = Failure::new(code, message, range.clone());
+            (if help.is_empty() { failure } else { failure.help(help) }, None)
         };
         match error.kind() {
             ErrorKind::UndefinedError => {
@@ -142,15 +228,24 @@ impl Engine {
             ErrorKind::SyntaxError => {
                 plain(Code::TemplateSyntax, format!("the template cannot be parsed: {detail}"), "")
             }
+            ErrorKind::TemplateNotFound => {
+                let name = detail.split_once(['"', '\'']).and_then(|(_, rest)| Some(rest.rsplit_once(['"', '\''])?.0));
+                let near = did_you_mean(name.unwrap_or_default(), self.library.keys().map(String::as_str));
+                let help = match near {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => "templates that others include are the files of `templates/` in the project's root".into(),
+                };
+                plain(Code::TemplateFailed, format!("there is no template `{}`", name.unwrap_or(&detail)), &help)
+            }
             ErrorKind::OutOfFuel => plain(
                 Code::TemplateFuel,
                 "the template does too much work and was stopped".into(),
                 "shorten its loops and repetitions",
             ),
             ErrorKind::UnknownFilter | ErrorKind::UnknownTest | ErrorKind::UnknownFunction => {
-                let wrong = range.clone().map_or("", |range| &source[range]).to_owned();
-                let names: Vec<String> = FILTERS.iter().map(|name| (*name).to_owned()).collect();
-                let near = did_you_mean(wrong.trim(), names.iter().map(String::as_str));
+                let wrong = range.clone().map_or("", |range| &source[range]);
+                let names = FILTERS.iter().chain(filters::NAMES).copied();
+                let near = did_you_mean(wrong.trim(), names);
                 plain(
                     Code::TemplateFailed,
                     detail,
@@ -228,13 +323,8 @@ impl Engine {
             ));
         }
         let name = source[start..range.end].to_owned();
-        let failure = Failure {
-            code: Code::UndefinedName,
-            message: format!("`{name}` is not defined"),
-            range: Some(start..range.end),
-            help,
-        };
-        (failure, path)
+        let failure = Failure::new(Code::UndefinedName, format!("`{name}` is not defined"), Some(start..range.end));
+        (Failure { help, ..failure }, path)
     }
 }
 
@@ -285,6 +375,26 @@ const FILTERS: &[&str] = &[
     "urlencode",
 ];
 
+/// What is wrong with files of a library before anything is rendered: one that could not be read, one that nests too
+/// deeply, and one that names a run-time value (what includes it could not be shown in a dry run).
+fn unusable(library: &Library) -> BTreeMap<String, Failure> {
+    let problem = |file: &Result<(FileId, String), String>| match file {
+        Err(why) => Some(Failure::new(Code::TemplateFailed, why.clone(), None)),
+        Ok((file, text)) => {
+            let deep = too_deep(text).err().map(|mut failures| failures.remove(0));
+            let runtime = || {
+                let reference = references(text).into_iter().find(Reference::is_at_run_time)?;
+                let message =
+                    format!("an included template cannot name the run-time value `{}`", reference.path.join("."));
+                let help = "put it into the message itself; a run-time value is put in by itself, and not passed on";
+                Some(Failure::new(Code::RuntimeValue, message, Some(reference.range)).help(help))
+            };
+            deep.or_else(runtime).map(|failure| Failure { file: Some(*file), ..failure })
+        }
+    };
+    library.iter().filter_map(|(name, file)| Some((name.clone(), problem(file)?))).collect()
+}
+
 /// Parsers recurse: what nests too deeply is refused before one sees it.
 fn too_deep(source: &str) -> Result<(), Vec<Failure>> {
     let mut depth = 0_usize;
@@ -299,23 +409,14 @@ fn too_deep(source: &str) -> Result<(), Vec<Failure>> {
         run = if matches!(c, '-' | '+' | '~' | '!') || (c == last && c == '.') { run + 1 } else { 0 };
         last = c;
         if depth > limits::TEMPLATE_DEPTH_MAX || run > 1000 {
-            return Err(vec![Failure {
-                code: Code::TemplateSyntax,
-                message: "the template is nested too deeply".into(),
-                range: Some(at..at + c.len_utf8()),
-                help: vec![],
-            }]);
+            let range = at..at + c.len_utf8();
+            return Err(vec![Failure::new(Code::TemplateSyntax, "the template is nested too deeply", Some(range))]);
         }
     }
     let words = source.matches("not ").count().max(source.matches("{%").count());
     if words > 2000 {
-        let message = "the template has more than 2000 blocks".into();
-        return Err(vec![Failure {
-            code: Code::TemplateFuel,
-            message,
-            range: None,
-            help: vec!["split the message".into()],
-        }]);
+        let message = "the template has more than 2000 blocks";
+        return Err(vec![Failure::new(Code::TemplateFuel, message, None).help("split the message")]);
     }
     Ok(())
 }
@@ -366,6 +467,13 @@ pub struct Reference {
     pub range: Range<usize>,
     /// True if a `{{ }}` holds it and nothing else, so that a slot can stand for it.
     pub alone: bool,
+}
+
+impl Reference {
+    /// `run.date` is known before the run, and a bare `run` is nothing special.
+    pub fn is_at_run_time(&self) -> bool {
+        self.path[0] != "run" || matches!(self.path.get(1).map(String::as_str), Some("id" | "time"))
+    }
 }
 
 /// All references to run-time values in a text with `{{ }}` and `{% %}`.
@@ -504,6 +612,94 @@ mod tests {
         assert_eq!(names, ["vars.prodcut", "nope", "row.x", "product"]);
         assert_eq!(failures[0].help, ["did you mean `vars.product`?"]);
         assert_eq!(failures[3].help, ["did you mean `vars.product`?"]);
+    }
+
+    /// An engine with these files, and what they hold.
+    fn with_library(files: &[(&str, &str)]) -> Engine {
+        let mut sources = crate::source::SourceMap::default();
+        let file = |(name, text): &(&str, &str)| {
+            ((*name).to_owned(), Ok((sources.add(*name, (*text).to_owned()), (*text).to_owned())))
+        };
+        Engine::new(files.iter().map(file).collect())
+    }
+
+    #[test]
+    fn templates_are_included_and_macros_imported() {
+        let engine = with_library(&[
+            ("footer.txt", "— {{ vars.shop }}\n"),
+            ("tea/price.txt", "{% macro price(n, unit='元') %}{{ n | number }}{{ unit }}{% endmacro %}\n"),
+            ("letter.txt", "您好\n{% block body %}{% endblock %}\n{% include 'footer.txt' %}\n"),
+        ]);
+        let context = context! { vars => context! { shop => "茶铺", price => 1980 } };
+        let render = |source: &str| engine.render(source, &context).expect("renders");
+        assert_eq!(render("茶\n{% include 'footer.txt' %}"), "茶\n— 茶铺");
+        assert_eq!(render("{% from 'tea/price.txt' import price %}{{ price(vars.price) }}"), "1,980元");
+        assert_eq!(render("{% import 'tea/price.txt' as tea %}{{ tea.price(5, unit='两') }}"), "5两");
+        assert_eq!(render("{% extends 'letter.txt' %}{% block body %}龙井{% endblock %}"), "您好\n龙井\n— 茶铺");
+    }
+
+    #[test]
+    fn failures_in_templates_are_placed_there() {
+        let files = [
+            ("undefined.txt", "a\n{{ vars.prodcut }}"),
+            ("macro.txt", "{% macro m(x) %}{{ x }}{{ nope }}{% endmacro %}"),
+            ("syntax.txt", "a {% if %}"),
+            ("deep.txt", "{% include 'undefined.txt' %}"),
+            ("itself.txt", "{% include 'itself.txt' %}"),
+            ("runtime.txt", "x {{ steps.a.msg_id }}"),
+            ("bool.txt", "{{ true }}"),
+        ];
+        let engine = with_library(&files);
+        let context = context! { vars => context! { product => "x" }, steps => Placeholder::value("steps") };
+        let fail = |source: &str| {
+            let failure = engine.render(source, &context).expect_err("fails").remove(0);
+            let text = match failure.file {
+                None => source,
+                Some(file) => {
+                    let (_, text) = files
+                        .iter()
+                        .find(|(name, _)| matches!(engine.library.get(*name), Some(Ok((id, _))) if *id == file))
+                        .expect("a file");
+                    text
+                }
+            };
+            let place = failure.range.map(|range| text[range].to_owned()).unwrap_or_default();
+            let used = failure.used.map(|range| source[range].to_owned()).unwrap_or_default();
+            (failure.file.is_some(), failure.code, place, used)
+        };
+        let there = true;
+        let undefined = Code::UndefinedName;
+        assert_eq!(
+            fail("茶 {% include 'undefined.txt' %}"),
+            (there, undefined, "vars.prodcut".into(), "include 'undefined.txt'".into())
+        );
+        assert_eq!(
+            fail("茶 {% include 'deep.txt' %}"),
+            (there, undefined, "vars.prodcut".into(), "include 'deep.txt'".into())
+        );
+        assert_eq!(fail("{% from 'macro.txt' import m %}{{ m(1) }}"), (there, undefined, "nope".into(), String::new()));
+        // What is undefined is found where it is put in.
+        assert_eq!(
+            fail("{% from 'macro.txt' import m %}{{ m(vars.no) }}"),
+            (there, undefined, "x".into(), String::new())
+        );
+        assert_eq!(fail("x{% include 'syntax.txt' %}").1, Code::TemplateSyntax);
+        assert!(fail("x{% include 'syntax.txt' %}").0, "in the file");
+        assert_eq!(fail("{% include 'itself.txt' %}").1, Code::TemplateFailed);
+        assert_eq!(
+            fail("{% include 'runtime.txt' %}"),
+            (there, Code::RuntimeValue, "steps.a.msg_id".into(), "include 'runtime.txt'".into())
+        );
+        assert_eq!(fail("{% include 'bool.txt' %}").1, Code::NotText);
+        let missing = engine.render("{% include 'undefind.txt' %}", &context).expect_err("missing").remove(0);
+        assert_eq!((missing.message.as_str(), missing.range), ("there is no template `undefind.txt`", Some(3..25)));
+        assert_eq!(missing.help, ["did you mean `undefined.txt`?"]);
+        for source in
+            ["{% extends 'undefind.txt' %}", "{% from 'undefind.txt' import x %}", "{% import 'undefind.txt' as x %}"]
+        {
+            let missing = engine.render(source, &context).expect_err("missing").remove(0);
+            assert_eq!(missing.message, "there is no template `undefind.txt`", "{source}");
+        }
     }
 
     #[test]

@@ -18,7 +18,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("wechat", &[]),
     ("report", &[]),
     // Plan file to valid plan.
-    ("template", &["diag", "limits", "payload"]),
+    ("template", &["clock", "diag", "limits", "payload", "source"]),
     ("message", &["action", "diag", "limits", "payload", "plan", "report"]),
     ("action", &["diag", "limits", "message", "openids", "payload", "plan", "report"]),
     ("plan", &["action", "diag", "limits", "report", "source"]),

@@ -15,3 +15,4 @@ mod properties;
 mod readme;
 mod schema;
 mod support;
+mod templates;

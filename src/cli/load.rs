@@ -131,7 +131,8 @@ fn unreadable(path: &str, error: &ReadError) -> Diagnostic {
 /// The instances of a step find the same problems at the same places.
 fn dedupe(diagnostics: &mut Vec<Diagnostic>) {
     let mut seen = std::collections::HashSet::new();
-    diagnostics.retain(|d| seen.insert((d.code, d.message.clone(), d.primary.as_ref().map(|label| label.span.start))));
+    diagnostics
+        .retain(|d| seen.insert((d.code, d.message.clone(), d.primary.as_ref().map(|label| label.span.clone()))));
 }
 
 impl Loaded {

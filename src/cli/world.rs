@@ -21,7 +21,7 @@ use crate::{
     limits,
     plan::model::SecretSource,
     redact::Secret,
-    resolve::{Project, ReadError},
+    resolve::{Project, ReadError, TemplateFile},
 };
 
 /// How often somebody asked to stop.
@@ -239,6 +239,44 @@ impl Project for DiskProject {
     fn open(&self, path: &str) -> Result<(String, Box<dyn io::Read>), ReadError> {
         let (name, real) = self.locate(path)?;
         open_regular(&real).map(|(file, _)| (name, Box::new(file) as Box<dyn io::Read>))
+    }
+
+    fn templates(&self) -> Vec<TemplateFile> {
+        // The way from the plan's folder up to the root, as users would write it.
+        let real = fs::canonicalize(&self.folder).unwrap_or_else(|_| self.folder.clone());
+        let upwards = real.strip_prefix(&self.root).map_or(0, |below| below.components().count());
+        let root: PathBuf = std::iter::repeat_n("..", upwards).collect();
+        let mut names = Vec::new();
+        template_names(&self.root.join("templates"), "", &mut names);
+        names.sort();
+        let file = |(number, name): (usize, String)| {
+            let path = root.join("templates").join(&name);
+            let bytes = if number < limits::TEMPLATE_FILES_MAX {
+                self.read(&path.to_string_lossy(), limits::CONTENT_BYTES_MAX).map(|(_, bytes)| bytes)
+            } else {
+                let most = limits::TEMPLATE_FILES_MAX;
+                Err(ReadError::Unreadable(format!("it is one of more than {most} files in `templates/`")))
+            };
+            TemplateFile { name, path: shown(&self.folder.join(path)), bytes }
+        };
+        names.into_iter().enumerate().map(file).collect()
+    }
+}
+
+/// Names of the files below a folder; hidden ones, and folders that are links, are left out.
+fn template_names(folder: &Path, prefix: &str, names: &mut Vec<String>) {
+    let Ok(entries) = fs::read_dir(folder) else { return };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let Some(name) = name.to_str().filter(|name| !name.starts_with('.')) else { continue };
+        if names.len() > limits::TEMPLATE_FILES_MAX {
+            return;
+        }
+        match entry.file_type() {
+            Ok(kind) if kind.is_dir() => template_names(&entry.path(), &format!("{prefix}{name}/"), names),
+            Ok(_) => names.push(format!("{prefix}{name}")),
+            Err(_) => {}
+        }
     }
 }
 

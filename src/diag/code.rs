@@ -93,6 +93,8 @@ codes! {
         "The rendered text is empty. WeChat refuses it (44004), and a follower should not get it."
     TooManyImages "Q403" "too-many-images" Error false
         "A preview takes one picture, a send at most 20."
+    StagingLink "Q404" "staging-link" Error false
+        "The text leads followers to a host that the plan lists under `lint.staging_hosts`. Put the address in with a variable that is different for staging and for production."
     TemplateSyntax "Q501" "template-syntax" Error false
         "The template cannot be parsed."
     UndefinedName "Q502" "undefined-name" Error false
@@ -139,6 +141,12 @@ codes! {
         "The audience names some people more than once; each gets the message once."
     AudienceLost "Q905" "audience-lost" Warning false
         "A file of people is gone, and an earlier run began this send with it. The ledger kept the people, so the send goes on with exactly those."
+    LeftoverTemplate "Q906" "leftover-template" Warning false
+        "The rendered text still holds the marks of a template. Often a value holds a template itself: values are put in as they are, and not rendered again."
+    TestWords "Q907" "test-words" Warning false
+        "The text holds words that mark a draft or a test (TODO, FIXME, lorem ipsum, 测试 in brackets, or a text of nothing but such a word). Followers would read them."
+    InsecureLink "Q908" "insecure-link" Warning false
+        "The text holds a link without https. Phones may warn about it, and anybody on the way can change what it shows."
 }
 
 impl Code {

@@ -40,6 +40,9 @@ pub struct Head {
     /// Conditions under which nothing is sent.
     #[serde(default)]
     pub guards: Guards,
+    /// What rendered texts are searched for.
+    #[serde(default)]
+    pub lint: Lint,
     /// What is done, in this order.
     #[schemars(with = "super::schema::Steps")]
     pub steps: Vec<Value>,
@@ -280,6 +283,16 @@ pub struct Guards {
     /// Every message that is sent must have been previewed in this occurrence, by this run or an earlier one.
     #[serde(default)]
     pub require_preview: bool,
+}
+
+/// What rendered texts are searched for, besides what no text should hold.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Lint {
+    /// Hosts that followers must never be led to, such as `test.example.com`; hosts below them count too.
+    #[serde(default)]
+    #[schemars(extend("items" = { "type": "string", "pattern": "^[^\\s/:@]+$", "x-form": "a host alone, such as `test.example.com`" }))]
+    pub staging_hosts: Vec<String>,
 }
 
 /// Times of day in Asia/Shanghai; the end is not included. An end before the beginning is on the next day.

@@ -68,7 +68,8 @@ fn head(
         "account": { "kind": "service", "appid": "wx0000000000000000", "secret": { "env": "NONE" } },
     });
     let mut clean = stand_in.as_object().cloned().unwrap_or_default();
-    let known = ["version", "name", "description", "account", "occurrence", "vars", "env", "defaults", "guards"];
+    let known =
+        ["version", "name", "description", "account", "occurrence", "vars", "env", "defaults", "guards", "lint"];
     for (key, value) in plan.iter().filter(|(key, _)| known.contains(&key.as_str())) {
         let pointer = format!("/{key}");
         if !wrong.iter().any(|at| at == &pointer || at.starts_with(&format!("{pointer}/"))) {

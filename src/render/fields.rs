@@ -21,7 +21,7 @@ use crate::{
         unknown_step,
     },
     report::MessageView,
-    resolve::{Instance, ResolvedPlan, failure_at},
+    resolve::{Instance, ResolvedPlan, failure_at, failure_diagnostic},
     source::{SourceMap, Span},
     template::{self, Reference},
 };
@@ -301,12 +301,9 @@ fn captures(text: &str, references: &[Reference]) -> Option<template::Failure> {
     let tags = text.match_indices("{%").map(|(at, _)| text[at + 2..].trim_start_matches(['-', '+']).trim_start());
     let word = tags.filter_map(|tag| tag.split(|c: char| !c.is_alphanumeric()).next());
     let word = word.into_iter().find(|word| matches!(*word, "set" | "filter" | "macro" | "call" | "with"))?;
-    Some(template::Failure {
-        code: Code::RuntimeValue,
-        message: format!("a run-time value cannot be put into a text with a `{word}` block"),
-        range: Some(reference.range.clone()),
-        help: vec!["put it in outside of blocks that capture or change text".into()],
-    })
+    let message = format!("a run-time value cannot be put into a text with a `{word}` block");
+    let failure = template::Failure::new(Code::RuntimeValue, message, Some(reference.range.clone()));
+    Some(failure.help("put it in outside of blocks that capture or change text"))
 }
 
 /// What a template made must hold no control character, and no slot but those it refers to.
@@ -314,20 +311,13 @@ fn unclean(rendered: &str, references: &[Reference]) -> Option<template::Failure
     let names: Vec<String> = references.iter().map(|reference| template::slot_name(&reference.path)).collect();
     let bare = names.iter().fold(rendered.to_owned(), |text, name| text.replace(&payload::slot(name), ""));
     let (_, c) = crate::source::find_control(&bare)?;
-    Some(template::Failure {
-        code: Code::ControlCharacter,
-        message: format!("the rendered text holds the control character U+{:04X}", c as u32),
-        range: None,
-        help: vec!["remove it from the template, or from the value that it puts in".into()],
-    })
+    let message = format!("the rendered text holds the control character U+{:04X}", c as u32);
+    let failure = template::Failure::new(Code::ControlCharacter, message, None);
+    Some(failure.help("remove it from the template, or from the value that it puts in"))
 }
 
-/// `run.date` is known before the run, and a bare `run` is nothing special.
 fn run_time(references: Vec<Reference>) -> Vec<Reference> {
-    let known = |reference: &Reference| {
-        reference.path[0] == "run" && !matches!(reference.path.get(1).map(String::as_str), Some("id" | "time"))
-    };
-    references.into_iter().filter(|reference| !known(reference)).collect()
+    references.into_iter().filter(Reference::is_at_run_time).collect()
 }
 
 /// The part of a body that people see: everything but who gets it.
@@ -399,11 +389,9 @@ impl Fields for StepFields<'_> {
         match rendered {
             Ok(rendered) => Some(rendered),
             Err(failures) => {
-                for failure in failures {
-                    let range = failure.range.unwrap_or(0..text.len());
-                    let diagnostic = Diagnostic::new(failure.code, place(range), failure.message);
-                    self.diagnostics.push(failure.help.into_iter().fold(diagnostic, Diagnostic::help));
-                }
+                let whole = 0..text.len();
+                let place = |range: Option<std::ops::Range<usize>>| place(range.unwrap_or(whole.clone()));
+                self.diagnostics.extend(failures.into_iter().map(|failure| failure_diagnostic(failure, place)));
                 None
             }
         }
@@ -433,5 +421,23 @@ impl Fields for StepFields<'_> {
     fn problem(&mut self, suffix: &str, code: Code, message: String, help: &str) {
         let place = self.resolved.document.span(&self.step.pointer(suffix));
         self.diagnostics.push(Diagnostic::new(code, place, message).help(help));
+    }
+
+    fn problem_in(&mut self, suffix: &str, words: &str, code: Code, message: String, help: &str) {
+        let pointer = self.step.pointer(suffix);
+        let document = &self.resolved.document;
+        let found = |text: &str| text.find(words).map(|at| at..at + words.len());
+        let place = match self.instance.files.get(suffix) {
+            Some((file, text)) => Span::new(*file, found(text).unwrap_or(0..text.len())),
+            None => match document.value.pointer(&pointer).and_then(Value::as_str).and_then(found) {
+                Some(range) => document.span_in(self.sources, &pointer, range),
+                None => document.span(&pointer),
+            },
+        };
+        self.diagnostics.push(Diagnostic::new(code, place, message).help(help));
+    }
+
+    fn staging_hosts(&self) -> Vec<String> {
+        self.resolved.head.lint.staging_hosts.clone()
     }
 }

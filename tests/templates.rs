@@ -1,0 +1,116 @@
+//! Templates of a project: included, imported, and what is wrong with them said where it is.
+
+use crate::support::{Case, plan};
+
+/// A plan of one message, without settings that are warned of.
+fn text(text: &str) -> String {
+    let whole = plan(&format!(
+        "  - id: a\n    action: send_by_tag\n    to: {{ tag_id: 2 }}\n    message: {{ text: \"{text}\" }}\n"
+    ));
+    whole.lines().filter(|line| !line.starts_with("defaults:")).map(|line| format!("{line}\n")).collect()
+}
+
+/// A project whose plan lies below its root.
+fn project() -> Case {
+    Case::new()
+        .file(".git/HEAD", "")
+        .file(
+            "templates/footer.txt",
+            "— {{ vars.shop }},{{ '2026-03-01' | date }}({{ '2026-03-01' | weekday_zh('周') }})\n",
+        )
+        .file(
+            "templates/tea/price.txt",
+            "{% macro price(name, yuan) %}{{ name | truncate_zh(6) }} {{ yuan | money }}{% endmacro %}\n",
+        )
+}
+
+#[test]
+fn plans_and_content_include_templates() {
+    let steps = "  - { id: a, action: send_by_tag, to: { tag_id: 2 }, message: { text: \"{% from 'tea/price.txt' import price %}{{ price('明前龙井特级', 1980) }}\" } }
+  - { id: b, action: send_by_tag, to: { tag_id: 2 }, message: { text: { file: b.txt } } }\n";
+    let case = project()
+        .file("spring/plan.yaml", plan(steps).replace("\nsteps:", "\nvars: { shop: 茶铺 }\nsteps:"))
+        .file("spring/b.txt", "春茶上新\n{% include 'footer.txt' %}\n");
+    let rendered = case.run(&["render", "spring/plan.yaml"]).exits(0).json();
+    let content =
+        |step: usize| rendered["requests"][step]["body"]["text"]["content"].as_str().expect("text").to_owned();
+    assert_eq!(content(0), "明前龙井特级 ¥1,980");
+    assert_eq!(content(1), "春茶上新\n— 茶铺,2026年3月1日(周日)");
+    // A variable that only a template uses is used.
+    let with_var = ["render", "spring/plan.yaml", "--var", "shop=二店"];
+    assert!(case.run(&with_var).exits(0).stdout.contains("— 二店"));
+}
+
+#[test]
+fn problems_of_templates_are_shown_in_them() {
+    let case = project()
+        .file("templates/bad-name.txt", "第一行\n价格 {{ vars.prise }} 元\n")
+        .file("templates/bad-syntax.txt", "{% if %}\n")
+        .file("templates/runtime.txt", "{{ run.id }}\n")
+        .file("templates/latin1.txt", [0xe9, b'\n'])
+        .file("templates/.hidden.txt", "x")
+        .file("spring/content.txt", "第一行\n  {% include 'bad-name.txt' %}\n");
+    let shown = |source: &str| {
+        case.write("spring/plan.yaml", text(source).replace("\nsteps:", "\nvars: { price: 198 }\nsteps:"));
+        case.run(&["validate", "spring/plan.yaml"]).exits(3).stderr
+    };
+    let mut all = String::new();
+    for source in [
+        "好 {% include 'bad-name.txt' %}",
+        "{% include 'bad-syntax.txt' %}",
+        "{% include 'runtime.txt' %}",
+        "{% include 'latin1.txt' %}",
+        "{% include 'fotter.txt' %}",
+        "{% include '.hidden.txt' %}",
+        "{% include '../spring/content.txt' %}",
+        "{% include '/etc/passwd' %}",
+        "{% from 'tea/price.txt' import prise %}{{ prise('x', 1) }}",
+        "{% from 'tea/price.txt' import price %}{{ price('x', 1.005) }}",
+    ] {
+        all.push_str(&format!("=== {source}\n{}", shown(source)));
+    }
+    case.write("spring/plan.yaml", text("x").replace("text: \"x\"", "text: { file: content.txt }"));
+    all.push_str(&format!("=== a content file\n{}", case.run(&["validate", "spring/plan.yaml"]).exits(3).stderr));
+    insta::assert_snapshot!(all);
+    // What nobody includes is nobody's problem.
+    case.write("spring/plan.yaml", text("你好"));
+    case.run(&["validate", "spring/plan.yaml"]).exits(0);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_out_of_the_project_is_not_followed() {
+    let outside = Case::new().file("secret.txt", "hunter2");
+    let case = project().file("plan.yaml", text("{% include 'out.txt' %}"));
+    std::os::unix::fs::symlink(outside.path("secret.txt"), case.path("templates/out.txt")).expect("links");
+    let ran = case.run(&["validate", "plan.yaml"]).exits(3).says("lies outside the project");
+    assert!(!ran.stderr.contains("hunter2"));
+    // A folder that is a link is not looked into.
+    std::os::unix::fs::symlink(outside.path("."), case.path("templates/folder")).expect("links");
+    case.write("plan.yaml", text("{% include 'folder/secret.txt' %}"));
+    case.run(&["validate", "plan.yaml"]).exits(3).says("there is no template `folder/secret.txt`");
+}
+
+#[test]
+fn a_template_that_includes_itself_is_stopped() {
+    let case = project()
+        .file("templates/loop.txt", "x{% include 'loop.txt' %}")
+        .file("plan.yaml", text("{% include 'loop.txt' %}"));
+    case.run(&["validate", "plan.yaml"]).exits(3).says("recursion");
+}
+
+#[test]
+fn the_table_of_filters_is_true() {
+    let page = std::fs::read_to_string(crate::support::repository().join("docs/templates.md")).expect("is there");
+    let mut count = 0;
+    for line in page.lines().filter(|line| line.starts_with("| `{{")) {
+        let line = line.replace("\\|", "\u{1}");
+        let cells: Vec<String> =
+            line.split('|').map(|cell| cell.trim().trim_matches('`').replace('\u{1}', "|")).collect();
+        let case = Case::new().file("plan.yaml", text(&cells[1].replace('"', "\\\"")));
+        let rendered = case.run(&["render", "plan.yaml"]).exits(0).json();
+        assert_eq!(rendered["requests"][0]["body"]["text"]["content"], cells[2].as_str(), "{}", cells[1]);
+        count += 1;
+    }
+    assert!(count >= 12, "{count}");
+}
