@@ -254,6 +254,8 @@ pub fn render(
         .into_iter()
         .map(|name| (name, sources.position(&resolved.document.key_span(&format!("/guards/{name}"))).line))
         .collect();
+    // Of a large plan these are a million small pieces; the process ends before they are worth giving back.
+    std::mem::forget(resolved.document);
     RenderedPlan {
         name: resolved.head.name.clone(),
         path: path.to_owned(),

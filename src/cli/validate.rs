@@ -43,6 +43,10 @@ pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> ExitCod
             }
             None => terminal.out(&format!("{path}: {}\n", loaded.counts())),
         }
+        if args.plans.len() == 1 {
+            // The process ends here: taking a large plan apart piece by piece would be time for nothing.
+            std::mem::forget(loaded);
+        }
     }
     if args.format.format == Format::Json {
         let document = serde_json::json!({ "schema": 1, "exit_code": worst as u8, "plans": documents });

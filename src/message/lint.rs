@@ -26,7 +26,9 @@ pub(super) fn text(fields: &mut dyn Fields, suffix: &str, text: &str) {
             );
         }
     }
-    if let Some(mark) = MARKS.iter().find(|mark| text.contains(**mark)) {
+    if text.contains(['{', '}'])
+        && let Some(mark) = MARKS.iter().find(|mark| text.contains(**mark))
+    {
         let message = format!("the rendered text still holds `{mark}`");
         let help = "check the braces, and the values that are put in: they are not rendered again";
         // The same mark may well begin a template that is right: the whole text is pointed at.
@@ -47,21 +49,26 @@ fn test_word(text: &str) -> Option<&str> {
     if ALONE.iter().any(|word| alone.eq_ignore_ascii_case(word)) {
         return Some(alone);
     }
-    let whole = |at: usize, word: &str| {
-        let inside = |c: char| c.is_ascii_alphanumeric() || c == '_';
-        !text[..at].ends_with(inside) && !text[at + word.len()..].starts_with(inside)
-    };
-    let draft = DRAFT.iter().find_map(|word| {
-        let at = text.match_indices(word).map(|(at, _)| at).find(|at| whole(*at, word))?;
-        Some(&text[at..at + word.len()])
-    });
-    // ASCII case only, so that offsets stay right.
-    let lower = text.to_ascii_lowercase();
-    draft.or_else(|| FILLER.iter().find_map(|word| lower.find(word).map(|at| &text[at..at + word.len()])))
+    let inside = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    text.char_indices().find_map(|(at, first)| {
+        let rest = &text[at..];
+        let begins = |word: &str| rest.get(..word.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(word));
+        let word = if first.is_ascii_uppercase() && !text[..at].ends_with(inside) {
+            DRAFT.iter().find(|word| rest.starts_with(**word) && !rest[word.len()..].starts_with(inside))
+        } else {
+            None
+        };
+        let word = word.or_else(|| FILLER.iter().find(|word| begins(word)))?;
+        Some(&rest[..word.len()])
+    })
 }
 
 /// All links of a text with this beginning: up to a blank, a quote, or a character that no address holds.
 fn links<'a>(text: &'a str, scheme: &str) -> Vec<&'a str> {
+    if !text.contains("://") {
+        return Vec::new();
+    }
+    // ASCII case only, so that offsets stay right.
     let lower = text.to_ascii_lowercase();
     let ends = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '<' | '>') || !c.is_ascii();
     lower

@@ -3,7 +3,7 @@
 //! One pass builds both, so a value and its place cannot disagree. The types of plain scalars are serde_yaml's:
 //! `no`, `on` and `017` stay words.
 
-use std::collections::HashMap;
+use std::{borrow::Cow, collections::HashMap};
 
 use granit_parser::{Event, Parser, ScalarStyle};
 use serde_json::{Map, Value};
@@ -28,7 +28,7 @@ pub struct Entry {
 /// JSON pointer to places.
 #[derive(Debug, Default, Clone)]
 pub struct Index {
-    entries: HashMap<String, Entry>,
+    entries: HashMap<String, Entry, foldhash::fast::RandomState>,
 }
 
 impl Index {
@@ -87,8 +87,8 @@ impl Document {
 }
 
 /// Escapes a key for a JSON pointer (RFC 6901).
-pub fn escape(key: &str) -> String {
-    key.replace('~', "~0").replace('/', "~1")
+pub fn escape(key: &str) -> Cow<'_, str> {
+    if key.contains(['~', '/']) { key.replace('~', "~0").replace('/', "~1").into() } else { key.into() }
 }
 
 /// The value and places of a YAML text; findings that leave a value (duplicate keys) do not stop the reading.
@@ -303,7 +303,6 @@ impl<'a> Reader<'a> {
 
     fn mapping(&mut self, pointer: &str, entry: &mut Entry) -> Read<Value> {
         let mut members = Map::new();
-        let mut keys: HashMap<String, Span> = HashMap::new();
         self.descend(&entry.value)?;
         loop {
             let (event, key_span) = self.next()?;
@@ -331,17 +330,17 @@ impl<'a> Reader<'a> {
             }
             let (event, span) = self.next()?;
             let pointer = format!("{pointer}/{}", escape(&key));
-            if let Some(first) = keys.get(&key) {
+            if members.contains_key(&key) {
+                let first = self.entries.iter().rev().find(|(at, _)| *at == pointer);
+                let first = first.and_then(|(_, entry)| entry.key.clone()).unwrap_or(key_span.clone());
                 let duplicate =
                     Diagnostic::new(Code::DuplicateKey, key_span.clone(), format!("the key `{key}` stands here twice"));
-                let duplicate =
-                    duplicate.label("again").related(first.clone(), "first here").help("remove one of the two");
+                let duplicate = duplicate.label("again").related(first, "first here").help("remove one of the two");
                 self.diagnostics.push(duplicate);
                 // Read on under a pointer that nothing else has, so that the first value keeps its place.
                 self.node(event, &span, &format!("{pointer}\u{fdd0}"), Some(key_span))?;
             } else {
-                let value = self.node(event, &span, &pointer, Some(key_span.clone()))?;
-                keys.insert(key.clone(), key_span);
+                let value = self.node(event, &span, &pointer, Some(key_span))?;
                 members.insert(key, value);
             }
         }
@@ -355,6 +354,10 @@ fn scalar(text: &str, style: ScalarStyle) -> Value {
         |c: char| c.is_ascii_digit() || matches!(c, '+' | '-' | '.' | '~' | 't' | 'T' | 'f' | 'F' | 'n' | 'N');
     if style != ScalarStyle::Plain || !text.chars().next().is_none_or(may_be_typed) || text.contains([' ', '\n']) {
         return Value::String(text.to_owned());
+    }
+    // The commonest numbers need no parser of YAML: no sign, no leading zero, no chance of an overflow.
+    if text.len() < 19 && text.bytes().all(|b| b.is_ascii_digit()) && (text.len() == 1 || !text.starts_with('0')) {
+        return text.parse::<u64>().map_or_else(|_| Value::String(text.to_owned()), Value::from);
     }
     match serde_yaml::from_str::<Value>(text) {
         Ok(value @ (Value::Null | Value::Bool(_) | Value::Number(_))) => value,

@@ -1,0 +1,190 @@
+"""See compare.sh."""
+
+import json
+import os
+import pathlib
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+
+QUNFA = os.path.abspath(sys.argv[1])
+HERE = pathlib.Path(__file__).parent
+HEAD = "version: 1\nname: bench\naccount: { kind: service, appid: wx0123456789abcdef, secret: { env: QUNFA_BENCH_SECRET } }\n"
+
+# What a user would write: unique openids in order, people left out, bodies of 10,000.
+PYTHON = """
+import json, sys
+out = set()
+for name in sys.argv[2:]:
+    with open(name) as lines:
+        out.update(line.strip() for line in lines)
+seen, people = set(), []
+with open(sys.argv[1]) as lines:
+    for line in lines:
+        openid = line.strip()
+        if openid and openid not in seen and openid not in out:
+            seen.add(openid)
+            people.append(openid)
+for at in range(0, len(people), 10000):
+    body = {"touser": people[at:at + 10000], "msgtype": "text", "text": {"content": "你好"}}
+    print(json.dumps(body, ensure_ascii=False))
+"""
+
+
+def measure(command, rounds=5, **options):
+    """Best seconds and largest memory (MB) of a process."""
+    best, most = float("inf"), 0
+    for _ in range(rounds):
+        begun = time.perf_counter()
+        child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **options)
+        _, status, usage = os.wait4(child.pid, 0)
+        seconds = time.perf_counter() - begun
+        child.returncode = os.waitstatus_to_exitcode(status)
+        if child.returncode != 0:
+            sys.exit(f"{command}: exit {child.returncode}")
+        best, most = min(best, seconds), max(most, usage.ru_maxrss / 1024)
+    return best, most
+
+
+def table(title, rows, peer):
+    """Rows of (what, seconds, megabytes); the ratio is to the row named `peer`."""
+    base = next(seconds for what, seconds, _ in rows if what == peer)
+    print(f"\n{title}\n\n| what | time | memory | ratio |\n| --- | --- | --- | --- |")
+    for what, seconds, megabytes in rows:
+        time_shown = f"{seconds * 1000:.1f} ms" if seconds < 1 else f"{seconds:.2f} s"
+        memory = f"{megabytes:.0f} MB" if megabytes else ""
+        print(f"| {what} | {time_shown} | {memory} | {seconds / base:.2f} |")
+    sys.stdout.flush()
+
+
+def steps(folder, count):
+    plan = folder / f"steps{count}.yaml"
+    step = '  - id: s{0}\n    action: send_by_tag\n    to: {{ tag_id: {1} }}\n    message: {{ text: "{{{{ vars.product }}}} 第 {0} 条" }}\n'
+    plan.write_text(HEAD + "vars: { product: 龙井 }\nsteps:\n" + "".join(step.format(n, n + 2) for n in range(count)))
+    return str(plan)
+
+
+def start(folder):
+    rows = [("`curl --version`", *measure(["curl", "--version"], 30))]
+    rows.append(("`qunfa --version`", *measure([QUNFA, "--version"], 30)))
+    rows.append(("`qunfa validate`, 20 steps", *measure([QUNFA, "validate", steps(folder, 20)], 30)))
+    table("Starting", rows, "`curl --version`")
+
+
+def many_steps(folder):
+    rows = []
+    for count, rounds in [(100, 20), (1000, 20), (10000, 7)]:
+        rows.append((f"`qunfa validate`, {count:,} steps", *measure([QUNFA, "validate", steps(folder, count)], rounds)))
+    table("Many steps", rows, "`qunfa validate`, 1,000 steps")
+
+
+def openids(path, count, unique):
+    """A file of `count` openids of 28 characters, of about `unique` people, in no order."""
+    chance = random.Random(1)
+    letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+    with open(path, "w") as file:
+        for begun in range(0, count, 100000):
+            numbers = [chance.randrange(unique) for _ in range(min(100000, count - begun))]
+            names = []
+            for number in numbers:
+                tail = ""
+                for _ in range(5):
+                    number, digit = divmod(number, 64)
+                    tail += letters[digit]
+                names.append(f"oXsAbCdEfGhIjKlMnOpQrSt{tail}\n")
+            file.writelines(names)
+
+
+def audience(folder, title, count, excluded, command, rounds, python=True):
+    people, out = folder / "people.txt", folder / "out.txt"
+    openids(people, count, count * 5)
+    to = "{ file: people.txt }"
+    python_command = ["python3", "-c", PYTHON, str(people)]
+    if excluded:
+        openids(out, excluded, count * 5)
+        to = "{ file: people.txt, exclude: out.txt }"
+        python_command.append(str(out))
+    plan = folder / "audience.yaml"
+    plan.write_text(HEAD + f"steps:\n  - {{ id: a, action: send_by_openid, to: {to}, message: {{ text: 你好 }} }}\n")
+    peer = "`LC_ALL=C sort -u`"
+    rows = [(peer, *measure(["sort", "-u", str(people)], rounds, env={**os.environ, "LC_ALL": "C"}))]
+    rows.append((f"`qunfa {command}`", *measure([QUNFA, command, str(plan)], rounds)))
+    if python:
+        rows.append(("Python with a set", *measure(python_command, max(1, rounds // 3))))
+    table(title, rows, peer)
+
+
+def people(folder):
+    audience(folder, "1,000,000 openids", 1_000_000, 0, "render", 5)
+
+
+def millions(folder):
+    audience(folder, "10,000,000 openids", 10_000_000, 0, "validate", 3)
+    audience(folder, "10,000,000 openids, 5,000,000 left out", 10_000_000, 5_000_000, "validate", 3)
+
+
+def sends(folder, count=500):
+    """500 sends over loopback, beside curl with the same bodies on one connection and one synced write a send."""
+    server = subprocess.Popen([sys.executable, str(HERE / "server.py")], stdout=subprocess.PIPE, text=True)
+    port = server.stdout.readline().strip()
+    base = f"http://127.0.0.1:{port}"
+    asked = lambda: json.load(urllib.request.urlopen(f"{base}/connections"))
+    try:
+        rows = "\n".join(f"{n:027}" for n in range(count))
+        (folder / "rows.csv").write_text("n\n" + rows + "\n")
+        plan = folder / "sends.yaml"
+        plan.write_text(
+            HEAD + "defaults: { pace: { per_minute: 100000 } }\nsteps:\n"
+            '  - { id: a, action: send_by_openid, foreach: { file: rows.csv }, key: "{{ row.n }}",\n'
+            '      to: { openids: ["a{{ row.n }}", "b{{ row.n }}"] }, message: { text: "你好 {{ row.n }}" } }\n'
+        )
+        environment = {**os.environ, "QUNFA_BENCH_SECRET": "0123456789abcdef0123456789abcdef", "QUNFA_API_BASE": base}
+        best, connections = float("inf"), 0
+        for round in range(7):
+            state = folder / f"state{round}.db"
+            before = asked()
+            seconds, memory = measure([QUNFA, "run", str(plan), "--yes", "--quiet", "--state", f"sqlite:{state}"], 1, env=environment)
+            after = asked()
+            assert after["sends"] - before["sends"] == count, after
+            # One for the question before, one for the question after.
+            connections = after["connections"] - before["connections"] - 1
+            best = min(best, seconds)
+        requests = json.loads(subprocess.run([QUNFA, "render", str(plan)], capture_output=True, check=True).stdout)["requests"]
+        config = []
+        for number, request in enumerate(requests):
+            body = folder / f"body{number}.json"
+            body.write_text(json.dumps(request["body"], ensure_ascii=False, separators=(",", ":")))
+            config.append(f'url = "{base}/cgi-bin/message/mass/send?access_token=x"\ndata-binary = "@{body}"\noutput = "/dev/null"\n')
+        (folder / "curl.cfg").write_text("next\n".join(config))
+        curl, _ = measure(["curl", "--silent", "--config", str(folder / "curl.cfg")], 7)
+        synced = float("inf")
+        for _ in range(7):
+            with open(folder / "synced", "wb") as file:
+                begun = time.perf_counter()
+                for _ in range(count):
+                    file.write(b"x" * 200)
+                    file.flush()
+                    os.fsync(file.fileno())
+                synced = min(synced, time.perf_counter() - begun)
+        peer = "curl and the writes together"
+        table(
+            f"{count} sends over loopback, {connections} connection",
+            [("curl, one connection", curl, 0), (f"{count} synced writes", synced, 0), (peer, curl + synced, 0), ("`qunfa run`", best, memory)],
+            peer,
+        )
+    finally:
+        server.kill()
+        server.wait()
+
+
+ALL = {"start": start, "steps": many_steps, "people": people, "millions": millions, "sends": sends}
+folder = pathlib.Path(tempfile.mkdtemp(prefix="qunfa-bench"))
+try:
+    for name in sys.argv[2:] or ALL:
+        ALL[name](folder)
+finally:
+    shutil.rmtree(folder)
