@@ -4,7 +4,7 @@
 #   benches/compare.sh              everything (needs 3 GB below $TMPDIR, about 5 minutes)
 #   benches/compare.sh start steps  only these: start, steps, people, millions, sends
 #
-# Needs python3, curl and sort. Figures are the best of several runs, spawn included; compare within one table only.
+# Needs python3, curl and sort; and GNU time (/usr/bin/time) for the memory. Figures are the best of several runs, spawn included; compare within one table only.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 cargo build --release --locked --quiet

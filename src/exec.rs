@@ -2,11 +2,11 @@
 //! events; formats nothing, reads no clock but the one it is given.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet, VecDeque},
     time::Duration,
 };
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use minijinja::Value as Tpl;
 use serde_json::{Value, json};
 
@@ -97,6 +97,7 @@ pub fn run(
         available: prepared.available,
         previewed: prepared.previewed,
         not_good: HashSet::new(),
+        recent: None,
         stopped: None,
         ended: Ended { outcome: RunOutcome::Succeeded, sent: false, error: None, store_failed: false, guarded: false },
     };
@@ -192,6 +193,8 @@ struct Runner<'a, 'c> {
     previewed: HashSet<String>,
     /// Ids of steps that did not succeed in this run.
     not_good: HashSet<String>,
+    /// When mass calls were attempted in the last minute, in order; read at the first.
+    recent: Option<VecDeque<Timestamp>>,
     /// Why nothing more is run.
     stopped: Option<String>,
     ended: Ended,
@@ -238,6 +241,13 @@ impl Runner<'_, '_> {
                 error: end.error,
                 at: self.clock.now(),
             });
+        }
+        if let Err(error) = self.ledger.sync() {
+            let StepEnd { error, .. } = self.store_failed(&error);
+            self.ended.error = error;
+            if self.ended.outcome == RunOutcome::Succeeded {
+                self.ended.outcome = RunOutcome::Failed;
+            }
         }
         if (self.settings.interrupted)() && self.stopped.is_some() && self.ended.outcome != RunOutcome::Unknown {
             self.ended.outcome = RunOutcome::Interrupted;
@@ -359,8 +369,21 @@ impl Runner<'_, '_> {
         let per_minute = self.plan.pace(self.settings.real);
         let now = self.clock.now();
         let since = now.saturating_sub(SignedDuration::from_secs(60)).unwrap_or(now);
-        let recent = self.ledger.mass_attempts(&self.settings.scope.platform, &self.settings.scope.appid, since)?;
-        let pause = policy::pace(now, &recent, per_minute);
+        // Nobody else sends while this run has the lock: what came before it is read once, its own attempts are added.
+        let recent = match &mut self.recent {
+            Some(recent) => recent,
+            unread => {
+                let scope = &self.settings.scope;
+                unread.insert(self.ledger.mass_attempts(&scope.platform, &scope.appid, since)?.into())
+            }
+        };
+        while recent.front().is_some_and(|at| *at < since) {
+            recent.pop_front();
+        }
+        let pause = policy::pace(now, recent.make_contiguous(), per_minute);
+        if !pause.is_zero() {
+            self.ledger.sync()?;
+        }
         Ok(self.wait(step, pause, &format!("at most {per_minute} mass calls a minute")))
     }
 

@@ -328,7 +328,10 @@ pub enum LedgerError {
     },
 }
 
-/// Where calls are recorded. Every write is on disk when it returns.
+/// Where calls are recorded. Every write is on disk when it returns, but for one: that WeChat took a call is written at
+/// once (a process that is killed loses nothing) and on disk when the next write is, or after [`Ledger::sync`]. The
+/// intent of the next call is such a write; before anything else that takes time, `sync` is called. A power cut in
+/// between leaves the call in doubt, which repeats it under its `clientmsgid`.
 pub trait Ledger {
     /// The calls of a scope, in the order in which they were frozen.
     fn calls(&self, scope: &Scope) -> Result<Vec<CallRecord>, LedgerError>;
@@ -349,8 +352,10 @@ pub trait Ledger {
         first: &CallId,
         attempt: &Event,
     ) -> Result<(), LedgerError>;
-    /// Adds an event to a call that is frozen.
+    /// Adds an event to a call that is frozen; that the call was accepted may be on disk only after [`Ledger::sync`].
     fn append(&mut self, scope: &Scope, id: &CallId, event: &Event) -> Result<(), LedgerError>;
+    /// Puts on disk what is not there yet.
+    fn sync(&mut self) -> Result<(), LedgerError>;
     /// When mass calls were attempted since a time, over all plans of an account.
     fn mass_attempts(&self, platform: &str, appid: &str, since: Timestamp) -> Result<Vec<Timestamp>, LedgerError>;
     /// The calls of an account that WeChat took since a time, over all plans.

@@ -114,6 +114,8 @@ struct World {
     previews: Cell<u32>,
     jobs: RefCell<HashMap<String, (u64, i64, i64)>>,
     sends: Cell<u32>,
+    /// The call whose last event is written and not synced: a cut loses it.
+    unsynced: RefCell<Option<CallId>>,
     /// The ledger's durable state.
     calls: RefCell<Vec<(FrozenCall, Vec<Event>)>>,
     token: RefCell<Option<Token>>,
@@ -241,6 +243,8 @@ impl Book<'_> {
             return Err(failed());
         }
         change(&mut self.0.calls.borrow_mut());
+        // The sync of any write is one of all writes before it.
+        self.0.unsynced.take();
         World::after(fault);
         if fault == Some(Fault::FailAfter) { Err(failed()) } else { Ok(()) }
     }
@@ -282,11 +286,19 @@ impl Ledger for Book<'_> {
     }
 
     fn append(&mut self, _: &Scope, id: &CallId, event: &Event) -> Result<(), LedgerError> {
-        self.write(|book| {
+        let written = self.write(|book| {
             let (frozen, events) = book.iter_mut().find(|(known, _)| known.id == *id).expect("frozen before");
             events.push(event.clone());
             CallRecord::new(frozen.clone(), events.clone()).expect("only legal events are written");
-        })
+        });
+        if matches!(event.kind, Kind::Accepted | Kind::Adopted) && written.is_ok() {
+            self.0.unsynced.replace(Some(id.clone()));
+        }
+        written
+    }
+
+    fn sync(&mut self) -> Result<(), LedgerError> {
+        self.write(|_| {})
     }
 
     fn mass_attempts(&self, _: &str, _: &str, since: Timestamp) -> Result<Vec<Timestamp>, LedgerError> {
@@ -307,6 +319,7 @@ impl Ledger for Book<'_> {
     }
 
     fn end_run(&mut self, _: &str, _: &str) -> Result<(), LedgerError> {
+        self.0.unsynced.take();
         Ok(())
     }
 
@@ -450,7 +463,14 @@ fn process(plan: &RenderedPlan, world: &World) -> Option<(Ended, Report)> {
     };
     match catch_unwind(AssertUnwindSafe(work)) {
         Ok(done) => Some(done),
-        Err(payload) if payload.is::<Cut>() => None,
+        Err(payload) if payload.is::<Cut>() => {
+            if let Some(lost) = world.unsynced.take() {
+                let mut calls = world.calls.borrow_mut();
+                let (_, events) = calls.iter_mut().find(|(known, _)| known.id == lost).expect("it was written");
+                events.pop();
+            }
+            None
+        }
         Err(payload) => resume_unwind(payload),
     }
 }

@@ -23,6 +23,11 @@ enum CallEnd {
 
 impl Runner<'_, '_> {
     pub(super) fn calls(&mut self, index: usize, step: &RenderedStep, calls: Vec<TodoCall>, freeze: Freeze) -> StepEnd {
+        if step.spec.effect != Effect::Mass
+            && let Err(error) = self.ledger.sync()
+        {
+            return self.store_failed(&error);
+        }
         let new = calls.iter().filter(|call| freeze != Freeze::Nothing && call.record.is_none());
         let new: Vec<FrozenCall> = new.map(|call| call.frozen.clone()).collect();
         let mut unfrozen = Unfrozen { freeze, calls: &new };
@@ -147,6 +152,7 @@ impl Runner<'_, '_> {
             }
             status = next_status(status, Kind::Attempted).unwrap_or(Status::InFlight { doubt: true });
             attempts += 1;
+            self.recent.iter_mut().filter(|_| mass).for_each(|recent| recent.push_back(now));
             first = first.or(Some(now));
             last = Some(now);
             sent_body = mass.then(|| body.clone());
