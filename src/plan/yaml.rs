@@ -14,7 +14,7 @@ use crate::{
     source::{FileId, SourceMap, Span},
 };
 
-/// The places of one node.
+/// The places of one node, and of those in it: in the order of its members or items.
 #[derive(Debug, Clone)]
 pub struct Entry {
     /// The key, if the node is the value of one.
@@ -23,29 +23,12 @@ pub struct Entry {
     pub value: Span,
     /// How a scalar is written, for places inside it.
     style: Option<ScalarStyle>,
+    inside: Vec<Entry>,
 }
 
-/// JSON pointer to places.
-#[derive(Debug, Default, Clone)]
-pub struct Index {
-    entries: HashMap<String, Entry, foldhash::fast::RandomState>,
-}
-
-impl Index {
-    /// The entry at a pointer, or at its nearest ancestor.
-    pub fn nearest(&self, pointer: &str) -> Option<&Entry> {
-        let mut pointer = pointer;
-        loop {
-            if let Some(entry) = self.entries.get(pointer) {
-                return Some(entry);
-            }
-            pointer = &pointer[..pointer.rfind('/')?];
-        }
-    }
-
-    /// The entry at exactly this pointer.
-    pub fn get(&self, pointer: &str) -> Option<&Entry> {
-        self.entries.get(pointer)
+impl Entry {
+    fn new(key: Option<Span>, value: Span) -> Self {
+        Self { key, value, style: None, inside: Vec::new() }
     }
 }
 
@@ -57,28 +40,45 @@ pub struct Document {
     /// Its value.
     pub value: Value,
     /// Its places.
-    pub index: Index,
+    places: Entry,
 }
 
 impl Document {
+    /// The entry at a pointer, or at its nearest ancestor; and whether it is the one at the pointer.
+    fn find(&self, pointer: &str) -> (&Entry, bool) {
+        let (mut value, mut entry) = (&self.value, &self.places);
+        for part in pointer.split('/').skip(1) {
+            let name =
+                if part.contains('~') { part.replace("~1", "/").replace("~0", "~").into() } else { Cow::from(part) };
+            let next = match value {
+                Value::Object(members) => members.iter().position(|(key, _)| *key == name).zip(members.get(&*name)),
+                Value::Array(items) => name.parse().ok().and_then(|at: usize| Some((at, items.get(at)?))),
+                _ => None,
+            };
+            match next.and_then(|(at, value)| Some((value, entry.inside.get(at)?))) {
+                Some(next) => (value, entry) = next,
+                None => return (entry, false),
+            }
+        }
+        (entry, true)
+    }
+
     /// The place of the value at a pointer (or of its nearest ancestor).
     pub fn span(&self, pointer: &str) -> Span {
-        self.index.nearest(pointer).map_or(Span::new(self.file, 0..0), |entry| entry.value.clone())
+        self.find(pointer).0.value.clone()
     }
 
     /// The place of the key at a pointer; its value where it has no key.
     pub fn key_span(&self, pointer: &str) -> Span {
-        let key = self.index.get(pointer).and_then(|entry| entry.key.clone());
-        key.unwrap_or_else(|| self.span(pointer))
+        let (entry, exact) = self.find(pointer);
+        entry.key.clone().filter(|_| exact).unwrap_or_else(|| entry.value.clone())
     }
 
     /// The place of a range of the decoded text of the scalar at a pointer.
     pub fn span_in(&self, sources: &SourceMap, pointer: &str, range: std::ops::Range<usize>) -> Span {
-        let Some((entry, text)) = self.index.get(pointer).zip(self.value.pointer(pointer).and_then(Value::as_str))
-        else {
-            return self.span(pointer);
-        };
-        let Some(style) = entry.style else { return entry.value.clone() };
+        let (entry, exact) = self.find(pointer);
+        let text = self.value.pointer(pointer).and_then(Value::as_str).filter(|_| exact);
+        let Some((style, text)) = entry.style.zip(text) else { return entry.value.clone() };
         let raw = Raw { source: &sources.file(self.file).text, span: &entry.value, style };
         let start = raw.place(text, range.start);
         let end = raw.place(text, range.end).max(start);
@@ -103,30 +103,28 @@ pub fn parse(file: FileId, sources: &SourceMap, diagnostics: &mut Vec<Diagnostic
         file,
         text,
         parser: Parser::new_from_str_with_options(text, options),
-        entries: Vec::new(),
         anchors: HashMap::new(),
+        nodes: 0,
         aliased: 0,
         depth: 0,
         diagnostics,
     };
-    let value = match reader.document() {
-        Ok(value) => value,
+    match reader.document() {
+        Ok(read) => read.map(|(value, places)| Document { file, value, places }),
         Err(diagnostic) => {
             diagnostics.push(*diagnostic);
-            return None;
+            None
         }
-    };
-    let index = Index { entries: reader.entries.into_iter().collect() };
-    Some(Document { file, value: value?, index })
+    }
 }
 
 struct Reader<'a> {
     file: FileId,
     text: &'a str,
     parser: Parser<'a, granit_parser::StrInput<'a>>,
-    /// In the order of reading: what is inside a node stands together, right before it.
-    entries: Vec<(String, Entry)>,
     anchors: HashMap<usize, Anchored>,
+    /// Nodes read so far.
+    nodes: usize,
     /// Nodes that aliases have expanded to.
     aliased: usize,
     depth: usize,
@@ -135,15 +133,15 @@ struct Reader<'a> {
 
 struct Anchored {
     value: Value,
-    pointer: String,
-    /// Its part of the entries, itself excluded.
-    inside: std::ops::Range<usize>,
+    inside: Vec<Entry>,
+    /// How many nodes it is, itself included.
+    nodes: usize,
 }
 
 type Read<T> = Result<T, Box<Diagnostic>>;
 
 impl<'a> Reader<'a> {
-    fn document(&mut self) -> Read<Option<Value>> {
+    fn document(&mut self) -> Read<Option<(Value, Entry)>> {
         let mut value = None;
         loop {
             let (event, span) = self.next()?;
@@ -155,7 +153,7 @@ impl<'a> Reader<'a> {
                     let help = "keep one plan in one file";
                     return Err(self.unsupported(&span, "a second document in one file").help(help).into());
                 }
-                event => value = Some(self.node(event, &span, "", None)?),
+                event => value = Some(self.node(event, &span, None)?),
             }
         }
     }
@@ -202,11 +200,12 @@ impl<'a> Reader<'a> {
         Diagnostic::new(Code::UnsupportedYaml, span.clone(), format!("{what} is not supported in a plan"))
     }
 
-    fn node(&mut self, event: Event<'a>, span: &Span, pointer: &str, key: Option<Span>) -> Read<Value> {
-        let before = self.entries.len();
-        let mut entry = Entry { key, value: span.clone(), style: None };
+    fn node(&mut self, event: Event<'a>, span: &Span, key: Option<Span>) -> Read<(Value, Entry)> {
+        self.nodes += 1;
+        let before = self.nodes;
+        let mut entry = Entry::new(key, span.clone());
         let (anchor, value) = match event {
-            Event::Alias(id) => return self.alias(id, span, pointer, entry),
+            Event::Alias(id) => return self.alias(id, span, entry),
             Event::Scalar(text, style, anchor, tag) => {
                 if tag.is_some() {
                     return Err(self.unsupported(span, "a YAML tag (`!...`)").help("write the plain value").into());
@@ -217,20 +216,19 @@ impl<'a> Reader<'a> {
             }
             Event::SequenceStart(_, anchor, tag) => {
                 self.refuse_tag(tag.is_some(), span)?;
-                (anchor, self.sequence(pointer, &mut entry)?)
+                (anchor, self.sequence(&mut entry)?)
             }
             Event::MappingStart(_, anchor, tag) => {
                 self.refuse_tag(tag.is_some(), span)?;
-                (anchor, self.mapping(pointer, &mut entry)?)
+                (anchor, self.mapping(&mut entry)?)
             }
             _ => return Err(self.syntax_error(span.start, "a value is missing here").into()),
         };
         if anchor > 0 {
-            let inside = before..self.entries.len();
-            self.anchors.insert(anchor, Anchored { value: value.clone(), pointer: pointer.to_owned(), inside });
+            let nodes = self.nodes - before + 1;
+            self.anchors.insert(anchor, Anchored { value: value.clone(), inside: entry.inside.clone(), nodes });
         }
-        self.entries.push((pointer.to_owned(), entry));
-        Ok(value)
+        Ok((value, entry))
     }
 
     /// An escape can write what a file may not hold.
@@ -252,27 +250,21 @@ impl<'a> Reader<'a> {
     }
 
     /// An alias is its anchor's value again; places inside it are the anchor's.
-    fn alias(&mut self, id: usize, span: &Span, pointer: &str, entry: Entry) -> Read<Value> {
+    fn alias(&mut self, id: usize, span: &Span, mut entry: Entry) -> Read<(Value, Entry)> {
         let Some(anchored) = self.anchors.get(&id) else {
             return Err(self.unsupported(span, "an alias inside its own anchor").into());
         };
-        self.aliased += anchored.inside.len() + 1;
+        self.aliased += anchored.nodes;
         if self.aliased > limits::YAML_ALIASED_MAX {
             let message = "the aliases of the plan expand to too many values";
             return Err(Diagnostic::new(Code::TooComplex, span.clone(), message).help("write the values out").into());
         }
-        let outer = anchored.pointer.len();
-        let value = anchored.value.clone();
-        for at in anchored.inside.clone() {
-            let (inside, entry) = &self.entries[at];
-            let copy = (format!("{pointer}{}", &inside[outer..]), entry.clone());
-            self.entries.push(copy);
-        }
-        self.entries.push((pointer.to_owned(), entry));
-        Ok(value)
+        self.nodes += anchored.nodes;
+        entry.inside.clone_from(&anchored.inside);
+        Ok((anchored.value.clone(), entry))
     }
 
-    fn sequence(&mut self, pointer: &str, entry: &mut Entry) -> Read<Value> {
+    fn sequence(&mut self, entry: &mut Entry) -> Read<Value> {
         let mut items = Vec::new();
         self.descend(&entry.value)?;
         loop {
@@ -282,8 +274,9 @@ impl<'a> Reader<'a> {
                 self.depth -= 1;
                 return Ok(Value::Array(items));
             }
-            let pointer = format!("{pointer}/{}", items.len());
-            items.push(self.node(event, &span, &pointer, None)?);
+            let (item, places) = self.node(event, &span, None)?;
+            items.push(item);
+            entry.inside.push(places);
         }
     }
 
@@ -301,7 +294,7 @@ impl<'a> Reader<'a> {
         Diagnostic::new(Code::TooComplex, Span::new(self.file, at..at + 1), message)
     }
 
-    fn mapping(&mut self, pointer: &str, entry: &mut Entry) -> Read<Value> {
+    fn mapping(&mut self, entry: &mut Entry) -> Read<Value> {
         let mut members = Map::new();
         self.descend(&entry.value)?;
         loop {
@@ -329,19 +322,17 @@ impl<'a> Reader<'a> {
                 return Err(self.unsupported(&key_span, "the merge key `<<`").help(help).into());
             }
             let (event, span) = self.next()?;
-            let pointer = format!("{pointer}/{}", escape(&key));
+            let (value, places) = self.node(event, &span, Some(key_span.clone()))?;
             if members.contains_key(&key) {
-                let first = self.entries.iter().rev().find(|(at, _)| *at == pointer);
-                let first = first.and_then(|(_, entry)| entry.key.clone()).unwrap_or(key_span.clone());
+                let at = members.keys().position(|known| *known == key);
                 let duplicate =
                     Diagnostic::new(Code::DuplicateKey, key_span.clone(), format!("the key `{key}` stands here twice"));
+                let first = at.and_then(|at| entry.inside[at].key.clone()).unwrap_or(key_span);
                 let duplicate = duplicate.label("again").related(first, "first here").help("remove one of the two");
                 self.diagnostics.push(duplicate);
-                // Read on under a pointer that nothing else has, so that the first value keeps its place.
-                self.node(event, &span, &format!("{pointer}\u{fdd0}"), Some(key_span))?;
             } else {
-                let value = self.node(event, &span, &pointer, Some(key_span))?;
                 members.insert(key, value);
+                entry.inside.push(places);
             }
         }
     }
@@ -517,6 +508,6 @@ mod tests {
         let (_, document, _) = read("a: &x {b: 1}\nc: *x\n");
         let document = document.expect("parses");
         assert_eq!(document.value["c"]["b"], 1);
-        assert!(document.index.get("/c/b").is_some());
+        assert!(document.find("/c/b").1);
     }
 }
