@@ -17,6 +17,7 @@
 #![warn(missing_docs)]
 
 pub mod action;
+pub mod article;
 pub mod cli;
 pub mod client;
 pub mod clock;

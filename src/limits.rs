@@ -40,7 +40,24 @@ pub const IMAGES_MAX: usize = 20;
 /// A cached token is not used during the last part of its life.
 /// <https://developers.weixin.qq.com/doc/service/api/base/api_getstableaccesstoken>
 pub const TOKEN_MARGIN: Duration = Duration::from_secs(60);
+/// Characters of an article's content from which WeChat refuses it; whether tags and styles count is not said.
+/// <https://developers.weixin.qq.com/doc/service/api/draftbox/draftmanage/api_draft_add>
+pub const ARTICLE_CHARS: usize = 20_000;
+/// Characters of an article's HTML from which its author is warned: 80 % of the limit.
+pub const ARTICLE_CHARS_WARN: usize = ARTICLE_CHARS / 5 * 4;
+/// Bytes of an article's content from which WeChat refuses it (same page).
+pub const ARTICLE_BYTES: usize = 1 << 20;
 
+/// Deepest nesting of an article: quotes, lists, emphasis and tags together.
+pub const ARTICLE_DEPTH_MAX: usize = 64;
+/// Deepest list of an article that is readable on a phone.
+pub const ARTICLE_LIST_DEPTH: usize = 4;
+/// Longest line of code that is coloured, in bytes: grammars can take very long over longer ones.
+pub const CODE_LINE_COLOURED: usize = 1000;
+/// Most code of one article that is coloured, in bytes.
+pub const CODE_COLOURED: usize = 128 << 10;
+/// Longest value of a theme's declaration after its variables were put in, in bytes.
+pub const THEME_VALUE_MAX: usize = 1000;
 /// Largest plan, in bytes.
 pub const PLAN_BYTES_MAX: u64 = 32 << 20;
 /// Largest content file of a message, in bytes.

@@ -17,6 +17,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     // The platform's protocol, without IO; what a run leaves behind.
     ("wechat", &[]),
     ("report", &[]),
+    // One article to the HTML that survives WeChat's editor.
+    ("article", &["diag", "limits", "source"]),
     // Plan file to valid plan.
     ("template", &["clock", "diag", "limits", "payload", "source"]),
     ("message", &["action", "diag", "limits", "payload", "plan", "report"]),

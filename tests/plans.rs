@@ -55,7 +55,8 @@ fn every_code_is_raised_by_a_plan() {
             text.push_str(&fs::read_to_string(entry.path()).expect("readable"));
         }
     }
-    let raised = |code: &&Code| text.contains(&format!("[{}]", code.info().id));
+    // Codes of articles (A...) have their tests beside their code.
+    let raised = |code: &&Code| code.info().id.starts_with('A') || text.contains(&format!("[{}]", code.info().id));
     let missing: BTreeSet<&str> = Code::ALL.iter().filter(|code| !raised(code)).map(|code| code.info().id).collect();
     // Too large for a file in git, variables of the command line: see tests/cli.rs; a past run: see tests/outcomes.rs.
     assert_eq!(missing, BTreeSet::from(["Q603", "Q607", "Q905"]));

@@ -1,7 +1,7 @@
 //! ALL codes of our own diagnostics, for the author of a plan. `qunfa explain CODE` prints them.
 //!
 //! Q1 reading, Q2 schema, Q3 references, Q4 limits, Q5 templates, Q6 files and variables, Q7 audiences,
-//! Q8 accounts and secrets, Q9 warnings.
+//! Q8 accounts and secrets, Q9 warnings. Of articles: A1 themes, A2 markup, A3 images, A4 limits.
 
 use super::Severity;
 
@@ -147,6 +147,72 @@ codes! {
         "The text holds words that mark a draft or a test (TODO, FIXME, lorem ipsum, 测试 in brackets, or a text of nothing but such a word). Followers would read them."
     InsecureLink "Q908" "insecure-link" Warning false
         "The text holds a link without https. Phones may warn about it, and anybody on the way can change what it shows."
+    ThemeSyntax "A101" "theme-syntax" Error false
+        "The theme is not CSS as themes use it: rules of the form `selector { property: value; }`, with comments between them."
+    ThemeAtRule "A102" "theme-at-rule" Error false
+        "A theme has no @rules. WeChat takes no stylesheet, only `style` attributes, and those cannot hold `@media`, `@font-face` or `@import`."
+    ThemeSelector "A103" "theme-selector" Error false
+        "Selectors of a theme are tag names and the hooks of the article (`.code-block`, `.quote`, ...), one or several with spaces between them. Ids, other classes, pseudo-elements and `>` stand for nothing in an article: its styles are written into each element."
+    ThemeProperty "A104" "theme-property" Error false
+        "WeChat drops this CSS property, or it is not known to survive; one such declaration can take the whole `style` attribute with it. Leave it out."
+    ThemeValue "A105" "theme-value" Error false
+        "WeChat drops values of this kind (calc(), gradients, url(), !important, ...), often together with the whole `style` attribute. Write a plain length, colour or keyword."
+    ThemeVariable "A106" "theme-variable" Error false
+        "A `var()` names no custom property of `:root`, or properties that name each other in a circle. Variables are put in while the article is built, as WeChat does not know them."
+    ThemeFont "A107" "theme-font" Error false
+        "A font family that is neither quoted nor one of the usual names makes WeChat drop the style. Quote it, use a common one, or set none: the phone's own font is the most readable."
+    ThemeContrast "A108" "theme-contrast" Error false
+        "A background without a text colour: in dark mode WeChat changes one and not the other, and the text can become unreadable. Set both in the same rule."
+    MarkupTag "A201" "tag-not-allowed" Error false
+        "WeChat removes this tag, or it is not known to survive the editor. Only the tags of the rules (src/article/rules.json) may be used in an article; everything else would be lost without a word."
+    MarkupAttribute "A202" "attribute-not-allowed" Error false
+        "WeChat removes this attribute (`id`, `class`, `data-*`, `on*`, ...), or it has no effect in an article. Style elements with a theme or a `style` attribute."
+    UnknownLanguage "A203" "unknown-language" Warning false
+        "No grammar is known for the language of this code block, so it is shown in one colour. Correct the name, or write `text`."
+    UnbalancedTag "A204" "unbalanced-tag" Error false
+        "A tag is not closed, closes nothing, or is closed in the wrong order. WeChat would repair it in its own way and could lose text. Inside Markdown a tag must be closed in the same paragraph, list item or quote in which it was opened."
+    MisplacedTag "A205" "misplaced-tag" Error false
+        "The tag cannot stand here: a block inside a paragraph, a list item outside of a list, a cell outside of a row. WeChat would move it."
+    MarkupStyle "A206" "style-not-allowed" Error false
+        "A `style` attribute holds something that WeChat drops; often the whole attribute goes with it."
+    MathUnsupported "A207" "math" Error false
+        "WeChat shows TeX as it is written. Draw the formula, and put the picture beside the article."
+    DiagramUnsupported "A208" "diagram" Error false
+        "WeChat cannot draw diagrams from text. Draw it, and put the picture beside the article."
+    DeepList "A209" "deep-list" Warning false
+        "A list is nested more than four levels deep. On a phone hardly any width is left for its text."
+    ExternalLink "A210" "external-link" Error false
+        "The article may have no external links (`links: error`). In WeChat they cannot be tapped, and some accounts get error 64562 for them; only links to mp.weixin.qq.com work."
+    DeadLink "A211" "dead-link" Error false
+        "The link leads nowhere in WeChat: anchors lose their target because every `id` is removed, relative addresses have no site to belong to, and scripts are removed."
+    BadLintAllow "A212" "bad-lint-allow" Error false
+        "The comment should be `<!-- lint-allow CODE reason -->`: the code of a warning, and why it does not matter here. Errors cannot be silenced."
+    ArticleTooDeep "A213" "article-too-deep" Error false
+        "The article is nested deeper than any reader can follow (quotes, lists or tags inside one another)."
+    BadHtml "A214" "bad-html" Error false
+        "The HTML cannot be read without guessing: a `<` that begins no tag, a comment or tag without an end, an attribute given twice, a doctype. Write `&lt;` for a plain `<`."
+    LostText "A215" "lost-text" Error false
+        "Markdown would drop this text without a word: a cell beyond the columns of its table, or a footnote that nothing refers to."
+    UndefinedFootnote "A216" "undefined-footnote" Warning false
+        "There is no note of that name, so the reference is shown as it is written."
+    ExternalImage "A301" "external-image" Error false
+        "WeChat filters pictures from other sites and pictures inside the text (`data:`); only uploaded ones are shown. Save the picture beside the article and name its file: it is uploaded for you."
+    ImagePath "A302" "image-path" Error false
+        "The path of a picture is relative to the article, with `/` between folders."
+    ImageFormat "A303" "image-format" Error false
+        "Pictures in an article are JPEG or PNG; WeChat refuses others (40005). Convert the picture."
+    ImageAlt "A304" "image-without-text" Warning false
+        "The picture has no text for those who cannot see it, or while it loads. Describe it: `![what it shows](picture.png)`."
+    ArticleText "A401" "article-too-long" Error false
+        "WeChat takes fewer than 20,000 characters of content. This article has as many in visible text alone. Split it."
+    ArticleBytes "A402" "article-too-large" Error false
+        "WeChat takes less than 1 MiB of content. Split the article, or use a theme with fewer styles."
+    ArticleHtml "A403" "article-html-long" Warning false
+        "WeChat takes fewer than 20,000 characters of content, and does not say whether tags and styles count. With them, this article has more: it may be refused (45002)."
+    ArticleHtmlNearly "A404" "article-html-nearly" Warning false
+        "With its tags and styles, the article is near the 20,000 characters that WeChat takes. A little more text could have it refused (45002)."
+    ArticleEmpty "A405" "article-empty" Error false
+        "The article has no text and no picture. WeChat refuses empty content (44004)."
 }
 
 impl Code {

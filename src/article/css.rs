@@ -1,0 +1,322 @@
+//! Declarations of CSS, of a theme and of `style` attributes: read, checked and written the shortest way.
+
+use std::{collections::BTreeMap, ops::Range};
+
+use cssparser::{ParseError, Parser, Token};
+
+use super::rules::{RULESET, removed};
+use crate::{
+    diag::{Code, did_you_mean},
+    limits,
+};
+
+/// A property with a value that WeChat keeps.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Declaration {
+    pub(super) property: String,
+    pub(super) value: String,
+}
+
+/// What is wrong in CSS: bytes of its text.
+#[derive(Debug)]
+pub(super) struct Problem {
+    pub(super) code: Code,
+    pub(super) range: Range<usize>,
+    pub(super) message: String,
+    pub(super) help: String,
+}
+
+pub(super) fn problem(code: Code, range: Range<usize>, message: impl Into<String>, help: &str) -> Problem {
+    Problem { code, range, message: message.into(), help: help.to_owned() }
+}
+
+/// A declaration as it is written: name and value with their bytes.
+#[derive(Debug)]
+pub(super) struct Written {
+    pub(super) property: String,
+    pub(super) name: Range<usize>,
+    pub(super) value: Range<usize>,
+}
+
+/// Splits `a: b; c: d`, which stands at `range` of the text.
+pub(super) fn split(css: &str, range: Range<usize>, problems: &mut Vec<Problem>) -> Vec<Written> {
+    let mut written = Vec::new();
+    let part = &css[range.clone()];
+    let mut parser = Parser::new(part);
+    let mut pieces = vec![0..0];
+    // Semicolons inside of strings and brackets do not separate: the tokenizer knows.
+    loop {
+        let start = parser.position().byte_index();
+        let semicolon = match parser.next_including_whitespace_and_comments() {
+            Ok(token) => matches!(token, Token::Semicolon),
+            Err(_) => break,
+        };
+        if semicolon {
+            if let Some(piece) = pieces.last_mut() {
+                piece.end = start;
+            }
+            let next = parser.position().byte_index();
+            pieces.push(next..next);
+        }
+    }
+    if let Some(piece) = pieces.last_mut() {
+        piece.end = part.len();
+    }
+    for piece in pieces {
+        let (mut name, mut colon) = (None, None);
+        let mut parser = Parser::new(&part[piece.clone()]);
+        let base = range.start + piece.start;
+        loop {
+            parser.skip_whitespace();
+            let start = parser.position().byte_index();
+            let Ok(token) = parser.next() else { break };
+            match (token, name.is_some()) {
+                (Token::Ident(ident), false) => name = Some((ident.to_string(), start)),
+                (Token::Colon, true) => colon = Some(parser.position().byte_index()),
+                _ => {}
+            }
+            if name.is_none() || colon.is_some() {
+                break;
+            }
+        }
+        match (name, colon) {
+            (Some((name, at)), Some(colon)) => {
+                let text = &part[piece.start + colon..piece.end];
+                let start = base + colon + (text.len() - text.trim_start().len());
+                let end = (base + colon + text.trim_end().len()).max(start);
+                let length = name.len();
+                let property = if name.starts_with("--") { name } else { name.to_ascii_lowercase() };
+                written.push(Written { property, name: base + at..base + at + length, value: start..end });
+            }
+            _ => {
+                let text = &part[piece.clone()];
+                let blank = strip_comments(text);
+                if !blank.trim().is_empty() {
+                    let start = base + (text.len() - text.trim_start().len());
+                    let end = (base + text.trim_end().len()).max(start);
+                    let message = "this is not a declaration";
+                    problems.push(problem(Code::ThemeSyntax, start..end, message, "write `property: value;`"));
+                }
+            }
+        }
+    }
+    written
+}
+
+/// The text without comments, as far as they end.
+fn strip_comments(text: &str) -> String {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("/*") {
+        out.push_str(before);
+        rest = after.split_once("*/").map_or("", |(_, after)| after);
+    }
+    out.push_str(rest);
+    out
+}
+
+/// Checks a property and its value; variables are put in.
+pub(super) fn declaration(
+    css: &str,
+    written: &Written,
+    variables: &BTreeMap<String, String>,
+    problems: &mut Vec<Problem>,
+) -> Option<Declaration> {
+    let name = written.property.as_str();
+    if !RULESET.properties.allowed.iter().any(|known| known == name) {
+        let plain = name.trim_start_matches("-webkit-").trim_start_matches("-moz-").trim_start_matches('-');
+        let reason = removed(&RULESET.removed_properties, plain)
+            .or_else(|| plain.split_once('-').and_then(|(start, _)| removed(&RULESET.removed_properties, start)));
+        let why = reason.map_or("it is not known to survive WeChat's editor", |removed| removed.why.as_str());
+        let help = did_you_mean(name, RULESET.properties.allowed.iter().map(String::as_str))
+            .filter(|_| reason.is_none())
+            .map_or_else(|| "leave it out".to_owned(), |near| format!("did you mean `{near}`?"));
+        let message = format!("`{name}` cannot be used: {why}");
+        problems.push(problem(Code::ThemeProperty, written.name.clone(), message, &help));
+        return None;
+    }
+    let before = problems.len();
+    let value = value(&css[written.value.clone()], written.value.start, variables, problems)?;
+    if problems.len() > before {
+        return None;
+    }
+    if value.is_empty() {
+        problems.push(problem(Code::ThemeSyntax, written.name.clone(), format!("`{name}` has no value"), ""));
+        return None;
+    }
+    if name == "font-family" {
+        fonts(&value, written, problems);
+    }
+    Some(Declaration { property: name.to_owned(), value })
+}
+
+fn fonts(value: &str, written: &Written, problems: &mut Vec<Problem>) {
+    for family in value.split(',').map(str::trim) {
+        let known = RULESET.fonts.allowed.iter().any(|known| known.eq_ignore_ascii_case(family));
+        if !known && !family.starts_with('\'') {
+            let help = format!("write `'{family}'`, or leave `font-family` out");
+            let message = format!("the font family `{family}` is not quoted");
+            problems.push(problem(Code::ThemeFont, written.value.clone(), message, &help));
+        }
+    }
+}
+
+/// A value in its shortest form, with variables put in.
+pub(super) fn value(
+    text: &str,
+    base: usize,
+    variables: &BTreeMap<String, String>,
+    problems: &mut Vec<Problem>,
+) -> Option<String> {
+    let mut out = String::new();
+    let mut parser = Parser::new(text);
+    let _ = tokens(&mut parser, text, base, variables, problems, &mut out);
+    let out = out.trim().to_owned();
+    if out.len() > limits::THEME_VALUE_MAX {
+        problems.push(problem(Code::ThemeValue, base..base + text.len(), "the value is too long", "write it shorter"));
+        return None;
+    }
+    Some(out)
+}
+
+const PLAIN: &str = "write a plain length, colour or keyword";
+
+fn tokens<'i>(
+    parser: &mut Parser<'i>,
+    text: &'i str,
+    base: usize,
+    variables: &BTreeMap<String, String>,
+    problems: &mut Vec<Problem>,
+    out: &mut String,
+) -> Result<(), ParseError<()>> {
+    enum Next {
+        Nothing,
+        Variable(usize),
+        Function,
+    }
+    loop {
+        let start = parser.position().byte_index();
+        let Ok(token) = parser.next_including_whitespace_and_comments() else { return Ok(()) };
+        let mut bad: Option<String> = None;
+        let mut next = Next::Nothing;
+        match token.clone() {
+            Token::WhiteSpace(_) | Token::Comment(_) => {
+                if !out.is_empty() && !out.ends_with([' ', ',', '(']) {
+                    out.push(' ');
+                }
+            }
+            Token::Comma => {
+                out.truncate(out.trim_end().len());
+                out.push(',');
+            }
+            Token::QuotedString(string) => {
+                if string.contains(['\'', '\\', '\n', '"']) {
+                    bad = Some("a string with quotes or backslashes cannot be used".into());
+                }
+                out.push('\'');
+                out.push_str(&string);
+                out.push('\'');
+            }
+            Token::Function(name) if name.eq_ignore_ascii_case("var") => next = Next::Variable(start),
+            Token::Function(name) => {
+                if RULESET.functions.allowed.iter().any(|known| known.eq_ignore_ascii_case(&name)) {
+                    out.push_str(&name.to_ascii_lowercase());
+                    out.push('(');
+                    next = Next::Function;
+                } else {
+                    bad = Some(format!("`{name}()` cannot be used: WeChat drops it"));
+                }
+            }
+            Token::UnquotedUrl(_) | Token::BadUrl(_) => bad = Some("`url()` cannot be used: WeChat drops it".into()),
+            Token::Delim('!') => bad = Some("`!important` cannot be used: WeChat drops it".into()),
+            Token::Ident(_)
+            | Token::Hash(_)
+            | Token::IDHash(_)
+            | Token::Number { .. }
+            | Token::Percentage { .. }
+            | Token::Dimension { .. }
+            | Token::Delim('/') => {
+                let end = parser.position().byte_index();
+                let word = &text[start..end];
+                if word.contains('\\') {
+                    bad = Some("an escape cannot be used here".into());
+                } else if word.starts_with("0.") {
+                    out.push_str(&word[1..]);
+                } else {
+                    out.push_str(word);
+                }
+            }
+            _ => bad = Some(format!("`{}` cannot be used in a value", &text[start..parser.position().byte_index()])),
+        }
+        if let Some(message) = bad {
+            let end = parser.position().byte_index();
+            // One finding a value says enough.
+            problems.push(problem(Code::ThemeValue, base + start..base + end, message, PLAIN));
+            return Ok(());
+        }
+        match next {
+            Next::Nothing => {}
+            Next::Function => {
+                let result = parser.parse_nested_block(|inner| tokens(inner, text, base, variables, problems, out));
+                if result.is_err() {
+                    return Ok(());
+                }
+                out.truncate(out.trim_end().len());
+                out.push(')');
+            }
+            Next::Variable(start) => {
+                let mut inside = String::new();
+                let _ = parser.parse_nested_block(|inner| -> Result<(), ParseError<()>> {
+                    let from = inner.position().byte_index();
+                    while inner.next_including_whitespace_and_comments().is_ok() {}
+                    inside = text[from..inner.position().byte_index()].to_owned();
+                    Ok(())
+                });
+                let end = parser.position().byte_index();
+                let (name, fallback) =
+                    inside.split_once(',').map_or((inside.trim(), None), |(n, f)| (n.trim(), Some(f)));
+                match (variables.get(name), fallback) {
+                    (Some(value), _) => out.push_str(value),
+                    (None, Some(fallback)) => {
+                        let mut parser = Parser::new(fallback);
+                        let mut inner = String::new();
+                        // A fallback has no place of its own: findings in it are told at the `var()`.
+                        let mut found = Vec::new();
+                        let _ = tokens(&mut parser, fallback, 0, &BTreeMap::new(), &mut found, &mut inner);
+                        if let Some(first) = found.into_iter().next() {
+                            problems.push(Problem { range: base + start..base + end, ..first });
+                        }
+                        out.push_str(inner.trim());
+                    }
+                    (None, None) => {
+                        let message = format!("there is no variable `{name}`");
+                        let help = did_you_mean(name, variables.keys().map(String::as_str)).map_or_else(
+                            || format!("write `:root {{ {name}: ...; }}` in this theme"),
+                            |near| format!("did you mean `{near}`?"),
+                        );
+                        problems.push(problem(Code::ThemeVariable, base + start..base + end, message, &help));
+                        return Ok(());
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Reads a `style` attribute; findings carry the code of markup.
+pub(super) fn inline(style: &str) -> (Vec<Declaration>, Vec<Problem>) {
+    let mut problems = Vec::new();
+    let written = split(style, 0..style.len(), &mut problems);
+    let none = BTreeMap::new();
+    let read: Vec<Declaration> =
+        written.iter().filter_map(|written| declaration(style, written, &none, &mut problems)).collect();
+    let has = |name: &str| read.iter().any(|declaration| declaration.property == name);
+    if problems.is_empty() && (has("background") || has("background-color")) && !has("color") {
+        let message = "a background without a text colour becomes unreadable in dark mode";
+        problems.push(problem(Code::ThemeContrast, 0..style.len(), message, "set `color` in the same `style`"));
+    }
+    for problem in &mut problems {
+        problem.code = Code::MarkupStyle;
+    }
+    (read, problems)
+}

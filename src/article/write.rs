@@ -1,0 +1,802 @@
+//! The tree to HTML with inline styles, and to the visible text beside it.
+
+use std::{collections::BTreeMap, ops::Range};
+
+use super::{
+    Article, Budget, Image, Input, Links, Piece, code,
+    css::{self, Declaration},
+    rules::RULESET,
+    theme::{Names, set},
+    tree::{Element, Findings, Kind, Node},
+};
+use crate::{diag::Code, limits};
+
+/// Writes the article. With errors among the findings the result is only good for counting.
+pub(super) fn write(input: &Input<'_>, nodes: &[Node], findings: &mut Findings) -> Article {
+    let mut writer = Writer {
+        input,
+        findings,
+        chain: Vec::new(),
+        styles: BTreeMap::new(),
+        pieces: Vec::new(),
+        html: String::new(),
+        text: String::new(),
+        gap: None,
+        at_start: true,
+        images: Vec::new(),
+        shown: 0,
+        links: Vec::new(),
+        costs: BTreeMap::new(),
+        lists: 0,
+        coloured: 0,
+    };
+    if begins_with_code(nodes) {
+        // WeChat drops the style of a code block that begins the article.
+        writer.html.push_str("<p style=\"margin:0;font-size:1px;line-height:1px\">&nbsp;</p>");
+    }
+    let (notes, body): (Vec<&Node>, Vec<&Node>) = nodes.iter().partition(|node| matches!(node.kind, Kind::Note(..)));
+    writer.flow(&body, true);
+    writer.notes(&notes);
+    writer.link_list();
+    writer.finish()
+}
+
+fn begins_with_code(nodes: &[Node]) -> bool {
+    match nodes.iter().find(|node| !node.is_blank()).map(|node| &node.kind) {
+        Some(Kind::Code { .. }) => true,
+        Some(Kind::Element(element)) if matches!(element.tag.as_str(), "section" | "blockquote") => {
+            begins_with_code(&element.children)
+        }
+        _ => false,
+    }
+}
+
+/// Escapes text, or the value of an attribute.
+pub(super) fn escape(text: &str, attribute: bool, out: &mut String) {
+    for c in text.chars() {
+        escape_char(c, attribute, out);
+    }
+}
+
+fn escape_char(c: char, attribute: bool, out: &mut String) {
+    match c {
+        '&' => out.push_str("&amp;"),
+        '<' => out.push_str("&lt;"),
+        '>' => out.push_str("&gt;"),
+        '"' if attribute => out.push_str("&quot;"),
+        '\u{a0}' => out.push_str("&nbsp;"),
+        c => out.push(c),
+    }
+}
+
+/// White space that was read and not written yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Gap {
+    Space,
+    Line,
+}
+
+struct Writer<'w> {
+    input: &'w Input<'w>,
+    findings: &'w mut Findings,
+    /// From the outermost element to this one, as themes name them.
+    chain: Vec<Names>,
+    styles: BTreeMap<Vec<Names>, Vec<Declaration>>,
+    pieces: Vec<Piece>,
+    html: String,
+    text: String,
+    gap: Option<Gap>,
+    at_start: bool,
+    images: Vec<Image>,
+    shown: usize,
+    links: Vec<String>,
+    /// Times and bytes of each cause.
+    costs: BTreeMap<String, (usize, usize)>,
+    lists: usize,
+    coloured: usize,
+}
+
+/// The name of a tag for as long as the program runs.
+fn fixed(tag: &str) -> &'static str {
+    RULESET.tags.get_key_value(tag).map_or("span", |(name, _)| name.as_str())
+}
+
+fn declaration(property: &str, value: &str) -> Declaration {
+    Declaration { property: property.to_owned(), value: value.to_owned() }
+}
+
+impl Writer<'_> {
+    fn finish(mut self) -> Article {
+        self.text.truncate(self.text.trim_end().len());
+        if !self.html.is_empty() {
+            self.pieces.push(Piece::Html(std::mem::take(&mut self.html)));
+        }
+        let html =
+            || self.pieces.iter().filter_map(|piece| if let Piece::Html(html) = piece { Some(html) } else { None });
+        let characters = self.text.chars().filter(|c| *c != '\n').count();
+        let text = self.text.len();
+        let mut heaviest: Vec<(String, usize)> = self
+            .costs
+            .into_iter()
+            .map(|(cause, (times, bytes))| (if times > 1 { format!("{cause} ({times} times)") } else { cause }, bytes))
+            .chain([("the text itself".to_owned(), text)])
+            .filter(|(_, bytes)| *bytes > 0)
+            .collect();
+        heaviest.sort_by(|(a, x), (b, y)| y.cmp(x).then_with(|| a.cmp(b)));
+        heaviest.truncate(3);
+        let budget = Budget {
+            characters,
+            html_characters: html().map(|html| html.chars().count()).sum(),
+            bytes: html().map(String::len).sum(),
+            images: self.shown,
+            heaviest,
+        };
+        Article { pieces: self.pieces, images: self.images, text: self.text, budget }
+    }
+
+    fn cost(&mut self, cause: &str, bytes: usize) {
+        match self.costs.get_mut(cause) {
+            Some((times, sum)) => (*times, *sum) = (*times + 1, *sum + bytes),
+            None => {
+                self.costs.insert(cause.to_owned(), (1, bytes));
+            }
+        }
+    }
+
+    /// The style of the last element of the chain.
+    fn style(&mut self, own: Vec<Declaration>) -> String {
+        if !self.styles.contains_key(&self.chain) {
+            let found = self.input.theme.declarations(&self.chain);
+            self.styles.insert(self.chain.clone(), found);
+        }
+        let mut declarations = self.styles.get(&self.chain).cloned().unwrap_or_default();
+        for declaration in own {
+            set(&mut declarations, declaration);
+        }
+        let all: Vec<String> = declarations.iter().map(|d| format!("{}:{}", d.property, d.value)).collect();
+        all.join(";")
+    }
+
+    /// Writes an opening tag, and makes it the last of the chain.
+    fn open(&mut self, out: &str, names: Names, own: Vec<Declaration>, attributes: &str) -> bool {
+        self.chain.push(names);
+        let style = self.style(own);
+        if out == "span" && style.is_empty() && attributes.is_empty() {
+            return false;
+        }
+        let before = self.html.len();
+        self.html.push('<');
+        self.html.push_str(out);
+        self.html.push_str(attributes);
+        if !style.is_empty() {
+            self.html.push_str(" style=\"");
+            escape(&style, true, &mut self.html);
+            self.html.push('"');
+        }
+        self.html.push('>');
+        let name = if names[1].is_empty() { names[0] } else { names[1] };
+        let bytes = self.html.len() - before + out.len() + 3;
+        self.cost(&format!("tags and styles of `{name}`"), bytes);
+        true
+    }
+
+    fn close(&mut self, out: &str, opened: bool) {
+        self.chain.pop();
+        if opened {
+            self.html.push_str("</");
+            self.html.push_str(out);
+            self.html.push('>');
+        }
+    }
+
+    fn start_block(&mut self) {
+        self.at_start = true;
+        self.gap = None;
+    }
+
+    fn end_block(&mut self) {
+        self.start_block();
+        if !self.text.is_empty() && !self.text.ends_with('\n') {
+            self.text.push('\n');
+        }
+    }
+
+    /// The declarations that an element brings itself; findings are told once, where it is written.
+    fn own(&mut self, element: &Element) -> Vec<Declaration> {
+        let Some(style) = element.attribute("style") else { return Vec::new() };
+        let (read, problems) = css::inline(&style.value);
+        let exact = self.input.text.get(style.range.clone()) == Some(style.value.as_str());
+        for problem in problems {
+            let range = if exact {
+                style.range.start + problem.range.start..style.range.start + problem.range.end
+            } else {
+                style.range.clone()
+            };
+            self.findings.add(problem.code, range, problem.message, &problem.help);
+        }
+        read
+    }
+
+    /// Blocks, and text between them; text alone becomes a paragraph if it is asked for.
+    fn flow(&mut self, nodes: &[&Node], wrap: bool) {
+        if !wrap && !nodes.iter().any(|node| node.is_block()) {
+            self.inlines(nodes);
+            return;
+        }
+        for run in nodes.chunk_by(|a, b| !a.is_block() && !b.is_block()) {
+            match run {
+                [node] if node.is_block() => self.block(node),
+                run if run.iter().all(|node| node.is_blank()) => {}
+                run => {
+                    self.start_block();
+                    let opened = self.open("p", ["p", ""], Vec::new(), "");
+                    self.inlines(run);
+                    self.close("p", opened);
+                    self.end_block();
+                }
+            }
+        }
+    }
+
+    fn block(&mut self, node: &Node) {
+        let element = match &node.kind {
+            Kind::Code { language, text } => return self.code(language, text, &node.range),
+            Kind::Element(element) => element,
+            _ => return,
+        };
+        let own = self.own(element);
+        let children: Vec<&Node> = element.children.iter().collect();
+        self.start_block();
+        match element.tag.as_str() {
+            "ul" | "ol" => self.list(element, own, &node.range),
+            "table" => self.table(element, own),
+            "hr" => {
+                self.open("hr", ["hr", ""], own, "");
+                self.chain.pop();
+            }
+            "blockquote" => {
+                let opened = self.open("section", ["blockquote", ".quote"], own, "");
+                self.flow(&children, true);
+                self.close("section", opened);
+            }
+            "section" => {
+                let opened = self.open("section", ["section", ""], own, "");
+                self.flow(&children, false);
+                self.close("section", opened);
+            }
+            tag => {
+                let tag = fixed(tag);
+                let opened = self.open(tag, [tag, ""], own, "");
+                self.inlines(&children);
+                self.close(tag, opened);
+            }
+        }
+        self.end_block();
+    }
+
+    fn list(&mut self, list: &Element, own: Vec<Declaration>, range: &Range<usize>) {
+        self.lists += 1;
+        if self.lists == limits::ARTICLE_LIST_DEPTH + 1 {
+            let message = format!("this list is nested more than {} levels deep", limits::ARTICLE_LIST_DEPTH);
+            let help = "make it a list of its own after a paragraph, or use headings";
+            self.findings.add(Code::DeepList, range.clone(), message, help);
+        }
+        let tag = fixed(&list.tag);
+        let opened = self.open("section", [tag, ""], own, "");
+        let mut number: u64 = 1;
+        if let Some(start) = list.attribute("start").filter(|_| tag == "ol") {
+            match start.value.trim().parse::<u32>() {
+                Ok(value) => number = value.into(),
+                Err(_) => {
+                    let message = format!("`start` is not a number: `{}`", start.value);
+                    self.findings.add(Code::MarkupAttribute, start.range.clone(), message, "write digits only");
+                }
+            }
+        }
+        for node in &list.children {
+            let Kind::Element(item) = &node.kind else { continue };
+            let marker = match (item.done, tag) {
+                (Some(true), _) => "☑ ".to_owned(),
+                (Some(false), _) => "☐ ".to_owned(),
+                (None, "ol") => format!("{number}{} ", if list.paren { ')' } else { '.' }),
+                (None, _) => "• ".to_owned(),
+            };
+            number += 1;
+            let own = self.own(item);
+            self.item(&marker, &item.children, ["li", ""], own);
+        }
+        self.close("section", opened);
+        self.lists -= 1;
+    }
+
+    /// A row with its marker; what follows its first paragraph comes after it, indented.
+    fn item(&mut self, marker: &str, children: &[Node], names: Names, own: Vec<Declaration>) {
+        let mut rest: Vec<&Node> = children.iter().skip_while(|node| node.is_blank()).collect();
+        let mut head: Vec<&Node> = Vec::new();
+        let mut first_own = own;
+        match rest.first().map(|node| &node.kind) {
+            Some(Kind::Element(first)) if first.tag == "p" => {
+                for declaration in self.own(first) {
+                    set(&mut first_own, declaration);
+                }
+                head.extend(&first.children);
+                rest.remove(0);
+            }
+            _ => {
+                let inline = rest.iter().take_while(|node| !node.is_block()).count();
+                head.extend(rest.drain(..inline));
+            }
+        }
+        self.start_block();
+        let opened = self.open("section", names, first_own, "");
+        self.html.push_str(marker);
+        self.text.push_str(marker);
+        self.inlines(&head);
+        self.close("section", opened);
+        self.end_block();
+        // Nested parts stand beside the row, so that they do not inherit its indent; themes still see them inside.
+        self.chain.push(names);
+        let is_list = |node: &&Node| matches!(&node.kind, Kind::Element(e) if matches!(e.tag.as_str(), "ul" | "ol"));
+        for run in rest.chunk_by(|a, b| is_list(a) == is_list(b)) {
+            if run.first().is_some_and(is_list) {
+                run.iter().for_each(|node| self.block(node));
+            } else if !run.iter().all(|node| node.is_blank()) {
+                let opened = self.open("section", ["section", ".li-more"], Vec::new(), "");
+                self.flow(run, true);
+                self.close("section", opened);
+            }
+        }
+        self.chain.pop();
+    }
+
+    fn table(&mut self, table: &Element, own: Vec<Declaration>) {
+        let scroll = vec![declaration("overflow-x", "auto")];
+        let wrapped = self.open("section", ["section", ".table-wrap"], scroll, "");
+        let opened = self.open("table", ["table", ""], own, "");
+        self.html.push_str("<tbody>");
+        self.rows(&table.children);
+        self.html.push_str("</tbody>");
+        self.close("table", opened);
+        self.close("section", wrapped);
+    }
+
+    fn rows(&mut self, nodes: &[Node]) {
+        for node in nodes {
+            let Kind::Element(element) = &node.kind else { continue };
+            let own = self.own(element);
+            if element.tag != "tr" {
+                // `<thead>` and `<tbody>` only name their rows for the theme.
+                self.chain.push([fixed(&element.tag), ""]);
+                self.rows(&element.children);
+                self.chain.pop();
+                continue;
+            }
+            let opened = self.open("tr", ["tr", ""], own, "");
+            for node in &element.children {
+                let Kind::Element(cell) = &node.kind else { continue };
+                let mut own = self.own(cell);
+                let mut attributes = String::new();
+                for attribute in &cell.attributes {
+                    let value = attribute.value.trim();
+                    let bad = match attribute.name.as_str() {
+                        "align" if matches!(value, "left" | "center" | "right") => {
+                            own.insert(0, declaration("text-align", value));
+                            None
+                        }
+                        "align" => Some("write `left`, `center` or `right`"),
+                        "colspan" | "rowspan" if value.parse::<u16>().is_ok_and(|n| (1..=100).contains(&n)) => {
+                            attributes.push_str(&format!(" {}=\"{value}\"", attribute.name));
+                            None
+                        }
+                        "colspan" | "rowspan" => Some("write a number from 1 to 100"),
+                        _ => None,
+                    };
+                    if let Some(help) = bad {
+                        let message = format!("`{}` cannot be `{value}`", attribute.name);
+                        self.findings.add(Code::MarkupAttribute, attribute.range.clone(), message, help);
+                    }
+                }
+                let tag = fixed(&cell.tag);
+                self.start_block();
+                let opened = self.open(tag, [tag, ""], own, &attributes);
+                self.flow(&cell.children.iter().collect::<Vec<_>>(), false);
+                self.close(tag, opened);
+                self.end_block();
+            }
+            self.close("tr", opened);
+        }
+    }
+
+    fn code(&mut self, language: &str, text: &str, range: &Range<usize>) {
+        let known = code::language(language);
+        if matches!(known, code::Language::Unknown) {
+            let source = self.input.text.get(range.clone()).unwrap_or_default();
+            let first = source.lines().next().unwrap_or_default();
+            let at =
+                first.find(language).map_or(range.clone(), |at| range.start + at..range.start + at + language.len());
+            let message = format!("no grammar is known for `{language}`; the code is shown in one colour");
+            self.findings.add(Code::UnknownLanguage, at, message, "correct the name, or write `text`");
+        }
+        self.coloured += text.len();
+        let parts = match known {
+            code::Language::Known(syntax) if self.coloured <= limits::CODE_COLOURED => code::parts(text, syntax),
+            _ => vec![("", text)],
+        };
+        self.start_block();
+        let scroll = vec![declaration("overflow-x", "auto")];
+        let opened = self.open("section", ["pre", ".code-block"], scroll, "");
+        // Parts of one colour become one; white space has none of its own.
+        let mut styles: BTreeMap<&'static str, String> = BTreeMap::from([("", String::new())]);
+        let mut runs: Vec<(String, String)> = Vec::new();
+        for (hook, part) in parts {
+            if !styles.contains_key(hook) {
+                self.chain.push(["span", hook]);
+                let style = self.style(Vec::new());
+                self.chain.pop();
+                styles.insert(hook, style);
+            }
+            let style = styles.get(hook).cloned().unwrap_or_default();
+            let blank = part.chars().all(char::is_whitespace);
+            match runs.last_mut() {
+                Some((last, run)) if blank || *last == style => run.push_str(part),
+                _ => runs.push((if blank { String::new() } else { style }, part.to_owned())),
+            }
+        }
+        let mut column = 0;
+        for (style, run) in runs {
+            let before = self.html.len();
+            let body = run.trim_end();
+            if !style.is_empty() {
+                self.html.push_str("<span style=\"");
+                escape(&style, true, &mut self.html);
+                self.html.push_str("\">");
+                self.letters(body, &mut column);
+                self.html.push_str("</span>");
+                let bytes = self.html.len() - before - body.len();
+                self.cost("colours of code", bytes);
+                self.letters(&run[body.len()..], &mut column);
+            } else {
+                self.letters(&run, &mut column);
+            }
+        }
+        self.close("section", opened);
+        self.end_block();
+    }
+
+    /// Code to the letter: WeChat keeps neither line ends nor runs of spaces.
+    fn letters(&mut self, code: &str, column: &mut usize) {
+        let mut blanks = 0;
+        for c in code.chars() {
+            match c {
+                '\n' => {
+                    self.html.push_str("<br>");
+                    self.text.push('\n');
+                    *column = 0;
+                    continue;
+                }
+                '\r' => continue,
+                ' ' | '\t' => {
+                    let width = if c == '\t' { 4 - *column % 4 } else { 1 };
+                    self.html.push_str(&"&nbsp;".repeat(width));
+                    self.text.push_str(&" ".repeat(width));
+                    blanks += 5 * width;
+                    *column += width;
+                    continue;
+                }
+                c => escape_char(c, false, &mut self.html),
+            }
+            self.text.push(c);
+            *column += 1;
+        }
+        if blanks > 0 {
+            self.cost("spaces of code", blanks);
+        }
+    }
+
+    /// Writes white space that is due, as far as the next character leaves it visible.
+    fn fill(&mut self, next: Option<char>) {
+        let Some(gap) = self.gap.take() else { return };
+        // Chinese has no spaces: a line that ends inside of a paragraph ends nothing.
+        let joined =
+            gap == Gap::Line && next.is_some_and(chinese) && self.text.chars().next_back().is_some_and(chinese);
+        if !joined {
+            self.html.push(' ');
+            self.text.push(' ');
+        }
+    }
+
+    fn visible(&mut self, text: &str) {
+        for c in text.chars() {
+            if c.is_ascii_whitespace() {
+                if !self.at_start {
+                    let gap = if c == '\n' || c == '\r' { Gap::Line } else { Gap::Space };
+                    self.gap = self.gap.max(Some(gap));
+                }
+                continue;
+            }
+            self.fill(Some(c));
+            self.at_start = false;
+            escape_char(c, false, &mut self.html);
+            self.text.push(c);
+        }
+    }
+
+    fn inlines(&mut self, nodes: &[&Node]) {
+        for node in nodes {
+            self.inline(node);
+        }
+    }
+
+    fn inline(&mut self, node: &Node) {
+        let element = match &node.kind {
+            Kind::Text(text) => return self.visible(text),
+            Kind::NoteReference(number) => return self.number(&number.to_string()),
+            Kind::Element(element) => element,
+            _ => return,
+        };
+        let own = self.own(element);
+        let children: Vec<&Node> = element.children.iter().collect();
+        match element.tag.as_str() {
+            "br" => {
+                self.html.push_str("<br>");
+                self.text.push('\n');
+                self.start_block();
+            }
+            "img" => self.image(element, own, &node.range),
+            "a" => self.link(element, own, &node.range),
+            "code" => {
+                self.fill(first_char(&children));
+                let opened = self.open("code", ["code", ""], own, "");
+                self.at_start = false;
+                let mut text = String::new();
+                let plain = children.iter().all(|node| matches!(node.kind, Kind::Text(_)));
+                if plain {
+                    for child in &children {
+                        if let Kind::Text(part) = &child.kind {
+                            text.push_str(part);
+                        }
+                    }
+                    self.letters_inline(&text);
+                } else {
+                    self.inlines(&children);
+                }
+                self.close("code", opened);
+            }
+            tag => {
+                let tag = fixed(tag);
+                self.fill(first_char(&children));
+                let opened = self.open(tag, [tag, ""], own, "");
+                self.inlines(&children);
+                self.close(tag, opened);
+            }
+        }
+    }
+
+    /// Code inside of a line: runs of spaces stay, single ones may break the line.
+    fn letters_inline(&mut self, code: &str) {
+        let code: Vec<char> = code.chars().map(|c| if c.is_ascii_whitespace() { ' ' } else { c }).collect();
+        for (at, c) in code.iter().enumerate() {
+            let neighbour = |at: Option<usize>| at.and_then(|at| code.get(at)).is_none_or(|c| *c == ' ');
+            if *c == ' ' && (neighbour(at.checked_sub(1)) || neighbour(Some(at + 1))) {
+                self.html.push_str("&nbsp;");
+            } else {
+                escape_char(*c, false, &mut self.html);
+            }
+            self.text.push(*c);
+        }
+    }
+
+    fn number(&mut self, number: &str) {
+        self.gap = None;
+        let opened = self.open("sup", ["sup", ".number"], Vec::new(), "");
+        self.html.push_str(number);
+        self.text.push_str(number);
+        self.at_start = false;
+        self.close("sup", opened);
+    }
+
+    fn image(&mut self, element: &Element, own: Vec<Declaration>, range: &Range<usize>) {
+        self.fill(None);
+        self.at_start = false;
+        let (src, at) =
+            element.attribute("src").map_or(("", range.clone()), |src| (src.value.as_str(), src.range.clone()));
+        let alt = element.attribute("alt").map_or("", |alt| alt.value.trim());
+        if alt.is_empty() {
+            let help = "write what it shows: `![what it shows](picture.png)`, or `alt=\"what it shows\"`";
+            self.findings.add(Code::ImageAlt, range.clone(), "the picture has no text that describes it", help);
+        }
+        let path = match image_path(src) {
+            Ok(path) => path,
+            Err((code, message, help)) => return self.findings.add(code, at, message, help),
+        };
+        let index = self.images.iter().position(|image| image.path == path).unwrap_or_else(|| {
+            let place = (self.input.place)(range.clone());
+            self.images.push(Image { path, alt: alt.to_owned(), place });
+            self.images.len() - 1
+        });
+        self.shown += 1;
+        self.html.push_str("<img src=\"");
+        self.pieces.push(Piece::Html(std::mem::take(&mut self.html)));
+        self.pieces.push(Piece::Image(index));
+        self.html.push('"');
+        if !alt.is_empty() {
+            self.html.push_str(" alt=\"");
+            escape(alt, true, &mut self.html);
+            self.html.push('"');
+        }
+        let mut fit = own;
+        set(&mut fit, declaration("max-width", "100%"));
+        set(&mut fit, declaration("height", "auto"));
+        self.chain.push(["img", ""]);
+        let style = self.style(fit);
+        self.chain.pop();
+        self.html.push_str(" style=\"");
+        escape(&style, true, &mut self.html);
+        self.html.push_str("\">");
+        self.cost("tags and styles of `img`", style.len() + 20);
+    }
+
+    fn link(&mut self, element: &Element, own: Vec<Declaration>, range: &Range<usize>) {
+        let children: Vec<&Node> = element.children.iter().collect();
+        let (href, at) = element.attribute("href").map_or(("", range.clone()), |h| (h.value.trim(), h.range.clone()));
+        let lower = href.to_ascii_lowercase();
+        let scheme = lower.split_once(':').map(|(scheme, _)| scheme);
+        let web = matches!(scheme, Some("http" | "https"))
+            && lower.split_once("://").is_some_and(|(_, rest)| !rest.is_empty());
+        if !web && !matches!(scheme, Some("mailto" | "tel")) {
+            let (why, help) = match () {
+                () if href.starts_with('#') => {
+                    ("WeChat removes every id, so it leads nowhere", "name the heading in words")
+                }
+                () if href.is_empty() => ("it has no address", "write the address, or only the text"),
+                () if scheme.is_some_and(|s| s.chars().all(|c| c.is_ascii_alphanumeric())) => {
+                    ("WeChat does not open such addresses", "write an address with https://")
+                }
+                () => ("an article has no site that it could be relative to", "write the whole address with https://"),
+            };
+            let shown: String = href.chars().take(60).collect();
+            self.findings.add(Code::DeadLink, at, format!("the link to `{shown}` cannot be used: {why}"), help);
+            return;
+        }
+        self.fill(first_char(&children));
+        let stays = (web && wechat(href)) || self.input.links == Links::Keep;
+        if stays {
+            let mut attributes = String::from(" href=\"");
+            escape(href, true, &mut attributes);
+            attributes.push('"');
+            let opened = self.open("a", ["a", ""], own, &attributes);
+            self.inlines(&children);
+            self.close("a", opened);
+            return;
+        }
+        if self.input.links == Links::Error {
+            let help = "link to mp.weixin.qq.com only, or set `links: footnote`";
+            self.findings.add(Code::ExternalLink, at, format!("the link to `{href}` is external"), help);
+        }
+        let before = self.text.len();
+        let opened = self.open("span", ["span", ".link-text"], own, "");
+        self.inlines(&children);
+        self.close("span", opened);
+        // An address that is written out needs no reference.
+        let shown = self.text[before..].trim();
+        let bare = href.strip_prefix("mailto:").or_else(|| href.strip_prefix("http://")).unwrap_or(href);
+        if shown == href || shown == bare {
+            return;
+        }
+        let number = self.links.iter().position(|known| known == href).unwrap_or_else(|| {
+            self.links.push(href.to_owned());
+            self.links.len() - 1
+        });
+        self.number(&format!("[{}]", number + 1));
+    }
+
+    fn notes(&mut self, notes: &[&Node]) {
+        if notes.is_empty() {
+            return;
+        }
+        let opened = self.open("section", ["section", ".footnotes"], Vec::new(), "");
+        self.title("注释", ".footnotes-title");
+        for note in notes {
+            if let Kind::Note(number, children) = &note.kind {
+                self.item(&format!("{number}. "), children, ["section", ".footnote"], Vec::new());
+            }
+        }
+        self.close("section", opened);
+    }
+
+    fn title(&mut self, title: &str, hook: &'static str) {
+        self.end_block();
+        let opened = self.open("p", ["p", hook], Vec::new(), "");
+        self.visible(title);
+        self.close("p", opened);
+        self.end_block();
+    }
+
+    fn link_list(&mut self) {
+        if self.links.is_empty() {
+            return;
+        }
+        let opened = self.open("section", ["section", ".links"], Vec::new(), "");
+        self.title("参考链接", ".links-title");
+        for (at, link) in std::mem::take(&mut self.links).iter().enumerate() {
+            let opened = self.open("section", ["section", ".link"], Vec::new(), "");
+            self.visible(&format!("[{}] {link}", at + 1));
+            self.close("section", opened);
+            self.end_block();
+        }
+        self.close("section", opened);
+    }
+}
+
+/// Whether WeChat opens the address: its host is one of the rules'.
+fn wechat(href: &str) -> bool {
+    let Some((_, rest)) = href.split_once("://") else { return false };
+    let authority = rest.split(['/', '?', '#', '\\']).next().unwrap_or_default();
+    RULESET.links.hosts.iter().any(|host| host.eq_ignore_ascii_case(authority))
+}
+
+/// The first visible character of what follows.
+fn first_char(nodes: &[&Node]) -> Option<char> {
+    nodes.iter().find_map(|node| match &node.kind {
+        Kind::Text(text) => text.chars().next(),
+        Kind::Element(element) => first_char(&element.children.iter().collect::<Vec<_>>()),
+        _ => None,
+    })
+}
+
+/// Characters between which Chinese and Japanese put no space.
+fn chinese(c: char) -> bool {
+    matches!(c, '\u{2e80}'..='\u{9fff}' | '\u{f900}'..='\u{faff}' | '\u{ff01}'..='\u{ff60}' | '\u{20000}'..='\u{3ffff}'
+        | '“' | '”' | '‘' | '’' | '…' | '—')
+}
+
+/// The path of a picture, or what is wrong with it.
+fn image_path(src: &str) -> Result<String, (Code, String, &'static str)> {
+    let src = src.trim();
+    let save = "save the picture beside the article, and write its name: `![...](picture.png)`";
+    let shown: String = src.chars().take(60).collect();
+    let scheme = src.split_once(':').map(|(scheme, _)| scheme).filter(|scheme| {
+        scheme.len() > 1 && scheme.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '.' | '-'))
+    });
+    if scheme.is_some() || src.starts_with("//") {
+        return Err((
+            Code::ExternalImage,
+            format!("the picture `{shown}` is not a file: WeChat would not show it"),
+            save,
+        ));
+    }
+    let relative = "write a path relative to the article, such as `images/cover.png`";
+    let bad = |why: &str| Err((Code::ImagePath, format!("the path of the picture, `{shown}`, {why}"), relative));
+    let Some(path) = decode(src) else { return bad("has percent signs that stand for no text") };
+    if path.is_empty() {
+        return bad("is empty");
+    }
+    if path.starts_with('/') || path.get(1..2) == Some(":") {
+        return bad("is absolute");
+    }
+    if path.contains('\\') || path.chars().any(char::is_control) {
+        return bad("holds a character that paths cannot have");
+    }
+    let ending = path.rsplit_once('.').map(|(_, ending)| ending.to_ascii_lowercase()).unwrap_or_default();
+    if !RULESET.images.endings.contains(&ending) {
+        let message = format!("WeChat takes only JPEG and PNG pictures in an article, not `{shown}`");
+        return Err((Code::ImageFormat, message, "convert it to `.png` or `.jpg`"));
+    }
+    Ok(path)
+}
+
+/// Decodes `%20` and the like.
+fn decode(text: &str) -> Option<String> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut bytes = text.bytes();
+    while let Some(byte) = bytes.next() {
+        if byte != b'%' {
+            out.push(byte);
+            continue;
+        }
+        let digit = |byte: Option<u8>| byte.and_then(|byte| (byte as char).to_digit(16));
+        let value = digit(bytes.next())? * 16 + digit(bytes.next())?;
+        out.push(u8::try_from(value).ok()?);
+    }
+    String::from_utf8(out).ok()
+}
