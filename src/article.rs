@@ -140,7 +140,8 @@ pub fn convert(input: &Input<'_>, diagnostics: &mut Vec<Diagnostic>) -> Option<A
     };
     tree::check(&nodes, None, false, &mut findings);
     let article = write::write(input, &nodes, &mut findings);
-    if article.text.trim().is_empty() && article.images.is_empty() {
+    // What is empty because of an error is no finding of its own.
+    if article.text.trim().is_empty() && article.images.is_empty() && !findings.any_error() {
         let help = "write something, or leave the article out";
         findings.add(Code::ArticleEmpty, 0..input.text.len(), "the article has no text and no picture", help);
     }

@@ -46,14 +46,14 @@ pub(super) fn split(css: &str, range: Range<usize>, problems: &mut Vec<Problem>)
     let mut pieces = vec![0..0];
     // Semicolons inside of strings and brackets do not separate: the tokenizer knows.
     loop {
-        let start = parser.position().byte_index();
         let semicolon = match parser.next_including_whitespace_and_comments() {
             Ok(token) => matches!(token, Token::Semicolon),
             Err(_) => break,
         };
         if semicolon {
             if let Some(piece) = pieces.last_mut() {
-                piece.end = start;
+                // A bracket before it was skipped only now: its own place is the byte just read.
+                piece.end = parser.position().byte_index() - 1;
             }
             let next = parser.position().byte_index();
             pieces.push(next..next);
@@ -265,14 +265,13 @@ fn tokens<'i>(
                 out.push(')');
             }
             Next::Variable(start) => {
-                let mut inside = String::new();
                 let _ = parser.parse_nested_block(|inner| -> Result<(), ParseError<()>> {
-                    let from = inner.position().byte_index();
                     while inner.next_including_whitespace_and_comments().is_ok() {}
-                    inside = text[from..inner.position().byte_index()].to_owned();
                     Ok(())
                 });
                 let end = parser.position().byte_index();
+                let inside = text[start..end].split_once('(').map_or("", |(_, inside)| inside);
+                let inside = inside.strip_suffix(')').unwrap_or(inside);
                 let (name, fallback) =
                     inside.split_once(',').map_or((inside.trim(), None), |(n, f)| (n.trim(), Some(f)));
                 match (variables.get(name), fallback) {

@@ -141,6 +141,10 @@ impl Findings {
         self.allowed.push((code, range));
     }
 
+    pub(super) fn any_error(&self) -> bool {
+        self.found.iter().any(|finding| finding.code.info().severity == Severity::Error)
+    }
+
     /// Hands out what is not silenced, in the order of the text; true if there is no error.
     pub(super) fn report(mut self, place: &dyn Fn(Range<usize>) -> Span, diagnostics: &mut Vec<Diagnostic>) -> bool {
         self.found.sort_by_key(|finding| finding.range.start);
