@@ -43,14 +43,10 @@ pub(super) fn split(css: &str, range: Range<usize>, problems: &mut Vec<Problem>)
     let mut written = Vec::new();
     let part = &css[range.clone()];
     let mut parser = Parser::new(part);
-    let mut pieces = vec![0..0];
+    let mut pieces: Vec<Range<usize>> = std::iter::once(0..0).collect();
     // Semicolons inside of strings and brackets do not separate: the tokenizer knows.
-    loop {
-        let semicolon = match parser.next_including_whitespace_and_comments() {
-            Ok(token) => matches!(token, Token::Semicolon),
-            Err(_) => break,
-        };
-        if semicolon {
+    while let Ok(token) = parser.next_including_whitespace_and_comments() {
+        if matches!(token, Token::Semicolon) {
             if let Some(piece) = pieces.last_mut() {
                 // A bracket before it was skipped only now: its own place is the byte just read.
                 piece.end = parser.position().byte_index() - 1;

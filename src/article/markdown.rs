@@ -106,7 +106,7 @@ impl Reader<'_> {
     /// One line without its end.
     fn line(&self, line: usize) -> Range<usize> {
         let range = self.offset(line, 0)..self.offset(line + 1, 0);
-        range.start..range.start + self.text[range.clone()].trim_end_matches(['\n', '\r']).len()
+        range.start..range.start + self.text[range].trim_end_matches(['\n', '\r']).len()
     }
 
     fn children(&mut self, parent: comrak::Node<'_>, depth: usize) -> Vec<Node> {

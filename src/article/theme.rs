@@ -281,7 +281,7 @@ fn blocks(css: &str, problems: &mut Vec<Problem>) -> Vec<(Range<usize>, Range<us
 fn selectors(css: &str, prelude: Range<usize>, problems: &mut Vec<Problem>) -> Vec<Vec<String>> {
     let mut found = Vec::new();
     let mut start = prelude.start;
-    for part in css[prelude.clone()].split(',') {
+    for part in css[prelude].split(',') {
         let range = trimmed(css, start..start + part.len());
         start += part.len() + 1;
         match selector(&css[range.clone()]) {
