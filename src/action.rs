@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::{
     diag::Code,
+    media::{Target, Upload},
     message::Message,
     openids::Openids,
     plan::{fields::Template, model::AccountKind},
@@ -17,11 +18,14 @@ use crate::{
 };
 
 pub mod check;
+pub mod create_draft;
 pub mod delete;
 pub mod preview;
 pub mod send_by_openid;
 pub mod send_by_tag;
 pub mod set_speed;
+pub mod upload_image;
+pub mod upload_material;
 
 /// What an action does to the world; decides how its calls are repeated and counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +38,8 @@ pub enum Effect {
     Delete,
     /// Changes a setting; doing it twice is doing it once.
     Setting,
+    /// Adds to the account's library, or changes a draft there; sends nothing. Done twice, one is left over.
+    Media,
     /// Reads only.
     Read,
 }
@@ -95,7 +101,7 @@ impl Listed {
 impl Calls {
     /// A step of one call.
     pub fn one(body: Value) -> Self {
-        Self { calls: vec![Call { body, recipients: None, people: None }], audience: None, message: None, listed: None }
+        Self { calls: vec![Call::new(body)], audience: None, message: None, listed: None }
     }
 }
 
@@ -108,6 +114,39 @@ pub struct Call {
     pub recipients: Option<u64>,
     /// The people of its `touser`, which is empty in the body.
     pub people: Option<(Arc<Openids>, Range<usize>)>,
+    /// What it does besides, if it is a call of a media step; it then has a path of its own.
+    pub media: Option<(&'static str, MediaCall)>,
+}
+
+impl Call {
+    /// A call of a body and nothing else.
+    pub fn new(body: Value) -> Self {
+        Self { body, recipients: None, people: None, media: None }
+    }
+}
+
+/// What a call of a media step does besides.
+#[derive(Debug, Clone, Default)]
+pub struct MediaCall {
+    /// The file that it carries.
+    pub upload: Option<Arc<Upload>>,
+    /// The slot that its answer fills.
+    pub gives: Option<Gives>,
+    /// The draft that the answer must hold.
+    pub verify: Option<Value>,
+    /// What was uploaded before is gone: the file is uploaded again.
+    pub fresh: bool,
+}
+
+/// What fills a slot when a call is accepted.
+#[derive(Debug, Clone)]
+pub struct Gives {
+    /// Name of the slot.
+    pub slot: String,
+    /// The member of the answer, which is an output too.
+    pub member: &'static str,
+    /// Its value, where it is known before.
+    pub known: Option<String>,
 }
 
 /// Polling: until when, how often, how long.
@@ -141,6 +180,19 @@ pub enum Holds {
     Openids,
     /// Openids to leave out.
     Exclude,
+    /// A file that is uploaded.
+    Media(Target),
+}
+
+/// The articles of a draft, as they are sent but for slots, and the files that fill these.
+#[derive(Debug, Clone)]
+pub struct Draft {
+    /// Members of `articles`.
+    pub articles: Vec<Value>,
+    /// Each once, in the order of use.
+    pub uploads: Vec<Arc<Upload>>,
+    /// Name of the slot that holds the draft's `media_id`.
+    pub slot: String,
 }
 
 /// What an action needs to make its bodies; every problem is noted by the one who implements it.
@@ -151,6 +203,10 @@ pub trait Fields {
     fn number(&mut self, suffix: &str, template: &Template, min: u64, max: u64) -> Option<Value>;
     /// The rendered content of the file that a field names.
     fn file(&mut self, suffix: &str) -> Option<String>;
+    /// The file that the step uploads, with the words that go with it.
+    fn upload(&mut self, description: Option<(String, String)>) -> Option<Arc<Upload>>;
+    /// The articles of the step.
+    fn draft(&mut self) -> Option<Draft>;
     /// The openids of this step: unique, in order, at least two.
     fn openids(&mut self) -> Option<Arc<Openids>>;
     /// Names of the slots that will hold the `msg_id`s of all calls of a send step.
@@ -197,6 +253,11 @@ pub(crate) trait Kind: serde::de::DeserializeOwned + schemars::JsonSchema {
     /// Whether a send that was accepted is sent to people who are new.
     fn sends_new(&self) -> bool {
         false
+    }
+
+    /// The articles of a draft.
+    fn articles(&self) -> &[create_draft::Article] {
+        &[]
     }
 
     /// How it polls.
@@ -251,6 +312,9 @@ actions! {
     Delete(delete::Delete),
     Check(check::Check),
     SetSpeed(set_speed::SetSpeed),
+    UploadImage(upload_image::UploadImage),
+    UploadMaterial(upload_material::UploadMaterial),
+    CreateDraft(create_draft::CreateDraft),
 }
 
 /// [`Kind`] without what a trait object cannot have.
@@ -261,6 +325,7 @@ trait ErasedKind {
     fn files(&self) -> Vec<FileUse>;
     fn openids(&self) -> Option<&send_by_openid::To>;
     fn sends_new(&self) -> bool;
+    fn articles(&self) -> &[create_draft::Article];
     fn poll(&self) -> Option<Poll>;
 }
 
@@ -282,6 +347,9 @@ impl<K: Kind> ErasedKind for K {
     }
     fn sends_new(&self) -> bool {
         Kind::sends_new(self)
+    }
+    fn articles(&self) -> &[create_draft::Article] {
+        Kind::articles(self)
     }
     fn poll(&self) -> Option<Poll> {
         Kind::poll(self)
@@ -319,6 +387,11 @@ impl Action {
         self.kind().sends_new()
     }
 
+    /// The articles of a draft.
+    pub fn articles(&self) -> &[create_draft::Article] {
+        self.kind().articles()
+    }
+
     /// Whether how many calls it makes is known only when the plan runs.
     pub fn is_open_ended(&self) -> bool {
         self.sends_new() || self.openids().is_some_and(send_by_openid::To::is_listed)
@@ -328,6 +401,16 @@ impl Action {
     pub fn poll(&self) -> Option<Poll> {
         self.kind().poll()
     }
+}
+
+/// The one call of a step that uploads a file.
+pub(crate) fn upload(fields: &mut dyn Fields, description: Option<(String, String)>) -> Option<Calls> {
+    let file = fields.upload(description)?;
+    let gives = Gives { slot: file.slot(), member: file.target.gives(), known: None };
+    let media = MediaCall { gives: Some(gives), upload: Some(Arc::clone(&file)), ..MediaCall::default() };
+    let call = Call { media: Some((file.target.path(), media)), ..Call::new(file.shown()) };
+    let audience = Some(format!("{} ({} bytes)", file.path, file.bytes.len()));
+    Some(Calls { calls: vec![call], audience, message: None, listed: None })
 }
 
 /// A whole number of the plan, written out or rendered.

@@ -13,6 +13,7 @@ use crate::{
 };
 
 mod code;
+pub mod compare;
 mod css;
 mod html;
 mod markdown;

@@ -6,7 +6,7 @@ use crate::{
     clock::Clock,
     redact::Redactor,
     token::{Keeper, TokenError},
-    transport::{Answer, Failure, Method, Request, Transport},
+    transport::{Answer, Body, Failure, Method, Request, Transport},
     wechat::{self, Reply, errcode},
 };
 
@@ -50,7 +50,7 @@ impl<'a> Client<'a> {
     }
 
     /// One call. A rejected token is refreshed once, and the call made once more.
-    pub fn call(&mut self, method: Method, path: &str, body: &str, timeout: Duration) -> Outcome {
+    pub fn call(&mut self, method: Method, path: &str, body: Body<'_>, timeout: Duration) -> Outcome {
         let mut token = match self.keeper.get(self.transport, self.clock) {
             Ok(token) => token,
             Err(error) => return Outcome::NoToken(self.clean_error(error)),

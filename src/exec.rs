@@ -17,7 +17,7 @@ use crate::{
     ledger::{CallId, CallRecord, Event, FrozenCall, Kind, Ledger, LedgerError, Scope, Status},
     limits,
     payload::Payload,
-    render::{RenderedPlan, RenderedStep, RetryPolicy, When},
+    render::{MediaCall, RenderedPlan, RenderedStep, RetryPolicy, When},
     report::{CallOutcome, CallReport, Problem, RunEvent, RunOutcome, StepOutcome, StepView},
     wechat::errcode,
 };
@@ -25,6 +25,7 @@ use crate::{
 mod call;
 pub mod forecast;
 pub mod guard;
+mod media;
 pub mod past;
 mod people;
 pub mod policy;
@@ -176,6 +177,8 @@ pub struct TodoCall {
     pub frozen: FrozenCall,
     /// What happened to it.
     pub record: Option<CallRecord>,
+    /// What it does besides, if it is a call of a media step.
+    pub media: Option<MediaCall>,
 }
 
 struct Runner<'a, 'c> {
@@ -420,6 +423,7 @@ pub(crate) fn outputs<'e>(step: &RenderedStep, facts: impl Iterator<Item = &'e E
             "msg_ids" => Some(json!(facts.iter().map(|fact| fact.msg_id).collect::<Vec<_>>())),
             "msg_data_id" => facts.iter().find_map(|fact| fact.msg_data_id).map(|id| json!(id)),
             "status" => facts.last().and_then(|fact| fact.result.clone()).map(Value::from),
+            "media_id" | "url" => facts.iter().rev().find_map(|fact| media::given(fact, name)),
             _ => None,
         };
         outputs.extend(value.map(|value| ((*name).to_owned(), value)));
@@ -517,7 +521,7 @@ pub(crate) fn freeze(step: &RenderedStep, call: &crate::render::PlannedCall) -> 
     FrozenCall {
         id: CallId { step: step.id.clone(), key: step.key.clone(), chunk: call.chunk },
         action: step.spec.name.to_owned(),
-        path: step.spec.path.to_owned(),
+        path: call.path.to_owned(),
         idempotency_key: call.key.clone(),
         digest: call.payload.digest().to_owned(),
         payload: call.payload.raw(),

@@ -354,6 +354,8 @@ pub trait Ledger {
     ) -> Result<(), LedgerError>;
     /// Adds an event to a call that is frozen; that the call was accepted may be on disk only after [`Ledger::sync`].
     fn append(&mut self, scope: &Scope, id: &CallId, event: &Event) -> Result<(), LedgerError>;
+    /// What an upload gave that was accepted before, in whatever plan; named by its key.
+    fn uploaded(&self, platform: &str, appid: &str, key: &str) -> Result<Option<Event>, LedgerError>;
     /// Puts on disk what is not there yet.
     fn sync(&mut self) -> Result<(), LedgerError>;
     /// When mass calls were attempted since a time, over all plans of an account.

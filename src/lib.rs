@@ -25,6 +25,7 @@ pub mod diag;
 pub mod exec;
 pub mod ledger;
 pub mod limits;
+pub mod media;
 pub mod message;
 pub mod openids;
 pub mod payload;

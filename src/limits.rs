@@ -37,6 +37,25 @@ pub const TEXT_BYTES_MAX: usize = 20_480;
 /// Most pictures of an image message (the limit of `newspic` drafts).
 /// <https://developers.weixin.qq.com/doc/service/api/draftbox/draftmanage/api_draft_add>
 pub const IMAGES_MAX: usize = 20;
+/// Longest title of an article, in characters.
+/// <https://developers.weixin.qq.com/doc/service/api/draftbox/draftmanage/api_draft_add>
+pub const TITLE_CHARS: usize = 32;
+/// Longest author of an article, in characters (same page).
+pub const AUTHOR_CHARS: usize = 16;
+/// Longest digest of an article, in characters (same page; an older copy says 128).
+pub const DIGEST_CHARS: usize = 120;
+/// Longest `content_source_url`, in bytes (same page).
+pub const SOURCE_URL_BYTES: usize = 1024;
+/// A picture of an article's body has fewer bytes than this.
+/// <https://developers.weixin.qq.com/doc/service/api/material/permanent/api_uploadimage>
+pub const BODY_IMAGE_BYTES: u64 = 1 << 20;
+/// A permanent picture or video has at most 10 MiB.
+/// <https://developers.weixin.qq.com/doc/service/api/material/permanent/api_addmaterial>
+pub const MATERIAL_BYTES: u64 = (10 << 20) + 1;
+/// A permanent recording has at most 2 MiB (same page).
+pub const VOICE_BYTES: u64 = (2 << 20) + 1;
+/// A permanent thumbnail has at most 64 KiB (same page).
+pub const THUMB_BYTES: u64 = (64 << 10) + 1;
 /// A cached token is not used during the last part of its life.
 /// <https://developers.weixin.qq.com/doc/service/api/base/api_getstableaccesstoken>
 pub const TOKEN_MARGIN: Duration = Duration::from_secs(60);

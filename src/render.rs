@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::{
-    action::{Listed, Poll, Spec},
+    action::{Effect, Listed, Poll, Spec},
     diag::{Code, Diagnostic},
     limits,
     openids::Openids,
@@ -25,6 +25,8 @@ use crate::{
 };
 
 mod fields;
+
+pub use crate::action::{Gives, MediaCall};
 
 use fields::{Known, StepFields};
 
@@ -188,6 +190,10 @@ pub struct PlannedCall {
     pub payload: Payload,
     /// Openids in it.
     pub recipients: Option<u64>,
+    /// Path of the API.
+    pub path: &'static str,
+    /// What it does besides, if it is a call of a media step.
+    pub media: Option<MediaCall>,
 }
 
 /// Derives the idempotency key of a call: 128 bits of SHA-256, so at most 32 ASCII characters. Not from the content.
@@ -221,6 +227,7 @@ pub fn render(
         );
     }
     let mut steps = Vec::new();
+    let mut made: HashMap<String, String> = HashMap::new();
     for resolved_step in &resolved.steps {
         let mut counts = Vec::new();
         let mut good = true;
@@ -230,6 +237,7 @@ pub fn render(
                 sources,
                 diagnostics: &mut *diagnostics,
                 known: &known,
+                made: &made,
                 step: &resolved_step.step,
                 instance,
                 needs: BTreeSet::new(),
@@ -240,6 +248,10 @@ pub fn render(
             if let Some(rendered) = rendered {
                 if rendered.may_run() || instance.key.is_none() {
                     counts.push((instance.key.clone(), rendered.calls.len()));
+                }
+                if let (Effect::Media, Some(digest)) = (rendered.spec.effect, &rendered.message_digest) {
+                    let prefix = rendered.prefix();
+                    made.extend(rendered.spec.outputs.iter().map(|name| (format!("{prefix}.{name}"), digest.clone())));
                 }
                 steps.push(rendered);
             }
@@ -393,16 +405,20 @@ impl RenderedPlan {
 
     /// One request as HTTP, with the body on one line, byte for byte as it is sent.
     pub fn to_http_request(&self, step: &RenderedStep, call: &PlannedCall) -> String {
-        let (name, chunk, path, body) = (step.name(), call.chunk, step.spec.path, call.payload.shown());
+        let (name, chunk, path, body) = (step.name(), call.chunk, call.path, call.payload.shown());
+        let upload = call.media.as_ref().and_then(|media| media.upload.as_ref());
+        let kind =
+            upload.and_then(|upload| upload.target.kind()).map(|kind| format!("&type={kind}")).unwrap_or_default();
+        let form = if upload.is_some() { "multipart/form-data" } else { "application/json; charset=utf-8" };
         format!(
-            "### {name} call {chunk}\nPOST {path}?access_token=<token> HTTP/1.1\nContent-Type: application/json; charset=utf-8\n\n{body}\n"
+            "### {name} call {chunk}\nPOST {path}?access_token=<token>{kind} HTTP/1.1\nContent-Type: {form}\n\n{body}\n"
         )
     }
 }
 
 /// One request of the dry run; each line but the first is indented by so many spaces.
 pub fn request_json(step: &RenderedStep, call: &PlannedCall, indent: usize) -> String {
-    let head = json!({ "step": step.id, "key": step.key, "action": step.spec.name, "chunk": call.chunk, "method": "POST", "path": step.spec.path, "body": null });
+    let head = json!({ "step": step.id, "key": step.key, "action": step.spec.name, "chunk": call.chunk, "method": "POST", "path": call.path, "body": null });
     let margin = format!("\n{:indent$}", "");
     let head = format!("{head:#}").replace('\n', &margin);
     // `body` is the last member.

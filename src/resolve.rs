@@ -18,18 +18,20 @@ use crate::{
     clock::shanghai,
     diag::{Code, Diagnostic, did_you_mean},
     limits,
+    media::Upload,
     openids::{Openids, TooMany},
     payload,
     plan::{
         self, ValidPlan,
         fields::Template,
         model::{Account, AccountField, AppId, Foreach, Step},
-        yaml::Document,
+        yaml::{self, Document},
     },
     source::{self, BadText, FileId, SourceMap, Span},
-    template::{Engine, Failure, Library, Placeholder},
+    template::{self, Engine, Failure, Library, Placeholder},
 };
 
+pub mod article;
 pub mod audience;
 pub mod data;
 
@@ -148,6 +150,10 @@ pub struct Instance {
     pub context: Tpl,
     /// Content files by the field that names them.
     pub files: HashMap<String, (FileId, Rc<str>)>,
+    /// The articles of a draft.
+    pub articles: Vec<article::Article>,
+    /// The file of an upload.
+    pub upload: Option<Arc<Upload>>,
     /// The people of a send to openids.
     pub audience: Option<Arc<Audience>>,
     /// Who is left out of those whom WeChat lists when the plan runs.
@@ -171,6 +177,7 @@ pub fn resolve(
         document: &document,
         texts: HashMap::new(),
         people: HashMap::new(),
+        themes: HashMap::new(),
         edition: None,
     };
     let account = reader.account(&head.account);
@@ -187,6 +194,7 @@ pub fn resolve(
         appid: AppId::Literal("wx0000000000000000".into()),
         secret: None,
         token: plan::model::TokenEndpoint::default(),
+        links: plan::model::LinkPolicy::default(),
         access_token: None,
     });
     let appid = match &account.appid {
@@ -216,7 +224,7 @@ pub fn resolve(
         if known && step.action.spec().only.is_some_and(|only| only != account.kind) {
             reader.wrong_account(&step, &account);
         }
-        match reader.step(&step, &engine, &base) {
+        match reader.step(&step, &account, &engine, &base) {
             Some(instances) => resolved.push(ResolvedStep { step, instances }),
             None => {
                 set_aside.insert(step.common.id.clone());
@@ -250,6 +258,8 @@ struct Reader<'a> {
     texts: HashMap<String, Option<(FileId, Rc<str>)>>,
     /// Audience files by path and column.
     people: HashMap<(String, String), Option<Rc<Openids>>>,
+    /// Themes by path.
+    themes: HashMap<String, Option<Rc<crate::article::Theme>>>,
     /// AppID, occurrence and name of the plan, once they are known.
     edition: Option<(String, String, String)>,
 }
@@ -457,7 +467,13 @@ impl Reader<'_> {
         }
     }
 
-    fn step(&mut self, step: &Step, engine: &Engine, base: &BTreeMap<String, Tpl>) -> Option<Vec<Instance>> {
+    fn step(
+        &mut self,
+        step: &Step,
+        account: &Account,
+        engine: &Engine,
+        base: &BTreeMap<String, Tpl>,
+    ) -> Option<Vec<Instance>> {
         let rows = match &step.common.foreach {
             None => vec![None],
             Some(foreach) => self.rows(step, foreach)?.into_iter().map(Some).collect(),
@@ -481,7 +497,7 @@ impl Reader<'_> {
                 },
                 _ => None,
             };
-            instances.push(self.instance(step, key, context, engine));
+            instances.push(self.instance(step, key, context, account, engine));
         }
         good.then_some(instances)
     }
@@ -530,7 +546,15 @@ impl Reader<'_> {
     }
 
     /// What one instance names. One with a problem is kept, so that its message is looked at all the same.
-    fn instance(&mut self, step: &Step, key: Option<String>, context: Tpl, engine: &Engine) -> Instance {
+    fn instance(
+        &mut self,
+        step: &Step,
+        key: Option<String>,
+        context: Tpl,
+        account: &Account,
+        engine: &Engine,
+    ) -> Instance {
+        let mut upload = None;
         let mut files = HashMap::new();
         let mut people: Vec<Rc<Openids>> = Vec::new();
         let mut excluded: Vec<Rc<Openids>> = Vec::new();
@@ -558,6 +582,11 @@ impl Reader<'_> {
                     }
                     None => good = false,
                 },
+                Holds::Media(target) => {
+                    let read = self.bytes(&path, &place, limits::MATERIAL_BYTES + 1);
+                    upload = read.and_then(|(name, bytes)| self.fit(&name, &path, bytes, target, &place));
+                    good &= upload.is_some();
+                }
                 Holds::Openids | Holds::Exclude if begun.is_some() => {}
                 Holds::Openids | Holds::Exclude if !listed && self.is_gone(&path) => {
                     begun = self.begun(step, key.as_deref());
@@ -607,7 +636,13 @@ impl Reader<'_> {
             }
             _ => None,
         };
-        Instance { key, context, files, audience, excluded: left_out, good }
+        let articles = match step.action.articles().is_empty() {
+            true => Some(Vec::new()),
+            false => self.articles(step, account, engine, &context),
+        };
+        good &= articles.is_some();
+        let articles = articles.unwrap_or_default();
+        Instance { key, context, files, articles, upload, audience, excluded: left_out, good }
     }
 
     /// Whether a file is not there any more (rather than unreadable in some other way).

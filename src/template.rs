@@ -61,6 +61,11 @@ pub struct Engine {
 
 /// The name of the template that is rendered, in errors; no file of the library can have it.
 const ITSELF: &str = "/";
+/// The same for an article, whose values are escaped.
+const ITSELF_HTML: &str = "/.html";
+/// Around the number of a line of the source; no text of ours holds such characters.
+const LINE: char = '\u{fdd2}';
+const LINE_END: char = '\u{fdd3}';
 /// Begins the detail of an error that stands for an entry of `unusable`.
 const UNUSABLE: char = '\u{fdd0}';
 
@@ -88,7 +93,10 @@ impl Engine {
             .build()
             .expect("the standard delimiters");
         env.set_syntax(syntax);
-        env.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
+        env.set_auto_escape_callback(|name| match name.ends_with(".html") || name.ends_with(".md") {
+            true => minijinja::AutoEscape::Html,
+            false => minijinja::AutoEscape::None,
+        });
         env.set_formatter(|out, state, value| match value.kind() {
             ValueKind::String | ValueKind::Number | ValueKind::Undefined => {
                 minijinja::escape_formatter(out, state, value)
@@ -128,6 +136,44 @@ impl Engine {
         too_deep(source)?;
         let run = |context: &Value| self.env.render_named_str(ITSELF, source, context);
         self.report(source, context, run)
+    }
+
+    /// Renders an article: values are escaped for HTML. Gives the text, and for each of its lines the line of the source
+    /// that it comes from, both from 0.
+    pub fn render_lines(
+        &self,
+        source: &str,
+        html: bool,
+        context: &Value,
+    ) -> Result<(String, Vec<usize>), Vec<Failure>> {
+        if !source.contains('{') {
+            return Ok((source.to_owned(), (0..source.split('\n').count()).collect()));
+        }
+        too_deep(source)?;
+        let name = if html { ITSELF_HTML } else { ITSELF };
+        // What is wrong is looked for in the source itself, so that its places are right.
+        self.report(source, context, |context| self.env.render_named_str(name, source, context))?;
+        let marked = self.env.render_named_str(name, &marked(source), context);
+        let marked = marked.map_err(|error| vec![self.failure(source, &error, context).0])?;
+        let (mut text, mut lines, mut line) = (String::with_capacity(marked.len()), Vec::new(), 0);
+        let mut rest = marked.as_str();
+        loop {
+            let end = rest.find(['\n', LINE]).unwrap_or(rest.len());
+            text.push_str(&rest[..end]);
+            rest = &rest[end..];
+            if let Some(after) = rest.strip_prefix(LINE) {
+                let (number, after) = after.split_once(LINE_END).unwrap_or((after, ""));
+                line = number.parse().unwrap_or(line);
+                rest = after;
+            } else if let Some(after) = rest.strip_prefix('\n') {
+                text.push('\n');
+                lines.push(line);
+                rest = after;
+            } else {
+                lines.push(line);
+                return Ok((text, lines));
+            }
+        }
     }
 
     /// Evaluates a condition: its value must be a boolean, or the word `true` or `false`.
@@ -202,7 +248,7 @@ impl Engine {
         if failure.code == Code::UndefinedName && path.as_ref().is_some_and(|path| path.len() == 1) {
             failure.help = vec!["if it is a parameter of a macro, what was passed for it is not defined".into()];
         }
-        let used = inside(error, source).filter(|_| error.name() == Some(ITSELF));
+        let used = inside(error, source).filter(|_| matches!(error.name(), Some(ITSELF | ITSELF_HTML)));
         (Failure { file: Some(*file), used, ..failure }, path)
     }
 
@@ -450,6 +496,47 @@ fn with_value(context: &Value, path: &[String]) -> Value {
         Value::from(map)
     }
     insert(context, path)
+}
+
+/// The source with the number of its line at the beginning of each line that begins outside of a tag. Where a tag eats
+/// the blanks around it, nothing is put between.
+fn marked(source: &str) -> String {
+    let mut out = String::with_capacity(source.len() * 2);
+    let mut inside: Option<&str> = None;
+    let mut eaten = false;
+    for (number, line) in source.split_inclusive('\n').enumerate() {
+        let begins_eating = ["{%-", "{{-", "{#-"].iter().any(|tag| line.trim_start().starts_with(tag));
+        if inside.is_none() && !eaten && !begins_eating {
+            out.push_str(&format!("{LINE}{number}{LINE_END}"));
+        }
+        out.push_str(line);
+        let mut rest = line;
+        loop {
+            match inside {
+                Some(close) => match rest.split_once(close) {
+                    Some((within, after)) => {
+                        eaten = within.ends_with('-');
+                        (inside, rest) = (None, after);
+                    }
+                    None => break,
+                },
+                None => {
+                    let open = ["{{", "{%", "{#"].into_iter().filter_map(|tag| Some((rest.find(tag)?, tag))).min();
+                    if !rest[..open.map_or(rest.len(), |(at, _)| at)].trim().is_empty() {
+                        eaten = false;
+                    }
+                    let Some((at, tag)) = open else { break };
+                    inside = Some(match tag {
+                        "{{" => "}}",
+                        "{%" => "%}",
+                        _ => "#}",
+                    });
+                    rest = &rest[at + 2..];
+                }
+            }
+        }
+    }
+    out
 }
 
 /// A condition may be written with braces, which say nothing there.

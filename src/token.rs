@@ -11,7 +11,7 @@ use crate::{
     limits,
     plan::model::TokenEndpoint,
     redact::Secret,
-    transport::{Failure, Method, Request, Transport},
+    transport::{Body, Failure, Method, Request, Transport},
     wechat::{self, errcode},
 };
 
@@ -161,11 +161,15 @@ fn fetch(
         json!({ "grant_type": "client_credential", "appid": appid, "secret": secret.expose(), "force_refresh": false })
             .to_string();
     let request = match endpoint {
-        TokenEndpoint::Stable => {
-            Request { method: Method::Post, path: "/cgi-bin/stable_token", query: &[], body: &body, timeout }
-        }
+        TokenEndpoint::Stable => Request {
+            method: Method::Post,
+            path: "/cgi-bin/stable_token",
+            query: &[],
+            body: Body::Json(&body),
+            timeout,
+        },
         TokenEndpoint::Classic => {
-            Request { method: Method::Get, path: "/cgi-bin/token", query: &query, body: "", timeout }
+            Request { method: Method::Get, path: "/cgi-bin/token", query: &query, body: Body::Json(""), timeout }
         }
     };
     let mut last = String::new();

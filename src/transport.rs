@@ -1,8 +1,8 @@
 //! One request in, one reply out, or the answer to the only question that matters: can it have been sent?
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use crate::redact::Secret;
+use crate::{media::Upload, redact::Secret};
 
 pub mod http;
 
@@ -15,10 +15,19 @@ pub struct Request<'a> {
     pub path: &'a str,
     /// The query; its values are secrets and stay out of every message.
     pub query: &'a [(&'a str, &'a Secret)],
-    /// The JSON body of a POST.
-    pub body: &'a str,
+    /// The body of a POST.
+    pub body: Body<'a>,
     /// How long the whole may take.
     pub timeout: Duration,
+}
+
+/// What a request carries.
+#[derive(Debug, Clone, Copy)]
+pub enum Body<'a> {
+    /// JSON; empty for a GET.
+    Json(&'a str),
+    /// A file, as a form.
+    File(&'a Arc<Upload>),
 }
 
 /// The methods of the API.

@@ -13,6 +13,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("clock", &[]),
     ("openids", &[]),
     ("payload", &["openids"]),
+    ("media", &["limits", "payload"]),
     ("diag", &["source", "limits"]),
     // The platform's protocol, without IO; what a run leaves behind.
     ("wechat", &[]),
@@ -22,20 +23,27 @@ const ALLOWED: &[(&str, &[&str])] = &[
     // Plan file to valid plan.
     ("template", &["clock", "diag", "limits", "payload", "source"]),
     ("message", &["action", "diag", "limits", "payload", "plan", "report"]),
-    ("action", &["diag", "limits", "message", "openids", "payload", "plan", "report"]),
+    ("action", &["diag", "limits", "media", "message", "openids", "payload", "plan", "report"]),
     ("plan", &["action", "diag", "limits", "report", "source"]),
     // Valid to rendered.
-    ("resolve", &["action", "clock", "diag", "limits", "openids", "payload", "plan", "source", "template"]),
-    ("render", &["action", "diag", "limits", "openids", "payload", "plan", "report", "resolve", "source", "template"]),
+    (
+        "resolve",
+        &["action", "article", "clock", "diag", "limits", "media", "openids", "payload", "plan", "source", "template"],
+    ),
+    (
+        "render",
+        &["action", "diag", "limits", "media", "openids", "payload", "plan", "report", "resolve", "source", "template"],
+    ),
     // Adapters, and what speaks to them.
-    ("transport", &["limits", "redact"]),
+    ("transport", &["limits", "media", "redact"]),
     ("token", &["clock", "limits", "plan", "redact", "transport", "wechat"]),
-    ("client", &["clock", "redact", "token", "transport", "wechat"]),
+    ("client", &["clock", "media", "redact", "token", "transport", "wechat"]),
     ("ledger", &["action", "payload", "render"]),
     (
         "exec",
         &[
             "action",
+            "article",
             "client",
             "clock",
             "diag",

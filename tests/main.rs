@@ -9,6 +9,7 @@ mod exactly_once;
 mod examples;
 mod faults;
 mod kills;
+mod media;
 mod outcomes;
 mod plans;
 mod properties;

@@ -192,6 +192,9 @@ struct Inner {
     delivered: HashMap<String, u32>,
     tokens: u32,
     connections: usize,
+    uploads: usize,
+    /// Articles of each draft.
+    drafts: HashMap<String, Vec<Value>>,
 }
 
 /// A WeChat on loopback.
@@ -260,6 +263,16 @@ impl Fake {
         assert!(delivered.values().all(|times| *times == 1), "{delivered:?}");
     }
 
+    /// Somebody deletes all drafts.
+    pub(crate) fn lose_drafts(&self) {
+        self.inner.lock().expect("no panic while locked").drafts.clear();
+    }
+
+    /// The drafts that are there.
+    pub(crate) fn drafts(&self) -> HashMap<String, Vec<Value>> {
+        self.inner.lock().expect("no panic while locked").drafts.clone()
+    }
+
     pub(crate) fn tokens(&self) -> u32 {
         self.inner.lock().expect("no panic while locked").tokens
     }
@@ -315,7 +328,11 @@ fn read_request(reader: &mut BufReader<TcpStream>, connection: usize) -> Option<
     }
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
-    let body = String::from_utf8(body).expect("bodies are UTF-8");
+    let body = match String::from_utf8(body) {
+        Ok(body) => body,
+        Err(error) if content_type.starts_with("multipart/") => String::from_utf8_lossy(error.as_bytes()).into_owned(),
+        Err(error) => panic!("bodies are UTF-8: {error}"),
+    };
     Some(Got { method, path: path.to_owned(), query: query.to_owned(), content_type, body, connection })
 }
 
@@ -364,6 +381,9 @@ fn usual(got: &Got, inner: &mut Inner) -> Value {
     if got.path.ends_with("/mass/get") {
         return json!({ "msg_id": 1, "msg_status": "SEND_SUCCESS" });
     }
+    if let Some(answer) = media(got, inner) {
+        return answer;
+    }
     let Some(key) = got.json()["clientmsgid"].as_str().map(str::to_owned) else {
         return json!({ "errcode": 0, "errmsg": "ok" });
     };
@@ -374,6 +394,37 @@ fn usual(got: &Got, inner: &mut Inner) -> Value {
     inner.jobs.insert(key.clone(), id);
     *inner.delivered.entry(key).or_default() += 1;
     json!({ "errcode": 0, "errmsg": "send job submission success", "msg_id": id, "msg_data_id": 206_227_730_u64 + id })
+}
+
+/// Uploads and drafts; a draft is kept as it comes.
+fn media(got: &Got, inner: &mut Inner) -> Option<Value> {
+    let body = got.json();
+    let id = body["media_id"].as_str().unwrap_or_default().to_owned();
+    let unknown = json!({ "errcode": 40007, "errmsg": "invalid media_id" });
+    Some(match got.path.strip_prefix("/cgi-bin/")? {
+        "media/uploadimg" => {
+            inner.uploads += 1;
+            json!({ "errcode": 0, "errmsg": "ok", "url": format!("http://mmbiz.qpic.cn/mmbiz_png/{}/0", inner.uploads) })
+        }
+        "material/add_material" => {
+            inner.uploads += 1;
+            json!({ "media_id": format!("material-{}", inner.uploads), "url": format!("http://mmbiz.qpic.cn/{}", inner.uploads) })
+        }
+        "draft/add" => {
+            let id = format!("draft-{}", inner.drafts.len() + 1);
+            inner.drafts.insert(id.clone(), body["articles"].as_array()?.clone());
+            json!({ "media_id": id })
+        }
+        "draft/get" => inner.drafts.get(&id).map_or(unknown, |articles| json!({ "news_item": articles })),
+        "draft/update" => match (inner.drafts.get_mut(&id), body["index"].as_u64()) {
+            (Some(articles), Some(index)) => {
+                articles[index as usize] = body["articles"].clone();
+                json!({ "errcode": 0, "errmsg": "ok" })
+            }
+            _ => unknown,
+        },
+        _ => return None,
+    })
 }
 
 /// Repetitions without pauses.

@@ -74,8 +74,7 @@ impl Kind for Check {
             }
             (None, None) => return None,
         };
-        let calls =
-            ids.into_iter().map(|id| Call { body: json!({ "msg_id": id }), recipients: None, people: None }).collect();
+        let calls = ids.into_iter().map(|id| Call::new(json!({ "msg_id": id }))).collect();
         Some(Calls { calls, audience: Some(audience), message: None, listed: None })
     }
 

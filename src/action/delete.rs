@@ -84,7 +84,7 @@ impl Kind for Delete {
             if let Some(article) = &article {
                 body["article_idx"] = article.clone();
             }
-            Call { body, recipients: None, people: None }
+            Call::new(body)
         });
         Some(Calls { calls: calls.collect(), audience: Some(audience), message: None, listed: None })
     }

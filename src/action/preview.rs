@@ -85,7 +85,7 @@ impl Kind for Preview {
         let mut body = json!({ key: to, "msgtype": message.msgtype });
         body[message.key] = message.object;
         Some(Calls {
-            calls: vec![Call { body, recipients: Some(1), people: None }],
+            calls: vec![Call { recipients: Some(1), ..Call::new(body) }],
             audience: Some(audience),
             message: Some(message.view),
             listed: None,

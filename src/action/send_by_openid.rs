@@ -133,7 +133,12 @@ impl Kind for SendByOpenid {
             if let (Some(body), Some(rest)) = (body.as_object_mut(), rest.as_object()) {
                 body.extend(rest.clone());
             }
-            Call { body, recipients: Some(range.len() as u64), people: Some((Arc::clone(&openids), range)) }
+            Call {
+                body,
+                recipients: Some(range.len() as u64),
+                people: Some((Arc::clone(&openids), range)),
+                media: None,
+            }
         });
         Some(Calls {
             calls: calls.collect(),
@@ -194,7 +199,7 @@ impl SendByOpenid {
         body[message.key] = message.object;
         put_reprint(&mut body, fields, self.send_ignore_reprint, &self.message);
         Some(Calls {
-            calls: vec![Call { body, recipients: None, people: None }],
+            calls: vec![Call::new(body)],
             audience: Some(words),
             message: Some(message.view),
             listed: Some(list),

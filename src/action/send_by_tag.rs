@@ -99,7 +99,7 @@ impl Kind for SendByTag {
         body[message.key] = message.object;
         put_reprint(&mut body, fields, self.send_ignore_reprint, &self.message);
         Some(Calls {
-            calls: vec![Call { body, recipients: None, people: None }],
+            calls: vec![Call::new(body)],
             audience: Some(audience),
             message: Some(message.view),
             listed: None,

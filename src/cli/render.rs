@@ -80,7 +80,7 @@ fn files(plan: &RenderedPlan, format: RequestFormat) -> impl Iterator<Item = (St
                 RequestFormat::Http => plan.to_http_request(step, call),
             };
             let name = format!("{:03}-{}.{}.{ending}", number + 1, step.id, call.chunk);
-            entries.push(json!({ "file": name, "step": step.id, "key": step.key, "action": step.spec.name, "chunk": call.chunk, "method": "POST", "path": step.spec.path, "body_digest": crate::payload::digest(call.payload.shown().as_bytes()) }));
+            entries.push(json!({ "file": name, "step": step.id, "key": step.key, "action": step.spec.name, "chunk": call.chunk, "method": "POST", "path": call.path, "body_digest": crate::payload::digest(call.payload.shown().as_bytes()) }));
             return Some((name, text));
         }
         if std::mem::replace(&mut ended, true) {

@@ -28,7 +28,7 @@ use crate::{
     sandbox::Sandbox,
     token::{Keeper, TokenSource},
     transport::{
-        Method,
+        Body, Method,
         http::{ApiBase, Http},
     },
 };
@@ -508,7 +508,7 @@ impl Run<'_> {
 fn quota(client: &mut Client<'_>, path: &str) -> Option<String> {
     let body = serde_json::json!({ "cgi_path": path }).to_string();
     let Outcome::Reply(reply) =
-        client.call(Method::Post, "/cgi-bin/openapi/quota/get", &body, std::time::Duration::from_secs(10))
+        client.call(Method::Post, "/cgi-bin/openapi/quota/get", Body::Json(&body), std::time::Duration::from_secs(10))
     else {
         return None;
     };

@@ -14,13 +14,13 @@ use crate::{
     clock::{Clock as _, shanghai},
     ledger::{
         CallRecord, Ledger as _, Status,
-        reconcile::{Plan, reconcile},
+        reconcile::{Plan, has_versions, is_current, latest, reconcile},
         sqlite::Sqlite,
     },
     redact::Redactor,
     render::{RenderedPlan, RenderedStep},
     token::Keeper,
-    transport::{Method, http::Http},
+    transport::{Body, Method, http::Http},
 };
 
 #[derive(Debug, clap::Args)]
@@ -83,11 +83,17 @@ fn row(step: &RenderedStep, records: &[CallRecord]) -> Row {
     let mut own: Vec<&CallRecord> =
         records.iter().filter(|record| record.frozen.id.step == step.id && record.frozen.id.key == step.key).collect();
     own.sort_by_key(|record| record.frozen.id.chunk);
-    let accepted = own.iter().filter(|record| record.status == Status::Accepted).count();
-    let changed = match reconcile(step, &own) {
-        Plan::Resume { changed } | Plan::Conflict { changed } => changed,
-        Plan::Fresh | Plan::Done => Vec::new(),
+    let changed = if has_versions(step) {
+        own = latest(step, &own).to_vec();
+        let changed = !own.is_empty() && !is_current(step, &own);
+        if changed { vec!["it is made anew by the next run".to_owned()] } else { Vec::new() }
+    } else {
+        match reconcile(step, &own) {
+            Plan::Resume { changed } | Plan::Conflict { changed } => changed,
+            Plan::Fresh | Plan::Done => Vec::new(),
+        }
     };
+    let accepted = own.iter().filter(|record| record.status == Status::Accepted).count();
     let state = match own.iter().find(|record| record.status != Status::Accepted) {
         _ if own.is_empty() && !step.may_run() => "skipped by `when`",
         _ if own.is_empty() => "open",
@@ -131,7 +137,7 @@ fn refresh(
     {
         for id in &row.msg_ids {
             let body = json!({ "msg_id": id.to_string() }).to_string();
-            let word = match client.call(Method::Post, "/cgi-bin/message/mass/get", &body, timeout) {
+            let word = match client.call(Method::Post, "/cgi-bin/message/mass/get", Body::Json(&body), timeout) {
                 Outcome::Reply(reply) if reply.errcode == 0 => reply.msg_status().unwrap_or("not said").to_owned(),
                 outcome => {
                     let (message, help, _) = crate::exec::policy::advice(&outcome);

@@ -213,6 +213,16 @@ codes! {
         "With its tags and styles, the article is near the 20,000 characters that WeChat takes. A little more text could have it refused (45002)."
     ArticleEmpty "A405" "article-empty" Error false
         "The article has no text and no picture. WeChat refuses empty content (44004)."
+    ArticleField "A406" "article-field" Error false
+        "A field of an article is missing or does not fit: a title of 1 to 32 characters, a cover, an author of at most 16, a digest of at most 120 (and only for a single article), a source_url of at most 1,024 bytes, crops as X1_Y1_X2_Y2 of 0 to 1."
+    MediaEmpty "A305" "file-empty" Error false
+        "A file that is to be uploaded is empty."
+    MediaType "A306" "file-type" Error false
+        "A file is not of a type that WeChat takes there. Its first bytes count, not its name: pictures of an article are jpg or png; covers and permanent pictures may be gif or bmp too."
+    MediaSize "A307" "file-size" Error false
+        "A file is too large: a picture of an article has less than 1 MiB, permanent pictures and videos at most 10 MiB, recordings 2 MiB, thumbnails 64 KiB."
+    MediaDamaged "A308" "file-damaged" Error false
+        "A picture is cut off or damaged: it has no width and height."
 }
 
 impl Code {

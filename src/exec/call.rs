@@ -4,11 +4,11 @@ use super::*;
 use crate::{
     exec::policy::{Next, Resend},
     ledger::next_status,
-    transport::Method,
+    transport::{Body, Method},
 };
 
 /// Calls that are frozen with the first attempt among them.
-struct Unfrozen<'a> {
+pub(super) struct Unfrozen<'a> {
     freeze: Freeze,
     calls: &'a [FrozenCall],
 }
@@ -40,6 +40,7 @@ impl Runner<'_, '_> {
         });
         for call in &calls {
             if let Some(record) = call.record.as_ref().filter(|record| record.status == Status::Accepted) {
+                self.remember_given(call, record.acceptance());
                 facts.extend(record.acceptance().cloned());
                 continue;
             }
@@ -57,12 +58,23 @@ impl Runner<'_, '_> {
                     )
                 };
             }
+            match self.uploaded(index, call, &mut unfrozen) {
+                Ok(None) => {}
+                Ok(Some(event)) => {
+                    facts.push(event);
+                    continue;
+                }
+                Err(error) => return self.store_failed(&error),
+            }
             let end = match deadline {
                 Some(deadline) => self.poll(index, step, call, deadline, &mut unfrozen),
                 None => self.attempts(index, step, call, &mut unfrozen),
             };
             match end {
-                CallEnd::Accepted(event) => facts.push(*event),
+                CallEnd::Accepted(event) => {
+                    self.remember_given(call, Some(&event));
+                    facts.push(*event);
+                }
                 CallEnd::Failed(end) => return StepEnd { outputs: outputs(step, facts.iter()), ..end },
             }
         }
@@ -79,6 +91,7 @@ impl Runner<'_, '_> {
         let mut sent_body =
             call.record.as_ref().filter(|_| status.in_doubt()).and_then(CallRecord::sent_body).map(str::to_owned);
         let mut outcome: Option<Outcome> = None;
+        let mut lost: Option<Problem> = None;
         let mut attempts = 0;
         loop {
             if attempts >= step.retry.attempts {
@@ -156,21 +169,32 @@ impl Runner<'_, '_> {
             first = first.or(Some(now));
             last = Some(now);
             sent_body = mass.then(|| body.clone());
-            let answer = self.client.call(Method::Post, step.spec.path, &body, step.timeout);
-            let (kind, next) = policy::judge(effect, &answer);
-            let event = event(kind, &answer, self.clock, &self.settings.run_id);
+            let answer = match call.media.as_ref().and_then(|media| media.upload.as_ref()) {
+                Some(upload) => self.client.call(Method::Post, upload.target.path(), Body::File(upload), step.timeout),
+                None => self.client.call(Method::Post, &call.frozen.path, Body::Json(&body), step.timeout),
+            };
+            let (mut kind, mut next) = policy::judge(effect, &answer);
+            let mut event = event(kind, &answer, self.clock, &self.settings.run_id);
+            if let (Some(media), Next::Done) = (&call.media, &next)
+                && let Err(problem) = self.take(media, &answer, &mut event)
+            {
+                // It was carried out, and is not what was asked for: the next run does it again.
+                (kind, next) = (Kind::Refused, Next::Fail { stop: false });
+                (event.kind, event.note) = (kind, Some(problem.message.clone()));
+                lost = Some(problem);
+            }
             let recorded = self.ledger.append(&self.settings.scope, &call.frozen.id, &event);
             status = next_status(status, kind).unwrap_or(Status::Unknown);
             if next == Next::Done {
                 self.ended.sent |= mass;
                 let became = if kind == Kind::Adopted { CallOutcome::Adopted } else { CallOutcome::Accepted };
-                self.finish(index, call_report(step.spec.path, &call.frozen, attempts, became, Some(&answer)));
+                self.finish(index, call_report(&call.frozen.path, &call.frozen, attempts, became, Some(&answer)));
             }
             if let Err(error) = recorded {
                 if next != Next::Done {
                     self.finish(
                         index,
-                        call_report(step.spec.path, &call.frozen, attempts, outcome_of(status), Some(&answer)),
+                        call_report(&call.frozen.path, &call.frozen, attempts, outcome_of(status), Some(&answer)),
                     );
                 }
                 return CallEnd::Failed(self.store_failed(&error));
@@ -182,7 +206,15 @@ impl Runner<'_, '_> {
             match next {
                 Next::Done => return CallEnd::Accepted(Box::new(event)),
                 Next::Again | Next::Doubt => outcome = Some(answer),
-                Next::Fail { stop } => return self.refused(index, step, call, attempts, status, &answer, stop),
+                Next::Fail { stop } => {
+                    let end = self.refused(index, step, call, attempts, status, &answer, stop);
+                    return match (end, lost) {
+                        (CallEnd::Failed(end), Some(problem)) => {
+                            CallEnd::Failed(StepEnd { error: Some(problem), ..end })
+                        }
+                        (end, _) => end,
+                    };
+                }
             }
         }
     }
@@ -192,7 +224,7 @@ impl Runner<'_, '_> {
         if self.settings.real { asked.max(limits::RESEND_AFTER_MIN) } else { asked }
     }
 
-    fn record_intent(
+    pub(super) fn record_intent(
         &mut self,
         call: &TodoCall,
         intent: &Event,
@@ -209,7 +241,7 @@ impl Runner<'_, '_> {
         }
     }
 
-    fn finish(&mut self, step: usize, call: CallReport) {
+    pub(super) fn finish(&mut self, step: usize, call: CallReport) {
         (self.emit)(RunEvent::CallFinished { step, call });
     }
 
@@ -224,7 +256,7 @@ impl Runner<'_, '_> {
         answer: &Outcome,
         stop: bool,
     ) -> CallEnd {
-        self.finish(index, call_report(step.spec.path, &call.frozen, attempts, outcome_of(status), Some(answer)));
+        self.finish(index, call_report(&call.frozen.path, &call.frozen, attempts, outcome_of(status), Some(answer)));
         let (message, mut help, errcode) = policy::advice(answer);
         if status.in_doubt() && step.spec.effect == Effect::Mass {
             return CallEnd::Failed(StepEnd { stop: true, ..self.unknown(step, call, &message) });
@@ -276,7 +308,7 @@ impl Runner<'_, '_> {
         last: Option<&Outcome>,
         why: String,
     ) -> CallEnd {
-        self.finish(index, call_report(step.spec.path, &call.frozen, attempts, outcome_of(status), last));
+        self.finish(index, call_report(&call.frozen.path, &call.frozen, attempts, outcome_of(status), last));
         if status.in_doubt() && step.spec.effect == Effect::Mass {
             return CallEnd::Failed(self.unknown(step, call, &why));
         }
@@ -313,7 +345,7 @@ impl Runner<'_, '_> {
     ) -> CallEnd {
         self.stopped.get_or_insert_with(|| "the run was interrupted".into());
         if attempts > 0 {
-            self.finish(index, call_report(step.spec.path, &call.frozen, attempts, outcome_of(status), last));
+            self.finish(index, call_report(&call.frozen.path, &call.frozen, attempts, outcome_of(status), last));
         }
         if status.in_doubt() && step.spec.effect == Effect::Mass {
             return CallEnd::Failed(StepEnd {
@@ -350,7 +382,7 @@ impl Runner<'_, '_> {
             if (self.settings.interrupted)() {
                 return self.interrupted(index, step, call, polls, Status::NotSent, None);
             }
-            let answer = self.client.call(Method::Post, step.spec.path, &body, step.timeout);
+            let answer = self.client.call(Method::Post, &call.frozen.path, Body::Json(&body), step.timeout);
             polls += 1;
             let (kind, next) = policy::judge(Effect::Read, &answer);
             let seen = match &answer {
@@ -362,7 +394,7 @@ impl Runner<'_, '_> {
                     let facts = event(Kind::Accepted, &answer, self.clock, &self.settings.run_id);
                     self.finish(
                         index,
-                        call_report(step.spec.path, &call.frozen, polls, CallOutcome::Accepted, Some(&answer)),
+                        call_report(&call.frozen.path, &call.frozen, polls, CallOutcome::Accepted, Some(&answer)),
                     );
                     let mut intent = Event::new(Kind::Attempted, self.clock.now(), &self.settings.run_id);
                     intent.body = Some(body);
@@ -377,7 +409,7 @@ impl Runner<'_, '_> {
                 (Next::Done, Some(status @ ("SEND_FAIL" | "DELETE"))) => {
                     self.finish(
                         index,
-                        call_report(step.spec.path, &call.frozen, polls, CallOutcome::Accepted, Some(&answer)),
+                        call_report(&call.frozen.path, &call.frozen, polls, CallOutcome::Accepted, Some(&answer)),
                     );
                     let help = if status == "DELETE" {
                         "it was deleted, or all recipients were filtered out (four messages a month, blocked)"
@@ -426,7 +458,7 @@ impl Runner<'_, '_> {
             if left <= SignedDuration::ZERO {
                 self.finish(
                     index,
-                    call_report(step.spec.path, &call.frozen, polls, CallOutcome::Accepted, Some(&answer)),
+                    call_report(&call.frozen.path, &call.frozen, polls, CallOutcome::Accepted, Some(&answer)),
                 );
                 let message = format!(
                     "the status is {} after {}, and {} was waited for",

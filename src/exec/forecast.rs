@@ -117,7 +117,7 @@ impl Needs {
     fn add(&mut self, effect: Effect, payload: &str) {
         match effect {
             Effect::Read => return,
-            Effect::Setting => {}
+            Effect::Setting | Effect::Media => {}
             Effect::Preview => self.previews += 1,
             Effect::Delete => self.deletes += 1,
             Effect::Mass => {

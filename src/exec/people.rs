@@ -8,7 +8,7 @@ use crate::{
     openids::Openids,
     payload,
     render::idempotency_key,
-    transport::Method,
+    transport::{Body, Method},
 };
 
 /// Most pages of followers that are read of one list: fifty million people.
@@ -90,8 +90,9 @@ pub(super) fn with_new(plan: &RenderedPlan, step: &RenderedStep, records: Vec<Ca
         notes.push(format!("`{}` was sent before; it is now sent to {count} people who are new", step.name()));
     }
     let freeze = if fresh { Freeze::All } else { Freeze::New };
-    let old = records.into_iter().map(|record| TodoCall { frozen: record.frozen.clone(), record: Some(record) });
-    let new = more.into_iter().map(|frozen| TodoCall { frozen, record: None });
+    let old =
+        records.into_iter().map(|record| TodoCall { frozen: record.frozen.clone(), record: Some(record), media: None });
+    let new = more.into_iter().map(|frozen| TodoCall { frozen, record: None, media: None });
     Todo::Run { calls: old.chain(new).collect(), freeze, notes }
 }
 
@@ -107,7 +108,7 @@ fn frozen(plan: &RenderedPlan, step: &RenderedStep, people: &Arc<Openids>, first
         body["clientmsgid"] = key.clone().into();
         let recipients = Some(range.len() as u64);
         let payload = Payload::new(&body, Some((Arc::clone(people), range)));
-        freeze(step, &crate::render::PlannedCall { chunk, key, payload, recipients })
+        freeze(step, &crate::render::PlannedCall { chunk, key, path: step.spec.path, payload, recipients, media: None })
     });
     calls.collect()
 }
@@ -132,14 +133,21 @@ pub(super) fn covering(
             let text = raw.replace(&format!("{list}[0]"), &format!("{list}[{index}]"));
             let digest = payload::digest(text.as_bytes());
             if let Some(record) = records.iter().find(|record| record.frozen.digest == digest) {
-                calls.push(TodoCall { frozen: record.frozen.clone(), record: Some(record.clone()) });
+                calls.push(TodoCall { frozen: record.frozen.clone(), record: Some(record.clone()), media: None });
                 continue;
             }
             next += 1;
             let key = idempotency_key(&plan.appid, &plan.name, &plan.occurrence, &step.id, step.key.as_deref(), next);
             let payload = Payload::from_raw(text);
-            let planned = crate::render::PlannedCall { chunk: next, key, payload, recipients: None };
-            calls.push(TodoCall { frozen: freeze(step, &planned), record: None });
+            let planned = crate::render::PlannedCall {
+                chunk: next,
+                key,
+                path: step.spec.path,
+                payload,
+                recipients: None,
+                media: None,
+            };
+            calls.push(TodoCall { frozen: freeze(step, &planned), record: None, media: None });
         }
     }
     calls
@@ -194,7 +202,7 @@ impl Reader<'_, '_> {
     pub(super) fn read(&mut self, method: Method, path: &str, body: &str) -> Result<crate::wechat::Reply, Problem> {
         let mut attempt = 1;
         loop {
-            let outcome = self.client.call(method, path, body, self.timeout);
+            let outcome = self.client.call(method, path, Body::Json(body), self.timeout);
             if let Outcome::Reply(reply) = &outcome
                 && reply.errcode == 0
             {

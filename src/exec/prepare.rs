@@ -5,16 +5,16 @@ use std::collections::{HashMap, HashSet};
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{Freeze, Todo, TodoCall, freeze, guard, outputs, people::with_new, slots_of};
+use super::{Freeze, Todo, TodoCall, freeze, guard, media, outputs, people::with_new, slots_of};
 use crate::{
     action::Effect,
     diag::{did_you_mean, one_of},
     ledger::{
         CallRecord, Ledger, LedgerError, Scope, Status,
-        reconcile::{Plan, reconcile},
+        reconcile::{Plan, has_versions, is_current, latest, reconcile},
     },
     openids::Openids,
-    render::{RenderedPlan, RenderedStep},
+    render::{PlannedCall, RenderedPlan, RenderedStep},
     report::Problem,
 };
 
@@ -83,8 +83,11 @@ pub fn prepare(
     let mut conflicts = Vec::new();
     for (step, selected) in plan.steps.iter().zip(&selected) {
         let known = by_step.get(&(step.id.as_str(), step.key.as_deref())).map(Vec::as_slice).unwrap_or_default();
-        let todo =
-            if *selected { todo(plan, step, known, &mut conflicts) } else { unselected(step, known, &mut prepared) };
+        let todo = if *selected {
+            todo(plan, step, known, &records, &mut conflicts)
+        } else {
+            unselected(step, known, &mut prepared)
+        };
         prepared.todo.push(todo);
     }
     if !conflicts.is_empty() {
@@ -114,9 +117,11 @@ fn select(plan: &RenderedPlan, selection: &Selection) -> Result<Vec<bool>, Probl
 
 /// A step that is not selected gives what the ledger has of it.
 fn unselected(step: &RenderedStep, known: &[&CallRecord], prepared: &mut Prepared) -> Todo {
-    let done = !known.is_empty() && known.iter().all(|record| record.status == Status::Accepted);
-    if done {
-        let outputs = outputs(step, known.iter().filter_map(|record| record.acceptance()));
+    // A draft that is not what the plan says any more was not looked at: it is not sent.
+    let version = if has_versions(step) { latest(step, known) } else { known };
+    let current = !has_versions(step) || is_current(step, version);
+    if current && !version.is_empty() && version.iter().all(|record| record.status == Status::Accepted) {
+        let outputs = outputs(step, version.iter().filter_map(|record| record.acceptance()));
         prepared.slots.extend(slots_of(&step.prefix(), &outputs));
         prepared.available.insert(step.id.clone());
     }
@@ -127,10 +132,20 @@ fn todo<'p>(
     plan: &RenderedPlan,
     step: &'p RenderedStep,
     known: &[&CallRecord],
+    all: &[CallRecord],
     conflicts: &mut Vec<(&'p RenderedStep, Vec<String>)>,
 ) -> Todo {
     if !step.may_run() {
         return Todo::Skip;
+    }
+    if step.spec.effect == Effect::Media {
+        return media::todo(step, known, all).unwrap_or_else(|changed| {
+            conflicts.push((step, changed));
+            Todo::Skip
+        });
+    }
+    if step.spec.effect == Effect::Preview {
+        return preview(step, known);
     }
     let records = || -> Vec<CallRecord> { known.iter().map(|record| (*record).clone()).collect() };
     if step.covers {
@@ -142,12 +157,16 @@ fn todo<'p>(
         Plan::Done => Todo::Done { records: records(), notes: Vec::new() },
         Plan::Fresh if step.listed.is_some() => Todo::Gather { records: Vec::new() },
         Plan::Fresh => {
-            let calls = step.calls.iter().map(|call| TodoCall { frozen: freeze(step, call), record: None });
+            let calls =
+                step.calls.iter().map(|call| TodoCall { frozen: freeze(step, call), record: None, media: None });
             Todo::Run { calls: calls.collect(), freeze: Freeze::All, notes: Vec::new() }
         }
         Plan::Resume { changed } => {
-            let calls =
-                known.iter().map(|record| TodoCall { frozen: record.frozen.clone(), record: Some((*record).clone()) });
+            let calls = known.iter().map(|record| TodoCall {
+                frozen: record.frozen.clone(),
+                record: Some((*record).clone()),
+                media: None,
+            });
             let done = known.iter().filter(|record| record.status == Status::Accepted).count();
             let mut notes = vec![format!(
                 "`{}` was begun by an earlier run: {done} of {} calls are accepted, the rest goes on",
@@ -166,6 +185,34 @@ fn todo<'p>(
         Plan::Conflict { changed } => {
             conflicts.push((step, changed));
             Todo::Skip
+        }
+    }
+}
+
+/// A preview that has changed is shown again.
+fn preview(step: &RenderedStep, known: &[&CallRecord]) -> Todo {
+    let shown = known.iter().find(|record| is_current(step, &[record]));
+    match shown {
+        Some(record) if record.status == Status::Accepted => {
+            Todo::Done { records: vec![(*record).clone()], notes: Vec::new() }
+        }
+        Some(record) => {
+            let call = TodoCall { frozen: record.frozen.clone(), record: Some((*record).clone()), media: None };
+            Todo::Run { calls: vec![call], freeze: Freeze::Nothing, notes: Vec::new() }
+        }
+        None => {
+            let first = known.last().map_or(1, |record| record.frozen.id.chunk + 1);
+            let calls = step.calls.iter().zip(first..).map(|(call, chunk)| {
+                let frozen = freeze(step, &PlannedCall { chunk, ..call.clone() });
+                TodoCall { frozen, record: None, media: None }
+            });
+            let again = known.iter().any(|record| record.status == Status::Accepted);
+            let note = format!("`{}` has changed since it was previewed: it is previewed again", step.name());
+            Todo::Run {
+                calls: calls.collect(),
+                freeze: Freeze::New,
+                notes: again.then_some(note).into_iter().collect(),
+            }
         }
     }
 }
@@ -198,7 +245,7 @@ fn missing_outputs(plan: &RenderedPlan, selected: &[bool], prepared: &Prepared) 
             let given = plan.steps.iter().zip(selected).any(|(other, selected)| other.id == *need && *selected);
             if !given && !prepared.available.contains(need) {
                 let message = format!(
-                    "`{}` needs the outputs of `{need}`, which is not selected, and the ledger has none",
+                    "`{}` needs the outputs of `{need}`, which is not selected, and the ledger has none of what the plan says now",
                     step.name()
                 );
                 return Err(Problem {

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use serde_json::Value;
 
 use super::{CallRecord, Status};
-use crate::{payload, render::RenderedStep};
+use crate::{action::Effect, payload, render::RenderedStep};
 
 /// What is to be done with a step.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,6 +44,10 @@ pub fn reconcile(step: &RenderedStep, records: &[&CallRecord]) -> Plan {
         let now: Vec<Value> = step.calls.iter().map(|call| body(&call.payload.raw())).collect();
         differences(&before, &now)
     };
+    let shown = records.first().and_then(|record| record.frozen.message_digest.as_ref());
+    if changed.is_empty() && shown.is_some() && shown != step.message_digest.as_ref() {
+        changed.push("what it shows, which an earlier step makes".into());
+    }
     if step.listed.is_some() {
         // Who they are now is not known before the run; they are those who were frozen.
         changed.retain(|change| !change.starts_with(PEOPLE));
@@ -56,6 +60,37 @@ pub fn reconcile(step: &RenderedStep, records: &[&CallRecord]) -> Plan {
         (_, true) if only_people && step.sends_new => Plan::Done,
         _ => Plan::Conflict { changed },
     }
+}
+
+/// Whether a step that has changed is done anew, in calls with numbers after those before: what cannot reach followers
+/// twice. Its calls fall into versions.
+pub fn has_versions(step: &RenderedStep) -> bool {
+    matches!(step.spec.effect, Effect::Media | Effect::Preview)
+}
+
+/// The records of the latest version: all of a version carry the same digest of what they make. A preview is one call.
+pub fn latest<'a, 'r>(step: &RenderedStep, records: &'a [&'r CallRecord]) -> &'a [&'r CallRecord] {
+    if step.spec.effect == Effect::Preview {
+        return &records[records.len().saturating_sub(1)..];
+    }
+    let digest = records.last().map(|record| &record.frozen.message_digest);
+    let before = records.iter().rposition(|record| Some(&record.frozen.message_digest) != digest);
+    &records[before.map_or(0, |at| at + 1)..]
+}
+
+/// Whether a version is what the plan says now.
+pub fn is_current(step: &RenderedStep, version: &[&CallRecord]) -> bool {
+    let Some(first) = version.first() else { return false };
+    let digest = &first.frozen.message_digest;
+    // What a preview shows is its message; who sees it is in the body.
+    let same_body = || step.calls.first().is_some_and(|call| call.payload.digest() == first.frozen.digest);
+    let again = || *digest == anew(step, first.frozen.id.chunk);
+    (*digest == step.message_digest || again()) && (step.spec.effect != Effect::Preview || same_body())
+}
+
+/// The digest of a version that makes the same once more, because what was made is gone.
+pub fn anew(step: &RenderedStep, first: u32) -> Option<String> {
+    step.message_digest.as_ref().map(|digest| payload::digest(format!("{digest} anew at {first}").as_bytes()))
 }
 
 const PEOPLE: &str = "recipients";

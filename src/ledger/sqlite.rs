@@ -62,6 +62,8 @@ INSERT INTO events_of_calls SELECT call, row_number() OVER (PARTITION BY call OR
 DROP TABLE events;
 ALTER TABLE events_of_calls RENAME TO events;
 ",
+    // What was uploaded is found by its key.
+    "CREATE INDEX uploads ON calls (idempotency_key) WHERE NOT mass;",
 ];
 
 /// A ledger file.
@@ -425,6 +427,35 @@ impl Ledger for Sqlite {
         let row = row.ok_or(rusqlite::Error::QueryReturnedNoRows).map_err(failed)?;
         insert_event(&transaction, row, attempt).map_err(failed)?;
         transaction.commit().map_err(failed)
+    }
+
+    fn uploaded(&self, platform: &str, appid: &str, key: &str) -> Result<Option<Event>, LedgerError> {
+        let accepted =
+            "EXISTS (SELECT 1 FROM events e WHERE e.call = c.id AND e.kind = 'accepted' AND e.result IS NOT NULL)";
+        let call = self
+            .connection
+            .prepare_cached(&format!(
+                "SELECT c.id, c.digest, c.payload FROM calls c WHERE c.idempotency_key = ?1 AND NOT c.mass AND c.platform = ?2
+                 AND c.appid = ?3 AND {accepted} ORDER BY c.id DESC LIMIT 1"
+            ))
+            .and_then(|mut statement| {
+                let found = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+                statement.query_row(params![key, platform, appid], found).optional()
+            });
+        let Some((row, digest, payload)) = call.map_err(|error| self.error(error))? else { return Ok(None) };
+        let frozen = FrozenCall {
+            id: CallId { step: "an upload".into(), key: None, chunk: 1 },
+            action: String::new(),
+            path: String::new(),
+            idempotency_key: key.to_owned(),
+            digest,
+            payload,
+            message_digest: None,
+            recipients: None,
+            mass: false,
+        };
+        let events = self.events(row, &frozen)?;
+        Ok(events.into_iter().rev().find(|event| event.kind == Kind::Accepted && event.result.is_some()))
     }
 
     fn sync(&mut self) -> Result<(), LedgerError> {

@@ -554,6 +554,14 @@ mod tests {
             "check" => {
                 json!({ "id": "a", "action": action, "of": "b", "until": "SEND_SUCCESS", "every": "30s", "timeout": "30m" })
             }
+            "upload_image" => json!({ "id": "a", "action": action, "file": "a.png" }),
+            "upload_material" => {
+                json!({ "id": "a", "action": action, "type": "video", "file": "a.mp4", "title": "t", "introduction": "i" })
+            }
+            "create_draft" => {
+                let news = json!({ "file": "a.md", "title": "t", "author": "a", "digest": "d", "cover": "c.png", "theme": "jade", "source_url": "https://example.com", "need_open_comment": true, "only_fans_can_comment": false, "pic_crop_235_1": "0_0_1_1", "pic_crop_1_1": "0_0_1_1" });
+                json!({ "id": "a", "action": action, "articles": [news, { "type": "newspic", "content": "c", "title": "t", "images": ["a.png"] }] })
+            }
             _ => {
                 json!({ "id": "a", "action": action, "speed": 1, "foreach": [{ "n": 1 }], "key": "{{ row.n }}", "retry": { "attempts": 2, "backoff": "1s" }, "when": "vars.x" })
             }

@@ -96,6 +96,9 @@ pub struct Account {
     /// Which endpoint gives the token: `stable` (`/cgi-bin/stable_token`, does not disturb other programs) or `classic`.
     #[serde(default)]
     pub token: TokenEndpoint,
+    /// What becomes of external links in articles, which WeChat does not open: a footnote, kept (for accounts that may), or an error.
+    #[serde(default)]
+    pub links: LinkPolicy,
     /// Instead of `secret`: where a token kept by a central token store is.
     #[serde(default)]
     pub access_token: Option<SecretSource>,
@@ -120,6 +123,20 @@ impl AccountKind {
             AccountKind::Subscription => "subscription",
         }
     }
+}
+
+/// What becomes of external links in articles.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+pub enum LinkPolicy {
+    /// The text, a number, and the address in a list at the end.
+    #[default]
+    Footnote,
+    /// They stay.
+    Keep,
+    /// They are an error.
+    Error,
 }
 
 /// Which endpoint gives the token.

@@ -10,8 +10,9 @@ use serde_json::{Value, json};
 
 use super::{PlannedCall, RenderedStep, RetryPolicy, When, idempotency_key, prefix};
 use crate::{
-    action::{Effect, Fields, Spec},
+    action::{Draft, Effect, Fields, Spec},
     diag::{Code, Diagnostic, did_you_mean, one_of},
+    media::Upload,
     openids::Openids,
     payload::{self, Payload},
     plan::{
@@ -45,6 +46,9 @@ pub(super) struct StepFields<'a> {
     pub(super) sources: &'a SourceMap,
     pub(super) diagnostics: &'a mut Vec<Diagnostic>,
     pub(super) known: &'a HashMap<String, Known>,
+    /// Outputs of media steps before it, by their slots, and the digest of what is made: a message that holds one is
+    /// another message when that is another thing.
+    pub(super) made: &'a HashMap<String, String>,
     pub(super) step: &'a Step,
     pub(super) instance: &'a Instance,
     pub(super) needs: BTreeSet<String>,
@@ -80,7 +84,20 @@ impl StepFields<'_> {
                 body["clientmsgid"] = key.clone().into();
             }
             let payload = Payload::new(&body, call.people);
-            calls.push(PlannedCall { chunk, key, payload, recipients: call.recipients });
+            let (path, media) = call.media.map_or((spec.path, None), |(path, media)| (path, Some(media)));
+            let key = media.as_ref().and_then(|media| media.upload.as_ref()).map_or(key, |upload| upload.key());
+            calls.push(PlannedCall { chunk, key, path, payload, recipients: call.recipients, media });
+        }
+        if spec.effect == Effect::Media {
+            // A version of the medium: what is uploaded, and what is made of it.
+            let all: Vec<String> = calls.iter().map(|call| call.payload.raw()).collect();
+            message_digest = Some(payload::digest(all.join("\n").as_bytes()));
+        }
+        if let Some(message) = &mut message_digest {
+            let slots: BTreeSet<&str> = calls.iter().flat_map(|call| call.payload.slots()).collect();
+            for made in slots.into_iter().filter_map(|slot| self.made.get(slot)) {
+                *message = payload::digest(format!("{message} {made}").as_bytes());
+            }
         }
         let line = self.sources.position(&self.resolved.document.span(&self.step.pointer(""))).line;
         Some(RenderedStep {
@@ -395,6 +412,35 @@ impl Fields for StepFields<'_> {
                 None
             }
         }
+    }
+
+    fn upload(&mut self, description: Option<(String, String)>) -> Option<Arc<Upload>> {
+        let upload = Upload::clone(self.instance.upload.as_deref()?);
+        Some(Arc::new(Upload { description, ..upload }))
+    }
+
+    fn draft(&mut self) -> Option<Draft> {
+        let step = self.step;
+        // Only a cover may be a value of an earlier step.
+        for (number, article) in step.action.articles().iter().enumerate() {
+            let Some(cover) = &article.cover else { continue };
+            for reference in run_time(template::references(&cover.0)) {
+                if !self.reference(&format!("/articles/{number}/cover"), &reference, false) {
+                    return None;
+                }
+            }
+        }
+        let articles = &self.instance.articles;
+        let mut uploads: Vec<Arc<Upload>> = Vec::new();
+        for upload in articles.iter().flat_map(|article| article.uploads()) {
+            // The same bytes under two names are one upload, and each name is a slot.
+            if !uploads.iter().any(|known| known.slot() == upload.slot()) {
+                uploads.push(Arc::clone(upload));
+            }
+        }
+        let slot = format!("{}.media_id", prefix(&step.common.id, self.instance.key.as_deref()));
+        let good = self.instance.good && !articles.is_empty();
+        good.then(|| Draft { articles: articles.iter().map(|article| article.body()).collect(), uploads, slot })
     }
 
     fn openids(&mut self) -> Option<Arc<Openids>> {

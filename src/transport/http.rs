@@ -3,7 +3,7 @@
 use std::{
     io,
     net::{IpAddr, SocketAddr},
-    sync::mpsc,
+    sync::{Arc, mpsc},
     time::{Duration, Instant},
 };
 
@@ -17,8 +17,8 @@ use ureq::{
     },
 };
 
-use super::{Answer, Failure, Method, Request, Transport};
-use crate::{limits, redact::Secret};
+use super::{Answer, Body, Failure, Method, Request, Transport};
+use crate::{limits, media::Upload, redact::Secret};
 
 /// The address of the API: `https`, or `http` to this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,8 +72,14 @@ struct Owned {
     method: Method,
     path: String,
     query: Vec<(String, Secret)>,
-    body: String,
+    body: OwnedBody,
     timeout: Duration,
+}
+
+#[derive(Debug)]
+enum OwnedBody {
+    Json(String),
+    File(Arc<Upload>),
 }
 
 /// Bytes of each of the two buffers of a connection.
@@ -122,7 +128,10 @@ impl Transport for Http {
             method: request.method,
             path: request.path.to_owned(),
             query: query.collect(),
-            body: request.body.to_owned(),
+            body: match request.body {
+                Body::Json(text) => OwnedBody::Json(text.to_owned()),
+                Body::File(upload) => OwnedBody::File(Arc::clone(upload)),
+            },
             timeout: request.timeout,
         };
         let gone = || Failure::MaybeSent("the HTTP client ended".into());
@@ -175,12 +184,17 @@ fn exchange(agent: &Agent, base: &ApiBase, request: &Owned) -> Result<Answer, Fa
     let timeout = Some(request.timeout);
     let sent = match request.method {
         Method::Get => agent.get(url).query_pairs(query).config().timeout_global(timeout).build().call(),
-        Method::Post => (agent.post(url).query_pairs(query))
-            .content_type("application/json; charset=utf-8")
-            .config()
-            .timeout_global(timeout)
-            .build()
-            .send(&request.body),
+        Method::Post => {
+            let post = agent.post(url).query_pairs(query).config().timeout_global(timeout).build();
+            match &request.body {
+                OwnedBody::Json(text) => post.content_type("application/json; charset=utf-8").send(text),
+                OwnedBody::File(upload) => {
+                    let (boundary, form) = upload.form();
+                    let post = post.query_pairs(upload.target.kind().map(|kind| ("type", kind)));
+                    post.content_type(format!("multipart/form-data; boundary={boundary}")).send(&form[..])
+                }
+            }
+        }
     };
     let mut response = sent.map_err(|error| classify(&error, request.timeout))?;
     let status = response.status().as_u16();

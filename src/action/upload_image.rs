@@ -1,0 +1,36 @@
+//! `upload_image`: a picture for the body of an article.
+//! <https://developers.weixin.qq.com/doc/service/api/material/permanent/api_uploadimage>
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::{Calls, Effect, Fields, FileUse, Holds, Kind, Spec, upload};
+use crate::{media::Target, plan::fields::Template};
+
+/// Fields of the action.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UploadImage {
+    /// The picture: jpg or png, smaller than 1 MiB.
+    file: Template,
+}
+
+impl Kind for UploadImage {
+    const SPEC: Spec = Spec {
+        name: "upload_image",
+        summary: "Uploads a picture for the body of an article; gives its url.",
+        path: "/cgi-bin/media/uploadimg",
+        effect: Effect::Media,
+        outputs: &["url"],
+        exactly_one: &[],
+        only: None,
+    };
+
+    fn files(&self) -> Vec<FileUse> {
+        vec![FileUse { suffix: "/file".into(), path: self.file.clone(), holds: Holds::Media(Target::BodyImage) }]
+    }
+
+    fn calls(&self, fields: &mut dyn Fields) -> Option<Calls> {
+        upload(fields, None)
+    }
+}

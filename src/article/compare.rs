@@ -1,0 +1,99 @@
+//! What a draft has lost between being sent and being read back.
+
+use html5gum::{DefaultEmitter, Token, Tokenizer};
+
+/// What an article shows, as far as it can be compared.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Shown {
+    /// Visible characters, without blanks: WeChat moves them.
+    text: String,
+    /// Addresses of pictures, without their scheme and query.
+    images: Vec<String>,
+    /// Addresses of links.
+    links: Vec<String>,
+    /// Elements that have a style.
+    styles: usize,
+}
+
+fn shown(html: &str) -> Shown {
+    let mut shown = Shown::default();
+    for token in Tokenizer::new_with_emitter(html, DefaultEmitter::<usize>::new_with_span()).flatten() {
+        match token {
+            Token::String(text) => {
+                let text = String::from_utf8_lossy(&text.0).into_owned();
+                shown.text.extend(text.chars().filter(|c| !c.is_whitespace()));
+            }
+            Token::StartTag(tag) => {
+                let attribute = |name: &str| {
+                    let value = tag.attributes.iter().find(|(known, _)| known.0 == name.as_bytes());
+                    value.map(|(_, value)| String::from_utf8_lossy(&value.value.0).into_owned())
+                };
+                shown.styles += usize::from(attribute("style").is_some_and(|style| !style.trim().is_empty()));
+                // The editor keeps the address in `data-src`.
+                match tag.name.0.as_slice() {
+                    b"img" => shown.images.extend(attribute("data-src").or_else(|| attribute("src")).map(plain)),
+                    b"a" => shown.links.extend(attribute("href").map(plain)),
+                    _ => {}
+                }
+            }
+            _ => {}
+        }
+    }
+    shown
+}
+
+fn plain(address: String) -> String {
+    let address = address.split_once("://").map_or(address.as_str(), |(_, rest)| rest);
+    address.split(['?', '#']).next().unwrap_or_default().to_owned()
+}
+
+/// What is missing or changed, in words; of a text that is no HTML, only whether it is the same.
+pub fn losses(sent: &str, got: &str, html: bool) -> Vec<String> {
+    if !html {
+        return if sent.trim() == got.trim() { Vec::new() } else { vec!["its text was changed".into()] };
+    }
+    let (sent, got) = (shown(sent), shown(got));
+    let mut lost = Vec::new();
+    let gone = sent.images.iter().filter(|image| !got.images.contains(image)).count();
+    if gone > 0 {
+        lost.push(format!("{gone} of {} pictures are gone", sent.images.len()));
+    } else if sent.images.len() != got.images.len() {
+        lost.push(format!("{} pictures were sent, and {} are there", sent.images.len(), got.images.len()));
+    }
+    if sent.text != got.text {
+        let same = sent.text.chars().zip(got.text.chars()).take_while(|(a, b)| a == b).count();
+        let around = |text: &str| text.chars().skip(same.saturating_sub(4)).take(16).collect::<String>();
+        lost.push(format!("the text was changed: `{}` is `{}`", around(&sent.text), around(&got.text)));
+    }
+    let gone = sent.links.iter().filter(|link| !got.links.contains(link)).count();
+    if gone > 0 {
+        lost.push(format!("{gone} of {} links are gone", sent.links.len()));
+    }
+    if got.styles < sent.styles {
+        lost.push(format!("{} of {} styles are gone", sent.styles - got.styles, sent.styles));
+    }
+    lost
+}
+
+#[cfg(test)]
+mod tests {
+    use super::losses;
+
+    #[test]
+    fn what_is_lost_is_said() {
+        let sent = r#"<p style="color:red">春茶 &amp; <img src="https://mmbiz.qpic.cn/a?x=1"><a href="https://mp.weixin.qq.com/s/x">看</a></p>"#;
+        let lost = |got: &str| losses(sent, got, true).join("; ");
+        assert_eq!(lost(sent), "");
+        assert_eq!(
+            lost(
+                "<p style=\"color: red;\">春茶&amp;<img data-src=\"http://mmbiz.qpic.cn/a\"/>\n<a href=\"https://mp.weixin.qq.com/s/x\">看</a></p>"
+            ),
+            ""
+        );
+        assert_eq!(lost(&sent.replace(" style=\"color:red\"", "")), "1 of 1 styles are gone");
+        assert_eq!(lost(&sent.replace("春茶", "春")), "the text was changed: `春茶&看` is `春&看`");
+        assert_eq!(lost(&sent.replace("<img src=\"https://mmbiz.qpic.cn/a?x=1\">", "")), "1 of 1 pictures are gone");
+        assert_eq!(lost(&sent.replace("https://mp.weixin.qq.com/s/x", "")), "1 of 1 links are gone");
+        assert_eq!(losses("a b", "a b ", false).len() + losses("a", "b", false).len(), 1);
+    }
+}

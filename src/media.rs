@@ -1,0 +1,301 @@
+//! Files that are uploaded: what they are by their bytes, and WeChat's limits for them. Pure.
+
+use std::{fmt, sync::Arc};
+
+use serde_json::{Value, json};
+
+use crate::{limits, payload};
+
+/// A file on its way to WeChat.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Upload {
+    /// Its path as users know it.
+    pub path: String,
+    /// Where it goes.
+    pub target: Target,
+    /// Content type by its bytes.
+    pub content_type: &'static str,
+    /// What it holds.
+    pub bytes: Arc<[u8]>,
+    /// SHA-256 of the bytes, named.
+    pub sha256: String,
+    /// Title and introduction of a video.
+    pub description: Option<(String, String)>,
+}
+
+impl fmt::Debug for Upload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Upload({} to {:?}, {})", self.path, self.target, self.sha256)
+    }
+}
+
+/// Where a file goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Target {
+    /// A picture of an article's body: gives a URL.
+    /// <https://developers.weixin.qq.com/doc/service/api/material/permanent/api_uploadimage>
+    BodyImage,
+    /// Permanent material: gives a `media_id`.
+    /// <https://developers.weixin.qq.com/doc/service/api/material/permanent/api_addmaterial>
+    Material(Material),
+}
+
+/// Kinds of permanent material, as `type` of the request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+pub enum Material {
+    /// bmp, png, jpeg, gif up to 10 MiB.
+    Image,
+    /// mp3, wma, wav, amr up to 2 MiB and 60 seconds.
+    Voice,
+    /// mp4 up to 10 MiB.
+    Video,
+    /// jpeg up to 64 KiB.
+    Thumb,
+}
+
+impl Material {
+    /// The word in the plan and in the request.
+    pub fn name(self) -> &'static str {
+        match self {
+            Material::Image => "image",
+            Material::Voice => "voice",
+            Material::Video => "video",
+            Material::Thumb => "thumb",
+        }
+    }
+}
+
+impl Target {
+    /// Path of the API.
+    pub fn path(self) -> &'static str {
+        match self {
+            Target::BodyImage => "/cgi-bin/media/uploadimg",
+            Target::Material(_) => "/cgi-bin/material/add_material",
+        }
+    }
+
+    /// `type` in the query.
+    pub fn kind(self) -> Option<&'static str> {
+        match self {
+            Target::BodyImage => None,
+            Target::Material(kind) => Some(kind.name()),
+        }
+    }
+
+    /// What the reply gives.
+    pub fn gives(self) -> &'static str {
+        match self {
+            Target::BodyImage => "url",
+            Target::Material(_) => "media_id",
+        }
+    }
+
+    /// Content types that are taken, and the most bytes.
+    fn takes(self) -> (&'static [&'static str], u64) {
+        match self {
+            Target::BodyImage => (&["image/jpeg", "image/png"], limits::BODY_IMAGE_BYTES),
+            Target::Material(Material::Image) => {
+                (&["image/jpeg", "image/png", "image/gif", "image/bmp"], limits::MATERIAL_BYTES)
+            }
+            Target::Material(Material::Voice) => {
+                (&["audio/mpeg", "audio/x-ms-wma", "audio/wav", "audio/amr"], limits::VOICE_BYTES)
+            }
+            Target::Material(Material::Video) => (&["video/mp4"], limits::MATERIAL_BYTES),
+            Target::Material(Material::Thumb) => (&["image/jpeg"], limits::THUMB_BYTES),
+        }
+    }
+}
+
+/// Why a file cannot be uploaded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unfit {
+    /// It holds nothing.
+    Empty,
+    /// It is not what it is to be: what it is by its bytes, and what is taken.
+    Type(&'static str, Vec<&'static str>),
+    /// It is too large: its bytes, and from how many on it is refused.
+    Size(usize, u64),
+    /// Its beginning says what it is, and the rest does not.
+    Damaged,
+}
+
+/// What a file is, by its first bytes; none if it is nothing that is known here.
+pub fn content_type(bytes: &[u8]) -> Option<&'static str> {
+    let at = |from: usize, magic: &[u8]| bytes.get(from..from + magic.len()) == Some(magic);
+    Some(match bytes {
+        _ if at(0, b"\x89PNG\r\n\x1a\n") => "image/png",
+        _ if at(0, b"\xff\xd8\xff") => "image/jpeg",
+        _ if at(0, b"GIF87a") || at(0, b"GIF89a") => "image/gif",
+        _ if at(0, b"RIFF") && at(8, b"WEBP") => "image/webp",
+        _ if at(0, b"RIFF") && at(8, b"WAVE") => "audio/wav",
+        _ if at(0, b"BM") && bytes.len() > 26 => "image/bmp",
+        _ if at(0, b"#!AMR") => "audio/amr",
+        _ if at(0, b"ID3") || matches!(bytes, [0xff, second, ..] if second & 0xe0 == 0xe0) => "audio/mpeg",
+        _ if at(0, &[0x30, 0x26, 0xb2, 0x75, 0x8e, 0x66, 0xcf, 0x11]) => "audio/x-ms-wma",
+        _ if at(4, b"ftyp") => "video/mp4",
+        _ => return None,
+    })
+}
+
+/// Width and height of a png, jpeg, gif or bmp.
+pub fn dimensions(bytes: &[u8]) -> Option<(u32, u32)> {
+    let be32 = |at: usize| Some(u32::from_be_bytes(bytes.get(at..at + 4)?.try_into().ok()?));
+    let be16 = |at: usize| Some(u32::from(u16::from_be_bytes(bytes.get(at..at + 2)?.try_into().ok()?)));
+    let le16 = |at: usize| Some(u32::from(u16::from_le_bytes(bytes.get(at..at + 2)?.try_into().ok()?)));
+    let le32 = |at: usize| Some(i32::from_le_bytes(bytes.get(at..at + 4)?.try_into().ok()?).unsigned_abs());
+    let size = match content_type(bytes)? {
+        "image/png" => (be32(16)?, be32(20)?),
+        "image/gif" => (le16(6)?, le16(8)?),
+        "image/bmp" => (le32(18)?, le32(22)?),
+        "image/jpeg" => {
+            // Segments up to the frame header.
+            let mut at = 2;
+            loop {
+                let marker = *bytes.get(at + 1)?;
+                if *bytes.get(at)? != 0xff {
+                    return None;
+                }
+                if marker == 0xff {
+                    at += 1;
+                    continue;
+                }
+                if matches!(marker, 0xc0..=0xcf) && !matches!(marker, 0xc4 | 0xc8 | 0xcc) {
+                    break (be16(at + 7)?, be16(at + 5)?);
+                }
+                at += 2 + usize::try_from(be16(at + 2)?).ok()?;
+            }
+        }
+        _ => return None,
+    };
+    (size.0 > 0 && size.1 > 0).then_some(size)
+}
+
+impl Upload {
+    /// Checks a file for where it is to go.
+    pub fn new(
+        path: impl Into<String>,
+        bytes: Vec<u8>,
+        target: Target,
+        description: Option<(String, String)>,
+    ) -> Result<Self, Unfit> {
+        let (types, most) = target.takes();
+        if bytes.is_empty() {
+            return Err(Unfit::Empty);
+        }
+        let content_type = content_type(&bytes).filter(|known| types.contains(known));
+        let content_type =
+            content_type.ok_or_else(|| Unfit::Type(self::content_type(&bytes).unwrap_or("unknown"), types.to_vec()))?;
+        if bytes.len() as u64 >= most {
+            return Err(Unfit::Size(bytes.len(), most));
+        }
+        if content_type.starts_with("image/") && dimensions(&bytes).is_none() {
+            return Err(Unfit::Damaged);
+        }
+        let sha256 = payload::digest(&bytes);
+        Ok(Self { path: path.into(), target, content_type, bytes: bytes.into(), sha256, description })
+    }
+
+    /// What a dry run shows in the place of the form.
+    pub fn shown(&self) -> Value {
+        let mut body = json!({ "media": {
+            "file": self.path, "content_type": self.content_type, "bytes": self.bytes.len(), "sha256": self.sha256["sha256:".len()..],
+        } });
+        if let Some(kind) = self.target.kind() {
+            body["type"] = kind.into();
+        }
+        if let Some((title, introduction)) = &self.description {
+            body["description"] = json!({ "title": title, "introduction": introduction });
+        }
+        body
+    }
+
+    /// Names the upload: the same bytes to the same place with the same words are the same upload.
+    pub fn key(&self) -> String {
+        let identity = json!(["qunfa/upload/1", self.target.path(), self.target.kind(), self.sha256, self.description]);
+        payload::digest(identity.to_string().as_bytes())["sha256:".len()..][..32].to_owned()
+    }
+
+    /// The name of the slot that holds what the upload gives.
+    pub fn slot(&self) -> String {
+        format!("{} of {}", self.target.gives(), self.path)
+    }
+
+    /// The form, and its boundary: nothing in it depends on chance.
+    pub fn form(&self) -> (String, Vec<u8>) {
+        let boundary = format!("qunfa-{}", self.key());
+        let name = self.path.rsplit('/').next().unwrap_or("file");
+        let name: String = name.chars().map(|c| if matches!(c, '"' | '\\' | '\r' | '\n') { '_' } else { c }).collect();
+        let mut form = format!(
+            "--{boundary}\r\nContent-Disposition: form-data; name=\"media\"; filename=\"{name}\"\r\nContent-Type: {}\r\n\r\n",
+            self.content_type
+        )
+        .into_bytes();
+        form.extend_from_slice(&self.bytes);
+        if let Some((title, introduction)) = &self.description {
+            let description = json!({ "title": title, "introduction": introduction });
+            let field = "Content-Disposition: form-data; name=\"description\"";
+            form.extend_from_slice(format!("\r\n--{boundary}\r\n{field}\r\n\r\n{description}").as_bytes());
+        }
+        form.extend_from_slice(format!("\r\n--{boundary}--\r\n").as_bytes());
+        (boundary, form)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The beginning of a png of 3 × 2.
+    fn png(length: usize) -> Vec<u8> {
+        let mut bytes = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x03\0\0\0\x02\x08\x02\0\0\0".to_vec();
+        bytes.resize(length, 0);
+        bytes
+    }
+
+    #[test]
+    fn files_are_what_their_bytes_say() {
+        let new = |bytes: &[u8], target| Upload::new("a.png", bytes.to_vec(), target, None).map(|u| u.content_type);
+        let webp = b"RIFF\x10\0\0\0WEBPVP8 ";
+        assert_eq!(new(&png(60), Target::BodyImage), Ok("image/png"));
+        assert_eq!(new(b"", Target::BodyImage), Err(Unfit::Empty));
+        assert_eq!(new(webp, Target::BodyImage), Err(Unfit::Type("image/webp", vec!["image/jpeg", "image/png"])));
+        assert_eq!(new(b"GIF89a\x03\0\x02\0", Target::BodyImage).is_err(), true);
+        assert_eq!(new(b"GIF89a\x03\0\x02\0", Target::Material(Material::Image)), Ok("image/gif"));
+        assert_eq!(new(&png(10), Target::BodyImage), Err(Unfit::Damaged));
+        assert_eq!(new(&png((1 << 20) - 1), Target::BodyImage), Ok("image/png"));
+        assert_eq!(new(&png(1 << 20), Target::BodyImage), Err(Unfit::Size(1 << 20, 1 << 20)));
+        assert_eq!(new(&png(60), Target::Material(Material::Thumb)), Err(Unfit::Type("image/png", vec!["image/jpeg"])));
+        assert_eq!(new(b"\0\0\0\x20ftypisom", Target::Material(Material::Video)), Ok("video/mp4"));
+        assert_eq!(new(b"#!AMR\n", Target::Material(Material::Voice)), Ok("audio/amr"));
+    }
+
+    #[test]
+    fn dimensions_are_read() {
+        assert_eq!(dimensions(&png(60)), Some((3, 2)));
+        assert_eq!(dimensions(b"GIF89a\x03\0\x02\0"), Some((3, 2)));
+        let jpeg = b"\xff\xd8\xff\xe0\0\x04ab\xff\xc0\0\x0b\x08\0\x02\0\x03\x01\x01\x11\0";
+        assert_eq!(dimensions(jpeg), Some((3, 2)));
+        assert_eq!(dimensions(b"\xff\xd8\xff\xe0\xff\xff"), None);
+        assert_eq!(dimensions(b"BM"), None);
+    }
+
+    #[test]
+    fn the_form_is_the_same_every_time() {
+        let upload = Upload::new("图/a\".png", png(60), Target::BodyImage, None).expect("fits");
+        let (boundary, form) = upload.form();
+        let text = String::from_utf8_lossy(&form);
+        assert!(text.starts_with(&format!("--{boundary}\r\nContent-Disposition: form-data; name=\"media\"; filename=\"a_.png\"\r\nContent-Type: image/png\r\n\r\n\u{fffd}PNG")));
+        assert!(text.ends_with(&format!("\r\n--{boundary}--\r\n")));
+        assert_eq!(upload.form(), (boundary, form));
+        let described = ("标题".to_owned(), "介绍".to_owned());
+        let video =
+            Upload::new("v.mp4", b"\0\0\0\x20ftypisom".to_vec(), Target::Material(Material::Video), Some(described));
+        let (_, form) = video.expect("fits").form();
+        assert!(
+            String::from_utf8_lossy(&form)
+                .contains("name=\"description\"\r\n\r\n{\"title\":\"标题\",\"introduction\":\"介绍\"}\r\n")
+        );
+    }
+}

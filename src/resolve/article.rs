@@ -1,0 +1,688 @@
+//! The articles of a draft: file, front matter, templates, theme, conversion, pictures. What comes out is ready but for
+//! the addresses that uploads give.
+
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::{
+    action::create_draft::{self, ArticleKind},
+    article::{self, Format, Image, Input, Links, Piece, Theme},
+    media::{Material, Target, Unfit},
+};
+
+/// An article, ready but for what uploads give.
+#[derive(Debug)]
+pub struct Article {
+    /// The members of the article on the wire that are text, by their names there.
+    pub members: BTreeMap<&'static str, String>,
+    /// Whether readers can comment, and whether only followers can.
+    pub comments: [Option<bool>; 2],
+    /// What it shows.
+    pub shows: Shows,
+    /// The cover of a news.
+    pub cover: Option<Cover>,
+}
+
+/// What an article shows.
+#[derive(Debug)]
+pub enum Shows {
+    /// HTML with pictures in it.
+    News(article::Article, Vec<Arc<Upload>>),
+    /// Pictures with a text.
+    Pictures(String, Vec<Arc<Upload>>),
+}
+
+/// The cover of an article.
+#[derive(Debug)]
+pub enum Cover {
+    /// A picture that is uploaded.
+    File(Arc<Upload>),
+    /// A `media_id`, or the slot of one.
+    MediaId(String),
+}
+
+/// A value of the front matter or of the plan, and how to tell the place of a range of it.
+struct Field<'t> {
+    template: &'t str,
+    /// The file that names it, relative to the plan: paths in it start there.
+    folder: String,
+    from: From,
+}
+
+#[derive(Clone)]
+enum From {
+    /// At this pointer of the plan.
+    Plan(String),
+    /// At this pointer of the front matter.
+    Front(Rc<Document>, String),
+}
+
+/// The text of an article before its templates are rendered.
+struct Body {
+    text: Rc<str>,
+    format: Format,
+    /// Where it begins in its file; none for text in the plan, which is at the pointer.
+    file: Option<(FileId, usize)>,
+    pointer: String,
+    folder: String,
+}
+
+/// Keys of the front matter, which are those of the plan.
+const KEYS: &[&str] = &[
+    "title",
+    "author",
+    "digest",
+    "cover",
+    "theme",
+    "source_url",
+    "need_open_comment",
+    "only_fans_can_comment",
+    "pic_crop_235_1",
+    "pic_crop_1_1",
+];
+
+impl Reader<'_> {
+    /// All articles of a step; none if one has a problem.
+    pub(super) fn articles(
+        &mut self,
+        step: &Step,
+        account: &Account,
+        engine: &Engine,
+        context: &Tpl,
+    ) -> Option<Vec<Article>> {
+        let articles = step.action.articles();
+        let mut done = Vec::new();
+        for (number, article) in articles.iter().enumerate() {
+            let pointer = step.pointer(&format!("/articles/{number}"));
+            done.push(self.article(article, &pointer, articles.len(), account, engine, context));
+        }
+        done.into_iter().collect()
+    }
+
+    fn article(
+        &mut self,
+        plan: &create_draft::Article,
+        pointer: &str,
+        count: usize,
+        account: &Account,
+        engine: &Engine,
+        context: &Tpl,
+    ) -> Option<Article> {
+        let before = self.errors();
+        let (body, front) = self.body(plan, pointer, engine, context)?;
+        let front = match front {
+            Some(document) => self.front_matter(&document).then_some(document),
+            None => None,
+        };
+        let own = |name: &str| -> Option<&Template> {
+            match name {
+                "title" => plan.title.as_ref(),
+                "author" => plan.author.as_ref(),
+                "digest" => plan.digest.as_ref(),
+                "cover" => plan.cover.as_ref(),
+                "theme" => plan.theme.as_ref(),
+                "source_url" => plan.source_url.as_ref(),
+                "pic_crop_235_1" => plan.pic_crop_235_1.as_ref(),
+                "pic_crop_1_1" => plan.pic_crop_1_1.as_ref(),
+                _ => None,
+            }
+        };
+        let find = |name: &str| -> Option<Field<'_>> {
+            if let Some(template) = own(name) {
+                let from = From::Plan(format!("{pointer}/{name}"));
+                return Some(Field { template: &template.0, folder: String::new(), from });
+            }
+            let document = front.as_ref()?;
+            let template = document.value.get(name)?.as_str()?;
+            let from = From::Front(Rc::clone(document), format!("/{name}"));
+            Some(Field { template, folder: body.folder.clone(), from })
+        };
+        let flag = |own: Option<bool>, name: &str| own.or_else(|| front.as_ref()?.value.get(name)?.as_bool());
+        let comments = [
+            flag(plan.need_open_comment, "need_open_comment"),
+            flag(plan.only_fans_can_comment, "only_fans_can_comment"),
+        ];
+        let whole = self.document.span(pointer);
+        let mut members = BTreeMap::new();
+        for (name, wire) in [
+            ("title", "title"),
+            ("author", "author"),
+            ("digest", "digest"),
+            ("source_url", "content_source_url"),
+            ("pic_crop_235_1", "pic_crop_235_1"),
+            ("pic_crop_1_1", "pic_crop_1_1"),
+        ] {
+            match find(name) {
+                Some(field) => {
+                    let Some(value) = self.field(&field, engine, context) else { continue };
+                    let place = self.field_place(&field.from, None);
+                    self.limits(name, &value, count, place);
+                    members.insert(wire, value);
+                }
+                None if name == "title" => {
+                    let diagnostic = Diagnostic::new(Code::ArticleField, whole.clone(), "the article has no title");
+                    self.push(diagnostic.help("write `title:` here, or in the front matter of the file"));
+                }
+                None => {}
+            }
+        }
+        let cover = match (plan.kind, find("cover")) {
+            (ArticleKind::News, Some(field)) => self.cover(&field, engine, context),
+            (ArticleKind::News, None) => {
+                let diagnostic = Diagnostic::new(Code::ArticleField, whole.clone(), "the article has no cover");
+                self.push(diagnostic.help("write `cover: cover.jpg` here, or in the front matter of the file"));
+                None
+            }
+            (ArticleKind::Newspic, _) => None,
+        };
+        let theme = self.theme(find("theme").as_ref(), engine, context);
+        let shows = match plan.kind {
+            ArticleKind::News => self.news(&body, theme.as_deref(), account.links, engine, context),
+            ArticleKind::Newspic => self.pictures(plan, pointer, &body, engine, context),
+        };
+        let good = self.errors() == before;
+        shows.filter(|_| good).map(|shows| Article { members, comments, shows, cover })
+    }
+
+    fn errors(&self) -> usize {
+        self.diagnostics.iter().filter(|diagnostic| diagnostic.severity() == crate::diag::Severity::Error).count()
+    }
+
+    /// The text of an article, and its front matter if it has some.
+    fn body(
+        &mut self,
+        plan: &create_draft::Article,
+        pointer: &str,
+        engine: &Engine,
+        context: &Tpl,
+    ) -> Option<(Body, Option<Rc<Document>>)> {
+        let Some(path) = &plan.file else {
+            let text = plan.content.as_ref().map(|content| content.0.as_str()).unwrap_or_default();
+            let pointer = format!("{pointer}/content");
+            let body = Body { text: text.into(), format: Format::Markdown, file: None, pointer, folder: String::new() };
+            return Some((body, None));
+        };
+        let pointer = format!("{pointer}/file");
+        let place = self.document.span(&pointer);
+        let path = self.render(engine, &pointer, path, context)?;
+        if payload::has_slot(&path) {
+            let message = "the path of a file must be known before the run";
+            self.push(Diagnostic::new(Code::RuntimeValue, place, message));
+            return None;
+        }
+        let format = match path.rsplit_once('.').map(|(_, ending)| ending.to_ascii_lowercase()).as_deref() {
+            Some("md" | "markdown") => Format::Markdown,
+            Some("html" | "htm") => Format::Html,
+            Some("txt") if plan.kind == ArticleKind::Newspic => Format::Markdown,
+            _ => {
+                let message = format!("`{path}` is neither Markdown (.md) nor HTML (.html)");
+                self.push(
+                    Diagnostic::new(Code::BadFormat, place, message).help("give the file the ending of what it is"),
+                );
+                return None;
+            }
+        };
+        let (file, text) = self.text(&path, &place)?;
+        let folder = path.rsplit_once('/').map_or(String::new(), |(folder, _)| format!("{folder}/"));
+        let begin = front_matter_end(&text);
+        let front = match begin {
+            0 => None,
+            end => {
+                // The same file up to the end of the front matter: the same lines and columns.
+                let name = self.sources.file(file).path.clone();
+                let front = self.sources.add(name, text[..end].trim_end().trim_end_matches('-').to_owned());
+                let before = self.diagnostics.len();
+                let document = yaml::parse(front, self.sources, self.diagnostics);
+                if document.is_none() && self.diagnostics.len() == before { None } else { Some(Rc::new(document?)) }
+            }
+        };
+        let body = Body { text: text[begin..].into(), format, file: Some((file, begin)), pointer, folder };
+        Some((body, front))
+    }
+
+    /// Whether a front matter holds what it may hold.
+    fn front_matter(&mut self, document: &Document) -> bool {
+        let Some(members) = document.value.as_object() else {
+            let diagnostic = Diagnostic::new(Code::WrongType, document.span(""), "front matter is a mapping");
+            self.push(diagnostic.help("write `title: ...`"));
+            return false;
+        };
+        let mut good = true;
+        for (name, value) in members {
+            let pointer = format!("/{}", yaml::escape(name));
+            let flag = name.starts_with("need_open") || name.starts_with("only_fans");
+            let problem = if !KEYS.contains(&name.as_str()) {
+                let diagnostic =
+                    Diagnostic::new(Code::UnknownKey, document.key_span(&pointer), format!("unknown key `{name}`"));
+                match did_you_mean(name, KEYS.iter().copied()) {
+                    Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
+                    None => diagnostic.help(format!("front matter takes {}", crate::diag::one_of(KEYS))),
+                }
+            } else if flag != value.is_boolean() || (!flag && !value.is_string()) {
+                let wanted = if flag { "true or false" } else { "text" };
+                Diagnostic::new(Code::WrongType, document.span(&pointer), format!("`{name}` is {wanted}"))
+                    .help("put quotes around text that looks like a number")
+            } else {
+                continue;
+            };
+            self.push(problem);
+            good = false;
+        }
+        good
+    }
+
+    fn field_place(&self, from: &From, range: Option<Range<usize>>) -> Span {
+        let (document, pointer) = match from {
+            From::Plan(pointer) => (self.document, pointer),
+            From::Front(document, pointer) => (&**document, pointer),
+        };
+        match range {
+            Some(range) => document.span_in(self.sources, pointer, range),
+            None => document.span(pointer),
+        }
+    }
+
+    /// A field rendered; it must be known before the run.
+    fn field(&mut self, field: &Field<'_>, engine: &Engine, context: &Tpl) -> Option<String> {
+        let text = self.field_with_slots(field, engine, context)?;
+        if payload::has_slot(&text) {
+            let place = self.field_place(&field.from, None);
+            let message = "this must be known before the run";
+            self.push(Diagnostic::new(Code::RuntimeValue, place, message).help("write it out, or use a variable"));
+            return None;
+        }
+        Some(text)
+    }
+
+    fn field_with_slots(&mut self, field: &Field<'_>, engine: &Engine, context: &Tpl) -> Option<String> {
+        match engine.render(field.template, context) {
+            Ok(text) => Some(text),
+            Err(failures) => {
+                for failure in failures {
+                    let diagnostic = failure_diagnostic(failure, |range| self.field_place(&field.from, range));
+                    self.push(diagnostic);
+                }
+                None
+            }
+        }
+    }
+
+    fn limits(&mut self, name: &str, value: &str, count: usize, place: Span) {
+        let characters = value.chars().count();
+        let most = |most: usize| {
+            (characters > most).then(|| format!("`{name}` has {characters} characters; WeChat takes at most {most}"))
+        };
+        let problem = match name {
+            "title" if value.trim().is_empty() => Some("the title is empty".to_owned()),
+            "title" => most(limits::TITLE_CHARS),
+            "author" => most(limits::AUTHOR_CHARS),
+            "digest" if count > 1 => {
+                Some("a digest is for a single article; WeChat takes none with several".to_owned())
+            }
+            "digest" => most(limits::DIGEST_CHARS),
+            "source_url" if value.len() > limits::SOURCE_URL_BYTES => Some(format!(
+                "`source_url` is {} bytes long; WeChat takes at most {}",
+                value.len(),
+                limits::SOURCE_URL_BYTES
+            )),
+            "source_url" if !value.starts_with("https://") && !value.starts_with("http://") => {
+                Some(format!("`{value}` is no web address"))
+            }
+            "pic_crop_235_1" | "pic_crop_1_1" if !is_crop(value) => {
+                Some(format!("`{value}` is no part of a picture such as `0.1945_0_1_0.5236` (X1_Y1_X2_Y2 of 0 to 1)"))
+            }
+            _ if value.contains(['\n', '\r']) => Some(format!("`{name}` has more than one line")),
+            _ => None,
+        };
+        if let Some(problem) = problem {
+            self.push(
+                Diagnostic::new(Code::ArticleField, place, problem)
+                    .help("shorten or mend it; see `qunfa explain A406`"),
+            );
+        }
+    }
+
+    fn theme(&mut self, field: Option<&Field<'_>>, engine: &Engine, context: &Tpl) -> Option<Rc<Theme>> {
+        let Some(field) = field else { return Theme::builtin("plain").map(Rc::new) };
+        let name = self.field(field, engine, context)?;
+        if let Some(theme) = Theme::builtin(&name) {
+            return Some(Rc::new(theme));
+        }
+        let place = self.field_place(&field.from, None);
+        if !name.ends_with(".css") {
+            let near = did_you_mean(&name, Theme::BUILTIN.iter().copied());
+            let diagnostic = Diagnostic::new(Code::NotAllowed, place, format!("there is no theme `{name}`"));
+            let themes = crate::diag::one_of(Theme::BUILTIN);
+            self.push(diagnostic.help(match near {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("write {themes}, or the path of a .css file"),
+            }));
+            return None;
+        }
+        let path = format!("{}{name}", field.folder);
+        if let Some(known) = self.themes.get(&path) {
+            return known.clone();
+        }
+        let theme = self.text(&path, &place).map(|(file, css)| {
+            let place = |range: Range<usize>| Span::new(file, range);
+            Rc::new(Theme::parse(&css, &place, self.diagnostics))
+        });
+        self.themes.insert(path, theme.clone());
+        theme
+    }
+
+    /// The file of a picture, checked for where it is to go.
+    fn picture(&mut self, path: &str, target: Target, place: &Span) -> Option<Arc<Upload>> {
+        // One byte more than is taken, so that "too large" can be said of the file rather than of the reading.
+        let (name, bytes) = self.bytes(path, place, limits::MATERIAL_BYTES + 1)?;
+        self.fit(&name, path, bytes, target, place)
+    }
+
+    /// Checks a file for where it is to go. `name` is what users know it by here; `path`, how the plan names it, is
+    /// the same from wherever the plan is looked at, and so is what is made of it.
+    pub(super) fn fit(
+        &mut self,
+        name: &str,
+        path: &str,
+        bytes: Vec<u8>,
+        target: Target,
+        place: &Span,
+    ) -> Option<Arc<Upload>> {
+        let unfit = match Upload::new(plain_path(path), bytes, target, None) {
+            Ok(upload) => return Some(Arc::new(upload)),
+            Err(unfit) => unfit,
+        };
+        let (code, message, help) = match unfit {
+            Unfit::Empty => (Code::MediaEmpty, format!("`{name}` is empty"), "export it again".to_owned()),
+            Unfit::Damaged => {
+                (Code::MediaDamaged, format!("`{name}` is damaged: it has no size"), "export it again".into())
+            }
+            Unfit::Type(is, takes) => (
+                Code::MediaType,
+                format!("`{name}` is {is} by its bytes, whatever its name says; WeChat refuses it here"),
+                format!("convert it to {}", takes.join(" or ")),
+            ),
+            Unfit::Size(bytes, most) => (
+                Code::MediaSize,
+                format!("`{name}` has {bytes} bytes; WeChat takes fewer than {most} here"),
+                "make it smaller: fewer pixels, or more compression".into(),
+            ),
+        };
+        self.push(Diagnostic::new(code, place.clone(), message).help(help));
+        None
+    }
+
+    fn cover(&mut self, field: &Field<'_>, engine: &Engine, context: &Tpl) -> Option<Cover> {
+        let text = self.field_with_slots(field, engine, context)?;
+        let place = self.field_place(&field.from, None);
+        if payload::has_slot(&text) {
+            if matches!(field.from, From::Front(..)) {
+                let diagnostic = Diagnostic::new(Code::RuntimeValue, place, "front matter is known before the run");
+                self.push(diagnostic.help("write `cover:` in the plan instead"));
+                return None;
+            }
+            return Some(Cover::MediaId(text));
+        }
+        let target = Target::Material(Material::Image);
+        self.picture(&format!("{}{text}", field.folder), target, &place).map(Cover::File)
+    }
+
+    /// Renders the templates of a body; the line of the source for each line of what comes out.
+    fn rendered_body(
+        &mut self,
+        body: &Body,
+        html: bool,
+        engine: &Engine,
+        context: &Tpl,
+    ) -> Option<(String, Vec<usize>)> {
+        if let Some(reference) = template::references(&body.text).into_iter().find(template::Reference::is_at_run_time)
+        {
+            let place = self.body_place(body, reference.range);
+            let message = "an article is known before the run: it cannot hold a run-time value";
+            self.push(Diagnostic::new(Code::RuntimeValue, place, message).help("name the picture's file itself"));
+            return None;
+        }
+        match engine.render_lines(&body.text, html, context) {
+            Ok(rendered) => Some(rendered),
+            Err(failures) => {
+                for failure in failures {
+                    let whole = 0..body.text.len();
+                    let diagnostic =
+                        failure_diagnostic(failure, |range| self.body_place(body, range.unwrap_or(whole.clone())));
+                    self.push(diagnostic);
+                }
+                None
+            }
+        }
+    }
+
+    /// The place of a range of the body before its templates were rendered.
+    fn body_place(&self, body: &Body, range: Range<usize>) -> Span {
+        match body.file {
+            Some((file, begin)) => Span::new(file, begin + range.start..begin + range.end),
+            None => self.document.span_in(self.sources, &body.pointer, range),
+        }
+    }
+
+    fn news(
+        &mut self,
+        body: &Body,
+        theme: Option<&Theme>,
+        links: plan::model::LinkPolicy,
+        engine: &Engine,
+        context: &Tpl,
+    ) -> Option<Shows> {
+        let (text, lines) = self.rendered_body(body, true, engine, context)?;
+        let theme = theme?;
+        let links = match links {
+            plan::model::LinkPolicy::Footnote => Links::Footnote,
+            plan::model::LinkPolicy::Keep => Links::Keep,
+            plan::model::LinkPolicy::Error => Links::Error,
+        };
+        let mut found = Vec::new();
+        let converted = {
+            let place = |range: Range<usize>| self.body_place(body, source_range(&text, &lines, &body.text, range));
+            article::convert(&Input { format: body.format, text: &text, place: &place, theme, links }, &mut found)
+        };
+        self.diagnostics.extend(found);
+        let converted = converted?;
+        let mut uploads = Vec::new();
+        for Image { path, place, .. } in &converted.images {
+            uploads.push(self.picture(&format!("{}{path}", body.folder), Target::BodyImage, place));
+        }
+        let uploads: Option<Vec<Arc<Upload>>> = uploads.into_iter().collect();
+        Some(Shows::News(converted, uploads?))
+    }
+
+    fn pictures(
+        &mut self,
+        plan: &create_draft::Article,
+        pointer: &str,
+        body: &Body,
+        engine: &Engine,
+        context: &Tpl,
+    ) -> Option<Shows> {
+        let (text, _) = self.rendered_body(body, false, engine, context)?;
+        let Some(images) = &plan.images else {
+            let diagnostic =
+                Diagnostic::new(Code::ArticleField, self.document.span(pointer), "a `newspic` has no pictures");
+            self.push(diagnostic.help("write `images: [one.jpg, two.jpg]`; the first is the cover"));
+            return None;
+        };
+        let mut uploads = Vec::new();
+        for (number, template) in images.iter().enumerate() {
+            let pointer = format!("{pointer}/images/{number}");
+            let field = Field { template: &template.0, folder: String::new(), from: From::Plan(pointer.clone()) };
+            let place = self.document.span(&pointer);
+            let target = Target::Material(Material::Image);
+            uploads.push(self.field(&field, engine, context).and_then(|path| self.picture(&path, target, &place)));
+        }
+        let uploads: Option<Vec<Arc<Upload>>> = uploads.into_iter().collect();
+        Some(Shows::Pictures(text.trim().to_owned(), uploads?))
+    }
+}
+
+impl Article {
+    /// The article on the wire, with slots for what uploads give.
+    pub fn body(&self) -> Value {
+        let mut body = serde_json::json!({ "article_type": if matches!(self.shows, Shows::News(..)) { "news" } else { "newspic" } });
+        for name in ["title", "author", "digest"] {
+            body[name] = self.members.get(name).cloned().into();
+        }
+        body["content"] = match &self.shows {
+            Shows::News(article, uploads) => {
+                let slot = |at: usize| uploads.get(at).map(|upload| payload::slot(&upload.slot())).unwrap_or_default();
+                let pieces = article.pieces.iter().map(|piece| match piece {
+                    Piece::Html(html) => html.clone(),
+                    Piece::Image(at) => slot(*at),
+                });
+                pieces.collect::<String>().into()
+            }
+            Shows::Pictures(text, _) => text.clone().into(),
+        };
+        body["content_source_url"] = self.members.get("content_source_url").cloned().into();
+        body["thumb_media_id"] = match &self.cover {
+            Some(Cover::File(upload)) => payload::slot(&upload.slot()).into(),
+            Some(Cover::MediaId(id)) => id.clone().into(),
+            None => Value::Null,
+        };
+        for (name, flag) in ["need_open_comment", "only_fans_can_comment"].into_iter().zip(self.comments) {
+            body[name] = flag.map(u8::from).into();
+        }
+        for name in ["pic_crop_235_1", "pic_crop_1_1"] {
+            body[name] = self.members.get(name).cloned().into();
+        }
+        if let Shows::Pictures(_, uploads) = &self.shows {
+            let ids =
+                uploads.iter().map(|upload| serde_json::json!({ "image_media_id": payload::slot(&upload.slot()) }));
+            body["image_info"] = serde_json::json!({ "image_list": ids.collect::<Vec<_>>() });
+        }
+        if let Some(members) = body.as_object_mut() {
+            members.retain(|_, value| !value.is_null());
+        }
+        body
+    }
+
+    /// What it needs to be uploaded, in order.
+    pub fn uploads(&self) -> impl Iterator<Item = &Arc<Upload>> {
+        let (Shows::News(_, shown) | Shows::Pictures(_, shown)) = &self.shows;
+        let cover = match &self.cover {
+            Some(Cover::File(upload)) => Some(upload),
+            _ => None,
+        };
+        shown.iter().chain(cover)
+    }
+}
+
+/// A path without `.`, and without folders that it leaves again.
+pub(super) fn plain_path(path: &str) -> String {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/').filter(|part| !part.is_empty() && *part != ".") {
+        match (part, parts.last()) {
+            ("..", Some(last)) if *last != ".." => {
+                parts.pop();
+            }
+            _ => parts.push(part),
+        }
+    }
+    parts.join("/")
+}
+
+/// Where the front matter of a text ends: after its closing `---`; 0 if there is none.
+fn front_matter_end(text: &str) -> usize {
+    let Some(rest) = text.strip_prefix("---\n") else { return 0 };
+    let mut at = text.len() - rest.len();
+    for line in rest.split_inclusive('\n') {
+        at += line.len();
+        if line.trim_end() == "---" {
+            return at;
+        }
+    }
+    0
+}
+
+/// The range of the source for a range of what was rendered: exact where the line was not changed, else the same words in
+/// its line, else the line.
+fn source_range(text: &str, lines: &[usize], source: &str, range: Range<usize>) -> Range<usize> {
+    let line_of = |text: &str, number: usize| -> Range<usize> {
+        let mut at = 0;
+        for (index, line) in text.split_inclusive('\n').enumerate() {
+            if index == number {
+                return at..at + line.trim_end_matches(['\n', '\r']).len();
+            }
+            at += line.len();
+        }
+        text.len()..text.len()
+    };
+    let start = text.floor_char_boundary(range.start.min(text.len()));
+    let number = text[..start].matches('\n').count();
+    let rendered = line_of(text, number);
+    let written = line_of(source, lines.get(number).copied().unwrap_or(number));
+    let end = range.end.clamp(start, rendered.end.max(start));
+    if text[rendered.clone()] == source[written.clone()] {
+        return written.start + (start - rendered.start)..written.start + (end - rendered.start);
+    }
+    let words = &text[start..text.ceil_char_boundary(end)];
+    match source[written.clone()].find(words).filter(|_| !words.is_empty()) {
+        Some(at) => written.start + at..written.start + at + words.len(),
+        None => written,
+    }
+}
+
+/// `X1_Y1_X2_Y2`, each from 0 to 1 with at most six decimals, the second point right of and below the first.
+fn is_crop(text: &str) -> bool {
+    let parts: Vec<Option<f64>> = text
+        .split('_')
+        .map(|part| {
+            let decimals = part.split_once('.').map_or(0, |(_, decimals)| decimals.len());
+            part.parse().ok().filter(|value| (0.0..=1.0).contains(value) && decimals <= 6)
+        })
+        .collect();
+    matches!(parts[..], [Some(x1), Some(y1), Some(x2), Some(y2)] if x1 < x2 && y1 < y2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn front_matter_ends_at_its_line() {
+        assert_eq!(front_matter_end("---\ntitle: a\n---\nbody"), 17);
+        assert_eq!(front_matter_end("---\ntitle: a\nbody"), 0);
+        assert_eq!(front_matter_end("body\n---\n"), 0);
+    }
+
+    #[test]
+    fn places_lead_back_to_the_source() {
+        let source = "# {{ vars.t }}\nsame\nx {{ vars.p }} word\n";
+        let text = "# 春茶\nsame\nx 1\n2 word\n";
+        let lines = [0, 1, 2, 2];
+        let place = |words: &str| {
+            let at = text.find(words).expect("there");
+            &source[source_range(text, &lines, source, at..at + words.len())]
+        };
+        assert_eq!(place("same"), "same");
+        assert_eq!(place("word"), "word");
+        assert_eq!(place("春茶"), "# {{ vars.t }}");
+    }
+
+    #[test]
+    fn paths_are_plain() {
+        for (path, plain) in [
+            ("a/./b.png", "a/b.png"),
+            ("a/../b.png", "b.png"),
+            ("../a//b.png", "../a/b.png"),
+            ("../../a/../b", "../../b"),
+        ] {
+            assert_eq!(plain_path(path), plain);
+        }
+    }
+
+    #[test]
+    fn crops() {
+        assert!(is_crop("0.1945_0_1_0.5236"));
+        for bad in ["", "0_0_1", "0_0_2_1", "0.5_0_0.5_1", "0_0_1_0.1234567", "a_0_1_1"] {
+            assert!(!is_crop(bad), "{bad}");
+        }
+    }
+}
