@@ -101,8 +101,8 @@ pub const FOREACH_MAX: usize = 10_000;
 pub const TEMPLATE_FUEL: u64 = 200_000;
 /// Deepest nesting of one template; beyond it the parser would use up the stack.
 pub const TEMPLATE_DEPTH_MAX: usize = 100;
-/// Largest reply that is read, in bytes.
-pub const REPLY_BYTES_MAX: u64 = 4 << 20;
+/// Largest reply that is read, in bytes: a draft of eight articles that is read back, with escapes.
+pub const REPLY_BYTES_MAX: u64 = 16 << 20;
 /// Problems shown at once; the rest are counted.
 pub const DIAGNOSTICS_SHOWN: usize = 100;
 /// Bad openids shown one by one.

@@ -200,8 +200,12 @@ fn losses(wanted: &Value, got: &Value) -> Vec<String> {
     for (number, (wanted, got)) in wanted.iter().zip(got).enumerate() {
         let text = |article: &Value, name: &str| article[name].as_str().unwrap_or_default().to_owned();
         let mut found: Vec<String> = Vec::new();
-        if text(wanted, "title") != text(got, "title") {
-            found.push(format!("the title is `{}`", text(got, "title")));
+        for name in ["title", "author", "digest"] {
+            let (wanted, got) = (text(wanted, name), text(got, name));
+            // WeChat makes a digest where none was given.
+            if !wanted.is_empty() && !compare::same_text(&wanted, &got) {
+                found.push(format!("`{name}` is `{got}`, and `{wanted}` was sent"));
+            }
         }
         let html = text(wanted, "article_type") != "newspic";
         found.extend(compare::losses(&text(wanted, "content"), &text(got, "content"), html));

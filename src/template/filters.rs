@@ -65,6 +65,9 @@ impl Moment {
 /// `2026年3月1日`, or in the format that is given (`strftime`).
 fn date(text: Cow<'_, str>, format: Option<&str>) -> Result<String, Error> {
     let format = format.unwrap_or("%Y年%-m月%-d日");
+    if !format.contains('%') {
+        return Err(wrong(format!("the format `{format}` shows nothing of a date: write one such as `%-m月%-d日`")));
+    }
     let broken = match Moment::read(&text)? {
         Moment::Day(day) => jiff::fmt::strtime::BrokenDownTime::from(day),
         Moment::Time(time) => jiff::fmt::strtime::BrokenDownTime::from(time),
@@ -328,6 +331,7 @@ mod tests {
         assert!(rendered("'2026-03-01' | date('%H')").starts_with("! "), "a day has no hour");
         assert!(rendered("'tomorrow' | date").contains("is no date"));
         assert!(rendered("'2026-03-01' | date('%Q')").starts_with("! "));
+        assert!(rendered("'2026-03-01' | date('long')").contains("shows nothing of a date"));
         assert_eq!(rendered("'2026-03-01' | weekday_zh"), "星期日");
         assert_eq!(rendered("'2026-03-04' | weekday_zh('周')"), "周三");
     }
