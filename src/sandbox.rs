@@ -11,8 +11,8 @@
 //!
 //! 1. `server` reads the request from the connection, and hands it to the state machine under one lock.
 //! 2. `state` looks up the route, then checks token, method, body and daily quota, and calls the route's handler.
-//! 3. The handlers live by concept: `token`, `mass` (send and preview), `job` (what became of a send), `audience`
-//!    (tags and followers), `quota`.
+//! 3. The handlers live by concept: `token`, `mass` (send and preview), `job` (what became of a send), `upload` (files),
+//!    `draft` (articles, which lose what `editor` does not keep), `audience` (tags and followers), `quota`.
 //! 4. `server` records the [`Call`] and writes the reply.
 //!
 //! Step 2 and 3 are pure: no input or output, and the time is an argument.
@@ -26,6 +26,10 @@
 //!   [preview](https://developers.weixin.qq.com/doc/service/api/notify/message/api_preview),
 //!   [get](https://developers.weixin.qq.com/doc/service/api/notify/message/api_massmsgget),
 //!   [delete](https://developers.weixin.qq.com/doc/service/api/notify/message/api_deletemassmsg)
+//! * [uploadimg](https://developers.weixin.qq.com/doc/service/api/material/permanent/api_uploadimage),
+//!   [add_material](https://developers.weixin.qq.com/doc/service/api/material/permanent/api_addmaterial),
+//!   [upload](https://developers.weixin.qq.com/doc/service/api/material/temporary/api_uploadtempmedia),
+//!   [draft/add](https://developers.weixin.qq.com/doc/service/api/draftbox/draftmanage/api_draft_add)
 //! * [Access token](https://developers.weixin.qq.com/doc/service/api/base/api_getaccesstoken),
 //!   [stable access token](https://developers.weixin.qq.com/doc/service/api/base/api_getstableaccesstoken)
 //! * [Call limits](https://developers.weixin.qq.com/doc/service/Message_Management/API_Call_Limits.html)
@@ -39,6 +43,8 @@ use jiff::Timestamp;
 
 mod audience;
 mod calendar;
+mod draft;
+mod editor;
 mod errcode;
 mod exchange;
 mod fault;
@@ -47,12 +53,14 @@ mod job;
 mod mass;
 mod media;
 mod message;
+mod multipart;
 mod quota;
 mod server;
 mod state;
 #[cfg(test)]
 mod testkit;
 mod token;
+mod upload;
 
 pub use fault::{BadFault, Fault};
 pub use server::Sandbox;
@@ -94,7 +102,8 @@ pub struct Config {
     pub secret: Option<String>,
     /// Tags beside the default one, 2 = 星标组.
     pub tags: Vec<Tag>,
-    /// Media that exist, as (kind, `media_id`); kind is `mpnews` (a draft), `image`, `voice`, `mpvideo` or `thumb`.
+    /// Media that exist, as (kind, `media_id`); kind is `mpnews` (a draft), `image`, `voice`, `mpvideo` or `thumb`, or
+    /// `url` with the address of a picture of an article.
     pub media: Vec<(String, String)>,
     /// How many followers the account has.
     pub followers: u64,
@@ -139,7 +148,8 @@ pub struct Call {
     pub method: String,
     /// The path without the query, hence without token and secret.
     pub path: String,
-    /// The exact bytes of the body; for a token endpoint the secret is replaced by `***`.
+    /// The exact bytes of the body; for a token endpoint the secret is replaced by `***`. For an upload, what its form
+    /// holds, as JSON: of a file its `filename`, `content_type`, `bytes` (how many) and `sha256`.
     pub body: Vec<u8>,
     /// The `Content-Type` of the request.
     pub content_type: Option<String>,
@@ -197,6 +207,8 @@ pub struct Delivery {
     pub msgtype: String,
     /// The text; for other messages the media ids, joined by `,`.
     pub content: String,
+    /// The titles of the articles, if it is a draft.
+    pub titles: Vec<String>,
     /// The caller's id, if one was given.
     pub clientmsgid: Option<String>,
     /// Permanent links of the articles or the video; `mass/delete` accepts them.

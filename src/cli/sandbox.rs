@@ -11,8 +11,11 @@ use super::{
     run::clock_of,
     world::{RehearsalClock, Terminal},
 };
+use serde_json::Value;
+
 use crate::{
     clock::shanghai,
+    payload,
     plan::model::AccountKind,
     render::RenderedPlan,
     sandbox::{self as server, Audience, Config, Delivery, DeliveryKind, Fault, Sandbox, Tag},
@@ -35,7 +38,8 @@ pub(super) struct Args {
     /// A tag of the account (may be repeated); tag 2 is always there
     #[arg(long, value_name = "ID=NAME[:FOLLOWERS]", env = "QUNFA_TAG", hide_env_values = true)]
     tag: Vec<String>,
-    /// A medium of the account: mpnews, image, voice or mpvideo (may be repeated)
+    /// A medium of the account: mpnews, image, voice, mpvideo or thumb, or the url of a picture of an article (may be
+    /// repeated)
     #[arg(long, value_name = "TYPE=MEDIA_ID", env = "QUNFA_MEDIA", hide_env_values = true)]
     media: Vec<String>,
     /// Has the tags and media that this plan names
@@ -49,7 +53,9 @@ pub(super) struct Args {
 #[derive(Debug, clap::Args)]
 pub(super) struct FaultArgs {
     /// Lets a request go wrong (may be repeated): drop, lost, cut, html, empty, stall or an errcode; `:done` carries it
-    /// out first; `@mass/send` says which requests (else mass calls), `#3`, `#2-4`, `#2-` or `#30%` when (else the first)
+    /// out first; `@mass/send` says which requests (else mass calls), `#3`, `#2-4`, `#2-` or `#30%` when (else the first).
+    /// `lossy` takes a word, a picture and a style from a draft that is stored, `lossy:word`, `lossy:picture` and
+    /// `lossy:style` one of them
     #[arg(
         long,
         value_name = "KIND[:done][@PATH][#WHEN]",
@@ -101,10 +107,9 @@ pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> ExitCod
         }
     }
     for text in &args.media {
-        match text
-            .split_once('=')
-            .filter(|(kind, id)| ["mpnews", "image", "voice", "mpvideo", "thumb"].contains(kind) && !id.is_empty())
-        {
+        match text.split_once('=').filter(|(kind, id)| {
+            ["mpnews", "image", "voice", "mpvideo", "thumb", "url"].contains(kind) && !id.is_empty()
+        }) {
             Some((kind, id)) => config.media.push((kind.to_owned(), id.to_owned())),
             None => {
                 return fail(
@@ -155,6 +160,18 @@ fn print(terminal: &Terminal, call: &server::Call) {
     terminal.out(&format!("{time} {} {} {body} -> {words}{fault}\n", call.method, call.path));
 }
 
+fn list(value: &Value) -> impl Iterator<Item = &Value> {
+    value.as_array().into_iter().flatten()
+}
+
+/// Addresses of WeChat's pictures in HTML.
+fn pictures(html: &str) -> impl Iterator<Item = String> {
+    html.split("//mmbiz.qpic.cn/").skip(1).map(|rest| {
+        let end = rest.find(|c: char| c.is_whitespace() || "\"'<>?#)&".contains(c)).unwrap_or(rest.len());
+        format!("https://mmbiz.qpic.cn/{}", &rest[..end])
+    })
+}
+
 /// An account of the plan's kind that has what the plan names.
 fn seed(config: &mut Config, plan: &RenderedPlan) {
     config.kind = match plan.account.kind {
@@ -165,16 +182,25 @@ fn seed(config: &mut Config, plan: &RenderedPlan) {
     let mut names: Vec<String> = Vec::new();
     for (_, call) in plan.calls() {
         names.extend(call.payload.slots().filter_map(|slot| slot.strip_prefix("tag ")).map(str::to_owned));
-        let Ok(body) = serde_json::from_str::<serde_json::Value>(call.payload.without_people()) else { continue };
+        let Ok(body) = serde_json::from_str::<Value>(call.payload.without_people()) else { continue };
         if let Some(id) = body["filter"]["tag_id"].as_u64() {
             tags.insert(id, format!("tag {id}"));
         }
         for kind in ["mpnews", "voice", "mpvideo", "image"] {
             config.media.extend(body[kind]["media_id"].as_str().map(|id| (kind.to_owned(), id.to_owned())));
         }
-        let images = body["images"]["media_ids"].as_array().into_iter().flatten().filter_map(serde_json::Value::as_str);
+        let mut images: Vec<&Value> = list(&body["images"]["media_ids"]).collect();
+        for article in list(&body["articles"]) {
+            images.push(&article["thumb_media_id"]);
+            images.extend(list(&article["image_info"]["image_list"]).map(|image| &image["image_media_id"]));
+            let html = article["content"].as_str().unwrap_or_default();
+            config.media.extend(pictures(html).map(|address| ("url".to_owned(), address)));
+        }
+        let images = images.into_iter().filter_map(Value::as_str).filter(|id| !id.is_empty());
         config.media.extend(images.map(|id| ("image".to_owned(), id.to_owned())));
     }
+    // What the plan makes itself is not there yet.
+    config.media.retain(|(_, id)| !payload::has_slot(id));
     config.media.sort();
     config.media.dedup();
     // Every account has this one; somebody should follow it, or a rehearsal reaches nobody.
@@ -228,7 +254,8 @@ pub(super) fn delivered(deliveries: &[Delivery]) -> String {
             DeliveryKind::Preview => "previewed",
             DeliveryKind::Deleted => "deleted",
         };
-        let mut lines = delivery.content.lines();
+        let titles = delivery.titles.join("\n");
+        let mut lines = if titles.is_empty() { delivery.content.lines() } else { titles.lines() };
         text.push_str(&format!("  {kind} to {to}\n    {}: {}\n", delivery.msgtype, lines.next().unwrap_or_default()));
         for line in lines {
             text.push_str(format!("    {}  {line}", " ".repeat(delivery.msgtype.len())).trim_end());

@@ -1,13 +1,16 @@
 //! Requests and replies, free of any HTTP library, and what is recorded of them.
 //!
 //! Form of the replies: HTTP status 200 for every API reply; `application/json; encoding=utf-8` (sic) for success and
-//! `text/plain` for errors, as real endpoints do, so that a client cannot rely on the header.
+//! `text/plain` for errors and uploads, as real endpoints do, so that a client cannot rely on the header.
 
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
 
 use super::Call;
-use super::errcode::{EMPTY_BODY, ESCAPED_UNICODE, Errcode, MALFORMED_BODY, Refusal};
+use super::errcode::{EMPTY_BODY, ESCAPED_UNICODE, Errcode, MALFORMED_BODY, MISSING_MEDIA, Refusal};
+use super::multipart::Form;
+use super::state::takes_form;
 
 const BLANK: &str = "***";
 
@@ -38,16 +41,26 @@ impl Request {
         if self.body.is_empty() {
             return Err(EMPTY_BODY);
         }
-        let text = str::from_utf8(&self.body).map_err(|_| MALFORMED_BODY)?;
-        let value: Value = serde_json::from_str(text).map_err(|_| MALFORMED_BODY)?;
-        if !value.is_object() {
-            return Err(MALFORMED_BODY);
-        }
-        if has_escaped_character(text) {
-            return Err(ESCAPED_UNICODE);
-        }
-        Ok(value)
+        object(&self.body)
     }
+
+    /// The body as a form.
+    pub(super) fn form(&self) -> Result<Form<'_>, Errcode> {
+        Form::read(self.content_type.as_deref().unwrap_or_default(), &self.body).ok_or(MISSING_MEDIA)
+    }
+}
+
+/// A JSON object as WeChat wants it: in UTF-8.
+pub(super) fn object(bytes: &[u8]) -> Result<Value, Errcode> {
+    let text = str::from_utf8(bytes).map_err(|_| MALFORMED_BODY)?;
+    let value: Value = serde_json::from_str(text).map_err(|_| MALFORMED_BODY)?;
+    if !value.is_object() {
+        return Err(MALFORMED_BODY);
+    }
+    if has_escaped_character(text) {
+        return Err(ESCAPED_UNICODE);
+    }
+    Ok(value)
 }
 
 /// Whether valid JSON writes as `\uXXXX` what it could write in UTF-8. Control characters have no other form.
@@ -147,14 +160,18 @@ impl Reply {
     }
 }
 
-/// What is kept of a request and its reply: everything but secrets and tokens.
+/// What is kept of a request and its reply: everything but secrets, tokens and the bytes of files.
 pub(super) fn record(at: Timestamp, request: &Request, reply: &Reply) -> Call {
     let about_tokens = matches!(request.path.as_str(), "/cgi-bin/token" | "/cgi-bin/stable_token");
     Call {
         at,
         method: request.method.clone(),
         path: request.path.clone(),
-        body: if about_tokens { without_secret(&request.body) } else { request.body.clone() },
+        body: match request.path.as_str() {
+            _ if about_tokens => without_secret(&request.body),
+            path if takes_form(path) => without_files(request),
+            _ => request.body.clone(),
+        },
         content_type: request.content_type.clone(),
         errcode: reply.errcode,
         reply: if about_tokens { without_token(&reply.body) } else { reply.body.clone() },
@@ -176,6 +193,26 @@ fn without_secret(body: &[u8]) -> Vec<u8> {
         // The secret could be anywhere in it.
         _ => BLANK.into(),
     }
+}
+
+/// What a form holds, as JSON. A file is its name, type, size and digest.
+fn without_files(request: &Request) -> Vec<u8> {
+    let Ok(form) = request.form() else {
+        return format!("{} bytes that are no form", request.body.len()).into_bytes();
+    };
+    let mut fields = Map::new();
+    fields.extend(request.parameter("type").map(|kind| ("type".to_owned(), kind.into())));
+    for part in form.parts {
+        let digest = || Sha256::digest(part.bytes).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        let value = match (part.filename, part.content_type) {
+            (None, None) => String::from_utf8_lossy(part.bytes).into(),
+            (filename, content_type) => json!({
+                "filename": filename, "content_type": content_type, "bytes": part.bytes.len(), "sha256": digest(),
+            }),
+        };
+        fields.insert(part.name, value);
+    }
+    Value::from(fields).to_string().into_bytes()
 }
 
 fn without_token(body: &str) -> String {
@@ -232,6 +269,25 @@ mod tests {
         let text = |serial| Reply::refused(MALFORMED_BODY.into(), serial).body;
         assert!(text(1).starts_with(r#"{"errcode":47001,"errmsg":"data format error rid: 69200001-"#));
         assert_ne!(text(1), text(2));
+    }
+
+    #[test]
+    fn files_are_recorded_by_name_type_and_size() {
+        let mut request = request(b"--B\r\nContent-Disposition: form-data; name=media; filename=\"a.png\"\r\n\
+            Content-Type: image/png\r\n\r\n\x89PNG\r\n--B\r\nContent-Disposition: form-data; name=description\r\n\r\n{}\r\n--B--");
+        request.path = "/cgi-bin/material/add_material".into();
+        request.content_type = Some("multipart/form-data; boundary=B".into());
+        request.query = parse_query("access_token=x&type=image");
+        let body = |request: &Request| {
+            let call = record(Timestamp::UNIX_EPOCH, request, &Reply::success(&json!({})));
+            String::from_utf8(call.body).expect("UTF-8")
+        };
+        assert_eq!(
+            body(&request),
+            r#"{"type":"image","media":{"filename":"a.png","content_type":"image/png","bytes":4,"sha256":"0f4636c78f65d3639ece5a064b5ae753e3408614a14fb18ab4d7540d2c248543"},"description":"{}"}"#
+        );
+        request.body.truncate(90);
+        assert_eq!(body(&request), "90 bytes that are no form");
     }
 
     #[test]

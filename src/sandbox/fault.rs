@@ -1,10 +1,10 @@
 //! Faults on demand: what a network, a proxy or an overloaded platform does to a request.
 //!
-//! A fault is written `KIND[:done][@PATH][#WHEN]`; see [`Fault`].
+//! A fault is written `KIND[:done][@PATH][#WHEN]`, or `lossy[:WHAT][@PATH][#WHEN]`; see [`Fault`].
 
 use std::{fmt, str::FromStr};
 
-use super::state::{is_mass, known_paths};
+use super::state::{is_mass, known_paths, writes_draft};
 
 /// What happens to a request instead of a proper answer.
 ///
@@ -16,10 +16,13 @@ use super::state::{is_mass, known_paths};
 /// | `empty` | HTTP 200 with nothing in it |
 /// | `stall` | no answer ever; the connection stays open |
 /// | a number | that errcode, such as `-1` |
+/// | `lossy` | success, and the first article of the draft has lost its last word, its first picture and its first style |
+/// | `lossy:word`, `lossy:picture`, `lossy:style` | the same, and only that is lost |
 ///
 /// By itself nothing was done; with `:done` the request is carried out first. `lost` is short for `drop:done`.
 ///
 /// `@PATH` says which requests it is for, by the end of their path (`@mass/send`, `@token`); without it, mass calls.
+/// `lossy` is for `draft/add` and `draft/update`, both without `@PATH`.
 /// `#WHEN` counts them from 1: `#3` the third, `#2-4` three of them, `#2-` all from the second on, `#30%` by chance;
 /// without it, the first.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +48,19 @@ pub(super) enum Kind {
     Stall,
     /// An errcode.
     Code(i64),
+    /// A draft that loses something.
+    Lossy(Loss),
+}
+
+/// What a draft loses, although nothing was wrong with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Loss {
+    /// Its last word.
+    pub word: bool,
+    /// Its first picture.
+    pub picture: bool,
+    /// Its first style.
+    pub style: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,6 +86,13 @@ impl std::error::Error for BadFault {}
 const KINDS: &[(&str, Kind)] =
     &[("drop", Kind::Drop), ("cut", Kind::Cut), ("html", Kind::Html), ("empty", Kind::Empty), ("stall", Kind::Stall)];
 
+const LOSSES: &[(&str, Loss)] = &[
+    ("lossy", Loss { word: true, picture: true, style: true }),
+    ("lossy:word", Loss { word: true, picture: false, style: false }),
+    ("lossy:picture", Loss { word: false, picture: true, style: false }),
+    ("lossy:style", Loss { word: false, picture: false, style: true }),
+];
+
 impl FromStr for Fault {
     type Err = BadFault;
 
@@ -82,14 +105,23 @@ impl FromStr for Fault {
             None => (kind, false),
         };
         let known = KINDS.iter().find(|(name, _)| *name == kind).map(|(_, kind)| *kind);
+        let loss = LOSSES.iter().find(|(name, _)| *name == kind && !done).map(|(_, loss)| Kind::Lossy(*loss));
+        let known = known.or(loss);
         let kind = known.or_else(|| kind.parse().ok().filter(|code| *code != 0).map(Kind::Code)).ok_or_else(|| {
             BadFault(format!(
-                "`{kind}` is no fault: write drop, lost, cut, html, empty, stall or an errcode such as -1"
+                "`{kind}` is no fault: write drop, lost, cut, html, empty, stall, lossy or an errcode such as -1"
             ))
         })?;
         if let Some(path) = path.filter(|path| path.is_empty() || !known_paths().any(|known| known.ends_with(path))) {
             return Err(BadFault(format!(
                 "no path of the API ends with `{path}`: write for example @mass/send or @token"
+            )));
+        }
+        if let (Kind::Lossy(_), Some(path)) = (kind, path)
+            && !known_paths().any(|known| known.ends_with(path) && writes_draft(known))
+        {
+            return Err(BadFault(format!(
+                "nothing is stored by `{path}`: lossy is for drafts, so write @draft/add or @draft/update"
             )));
         }
         let when = when.map_or(Ok(When::Numbers(1, 1)), parse_when)?;
@@ -114,6 +146,9 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.kind {
             Kind::Code(code) => write!(f, "{code}")?,
+            Kind::Lossy(loss) => {
+                f.write_str(LOSSES.iter().find(|(_, known)| *known == loss).map_or("", |(name, _)| name))?;
+            }
             kind => f.write_str(KINDS.iter().find(|(_, known)| *known == kind).map_or("", |(name, _)| name))?,
         }
         f.write_str(if self.done { ":done" } else { "" })
@@ -131,6 +166,13 @@ pub(super) struct Planned {
     pub name: String,
 }
 
+impl Planned {
+    /// What a draft is to lose.
+    pub(super) fn loss(&self) -> Option<Loss> {
+        if let Kind::Lossy(loss) = self.kind { Some(loss) } else { None }
+    }
+}
+
 /// The faults of a sandbox, and how far they are.
 #[derive(Debug)]
 pub(super) struct Faults {
@@ -144,12 +186,20 @@ impl Faults {
         Faults { faults: faults.iter().map(|fault| (fault.clone(), 0)).collect(), chance: seed | 1 }
     }
 
+    /// Whether a fault is for requests to a path.
+    fn concerns(fault: &Fault, path: &str) -> bool {
+        let meant = fault.path.as_ref().map(|end| path.ends_with(end.as_str()));
+        match fault.kind {
+            Kind::Lossy(_) => meant.unwrap_or(true) && writes_draft(path),
+            _ => meant.unwrap_or_else(|| is_mass(path)),
+        }
+    }
+
     /// Counts a request; the first fault that is due hits it.
     pub(super) fn next(&mut self, path: &str) -> Option<Planned> {
         let mut hit = None;
         for (fault, seen) in &mut self.faults {
-            let meant = fault.path.as_ref().map_or_else(|| is_mass(path), |end| path.ends_with(end.as_str()));
-            if !meant {
+            if !Self::concerns(fault, path) {
                 continue;
             }
             *seen += 1;
@@ -164,7 +214,9 @@ impl Faults {
                 }
             };
             if due && hit.is_none() {
-                hit = Some(Planned { kind: fault.kind, done: fault.done, name: fault.to_string() });
+                // Something is lost only by what was carried out.
+                let done = fault.done || matches!(fault.kind, Kind::Lossy(_));
+                hit = Some(Planned { kind: fault.kind, done, name: fault.to_string() });
             }
         }
         hit
@@ -190,6 +242,11 @@ mod tests {
         assert_eq!(hits("-1@mass/sendall", SEND, 2), "..");
         assert_eq!(hits("stall@token#2-", "/cgi-bin/stable_token", 4), ".xxx");
         assert_eq!(hits("html", "/cgi-bin/message/mass/preview", 2), "..");
+        assert_eq!(hits("cut@media/uploadimg#2", "/cgi-bin/media/uploadimg", 2), ".x");
+        assert_eq!(hits("lossy#1-", "/cgi-bin/draft/add", 2), "xx");
+        assert_eq!(hits("lossy:style", "/cgi-bin/draft/update", 2), "x.");
+        assert_eq!(hits("lossy@draft/update", "/cgi-bin/draft/add", 2), "..");
+        assert_eq!(hits("lossy", "/cgi-bin/draft/get", 1) + &hits("lossy", SEND, 1), "..");
         assert_eq!(hits("html@mass/preview", "/cgi-bin/message/mass/preview", 2), "x.");
         let by_chance = hits("cut:done#30%", SEND, 1000);
         assert!((250..350).contains(&by_chance.matches('x').count()));
@@ -198,17 +255,33 @@ mod tests {
 
     #[test]
     fn names_are_read_again() {
-        for (text, name) in
-            [("lost", "drop:done"), ("-1:done@token#3", "-1:done"), ("empty", "empty"), ("45028", "45028")]
-        {
+        for (text, name) in [
+            ("lost", "drop:done"),
+            ("-1:done@token#3", "-1:done"),
+            ("lossy:word@draft/add", "lossy:word"),
+            ("45028", "45028"),
+        ] {
             assert_eq!(text.parse::<Fault>().expect("a fault").to_string(), name);
         }
     }
 
     #[test]
     fn what_is_no_fault_is_said() {
-        for text in ["", "0", "dorp", "drop@", "drop@nothing", "drop#0", "drop#3-2", "drop#x", "drop#101%", "lost:done"]
-        {
+        for text in [
+            "",
+            "0",
+            "dorp",
+            "drop@",
+            "drop@nothing",
+            "drop#0",
+            "drop#3-2",
+            "drop#x",
+            "drop#101%",
+            "lost:done",
+            "lossy:done",
+            "lossy:title",
+            "lossy@mass/send",
+        ] {
             assert!(text.parse::<Fault>().is_err(), "{text}");
         }
     }

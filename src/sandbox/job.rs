@@ -5,6 +5,8 @@
 //! [speed/get](https://developers.weixin.qq.com/doc/service/api/notify/message/api_getspeed.md),
 //! [speed/set](https://developers.weixin.qq.com/doc/subscription/api/notify/message/api_setspeed).
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -21,8 +23,6 @@ use super::{Delivery, DeliveryKind};
 const SENDING: i64 = 20;
 /// Beyond what fits in 32 bits with a sign, as real ids are.
 const FIRST_MSG_ID: u64 = 3_147_483_649;
-/// Seeded drafts hold one article.
-const ARTICLES: u64 = 1;
 /// Recipients a minute by speed, in units of 10 000.
 const REAL_SPEED: [u64; 5] = [80, 60, 45, 30, 10];
 
@@ -44,6 +44,8 @@ pub(super) struct Job {
     /// The article: jobs that share it are deleted together.
     msg_data_id: Option<u64>,
     outcome: Outcome,
+    /// Articles that were deleted, from 1.
+    gone: BTreeSet<usize>,
     /// What readers saw.
     pub delivery: Delivery,
 }
@@ -58,9 +60,11 @@ impl Job {
         mut delivery: Delivery,
     ) -> Self {
         if is_page(&delivery.msgtype) {
-            delivery.urls = (1..=ARTICLES).map(|index| url(msg_data_id.unwrap_or(msg_id), index)).collect();
+            // A video has one page and no title.
+            let pages = delivery.titles.len().max(1);
+            delivery.urls = (1..=pages).map(|index| url(msg_data_id.unwrap_or(msg_id), index)).collect();
         }
-        Job { accepted, msg_id, msg_data_id, outcome, delivery }
+        Job { accepted, msg_id, msg_data_id, outcome, gone: BTreeSet::new(), delivery }
     }
 
     fn status(&self, now: Timestamp) -> &'static str {
@@ -84,7 +88,7 @@ fn is_page(msgtype: &str) -> bool {
     matches!(msgtype, "mpnews" | "mpvideo")
 }
 
-fn url(page: u64, index: u64) -> String {
+fn url(page: u64, index: usize) -> String {
     let digest = Sha256::digest(format!("{page}/{index}"));
     let name: String = digest.iter().take(11).map(|byte| format!("{byte:02x}")).collect();
     format!("http://mp.weixin.qq.com/s/{name}")
@@ -138,25 +142,39 @@ pub(super) fn delete(state: &mut State, context: &Context) -> Result<Value, Refu
     let (job, article) = match (body.get("msg_id"), body.get("url")) {
         (Some(id), _) => {
             let id = id.as_u64().ok_or(INVALID_MESSAGE_TYPE)?;
-            (state.jobs.find(|job| job.msg_id == id)?, body.get("article_idx"))
+            (state.jobs.find(|job| job.msg_id == id)?, body.get("article_idx").map(Value::as_u64))
         }
         // With a link, the article is given by the link.
-        (None, Some(Value::String(url))) => (state.jobs.find(|job| job.delivery.urls.contains(url))?, None),
+        (None, Some(Value::String(url))) => {
+            let job = state.jobs.find(|job| job.delivery.urls.contains(url))?;
+            (job, Some(job.delivery.urls.iter().position(|known| known == url).map(|at| at as u64 + 1)))
+        }
         (None, Some(_)) => return Err(INVALID_MESSAGE_TYPE.into()),
         (None, None) => return Err(INVALID_MSG_ID.into()),
     };
     if !is_page(&job.delivery.msgtype) || job.status(context.now) != "SEND_SUCCESS" {
         return Err(INVALID_MSG_STATUS.into());
     }
-    if article.is_some_and(|article| article.as_u64().is_none_or(|index| index > ARTICLES)) {
-        return Err(INVALID_ARTICLE_IDX.into());
-    }
+    // From 1; no number, and 0, mean all that are left.
+    let pages = job.delivery.urls.len();
+    let wanted = match article.map(|index| index.and_then(|index| usize::try_from(index).ok())) {
+        None | Some(Some(0)) => (1..=pages).filter(|index| !job.gone.contains(index)).collect::<Vec<_>>(),
+        Some(Some(index)) if job.gone.contains(&index) => return Err(INVALID_MSG_STATUS.into()),
+        Some(Some(index)) if index <= pages => vec![index],
+        Some(_) => return Err(INVALID_ARTICLE_IDX.into()),
+    };
     // Deleting one send of an article kills them all, the ones still on their way included.
     let doomed: Vec<bool> = state.jobs.list.iter().map(|other| other.is_same_page(job)).collect();
     let doomed = state.jobs.list.iter_mut().zip(doomed).filter(|(_, doomed)| *doomed);
     for (job, _) in doomed.filter(|(job, _)| job.outcome == Outcome::Sent) {
-        job.outcome = Outcome::Deleted;
-        state.deliveries.push(Delivery { at: context.now, kind: DeliveryKind::Deleted, ..job.delivery.clone() });
+        job.gone.extend(&wanted);
+        if job.gone.len() == pages {
+            job.outcome = Outcome::Deleted;
+        }
+        let only = |all: &[String]| wanted.iter().filter_map(|index| all.get(index - 1).cloned()).collect();
+        let (titles, urls) = (only(&job.delivery.titles), only(&job.delivery.urls));
+        let delivery = job.delivery.clone();
+        state.deliveries.push(Delivery { at: context.now, kind: DeliveryKind::Deleted, titles, urls, ..delivery });
     }
     Ok(json!({"errcode": 0, "errmsg": "ok"}))
 }
@@ -192,6 +210,29 @@ mod tests {
         let reply = bench.post(SENDALL, &with(to_tag(), &message));
         assert_eq!(reply["errcode"], 0);
         reply
+    }
+
+    #[test]
+    fn articles_are_deleted_one_by_one() {
+        let mut bench = Bench::service();
+        let article = |title: &str| json!({"title": title, "content": "x", "thumb_media_id": "I"});
+        let articles = ["a", "b", "c"].map(article);
+        let draft = bench.post("/cgi-bin/draft/add", &json!({"articles": articles}));
+        let sent = send(&mut bench, "mpnews", draft["media_id"].as_str().expect("a draft"), "a");
+        bench.wait(20);
+        let mut delete = |index: u64| {
+            let code = bench.code(DELETE, &json!({"msg_id": sent["msg_id"], "article_idx": index}));
+            (
+                code,
+                bench.status(&sent),
+                bench.state.deliveries.last().map(|last| last.titles.join(",")).unwrap_or_default(),
+            )
+        };
+        assert_eq!(delete(4), (40060, "SEND_SUCCESS".into(), "a,b,c".into()));
+        assert_eq!(delete(2), (0, "SEND_SUCCESS".into(), "b".into()));
+        assert_eq!(delete(2), (40065, "SEND_SUCCESS".into(), "b".into()));
+        assert_eq!(delete(0), (0, "DELETE".into(), "a,c".into()));
+        assert_eq!(delete(1), (40065, "DELETE".into(), "a,c".into()));
     }
 
     #[test]

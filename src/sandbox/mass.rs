@@ -51,7 +51,8 @@ fn submit(state: &mut State, context: &Context, asked: Asked) -> Result<Value, R
 
     state.quotas.count_mass(&target, now);
     let msg_id = state.jobs.next_id();
-    let fails = message.is_to_fail();
+    let fails = message.is_to_fail(&state.media);
+    let titles = message.draft().map_or_else(Vec::new, |draft| state.media.titles(draft));
     let msg_data_id = message.draft().map(|draft| state.media.data_id(draft, now, !fails));
     let (recipients, outcome) = if fails { (0, Outcome::Failed) } else { deliver(state, context, &target) };
     let job = Job::new(
@@ -66,6 +67,7 @@ fn submit(state: &mut State, context: &Context, asked: Asked) -> Result<Value, R
             audience: target.audience(),
             recipients,
             content: message.content(),
+            titles,
             clientmsgid: client_id.given(),
             urls: Vec::new(),
             msgtype: message.msgtype,
@@ -129,6 +131,7 @@ pub(super) fn preview(state: &mut State, context: &Context) -> Result<Value, Ref
         audience,
         recipients: 1,
         content: message.content(),
+        titles: message.draft().map_or_else(Vec::new, |draft| state.media.titles(draft)),
         clientmsgid: None,
         urls: Vec::new(),
         msgtype: message.msgtype,

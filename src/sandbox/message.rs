@@ -16,7 +16,7 @@ use super::media::Media;
 const MAX_TEXT: usize = 2048;
 /// Not stated for sends; the limit of picture drafts.
 const MAX_IMAGES: usize = 20;
-/// A text with this in it is accepted, and fails later.
+/// A text or article with this in it is accepted, and fails later.
 const FAIL_MARK: &str = "[[sandbox:fail]]";
 
 /// Every object a message can be in. More than one of them in a body is a mistake.
@@ -95,8 +95,8 @@ impl Message {
     }
 
     /// Whether the job is to fail.
-    pub(super) fn is_to_fail(&self) -> bool {
-        self.content().contains(FAIL_MARK)
+    pub(super) fn is_to_fail(&self, media: &Media) -> bool {
+        self.content().contains(FAIL_MARK) || self.draft().is_some_and(|draft| media.draft_holds(draft, FAIL_MARK))
     }
 }
 

@@ -37,8 +37,11 @@ fn published_limit(path: &str) -> u64 {
         "/cgi-bin/stable_token" => 500_000,
         "/cgi-bin/message/mass/preview" => 100,
         "/cgi-bin/message/mass/delete" => 10,
-        "/cgi-bin/user/get" => 500,
+        "/cgi-bin/user/get" | "/cgi-bin/draft/get" => 500,
         "/cgi-bin/tags/get" | "/cgi-bin/tags/create" => 1000,
+        "/cgi-bin/draft/add" | "/cgi-bin/draft/update" | "/cgi-bin/draft/delete" => 1000,
+        "/cgi-bin/draft/count" | "/cgi-bin/draft/batchget" => 1000,
+        "/cgi-bin/media/upload" => 100_000,
         _ => 1_000_000,
     }
 }

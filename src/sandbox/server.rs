@@ -21,12 +21,14 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 
 use super::exchange::{Reply, Request, parse_query, record};
-use super::fault::{Faults, Kind};
-use super::state::State;
+use super::fault::{Faults, Kind, Planned};
+use super::state::{State, takes_form};
 use super::{Call, Clock, Config, Delivery, OnCall};
 
-/// No request of the API is larger, and a sandbox should not be a way to fill a machine's memory.
+/// No request of the API but uploads is larger, and a sandbox should not be a way to fill a machine's memory.
 const MAX_BODY: usize = 4 * 1024 * 1024;
+/// No medium is larger than 10 MiB. Some more, so that one that is gets its error code.
+const MAX_UPLOAD: usize = 16 * 1024 * 1024;
 
 /// A running sandbox server; dropping it stops the server.
 pub struct Sandbox {
@@ -153,12 +155,15 @@ impl Shared {
             let reply = match &fault {
                 Some(fault) if !fault.done => faulty(fault.kind),
                 _ if too_large => Reply::http(413, "request entity too large\n"),
-                _ => account.state.handle(now, request),
+                _ => {
+                    account.state.loss = fault.as_ref().and_then(Planned::loss);
+                    account.state.handle(now, request)
+                }
             };
             let call = Call { fault: fault.as_ref().map(|fault| fault.name.clone()), ..record(now, request, &reply) };
             account.calls.push(call.clone());
             let answer = match fault.map(|fault| fault.kind) {
-                None => Answer::Whole(reply),
+                None | Some(Kind::Lossy(_)) => Answer::Whole(reply),
                 Some(Kind::Drop) => Answer::Closed,
                 Some(Kind::Stall) => Answer::Never,
                 Some(Kind::Cut) => Answer::Half(reply),
@@ -181,7 +186,7 @@ fn faulty(kind: Kind) -> Reply {
             Reply { status: 200, content_type: "text/plain", body, errcode: code }
         }
         Kind::Empty => Reply::http(200, ""),
-        Kind::Drop | Kind::Stall | Kind::Cut | Kind::Html => Reply {
+        Kind::Drop | Kind::Stall | Kind::Cut | Kind::Html | Kind::Lossy(_) => Reply {
             content_type: "text/html",
             ..Reply::http(502, "<html><head><title>502 Bad Gateway</title></head><body>502 Bad Gateway</body></html>\n")
         },
@@ -257,9 +262,10 @@ async fn answer(shared: &Shared, request: hyper::Request<Incoming>) -> Result<Re
     };
     // An announced length is refused before anything of it is read.
     let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
-    let mut too_large = announced > MAX_BODY;
+    let most = if takes_form(&request.path) { MAX_UPLOAD } else { MAX_BODY };
+    let mut too_large = announced > most;
     if !too_large {
-        match Limited::new(body, MAX_BODY).collect().await {
+        match Limited::new(body, most).collect().await {
             Ok(collected) => request.body = collected.to_bytes().to_vec(),
             Err(error) if error.is::<LengthLimitError>() => too_large = true,
             Err(error) => return Err(io::Error::other(error)),

@@ -6,14 +6,18 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::audience::{self, Directory};
+use super::draft;
 use super::errcode::{REQUIRE_GET, REQUIRE_POST, Refusal};
 use super::exchange::{Reply, Request};
+use super::fault::Loss;
 use super::idempotency::ClientIds;
 use super::job::{self, Jobs};
 use super::mass;
 use super::media::Media;
+use super::multipart::Form;
 use super::quota::{self, Quotas};
 use super::token::{self, Tokens};
+use super::upload;
 use super::{AccountKind, Config, Delivery};
 
 /// Everything the account remembers.
@@ -34,6 +38,8 @@ pub(super) struct State {
     pub jobs: Jobs,
     /// What readers saw.
     pub deliveries: Vec<Delivery>,
+    /// What the draft that the next request writes is to lose.
+    pub loss: Option<Loss>,
     errors: u32,
 }
 
@@ -45,6 +51,10 @@ pub(super) struct Context<'a> {
     pub request: &'a Request,
     /// Its body; `null` for an endpoint without one.
     pub body: Value,
+    /// Its form; empty for an endpoint that takes none.
+    pub form: Form<'a>,
+    /// What the draft that it writes is to lose.
+    pub loss: Option<Loss>,
 }
 
 /// What an endpoint expects in the body.
@@ -56,6 +66,8 @@ enum Body {
     Optional,
     /// A JSON object.
     Json,
+    /// A form with a file.
+    Form,
 }
 
 type Handler = fn(&mut State, &Context) -> Result<Value, Refusal>;
@@ -99,6 +111,17 @@ static ROUTES: &[Route] = &[
     Route::new("/cgi-bin/message/mass/delete", Body::Json, job::delete),
     Route::new("/cgi-bin/message/mass/speed/get", Body::Optional, job::speed_get),
     Route::new("/cgi-bin/message/mass/speed/set", Body::Json, job::speed_set),
+    Route::new(upload::UPLOADIMG, Body::Form, upload::uploadimg),
+    Route::new("/cgi-bin/media/upload", Body::Form, upload::upload),
+    Route::new(upload::ADD_MATERIAL, Body::Form, upload::add_material),
+    Route::new("/cgi-bin/material/del_material", Body::Json, upload::del_material),
+    Route::new("/cgi-bin/material/get_materialcount", Body::None, upload::get_materialcount),
+    Route::new(draft::ADD, Body::Json, draft::add),
+    Route::new("/cgi-bin/draft/get", Body::Json, draft::get),
+    Route::new(draft::UPDATE, Body::Json, draft::update),
+    Route::new("/cgi-bin/draft/delete", Body::Json, draft::delete),
+    Route::new("/cgi-bin/draft/count", Body::None, draft::count),
+    Route::new("/cgi-bin/draft/batchget", Body::Json, draft::batchget),
     Route::new("/cgi-bin/tags/get", Body::None, audience::tags_get),
     Route::new("/cgi-bin/tags/create", Body::Json, audience::tags_create),
     Route::new("/cgi-bin/user/get", Body::None, audience::user_get),
@@ -121,6 +144,16 @@ pub(super) fn is_mass(path: &str) -> bool {
     matches!(path, mass::SENDALL | mass::SEND)
 }
 
+/// Whether a path takes a form with a file.
+pub(super) fn takes_form(path: &str) -> bool {
+    ROUTES.iter().any(|route| route.path == path && route.body == Body::Form)
+}
+
+/// Whether a path writes a draft.
+pub(super) fn writes_draft(path: &str) -> bool {
+    matches!(path, draft::ADD | draft::UPDATE)
+}
+
 impl State {
     /// A new account. `seed` tells its tokens from those of another.
     pub(super) fn new(config: &Config, seed: u64) -> Self {
@@ -133,6 +166,7 @@ impl State {
             client_ids: ClientIds::default(),
             jobs: Jobs::default(),
             deliveries: Vec::new(),
+            loss: None,
             errors: 0,
         }
     }
@@ -142,7 +176,10 @@ impl State {
         let Some(route) = ROUTES.iter().find(|route| route.path == request.path) else {
             return Reply::http(404, "404 page not found\n");
         };
-        match self.answer(route, now, request) {
+        let loss = self.loss.take();
+        match self.answer(route, now, request, loss) {
+            // As real replies to uploads come.
+            Ok(value) if route.body == Body::Form => Reply { content_type: "text/plain", ..Reply::success(&value) },
             Ok(value) => Reply::success(&value),
             Err(refusal) => {
                 self.errors = self.errors.wrapping_add(1);
@@ -151,7 +188,13 @@ impl State {
         }
     }
 
-    fn answer(&mut self, route: &Route, now: Timestamp, request: &Request) -> Result<Value, Refusal> {
+    fn answer(
+        &mut self,
+        route: &Route,
+        now: Timestamp,
+        request: &Request,
+        loss: Option<Loss>,
+    ) -> Result<Value, Refusal> {
         if !route.open {
             self.tokens.check(request.parameter("access_token"), now)?;
         }
@@ -162,11 +205,13 @@ impl State {
             Body::None => Value::Null,
             Body::Optional if request.body.is_empty() => Value::Null,
             Body::Optional | Body::Json => request.json()?,
+            Body::Form => Value::Null,
         };
+        let form = if route.body == Body::Form { request.form()? } else { Form::default() };
         if !route.own_quota {
             self.quotas.check_day(route.path, now)?;
         }
-        let value = (route.run)(self, &Context { now, request, body })?;
+        let value = (route.run)(self, &Context { now, request, body, form, loss })?;
         if !route.own_quota {
             self.quotas.count_day(route.path, now);
         }
@@ -209,6 +254,11 @@ mod tests {
             assert_eq!(bench.call("POST", route.path, b"\xff")["errcode"], 47001, "{}", route.path);
             let escaped = br#"{"text":{"content":"\u4f60\u597d"}}"#;
             assert_eq!(bench.call("POST", route.path, escaped)["errcode"], 40033, "{}", route.path);
+        }
+        for route in ROUTES.iter().filter(|route| route.body == Body::Form) {
+            for body in [&b""[..], b"{}", b"--B--", b"--B\r\nContent-Dis"] {
+                assert_eq!(bench.call("POST", route.path, body)["errcode"], 41005, "{}", route.path);
+            }
         }
     }
 

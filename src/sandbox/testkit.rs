@@ -48,12 +48,16 @@ impl Bench {
 
     /// A request as it is.
     pub(super) fn raw(&mut self, method: &str, target: &str, body: &[u8]) -> Reply {
+        self.typed(method, target, "application/json", body)
+    }
+
+    fn typed(&mut self, method: &str, target: &str, content_type: &str, body: &[u8]) -> Reply {
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let request = Request {
             method: method.to_owned(),
             path: path.to_owned(),
             query: parse_query(query),
-            content_type: Some("application/json".to_owned()),
+            content_type: Some(content_type.to_owned()),
             body: body.to_vec(),
         };
         self.state.handle(self.now, &request)
@@ -70,6 +74,13 @@ impl Bench {
         let sign = if target.contains('?') { '&' } else { '?' };
         let target = format!("{target}{sign}access_token={}", self.token());
         json_of(&self.raw(method, &target, body))
+    }
+
+    /// A form with a token; its boundary is `B`.
+    pub(super) fn upload(&mut self, target: &str, form: &[u8]) -> Value {
+        let sign = if target.contains('?') { '&' } else { '?' };
+        let target = format!("{target}{sign}access_token={}", self.token());
+        json_of(&self.typed("POST", &target, "multipart/form-data; boundary=B", form))
     }
 
     pub(super) fn get(&mut self, target: &str) -> Value {
@@ -99,6 +110,35 @@ impl Bench {
 
 pub(super) fn json_of(reply: &Reply) -> Value {
     serde_json::from_str(&reply.body).expect("JSON")
+}
+
+/// A form with a file, and a description if there is one.
+pub(super) fn form(file: &[u8], description: Option<&str>) -> Vec<u8> {
+    let head = "--B\r\nContent-Disposition: form-data; name=\"media\"; filename=\"file\"\r\n\
+        Content-Type: application/octet-stream\r\n\r\n";
+    let field = |text| format!("\r\n--B\r\nContent-Disposition: form-data; name=\"description\"\r\n\r\n{text}");
+    let description = description.map(field).unwrap_or_default();
+    [head.as_bytes(), file, description.as_bytes(), b"\r\n--B--\r\n"].concat()
+}
+
+/// A file of a format, as far as its first bytes tell, and of a size.
+pub(super) fn bytes_of(format: &str, size: usize) -> Vec<u8> {
+    let mut bytes = match format {
+        "jpg" => b"\xff\xd8\xff\xe0".to_vec(),
+        "png" => b"\x89PNG\r\n\x1a\n".to_vec(),
+        "gif" => b"GIF89a".to_vec(),
+        "bmp" => b"BM".to_vec(),
+        "webp" => b"RIFF\0\0\0\0WEBPVP8 ".to_vec(),
+        "mp3" => b"ID3".to_vec(),
+        "wma" => b"\x30\x26\xb2\x75\x8e\x66\xcf\x11".to_vec(),
+        // 8000 bytes a second.
+        "wav" => b"RIFF\0\0\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0\x40\x1f\0\0\x40\x1f\0\0".to_vec(),
+        "amr" => b"#!AMR\n".to_vec(),
+        "mp4" => b"\0\0\0\x20ftypisom".to_vec(),
+        _ => panic!("no format `{format}`"),
+    };
+    bytes.resize(size, 0);
+    bytes
 }
 
 /// A valid body for `sendall`, to which a test makes one change.
