@@ -295,7 +295,7 @@ mod tests {
 
     use serde_json::{Value, json};
 
-    use super::super::testkit::{APPID, SENDALL, to_all};
+    use super::super::testkit::{APPID, SENDALL, bytes_of, form, to_all};
     use super::*;
 
     fn start(config: Config) -> Sandbox {
@@ -380,6 +380,91 @@ mod tests {
         let (status, ..) = exchange(&mut connect(&sandbox), &head);
         assert_eq!(status, "HTTP/1.1 413 Payload Too Large\r\n");
         assert_eq!(sandbox.calls()[0].errcode, 413);
+    }
+
+    /// An upload, as it goes over the wire; none if the connection ends without an answer.
+    fn upload(sandbox: &Sandbox, target: &str, file: &[u8]) -> Option<String> {
+        let body = form(file, None);
+        let head = format!(
+            "POST {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
+             Content-Type: multipart/form-data; boundary=B\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        );
+        let mut connection = connect(sandbox).into_inner();
+        connection.write_all(head.as_bytes()).expect("written");
+        connection.write_all(&body).expect("written");
+        let mut reply = Vec::new();
+        // A reset is no answer either.
+        let _ended = connection.read_to_end(&mut reply);
+        Some(String::from_utf8_lossy(&reply).into_owned()).filter(|reply| !reply.is_empty())
+    }
+
+    fn token(sandbox: &Sandbox) -> String {
+        let login = json!({"grant_type": "client_credential", "appid": APPID, "secret": "SECRET"}).to_string();
+        let (_, _, body) = exchange(&mut connect(sandbox), &post("/cgi-bin/stable_token", &login));
+        let body: Value = serde_json::from_str(&body).expect("JSON");
+        body["access_token"].as_str().expect("a token").to_owned()
+    }
+
+    #[test]
+    fn faults_hit_uploads() {
+        let faults = ["drop", "lost", "cut", "html", "empty", "-1", "45009:done"];
+        let list = faults.iter().zip(1..).map(|(kind, number)| format!("{kind}@media/uploadimg#{number}"));
+        let faults = list.map(|text| text.parse().expect("a fault")).collect();
+        let sandbox = start(Config { faults, ..Config::default() });
+        let target = format!("/cgi-bin/media/uploadimg?access_token={}", token(&sandbox));
+        let png = bytes_of("png", 100_000);
+        let mut answers = (0..8).map(|_| upload(&sandbox, &target, &png));
+        let mut next = || answers.next().expect("eight");
+        assert_eq!((next(), next()), (None, None));
+        let cut = next().expect("half an answer");
+        assert!(cut.contains("{\"url\"") && !cut.contains("errmsg"), "{cut}");
+        assert!(next().is_some_and(|reply| reply.starts_with("HTTP/1.1 502 ")));
+        assert!(next().is_some_and(|reply| reply.starts_with("HTTP/1.1 200 ") && reply.ends_with("\r\n\r\n")));
+        assert!(next().is_some_and(|reply| reply.contains("\"errcode\":-1")));
+        assert!(next().is_some_and(|reply| reply.contains("\"errcode\":45009")));
+        assert!(next().is_some_and(|reply| reply.contains("text/plain") && reply.contains("mmbiz.qpic.cn")));
+        let calls = sandbox.calls();
+        let hit: Vec<_> = calls.iter().skip(1).map(|call| call.fault.as_deref().unwrap_or("none")).collect();
+        assert_eq!(hit, ["drop", "drop:done", "cut", "html", "empty", "-1", "45009:done", "none"]);
+        let body = String::from_utf8_lossy(&calls[1].body);
+        assert!(
+            body.starts_with(
+                r#"{"media":{"filename":"file","content_type":"application/octet-stream","bytes":100000,"#
+            ),
+            "{body}"
+        );
+    }
+
+    #[test]
+    fn a_lossy_draft_is_answered_as_if_nothing_were() {
+        let media = vec![("image".to_owned(), "I".to_owned())];
+        let faults = vec!["lossy:style@draft/add#2".parse().expect("a fault")];
+        let sandbox = start(Config { media, faults, ..Config::default() });
+        let token = token(&sandbox);
+        let call = |path: &str, body: &Value| {
+            let request = post(&format!("/cgi-bin/draft/{path}?access_token={token}"), &body.to_string());
+            serde_json::from_str::<Value>(&exchange(&mut connect(&sandbox), &request).2).expect("JSON")
+        };
+        let html = "<p style=\"color:red\">茶</p>";
+        let article = json!({"title": "茶", "content": html, "thumb_media_id": "I"});
+        for left in [html, "<p>茶</p>"] {
+            let added = call("add", &json!({"articles": [article]}));
+            let draft = call("get", &json!({"media_id": added["media_id"]}));
+            assert_eq!(draft["news_item"][0]["content"], left);
+        }
+        assert_eq!(sandbox.calls()[3].fault.as_deref(), Some("lossy:style"));
+    }
+
+    #[test]
+    fn uploads_may_be_larger() {
+        let sandbox = start(Config::default());
+        let target = format!("/cgi-bin/material/add_material?type=image&access_token={}", token(&sandbox));
+        let reply = upload(&sandbox, &target, &bytes_of("png", 10 * 1024 * 1024 + 1)).expect("an answer");
+        assert!(reply.contains("40009"), "{reply}");
+        let head = format!("POST {target} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n", MAX_UPLOAD + 1);
+        let (status, ..) = exchange(&mut connect(&sandbox), &head);
+        assert_eq!(status, "HTTP/1.1 413 Payload Too Large\r\n");
     }
 
     #[test]
