@@ -91,7 +91,6 @@ impl Runner<'_, '_> {
         let mut sent_body =
             call.record.as_ref().filter(|_| status.in_doubt()).and_then(CallRecord::sent_body).map(str::to_owned);
         let mut outcome: Option<Outcome> = None;
-        let mut lost: Option<Problem> = None;
         let mut attempts = 0;
         loop {
             if attempts >= step.retry.attempts {
@@ -173,6 +172,8 @@ impl Runner<'_, '_> {
                 Some(upload) => self.client.call(Method::Post, upload.target.path(), Body::File(upload), step.timeout),
                 None => self.client.call(Method::Post, &call.frozen.path, Body::Json(&body), step.timeout),
             };
+            let doubt = status == Status::InFlight { doubt: true };
+            let mut lost: Option<Problem> = None;
             let (mut kind, mut next) = policy::judge(effect, &answer);
             let mut event = event(kind, &answer, self.clock, &self.settings.run_id);
             if let (Some(media), Next::Done) = (&call.media, &next)
@@ -189,6 +190,10 @@ impl Runner<'_, '_> {
                 self.ended.sent |= mass;
                 let became = if kind == Kind::Adopted { CallOutcome::Adopted } else { CallOutcome::Accepted };
                 self.finish(index, call_report(&call.frozen.path, &call.frozen, attempts, became, Some(&answer)));
+                if effect == Effect::Media && doubt && call.media.as_ref().is_some_and(|media| media.gives.is_some()) {
+                    let what = "an earlier attempt got no clear answer, and may have left one too many in the library";
+                    (self.emit)(RunEvent::Note { text: format!("`{}`: {what}", step.name()) });
+                }
             }
             if let Err(error) = recorded {
                 if next != Next::Done {
@@ -207,13 +212,13 @@ impl Runner<'_, '_> {
                 Next::Done => return CallEnd::Accepted(Box::new(event)),
                 Next::Again | Next::Doubt => outcome = Some(answer),
                 Next::Fail { stop } => {
-                    let end = self.refused(index, step, call, attempts, status, &answer, stop);
-                    return match (end, lost) {
-                        (CallEnd::Failed(end), Some(problem)) => {
-                            CallEnd::Failed(StepEnd { error: Some(problem), ..end })
-                        }
-                        (end, _) => end,
+                    let Some(problem) = lost else {
+                        return self.refused(index, step, call, attempts, status, &answer, stop);
                     };
+                    let report =
+                        call_report(&call.frozen.path, &call.frozen, attempts, CallOutcome::Refused, Some(&answer));
+                    self.finish(index, CallReport { errmsg: Some(problem.message.clone()), ..report });
+                    return CallEnd::Failed(StepEnd { error: Some(problem), ..StepEnd::new(StepOutcome::Failed) });
                 }
             }
         }
