@@ -2,9 +2,11 @@
 
 use clap::{Args, ColorChoice, CommandFactory as _, Parser, Subcommand, ValueEnum, builder::FalseyValueParser};
 use jiff::Timestamp;
+use serde_json::{Value, json};
 
 mod audience;
 mod display;
+mod doctor;
 mod exit_code;
 mod explain;
 mod generate;
@@ -148,7 +150,9 @@ struct FormatArg {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Checks plans: schema, references, limits, templates; offline, all problems at once
-    #[command(after_help = "Example: qunfa validate campaigns/*.yaml")]
+    #[command(
+        after_help = "Examples: qunfa validate campaigns/*.yaml\n          qunfa validate campaigns/*.yaml --format sarif > qunfa.sarif"
+    )]
     Validate(validate::Args),
     /// Shows the exact requests, offline: the dry run
     #[command(
@@ -174,6 +178,11 @@ enum Command {
         after_help = "Example: qunfa resolve plan.yaml announce --sent 3147494552 --reason 'seen in the console'"
     )]
     Resolve(resolve::Args),
+    /// Looks whether the account is ready for a plan; reads only
+    #[command(
+        after_help = "Examples: qunfa doctor plan.yaml\n          qunfa doctor plan.yaml --sandbox --format json\n\nExit codes: 0 no error (there may be warnings), 4 secret or state store, 5 token, address,\npermission or account, 8 locked or changed since it was sent, 9 quota; the first error decides"
+    )]
+    Doctor(doctor::Args),
     /// Shows, refreshes or forgets the cached access token; never its value
     #[command(after_help = "Example: qunfa token show")]
     Token(token::Args),
@@ -182,7 +191,7 @@ enum Command {
         after_help = "Examples: qunfa sandbox --listen 127.0.0.1:8080\n          qunfa sandbox --fault lost@mass/send#2"
     )]
     Sandbox(sandbox::Args),
-    /// Prints the JSON Schema of plans or reports
+    /// Prints the JSON Schema of plans, or of what is printed as JSON
     #[command(after_help = "Example: qunfa schema plan > plan.schema.json")]
     Schema(generate::SchemaArgs),
     /// Explains an error code of WeChat (45028) or a code of qunfa (Q201)
@@ -194,6 +203,30 @@ enum Command {
     /// Writes man pages into a folder
     #[command(after_help = "Example: qunfa man /usr/local/share/man/man1")]
     Man(generate::ManArgs),
+}
+
+impl Command {
+    /// Whether one JSON document is expected on standard output, whatever happens.
+    fn wants_json(&self) -> bool {
+        let wants = |format: &FormatArg| format.format == Format::Json;
+        match self {
+            Command::Validate(args) => args.wants_json(),
+            Command::Audience(args) => wants(&args.format),
+            Command::Run(args) => wants(&args.format),
+            Command::Status(args) => wants(&args.format),
+            Command::Report(args) => args.wants_json(),
+            Command::Resolve(args) => wants(&args.format),
+            Command::Token(args) => wants(args.format()),
+            Command::Doctor(args) => wants(&args.format),
+            Command::Explain(args) => wants(&args.format),
+            // `render` prints requests, `sandbox` a line a call, the others text.
+            Command::Render(_)
+            | Command::Sandbox(_)
+            | Command::Schema(_)
+            | Command::Completions(_)
+            | Command::Man(_) => false,
+        }
+    }
 }
 
 /// Runs the program with the arguments of the process.
@@ -208,14 +241,30 @@ pub fn main() -> ExitCode {
         ColorChoice::Never => anstream::ColorChoice::Never,
     };
     let terminal = Terminal::new(color, cli.common.quiet);
+    let json = cli.command.wants_json();
     // A fault of ours is exit code 1, never a success, and never a code that a script takes for something else.
-    match std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| dispatch(cli, &terminal))) {
+    let code = match std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| dispatch(cli, &terminal))) {
         Ok(code) => code,
         Err(_) => {
-            terminal.err("qunfa: this is a fault of qunfa itself; `qunfa status PLAN` shows what was sent\n");
+            let (fault, help) = ("this is a fault of qunfa itself", "`qunfa status PLAN` shows what was sent");
+            terminal.err(&format!("qunfa: {fault}; {help}\n"));
+            terminal.failed(fault, &[help.into()]);
             ExitCode::Internal
         }
+    };
+    if let Some((message, help)) = terminal.unwritten_failure().filter(|_| json) {
+        document(&terminal, code, json!({ "error": { "message": message, "help": help } }));
     }
+    code
+}
+
+/// A result for programs: one document, which begins with the version of its shape and the exit code.
+fn document(terminal: &Terminal, code: ExitCode, members: Value) {
+    let mut document = json!({ "schema": 1, "exit_code": code as u8 });
+    if let (Some(document), Value::Object(members)) = (document.as_object_mut(), members) {
+        document.extend(members);
+    }
+    terminal.out(&format!("{document:#}\n"));
 }
 
 fn dispatch(cli: Cli, terminal: &Terminal) -> ExitCode {
@@ -228,6 +277,7 @@ fn dispatch(cli: Cli, terminal: &Terminal) -> ExitCode {
         Command::Status(args) => status::main(&args, common, terminal),
         Command::Report(args) => report::main(&args, common, terminal),
         Command::Resolve(args) => resolve::main(&args, common, terminal),
+        Command::Doctor(args) => doctor::main(&args, common, terminal),
         Command::Token(args) => token::main(&args, common, terminal),
         Command::Sandbox(args) => sandbox::main(&args, common, terminal),
         Command::Schema(args) => generate::schema(&args, terminal),
@@ -263,6 +313,7 @@ fn fail(terminal: &Terminal, code: ExitCode, message: &str, help: &[String]) -> 
         text.push_str(&format!("  = help: {line}\n"));
     }
     terminal.err(&text);
+    terminal.failed(message, help);
     code
 }
 

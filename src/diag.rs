@@ -1,14 +1,18 @@
 //! Diagnostics: a stable code, what is wrong, the place, and what to write instead.
 
 pub mod code;
+pub mod finding;
+pub mod github;
+pub mod gitlab;
 pub mod render;
+pub mod sarif;
 
 pub use code::Code;
 
 use crate::source::Span;
 
 /// How bad it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// Nothing is sent.

@@ -23,6 +23,7 @@ use crate::{
 };
 
 mod call;
+pub mod doctor;
 pub mod forecast;
 pub mod guard;
 mod media;

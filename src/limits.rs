@@ -105,6 +105,15 @@ pub const TEMPLATE_DEPTH_MAX: usize = 100;
 pub const REPLY_BYTES_MAX: u64 = 16 << 20;
 /// Problems shown at once; the rest are counted.
 pub const DIAGNOSTICS_SHOWN: usize = 100;
+/// Difference between this machine's clock and WeChat's from which `doctor` warns.
+pub const CLOCK_SKEW: Duration = Duration::from_secs(60);
+/// Free space where the state store is, in bytes, below which `doctor` warns.
+pub const DISK_FREE_BYTES: u64 = 64 << 20;
+/// Annotations of a kind that GitHub shows of one step; it drops the rest.
+/// <https://docs.github.com/actions/reference/workflow-commands-for-github-actions>
+pub const ANNOTATIONS_SHOWN: usize = 10;
+/// A step summary of GitHub has fewer bytes than this, or is refused whole (same page).
+pub const STEP_SUMMARY_BYTES: u64 = 1 << 20;
 /// Bad openids shown one by one.
 pub const BAD_OPENIDS_SHOWN: usize = 20;
 /// How long a secret's `command` may run.

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub mod checkup;
 mod event;
 mod html;
 mod human;
@@ -304,4 +305,10 @@ pub fn render(report: &Report, format: Format) -> String {
         Format::Markdown => markdown::render(report),
         Format::Html => html::render(report),
     }
+}
+
+/// Writes `report` in Markdown, within so many bytes: what does not fit is left out, which the last line says.
+#[must_use]
+pub fn summary(report: &Report, most_bytes: usize) -> String {
+    markdown::cut(markdown::render(report), most_bytes)
 }

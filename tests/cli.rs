@@ -153,11 +153,44 @@ fn under_github_actions_problems_are_annotations() {
     let summary = case.path("summary.md").display().to_string();
     let case = case.env("GITHUB_STEP_SUMMARY", &summary);
     let server = Fake::scripted("sendall", vec![code(40152)]);
-    case.against(&server, &[]).exits(5).says("::error file=plan.yaml,line=6::");
+    case.against(&server, &[]).exits(5).says("::error file=plan.yaml,line=6,title=one::");
     assert!(case.read("summary.md").contains("40152"));
     case.write("plan.yaml", plan(&send("one")).replace("tag_id", "tag_idd"));
     let ran = case.run(&["validate", "plan.yaml"]).exits(3);
     assert!(ran.stderr.contains("::error file=plan.yaml,line=6,col=43,"), "{}", ran.stderr);
+    // Both plans together have ten annotations, and the last says how many there are besides.
+    let wrong = (0..8).map(|number| send(&format!("s{number}")).replace("tag_id", "tag_idd")).collect::<String>();
+    case.write("a/plan.yaml", plan(&wrong));
+    case.write("b/plan.yaml", plan(&wrong));
+    let ran = case.run(&["validate", "a/plan.yaml", "b/plan.yaml", "--format", "json"]).exits(3);
+    let lines: Vec<&str> = ran.stderr.lines().filter(|line| line.starts_with("::error")).collect();
+    assert_eq!(lines.len(), 10, "{}", ran.stderr);
+    assert_eq!(lines[9], "::error title=qunfa::7 more errors are not shown here, see the log");
+    // From a folder within a repository, files are named from its root.
+    case.write(".git/HEAD", "");
+    let mut command = case.command(&["validate", "plan.yaml"]);
+    let ran = command.current_dir(case.path("a")).output().expect("the program starts");
+    let said = String::from_utf8(ran.stderr).expect("UTF-8");
+    assert!(said.contains("::error file=a/plan.yaml,line=6,"), "{said}");
+}
+
+#[test]
+fn the_step_summary_stays_below_what_github_takes() {
+    let long = "长".repeat(1500);
+    let steps: String = (0..40).map(|number| send(&format!("s{number}")).replace("你好", &long)).collect();
+    let case = Case::new().file("plan.yaml", plan(&steps)).file("summary.md", "x".repeat((1 << 20) - 20_000));
+    let summary = case.path("summary.md").display().to_string();
+    let case = case.env("GITHUB_STEP_SUMMARY", &summary);
+    let server = Fake::usual();
+    case.against(&server, &[]).exits(0);
+    let text = case.read("summary.md");
+    assert!(text.len() < 1 << 20, "{}", text.len());
+    let ours = &text[(1 << 20) - 20_000..];
+    assert!(ours.len() > 10_000 && ours.contains("The summary was cut here"), "{ours}");
+    // Nothing more fits, and that is no error.
+    case.write("summary.md", "x".repeat(1 << 20));
+    case.against(&server, &[]).exits(0);
+    assert_eq!(case.read("summary.md").len(), 1 << 20);
 }
 
 #[test]
@@ -246,10 +279,12 @@ fn help_texts() {
         "",
         "validate",
         "render",
+        "audience",
         "run",
         "status",
         "report",
         "resolve",
+        "doctor",
         "token",
         "sandbox",
         "schema",
@@ -262,6 +297,37 @@ fn help_texts() {
         insta::assert_snapshot!(format!("help-{name}"), case.run(&args).exits(0).stdout);
     }
     assert_eq!(case.run(&["--version"]).exits(0).stdout, concat!("qunfa ", env!("CARGO_PKG_VERSION"), "\n"));
+}
+
+/// The names of all commands, as the help lists them.
+fn commands(case: &Case) -> Vec<String> {
+    let help = case.run(&["--help"]).exits(0).stdout;
+    let list = help.split_once("Commands:\n").expect("a list").1.split("\n\n").next().expect("its end");
+    list.lines().filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect()
+}
+
+#[test]
+fn every_command_has_an_example_and_mistypes_are_guessed() {
+    let case = Case::new();
+    let mut all: Vec<Vec<String>> = commands(&case).into_iter().map(|name| vec![name]).collect();
+    all.extend(["show", "refresh", "clear"].map(|name| vec!["token".to_owned(), name.to_owned()]));
+    for names in all {
+        let mut args: Vec<&str> = names.iter().map(String::as_str).collect();
+        args.push("--help");
+        let help = case.run(&args).exits(0).stdout;
+        // `token` has commands of its own, and they have examples too.
+        assert!(help.contains("\nExample") && help.contains(&format!(" qunfa {}", names.join(" "))), "{help}");
+        *args.last_mut().expect("some") = "--queit";
+        let said = case.run(&args).exits(2).stderr;
+        assert!(said.contains("a similar argument exists: '--quiet'"), "{said}");
+        let (wrong, rest) = names.split_last().expect("a name");
+        let (first, last) = wrong.split_at(wrong.len() - 1);
+        let wrong_name = format!("{first}{last}{last}");
+        let mut args: Vec<&str> = rest.iter().map(String::as_str).collect();
+        args.push(&wrong_name);
+        let said = case.run(&args).exits(2).stderr;
+        assert!(said.contains(&format!("'{wrong}'")) && said.contains("similar subcommand"), "{said}");
+    }
 }
 
 #[test]
@@ -279,7 +345,7 @@ fn codes_are_explained() {
 #[test]
 fn what_the_program_prints_of_itself() {
     let case = Case::new();
-    for what in ["plan", "report"] {
+    for what in ["plan", "report", "diagnostics", "doctor"] {
         let printed = case.run(&["schema", what]).exits(0).stdout;
         let committed =
             std::fs::read_to_string(repository().join(format!("schemas/{what}.schema.json"))).expect("is there");
@@ -306,7 +372,8 @@ fn validate_speaks_json() {
     );
     assert_eq!(found["help"][0], "did you mean `message`?");
     let refused = case.run(&["run", "bad.yaml", "--yes", "--format", "json"]).exits(3).json();
-    assert_eq!((&refused["valid"], &refused["exit_code"]), (&json!(false), &json!(3)));
+    assert_eq!(refused["plans"][0], document["plans"][1], "the same document, whatever the command");
+    assert_eq!((&refused["schema"], &refused["exit_code"]), (&json!(1), &json!(3)));
 }
 
 #[test]

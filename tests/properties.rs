@@ -51,8 +51,13 @@ fn shows(bytes: Vec<u8>) {
     let (plan, diagnostics, sources) = pipe(bytes, &Files(HashMap::new()));
     let text = diag::render::human(&diagnostics, &sources);
     assert!(plan.is_some() || diagnostics.is_empty() || !text.is_empty());
-    serde_json::to_string(&diag::render::json(&diagnostics, &sources)).expect("serialises");
-    diag::render::github(&diagnostics, &sources);
+    let diagnostics = diag::finding::findings(&diagnostics, &sources);
+    serde_json::to_string(&diagnostics).expect("serialises");
+    let annotations: Vec<_> = diagnostics.iter().map(diag::github::Annotation::from).collect();
+    assert!(diag::github::commands(&annotations).lines().all(|line| line.starts_with("::")));
+    let checked = [diag::finding::Checked { plan: "p".into(), valid: false, digest: None, diagnostics }];
+    diag::sarif::document(&checked, 3);
+    diag::gitlab::document(&checked);
     if let Some(plan) = plan {
         assert!(plan.to_json().collect::<String>().contains("sha256:"));
     }

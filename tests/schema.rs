@@ -16,6 +16,8 @@ fn current(name: &str, generated: &serde_json::Value) {
 fn schemas_are_current() {
     current("plan.schema.json", &qunfa::plan::schema::generate_plan());
     current("report.schema.json", &qunfa::plan::schema::generate_report());
+    current("diagnostics.schema.json", &qunfa::plan::schema::generate_diagnostics());
+    current("doctor.schema.json", &qunfa::plan::schema::generate_doctor());
 }
 
 /// An editor checks a whole plan against the published schema, branches and all.

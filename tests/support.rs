@@ -152,6 +152,8 @@ impl Case {
 pub(crate) enum Answer {
     /// A JSON body, HTTP 200.
     Json(Value),
+    /// A JSON body with a `Date`.
+    Dated(String, Value),
     /// Any status, content type and body.
     Raw(u16, &'static str, String),
     /// The connection is closed before a byte of the answer.
@@ -339,12 +341,19 @@ fn read_request(reader: &mut BufReader<TcpStream>, connection: usize) -> Option<
 /// False if the connection ends.
 fn write_answer(stream: &TcpStream, answer: Answer, got: &Got, inner: &Mutex<Inner>) -> bool {
     let mut out = stream;
+    let date = match &answer {
+        Answer::Dated(date, _) => format!("Date: {date}\r\n"),
+        _ => String::new(),
+    };
     let mut write = |status: u16, kind: &str, body: &str| {
-        let head = format!("HTTP/1.1 {status} X\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n\r\n", body.len());
+        let length = body.len();
+        let head = format!("HTTP/1.1 {status} X\r\nContent-Type: {kind}\r\n{date}Content-Length: {length}\r\n\r\n");
         out.write_all(format!("{head}{body}").as_bytes()).is_ok()
     };
     match answer {
-        Answer::Json(value) => write(200, "application/json; encoding=utf-8", &value.to_string()),
+        Answer::Json(value) | Answer::Dated(_, value) => {
+            write(200, "application/json; encoding=utf-8", &value.to_string())
+        }
         Answer::Raw(status, kind, body) => write(status, kind, &body),
         Answer::Usual => {
             let value = usual(got, &mut inner.lock().expect("no panic while locked"));

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Common, ExitCode, Format, FormatArg, fail, load::load_or_fail, session, world::Terminal};
+use super::{Common, ExitCode, Format, FormatArg, document, fail, load::load_or_fail, session, world::Terminal};
 use crate::{
     diag::{did_you_mean, one_of},
     ledger::{CallRecord, Ledger as _, Status, reconcile, sqlite::Sqlite},
@@ -18,7 +18,7 @@ pub(super) struct Args {
     /// The send, as reports name it: an id, or an instance such as city[北京]
     step: String,
     #[command(flatten)]
-    format: FormatArg,
+    pub(super) format: FormatArg,
 }
 
 /// What is known of the people of one send.
@@ -81,8 +81,8 @@ fn audience(args: &Args, common: &Common, terminal: &Terminal) -> Result<ExitCod
     let facts: Vec<Facts> = chosen.into_iter().map(|step| facts(step, &records)).collect();
     if args.format.format == Format::Json {
         let sends: Vec<Value> = facts.iter().map(as_json).collect();
-        let document = json!({ "schema": 1, "plan": plan.name, "occurrence": plan.occurrence, "platform": platform, "sends": sends });
-        terminal.out(&format!("{document:#}\n"));
+        let members = json!({ "plan": plan.name, "digest": plan.digest(), "occurrence": plan.occurrence, "platform": platform, "sends": sends });
+        document(terminal, ExitCode::Done, members);
     } else {
         terminal.out(&facts.iter().map(human).collect::<Vec<_>>().join("\n"));
     }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{ExitCode, Format, FormatArg, fail, world::Terminal};
+use super::{ExitCode, Format, FormatArg, document, fail, world::Terminal};
 use crate::{
     diag::{Code, Severity, did_you_mean},
     wechat::errcode,
@@ -11,10 +11,10 @@ use crate::{
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// A number such as 45028 or -1, or a code such as Q201 or unknown-key
-    #[arg(allow_hyphen_values = true)]
+    #[arg(allow_negative_numbers = true)]
     code: String,
     #[command(flatten)]
-    format: FormatArg,
+    pub(super) format: FormatArg,
 }
 
 pub(super) fn main(args: &Args, terminal: &Terminal) -> ExitCode {
@@ -33,12 +33,21 @@ pub(super) fn main(args: &Args, terminal: &Terminal) -> ExitCode {
             );
         };
         let class = errcode::class_name(row.class);
-        terminal.out(&if json_wanted {
-            let document = json!({ "schema": 1, "code": row.code, "errmsg": row.errmsg, "class": class, "meaning": { "en": row.meaning_en, "zh": row.meaning_zh }, "todo": { "en": row.todo_en, "zh": row.todo_zh }, "source": errcode::SOURCE });
-            format!("{document:#}\n")
+        if json_wanted {
+            let members = json!({ "code": row.code, "errmsg": row.errmsg, "class": class, "meaning": { "en": row.meaning_en, "zh": row.meaning_zh }, "todo": { "en": row.todo_en, "zh": row.todo_zh }, "source": errcode::SOURCE });
+            document(terminal, ExitCode::Done, members);
         } else {
-            format!("{} {}\n\n  {}.\n  {}\n\n  {}。\n  {}\n\n  class: {class} ({})\n", row.code, row.errmsg, row.meaning_en, row.todo_en, row.meaning_zh.trim_end_matches('。'), row.todo_zh, what(row.class))
-        });
+            terminal.out(&format!(
+                "{} {}\n\n  {}.\n  {}\n\n  {}。\n  {}\n\n  class: {class} ({})\n",
+                row.code,
+                row.errmsg,
+                row.meaning_en,
+                row.todo_en,
+                row.meaning_zh.trim_end_matches('。'),
+                row.todo_zh,
+                what(row.class)
+            ));
+        }
         return ExitCode::Done;
     }
     let Some(code) = Code::find(&args.code) else {
@@ -51,11 +60,13 @@ pub(super) fn main(args: &Args, terminal: &Terminal) -> ExitCode {
     };
     let info = code.info();
     let severity = if info.severity == Severity::Error { "error" } else { "warning" };
-    terminal.out(&if json_wanted {
-        format!("{:#}\n", json!({ "schema": 1, "code": info.id, "name": info.name, "severity": severity, "meaning": { "en": info.explanation } }))
+    if json_wanted {
+        let members =
+            json!({ "code": info.id, "name": info.name, "severity": severity, "meaning": { "en": info.explanation } });
+        document(terminal, ExitCode::Done, members);
     } else {
-        format!("{} {} ({severity})\n\n  {}\n", info.id, info.name, info.explanation)
-    });
+        terminal.out(&format!("{} {} ({severity})\n\n  {}\n", info.id, info.name, info.explanation));
+    }
     ExitCode::Done
 }
 

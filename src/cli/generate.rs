@@ -22,14 +22,20 @@ pub(super) struct SchemaArgs {
 enum Which {
     /// Of a plan
     Plan,
-    /// Of a report
+    /// Of a report (`run` and `report` with --format json)
     Report,
+    /// Of what is found in plans (`validate` with --format json, and every command whose plan is wrong)
+    Diagnostics,
+    /// Of what `doctor` finds
+    Doctor,
 }
 
 pub(super) fn schema(args: &SchemaArgs, terminal: &Terminal) -> ExitCode {
     terminal.out(match args.what {
         Which::Plan => schema::PLAN,
         Which::Report => schema::REPORT,
+        Which::Diagnostics => schema::DIAGNOSTICS,
+        Which::Doctor => schema::DOCTOR,
     });
     ExitCode::Done
 }

@@ -9,7 +9,11 @@ use super::{
 };
 use crate::{
     clock::Clock as _,
-    diag::{self, Code, Diagnostic, Severity},
+    diag::{
+        self, Code, Diagnostic, Severity,
+        finding::{self, Checked, Document, Finding},
+        github::Annotation,
+    },
     ledger::{Ledger as _, Scope, Status, reconcile, sqlite::Sqlite},
     limits, plan,
     render::{self, RenderedPlan},
@@ -148,21 +152,51 @@ impl Loaded {
 
     /// Says what was found, on standard error; under GitHub Actions as annotations too.
     pub(super) fn print(&self, terminal: &Terminal) {
-        if self.diagnostics.is_empty() {
-            return;
-        }
-        let shown = diag::render::human(&self.diagnostics, &self.sources);
-        if terminal.quiet && !diag::any_error(&self.diagnostics) {
-            return;
-        }
-        terminal.err(&shown);
-        self.annotate(terminal);
+        self.say(terminal);
+        annotate(|| self.found(true), terminal);
     }
 
-    fn annotate(&self, terminal: &Terminal) {
-        if world::env("GITHUB_ACTIONS").as_deref() == Some("true") {
-            terminal.err(&diag::render::github(&self.diagnostics, &self.sources));
+    /// Says what was found, on standard error.
+    pub(super) fn say(&self, terminal: &Terminal) {
+        if self.diagnostics.is_empty() || (terminal.quiet && !diag::any_error(&self.diagnostics)) {
+            return;
         }
+        terminal.err(&diag::render::human(&self.diagnostics, &self.sources));
+    }
+
+    /// What was found, as data. Files are named as users know them, or as seen from the root of the repository.
+    pub(super) fn found(&self, from_root: bool) -> Vec<Finding> {
+        let mut findings = finding::findings(&self.diagnostics, &self.sources);
+        if from_root {
+            findings.iter_mut().for_each(|finding| finding.rename(&|path| self.project.name_from_root(path)));
+        }
+        findings
+    }
+
+    /// The plan and what was found in it.
+    pub(super) fn checked(&self, path: &str, from_root: bool) -> Checked {
+        Checked {
+            plan: if from_root && path != "-" { self.project.name_from_root(path) } else { path.to_owned() },
+            valid: self.plan.is_some(),
+            digest: self.plan.as_ref().map(|plan| plan.digest().to_owned()),
+            diagnostics: self.found(from_root),
+        }
+    }
+
+    /// Says why the plan is not taken: as text, or as a document.
+    pub(super) fn refuse(&self, path: &str, format: &FormatArg, terminal: &Terminal) -> ExitCode {
+        let code = self.exit_code();
+        match format.format {
+            Format::Json => {
+                print_document(vec![self.checked(path, false)], code, terminal);
+                annotate(|| self.found(true), terminal);
+            }
+            Format::Human => {
+                self.print(terminal);
+                terminal.err(&format!("{path}: {}; nothing was sent\n", self.counts()));
+            }
+        }
+        code
     }
 
     /// "2 errors and 1 warning".
@@ -178,6 +212,20 @@ impl Loaded {
     }
 }
 
+/// Findings as annotations, under GitHub Actions. Its limit holds for all plans of a command together.
+pub(super) fn annotate(findings: impl FnOnce() -> Vec<Finding>, terminal: &Terminal) {
+    if world::is_github() {
+        let annotations: Vec<Annotation> = findings().iter().map(Annotation::from).collect();
+        terminal.err(&diag::github::commands(&annotations));
+    }
+}
+
+/// Findings as data, on standard output.
+pub(super) fn print_document(plans: Vec<Checked>, code: ExitCode, terminal: &Terminal) {
+    let document = Document { schema: finding::DIAGNOSTICS_SCHEMA, exit_code: code as u8, plans };
+    terminal.out(&format!("{}\n", serde_json::to_string_pretty(&document).unwrap_or_default()));
+}
+
 /// A plan that is right, or the exit code after everything was said.
 pub(super) fn load_or_fail(
     path: &str,
@@ -187,22 +235,9 @@ pub(super) fn load_or_fail(
     terminal: &Terminal,
 ) -> Result<(RenderedPlan, DiskProject), ExitCode> {
     let loaded = load(path, common, platform);
-    let code = loaded.exit_code();
-    if format.format == Format::Json && code != ExitCode::Done {
-        let problems = diag::render::json(&loaded.diagnostics, &loaded.sources);
-        let document = serde_json::json!({ "schema": 1, "plan": path, "valid": false, "exit_code": code as u8, "diagnostics": problems });
-        terminal.out(&format!("{document:#}\n"));
-        loaded.annotate(terminal);
-    } else {
-        loaded.print(terminal);
+    if loaded.plan.is_none() {
+        return Err(loaded.refuse(path, format, terminal));
     }
-    match loaded.plan {
-        Some(plan) => Ok((plan, loaded.project)),
-        None => {
-            if format.format == Format::Human {
-                terminal.err(&format!("{path}: {}; nothing was sent\n", Loaded { plan: None, ..loaded }.counts()));
-            }
-            Err(code)
-        }
-    }
+    loaded.print(terminal);
+    loaded.plan.map(|plan| (plan, loaded.project)).ok_or(ExitCode::Internal)
 }

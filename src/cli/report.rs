@@ -19,6 +19,12 @@ pub(super) struct Args {
     format: String,
 }
 
+impl Args {
+    pub(super) fn wants_json(&self) -> bool {
+        self.format == "json"
+    }
+}
+
 pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> ExitCode {
     match print(args, common, terminal) {
         Ok(code) | Err(code) => code,
@@ -28,8 +34,8 @@ pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> ExitCod
 fn print(args: &Args, common: &Common, terminal: &Terminal) -> Result<ExitCode, ExitCode> {
     let base = session::api_base(common, terminal)?;
     let platform = session::platform(&base);
-    let (plan, project) =
-        load_or_fail(&args.plan, common, &FormatArg { format: Format::Human }, Some(platform), terminal)?;
+    let format = FormatArg { format: if args.wants_json() { Format::Json } else { Format::Human } };
+    let (plan, project) = load_or_fail(&args.plan, common, &format, Some(platform), terminal)?;
     let state = session::state(common, &project, terminal)?;
     let store = Sqlite::open_existing(&state.path).map_err(|error| session::store_failed(&error, terminal))?;
     let runs = match &store {

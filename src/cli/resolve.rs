@@ -1,7 +1,9 @@
 //! `qunfa resolve`: a person says what became of a call.
 
+use serde_json::json;
+
 use super::{
-    Common, ExitCode, Format, FormatArg, fail,
+    Common, ExitCode, Format, FormatArg, document, fail,
     load::load_or_fail,
     session,
     world::{self, RealClock, Terminal},
@@ -30,6 +32,8 @@ pub(super) struct Args {
     /// Who says so, and why; kept in the ledger
     #[arg(long, value_name = "TEXT", env = "QUNFA_REASON", hide_env_values = true)]
     reason: Option<String>,
+    #[command(flatten)]
+    pub(super) format: FormatArg,
 }
 
 pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> ExitCode {
@@ -41,8 +45,7 @@ pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> ExitCod
 fn settle(args: &Args, common: &Common, terminal: &Terminal) -> Result<ExitCode, ExitCode> {
     let base = session::api_base(common, terminal)?;
     let platform = session::platform(&base);
-    let (plan, project) =
-        load_or_fail(&args.plan, common, &FormatArg { format: Format::Human }, Some(platform), terminal)?;
+    let (plan, project) = load_or_fail(&args.plan, common, &args.format, Some(platform), terminal)?;
     let state = session::state(common, &project, terminal)?;
     let clock = RealClock::at(common.now);
     let _lock = session::lock(&state, &plan, &clock, terminal).map_err(|(code, _)| code)?;
@@ -92,6 +95,15 @@ fn settle(args: &Args, common: &Common, terminal: &Terminal) -> Result<ExitCode,
     let who = world::env("USER").unwrap_or_else(|| "somebody".into());
     event.note = Some(format!("{who} on {host}: {}", args.reason.as_deref().unwrap_or("no reason given")));
     ledger.append(&scope, &record.frozen.id, &event).map_err(|error| session::store_failed(&error, terminal))?;
+    if args.format.format == Format::Json {
+        let id = &record.frozen.id;
+        let members = json!({
+            "plan": plan.name, "occurrence": plan.occurrence, "platform": platform, "step": id.step, "key": id.key, "chunk": id.chunk,
+            "settled_as": if args.sent.is_some() { "sent" } else { "not_sent" }, "msg_id": event.msg_id, "note": event.note,
+        });
+        document(terminal, ExitCode::Done, members);
+        return Ok(ExitCode::Done);
+    }
     let word = if args.sent.is_some() { "sent" } else { "not sent: the next run sends it" };
     terminal.out(&format!("{} call {} is settled as {word}\n", args.step, record.frozen.id.chunk));
     Ok(ExitCode::Done)

@@ -16,12 +16,14 @@ use super::{
 use crate::{
     action::Effect,
     client::{Client, Outcome},
-    clock::{Clock, shanghai},
+    clock::Clock,
+    diag::{self, Severity, github::Annotation},
     exec::{
         self, Prepared, Refusal, Selection, Settings, Todo,
         forecast::{self, Forecast},
     },
     ledger::{Ledger, Scope},
+    limits,
     redact::{Redactor, Secret},
     render::{RenderedPlan, RenderedStep},
     report::{self, AccountRef, Fold, PlanRef, Problem, Report, RunEvent, RunOutcome},
@@ -61,7 +63,7 @@ pub(super) struct Args {
     #[command(flatten)]
     faults: sandbox::FaultArgs,
     #[command(flatten)]
-    format: FormatArg,
+    pub(super) format: FormatArg,
 }
 
 /// The files that reports go to.
@@ -99,6 +101,8 @@ struct Run<'a> {
     args: &'a Args,
     terminal: &'a Terminal,
     plan: RenderedPlan,
+    /// The plan's path as seen from the root of the repository.
+    file: String,
     files: Vec<(report::Format, PathBuf)>,
     scope: Scope,
     clock: &'a dyn Clock,
@@ -127,6 +131,7 @@ fn begin(args: &Args, common: &Common, terminal: &Terminal) -> Result<ExitCode, 
             let run = Run {
                 args,
                 terminal,
+                file: project.name_from_root(&plan.path),
                 plan,
                 files,
                 scope,
@@ -152,6 +157,7 @@ fn begin(args: &Args, common: &Common, terminal: &Terminal) -> Result<ExitCode, 
             let run = Run {
                 args,
                 terminal,
+                file: project.name_from_root(&plan.path),
                 plan,
                 files,
                 scope,
@@ -340,9 +346,8 @@ impl Run<'_> {
     /// What the run needs of the quotas that our own ledger knows; refused if they do not suffice.
     fn forecast(&self, prepared: &Prepared, ledger: &dyn Ledger, real: bool) -> Result<Forecast, ExitCode> {
         let now = self.clock.now();
-        let since = shanghai(now).date().first_of_month().in_tz("Asia/Shanghai").map_or(now, |start| start.timestamp());
         let used = ledger
-            .usage(&self.scope.platform, &self.plan.appid, since)
+            .usage(&self.scope.platform, &self.plan.appid, forecast::since(now))
             .map_err(|error| session::store_failed(&error, self.terminal))?;
         let per_minute = self.plan.pace(real);
         let forecast = forecast::forecast(&self.plan, &prepared.todo, &used, per_minute, now);
@@ -468,39 +473,43 @@ impl Run<'_> {
                 self.terminal.err(&format!("warning: the report {} cannot be written: {error}\n", path.display()));
             }
         }
-        if let Some(summary) = world::env("GITHUB_STEP_SUMMARY").filter(|path| !path.is_empty())
-            && let Err(error) = world::append_file(summary.as_ref(), &report::render(report, report::Format::Markdown))
-        {
-            self.terminal.err(&format!("warning: the step summary cannot be written: {error}\n"));
+        if let Some(summary) = world::env("GITHUB_STEP_SUMMARY").filter(|path| !path.is_empty()) {
+            // Other steps of the same job have summaries of their own; what this step wrote before counts.
+            let room = limits::STEP_SUMMARY_BYTES.saturating_sub(1 + world::file_length(summary.as_ref()));
+            let text = report::summary(report, usize::try_from(room).unwrap_or(usize::MAX));
+            if let Err(error) = world::append_file(summary.as_ref(), &text) {
+                self.terminal.err(&format!("warning: the step summary cannot be written: {error}\n"));
+            }
         }
-        if world::env("GITHUB_ACTIONS").as_deref() == Some("true") {
+        if world::is_github() {
             self.annotate(report);
         }
     }
 
-    /// Failed steps as annotations on their lines.
+    /// Failed steps as annotations on their lines; what concerns the run as a whole comes first.
     fn annotate(&self, report: &Report) {
-        let escape = |text: &str| text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A");
+        let annotation = |title: &str, line: Option<u32>, problem: &Problem| Annotation {
+            severity: Severity::Error,
+            title: title.to_owned(),
+            text: std::iter::once(&problem.message)
+                .chain(&problem.help)
+                .map(String::as_str)
+                .collect::<Vec<_>>()
+                .join("\n"),
+            file: Some(self.file.clone()),
+            line: line.map(|line| line as usize),
+            columns: None,
+        };
+        let mut annotations: Vec<Annotation> =
+            report.error.iter().map(|error| annotation(&report.plan.name, None, error)).collect();
         for step in &report.steps {
-            let Some(error) = step
-                .error
-                .as_ref()
-                .filter(|_| matches!(step.outcome, report::StepOutcome::Failed | report::StepOutcome::Unknown))
-            else {
-                continue;
-            };
-            let text =
-                std::iter::once(&error.message).chain(&error.help).map(String::as_str).collect::<Vec<_>>().join("\n");
-            self.terminal.err(&format!(
-                "::error file={},line={}::{}\n",
-                escape(&report.plan.path),
-                step.line,
-                escape(&text)
-            ));
+            let bad = matches!(step.outcome, report::StepOutcome::Failed | report::StepOutcome::Unknown);
+            annotations.extend(step.error.iter().filter(|_| bad).map(|error| {
+                let name = step.key.as_ref().map_or_else(|| step.id.clone(), |key| format!("{}[{key}]", step.id));
+                annotation(&name, Some(step.line), error)
+            }));
         }
-        if let Some(error) = &report.error {
-            self.terminal.err(&format!("::error file={}::{}\n", escape(&report.plan.path), escape(&error.message)));
-        }
+        self.terminal.err(&diag::github::commands(&annotations));
     }
 }
 

@@ -6,8 +6,10 @@ use std::{
     sync::Arc,
 };
 
+use serde_json::json;
+
 use super::{
-    Common, ExitCode, fail, load,
+    Common, ExitCode, Format, FormatArg, fail, load,
     run::clock_of,
     world::{RehearsalClock, Terminal},
 };
@@ -47,6 +49,8 @@ pub(super) struct Args {
     plan: Option<String>,
     #[command(flatten)]
     faults: FaultArgs,
+    #[command(flatten)]
+    format: FormatArg,
 }
 
 /// What goes wrong in a sandbox.
@@ -123,7 +127,9 @@ pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> ExitCod
     }
     args.faults.give(&mut config);
     let log = Terminal::new(anstream::ColorChoice::Auto, common.quiet);
-    config.on_call = Some(Arc::new(move |call: &server::Call| print(&log, call)));
+    let as_json = args.format.format == Format::Json;
+    config.on_call =
+        Some(Arc::new(move |call: &server::Call| if as_json { print_json(&log, call) } else { print(&log, call) }));
     let running = match Sandbox::start(args.listen, config) {
         Ok(running) => running,
         Err(error) => {
@@ -135,7 +141,11 @@ pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> ExitCod
             );
         }
     };
-    terminal.out(&format!("listening on {}\n", running.base_url()));
+    if as_json {
+        terminal.out(&format!("{}\n", json!({ "schema": 1, "event": "listening", "url": running.base_url() })));
+    } else {
+        terminal.out(&format!("listening on {}\n", running.base_url()));
+    }
     terminal.note("use it with: qunfa run PLAN --api-base URL; Ctrl-C ends it\n");
     running.join();
     ExitCode::Done
@@ -170,6 +180,16 @@ fn pictures(html: &str) -> impl Iterator<Item = String> {
         let end = rest.find(|c: char| c.is_whitespace() || "\"'<>?#)&".contains(c)).unwrap_or(rest.len());
         format!("https://mmbiz.qpic.cn/{}", &rest[..end])
     })
+}
+
+/// One document a call, on a line of its own.
+fn print_json(terminal: &Terminal, call: &server::Call) {
+    let line = json!({
+        "schema": 1, "event": "call", "at": call.at, "method": call.method, "path": call.path,
+        "body": String::from_utf8_lossy(&call.body), "errcode": call.errcode, "reply": call.reply,
+        "fault": call.fault.as_ref().map(ToString::to_string),
+    });
+    terminal.out(&format!("{line}\n"));
 }
 
 /// An account of the plan's kind that has what the plan names.

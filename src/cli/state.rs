@@ -62,6 +62,57 @@ impl State {
         Ok(Lock { _file: file })
     }
 
+    /// Who holds the lock of an account, if somebody does; an owner that cannot be read is `None`. Changes nothing, but a
+    /// run that begins in this very instant takes it for another run.
+    pub(super) fn holder(&self, appid: &str) -> Option<Option<Owner>> {
+        let mut file = File::open(self.beside(&format!(".{appid}.lock"))).ok()?;
+        match file.try_lock_shared() {
+            Err(fs::TryLockError::WouldBlock) => {
+                let mut text = String::new();
+                let _ = file.read_to_string(&mut text);
+                Some(serde_json::from_str(&text).ok())
+            }
+            Ok(()) | Err(fs::TryLockError::Error(_)) => None,
+        }
+    }
+
+    /// The files of the state that others than their owner may read or write.
+    #[cfg(unix)]
+    pub(super) fn open_to_others(&self) -> Vec<(PathBuf, u32)> {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = |path: PathBuf| {
+            let mode = fs::metadata(&path).ok()?.permissions().mode() & 0o777;
+            (mode & 0o077 != 0).then_some((path, mode))
+        };
+        [self.path.clone(), self.beside(".tokens")].into_iter().filter_map(mode).collect()
+    }
+
+    /// The files of the state that others than their owner may read or write.
+    #[cfg(not(unix))]
+    pub(super) fn open_to_others(&self) -> Vec<(PathBuf, u32)> {
+        Vec::new()
+    }
+
+    /// Bytes that are free where the state is, or will be; `None` where the system does not say.
+    pub(super) fn free_bytes(&self) -> Option<u64> {
+        let there = self
+            .path
+            .ancestors()
+            .skip(1)
+            .map(|folder| if folder.as_os_str().is_empty() { Path::new(".") } else { folder });
+        let folder = { there }.find(|folder| folder.exists())?;
+        #[cfg(unix)]
+        {
+            let disk = rustix::fs::statvfs(folder).ok()?;
+            Some(disk.f_bavail.saturating_mul(disk.f_frsize))
+        }
+        #[cfg(not(unix))]
+        {
+            let _ = folder;
+            None
+        }
+    }
+
     /// Where the token of an account is kept: beside the ledger, never in it.
     pub(super) fn tokens(&self, appid: &str, base: &str, endpoint: &str) -> TokenFile {
         TokenFile { path: self.beside(".tokens"), key: format!("{base} {appid} {endpoint}") }

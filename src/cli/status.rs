@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use unicode_width::UnicodeWidthStr as _;
 
 use super::{
-    Common, ExitCode, Format, FormatArg, fail,
+    Common, ExitCode, Format, FormatArg, document, fail,
     load::load_or_fail,
     pad, session,
     world::{self, RealClock, Terminal},
@@ -31,7 +31,7 @@ pub(super) struct Args {
     #[arg(long, env = "QUNFA_REFRESH", hide_env_values = true, value_parser = clap::builder::FalseyValueParser::new())]
     refresh: bool,
     #[command(flatten)]
-    format: FormatArg,
+    pub(super) format: FormatArg,
 }
 
 /// What is known of one step.
@@ -71,8 +71,8 @@ fn status(args: &Args, common: &Common, terminal: &Terminal) -> Result<ExitCode,
             json!({ "id": step.id, "key": step.key, "action": row.action, "state": row.state, "accepted_calls": row.accepted, "calls": row.calls,
                     "last_event_at": row.last, "msg_ids": row.msg_ids, "changed": row.changed, "msg_status": row.wechat })
         }).collect();
-        let document = json!({ "schema": 1, "plan": plan.name, "digest": plan.digest(), "occurrence": plan.occurrence, "platform": scope.platform, "steps": steps });
-        terminal.out(&format!("{document:#}\n"));
+        let members = json!({ "plan": plan.name, "digest": plan.digest(), "occurrence": plan.occurrence, "platform": scope.platform, "steps": steps });
+        document(terminal, ExitCode::Done, members);
     } else {
         terminal.out(&human(&plan, &scope.platform, &rows));
     }

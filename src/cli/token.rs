@@ -4,7 +4,7 @@ use clap::Subcommand;
 use serde_json::json;
 
 use super::{
-    Common, ExitCode, Format, FormatArg, fail,
+    Common, ExitCode, Format, FormatArg, document, fail,
     load::load_or_fail,
     session,
     world::{self, RealClock, Terminal},
@@ -26,10 +26,13 @@ pub(super) struct Args {
 #[derive(Debug, Subcommand)]
 enum Action {
     /// Shows when the cached token ends
+    #[command(after_help = "Example: qunfa token show plan.yaml")]
     Show(Which),
     /// Fetches a token now, if the cached one is not good any more
+    #[command(after_help = "Example: qunfa token refresh plan.yaml")]
     Refresh(Which),
     /// Forgets the cached token
+    #[command(after_help = "Example: qunfa token clear plan.yaml")]
     Clear(Which),
 }
 
@@ -39,6 +42,13 @@ struct Which {
     plan: Option<String>,
     #[command(flatten)]
     format: FormatArg,
+}
+
+impl Args {
+    pub(super) fn format(&self) -> &FormatArg {
+        let (Action::Show(which) | Action::Refresh(which) | Action::Clear(which)) = &self.action;
+        &which.format
+    }
 }
 
 pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> ExitCode {
@@ -84,8 +94,8 @@ fn token(args: &Args, common: &Common, terminal: &Terminal) -> Result<ExitCode, 
     let good = saved.as_ref().is_some_and(|token| token.is_fresh(clock.now()));
     let ends = saved.map(|token| token.good_until);
     if which.format.format == Format::Json {
-        let document = json!({ "schema": 1, "appid": plan.appid, "api_base": base.as_str(), "cached": ends.is_some(), "good": good, "good_until": ends, "fetched": fetched });
-        terminal.out(&format!("{document:#}\n"));
+        let members = json!({ "appid": plan.appid, "api_base": base.as_str(), "cached": ends.is_some(), "good": good, "good_until": ends, "fetched": fetched });
+        document(terminal, ExitCode::Done, members);
     } else {
         let words = match ends {
             None => "no token is cached".to_owned(),
@@ -117,8 +127,8 @@ fn without_plan(action: &Action, which: &Which, common: &Common, terminal: &Term
     let all = tokens.all();
     if which.format.format == Format::Json {
         let entry = |(appid, base, until): &(String, String, jiff::Timestamp)| json!({ "appid": appid, "api_base": base, "good": now < *until, "good_until": until });
-        let document = json!({ "schema": 1, "tokens": all.iter().map(entry).collect::<Vec<_>>() });
-        terminal.out(&format!("{document:#}\n"));
+        let members = json!({ "tokens": all.iter().map(entry).collect::<Vec<_>>() });
+        document(terminal, ExitCode::Done, members);
     } else if all.is_empty() {
         terminal.out("no token is cached\n");
     } else {

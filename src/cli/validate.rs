@@ -1,33 +1,64 @@
 //! `qunfa validate`.
 
-use super::{Common, ExitCode, Format, FormatArg, load::load, world::Terminal};
-use crate::diag;
+use clap::ValueEnum;
+
+use super::{
+    Common, ExitCode,
+    load::{annotate, load, print_document},
+    world::{self, Terminal},
+};
+use crate::diag::{self, github::Annotation};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Plans to check; `-` is standard input
     #[arg(required = true, value_name = "PLAN")]
     plans: Vec<String>,
-    #[command(flatten)]
-    format: FormatArg,
+    /// How findings are printed
+    #[arg(long, value_name = "FORMAT", default_value = "human", env = "QUNFA_FORMAT", hide_env_values = true)]
+    format: Findings,
+}
+
+/// How findings are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Findings {
+    /// For people
+    Human,
+    /// For programs (`qunfa schema diagnostics`)
+    Json,
+    /// SARIF 2.1.0, for code scanning
+    Sarif,
+    /// A code quality report of GitLab
+    Gitlab,
+    /// Annotations of GitHub Actions
+    Github,
+}
+
+impl Args {
+    pub(super) fn wants_json(&self) -> bool {
+        self.format == Findings::Json
+    }
 }
 
 pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> ExitCode {
     let mut worst = ExitCode::Done;
-    let mut documents = Vec::new();
+    // Programs of this machine know files as users do, other systems from the root of the repository.
+    let from_root = args.format != Findings::Json;
+    let (mut plans, mut findings) = (Vec::new(), Vec::new());
     for path in &args.plans {
         let loaded = load(path, common, None);
         let code = loaded.exit_code();
         if worst == ExitCode::Done || code == ExitCode::Invalid {
             worst = code;
         }
-        if args.format.format == Format::Json {
-            let problems = diag::render::json(&loaded.diagnostics, &loaded.sources);
-            let digest = loaded.plan.as_ref().map(|plan| plan.digest().to_owned());
-            documents.push(serde_json::json!({ "plan": path, "valid": loaded.plan.is_some(), "digest": digest, "diagnostics": problems }));
+        if world::is_github() {
+            findings.extend(loaded.found(true));
+        }
+        if args.format != Findings::Human {
+            plans.push(loaded.checked(path, from_root));
             continue;
         }
-        loaded.print(terminal);
+        loaded.say(terminal);
         match &loaded.plan {
             Some(plan) => {
                 let said = if loaded.diagnostics.is_empty() { String::new() } else { format!(", {}", loaded.counts()) };
@@ -48,9 +79,18 @@ pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> ExitCod
             std::mem::forget(loaded);
         }
     }
-    if args.format.format == Format::Json {
-        let document = serde_json::json!({ "schema": 1, "exit_code": worst as u8, "plans": documents });
-        terminal.out(&format!("{document:#}\n"));
+    match args.format {
+        Findings::Human => {}
+        Findings::Json => print_document(plans, worst, terminal),
+        Findings::Sarif => terminal.out(&format!("{:#}\n", diag::sarif::document(&plans, worst as u8))),
+        Findings::Gitlab => terminal.out(&format!("{:#}\n", diag::gitlab::document(&plans))),
+        Findings::Github => {
+            let annotations: Vec<Annotation> =
+                plans.iter().flat_map(|checked| &checked.diagnostics).map(Annotation::from).collect();
+            terminal.out(&diag::github::commands(&annotations));
+            return worst;
+        }
     }
+    annotate(|| findings, terminal);
     worst
 }

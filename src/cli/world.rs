@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering},
     },
     time::{Duration, Instant},
@@ -37,16 +37,41 @@ pub(super) struct Terminal {
     pub(super) interactive: bool,
     /// The reader of standard output is gone: there is nobody to write for.
     closed: AtomicBool,
+    /// Something was written to standard output.
+    wrote: AtomicBool,
+    /// What went wrong last, for those who read documents.
+    failure: Mutex<Option<(String, Vec<String>)>>,
 }
 
 impl Terminal {
     /// `auto` looks at NO_COLOR, CLICOLOR and whether the stream is a terminal.
     pub(super) fn new(color: ColorChoice, quiet: bool) -> Self {
-        Self { color, quiet, interactive: io::stderr().is_terminal(), closed: AtomicBool::new(false) }
+        Self {
+            color,
+            quiet,
+            interactive: io::stderr().is_terminal(),
+            closed: AtomicBool::new(false),
+            wrote: AtomicBool::new(false),
+            failure: Mutex::new(None),
+        }
+    }
+
+    /// Remembers what was said to be wrong.
+    pub(super) fn failed(&self, message: &str, help: &[String]) {
+        if let Ok(mut failure) = self.failure.lock() {
+            *failure = Some((message.to_owned(), help.to_vec()));
+        }
+    }
+
+    /// What was said to be wrong, if standard output holds nothing yet.
+    pub(super) fn unwritten_failure(&self) -> Option<(String, Vec<String>)> {
+        let failure = self.failure.lock().ok()?.take();
+        failure.filter(|_| !self.wrote.load(Ordering::Relaxed))
     }
 
     /// A result.
     pub(super) fn out(&self, text: &str) {
+        self.wrote.store(true, Ordering::Relaxed);
         if self.closed.load(Ordering::Relaxed) {
             return;
         }
@@ -183,6 +208,11 @@ pub(super) fn env(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
+/// Whether this is a step of GitHub Actions.
+pub(super) fn is_github() -> bool {
+    env("GITHUB_ACTIONS").as_deref() == Some("true")
+}
+
 /// The files below a plan's project root.
 #[derive(Debug)]
 pub(super) struct DiskProject {
@@ -204,6 +234,15 @@ impl DiskProject {
     /// The project root.
     pub(super) fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// A path as seen from the root of the repository, which is how CI systems know it; as it is where there is no
+    /// repository, or for what lies outside of it.
+    pub(super) fn name_from_root(&self, path: &str) -> String {
+        let inside = fs::canonicalize(path).ok().filter(|_| self.root.join(".git").exists());
+        let inside = inside.as_deref().and_then(|path| path.strip_prefix(&self.root).ok());
+        let path = inside.map_or_else(|| path.to_owned(), |path| path.display().to_string());
+        path.replace(std::path::MAIN_SEPARATOR, "/")
     }
 }
 
@@ -363,6 +402,11 @@ pub(super) fn write_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
         file.as_file().set_permissions(fs::Permissions::from_mode(0o644))?;
     }
     file.persist(path).map(drop).map_err(|error| error.error)
+}
+
+/// How many bytes a file has; none if there is none.
+pub(super) fn file_length(path: &Path) -> u64 {
+    fs::metadata(path).map_or(0, |metadata| metadata.len())
 }
 
 /// Appends to a file.

@@ -1,10 +1,9 @@
-//! Diagnostics as people and as machines read them: the same facts.
+//! Diagnostics as people read them.
 
 use annotate_snippets::{AnnotationKind, Element, Group, Level, Renderer, Snippet};
-use serde::Serialize;
 
 use super::{Diagnostic, Severity};
-use crate::{limits, source::SourceMap, source::Span};
+use crate::{limits, source::SourceMap};
 
 /// All findings as text with ANSI colours (the caller strips them where they are not wanted); errors first,
 /// then by file and place.
@@ -68,106 +67,16 @@ fn visible(text: &str, start: usize, end: usize) -> std::ops::Range<usize> {
     start..trimmed.max(start)
 }
 
-fn sorted(diagnostics: &[Diagnostic]) -> Vec<&Diagnostic> {
+pub(super) fn sorted(diagnostics: &[Diagnostic]) -> Vec<&Diagnostic> {
     let mut sorted: Vec<&Diagnostic> = diagnostics.iter().collect();
     sorted.sort_by_key(|d| (d.severity(), d.primary.as_ref().map(|label| label.span.clone())));
     sorted
 }
 
-/// A finding as data. Lines and columns count from 1, columns in characters; offsets in bytes from 0.
-#[derive(Debug, Serialize)]
-pub struct JsonDiagnostic {
-    code: &'static str,
-    name: &'static str,
-    severity: Severity,
-    message: String,
-    place: Option<JsonPlace>,
-    related: Vec<JsonPlace>,
-    help: Vec<String>,
-}
-
-#[derive(Debug, Serialize)]
-struct JsonPlace {
-    file: String,
-    line: usize,
-    column: usize,
-    end_line: usize,
-    end_column: usize,
-    byte_start: usize,
-    byte_end: usize,
-    label: String,
-}
-
-/// All findings as data, in the same order as [`human`].
-pub fn json(diagnostics: &[Diagnostic], sources: &SourceMap) -> Vec<JsonDiagnostic> {
-    let place = |label: &super::Label| json_place(&label.span, &label.text, sources);
-    sorted(diagnostics)
-        .into_iter()
-        .map(|d| JsonDiagnostic {
-            code: d.code.info().id,
-            name: d.code.info().name,
-            severity: d.severity(),
-            message: d.message.clone(),
-            place: d.primary.as_ref().map(place),
-            related: d.related.iter().map(place).collect(),
-            help: d.help.clone(),
-        })
-        .collect()
-}
-
-fn json_place(span: &Span, label: &str, sources: &SourceMap) -> JsonPlace {
-    let file = sources.file(span.file);
-    let range = visible(&file.text, span.start, span.end);
-    let (start, end) = (file.position(range.start), file.position(range.end));
-    JsonPlace {
-        file: file.path.clone(),
-        line: start.line,
-        column: start.column,
-        end_line: end.line,
-        end_column: end.column,
-        byte_start: range.start,
-        byte_end: range.end,
-        label: label.to_owned(),
-    }
-}
-
-/// GitHub's annotation commands, errors first, at most ten of a kind (GitHub cuts the rest silently).
-pub fn github(diagnostics: &[Diagnostic], sources: &SourceMap) -> String {
-    const SHOWN: usize = 10;
-    let mut out = String::new();
-    for (kind, severity) in [("error", Severity::Error), ("warning", Severity::Warning)] {
-        let of_kind: Vec<_> = sorted(diagnostics).into_iter().filter(|d| d.severity() == severity).collect();
-        let shown = if of_kind.len() > SHOWN { SHOWN - 1 } else { of_kind.len() };
-        for d in &of_kind[..shown] {
-            let at = d.primary.as_ref().map(|label| {
-                let at = json_place(&label.span, "", sources);
-                format!(" file={},line={},col={},endColumn={}", property(&at.file), at.line, at.column, at.end_column)
-            });
-            let text = std::iter::once(&d.message).chain(&d.help).map(String::as_str).collect::<Vec<_>>().join("\n");
-            let title = property(d.code.info().id);
-            let at = at.map_or_else(|| format!(" title={title}"), |at| format!("{at},title={title}"));
-            out.push_str(&format!("::{kind}{at}::{}\n", data(&text)));
-        }
-        if of_kind.len() > shown {
-            out.push_str(&format!("::{kind}::{} more problems of this kind, see the log\n", of_kind.len() - shown));
-        }
-    }
-    out
-}
-
-/// Escapes of <https://docs.github.com/actions/reference/workflow-commands-for-github-actions>.
-fn data(text: &str) -> String {
-    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
-}
-
-fn property(text: &str) -> String {
-    data(text).replace(':', "%3A").replace(',', "%2C")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::diag::Code;
+    use crate::{diag::Code, source::Span};
 
     fn sample() -> (SourceMap, Diagnostic) {
         let mut sources = SourceMap::default();
@@ -182,12 +91,5 @@ mod tests {
     fn the_caret_is_right_under_full_width_text() {
         let (sources, d) = sample();
         insta::assert_snapshot!(anstream::adapter::strip_str(&human(&[d], &sources)).to_string());
-    }
-
-    #[test]
-    fn json_and_github_say_the_same() {
-        let (sources, d) = sample();
-        insta::assert_json_snapshot!(json(std::slice::from_ref(&d), &sources));
-        insta::assert_snapshot!(github(&[d], &sources));
     }
 }

@@ -72,6 +72,11 @@ impl Forecast {
     }
 }
 
+/// From when on the ledger's calls count: the beginning of the month.
+pub fn since(now: Timestamp) -> Timestamp {
+    shanghai(now).date().first_of_month().in_tz("Asia/Shanghai").map_or(now, |start| start.timestamp())
+}
+
 /// Counts calls against quotas; days and months are those of Asia/Shanghai.
 pub fn forecast(plan: &RenderedPlan, todo: &[Todo], used: &[Usage], per_minute: u32, now: Timestamp) -> Forecast {
     let mut needs = Needs::default();

@@ -66,6 +66,15 @@ ALTER TABLE events_of_calls RENAME TO events;
     "CREATE INDEX uploads ON calls (idempotency_key) WHERE NOT mass;",
 ];
 
+/// How a store is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Health {
+    /// Its format; see [`FORMAT`].
+    pub format: i64,
+    /// What SQLite finds wrong with it.
+    pub damage: Vec<String>,
+}
+
 /// A ledger file.
 #[derive(Debug)]
 pub struct Sqlite {
@@ -102,22 +111,43 @@ impl Sqlite {
         if path.exists() { Self::open(path).map(Some) } else { Ok(None) }
     }
 
+    /// Looks at a store without changing it; `None` if there is none yet.
+    pub fn examine(path: &Path) -> Result<Option<Health>, LedgerError> {
+        if !path.exists() {
+            return Ok(None);
+        }
+        let name = path.display().to_string();
+        let failed = |error| wrap(&name, error);
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
+        connection.busy_timeout(Duration::from_secs(10)).map_err(failed)?;
+        let store = Self { connection, path: name.clone(), unsynced: false };
+        let format = store.check_identity()?;
+        let mut statement = store.connection.prepare("PRAGMA integrity_check(5)").map_err(failed)?;
+        let said = statement.query_map([], |row| row.get::<_, String>(0)).map_err(failed)?;
+        let said: Vec<String> = said.collect::<Result<_, _>>().map_err(failed)?;
+        Ok(Some(Health { format, damage: said.into_iter().filter(|line| line != "ok").collect() }))
+    }
+
+    /// The format of a store that is ours and not newer than this version.
+    fn check_identity(&self) -> Result<i64, LedgerError> {
+        let (id, version) = self.identity()?;
+        if id != 0 && id != APPLICATION_ID {
+            return Err(self.damaged("it is a database of another program"));
+        }
+        if version > FORMAT {
+            return Err(LedgerError::Newer { path: self.path.clone(), found: version, known: FORMAT });
+        }
+        Ok(version)
+    }
+
     fn prepare(&mut self) -> Result<(), LedgerError> {
         self.connection.busy_timeout(Duration::from_secs(10)).map_err(|error| self.error(error))?;
         // Statements are planned once, and not again for each value that is bound to them.
         let stable = self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true);
         stable.map_err(|error| self.error(error))?;
         // The version is looked at before anything is written: a newer store stays as it is.
-        let (id, version) = self.identity()?;
-        if id != 0 && id != APPLICATION_ID {
-            return Err(LedgerError::Damaged {
-                path: self.path.clone(),
-                what: "it is a database of another program".into(),
-            });
-        }
-        if version > FORMAT {
-            return Err(LedgerError::Newer { path: self.path.clone(), found: version, known: FORMAT });
-        }
+        let version = self.check_identity()?;
         // A commit writes whole pages, and its sync takes as long as there is to write: half of the usual size, which still holds any event whole. An older
         // store keeps its pages.
         let pragmas = "PRAGMA page_size = 2048; PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 256; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;";

@@ -21,8 +21,8 @@ const GAP: &str = "  ";
 /// Stands for a space at which [`wrap`] must not break.
 const NO_BREAK: &str = "\u{a0}";
 
-const DIM: Style = Style::new().dimmed();
-const BOLD: Style = Style::new().bold();
+pub(super) const DIM: Style = Style::new().dimmed();
+pub(super) const BOLD: Style = Style::new().bold();
 const HELP: Style = AnsiColor::Cyan.on_default();
 
 /// Table, problems, totals.
@@ -194,7 +194,7 @@ fn unbroken(parts: &[String]) -> String {
     parts.iter().map(|part| part.replace(' ', NO_BREAK)).collect::<Vec<_>>().join(", ")
 }
 
-fn help(out: &mut String, indent: usize, problem: &Problem) {
+pub(super) fn help(out: &mut String, indent: usize, problem: &Problem) {
     for sentence in &problem.help {
         paragraph(out, indent, HELP, "help:", sentence);
     }
@@ -202,7 +202,7 @@ fn help(out: &mut String, indent: usize, problem: &Problem) {
 
 /// A wrapped paragraph whose lines after the first hang under the first word after `label`; the label is styled,
 /// and all of the text where there is none. No text, no paragraph.
-fn paragraph(out: &mut String, indent: usize, style: Style, label: &str, text: &str) {
+pub(super) fn paragraph(out: &mut String, indent: usize, style: Style, label: &str, text: &str) {
     let hang = if label.is_empty() { indent } else { indent + label.width() + 1 };
     if text.is_empty() {
         return;
@@ -276,11 +276,11 @@ fn ellipsis(text: &str, columns: usize) -> String {
     cut
 }
 
-fn line(out: &mut String, text: &str) {
+pub(super) fn line(out: &mut String, text: &str) {
     writeln!(out, "{text}").expect("a string takes it");
 }
 
-fn paint(style: Style, text: &str) -> String {
+pub(super) fn paint(style: Style, text: &str) -> String {
     if text.is_empty() { String::new() } else { format!("{style}{text}{style:#}") }
 }
 

@@ -99,6 +99,7 @@ fn case_of_run(report: &Report) -> TestCase {
     let mut case = TestCase::new(RUN, status);
     case.set_classname(text(&report.plan.name));
     case.extra.insert("file".into(), text(&report.plan.path));
+    case.extra.insert("line".into(), text("1"));
     case
 }
 

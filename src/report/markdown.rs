@@ -127,6 +127,41 @@ fn messages(out: &mut String, report: &Report) {
     paragraph(out, "</details>");
 }
 
+/// Cuts a text of [`render`] at the end of a line, outside of a message, and closes what is open there.
+pub(super) fn cut(text: String, most_bytes: usize) -> String {
+    const SAID: &str = "\n*The summary was cut here, for GitHub takes no more. The whole is in `qunfa report PLAN --format markdown`.*\n";
+    const CLOSE: &str = "\n</details>\n";
+    if text.len() <= most_bytes {
+        return text;
+    }
+    let (mut length, mut open_at_cut) = (0, false);
+    let (mut at, mut details, mut pre) = (0, false, false);
+    for line in text.split_inclusive('\n') {
+        at += line.len();
+        if at + SAID.len() + CLOSE.len() > most_bytes {
+            break;
+        }
+        // Text of a message cannot hold these: its angle brackets are escaped.
+        match line.trim_end() {
+            "<details>" => details = true,
+            "</details>" => details = false,
+            "<pre>" => pre = true,
+            "</pre>" => pre = false,
+            _ => {}
+        }
+        if !pre {
+            (length, open_at_cut) = (at, details);
+        }
+    }
+    let mut cut = text;
+    cut.truncate(length);
+    if open_at_cut {
+        cut.push_str(CLOSE);
+    }
+    // Where not even that fits, nothing does.
+    if cut.len() + SAID.len() <= most_bytes { cut + SAID } else { String::new() }
+}
+
 /// One of our sentences: what it has between backticks is code, the rest is plain.
 fn sentence(text: &str) -> String {
     let text = one_line(text);
@@ -210,6 +245,24 @@ mod tests {
         assert_eq!(rows.len(), 1 + fixture().steps.len());
         for row in rows {
             assert_eq!(row.replace(r"\|", "").matches('|').count(), 9, "{row}");
+        }
+    }
+
+    #[test]
+    fn a_summary_is_cut_where_it_still_reads() {
+        let whole = render(&fixture());
+        assert_eq!(cut(whole.clone(), whole.len()), whole);
+        assert_eq!(cut(whole.clone(), 10), "");
+        for most in 0..whole.len() {
+            let text = cut(whole.clone(), most);
+            assert!(text.len() <= most, "{most}");
+            for tag in ["details", "pre"] {
+                let count = |tag: &str| text.lines().filter(|line| *line == tag).count();
+                assert_eq!(count(&format!("<{tag}>")), count(&format!("</{tag}>")), "{most}: {text}");
+            }
+            let kept = text.split("\n*The summary was cut here").next().expect("split gives at least one");
+            let kept = kept.strip_suffix("\n</details>\n").unwrap_or(kept);
+            assert!(whole.starts_with(kept) && (kept.is_empty() || kept.ends_with('\n')), "{most}: {text}");
         }
     }
 

@@ -7,6 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use jiff::Timestamp;
 use ureq::{
     Agent,
     config::Config,
@@ -61,9 +62,11 @@ impl ApiBase {
 #[derive(Debug)]
 pub struct Http {
     requests: mpsc::Sender<Owned>,
-    answers: mpsc::Receiver<Result<Answer, Failure>>,
+    answers: mpsc::Receiver<(Result<Answer, Failure>, Option<Timestamp>)>,
     abandon: fn() -> bool,
     abandoned: bool,
+    /// The `Date` of the last answer.
+    told: Option<Timestamp>,
 }
 
 /// A request that outlives its caller.
@@ -109,12 +112,24 @@ impl Http {
         // It ends with its channel, or with the process.
         std::thread::spawn(move || {
             for request in incoming {
-                if outgoing.send(exchange(&agent, &base, &request)).is_err() {
+                let mut told = None;
+                let answer = exchange(&agent, &base, &request, &mut told);
+                if outgoing.send((answer, told)).is_err() {
                     return;
                 }
             }
         });
-        Self { requests, answers, abandon, abandoned: false }
+        Self { requests, answers, abandon, abandoned: false, told: None }
+    }
+
+    /// The time that the server told with its last answer; `None` if the last request had none, or none that tells it.
+    pub fn told(&self) -> Option<Timestamp> {
+        self.told
+    }
+
+    fn take(&mut self, (answer, told): (Result<Answer, Failure>, Option<Timestamp>)) -> Result<Answer, Failure> {
+        self.told = told;
+        answer
     }
 }
 
@@ -140,14 +155,14 @@ impl Transport for Http {
         let asked = Instant::now();
         while asked.elapsed() < Self::NEARBY {
             match self.answers.try_recv() {
-                Ok(answer) => return answer,
+                Ok(answer) => return self.take(answer),
                 Err(mpsc::TryRecvError::Disconnected) => return Err(gone()),
                 Err(mpsc::TryRecvError::Empty) => std::thread::yield_now(),
             }
         }
         loop {
             match self.answers.recv_timeout(Self::LOOK) {
-                Ok(answer) => return answer,
+                Ok(answer) => return self.take(answer),
                 Err(mpsc::RecvTimeoutError::Disconnected) => return Err(gone()),
                 Err(mpsc::RecvTimeoutError::Timeout) if (self.abandon)() => {
                     self.abandoned = true;
@@ -178,7 +193,8 @@ impl Resolver for Addresses {
     }
 }
 
-fn exchange(agent: &Agent, base: &ApiBase, request: &Owned) -> Result<Answer, Failure> {
+/// One request and its answer; `told` is the time of the server, where the answer tells it.
+fn exchange(agent: &Agent, base: &ApiBase, request: &Owned, told: &mut Option<Timestamp>) -> Result<Answer, Failure> {
     let url = format!("{}{}", base.url, request.path);
     let query = request.query.iter().map(|(name, value)| (name.as_str(), value.expose()));
     let timeout = Some(request.timeout);
@@ -198,12 +214,18 @@ fn exchange(agent: &Agent, base: &ApiBase, request: &Owned) -> Result<Answer, Fa
     };
     let mut response = sent.map_err(|error| classify(&error, request.timeout))?;
     let status = response.status().as_u16();
+    *told = response.headers().get("date").and_then(|date| http_date(date.to_str().ok()?));
     let body = response.body_mut().with_config().limit(limits::REPLY_BYTES_MAX).read_to_vec();
     // The reply had begun: whatever goes wrong now, the request was there.
     let body = body.map_err(|error| match classify(&error, request.timeout) {
         Failure::NotSent(why) | Failure::MaybeSent(why) => Failure::MaybeSent(why),
     })?;
     Ok(Answer { status, body })
+}
+
+/// `Sun, 06 Nov 1994 08:49:37 GMT`.
+fn http_date(text: &str) -> Option<Timestamp> {
+    jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()
 }
 
 /// Only what provably comes before the first byte of the request counts as not sent. The words are ours: the error's
@@ -265,6 +287,13 @@ fn io_failure(error: &io::Error) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn dates_of_answers_are_read() {
+        let time = http_date("Sun, 06 Nov 1994 08:49:37 GMT").expect("a date");
+        assert_eq!(time.to_string(), "1994-11-06T08:49:37Z");
+        assert_eq!(http_date("yesterday"), None);
+    }
 
     #[test]
     fn plain_http_is_for_this_machine_only() {

@@ -1,0 +1,200 @@
+//! Diagnostics as data: what `--format json` prints, and what the formats of other tools are made from.
+
+use std::collections::HashMap;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use sha2::{Digest as _, Sha256};
+
+use super::{Diagnostic, Severity, render::sorted};
+use crate::source::{SourceMap, Span};
+
+/// Version of the shape.
+pub const DIAGNOSTICS_SCHEMA: u32 = 1;
+
+/// What was found in plans, as every command prints it with `--format json` if a plan is wrong; `validate` prints it always.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Document {
+    /// Version of this shape.
+    pub schema: u32,
+    /// The exit code of the process.
+    pub exit_code: u8,
+    /// One entry a plan, in the order of the command line.
+    pub plans: Vec<Checked>,
+}
+
+/// A plan that was checked.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Checked {
+    /// Its path as it was given; `-` is standard input.
+    pub plan: String,
+    /// Whether it may run: there is no error.
+    pub valid: bool,
+    /// Digest of everything that decides what is sent, as `render` prints it; null if there is an error.
+    pub digest: Option<String>,
+    /// The findings: errors first, then by file and place.
+    pub diagnostics: Vec<Finding>,
+}
+
+/// One finding.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Finding {
+    /// Its code, such as `Q201`; `qunfa explain` knows more of it.
+    pub code: &'static str,
+    /// The code in words, such as `unknown-key`.
+    pub name: &'static str,
+    /// How bad it is.
+    pub severity: Severity,
+    /// What is wrong, in one line.
+    pub message: String,
+    /// Where; null for what has no file, such as an option.
+    pub place: Option<Place>,
+    /// Other places that belong to it.
+    pub related: Vec<Place>,
+    /// What to write instead, or to do.
+    pub help: Vec<String>,
+}
+
+/// A place in a file, with words on it.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Place {
+    /// Path as the user knows it; `<stdin>` is standard input.
+    pub file: String,
+    /// Line of the beginning, from 1.
+    pub line: usize,
+    /// Column of the beginning, in characters, from 1.
+    pub column: usize,
+    /// Line of the end.
+    pub end_line: usize,
+    /// Column of the first character behind the end.
+    pub end_column: usize,
+    /// Bytes of UTF-8 before the beginning; a byte order mark is not counted.
+    pub byte_start: usize,
+    /// Bytes of UTF-8 before the end.
+    pub byte_end: usize,
+    /// What is there; may be empty.
+    pub label: String,
+}
+
+/// All findings as data.
+pub fn findings(diagnostics: &[Diagnostic], sources: &SourceMap) -> Vec<Finding> {
+    let place = |label: &super::Label| place(&label.span, &label.text, sources);
+    sorted(diagnostics)
+        .into_iter()
+        .map(|d| Finding {
+            code: d.code.info().id,
+            name: d.code.info().name,
+            severity: d.severity(),
+            message: d.message.clone(),
+            place: d.primary.as_ref().map(place),
+            related: d.related.iter().map(place).collect(),
+            help: d.help.clone(),
+        })
+        .collect()
+}
+
+fn place(span: &Span, label: &str, sources: &SourceMap) -> Place {
+    let file = sources.file(span.file);
+    let text = &file.text;
+    let start = text.floor_char_boundary(span.start.min(text.len()));
+    let end = text.ceil_char_boundary(span.end.clamp(start, text.len()));
+    // A block reaches to the beginning of what follows it.
+    let end = start + text[start..end].trim_end().len();
+    let (from, to) = (file.position(start), file.position(end));
+    Place {
+        file: file.path.clone(),
+        line: from.line,
+        column: from.column,
+        end_line: to.line,
+        end_column: to.column,
+        byte_start: start,
+        byte_end: end,
+        label: label.to_owned(),
+    }
+}
+
+impl Finding {
+    /// The message, and what to do about it below.
+    pub fn text(&self) -> String {
+        std::iter::once(&self.message).chain(&self.help).map(String::as_str).collect::<Vec<_>>().join("\n")
+    }
+
+    /// Names its files otherwise: systems that show findings know them from the root of the repository.
+    pub fn rename(&mut self, name: &dyn Fn(&str) -> String) {
+        for place in self.place.iter_mut().chain(&mut self.related) {
+            place.file = name(&place.file);
+        }
+    }
+}
+
+impl Checked {
+    /// Each finding with a name that stays the same while lines move: code, file, words, and which of several alike.
+    pub(super) fn fingerprinted(&self) -> impl Iterator<Item = (String, &Finding)> {
+        let mut seen: HashMap<String, u32> = HashMap::new();
+        self.diagnostics.iter().map(move |finding| {
+            let file = finding.place.as_ref().map_or(self.plan.as_str(), |place| &place.file);
+            let what = format!("{}\n{file}\n{}", finding.code, finding.message);
+            let number = seen.entry(what.clone()).or_default();
+            *number += 1;
+            let hash = Sha256::digest(format!("{what}\n{number}"));
+            (hash.iter().map(|byte| format!("{byte:02x}")).collect(), finding)
+        })
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::diag::Code;
+
+    /// A plan with an error under full-width text, one over several lines with a second place, two alike, a warning and
+    /// one of no file.
+    pub(in crate::diag) fn sample() -> Checked {
+        let mut sources = SourceMap::default();
+        let text = "{id: 第一步,　sned: 1}\nnext:\n  春: 1\n  茶: 2\n\nlast: a, b\n";
+        let file = sources.add("活动/plan 1.yaml", text.into());
+        let span = |words: &str| {
+            let at = text.find(words).expect("there");
+            Span::new(file, at..at + words.len())
+        };
+        let diagnostics = [
+            Diagnostic::nowhere(Code::EnvMissing, "the environment variable `X` is not set").help("set it"),
+            Diagnostic::new(Code::LongText, span("last"), "the text is long: 50 % more"),
+            Diagnostic::new(Code::UnknownKey, span("sned"), "unknown key `sned`").help("did you mean `send`?"),
+            Diagnostic::new(Code::DuplicateId, span("春: 1\n  茶: 2\n\n"), "two of them")
+                .label("here")
+                .related(span("id"), "first used here"),
+            Diagnostic::new(Code::WrongType, span("a, b"), "not a number"),
+            Diagnostic::new(Code::WrongType, span("b"), "not a number"),
+        ];
+        Checked {
+            plan: "活动/plan 1.yaml".into(),
+            valid: false,
+            digest: None,
+            diagnostics: findings(&diagnostics, &sources),
+        }
+    }
+
+    #[test]
+    fn places_are_data() {
+        insta::assert_json_snapshot!(sample());
+    }
+
+    #[test]
+    fn a_fingerprint_survives_moved_lines() {
+        let (before, mut after) = (sample(), sample());
+        for place in after.diagnostics.iter_mut().filter_map(|finding| finding.place.as_mut()) {
+            place.line += 10;
+        }
+        let names = |checked: &Checked| checked.fingerprinted().map(|(name, _)| name).collect::<Vec<_>>();
+        assert_eq!(names(&before), names(&after));
+        let mut unique = names(&before);
+        unique.sort();
+        unique.dedup();
+        assert_eq!(unique.len(), before.diagnostics.len(), "also of two that are alike");
+    }
+}

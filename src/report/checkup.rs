@@ -1,0 +1,244 @@
+//! What `qunfa doctor` found: is the account ready for a plan? The lines, and how people and programs read them.
+
+use std::collections::BTreeMap;
+
+use anstyle::{AnsiColor, Style};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::{AccountRef, PlanRef, Problem, human, words};
+
+/// Version of the shape.
+pub const CHECKUP_SCHEMA: u32 = 1;
+
+/// Is the account ready for a plan?
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Checkup {
+    /// Version of this shape.
+    pub schema: u32,
+    /// The exit code of the process: that of the first error, or 0.
+    pub exit_code: u8,
+    /// The plan that is to run.
+    pub plan: PlanRef,
+    /// The account that is to send.
+    pub account: AccountRef,
+    /// The edition of the campaign, rendered.
+    pub occurrence: String,
+    /// Where the calls would go: `wechat`, `loopback` (a server on this machine) or `sandbox` (embedded).
+    pub platform: String,
+    /// Address of the API; null for the embedded sandbox.
+    pub api_base: Option<String>,
+    /// The worst of the lines: `error`, `warning` or `ok`.
+    pub verdict: CheckState,
+    /// One entry a line, in the order in which a run would meet them. All are there, whatever failed.
+    pub checks: Vec<Check>,
+}
+
+/// One line.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Check {
+    /// What was looked at.
+    pub id: CheckId,
+    /// Which one, where there are several: the path of a call, or what a permission is for.
+    pub subject: Option<String>,
+    /// How it stands.
+    pub state: CheckState,
+    /// What was seen.
+    pub message: String,
+    /// What to do, one entry a sentence.
+    pub help: Vec<String>,
+    /// WeChat's code, where the cause is a reply.
+    pub errcode: Option<i64>,
+    /// What was seen, as data: `ip`, `daily_limit`, `used`, `remain`, `wanted`, `skew_seconds`, ...
+    pub facts: BTreeMap<String, Value>,
+}
+
+/// What is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CheckId {
+    /// The plan and its warnings.
+    Plan,
+    /// The secret, or the access token that somebody else keeps.
+    Secret,
+    /// The state store: whether it opens, its format, its mode, its integrity.
+    State,
+    /// Free space where the state store is.
+    Disk,
+    /// Whether a run of the account is under way.
+    Lock,
+    /// The plan against what was already sent.
+    Ledger,
+    /// The guards of the plan, at this time.
+    Guards,
+    /// Our own forecast of the quotas that the ledger knows.
+    Forecast,
+    /// Whether an access token can be had.
+    Token,
+    /// The IP allow-list of the account.
+    IpAllowList,
+    /// This machine's clock against WeChat's.
+    Clock,
+    /// The kind of the account against that of the plan.
+    Account,
+    /// Whether the account may make the calls of the plan.
+    Permission,
+    /// The agreement on mass sending.
+    Agreement,
+    /// The protection of mass sending.
+    Protection,
+    /// What is left of a call today, as WeChat counts.
+    Quota,
+}
+
+impl CheckId {
+    const fn label(self) -> &'static str {
+        match self {
+            Self::Plan => "plan",
+            Self::Secret => "secret",
+            Self::State => "state store",
+            Self::Disk => "disk",
+            Self::Lock => "lock",
+            Self::Ledger => "ledger",
+            Self::Guards => "guards",
+            Self::Forecast => "forecast",
+            Self::Token => "token",
+            Self::IpAllowList => "IP allow-list",
+            Self::Clock => "clock",
+            Self::Account => "account",
+            Self::Permission => "permission",
+            Self::Agreement => "agreement",
+            Self::Protection => "protection",
+            Self::Quota => "quota",
+        }
+    }
+}
+
+/// How a line stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CheckState {
+    /// It could not be looked at, or only a send would show it.
+    NotChecked,
+    /// Nothing stands in the way.
+    Ok,
+    /// A run goes ahead, and somebody should look.
+    Warning,
+    /// A run would fail or be refused.
+    Error,
+}
+
+impl CheckState {
+    const fn label(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Warning => "warning",
+            Self::Error => "error",
+            Self::NotChecked => "not checked",
+        }
+    }
+
+    const fn style(self) -> Style {
+        match self {
+            Self::Ok => AnsiColor::Green.on_default(),
+            Self::Warning => AnsiColor::Yellow.on_default(),
+            Self::Error => AnsiColor::Red.on_default().bold(),
+            Self::NotChecked => human::DIM,
+        }
+    }
+}
+
+impl Check {
+    /// A line.
+    pub fn new(id: CheckId, state: CheckState, message: impl Into<String>) -> Self {
+        let message = message.into();
+        Self { id, subject: None, state, message, help: Vec::new(), errcode: None, facts: BTreeMap::new() }
+    }
+
+    /// Nothing stands in the way.
+    pub fn ok(id: CheckId, message: impl Into<String>) -> Self {
+        Self::new(id, CheckState::Ok, message)
+    }
+
+    /// Somebody should look.
+    pub fn warning(id: CheckId, message: impl Into<String>) -> Self {
+        Self::new(id, CheckState::Warning, message)
+    }
+
+    /// A run would fail.
+    pub fn error(id: CheckId, message: impl Into<String>) -> Self {
+        Self::new(id, CheckState::Error, message)
+    }
+
+    /// It could not be looked at, and why.
+    pub fn not_checked(id: CheckId, why: impl Into<String>) -> Self {
+        Self::new(id, CheckState::NotChecked, why)
+    }
+
+    /// What a problem says.
+    pub fn problem(id: CheckId, state: CheckState, problem: Problem) -> Self {
+        let Problem { message, help, errcode } = problem;
+        Self { help, errcode, ..Self::new(id, state, message) }
+    }
+
+    /// Which one.
+    pub fn of(mut self, subject: impl Into<String>) -> Self {
+        self.subject = Some(subject.into());
+        self
+    }
+
+    /// What to do.
+    pub fn help(mut self, text: impl Into<String>) -> Self {
+        self.help.push(text.into());
+        self
+    }
+
+    /// A fact.
+    pub fn fact(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.facts.insert(name.to_owned(), value.into());
+        self
+    }
+}
+
+/// The lines for a terminal of 80 columns, with ANSI styles that the caller strips where they are not wanted.
+pub fn human(checkup: &Checkup) -> String {
+    const WIDTH: usize = 11;
+    let Checkup { plan, account, occurrence, .. } = checkup;
+    let place = checkup.api_base.as_deref().unwrap_or("the embedded sandbox");
+    let mut out = String::new();
+    let head =
+        format!("{} (occurrence {occurrence}), {} account {} at {place}", plan.name, account.kind, account.appid);
+    human::paragraph(&mut out, 0, human::BOLD, "", &head);
+    human::line(&mut out, "");
+    for check in &checkup.checks {
+        let subject = check.subject.as_deref().map_or_else(String::new, |subject| format!(" {subject}"));
+        let label = format!("{:WIDTH$}", check.state.label());
+        let text = format!("{}{subject}: {}", check.id.label(), check.message);
+        human::paragraph(&mut out, 0, check.state.style(), &label, &text);
+        let problem = Problem { message: String::new(), help: check.help.clone(), errcode: None };
+        human::help(&mut out, WIDTH + 1, &problem);
+    }
+    human::line(&mut out, "");
+    let count = |state| checkup.checks.iter().filter(|check| check.state == state).count() as u64;
+    let (errors, warnings) = (count(CheckState::Error), count(CheckState::Warning));
+    let unseen = count(CheckState::NotChecked);
+    let words = match (errors, warnings) {
+        (0, 0) => "ready".to_owned(),
+        (0, warnings) => format!("ready, with {}", words::count(warnings, "warning")),
+        (errors, 0) => format!("not ready: {}", words::count(errors, "error")),
+        (errors, warnings) => {
+            format!("not ready: {} and {}", words::count(errors, "error"), words::count(warnings, "warning"))
+        }
+    };
+    let rest = if unseen > 0 { format!("; {unseen} not checked") } else { String::new() };
+    human::line(&mut out, &format!("{}{rest}", human::paint(checkup.verdict.style(), &words)));
+    out
+}
+
+/// The document for programs.
+pub fn json(checkup: &Checkup) -> String {
+    format!("{}\n", serde_json::to_string_pretty(checkup).unwrap_or_default())
+}
