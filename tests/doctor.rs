@@ -235,6 +235,21 @@ fn permissions_are_asked_with_calls_that_read() {
 }
 
 #[test]
+fn drafts_have_a_permission_and_quotas_of_their_own() {
+    let steps = "  - { id: picture, action: upload_image, file: a.png }\n";
+    let case = || Case::new().file("plan.yaml", plan(steps)).file("a.png", PNG);
+    let document = doctor(&case(), &wechat(&[]), 0);
+    assert_eq!(check(&document, "permission")["subject"], "to make drafts");
+    assert_eq!(check(&document, "quota")["subject"], "/cgi-bin/media/uploadimg");
+    is(&check(&document, "quota"), "ok", "the run makes 1");
+    let document = doctor(&case(), &wechat(&[("draft/count", refused(48001, "api unauthorized"))]), 5);
+    is(&check(&document, "permission"), "error", "48001");
+}
+
+/// One pixel.
+const PNG: &[u8] = b"\x89PNG\x0d\x0a\x1a\x0a\x00\x00\x00\x0dIHDR\x00\x00\x00\x01\x00\x00\x00\x01\x08\x06\x00\x00\x00\x1f\x15\xc4\x89\x00\x00\x00\x0dIDATx\xdacd\xf8\xcfP\x0f\x00\x03\x86\x01\x80Z4}k\x00\x00\x00\x00IEND\xaeB`\x82";
+
+#[test]
 fn the_kind_of_the_account_is_compared() {
     let no = || wechat(&[("quota of mass/send", refused(76022, "could not use this cgi_path,no permission"))]);
     is(&check(&doctor(&case(), &no(), 0), "account"), "warning", "kind: subscription");
