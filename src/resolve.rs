@@ -186,7 +186,7 @@ pub fn resolve(
         AccountField::Inline(_) => None,
     };
     let vars = reader.vars(&head.vars);
-    let env = reader.env(&head.env);
+    let env = reader.env(&head.env, account.as_ref());
     // A plan without an account is still looked at, with a stand-in.
     let known = account.is_some();
     let account = account.unwrap_or_else(|| Account {
@@ -403,10 +403,21 @@ impl Reader<'_> {
         vars
     }
 
-    fn env(&mut self, names: &[String]) -> BTreeMap<String, String> {
+    fn env(&mut self, names: &[String], account: Option<&Account>) -> BTreeMap<String, String> {
+        let secrets = account.map(|account| [&account.secret, &account.access_token]).into_iter().flatten();
+        let secrets: Vec<&str> = secrets.flatten().filter_map(|source| source.env.as_deref()).collect();
         let mut env = BTreeMap::new();
         for (index, name) in names.iter().enumerate() {
             let place = self.document.span(&format!("/env/{index}"));
+            if secrets.contains(&name.as_str()) {
+                env.insert(name.clone(), "?".into());
+                let what =
+                    format!("the variable `{name}` holds the secret of the account, and templates could show it");
+                self.push(
+                    Diagnostic::new(Code::SecretAsVariable, place, what).help(format!("remove `{name}` from `env`")),
+                );
+                continue;
+            }
             match (self.inputs.env)(name) {
                 Some(value) if source::find_control(&value).is_some() => {
                     self.push(Diagnostic::new(

@@ -1,5 +1,5 @@
-//! The table of `docs/exactly-once.md`: every fault of the sandbox against the real program, twice, and what was
-//! delivered. The page shows what this test measured; `UPDATE_DOCS=1 cargo test` writes it anew.
+//! The tables of `docs/exactly-once.md` and `docs/zh/exactly-once.md`: every fault of the sandbox against the real program, twice, and what was
+//! delivered. The pages show what this test measured; `UPDATE_DOCS=1 cargo test` writes it anew.
 
 use std::{
     collections::BTreeMap,
@@ -19,29 +19,29 @@ use crate::support::{Case, plan, repository, send};
 const BEGIN: &str = "<!-- measured by tests/exactly_once.rs -->\n";
 const END: &str = "<!-- end -->\n";
 
-/// The faults, and how they are called in the table.
-const FAULTS: &[(&str, &str)] = &[
-    ("drop", "connection closed, nothing done"),
-    ("lost", "done, the reply is lost"),
-    ("cut", "the reply breaks off, nothing done"),
-    ("cut:done", "done, the reply breaks off"),
-    ("html", "HTTP 502 with HTML, nothing done"),
-    ("html:done", "done, HTTP 502 with HTML"),
-    ("empty", "HTTP 200 with an empty body, nothing done"),
-    ("empty:done", "done, HTTP 200 with an empty body"),
-    ("stall:done", "done, no answer in time"),
-    ("-1", "-1 (system busy), nothing done"),
-    ("-1:done", "done, -1"),
-    ("268488001", "268488001, nothing done"),
-    ("268488001:done", "done, 268488001"),
-    ("45011", "45011 (too fast)"),
-    ("42001", "42001 (token expired)"),
-    ("45028", "45028 (quota used up)"),
-    ("48001", "48001 (no permission)"),
-    ("44004", "44004 (the plan is wrong)"),
-    ("lost#1-3", "done, every reply lost"),
-    ("-1:done#1-3", "done, every reply -1"),
-    ("html#1-3", "HTTP 502 with HTML every time, nothing done"),
+/// The faults, and how they are called in the tables, in English and in Chinese.
+const FAULTS: &[(&str, &str, &str)] = &[
+    ("drop", "connection closed, nothing done", "连接断开，什么都没做"),
+    ("lost", "done, the reply is lost", "已执行，回复丢失"),
+    ("cut", "the reply breaks off, nothing done", "回复中断，什么都没做"),
+    ("cut:done", "done, the reply breaks off", "已执行，回复中断"),
+    ("html", "HTTP 502 with HTML, nothing done", "HTTP 502 返回 HTML，什么都没做"),
+    ("html:done", "done, HTTP 502 with HTML", "已执行，HTTP 502 返回 HTML"),
+    ("empty", "HTTP 200 with an empty body, nothing done", "HTTP 200 但内容为空，什么都没做"),
+    ("empty:done", "done, HTTP 200 with an empty body", "已执行，HTTP 200 但内容为空"),
+    ("stall:done", "done, no answer in time", "已执行，超时没有回复"),
+    ("-1", "-1 (system busy), nothing done", "-1（系统繁忙），什么都没做"),
+    ("-1:done", "done, -1", "已执行，-1"),
+    ("268488001", "268488001, nothing done", "268488001，什么都没做"),
+    ("268488001:done", "done, 268488001", "已执行，268488001"),
+    ("45011", "45011 (too fast)", "45011（太频繁）"),
+    ("42001", "42001 (token expired)", "42001（token 过期）"),
+    ("45028", "45028 (quota used up)", "45028（额度用完）"),
+    ("48001", "48001 (no permission)", "48001（没有权限）"),
+    ("44004", "44004 (the plan is wrong)", "44004（计划有误）"),
+    ("lost#1-3", "done, every reply lost", "已执行，每次回复都丢失"),
+    ("-1:done#1-3", "done, every reply -1", "已执行，每次回复都是 -1"),
+    ("html#1-3", "HTTP 502 with HTML every time, nothing done", "每次都是 HTTP 502 返回 HTML，什么都没做"),
 ];
 
 /// A sandbox whose clock goes a good minute with every request, so that nothing is too fast.
@@ -70,12 +70,32 @@ fn told(report: &Value) -> String {
     format!("{} ({words})", report["exit_code"])
 }
 
+/// What `told` says, for the Chinese page.
+fn in_chinese(told: &str) -> String {
+    let words = [
+        (" (", "（"),
+        (")", "）"),
+        (", one attempt", "，1 次尝试"),
+        (", ", "，"),
+        (" attempts", " 次尝试"),
+        ("accepted", "已受理"),
+        ("adopted", "已采用"),
+        ("refused", "被拒绝"),
+        ("unknown", "未知"),
+        ("already done", "早已完成"),
+    ];
+    words.iter().fold(told.to_owned(), |text, (english, chinese)| text.replace(english, chinese))
+}
+
 #[test]
 fn every_fault_delivers_once() {
     let mut table = String::from(
         "| fault of the first send | `--fault` | first run: exit code (the send) | second run | delivered |\n|---|---|---|---|---|\n",
     );
-    for (fault, words) in FAULTS {
+    let mut chinese = String::from(
+        "| 第一次群发的故障 | `--fault` | 第一遍：退出码（该次群发） | 第二遍 | 送达 |\n|---|---|---|---|---|\n",
+    );
+    for (fault, words, words_zh) in FAULTS {
         let server = sandbox(fault);
         let case = Case::new().file("plan.yaml", plan(&(send("one") + &send("two"))));
         let base = server.base_url();
@@ -87,20 +107,21 @@ fn every_fault_delivers_once() {
             *delivered.entry(delivery.clientmsgid.expect("every mass call has one")).or_default() += 1;
         }
         assert_eq!(delivered.into_values().collect::<Vec<_>>(), [1, 1], "{fault}");
-        table.push_str(&format!(
-            "| {words} | `{fault}` | {} | {} | once |\n",
-            told(&first.json()),
-            told(&second.json())
-        ));
+        let (first, second) = (told(&first.json()), told(&second.json()));
+        table.push_str(&format!("| {words} | `{fault}` | {first} | {second} | once |\n"));
+        let (first, second) = (in_chinese(&first), in_chinese(&second));
+        chinese.push_str(&format!("| {words_zh} | `{fault}` | {first} | {second} | 一次 |\n"));
     }
-    let path = repository().join("docs/exactly-once.md");
-    let page = fs::read_to_string(&path).expect("the page is there");
-    let (head, rest) = page.split_once(BEGIN).expect("the table begins");
-    let (shown, tail) = rest.split_once(END).expect("the table ends");
-    if std::env::var_os("UPDATE_DOCS").is_some() {
-        fs::write(&path, format!("{head}{BEGIN}{table}{END}{tail}")).expect("writes the page");
-    } else {
-        assert_eq!(shown, table, "docs/exactly-once.md shows something else; UPDATE_DOCS=1 writes it anew");
+    for (page, table) in [("docs/exactly-once.md", table), ("docs/zh/exactly-once.md", chinese)] {
+        let path = repository().join(page);
+        let text = fs::read_to_string(&path).expect("the page is there");
+        let (head, rest) = text.split_once(BEGIN).expect("the table begins");
+        let (shown, tail) = rest.split_once(END).expect("the table ends");
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            fs::write(&path, format!("{head}{BEGIN}{table}{END}{tail}")).expect("writes the page");
+        } else {
+            assert_eq!(shown, table, "{page} shows something else; UPDATE_DOCS=1 writes it anew");
+        }
     }
 }
 

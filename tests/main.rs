@@ -3,9 +3,11 @@
 
 mod architecture;
 mod audiences;
+mod blocks;
 mod bodies;
 mod cli;
 mod doctor;
+mod docs;
 mod exactly_once;
 mod examples;
 mod faults;
@@ -17,5 +19,6 @@ mod plans;
 mod properties;
 mod readme;
 mod schema;
+mod security;
 mod support;
 mod templates;

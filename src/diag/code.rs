@@ -131,6 +131,8 @@ codes! {
         "A secret stands in the plan itself, and so in git. Give it as { env: NAME }, { file: PATH } or { command: [argv...] }. If it was committed, reset it in the console."
     NoCredential "Q802" "no-credential" Error false
         "The account has neither `secret` nor `access_token`, or both; a run needs exactly one."
+    SecretAsVariable "Q803" "secret-as-variable" Error false
+        "The plan lets templates read the environment variable that holds the secret of its account: one `{{ env.NAME }}` would show the secret to followers, and in every dry run. Remove the name from `env`."
     DiscontinuedCard "Q901" "card-discontinued" Warning false
         "WeChat has discontinued sending cards (45113). The call will most likely be refused."
     IgnoredSetting "Q902" "setting-without-effect" Warning false

@@ -1,0 +1,550 @@
+//! The book: pages made from what the program is, every page in the table of contents, no link into nothing.
+//!
+//! `UPDATE_DOCS=1 cargo test --test main docs` writes the generated pages anew.
+
+use std::{collections::HashSet, fmt::Write as _, fs, path::Path};
+
+use qunfa::{
+    diag::{Code, Severity},
+    wechat::errcode,
+};
+use serde_json::{Map, Value};
+
+use crate::{
+    blocks::{blocks, pages},
+    examples::copied,
+    support::repository,
+};
+
+#[derive(Clone, Copy, PartialEq)]
+enum Language {
+    English,
+    Chinese,
+}
+
+use Language::{Chinese, English};
+
+impl Language {
+    /// The words in this language.
+    fn of<'t>(self, english: &'t str, chinese: &'t str) -> &'t str {
+        if self == English { english } else { chinese }
+    }
+
+    /// The link to the same page in the other language.
+    fn other(self, page: &str) -> String {
+        match self {
+            English => format!("[中文](zh/{page})"),
+            Chinese => format!("[English](../{page})"),
+        }
+    }
+}
+
+fn current(page: &str, write: fn(Language) -> String) {
+    for (language, folder) in [(English, "docs"), (Chinese, "docs/zh")] {
+        let path = repository().join(folder).join(page);
+        let text = write(language);
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            fs::write(&path, &text).expect("writes the page");
+        }
+        let shown = fs::read_to_string(&path).unwrap_or_default();
+        assert!(shown == text, "{folder}/{page} is stale: run UPDATE_DOCS=1 cargo test --test main docs");
+    }
+}
+
+/// In a cell of a table. Angle brackets would be tags.
+fn cell(text: &str) -> String {
+    let mut code = false;
+    let mut out = String::new();
+    for c in text.chars() {
+        match c {
+            '`' => {
+                code = !code;
+                out.push(c);
+            }
+            '|' => out.push_str("\\|"),
+            '<' if !code => out.push_str("&lt;"),
+            '\n' => out.push(' '),
+            _ => out.push(c),
+        }
+    }
+    out
+}
+
+// The plan.
+
+/// What may stand there, in words.
+fn kind(schema: &Value, language: Language) -> String {
+    let l = language;
+    if schema["properties"]["appid"].is_object() {
+        return l.of("[account](#account), or the path of a file", "[account](#account)，或文件路径").to_owned();
+    }
+    let code = |value: &Value| format!("`{}`", value.as_str().map_or_else(|| value.to_string(), str::to_owned));
+    if let Some(target) = schema["$ref"].as_str() {
+        let name = target.rsplit('/').next().unwrap_or_default();
+        return format!("[{name}](#{})", name.to_lowercase());
+    }
+    if !schema["const"].is_null() {
+        return code(&schema["const"]);
+    }
+    if let Some(values) = schema["enum"].as_array() {
+        let words =
+            |index: usize| schema["markdownEnumDescriptions"][index].as_str().map(|text| text.trim_end_matches('.'));
+        let told = values.iter().enumerate().map(|(index, value)| match words(index) {
+            Some(words) => format!("{} ({words})", code(value)),
+            None => code(value),
+        });
+        return told.collect::<Vec<_>>().join(l.of(", ", "、"));
+    }
+    if let Some(form) = schema["x-form"].as_str() {
+        return form.to_owned();
+    }
+    if let Some(key) =
+        schema["properties"].as_object().filter(|keys| keys.len() == 1).and_then(|keys| keys.keys().next())
+    {
+        if schema["type"].as_array().is_some_and(|types| types.iter().any(|one| one == "string")) {
+            return format!("{} {{ {key} }}", l.of("text, or", "文字，或"));
+        }
+    }
+    let types = match &schema["type"] {
+        Value::Array(types) => types.clone(),
+        other => vec![other.clone()],
+    };
+    let told = types.iter().filter_map(Value::as_str).map(|one| match one {
+        "string" => l.of("text", "文字").to_owned(),
+        "integer" => match (schema["minimum"].as_i64(), schema["maximum"].as_i64()) {
+            (Some(least), Some(most)) => format!("{} {least}–{most}", l.of("number", "数字")),
+            (Some(least), None) if least > 0 => format!("{} ≥ {least}", l.of("number", "数字")),
+            _ => l.of("number", "数字").to_owned(),
+        },
+        "boolean" => "`true` / `false`".to_owned(),
+        "object" => l.of("mapping", "映射").to_owned(),
+        "array" => format!("{} {}", l.of("list:", "列表："), kind(&schema["items"], l)),
+        other => other.to_owned(),
+    });
+    told.collect::<Vec<_>>().join(l.of(" or ", "或"))
+}
+
+fn row(out: &mut String, language: Language, owner: &Value, key: &str, schema: &Value) {
+    let required = owner["required"].as_array().is_some_and(|keys| keys.iter().any(|one| one == key));
+    let mut what = schema["description"].as_str().unwrap_or_default().to_owned();
+    if let Some(example) = schema["examples"][0].as_object() {
+        let written =
+            serde_json::to_string(example).expect("JSON").replace('"', "").replace(':', ": ").replace(',', ", ");
+        if !what.contains('{') {
+            let _ = write!(what, " {} `{written}`", language.of("Example:", "例："));
+        }
+    }
+    let default = match &schema["default"] {
+        Value::Null if required => format!("**{}**", language.of("required", "必填")),
+        Value::Null => String::new(),
+        Value::String(text) => format!("`{text}`"),
+        Value::Object(_) | Value::Array(_) => language.of("none", "无").to_owned(),
+        other => format!("`{other}`"),
+    };
+    writeln!(out, "| `{key}` | {} | {} | {} |", cell(&kind(schema, language)), cell(&default), cell(&what))
+        .expect("text");
+}
+
+fn table(out: &mut String, language: Language, owner: &Value, but: &[&str]) {
+    let empty = Map::new();
+    let keys = owner["properties"].as_object().unwrap_or(&empty);
+    let rows: Vec<_> = keys.iter().filter(|(key, _)| !but.contains(&key.as_str())).collect();
+    if rows.is_empty() {
+        return;
+    }
+    out.push_str(language.of("| key | form | default | what |\n", "| 键 | 写法 | 默认 | 含义 |\n"));
+    out.push_str("| --- | --- | --- | --- |\n");
+    for (key, schema) in rows {
+        row(out, language, owner, key, schema);
+        // A mapping that has no section of its own.
+        let below = schema["properties"].as_object().filter(|keys| keys.len() > 1 && key != "account");
+        for (name, schema_below) in below.into_iter().flatten() {
+            row(out, language, schema, &format!("{key}.{name}"), schema_below);
+        }
+    }
+    out.push('\n');
+    if let Some(one) = owner["x-exactly-one"].as_array() {
+        let names: Vec<String> = one.iter().filter_map(Value::as_str).map(|name| format!("`{name}`")).collect();
+        let words = language.of("Exactly one of these is given: ", "以下几项必须且只能给出一个：");
+        writeln!(out, "{words}{}{}\n", names.join(language.of(", ", "、")), language.of(".", "。")).expect("text");
+    }
+}
+
+fn plan(language: Language) -> String {
+    let schema = qunfa::plan::schema::generate_plan();
+    let l = language;
+    let mut out = format!(
+        "# {}\n\n{}\n\n{}\n\n<!-- made by tests/docs.rs from the schema -->\n\n",
+        l.of("The plan", "计划文件参考"),
+        l.other("plan.md"),
+        l.of(
+            "A plan is a YAML file. An unknown key is an error with a suggestion, a missing one too; nothing is guessed. This page is made from the schema (`qunfa schema plan`), which an editor reads as well: begin a plan with `# yaml-language-server: $schema=PATH/plan.schema.json`. Every text may be a [template](templates.md).",
+            "计划是一个 YAML 文件。多写、错写、漏写键都会报错并给出建议，绝不猜测。本页由 schema（`qunfa schema plan`）生成，各项说明保留 schema 的英文原文；编辑器也读同一份 schema：在计划第一行写 `# yaml-language-server: $schema=PATH/plan.schema.json` 即可。所有文字都可以是[模板](templates.md)。"
+        )
+    );
+    let definitions = &schema["$defs"];
+    let section = |out: &mut String, level: &str, title: &str, schema: &Value| {
+        write!(out, "{level} {title}\n\n").expect("text");
+        if let Some(what) = schema["description"].as_str() {
+            write!(out, "{}\n\n", cell(what)).expect("text");
+        }
+    };
+    section(&mut out, "##", l.of("Top level", "顶层"), &schema);
+    table(&mut out, l, &schema, &[]);
+    for name in ["account", "SecretSource", "Defaults", "Retry", "Pace", "Guards", "Lint", "Foreach"] {
+        section(&mut out, "##", name, &definitions[name]);
+        table(&mut out, l, &definitions[name], &[]);
+    }
+    let step = &definitions["step"];
+    section(&mut out, "##", "step", step);
+    out.push_str(l.of("These keys are those of every action:\n\n", "所有动作共有的键：\n\n"));
+    table(&mut out, l, step, &[]);
+    let shared: Vec<&str> = step["properties"].as_object().expect("keys").keys().map(String::as_str).collect();
+    for spec in qunfa::action::SPECS {
+        let action = &definitions[spec.name];
+        assert!(action.is_object(), "{}", spec.name);
+        section(&mut out, "##", spec.name, action);
+        // A shared key that means something else here is shown.
+        let but: Vec<&str> = shared
+            .iter()
+            .copied()
+            .filter(|key| {
+                *key == "action" || action["properties"][key]["default"] == step["properties"][key]["default"]
+            })
+            .collect();
+        table(&mut out, l, action, &but);
+    }
+    section(&mut out, "##", "message", &definitions["message"]);
+    for kind_of in qunfa::message::KINDS {
+        let message = &definitions["message"]["properties"][kind_of];
+        assert!(message.is_object(), "{kind_of}");
+        section(&mut out, "###", kind_of, message);
+        table(&mut out, l, message, &[]);
+    }
+    section(&mut out, "##", "Article", &definitions["Article"]);
+    table(&mut out, l, &definitions["Article"], &[]);
+    let example = fs::read_to_string(repository().join("tests/plans/ok/every-action.yaml")).expect("is there");
+    let title = l.of("A plan with many actions", "一份用到多种动作的计划");
+    write!(out, "## {title}\n\n```yaml\n{}\n```\n", example.trim_end()).expect("text");
+    out
+}
+
+// The commands.
+
+fn commands(language: Language) -> String {
+    let l = language;
+    let case = copied();
+    let help = |command: &[&str]| {
+        let args = [command, &["--help"]].concat();
+        let text = case.run(&args).exits(0).stdout;
+        text.lines().map(str::trim_end).collect::<Vec<_>>().join("\n")
+    };
+    let listed = |help: &str| -> Vec<String> {
+        let list = help.split_once("\nCommands:\n").map_or("", |(_, rest)| rest);
+        let list = list.split("\n\n").next().unwrap_or_default();
+        // The words about a command may go on in the next line, further to the right.
+        let lines = list.lines().filter(|line| line.starts_with("  ") && !line.starts_with("   "));
+        lines.filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect()
+    };
+    let (begin, examples) =
+        ("\n\nCommon options:\n", ["\n\nExample:", "\n\nExamples:", "\n\nExit codes:", "\n\nFor example"]);
+    // Without the options that every command has.
+    let own = |help: &str| -> String {
+        let Some((head, tail)) = help.split_once(begin) else { return help.to_owned() };
+        let end = examples.iter().filter_map(|words| tail.find(words)).min();
+        format!("{head}{}", end.map_or("", |end| &tail[end..]))
+    };
+    let top = help(&[]);
+    let mut out = format!(
+        "# {}\n\n{}\n\n{}\n\n<!-- made by tests/docs.rs from the help texts -->\n\n```text\n{}\n```\n\n",
+        l.of("Commands", "命令参考"),
+        l.other("commands.md"),
+        l.of(
+            "What each command says with `--help`. Results go to standard output, everything else to standard error. Each option may be given as an environment variable instead, which is named beside it.",
+            "以下是各命令 `--help` 的原文。结果写到标准输出，其余一律写到标准错误。每个选项都可以改用旁边列出的环境变量给出。"
+        ),
+        own(&top).trim_end()
+    );
+    let common = top.split_once(begin).expect("common options").1;
+    let end = examples.iter().filter_map(|words| common.find(words)).min().unwrap_or(common.len());
+    write!(
+        out,
+        "## {}\n\n```text\n{}\n```\n\n",
+        l.of("Options of every command", "所有命令共有的选项"),
+        common[..end].trim_end()
+    )
+    .expect("text");
+    for command in listed(&top) {
+        let text = help(&[&command]);
+        write!(out, "## qunfa {command}\n\n```text\n{}\n```\n\n", own(&text).trim_end()).expect("text");
+        for below in listed(&text) {
+            let text = help(&[&command, &below]);
+            write!(out, "### qunfa {command} {below}\n\n```text\n{}\n```\n\n", own(&text).trim_end()).expect("text");
+        }
+    }
+    format!("{}\n", out.trim_end())
+}
+
+// WeChat's codes.
+
+fn errcodes(language: Language) -> String {
+    let l = language;
+    let case = copied();
+    let mut classes: Vec<(&str, String)> = Vec::new();
+    for row in errcode::TABLE {
+        let class = errcode::class_name(row.class);
+        if classes.iter().all(|(name, _)| *name != class) {
+            let said = case.run(&["explain", &row.code.to_string()]).exits(0).stdout;
+            let what = said.rsplit_once(" (").expect("what a run does").1.trim_end().trim_end_matches(')').to_owned();
+            classes.push((class, what));
+        }
+    }
+    let chinese = [
+        ("done", "成功"),
+        ("retry", "稍候原样重试"),
+        ("refresh-token", "换取一次新 token，再重复一次调用"),
+        ("wait-quota", "在下一次发送之前停下"),
+        ("fix-plan", "该步骤失败"),
+        ("duplicate", "采用已经存在的任务"),
+        ("fatal", "整个运行停下"),
+    ];
+    let place =
+        |class: &str| chinese.iter().position(|(name, _)| *name == class).expect("every class has Chinese words");
+    classes.sort_by_key(|(class, _)| place(class));
+    let mut out = format!(
+        "# {}\n\n{}\n\n{}\n\n<!-- made by tests/docs.rs from src/wechat/errcode/table.rs -->\n\n",
+        l.of("Error codes of WeChat", "微信错误码"),
+        l.other("errcodes.md"),
+        l.of(
+            &format!("What the codes mean for a campaign, and what to do. `qunfa explain 45028` prints the same. An answer of HTTP 200 is no success: `errcode` decides. A code that is not listed stops the run: better to stop than to guess. WeChat's own list is [here]({}).", errcode::SOURCE),
+            &format!("每个错误码对群发意味着什么、该怎么办；`qunfa explain 45028` 打印的就是这里的内容。HTTP 200 不等于成功，一切以 `errcode` 为准。表里没有的错误码会让运行停下：宁可停下，也不猜。微信官方的列表见[全局返回码]({})。", errcode::SOURCE)
+        )
+    );
+    write!(
+        out,
+        "## {}\n\n| {} | {} |\n| --- | --- |\n",
+        l.of("What a run does", "运行如何应对"),
+        l.of("class", "类别"),
+        l.of("what a run does", "运行的做法")
+    )
+    .expect("text");
+    for (class, what) in &classes {
+        let what = if l == English { what.as_str() } else { chinese[place(class)].1 };
+        writeln!(out, "| `{class}` | {what} |").expect("text");
+    }
+    write!(
+        out,
+        "\n## {}\n\n| {} | {} | {} | {} |\n| --- | --- | --- | --- |\n",
+        l.of("All codes", "全部错误码"),
+        l.of("code", "错误码"),
+        l.of("class", "类别"),
+        l.of("meaning", "含义"),
+        l.of("what to do", "怎么办")
+    )
+    .expect("text");
+    for row in errcode::TABLE {
+        let (meaning, todo) = if l == English { (row.meaning_en, row.todo_en) } else { (row.meaning_zh, row.todo_zh) };
+        let own = if row.errmsg.is_empty() {
+            String::new()
+        } else {
+            format!("<br>*{}*", cell(row.errmsg).replace('*', "\\*").replace('_', "\\_"))
+        };
+        writeln!(
+            out,
+            "| **{}** | `{}` | {}{own} | {} |",
+            row.code,
+            errcode::class_name(row.class),
+            cell(meaning),
+            cell(todo)
+        )
+        .expect("text");
+    }
+    out
+}
+
+// Our own codes.
+
+/// What the groups of codes are about.
+const GROUPS: &[(&str, &str, &str)] = &[
+    ("Q1", "Reading a plan", "读取计划"),
+    ("Q2", "Keys and values", "键与值"),
+    ("Q3", "References between steps", "步骤之间的引用"),
+    ("Q4", "Limits and contents", "限额与内容"),
+    ("Q5", "Templates", "模板"),
+    ("Q6", "Files and variables", "文件与变量"),
+    ("Q7", "Audiences", "受众"),
+    ("Q8", "Accounts and secrets", "账号与密钥"),
+    ("Q9", "Warnings", "警告"),
+    ("A1", "Themes of articles", "图文主题"),
+    ("A2", "Markup of articles", "图文标记"),
+    ("A3", "Pictures of articles", "图文里的图片"),
+    ("A4", "Size of articles", "图文的大小"),
+];
+
+fn diagnostics(language: Language) -> String {
+    let l = language;
+    let mut out = format!(
+        "# {}\n\n{}\n\n{}\n\n<!-- made by tests/docs.rs from src/diag/code.rs -->\n\n",
+        l.of("Diagnostics", "诊断代码"),
+        l.other("diagnostics.md"),
+        l.of(
+            "What is wrong with a plan, a content file, a data file or an article. The codes never change their meaning; `qunfa explain Q201` prints them, and takes the names as well (`qunfa explain unknown-key`). With an error nothing is sent: the exit code is 3, or 4 where an input is missing. Warnings stop nothing.",
+            "计划、内容文件、数据文件和图文里的问题。代码的含义不会改变；`qunfa explain Q201` 打印单条说明（也可以写名字：`qunfa explain unknown-key`），说明保留程序里的英文原文。只要有一个错误就什么都不发：退出码为 3，缺少输入时为 4。警告不会阻止运行。"
+        )
+    );
+    let mut told: HashSet<&str> = HashSet::new();
+    for (prefix, english, chinese) in GROUPS {
+        let codes: Vec<_> =
+            Code::ALL.iter().map(|code| code.info()).filter(|info| info.id.starts_with(prefix)).collect();
+        if codes.is_empty() {
+            continue;
+        }
+        write!(
+            out,
+            "## {}\n\n| {} | {} | {} |\n| --- | --- | --- |\n",
+            l.of(english, chinese),
+            l.of("code", "代码"),
+            l.of("severity", "级别"),
+            l.of("meaning, and what to do", "含义与处理办法")
+        )
+        .expect("text");
+        for info in codes {
+            let severity = match (info.severity, info.missing_input) {
+                (Severity::Error, false) => l.of("error (3)", "错误（3）"),
+                (Severity::Error, true) => l.of("error (4)", "错误（4）"),
+                _ => l.of("warning", "警告"),
+            };
+            writeln!(out, "| **{}** `{}` | {severity} | {} |", info.id, info.name, cell(info.explanation))
+                .expect("text");
+            told.insert(info.id);
+        }
+        out.push('\n');
+    }
+    for code in Code::ALL {
+        assert!(told.contains(code.info().id), "{} belongs to no group", code.info().id);
+    }
+    format!("{}\n", out.trim_end())
+}
+
+#[test]
+fn generated_pages_are_current() {
+    current("plan.md", plan);
+    current("commands.md", commands);
+    current("errcodes.md", errcodes);
+    current("diagnostics.md", diagnostics);
+}
+
+// The book as a whole.
+
+/// The text of a page without its blocks of code and its code in lines.
+fn prose(page: &str) -> String {
+    let mut out = String::new();
+    let mut at = 0;
+    for block in blocks(page) {
+        out.push_str(&page[at..block.start]);
+        at = block.start + block.text.len();
+    }
+    out.push_str(&page[at..]);
+    let mut text = String::new();
+    for line in out.lines() {
+        let mut code = false;
+        for part in line.split('`') {
+            if !code {
+                text.push_str(part);
+            }
+            code = !code;
+        }
+        text.push('\n');
+    }
+    text
+}
+
+/// The targets of the links of a page.
+fn links(page: &str) -> Vec<String> {
+    let text = prose(page);
+    text.match_indices("](").filter_map(|(at, _)| text[at + 2..].split([')', ' ']).next()).map(str::to_owned).collect()
+}
+
+/// The anchors of a page's headings, as both GitHub and mdBook make them.
+fn anchors(page: &str) -> HashSet<String> {
+    let mut found = HashSet::new();
+    let mut at = 0;
+    let mut text = String::new();
+    for block in blocks(page) {
+        text.push_str(&page[at..block.start]);
+        at = block.start + block.text.len();
+    }
+    text.push_str(&page[at..]);
+    for heading in text.lines().filter(|line| line.starts_with('#')) {
+        let words = heading.trim_start_matches('#').trim().to_lowercase();
+        let slug: String = words
+            .chars()
+            .filter_map(|c| match c {
+                ' ' => Some('-'),
+                c if c.is_alphanumeric() || matches!(c, '-' | '_') => Some(c),
+                _ => None,
+            })
+            .collect();
+        let mut number = 0;
+        let mut name = slug.clone();
+        while !found.insert(name.clone()) {
+            number += 1;
+            name = format!("{slug}-{number}");
+        }
+    }
+    found
+}
+
+#[test]
+fn links_lead_somewhere() {
+    let root = repository().canonicalize().expect("is there");
+    let mut wrong = Vec::new();
+    let mut count = 0;
+    for name in pages() {
+        let page = fs::read_to_string(root.join(&name)).expect("readable");
+        for link in links(&page) {
+            if link.contains("://") || link.starts_with("mailto:") {
+                continue;
+            }
+            count += 1;
+            let (path, anchor) = link.split_once('#').unwrap_or((&link, ""));
+            let target = if path.is_empty() { name.clone() } else { name.parent().unwrap_or(Path::new("")).join(path) };
+            let there = root.join(&target).canonicalize().ok().filter(|there| there.starts_with(&root));
+            let right = there.is_some_and(|there| {
+                anchor.is_empty() || fs::read_to_string(there).is_ok_and(|text| anchors(&text).contains(anchor))
+            });
+            if !right {
+                wrong.push(format!("{}: {link}", name.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "these links lead nowhere:\n{}", wrong.join("\n"));
+    assert!(count >= 50, "{count}");
+}
+
+#[test]
+fn every_page_is_in_the_table_of_contents() {
+    for folder in ["docs", "docs/zh"] {
+        let folder = repository().join(folder);
+        let contents = fs::read_to_string(folder.join("SUMMARY.md")).expect("is there");
+        for entry in fs::read_dir(&folder).expect("readable").flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if name.ends_with(".md") && name != "SUMMARY.md" {
+                assert!(contents.contains(&format!("]({name})")), "{}/SUMMARY.md has no {name}", folder.display());
+            }
+        }
+    }
+    // A page in two languages leads from each to the other.
+    for entry in fs::read_dir(repository().join("docs/zh")).expect("readable").flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let english = repository().join("docs").join(&name);
+        if name.ends_with(".md") && name != "SUMMARY.md" && english.exists() {
+            let read = |path: &Path| fs::read_to_string(path).expect("readable");
+            assert!(read(&english).contains(&English.other(&name)), "docs/{name} does not lead to the Chinese page");
+            assert!(
+                read(&entry.path()).contains(&Chinese.other(&name)),
+                "docs/zh/{name} does not lead to the English page"
+            );
+        }
+    }
+}
