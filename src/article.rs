@@ -76,6 +76,18 @@ pub struct Article {
     pub text: String,
     /// How large it is.
     pub budget: Budget,
+    /// What was found in it that is no error.
+    pub findings: Vec<Finding>,
+}
+
+/// Something found in an article.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// What it is, and where in the source.
+    pub diagnostic: Diagnostic,
+    /// Before the block that it is about: in which of the pieces, and after how many bytes of it; none if it is about the
+    /// whole.
+    pub at: Option<(usize, usize)>,
 }
 
 /// A part of the HTML.
@@ -140,17 +152,20 @@ pub fn convert(input: &Input<'_>, diagnostics: &mut Vec<Diagnostic>) -> Option<A
         Format::Html => html::read(input.text, &mut findings),
     };
     tree::check(&nodes, None, false, &mut findings);
-    let article = write::write(input, &nodes, &mut findings);
+    let (mut article, marks) = write::write(input, &nodes, &mut findings);
     // What is empty because of an error is no finding of its own.
     if article.text.trim().is_empty() && article.images.is_empty() && !findings.any_error() {
         let help = "write something, or leave the article out";
         findings.add(Code::ArticleEmpty, 0..input.text.len(), "the article has no text and no picture", help);
     }
-    let good = findings.report(input.place, diagnostics);
     let before = diagnostics.len();
+    let starts = findings.report(input.place, diagnostics);
     check_budget(&article.budget, (input.place)(0..0), diagnostics);
-    let fits = !crate::diag::any_error(&diagnostics[before..]);
-    (good && fits).then_some(article)
+    let found = &diagnostics[before..];
+    let at = starts.iter().map(|start| write::Mark::nearest(&marks, *start)).chain(std::iter::repeat(None));
+    let findings = found.iter().zip(at).map(|(diagnostic, at)| Finding { diagnostic: diagnostic.clone(), at });
+    article.findings = findings.collect();
+    (!crate::diag::any_error(found)).then_some(article)
 }
 
 /// Compares the size of an article with WeChat's limits.

@@ -11,6 +11,7 @@ mod exit_code;
 mod explain;
 mod generate;
 mod load;
+mod preview_html;
 mod render;
 mod report;
 mod resolve;
@@ -159,6 +160,11 @@ enum Command {
         after_help = "Examples: qunfa render plan.yaml --out rendered/\n          qunfa render plan.yaml --check rendered/"
     )]
     Render(render::Args),
+    /// Shows each message as a phone would, on one HTML page
+    #[command(
+        after_help = "Examples: qunfa preview-html plan.yaml --open\n          qunfa preview-html plan.yaml > preview.html"
+    )]
+    PreviewHtml(preview_html::Args),
     /// Shows who a send goes to, and how that differs from whom it went to
     #[command(after_help = "Example: qunfa audience plan.yaml vip")]
     Audience(audience::Args),
@@ -219,8 +225,9 @@ impl Command {
             Command::Token(args) => wants(args.format()),
             Command::Doctor(args) => wants(&args.format),
             Command::Explain(args) => wants(&args.format),
-            // `render` prints requests, `sandbox` a line a call, the others text.
+            // `render` prints requests, `preview-html` a page, `sandbox` a line a call, the others text.
             Command::Render(_)
+            | Command::PreviewHtml(_)
             | Command::Sandbox(_)
             | Command::Schema(_)
             | Command::Completions(_)
@@ -272,6 +279,7 @@ fn dispatch(cli: Cli, terminal: &Terminal) -> ExitCode {
     match cli.command {
         Command::Validate(args) => validate::main(&args, common, terminal),
         Command::Render(args) => render::main(&args, common, terminal),
+        Command::PreviewHtml(args) => preview_html::main(&args, common, terminal),
         Command::Audience(args) => audience::main(&args, common, terminal),
         Command::Run(args) => run::main(&args, common, terminal),
         Command::Status(args) => status::main(&args, common, terminal),

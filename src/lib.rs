@@ -30,6 +30,7 @@ pub mod message;
 pub mod openids;
 pub mod payload;
 pub mod plan;
+pub mod preview_html;
 pub mod redact;
 pub mod render;
 pub mod report;

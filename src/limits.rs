@@ -118,5 +118,7 @@ pub const STEP_SUMMARY_BYTES: u64 = 1 << 20;
 pub const BAD_OPENIDS_SHOWN: usize = 20;
 /// How long a secret's `command` may run.
 pub const SECRET_COMMAND_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long an opener of pages is waited for before it is taken to have opened one.
+pub const OPENER_TIMEOUT: Duration = Duration::from_secs(2);
 /// Longest wait that a plan may ask for (`timeout` of a check, backoff, pause before a repetition).
 pub const WAIT_MAX: Duration = Duration::from_secs(24 * 3600);

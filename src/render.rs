@@ -19,7 +19,7 @@ use crate::{
     payload::{self, Payload},
     plan::model::{Account, Guards, Retry},
     report::MessageView,
-    resolve::{ResolvedPlan, audience::Audience},
+    resolve::{ResolvedPlan, article::Article, audience::Audience},
     source::SourceMap,
     template::{self, Engine},
 };
@@ -102,6 +102,10 @@ pub struct RenderedStep {
     pub covers: bool,
     /// Its calls.
     pub calls: Vec<PlannedCall>,
+    /// The articles of a draft.
+    pub articles: Arc<Vec<Article>>,
+    /// What was found in its fields while they were rendered, and is no error.
+    pub findings: Vec<Diagnostic>,
 }
 
 impl RenderedStep {
@@ -232,6 +236,7 @@ pub fn render(
         let mut counts = Vec::new();
         let mut good = true;
         for instance in &resolved_step.instances {
+            let before = diagnostics.len();
             let mut fields = StepFields {
                 resolved: &resolved,
                 sources,
@@ -245,7 +250,8 @@ pub fn render(
             };
             let rendered = fields.render().filter(|_| instance.good);
             good &= rendered.is_some();
-            if let Some(rendered) = rendered {
+            if let Some(mut rendered) = rendered {
+                rendered.findings = diagnostics[before..].to_vec();
                 if rendered.may_run() || instance.key.is_none() {
                     counts.push((instance.key.clone(), rendered.calls.len()));
                 }

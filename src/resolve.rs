@@ -151,7 +151,7 @@ pub struct Instance {
     /// Content files by the field that names them.
     pub files: HashMap<String, (FileId, Rc<str>)>,
     /// The articles of a draft.
-    pub articles: Vec<article::Article>,
+    pub articles: Arc<Vec<article::Article>>,
     /// The file of an upload.
     pub upload: Option<Arc<Upload>>,
     /// The people of a send to openids.
@@ -652,7 +652,7 @@ impl Reader<'_> {
             false => self.articles(step, account, engine, &context),
         };
         good &= articles.is_some();
-        let articles = articles.unwrap_or_default();
+        let articles = Arc::new(articles.unwrap_or_default());
         Instance { key, context, files, articles, upload, audience, excluded: left_out, good }
     }
 

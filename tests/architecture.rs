@@ -34,6 +34,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "render",
         &["action", "diag", "limits", "media", "openids", "payload", "plan", "report", "resolve", "source", "template"],
     ),
+    // Rendered to a page for people.
+    ("preview_html", &["article", "diag", "limits", "media", "payload", "render", "resolve", "source"]),
     // Adapters, and what speaks to them.
     ("transport", &["limits", "media", "redact"]),
     ("token", &["clock", "limits", "plan", "redact", "transport", "wechat"]),

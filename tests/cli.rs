@@ -280,6 +280,7 @@ fn help_texts() {
         "validate",
         "render",
         "audience",
+        "preview-html",
         "run",
         "status",
         "report",

@@ -145,10 +145,14 @@ impl Findings {
         self.found.iter().any(|finding| finding.code.info().severity == Severity::Error)
     }
 
-    /// Hands out what is not silenced, in the order of the text; true if there is no error.
-    pub(super) fn report(mut self, place: &dyn Fn(Range<usize>) -> Span, diagnostics: &mut Vec<Diagnostic>) -> bool {
+    /// Hands out what is not silenced, in the order of the text; gives where in the text each of it begins.
+    pub(super) fn report(
+        mut self,
+        place: &dyn Fn(Range<usize>) -> Span,
+        diagnostics: &mut Vec<Diagnostic>,
+    ) -> Vec<usize> {
         self.found.sort_by_key(|finding| finding.range.start);
-        let mut good = true;
+        let mut starts = Vec::new();
         for finding in self.found {
             let error = finding.code.info().severity == Severity::Error;
             let silenced = |(code, range): &(Code, Range<usize>)| {
@@ -157,12 +161,12 @@ impl Findings {
             if !error && self.allowed.iter().any(silenced) {
                 continue;
             }
-            good &= !error;
+            starts.push(finding.range.start);
             let mut diagnostic = Diagnostic::new(finding.code, place(finding.range), finding.message);
             diagnostic.help = finding.help;
             diagnostics.push(diagnostic);
         }
-        good
+        starts
     }
 }
 

@@ -11,8 +11,25 @@ use super::{
 };
 use crate::{diag::Code, limits};
 
-/// Writes the article. With errors among the findings the result is only good for counting.
-pub(super) fn write(input: &Input<'_>, nodes: &[Node], findings: &mut Findings) -> Article {
+/// Where a block begins in what is written.
+pub(super) struct Mark {
+    /// Bytes of the article's text that became the block.
+    range: Range<usize>,
+    /// In which piece, and after how many bytes of it.
+    at: (usize, usize),
+}
+
+impl Mark {
+    /// The place before the innermost block that holds a byte of the text.
+    pub(super) fn nearest(marks: &[Mark], start: usize) -> Option<(usize, usize)> {
+        let holds = |mark: &&Mark| mark.range.contains(&start);
+        marks.iter().filter(holds).max_by_key(|mark| mark.range.start).map(|mark| mark.at)
+    }
+}
+
+/// Writes the article, and says where its blocks begin. With errors among the findings the result is only good for
+/// counting.
+pub(super) fn write(input: &Input<'_>, nodes: &[Node], findings: &mut Findings) -> (Article, Vec<Mark>) {
     let mut writer = Writer {
         input,
         findings,
@@ -29,6 +46,7 @@ pub(super) fn write(input: &Input<'_>, nodes: &[Node], findings: &mut Findings) 
         costs: BTreeMap::new(),
         lists: 0,
         coloured: 0,
+        marks: Vec::new(),
     };
     if begins_with_code(nodes) {
         // WeChat drops the style of a code block that begins the article.
@@ -94,6 +112,7 @@ struct Writer<'w> {
     costs: BTreeMap<String, (usize, usize)>,
     lists: usize,
     coloured: usize,
+    marks: Vec<Mark>,
 }
 
 /// The name of a tag for as long as the program runs.
@@ -106,7 +125,12 @@ fn declaration(property: &str, value: &str) -> Declaration {
 }
 
 impl Writer<'_> {
-    fn finish(mut self) -> Article {
+    /// Remembers that a block of the text begins here.
+    fn mark(&mut self, range: &Range<usize>) {
+        self.marks.push(Mark { range: range.clone(), at: (self.pieces.len(), self.html.len()) });
+    }
+
+    fn finish(mut self) -> (Article, Vec<Mark>) {
         self.text.truncate(self.text.trim_end().len());
         if !self.html.is_empty() {
             self.pieces.push(Piece::Html(std::mem::take(&mut self.html)));
@@ -131,7 +155,8 @@ impl Writer<'_> {
             images: self.shown,
             heaviest,
         };
-        Article { pieces: self.pieces, images: self.images, text: self.text, budget }
+        let (pieces, images, text) = (self.pieces, self.images, self.text);
+        (Article { pieces, images, text, budget, findings: Vec::new() }, self.marks)
     }
 
     fn cost(&mut self, cause: &str, bytes: usize) {
@@ -228,6 +253,9 @@ impl Writer<'_> {
                 [node] if node.is_block() => self.block(node),
                 run if run.iter().all(|node| node.is_blank()) => {}
                 run => {
+                    if let [first, .., last] | [first @ last] = run {
+                        self.mark(&(first.range.start..last.range.end));
+                    }
                     self.start_block();
                     let opened = self.open("p", ["p", ""], Vec::new(), "");
                     self.inlines(run);
@@ -239,6 +267,7 @@ impl Writer<'_> {
     }
 
     fn block(&mut self, node: &Node) {
+        self.mark(&node.range);
         let element = match &node.kind {
             Kind::Code { language, text } => return self.code(language, text, &node.range),
             Kind::Element(element) => element,
@@ -303,6 +332,7 @@ impl Writer<'_> {
             };
             number += 1;
             let own = self.own(item);
+            self.mark(&node.range);
             self.item(&marker, &item.children, ["li", ""], own);
         }
         self.close("section", opened);
@@ -698,6 +728,7 @@ impl Writer<'_> {
         self.title("注释", ".footnotes-title");
         for note in notes {
             if let Kind::Note(number, children) = &note.kind {
+                self.mark(&note.range);
                 self.item(&format!("{number}. "), children, ["section", ".footnote"], Vec::new());
             }
         }

@@ -234,10 +234,22 @@ pub(super) fn load_or_fail(
     platform: Option<&str>,
     terminal: &Terminal,
 ) -> Result<(RenderedPlan, DiskProject), ExitCode> {
-    let loaded = load(path, common, platform);
+    loaded_or_fail(path, common, format, platform, terminal).map(|(plan, loaded)| (plan, loaded.project))
+}
+
+/// A plan that is right with all that was found in it, or the exit code after everything was said.
+pub(super) fn loaded_or_fail(
+    path: &str,
+    common: &Common,
+    format: &FormatArg,
+    platform: Option<&str>,
+    terminal: &Terminal,
+) -> Result<(RenderedPlan, Loaded), ExitCode> {
+    let mut loaded = load(path, common, platform);
     if loaded.plan.is_none() {
         return Err(loaded.refuse(path, format, terminal));
     }
     loaded.print(terminal);
-    loaded.plan.map(|plan| (plan, loaded.project)).ok_or(ExitCode::Internal)
+    let plan = loaded.plan.take().ok_or(ExitCode::Internal)?;
+    Ok((plan, loaded))
 }

@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 
 use super::{
     Common, ExitCode, Format, FormatArg, fail,
-    load::load_or_fail,
+    load::loaded_or_fail,
+    preview_html,
     world::{self, Terminal},
 };
 use crate::{
@@ -26,6 +27,9 @@ pub(super) struct Args {
     /// Compares with what --out wrote into this folder, and shows which bytes differ (exit code 9)
     #[arg(long, value_name = "DIR", env = "QUNFA_CHECK", hide_env_values = true, conflicts_with = "out")]
     check: Option<PathBuf>,
+    /// Writes index.html into this folder: each message as a phone would show it
+    #[arg(long, value_name = "DIR", env = "QUNFA_HTML", hide_env_values = true, conflicts_with = "check")]
+    html: Option<PathBuf>,
     /// How requests are written
     #[arg(long, value_name = "FORMAT", default_value = "json", env = "QUNFA_FORMAT", hide_env_values = true)]
     format: RequestFormat,
@@ -40,10 +44,19 @@ enum RequestFormat {
 }
 
 pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> ExitCode {
-    let (plan, _) = match load_or_fail(&args.plan, common, &FormatArg { format: Format::Human }, None, terminal) {
+    let (plan, loaded) = match loaded_or_fail(&args.plan, common, &FormatArg { format: Format::Human }, None, terminal)
+    {
         Ok(loaded) => loaded,
         Err(code) => return code,
     };
+    if let Some(folder) = &args.html {
+        let written = preview_html::write(&folder.join("index.html"), &plan, &loaded, terminal);
+        match written {
+            Err(code) => return code,
+            Ok(()) if args.out.is_none() => return ExitCode::Done,
+            Ok(()) => {}
+        }
+    }
     if let Some(folder) = &args.out {
         return match write(&plan, folder, args.format) {
             Ok(count) => {

@@ -409,6 +409,60 @@ pub(super) fn file_length(path: &Path) -> u64 {
     fs::metadata(path).map_or(0, |metadata| metadata.len())
 }
 
+/// Writes a page for a browser. The folder of the state stays out of git, whoever makes it.
+pub(super) fn write_page(path: &Path, bytes: &[u8]) -> Result<(), String> {
+    if path.is_dir() {
+        return Err("it is a folder".into());
+    }
+    let in_state = path.parent().filter(|folder| folder.file_name().is_some_and(|name| name == ".qunfa"));
+    let made = in_state.map_or(Ok(()), crate::ledger::sqlite::make_folder);
+    made.and_then(|()| write_file(path, bytes)).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied => reason(&error).to_owned(),
+        io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => "a part of its path is no folder".to_owned(),
+        _ => error.to_string(),
+    })
+}
+
+/// What opens a page, by system: the first that is there.
+#[cfg(target_os = "macos")]
+const OPENERS: &[&[&str]] = &[&["open"]];
+#[cfg(windows)]
+const OPENERS: &[&[&str]] = &[&["explorer"]];
+#[cfg(not(any(windows, target_os = "macos")))]
+const OPENERS: &[&[&str]] = &[&["xdg-open"], &["gio", "open"], &["wslview"]];
+
+/// Opens a page with what the desktop opens pages with; the error says why not.
+pub(super) fn open_on_desktop(path: &Path) -> Result<(), String> {
+    let real = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let mut failed = None;
+    'openers: for opener in OPENERS {
+        let name = opener[0];
+        let quiet = Command::new(name)
+            .args(&opener[1..])
+            .arg(&real)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn();
+        let Ok(mut child) = quiet else { continue };
+        let until = Instant::now() + limits::OPENER_TIMEOUT;
+        // Some openers end at once, others with the browser: an error comes soon.
+        while Instant::now() < until {
+            match child.try_wait() {
+                Ok(Some(status)) if status.success() || cfg!(windows) => return Ok(()),
+                Ok(Some(status)) => {
+                    failed = Some(format!("`{name}` failed ({status})"));
+                    continue 'openers;
+                }
+                _ => std::thread::sleep(Duration::from_millis(20)),
+            }
+        }
+        return Ok(());
+    }
+    let names: Vec<&str> = OPENERS.iter().map(|opener| opener[0]).collect();
+    Err(failed.unwrap_or_else(|| format!("there is no {} here", names.join(", no "))))
+}
+
 /// Appends to a file.
 pub(super) fn append_file(path: &Path, text: &str) -> io::Result<()> {
     fs::OpenOptions::new().append(true).create(true).open(path)?.write_all(text.as_bytes())

@@ -121,6 +121,8 @@ impl StepFields<'_> {
             sends_new: self.step.action.sends_new(),
             covers: self.covers,
             calls,
+            articles: Arc::clone(&self.instance.articles),
+            findings: Vec::new(),
         })
     }
 
