@@ -209,17 +209,25 @@ impl<'a> Builder<'a> {
         let (mut findings, mut of_steps) = self.distribute();
         let mut steps: Vec<Step> = Vec::new();
         let mut shown = 0;
+        let mut seen: Vec<&Diagnostic> = Vec::new();
         for (at, step) in plan.steps.iter().enumerate() {
             let again = at > 0 && plan.steps[at - 1].id == step.id;
             shown = if again { shown + 1 } else { 1 };
+            let found = of_steps.remove(&at).unwrap_or_default();
             match steps.last_mut() {
                 Some(last) if shown > INSTANCES => {
                     last.more += 1;
-                    findings.extend(of_steps.remove(&at).unwrap_or_default());
+                    // Most rows have the same findings: said once is enough.
+                    for new in found {
+                        if !seen.contains(&new) {
+                            seen.push(new);
+                            findings.push(new);
+                        }
+                    }
                 }
                 _ => {
-                    let found = of_steps.remove(&at).unwrap_or_default();
                     steps.push(self.step(at, step, &found));
+                    seen.extend(found);
                 }
             }
         }
@@ -574,7 +582,7 @@ fn thousands(number: u64) -> String {
     let digits = number.to_string();
     let mut out = String::new();
     for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at) % 3 == 0 {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
             out.push(',');
         }
         out.push(digit);
@@ -585,8 +593,8 @@ fn thousands(number: u64) -> String {
 fn bytes(count: usize) -> String {
     match count {
         0..1024 => format!("{count} bytes"),
-        1024..1_048_576 => format!("{}.{} KiB", count >> 10, (count & 0x3ff) * 10 >> 10),
-        _ => format!("{}.{} MiB", count >> 20, (count & 0xf_ffff) * 10 >> 20),
+        1024..1_048_576 => format!("{}.{} KiB", count >> 10, ((count & 0x3ff) * 10) >> 10),
+        _ => format!("{}.{} MiB", count >> 20, ((count & 0xf_ffff) * 10) >> 20),
     }
 }
 
@@ -594,12 +602,12 @@ fn bytes(count: usize) -> String {
 fn around(line: &str, column: usize) -> String {
     const BEFORE: usize = 40;
     const SHOWN: usize = 140;
-    let blanks = line.chars().take_while(|c| c.is_whitespace()).count();
-    let from = column.saturating_sub(BEFORE).max(blanks);
-    let from = if from == blanks + 1 { blanks } else { from };
-    let mut rest = line.trim_end().chars().skip(from);
+    let column = column.saturating_sub(line.chars().take_while(|c| c.is_whitespace()).count());
+    let line = line.trim();
+    let from = if line.chars().count() <= SHOWN { 0 } else { column.saturating_sub(BEFORE) };
+    let mut rest = line.chars().skip(from);
     let shown: String = rest.by_ref().take(SHOWN).collect();
-    let before = if from > blanks { "…" } else { "" };
+    let before = if from > 0 { "…" } else { "" };
     format!("{before}{shown}{}", if rest.next().is_some() { "…" } else { "" })
 }
 
@@ -610,6 +618,7 @@ mod tests {
     #[test]
     fn lines_are_cut_around_the_place() {
         assert_eq!(around("  - 春茶 ", 4), "- 春茶");
+        assert_eq!(around(&format!("{}here", "a".repeat(100)), 100), format!("{}here", "a".repeat(100)));
         assert_eq!(around("", 0), "");
         let long = format!("{}here{}", "a".repeat(100), "b".repeat(200));
         let shown = around(&long, 100);

@@ -217,10 +217,11 @@ fn findings_stand_beside_their_place() {
 fn rows_that_differ_by_their_data_alone_are_counted() {
     let rows: String = (1..=25).map(|number| format!("{{ n: {number} }}, ")).collect();
     let step = format!(
-        "  - {{ id: row, action: send_by_tag, foreach: [{rows}], key: \"{{{{ row.n }}}}\", to: {{ tag_id: 2 }}, message: {{ text: \"第{{{{ row.n }}}}个\" }} }}\n"
+        "  - {{ id: row, action: send_by_tag, foreach: [{rows}], key: \"{{{{ row.n }}}}\", to: {{ tag_id: 2 }}, message: {{ text: \"第{{{{ row.n }}}}个 http://a.example\" }} }}\n"
     );
     let page = page(&Case::new().file("plan.yaml", plan(&step)));
     assert!(page.contains("第20个") && !page.contains("第21个") && page.contains("And 5 more rows"));
+    assert_eq!(page.matches("is a link without https</span>").count(), 20, "once in each row that is shown");
 }
 
 #[test]

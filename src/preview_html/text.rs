@@ -75,7 +75,7 @@ pub(super) struct Span {
 /// Splits at backticks; one without its partner is text.
 pub(super) fn spans(text: &str) -> Vec<Span> {
     let parts: Vec<&str> = text.split('`').collect();
-    if parts.len() % 2 == 0 {
+    if parts.len().is_multiple_of(2) {
         return vec![Span { text: text.to_owned(), code: false }];
     }
     let parts = parts.into_iter().enumerate().filter(|(_, part)| !part.is_empty());
