@@ -103,6 +103,9 @@ mod tests {
             [plain("("), link("http://a.example", "http://a.example"), plain(").")]
         );
         assert_eq!(seen("<a href=\"https://a.example\">详情</a>!"), [link("详情", "https://a.example"), plain("!")]);
+        // A tag without its end is text, and the address in it is one like any other.
+        let open = [plain("<a href=\""), link("https://a.example", "https://a.example"), plain("\">x")];
+        assert_eq!(seen("<a href=\"https://a.example\">x"), open);
         assert_eq!(pieces("a\n👩‍👩‍👧 b"), [Piece { text: "a\n👩‍👩‍👧 b".into(), link: None }]);
     }
 
@@ -112,7 +115,6 @@ mod tests {
             "",
             "<a href=\"javascript:alert(1)\">x</a>",
             "<a href=x>x</a>",
-            "<a href=\"https://a.example\">open",
             "https://",
             "xhttps://a.example",
             "<img src=x onerror=alert(1)>",
