@@ -38,6 +38,12 @@ impl Reply {
         self.id(&["msg_id", "msgid"])
     }
 
+    /// Whether it says that something was done: by its errcode, or by naming the job. A gateway's `{"message":"busy"}`,
+    /// HTTP 200, does not.
+    pub fn is_explicit(&self) -> bool {
+        self.members.contains_key("errcode") || self.msg_id().is_some()
+    }
+
     /// The article data of a send.
     pub fn msg_data_id(&self) -> Option<u64> {
         self.id(&["msg_data_id"])
@@ -57,6 +63,8 @@ pub struct Unreadable(pub String);
 /// Reads a reply. `errcode` decides; only a reply without one asks the HTTP status, and a 5xx without one says nothing.
 pub fn decode(status: u16, body: &[u8]) -> Result<Reply, Unreadable> {
     let unreadable = |what: &str| Unreadable(format!("HTTP {status} with {what}"));
+    // A byte order mark is no part of the JSON.
+    let body = body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(body);
     if body.iter().all(u8::is_ascii_whitespace) {
         return Err(unreadable("an empty body"));
     }
@@ -91,6 +99,7 @@ mod tests {
         assert_eq!(code(500, r#"{"errcode":45028,"errmsg":"x"}"#), Ok(45028));
         assert_eq!(code(200, r#"{"msg_id":1,"msg_status":"SENDING"}"#), Ok(0));
         assert_eq!(code(200, r#"{"errcode":"40001"}"#), Ok(40001));
+        assert_eq!(code(200, "\u{feff}{\"errcode\":45028}"), Ok(45028), "a byte order mark before it");
         for (status, body) in [
             (200, ""),
             (200, "<html>"),

@@ -39,6 +39,10 @@ pub fn judge(effect: Effect, outcome: &Outcome) -> (Kind, Next) {
         Outcome::NoToken(_) => return (Kind::NotSent, Next::Fail { stop: true }),
     };
     match errcode::disposition(reply.errcode) {
+        // Answers that only carry values need no errcode; that something was done must be said.
+        Disposition::Done if !matches!(effect, Effect::Read | Effect::Media) && !reply.is_explicit() => {
+            (Kind::Unknown, if effect == Effect::Mass { Next::Doubt } else { Next::Again })
+        }
         Disposition::Done => (Kind::Accepted, Next::Done),
         Disposition::Duplicate if effect == Effect::Mass => (Kind::Adopted, Next::Done),
         Disposition::Duplicate => (Kind::Refused, Next::Fail { stop: false }),
@@ -112,6 +116,9 @@ pub fn pace(now: Timestamp, recent: &[Timestamp], per_minute: u32) -> Duration {
 /// What to do about a code, and about a missing token.
 pub fn advice(outcome: &Outcome) -> (String, Vec<String>, Option<i64>) {
     match outcome {
+        Outcome::Reply(reply) if reply.errcode == 0 => {
+            ("the answer says neither an errcode nor a job".into(), Vec::new(), None)
+        }
         Outcome::Reply(reply) => refusal(reply.errcode, &reply.errmsg),
         Outcome::NotSent(why) => (
             format!("WeChat cannot be reached: {why}"),
@@ -191,6 +198,15 @@ mod tests {
         assert_eq!(judge(Effect::Mass, &Outcome::NotSent(String::new())), (Kind::NotSent, Next::Again));
         assert_eq!(judge(Effect::Mass, &Outcome::Unknown(String::new())), (Kind::Unknown, Next::Doubt));
         assert_eq!(judge(Effect::Preview, &Outcome::Unknown(String::new())), (Kind::Unknown, Next::Again));
+    }
+
+    #[test]
+    fn an_answer_without_errcode_and_job_is_no_success() {
+        let said = |text: &str| Outcome::Reply(wechat::decode(200, text.as_bytes()).expect("readable"));
+        assert_eq!(judge(Effect::Mass, &said(r#"{"message":"busy"}"#)), (Kind::Unknown, Next::Doubt));
+        assert_eq!(judge(Effect::Preview, &said(r#"{"message":"busy"}"#)), (Kind::Unknown, Next::Again));
+        assert_eq!(judge(Effect::Mass, &said(r#"{"msg_id":7}"#)), (Kind::Accepted, Next::Done));
+        assert_eq!(judge(Effect::Read, &said(r#"{"msg_status":"SENDING"}"#)), (Kind::Accepted, Next::Done));
     }
 
     #[test]
