@@ -35,6 +35,13 @@ pub struct CallId {
     pub chunk: u32,
 }
 
+impl CallId {
+    /// The step as reports name it: its id, or `id[key]`.
+    pub fn name(&self) -> String {
+        self.key.as_ref().map_or_else(|| self.step.clone(), |key| format!("{}[{key}]", self.step))
+    }
+}
+
 /// A call as it was planned when its step was first attempted: frozen, so that a resumed run sends the same groups.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FrozenCall {
@@ -228,9 +235,16 @@ impl CallRecord {
         Ok(Self { frozen, events, status })
     }
 
-    /// The attempts that may still matter: since the last time that somebody said it was not sent.
+    /// The attempts that may still matter: since the call was last settled (refused, surely not sent, or so resolved).
     fn attempts(&self) -> impl DoubleEndedIterator<Item = &Event> {
-        let settled = self.events.iter().rposition(|event| event.kind == Kind::ResolvedNotSent).map_or(0, |at| at + 1);
+        let mut status = Status::Planned;
+        let mut settled = 0;
+        for (index, event) in self.events.iter().enumerate() {
+            status = next_status(status, event.kind).unwrap_or(status);
+            if !status.in_doubt() && status != Status::Accepted {
+                settled = index + 1;
+            }
+        }
         self.events[settled..].iter().filter(|event| event.kind == Kind::Attempted)
     }
 
@@ -405,6 +419,32 @@ mod tests {
             assert!(fold(&[Kind::Attempted, Kind::Accepted, *kind]).is_err());
         }
         assert!(fold(&[Kind::Accepted]).is_err() && fold(&[Kind::ResolvedSent]).is_err());
+    }
+
+    #[test]
+    fn an_attempt_that_was_refused_is_not_the_first_in_doubt() {
+        let id = CallId { step: "s".into(), key: None, chunk: 1 };
+        let frozen = FrozenCall {
+            id,
+            action: String::new(),
+            path: String::new(),
+            idempotency_key: String::new(),
+            digest: String::new(),
+            payload: String::new(),
+            message_digest: None,
+            recipients: None,
+            mass: true,
+        };
+        let at = |second| Timestamp::from_second(second).expect("in range");
+        let events = |kinds: &[Kind]| {
+            let event = |(second, kind): (usize, &Kind)| Event::new(*kind, at(second as i64), "r");
+            CallRecord::new(frozen.clone(), kinds.iter().enumerate().map(event).collect()).expect("legal")
+        };
+        use Kind::*;
+        assert_eq!(events(&[Attempted, Refused, Attempted]).first_attempt(), Some(at(2)));
+        assert_eq!(events(&[Attempted, Unknown, ResolvedNotSent, Attempted]).first_attempt(), Some(at(3)));
+        assert_eq!(events(&[Attempted, Unknown, Attempted, Refused]).first_attempt(), Some(at(0)), "still in doubt");
+        assert_eq!(events(&[Attempted, NotSent]).first_attempt(), None);
     }
 
     #[test]
