@@ -3,7 +3,11 @@
 use std::{
     io,
     net::{IpAddr, SocketAddr},
-    sync::{Arc, mpsc},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
     time::{Duration, Instant},
 };
 
@@ -14,7 +18,7 @@ use ureq::{
     http::Uri,
     unversioned::{
         resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver},
-        transport::{DefaultConnector, NextTimeout},
+        transport::{self as wire, ConnectionDetails, Connector, DefaultConnector, NextTimeout},
     },
 };
 
@@ -106,14 +110,17 @@ impl Http {
             .output_buffer_size(BUFFER)
             .user_agent(concat!("qunfa/", env!("CARGO_PKG_VERSION")));
         let config = if base.loopback { config.proxy(None) } else { config };
-        let agent = Agent::with_parts(config.build(), DefaultConnector::default(), Addresses::default());
+        let outside = Outside::default();
+        let door = Door { inner: DefaultConnector::default(), outside: outside.clone() };
+        let addresses = Addresses { inner: DefaultResolver::default(), outside: outside.clone() };
+        let agent = Agent::with_parts(config.build(), door, addresses);
         let (requests, incoming) = mpsc::channel::<Owned>();
         let (outgoing, answers) = mpsc::channel();
         // It ends with its channel, or with the process.
         std::thread::spawn(move || {
             for request in incoming {
                 let mut told = None;
-                let answer = exchange(&agent, &base, &request, &mut told);
+                let answer = exchange(&agent, &base, &request, &outside, &mut told);
                 if outgoing.send((answer, told)).is_err() {
                     return;
                 }
@@ -174,9 +181,39 @@ impl Transport for Http {
     }
 }
 
+/// Whether the call failed before there was a connection: then, and only then, nothing of it can have left. No kind of
+/// error proves that, for a connection that broke later may say "host unreachable" too.
+#[derive(Debug, Clone, Default)]
+struct Outside(Arc<AtomicBool>);
+
+impl Outside {
+    fn note<T, E>(&self, result: Result<T, E>) -> Result<T, E> {
+        self.0.store(result.is_err(), Ordering::SeqCst);
+        result
+    }
+}
+
+/// Makes connections, encryption and all, and notes which could not be made.
+#[derive(Debug)]
+struct Door {
+    inner: DefaultConnector,
+    outside: Outside,
+}
+
+impl Connector for Door {
+    type Out = Box<dyn wire::Transport>;
+
+    fn connect(&self, details: &ConnectionDetails<'_>, chained: Option<()>) -> Result<Option<Self::Out>, ureq::Error> {
+        self.outside.note(self.inner.connect(details, chained))
+    }
+}
+
 /// An address that is written as one needs no lookup; ureq would start a thread for it before every call.
-#[derive(Debug, Default)]
-struct Addresses(DefaultResolver);
+#[derive(Debug)]
+struct Addresses {
+    inner: DefaultResolver,
+    outside: Outside,
+}
 
 impl Resolver for Addresses {
     fn resolve(&self, uri: &Uri, config: &Config, timeout: NextTimeout) -> Result<ResolvedSocketAddrs, ureq::Error> {
@@ -188,13 +225,20 @@ impl Resolver for Addresses {
                 found.push(SocketAddr::new(address, port));
                 Ok(found)
             }
-            _ => self.0.resolve(uri, config, timeout),
+            _ => self.outside.note(self.inner.resolve(uri, config, timeout)),
         }
     }
 }
 
 /// One request and its answer; `told` is the time of the server, where the answer tells it.
-fn exchange(agent: &Agent, base: &ApiBase, request: &Owned, told: &mut Option<Timestamp>) -> Result<Answer, Failure> {
+fn exchange(
+    agent: &Agent,
+    base: &ApiBase,
+    request: &Owned,
+    outside: &Outside,
+    told: &mut Option<Timestamp>,
+) -> Result<Answer, Failure> {
+    outside.0.store(false, Ordering::SeqCst);
     let url = format!("{}{}", base.url, request.path);
     let query = request.query.iter().map(|(name, value)| (name.as_str(), value.expose()));
     let timeout = Some(request.timeout);
@@ -212,14 +256,12 @@ fn exchange(agent: &Agent, base: &ApiBase, request: &Owned, told: &mut Option<Ti
             }
         }
     };
-    let mut response = sent.map_err(|error| classify(&error, request.timeout))?;
+    let mut response = sent.map_err(|error| classify(&error, request.timeout, outside.0.load(Ordering::SeqCst)))?;
     let status = response.status().as_u16();
     *told = response.headers().get("date").and_then(|date| http_date(date.to_str().ok()?));
     let body = response.body_mut().with_config().limit(limits::REPLY_BYTES_MAX).read_to_vec();
     // The reply had begun: whatever goes wrong now, the request was there.
-    let body = body.map_err(|error| match classify(&error, request.timeout) {
-        Failure::NotSent(why) | Failure::MaybeSent(why) => Failure::MaybeSent(why),
-    })?;
+    let body = body.map_err(|error| classify(&error, request.timeout, false))?;
     Ok(Answer { status, body })
 }
 
@@ -230,57 +272,52 @@ fn http_date(text: &str) -> Option<Timestamp> {
 
 /// Only what provably comes before the first byte of the request counts as not sent. The words are ours: the error's
 /// own may hold the URL, and with it the token.
-fn classify(error: &ureq::Error, timeout: Duration) -> Failure {
+fn classify(error: &ureq::Error, timeout: Duration, outside: bool) -> Failure {
     use ureq::{Error, Timeout};
-    let seconds = timeout.as_secs_f64();
-    match error {
-        Error::HostNotFound => Failure::NotSent("the host name cannot be resolved".into()),
-        Error::Timeout(Timeout::Resolve) => Failure::NotSent("the host name was not resolved in time".into()),
-        Error::Timeout(Timeout::Connect) => Failure::NotSent("no connection was made in time".into()),
-        Error::ConnectionFailed => Failure::NotSent("no connection could be made".into()),
-        Error::ConnectProxyFailed(_) => Failure::NotSent("the proxy refused the connection".into()),
-        Error::InvalidProxyUrl => Failure::NotSent("the proxy's address is not valid".into()),
-        Error::Tls(_) | Error::TlsRequired | Error::Pem(_) => {
-            Failure::NotSent("no encrypted connection could be made".into())
+    let surely = outside
+        || matches!(
+            error,
+            Error::BadUri(_) | Error::RequireHttpsOnly(_) | Error::InvalidProxyUrl | Error::HostNotFound
+        );
+    let words = match error {
+        Error::HostNotFound => "the host name cannot be resolved".into(),
+        Error::Timeout(Timeout::Resolve) => "the host name was not resolved in time".into(),
+        Error::Timeout(_) if outside => "no connection was made in time".into(),
+        Error::Timeout(_) => format!("no answer within {} s", timeout.as_secs_f64()),
+        Error::ConnectionFailed => "no connection could be made".into(),
+        Error::ConnectProxyFailed(_) => "the proxy refused the connection".into(),
+        Error::InvalidProxyUrl => "the proxy's address is not valid".into(),
+        Error::Tls(_) | Error::TlsRequired | Error::Pem(_) => "no encrypted connection could be made".into(),
+        Error::Rustls(error) if error.to_string().contains("certificate") => {
+            "the server's certificate is not trusted".into()
         }
-        Error::Rustls(error) => match error {
-            rustls_error if is_certificate(&rustls_error.to_string()) => {
-                Failure::NotSent("the server's certificate is not trusted".into())
-            }
-            _ => Failure::MaybeSent("the encrypted connection broke".into()),
-        },
-        Error::BadUri(_) | Error::Http(_) | Error::RequireHttpsOnly(_) => {
-            Failure::NotSent("the address of the API is not valid".into())
-        }
-        Error::Timeout(_) => Failure::MaybeSent(format!("no answer within {seconds} s")),
-        Error::Io(error) => io_failure(error),
-        Error::Protocol(_) => Failure::MaybeSent("the answer is not HTTP".into()),
-        Error::LargeResponseHeader(..) => Failure::MaybeSent("the header of the answer is too large".into()),
-        Error::BodyExceedsLimit(_) => Failure::MaybeSent("the answer is too large".into()),
-        _ => Failure::MaybeSent("the connection broke".into()),
-    }
+        Error::Rustls(_) if outside => "no encrypted connection could be made".into(),
+        Error::Rustls(_) => "the encrypted connection broke".into(),
+        Error::BadUri(_) | Error::Http(_) | Error::RequireHttpsOnly(_) => "the address of the API is not valid".into(),
+        Error::Io(error) => io_words(error, outside),
+        Error::Protocol(_) => "the answer is not HTTP".into(),
+        Error::LargeResponseHeader(..) => "the header of the answer is too large".into(),
+        Error::BodyExceedsLimit(_) => "the answer is too large".into(),
+        _ => "the connection broke".into(),
+    };
+    if surely { Failure::NotSent(words) } else { Failure::MaybeSent(words) }
 }
 
-fn is_certificate(text: &str) -> bool {
-    text.contains("certificate")
-}
-
-fn io_failure(error: &io::Error) -> Failure {
+fn io_words(error: &io::Error, outside: bool) -> String {
     match error.kind() {
-        io::ErrorKind::ConnectionRefused => Failure::NotSent("connection refused".into()),
-        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => {
-            Failure::NotSent("the network is not reachable".into())
+        io::ErrorKind::ConnectionRefused => "connection refused".into(),
+        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => "the network is not reachable".into(),
+        io::ErrorKind::AddrNotAvailable => "no local address for the connection".into(),
+        io::ErrorKind::ConnectionReset => "the connection was reset".into(),
+        io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock if outside => "no connection was made in time".into(),
+        io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => "no answer in time".into(),
+        _ if error.to_string().contains("certificate") => "the server's certificate is not trusted".into(),
+        _ if error.to_string().contains("failed to lookup address") => "the host name cannot be resolved".into(),
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionAborted if !outside => {
+            "the connection was closed before the answer was complete".into()
         }
-        io::ErrorKind::AddrNotAvailable => Failure::NotSent("no local address for the connection".into()),
-        io::ErrorKind::ConnectionReset => Failure::MaybeSent("the connection was reset".into()),
-        io::ErrorKind::UnexpectedEof | io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionAborted => {
-            Failure::MaybeSent("the connection was closed before the answer was complete".into())
-        }
-        io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => Failure::MaybeSent("no answer in time".into()),
-        _ if error.to_string().contains("failed to lookup address") => {
-            Failure::NotSent("the host name cannot be resolved".into())
-        }
-        kind => Failure::MaybeSent(format!("the connection broke ({kind})")),
+        kind if outside => format!("no connection could be made ({kind})"),
+        kind => format!("the connection broke ({kind})"),
     }
 }
 
@@ -293,6 +330,68 @@ mod tests {
         let time = http_date("Sun, 06 Nov 1994 08:49:37 GMT").expect("a date");
         assert_eq!(time.to_string(), "1994-11-06T08:49:37Z");
         assert_eq!(http_date("yesterday"), None);
+    }
+
+    #[test]
+    fn what_was_not_sent_is_decided_by_when_and_not_by_the_words() {
+        let error = |kind| ureq::Error::Io(io::Error::from(kind));
+        let judged = |error: &ureq::Error, outside| classify(error, Duration::from_secs(1), outside);
+        for kind in [io::ErrorKind::HostUnreachable, io::ErrorKind::NetworkUnreachable, io::ErrorKind::TimedOut] {
+            assert!(matches!(judged(&error(kind), true), Failure::NotSent(_)), "{kind}");
+            assert!(matches!(judged(&error(kind), false), Failure::MaybeSent(_)), "{kind}: a connection broke");
+        }
+        let late = ureq::Error::Timeout(ureq::Timeout::Global);
+        assert!(matches!(judged(&late, true), Failure::NotSent(_)), "there never was a connection");
+        assert!(matches!(judged(&late, false), Failure::MaybeSent(_)));
+    }
+
+    /// The answers of a client to calls that were made one after another.
+    fn told(base: &str, timeout: Duration, times: usize) -> Vec<Result<Answer, Failure>> {
+        let mut http = Http::new(ApiBase::parse(base).expect("valid"), || false);
+        let request = Request { method: Method::Post, path: "/x", query: &[], body: Body::Json("{}"), timeout };
+        (0..times).map(|_| http.send(&request)).collect()
+    }
+
+    #[test]
+    fn a_connection_that_cannot_be_encrypted_was_never_one() {
+        use std::io::{Read as _, Write as _};
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let port = listener.local_addr().expect("has one").port();
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = stream.expect("a client");
+                let _ = stream.read(&mut [0; 512]);
+                let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
+            }
+        });
+        let plain = told(&format!("https://127.0.0.1:{port}"), Duration::from_secs(5), 1);
+        assert!(matches!(plain[..], [Err(Failure::NotSent(_))]), "{plain:?}");
+    }
+
+    #[test]
+    fn a_kept_connection_that_breaks_may_have_carried_the_call() {
+        use std::io::{Read as _, Write as _};
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let port = listener.local_addr().expect("has one").port();
+        std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().expect("a client");
+            // Nobody else is let in.
+            drop(listener);
+            let mut request = || {
+                let mut got = Vec::new();
+                while !got.ends_with(b"{}") {
+                    let mut more = [0; 2048];
+                    let read = stream.read(&mut more).expect("a request");
+                    got.extend_from_slice(&more[..read]);
+                }
+                stream.try_clone().expect("a socket")
+            };
+            let _ = request().write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}");
+            drop(request());
+        });
+        let kept = told(&format!("http://127.0.0.1:{port}"), Duration::from_secs(5), 3);
+        // The third finds nobody: whoever listened is gone.
+        assert!(matches!(kept[..], [Ok(_), Err(Failure::MaybeSent(_)), Err(Failure::NotSent(_))]), "{kept:?}");
     }
 
     #[test]
