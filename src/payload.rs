@@ -3,7 +3,7 @@
 //! A slot is a name between two Unicode noncharacters, which no input of ours may hold ([`crate::source::decode`]), so
 //! no text of a user can be taken for one. `#` before the name marks a number: the quotes around it go away.
 
-use std::{cell::OnceCell, fmt::Write as _, ops::Range, sync::Arc};
+use std::{borrow::Cow, cell::OnceCell, fmt::Write as _, ops::Range, sync::Arc};
 
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
@@ -140,12 +140,12 @@ impl Payload {
     }
 
     /// Names of the slots, in order.
-    pub fn slots(&self) -> impl Iterator<Item = &str> {
+    pub fn slots(&self) -> impl Iterator<Item = Cow<'_, str>> {
         self.text
             .split(OPEN)
             .skip(1)
             .filter_map(|part| part.split(CLOSE).next())
-            .map(|name| name.trim_start_matches('#'))
+            .map(|name| unescaped(name.trim_start_matches('#')))
     }
 
     /// The bytes to send.
@@ -156,8 +156,8 @@ impl Payload {
         let mut close_quote = false;
         for part in parts {
             let (name, rest) = part.split_once(CLOSE).unwrap_or((part, ""));
-            let bare = name.trim_start_matches('#');
-            let found = value(bare).ok_or_else(|| MissingValue(bare.to_owned()))?;
+            let bare = unescaped(name.trim_start_matches('#'));
+            let found = value(&bare).ok_or_else(|| MissingValue(bare.into_owned()))?;
             if name.starts_with('#') {
                 debug_assert!(out.ends_with('"'));
                 out.pop();
@@ -165,8 +165,7 @@ impl Payload {
                 close_quote = true;
             } else {
                 let text = found.as_str().map_or_else(|| found.to_string(), str::to_owned);
-                let quoted = Value::String(text).to_string();
-                out.push_str(&quoted[1..quoted.len() - 1]);
+                out.push_str(&escaped(&text));
             }
             out.push_str(if std::mem::take(&mut close_quote) { rest.strip_prefix('"').unwrap_or(rest) } else { rest });
         }
@@ -180,6 +179,20 @@ impl Payload {
             Some(_) => digest(self.raw().as_bytes()),
         })
     }
+}
+
+/// A text as it stands between the quotes of JSON.
+pub fn escaped(text: &str) -> String {
+    let quoted = Value::from(text).to_string();
+    quoted[1..quoted.len() - 1].to_owned()
+}
+
+/// The name of a slot as it was before it stood between the quotes of JSON: `steps.city["北京"].msg_id` holds quotes.
+fn unescaped(name: &str) -> Cow<'_, str> {
+    if !name.contains('\\') {
+        return name.into();
+    }
+    serde_json::from_str(&format!("\"{name}\"")).map_or_else(|_| name.into(), |name: String| name.into())
 }
 
 /// A named digest: `sha256:` and 64 hexadecimal digits.
@@ -212,6 +225,10 @@ mod tests {
             r#"{"a":"xq\"\\y","n":9007199254740993,"t":"你好 <a href=\"x\">\n"}"#
         );
         assert_eq!(payload.fill(&|_| None), Err(MissingValue("steps.a.media_id".into())));
+        let name = "steps.city[\"北京\\\"].msg_id";
+        let payload = Payload::new(&json!({ "msg_id": slot(name) }), None);
+        assert_eq!(payload.slots().collect::<Vec<_>>(), [name]);
+        assert_eq!(payload.fill(&|asked| (asked == name).then(|| json!(7))), Ok(r#"{"msg_id":"7"}"#.to_owned()));
     }
 
     #[test]

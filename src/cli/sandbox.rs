@@ -201,7 +201,7 @@ fn seed(config: &mut Config, plan: &RenderedPlan) {
     let mut tags: BTreeMap<u64, String> = BTreeMap::new();
     let mut names: Vec<String> = Vec::new();
     for (_, call) in plan.calls() {
-        names.extend(call.payload.slots().filter_map(|slot| slot.strip_prefix("tag ")).map(str::to_owned));
+        names.extend(call.payload.slots().filter_map(|slot| slot.strip_prefix("tag ").map(str::to_owned)));
         let Ok(body) = serde_json::from_str::<Value>(call.payload.without_people()) else { continue };
         if let Some(id) = body["filter"]["tag_id"].as_u64() {
             tags.insert(id, format!("tag {id}"));

@@ -418,7 +418,7 @@ fn tags(plan: &RenderedPlan) -> Vec<Tag> {
         }
         for call in &step.calls {
             tags.extend(
-                call.payload.slots().filter_map(|slot| slot.strip_prefix("tag ")).map(|name| Tag::Name(name.into())),
+                call.payload.slots().filter_map(|slot| slot.strip_prefix("tag ").map(|name| Tag::Name(name.into()))),
             );
             let body: Value = serde_json::from_str(call.payload.without_people()).unwrap_or_default();
             tags.extend(body["filter"]["tag_id"].as_u64().map(Tag::Id));

@@ -125,12 +125,13 @@ pub(super) fn covering(
     let mut calls = Vec::new();
     for call in &step.calls {
         let raw = call.payload.raw();
-        let Some(list) = call.payload.slots().find_map(|slot| slot.strip_suffix("[0]")).map(str::to_owned) else {
+        let Some(list) = call.payload.slots().find_map(|slot| slot.strip_suffix("[0]").map(str::to_owned)) else {
             continue;
         };
         let count = slots.get(&list).and_then(Value::as_array).map_or(1, Vec::len).max(1);
         for index in 0..count {
-            let text = raw.replace(&format!("{list}[0]"), &format!("{list}[{index}]"));
+            let name = payload::escaped(&list);
+            let text = raw.replace(&format!("{name}[0]"), &format!("{name}[{index}]"));
             let digest = payload::digest(text.as_bytes());
             if let Some(record) = records.iter().find(|record| record.frozen.digest == digest) {
                 calls.push(TodoCall { frozen: record.frozen.clone(), record: Some(record.clone()), media: None });

@@ -21,7 +21,7 @@ impl Runner<'_, '_> {
         for (step, todo) in self.plan.steps.iter().zip(todo.iter()) {
             if matches!(todo, Todo::Run { .. }) {
                 let slots = step.calls.iter().flat_map(|call| call.payload.slots());
-                names.extend(slots.filter_map(|slot| slot.strip_prefix("tag ")).map(str::to_owned));
+                names.extend(slots.filter_map(|slot| slot.strip_prefix("tag ").map(str::to_owned)));
                 let guards = &self.plan.guards;
                 let counted = guards.max_recipients.is_some() || guards.max_change_percent.is_some();
                 guarded |= counted && step.spec.path.ends_with("/sendall");

@@ -94,8 +94,8 @@ impl StepFields<'_> {
             message_digest = Some(payload::digest(all.join("\n").as_bytes()));
         }
         if let Some(message) = &mut message_digest {
-            let slots: BTreeSet<&str> = calls.iter().flat_map(|call| call.payload.slots()).collect();
-            for made in slots.into_iter().filter_map(|slot| self.made.get(slot)) {
+            let slots: BTreeSet<_> = calls.iter().flat_map(|call| call.payload.slots()).collect();
+            for made in slots.iter().filter_map(|slot| self.made.get(&**slot)) {
                 *message = payload::digest(format!("{message} {made}").as_bytes());
             }
         }
