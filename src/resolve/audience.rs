@@ -9,12 +9,12 @@ use std::{
 use flate2::read::MultiGzDecoder;
 use serde_json::Value;
 
-use super::ReadError;
+use super::{ReadError, data};
 use crate::{
     diag::{Code, Diagnostic, did_you_mean, one_of},
     limits,
     openids::Openids,
-    source::{self, BadText, SourceMap, Span},
+    source::{self, BadText, SourceFile, SourceMap, Span},
 };
 
 /// The people of a send: unique, in order.
@@ -106,26 +106,27 @@ pub fn read(file: &File<'_>, sources: &mut SourceMap, diagnostics: &mut Vec<Diag
     };
     match problem {
         Problem::Io(error) => diagnostics.push(unreadable(file, &error)),
-        Problem::Bad(Bad { line, code, message, help }) => {
+        Problem::Bad(Bad { place, code, message, help }) => {
             let id = sources.add(*name, text);
             let source = sources.file(id);
-            let start = source.line_start(line);
-            let end = source.line_start(line + 1).min(source.text.len()).max(start);
+            let start = place.start(source);
+            let end = source.text[start..].find('\n').map_or(source.text.len(), |length| start + length + 1);
             diagnostics.push(Diagnostic::new(code, Span::new(id, start..end), message).help(help));
         }
         Problem::Rows(rows) => {
             let id = sources.add(*name, text);
             let source = sources.file(id);
-            for (line, openid) in &rows.bad {
-                let start = source.line_start(*line);
-                let line = &source.text[start..source.line_start(line + 1).min(source.text.len()).max(start)];
-                let at = line.find(openid.as_str()).filter(|_| !openid.is_empty()).map_or(start, |at| start + at);
+            for (place, openid) in &rows.bad {
+                let (start, end) = (place.start(source), place.end(source));
+                let found = source.text.get(start..end).and_then(|text| text.find(openid.as_str()));
+                let at = found.filter(|_| !openid.is_empty()).map_or(start, |at| start + at);
+                let length = if found.is_some() { openid.len() } else { 0 };
                 let what = if openid.is_empty() {
                     "an openid is missing".to_owned()
                 } else {
                     format!("`{openid}` is not an openid")
                 };
-                let diagnostic = Diagnostic::new(Code::BadOpenid, Span::new(id, at..at + openid.len()), what);
+                let diagnostic = Diagnostic::new(Code::BadOpenid, Span::new(id, at..at + length), what);
                 diagnostics.push(diagnostic.help("an openid consists of letters, digits, - and _"));
             }
             if rows.count > rows.bad.len() {
@@ -211,21 +212,51 @@ fn whole(file: &File<'_>) -> Result<String, Box<Diagnostic>> {
 struct Rows {
     people: Openids,
     /// The first that are no openids, with their lines.
-    bad: Vec<(usize, String)>,
+    bad: Vec<(Place, String)>,
     /// How many are none.
     count: usize,
 }
 
 impl Rows {
-    fn take(&mut self, line: usize, openid: &str) -> Result<(), Problem> {
+    fn take(&mut self, place: Place, openid: &str) -> Result<(), Problem> {
         if is_openid(openid) {
             return self.people.push(openid).map_err(|_| Problem::Io(too_large()));
         }
+        self.reject(place, openid);
+        Ok(())
+    }
+
+    fn reject(&mut self, place: Place, openid: &str) {
         self.count += 1;
         if self.bad.len() < limits::BAD_OPENIDS_SHOWN {
-            self.bad.push((line, openid.to_owned()));
+            self.bad.push((place, openid.to_owned()));
         }
-        Ok(())
+    }
+}
+
+/// Where a row stands.
+#[derive(Clone, Copy)]
+enum Place {
+    /// The number of its line, from 1.
+    Line(usize),
+    /// The bytes from where a record of a CSV file was looked for to where it ended.
+    Bytes(usize, usize),
+}
+
+impl Place {
+    fn start(self, source: &SourceFile) -> usize {
+        match self {
+            Place::Line(line) => source.line_start(line),
+            Place::Bytes(from, _) => data::record_start(&source.text, from),
+        }
+    }
+
+    fn end(self, source: &SourceFile) -> usize {
+        let end = match self {
+            Place::Line(line) => source.line_start(line + 1),
+            Place::Bytes(_, to) => to,
+        };
+        end.min(source.text.len()).max(self.start(source))
     }
 }
 
@@ -275,25 +306,29 @@ fn lines(reader: &mut Reader, mut take: impl FnMut(usize, &[u8]) -> Result<(), P
 
 fn scan_txt(reader: &mut Reader, _: &str, rows: &mut Rows) -> Result<(), Problem> {
     lines(reader, |number, line| match str::from_utf8(line) {
-        Ok(line) => rows.take(number, line.trim()),
-        Err(_) => rows.take(number, &text_of(line)),
+        Ok(line) => rows.take(Place::Line(number), line.trim()),
+        Err(_) => rows.take(Place::Line(number), &text_of(line)),
     })
 }
 
 struct Bad {
-    line: usize,
+    place: Place,
     code: Code,
     message: String,
     help: String,
 }
 
 fn scan_csv(reader: &mut Reader, column: &str, rows: &mut Rows) -> Result<(), Problem> {
-    let bad =
-        |line: usize, code, message: String, help: &str| Problem::Bad(Bad { line, code, message, help: help.into() });
+    let bad = |place, code, message: String, help: &str| Problem::Bad(Bad { place, code, message, help: help.into() });
+    // Places are counted without a byte order mark.
+    if reader.fill_buf().map_err(Problem::Io)?.starts_with("\u{feff}".as_bytes()) {
+        reader.consume('\u{feff}'.len_utf8());
+    }
     let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(reader);
+    let first = Place::Line(1);
     let header = reader.headers().map_err(|error| match error.into_kind() {
         csv::ErrorKind::Io(error) => Problem::Io(error),
-        _ => bad(1, Code::BadData, "the header line cannot be read".into(), "the first line names the columns"),
+        _ => bad(first, Code::BadData, "the header line cannot be read".into(), "the first line names the columns"),
     })?;
     let names: Vec<&str> = header.iter().collect();
     let Some(at) = names.iter().position(|name| *name == column) else {
@@ -302,19 +337,25 @@ fn scan_csv(reader: &mut Reader, column: &str, rows: &mut Rows) -> Result<(), Pr
             || format!("the columns are {}", one_of(&names)),
             |near| format!("did you mean `column: {near}`?"),
         );
-        return Err(bad(1, Code::UnknownColumn, format!("there is no column `{column}`"), &help));
+        return Err(bad(first, Code::UnknownColumn, format!("there is no column `{column}`"), &help));
     };
     if names.iter().filter(|name| **name == column).count() > 1 {
-        return Err(bad(1, Code::BadData, format!("the column `{column}` stands there twice"), "rename or remove one"));
+        return Err(bad(
+            first,
+            Code::BadData,
+            format!("the column `{column}` stands there twice"),
+            "rename or remove one",
+        ));
     }
+    let byte = |position: &csv::Position| position.byte() as usize;
     let mut record = csv::StringRecord::new();
     loop {
         let more = reader.read_record(&mut record).map_err(|error| {
-            let line = error.position().map_or(1, |position| position.line() as usize);
+            let at = error.position().map_or(0, byte);
             match error.into_kind() {
                 csv::ErrorKind::Io(error) => Problem::Io(error),
                 _ => bad(
-                    line,
+                    Place::Bytes(at, at),
                     Code::BadData,
                     "this row cannot be read, or has another number of cells than the header".into(),
                     "put quotes around a cell that holds a comma",
@@ -324,21 +365,30 @@ fn scan_csv(reader: &mut Reader, column: &str, rows: &mut Rows) -> Result<(), Pr
         if !more {
             return Ok(());
         }
-        let line = record.position().map_or(1, |position| position.line() as usize);
-        rows.take(line, record.get(at).unwrap_or_default())?;
+        let from = record.position().map_or(0, byte);
+        rows.take(Place::Bytes(from, byte(reader.position())), record.get(at).unwrap_or_default())?;
     }
 }
 
 fn scan_jsonl(reader: &mut Reader, column: &str, rows: &mut Rows) -> Result<(), Problem> {
     lines(reader, |number, line| {
         let bad = |code, message: String| {
-            Problem::Bad(Bad { line: number, code, message, help: format!("write {{\"{column}\": \"...\"}}") })
+            Problem::Bad(Bad {
+                place: Place::Line(number),
+                code,
+                message,
+                help: format!("write {{\"{column}\": \"...\"}}"),
+            })
         };
         let value: Value =
             serde_json::from_slice(line).map_err(|_| bad(Code::BadData, "this line is not JSON".into()))?;
         match value.get(column) {
-            Some(Value::String(openid)) => rows.take(number, openid.trim()),
-            Some(_) => Err(bad(Code::BadData, format!("`{column}` is not text here"))),
+            Some(Value::String(openid)) => rows.take(Place::Line(number), openid.trim()),
+            // Numbers and the like are shown as they stand there, and the next lines are looked at too.
+            Some(other) => {
+                rows.reject(Place::Line(number), &other.to_string());
+                Ok(())
+            }
             None => Err(bad(Code::UnknownColumn, format!("there is no `{column}` here"))),
         }
     })
@@ -383,9 +433,18 @@ mod tests {
     fn every_bad_line_has_its_place() {
         assert_eq!(people("a.txt", "oA\n张三\noB\no B\n"), Err(vec![(Code::BadOpenid, 2, 1), (Code::BadOpenid, 4, 1)]));
         assert_eq!(people("a.csv", "名,openid\n张三,o!\n"), Err(vec![(Code::BadOpenid, 2, 4)]));
+        let folded = "name,openid\r\n\"a \"\"q\"\"\nb\",oA\r\n\r\n张,b@d\r\n";
+        for text in [folded.to_owned(), format!("\u{feff}{folded}")] {
+            assert_eq!(people("a.csv", &text), Err(vec![(Code::BadOpenid, 5, 3)]), "CR LF, blank and folded lines");
+        }
+        assert_eq!(people("a.csv", "openid,n\r\n\"o\nA\",1\r\n"), Err(vec![(Code::BadOpenid, 2, 2)]));
+        assert_eq!(people("a.csv", "openid,b\r\noA,1\r\n\r\noA\r\n"), Err(vec![(Code::BadData, 4, 1)]));
         assert_eq!(people("a.csv", "openId\noA\n"), Err(vec![(Code::UnknownColumn, 1, 1)]));
         assert_eq!(people("a.csv", "openid,b\noA\n"), Err(vec![(Code::BadData, 2, 1)]));
-        assert_eq!(people("a.jsonl", "{\"openid\":1}\n"), Err(vec![(Code::BadData, 1, 1)]));
+        assert_eq!(
+            people("a.jsonl", "{\"openid\":1}\n{\"openid\":\"oA\"}\n{\"openid\":null}\n{\"openid\":\"张\"}\n"),
+            Err(vec![(Code::BadOpenid, 1, 11), (Code::BadOpenid, 3, 11), (Code::BadOpenid, 4, 12)])
+        );
         let many = "张\n".repeat(30);
         let found = people("a.txt", &many).expect_err("bad");
         assert_eq!((found.len(), found[20]), (21, (Code::BadOpenid, 1, 1)));

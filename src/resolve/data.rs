@@ -62,7 +62,8 @@ pub fn rows(
                         .collect(),
                 ),
                 Err(error) => {
-                    let line = error.position().map_or(1, |position| position.line() as usize);
+                    let start = record_start(text, error.position().map_or(0, |position| position.byte() as usize));
+                    let end = text[start..].find('\n').map_or(text.len(), |length| start + length + 1);
                     let message = match error.kind() {
                         csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
                             format!("this row has {len} cells, and the header has {expected_len}")
@@ -70,7 +71,7 @@ pub fn rows(
                         _ => "this row cannot be read".to_owned(),
                     };
                     diagnostics.push(
-                        Diagnostic::new(Code::BadData, line_span(line), message)
+                        Diagnostic::new(Code::BadData, Span::new(file, start..end), message)
                             .help("put quotes around a cell that holds a comma"),
                     );
                 }
@@ -86,6 +87,13 @@ pub fn rows(
         return None;
     }
     Some(rows)
+}
+
+/// Where a CSV record begins: the reader's own position stands before line ends that it has not passed yet, which makes
+/// the number of its line wrong where lines end with CR LF or are blank.
+pub(super) fn record_start(text: &str, position: usize) -> usize {
+    let rest = text.as_bytes().get(position..).unwrap_or_default();
+    position.min(text.len()) + rest.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count()
 }
 
 /// The mapping of a variables file (YAML, so JSON too).
