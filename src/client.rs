@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde_json::Value;
+
 use crate::{
     clock::Clock,
     redact::Redactor,
@@ -84,7 +86,17 @@ impl<'a> Client<'a> {
     /// A server may echo what it was sent: no secret goes further than here.
     fn clean(&self, mut reply: Reply) -> Reply {
         reply.errmsg = self.redactor.clean(&reply.errmsg);
+        reply.members.values_mut().for_each(|value| self.clean_value(value));
         reply
+    }
+
+    fn clean_value(&self, value: &mut Value) {
+        match value {
+            Value::String(text) => *text = self.redactor.clean(text),
+            Value::Array(items) => items.iter_mut().for_each(|item| self.clean_value(item)),
+            Value::Object(members) => members.values_mut().for_each(|member| self.clean_value(member)),
+            _ => {}
+        }
     }
 
     fn clean_error(&self, error: TokenError) -> TokenError {

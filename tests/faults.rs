@@ -542,6 +542,14 @@ fn holds(world: &World, report: Option<&Report>, store_failed: bool, story: &str
     if let Some(report) = report {
         let text = serde_json::to_string(report).expect("serialises");
         assert!(!text.contains(SECRET) && !text.contains(TOKEN), "a secret is in the report {story}");
+        let doubtful = report.steps.iter().flat_map(|step| &step.calls);
+        let doubtful =
+            doubtful.filter(|call| call.clientmsgid.is_some() && call.outcome == CallOutcome::Unknown).count();
+        assert!(
+            doubtful == 0 || report.outcome == RunOutcome::Unknown,
+            "a send is in doubt and the run says {:?} {story}",
+            report.outcome
+        );
         let in_report = report.steps.iter().flat_map(|step| &step.calls).filter(|call| {
             call.clientmsgid.is_some() && matches!(call.outcome, CallOutcome::Accepted | CallOutcome::Adopted)
         });
@@ -627,6 +635,33 @@ fn every_effect_may_fail_in_every_way() {
         }
     }
     assert!(runs > 150, "only {runs} runs: the effects are no longer counted");
+}
+
+#[test]
+fn a_store_that_fails_while_a_send_is_in_doubt_leaves_it_unknown() {
+    quiet();
+    let plan = rendered(PLAN);
+    let clean = World::default();
+    process(&plan, &clean).expect("nothing fails");
+    let effects = clean.seen.borrow().clone();
+    let sends = effects.iter().enumerate().filter(|(_, effect)| **effect == Effect::Send);
+    for (number, _) in sends {
+        for doubt in [Fault::FailAfter, Fault::Garbage, Fault::BusyDone, Fault::TimeoutNothing] {
+            rehearse(&plan, &[(number, doubt), (number + 1, Fault::Refuse)]);
+        }
+    }
+}
+
+#[test]
+fn an_interrupt_before_a_call_is_made_makes_none() {
+    quiet();
+    let plan = rendered(PLAN);
+    let world = World::default();
+    // The first effect is the token.
+    *world.faults.borrow_mut() = vec![(0, Fault::Interrupt)];
+    let (ended, _) = process(&plan, &world).expect("it lives");
+    assert_eq!((ended.outcome, world.previews.get(), world.sends.get()), (RunOutcome::Interrupted, 0, 1));
+    resume(&plan, &world, "after an interrupt");
 }
 
 #[test]

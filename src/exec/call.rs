@@ -130,7 +130,7 @@ impl Runner<'_, '_> {
                 match self.pace(index) {
                     Ok(true) => {}
                     Ok(false) => return self.interrupted(index, step, call, attempts, status, outcome.as_ref()),
-                    Err(error) => return CallEnd::Failed(self.store_failed(&error)),
+                    Err(error) => return self.store_failed_in(step, call, status, &error),
                 }
             }
             let body = match &sent_body {
@@ -150,6 +150,10 @@ impl Runner<'_, '_> {
             if let Err(error) = self.client.ready() {
                 return self.no_token(index, step, call, attempts, status, Outcome::NoToken(error));
             }
+            // Somebody may have asked to stop while the token was fetched: what has not begun does not begin.
+            if (self.settings.interrupted)() {
+                return self.interrupted(index, step, call, attempts, status, outcome.as_ref());
+            }
             let now = self.clock.now();
             if let (true, Some(first), Some(last)) = (mass && status.in_doubt(), first, last)
                 && let Resend::Never(why) = policy::resend(now, first, last, self.resend_after(step), step.timeout)
@@ -160,7 +164,7 @@ impl Runner<'_, '_> {
             let mut intent = Event::new(Kind::Attempted, now, &self.settings.run_id);
             intent.body = Some(body.clone());
             if let Err(error) = self.record_intent(call, &intent, unfrozen) {
-                return CallEnd::Failed(self.store_failed(&error));
+                return self.store_failed_in(step, call, status, &error);
             }
             status = next_status(status, Kind::Attempted).unwrap_or(Status::InFlight { doubt: true });
             attempts += 1;
@@ -202,7 +206,7 @@ impl Runner<'_, '_> {
                         call_report(&call.frozen.path, &call.frozen, attempts, outcome_of(status), Some(&answer)),
                     );
                 }
-                return CallEnd::Failed(self.store_failed(&error));
+                return self.store_failed_in(step, call, status, &error);
             }
             if !status.in_doubt() {
                 // What is settled may be planned anew: another attempt is the first again.
@@ -222,6 +226,21 @@ impl Runner<'_, '_> {
                 }
             }
         }
+    }
+
+    /// The store failed in a call. That a send is in doubt is worse, and is said first.
+    fn store_failed_in(
+        &mut self,
+        step: &RenderedStep,
+        call: &TodoCall,
+        status: Status,
+        error: &LedgerError,
+    ) -> CallEnd {
+        let end = self.store_failed(error);
+        if !(status.in_doubt() && step.spec.effect == Effect::Mass) {
+            return CallEnd::Failed(end);
+        }
+        CallEnd::Failed(StepEnd { stop: true, ..self.unknown(step, call, &chain(error)) })
     }
 
     fn resend_after(&self, step: &RenderedStep) -> Duration {
