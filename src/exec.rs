@@ -34,7 +34,7 @@ pub mod prepare;
 mod tags;
 
 pub use people::gather;
-pub use prepare::{Prepared, Refusal, Selection, guards, prepare};
+pub use prepare::{Prepared, Refusal, Selection, forgotten, guards, prepare};
 
 /// What a run is told from outside.
 pub struct Settings<'a> {
@@ -106,6 +106,7 @@ pub fn run(
     runner.slots.insert("run.id".into(), json!(settings.run_id));
     let time = crate::clock::shanghai(clock.now()).strftime("%H:%M").to_string();
     runner.slots.insert("run.time".into(), json!(time));
+    prepared.notes.into_iter().for_each(|text| (runner.emit)(RunEvent::Note { text }));
     runner.all(prepared.todo);
     runner.ended
 }

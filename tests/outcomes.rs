@@ -119,6 +119,7 @@ fn doubtful() -> Vec<Answer> {
         Answer::Raw(502, "application/json", r#"{"message":"upstream"}"#.into()),
         Answer::Raw(200, "application/json", String::new()),
         Answer::Raw(200, "application/json", "{}".into()),
+        Answer::Raw(200, "application/json", r#"{"message":"busy"}"#.into()),
         Answer::Raw(200, "application/json", r#"{"errcode":0,"#.into()),
         code(-1),
         code(268_488_001),
@@ -446,6 +447,19 @@ fn a_check_and_a_delete_cover_all_calls_of_a_send() {
 }
 
 #[test]
+fn a_check_and_a_delete_cover_every_row_of_a_send() {
+    let steps = "  - { id: city, action: send_by_tag, foreach: { file: cities.csv }, key: '{{ row.name }}', to: { tag_id: 2 }, message: { mpnews: m } }
+  - { id: look, action: check, of: city }
+  - { id: recall, action: delete, of: city }\n";
+    let case = Case::new().file("plan.yaml", plan(steps)).file("cities.csv", "name\n北京\nSt. John s\nplain\n7\n");
+    let server = Fake::usual();
+    case.against(&server, &[]).exits(0);
+    assert_eq!((server.calls("/mass/get").len(), server.calls("/mass/delete").len()), (4, 4));
+    case.against(&server, &[]).exits(0);
+    assert_eq!(server.calls("/mass/delete").len(), 4);
+}
+
+#[test]
 fn a_half_sent_step_goes_on_with_the_audience_it_began_with() {
     let steps = "  - { id: vip, action: send_by_openid, to: { file: people.txt }, message: { text: 你好 } }\n";
     let people = |from: u32| (from..from + 20_004).map(|number| format!("o{number:027}\n")).collect::<String>();
@@ -634,6 +648,40 @@ fn a_second_interrupt_does_not_wait_for_the_answer() {
 }
 
 #[test]
+fn a_send_in_doubt_that_left_the_plan_is_not_forgotten() {
+    let rows = |names: &str| {
+        format!(
+            "  - {{ id: city, action: send_by_tag, foreach: [{names}], key: '{{{{ row.n }}}}', to: {{ tag_id: 2 }}, message: {{ text: 你好 }} }}\n"
+        )
+    };
+    let case = Case::new().file("plan.yaml", plan(&rows("{ n: 北京 }, { n: 上海 }")));
+    let server = Fake::scripted("sendall", vec![Answer::DoneThen(Box::new(Answer::Close)); 3]);
+    case.against(&server, &[]).exits(7);
+    case.write("plan.yaml", plan(&rows("{ n: 上海 }")));
+    case.against(&server, &[]).exits(0).says("whether `city[北京]` was sent by an earlier run is not known");
+    let status =
+        |args: &[&str]| case.run(&[&["status", "plan.yaml", "--api-base", &server.base], args].concat()).exits(0);
+    status(&[]).says("city[北京] unknown, and no longer in the plan");
+    assert_eq!(status(&["--format", "json"]).json()["no_longer_in_the_plan"][0]["key"], "北京");
+    case.run(&["resolve", "plan.yaml", "city[北京]", "--sent", "0", "--api-base", &server.base]).exits(0);
+    assert_eq!(status(&["--format", "json"]).json()["no_longer_in_the_plan"], json!([]));
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupt_while_people_are_listed_is_an_interrupt() {
+    let steps = "  - { id: all, action: send_by_openid, to: { followers: true }, message: { text: 你好 } }\n";
+    let text = plan(steps).replace("backoff: 1ms, max_backoff: 2ms", "backoff: 1h, max_backoff: 1h");
+    let (case, server) = (Case::new().file("plan.yaml", text), Fake::scripted("user/get", vec![code(-1); 3]));
+    let child = case.spawn(&["run", "plan.yaml", "--yes", "--api-base", &server.base, "--report", "json=report.json"]);
+    server.wait_for(2);
+    interrupt(&child, "-TERM");
+    Case::finish(child).exits(130);
+    let report: serde_json::Value = serde_json::from_str(&case.read("report.json")).expect("JSON");
+    assert_eq!(report["outcome"], "interrupted");
+}
+
+#[test]
 fn selected_steps_take_outputs_from_the_ledger() {
     let steps = send("one") + "  - { id: look, action: check, of: one }\n" + &send("two");
     let (case, server) = (Case::new().file("plan.yaml", plan(&steps)), Fake::usual());
@@ -710,7 +758,10 @@ fn a_store_that_fails_stops_the_run_before_anything_is_sent() {
     let server = Fake::usual();
     let case = two_sends()
         .file(".qunfa/state.db", "this is no database at all, and long enough to be looked at as one............");
-    case.against(&server, &[]).exits(4).says("damaged");
+    case.against(&server, &["--report", "json=report.json"]).exits(4).says("damaged");
+    let report: serde_json::Value = serde_json::from_str(&case.read("report.json")).expect("JSON");
+    assert_eq!((&report["outcome"], &report["exit_code"]), (&json!("failed"), &json!(4)), "CI shows the report");
+    assert_eq!(case.against(&server, &["--format", "json"]).exits(4).json()["exit_code"], 4);
     let case = two_sends().file("folder", "a file where a folder should be");
     case.against(&server, &["--state", "sqlite:folder/state.db"]).exits(4);
     case.against(&server, &["--state", "folder"]).exits(2).says("sqlite:PATH");

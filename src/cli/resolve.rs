@@ -52,14 +52,7 @@ fn settle(args: &Args, common: &Common, terminal: &Terminal) -> Result<ExitCode,
     let mut ledger = session::open(&state, terminal)?;
     let scope = session::scope(&plan, platform);
     let records = ledger.calls(&scope).map_err(|error| session::store_failed(&error, terminal))?;
-    let name = |record: &CallRecord| {
-        record
-            .frozen
-            .id
-            .key
-            .as_ref()
-            .map_or_else(|| record.frozen.id.step.clone(), |key| format!("{}[{key}]", record.frozen.id.step))
-    };
+    let name = |record: &CallRecord| record.frozen.id.name();
     let open: Vec<&CallRecord> = (records.iter())
         .filter(|record| {
             record.status.in_doubt()

@@ -22,7 +22,7 @@ use crate::{
         self, Prepared, Refusal, Selection, Settings, Todo,
         forecast::{self, Forecast},
     },
-    ledger::{Ledger, Scope},
+    ledger::{Ledger, LedgerError, Scope, sqlite::Sqlite},
     limits,
     redact::{Redactor, Secret},
     render::{RenderedPlan, RenderedStep},
@@ -198,7 +198,7 @@ impl Run<'_> {
         }
         let lock = session::lock(state, &self.plan, self.clock, self.terminal)
             .map_err(|(code, message)| self.report_refusal(code, &message, &[]))?;
-        let mut ledger = session::open(state, self.terminal)?;
+        let mut ledger = Sqlite::open(&state.path).map_err(|error| self.store_failed(&error))?;
         let selection = Selection { only: self.args.only.clone(), from: self.args.from.clone() };
         let mut prepared = exec::prepare(&self.plan, &ledger, &self.scope, &selection, self.clock.now())
             .map_err(|refusal| self.refused(refusal))?;
@@ -220,8 +220,10 @@ impl Run<'_> {
         let mut http = Http::new(base.clone(), world::abandoned);
         let mut client = Client::new(&mut http, Keeper::new(source, &tokens, timeout, pause), self.clock, redactor);
         if prepared.todo.iter().any(|todo| matches!(todo, Todo::Gather { .. })) {
-            exec::gather(&self.plan, &mut prepared, &mut client, self.clock)
-                .map_err(|problem| self.refuse(ExitCode::Failed, &problem.message, &problem.help))?;
+            exec::gather(&self.plan, &mut prepared, &mut client, self.clock).map_err(|problem| {
+                let code = if world::interrupted() { ExitCode::Interrupted } else { ExitCode::Failed };
+                self.refuse(code, &problem.message, &problem.help)
+            })?;
             exec::guards(&self.plan, &prepared, &ledger, &self.scope, self.clock.now())
                 .map_err(|refusal| self.refused(refusal))?;
         }
@@ -244,7 +246,7 @@ impl Run<'_> {
     ) -> Result<Report, ExitCode> {
         ledger
             .begin_run(&self.scope, &self.run_id, &self.plan.path, self.plan.digest(), self.clock.now())
-            .map_err(|error| session::store_failed(&error, self.terminal))?;
+            .map_err(|error| self.store_failed(&error))?;
         if self.verbose {
             let Scope { platform, .. } = &self.scope;
             let list: Vec<String> =
@@ -307,14 +309,19 @@ impl Run<'_> {
         self.report_refusal(code, message, help)
     }
 
+    fn store_failed(&self, error: &LedgerError) -> ExitCode {
+        let problem = session::store_problem(error);
+        self.refuse(ExitCode::MissingInput, &problem.message, &problem.help)
+    }
+
     fn report_refusal(&self, code: ExitCode, message: &str, help: &[String]) -> ExitCode {
         let error = Problem { message: message.to_owned(), help: help.to_vec(), errcode: None };
         let mut fold = Fold::default();
         fold.apply(&self.started());
-        let outcome = if matches!(code, ExitCode::Refused | ExitCode::Conflict) {
-            RunOutcome::Refused
-        } else {
-            RunOutcome::Failed
+        let outcome = match code {
+            ExitCode::Refused | ExitCode::Conflict => RunOutcome::Refused,
+            ExitCode::Interrupted => RunOutcome::Interrupted,
+            _ => RunOutcome::Failed,
         };
         fold.apply(&RunEvent::Finished {
             outcome,
@@ -338,7 +345,7 @@ impl Run<'_> {
             Refusal::MissingOutputs(problem) => (ExitCode::MissingInput, problem),
             Refusal::Changed(problem) => (ExitCode::Conflict, problem),
             Refusal::Guard(problem) => (ExitCode::Refused, problem),
-            Refusal::Store(error) => return session::store_failed(&error, self.terminal),
+            Refusal::Store(error) => return self.store_failed(&error),
         };
         self.refuse(code, &problem.message, &problem.help)
     }
@@ -348,7 +355,7 @@ impl Run<'_> {
         let now = self.clock.now();
         let used = ledger
             .usage(&self.scope.platform, &self.plan.appid, forecast::since(now))
-            .map_err(|error| session::store_failed(&error, self.terminal))?;
+            .map_err(|error| self.store_failed(&error))?;
         let per_minute = self.plan.pace(real);
         let forecast = forecast::forecast(&self.plan, &prepared.todo, &used, per_minute, now);
         if forecast.calls > 0 && self.args.format.format == Format::Human {

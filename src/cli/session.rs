@@ -17,6 +17,7 @@ use crate::{
     plan::model::{SecretSource, TokenEndpoint},
     redact::Redactor,
     render::RenderedPlan,
+    report::Problem,
     token::TokenSource,
     transport::http::{ApiBase, WECHAT},
 };
@@ -98,12 +99,18 @@ pub(super) fn open(state: &State, terminal: &Terminal) -> Result<Sqlite, ExitCod
 }
 
 pub(super) fn store_failed(error: &LedgerError, terminal: &Terminal) -> ExitCode {
+    let problem = store_problem(error);
+    fail(terminal, ExitCode::MissingInput, &problem.message, &problem.help)
+}
+
+/// What is wrong with the store, and what to do.
+pub(super) fn store_problem(error: &LedgerError) -> Problem {
     let help = match error {
         LedgerError::Newer { .. } => "use the newer qunfa",
         LedgerError::Damaged { .. } => "restore it from a copy; without it nobody knows what was sent",
         LedgerError::Store { .. } => "check its path, its rights and the space on the disk",
     };
-    fail(terminal, ExitCode::MissingInput, &exec::chain(error), &[help.into()])
+    Problem { message: exec::chain(error), help: vec![help.into()], errcode: None }
 }
 
 /// The credential of a plan's account.

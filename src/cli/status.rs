@@ -12,6 +12,7 @@ use super::{
 use crate::{
     client::{Client, Outcome},
     clock::{Clock as _, shanghai},
+    exec,
     ledger::{
         CallRecord, Ledger as _, Status,
         reconcile::{Plan, has_versions, is_current, latest, reconcile},
@@ -71,10 +72,22 @@ fn status(args: &Args, common: &Common, terminal: &Terminal) -> Result<ExitCode,
             json!({ "id": step.id, "key": step.key, "action": row.action, "state": row.state, "accepted_calls": row.accepted, "calls": row.calls,
                     "last_event_at": row.last, "msg_ids": row.msg_ids, "changed": row.changed, "msg_status": row.wechat })
         }).collect();
-        let members = json!({ "plan": plan.name, "digest": plan.digest(), "occurrence": plan.occurrence, "platform": scope.platform, "steps": steps });
+        let forgotten: Vec<Value> = exec::forgotten(&plan, &records)
+            .map(|record| json!({ "id": record.frozen.id.step, "key": record.frozen.id.key, "chunk": record.frozen.id.chunk, "state": "unknown" }))
+            .collect();
+        let members = json!({ "plan": plan.name, "digest": plan.digest(), "occurrence": plan.occurrence, "platform": scope.platform, "steps": steps,
+                              "no_longer_in_the_plan": forgotten });
         document(terminal, ExitCode::Done, members);
     } else {
-        terminal.out(&human(&plan, &scope.platform, &rows));
+        let mut text = human(&plan, &scope.platform, &rows);
+        for record in exec::forgotten(&plan, &records) {
+            let name = record.frozen.id.name();
+            text.push_str(&format!(
+                "  {name}  unknown, and no longer in the plan: qunfa resolve {} {name} --sent MSG_ID | --not-sent\n",
+                plan.path
+            ));
+        }
+        terminal.out(&text);
     }
     Ok(ExitCode::Done)
 }
@@ -140,7 +153,7 @@ fn refresh(
             let word = match client.call(Method::Post, "/cgi-bin/message/mass/get", Body::Json(&body), timeout) {
                 Outcome::Reply(reply) if reply.errcode == 0 => reply.msg_status().unwrap_or("not said").to_owned(),
                 outcome => {
-                    let (message, help, _) = crate::exec::policy::advice(&outcome);
+                    let (message, help, _) = exec::policy::advice(&outcome);
                     return Err(fail(
                         terminal,
                         ExitCode::Failed,

@@ -38,6 +38,8 @@ pub struct Prepared {
     pub available: HashSet<String>,
     /// Digests of messages that were previewed in this occurrence.
     pub previewed: HashSet<String>,
+    /// What is to be said before anything is done.
+    pub notes: Vec<String>,
 }
 
 /// Why nothing is run.
@@ -79,6 +81,12 @@ pub fn prepare(
         slots: HashMap::new(),
         available: HashSet::new(),
         previewed: previews.filter_map(|record| record.frozen.message_digest.clone()).collect(),
+        notes: forgotten(plan, &records)
+            .map(|record| {
+                let name = record.frozen.id.name();
+                format!("whether `{name}` was sent by an earlier run is not known, and the plan no longer has it: qunfa resolve {} {name}", plan.path)
+            })
+            .collect(),
     };
     let mut conflicts = Vec::new();
     for (step, selected) in plan.steps.iter().zip(&selected) {
@@ -96,6 +104,16 @@ pub fn prepare(
     missing_outputs(plan, &selected, &prepared).map_err(Refusal::MissingOutputs)?;
     guards(plan, &prepared, ledger, scope, now)?;
     Ok(prepared)
+}
+
+/// Sends in doubt whose step the plan no longer has.
+pub fn forgotten<'r>(plan: &RenderedPlan, records: &'r [CallRecord]) -> impl Iterator<Item = &'r CallRecord> {
+    let known: HashSet<(&str, Option<&str>)> =
+        plan.steps.iter().map(|step| (step.id.as_str(), step.key.as_deref())).collect();
+    records.iter().filter(move |record| {
+        let id = &record.frozen.id;
+        record.frozen.mass && record.status.in_doubt() && !known.contains(&(id.step.as_str(), id.key.as_deref()))
+    })
 }
 
 fn select(plan: &RenderedPlan, selection: &Selection) -> Result<Vec<bool>, Problem> {
