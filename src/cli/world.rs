@@ -130,6 +130,9 @@ pub(super) fn catch_signals() {
         }
     });
     debug_assert!(result.is_ok(), "the only handler of the process");
+    // A file that grows past the limit of the process is a full disk: the write fails, and that is recorded and reported.
+    #[cfg(unix)]
+    let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default());
 }
 
 /// True once somebody asked to stop.
