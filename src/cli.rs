@@ -1,6 +1,9 @@
 //! The command line: arguments in, exit code out. One file a subcommand; nothing after this point sees clap.
 
-use clap::{Args, ColorChoice, CommandFactory as _, Parser, Subcommand, ValueEnum, builder::FalseyValueParser};
+use clap::{
+    Args, ColorChoice, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum,
+    builder::FalseyValueParser,
+};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -238,7 +241,8 @@ impl Command {
 
 /// Runs the program with the arguments of the process.
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let parsed = without_empty(Cli::command()).try_get_matches();
+    let cli = match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
@@ -272,6 +276,16 @@ fn document(terminal: &Terminal, code: ExitCode, members: Value) {
         document.extend(members);
     }
     terminal.out(&format!("{document:#}\n"));
+}
+
+/// An environment variable that is set to nothing counts as not set: CI systems set those that nobody gave.
+fn without_empty(command: clap::Command) -> clap::Command {
+    let empty = |arg: &clap::Arg| {
+        arg.get_env().and_then(|name| world::env(name.to_str()?)).is_some_and(|value| value.is_empty())
+    };
+    command
+        .mut_args(|arg| if empty(&arg) { arg.env(clap::builder::Resettable::Reset) } else { arg })
+        .mut_subcommands(without_empty)
 }
 
 fn dispatch(cli: Cli, terminal: &Terminal) -> ExitCode {
