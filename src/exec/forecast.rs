@@ -92,7 +92,8 @@ pub fn forecast(plan: &RenderedPlan, todo: &[Todo], used: &[Usage], per_minute: 
     let today = shanghai(now).date();
     let mut done_today = Needs::default();
     let mut done_this_month = Needs::default();
-    for usage in used {
+    // Who is not sent to now need not be counted: a month may hold millions.
+    for usage in used.iter().filter(|usage| usage.effect != Effect::Mass || needs.mass > 0) {
         let day = shanghai(usage.at).date();
         if day == today {
             done_today.add(usage.effect, &usage.payload);

@@ -299,6 +299,10 @@ impl Sqlite {
                 .map_err(|_| self.damaged(format!("step `{}` has an event at no time", id.step)))?;
             events.push(Event { kind, at, ..event });
         }
+        // What WeChat has is not sent again: a million people need not be in memory twice.
+        if frozen.mass && events.last().is_some_and(|event| matches!(event.kind, Kind::Accepted | Kind::Adopted)) {
+            events.iter_mut().for_each(|event| event.body = None);
+        }
         Ok(events)
     }
 }
@@ -708,6 +712,7 @@ mod tests {
         let records = store.calls(&scope()).expect("reads");
         assert_eq!(records[0].sent_body(), Some("{}"), "what was known is known");
         store.append(&scope(), &call(1).id, &Event::new(Kind::Accepted, at(2), "r")).expect("writes");
+        assert_eq!(store.calls(&scope()).expect("reads")[0].sent_body(), None, "what was accepted is not sent again");
     }
 
     #[test]
