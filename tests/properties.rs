@@ -98,6 +98,50 @@ proptest! {
     }
 
     #[test]
+    fn the_digest_is_that_of_every_byte_and_every_recipient(
+        text in "[a-z春][a-zA-Z春茶0-9 ,.!]{0,40}",
+        people in proptest::collection::btree_set("o[a-zA-Z0-9_-]{1,20}", 3..12),
+        order in Just((0..5).collect::<Vec<usize>>()).prop_shuffle(),
+        comment in "[ -~春]{0,20}",
+        which in any::<prop::sample::Index>(),
+        other in "[a-z新]",
+    ) {
+        let people: Vec<String> = people.into_iter().collect();
+        let written = |text: &str, people: &[String], order: &[usize], comment: &str| {
+            let keys = [
+                "id: vip".to_owned(),
+                "action: send_by_openid".to_owned(),
+                format!("to: {{ openids: {} }}", serde_json::to_string(people).expect("serialises")),
+                format!("message:\n      text: {}", serde_json::to_string(text).expect("serialises")),
+                "send_ignore_reprint: false".to_owned(),
+            ];
+            let keys: String = order.iter().map(|key| format!("    {} # {comment}\n", keys[*key])).collect();
+            format!(
+                "# {comment}\nversion: 1\nname: test\naccount: {{ kind: service, appid: wx0123456789abcdef, secret: {{ env: S }} }}\n\nsteps:\n  -\n{keys}"
+            )
+        };
+        let digest = |text: String| {
+            let (plan, diagnostics, sources) = pipe(text.clone().into_bytes(), &Files(HashMap::new()));
+            plan.unwrap_or_else(|| panic!("{text}\n{}", diag::render::human(&diagnostics, &sources))).digest().to_owned()
+        };
+        let plain = digest(written(&text, &people, &[0, 1, 2, 3, 4], ""));
+        prop_assert_eq!(&digest(written(&text, &people, &order, &comment)), &plain, "layout, comments, order of keys");
+        // One character more, anywhere.
+        let mut changed: Vec<char> = text.chars().collect();
+        changed.insert(which.index(changed.len() + 1), other.chars().next().expect("one"));
+        prop_assert_ne!(&digest(written(&changed.iter().collect::<String>(), &people, &order, &comment)), &plain);
+        // One person less, another, or in another place.
+        let at = which.index(people.len());
+        let (mut fewer, mut another, mut moved) = (people.clone(), people.clone(), people.clone());
+        fewer.remove(at);
+        another[at].push('x');
+        moved.rotate_left(1);
+        for list in [fewer, another, moved] {
+            prop_assert_ne!(&digest(written(&text, &list, &order, &comment)), &plain);
+        }
+    }
+
+    #[test]
     fn text_arrives_to_the_letter(text in "(\\PC|[\\n\\t]){1,80}") {
         // Templates are another matter; and an empty text is refused.
         prop_assume!(!text.contains(['{', '\u{feff}']) && !text.trim().is_empty() && source::find_control(&text).is_none());
