@@ -299,9 +299,11 @@ impl Sqlite {
                 .map_err(|_| self.damaged(format!("step `{}` has an event at no time", id.step)))?;
             events.push(Event { kind, at, ..event });
         }
-        // What WeChat has is not sent again: a million people need not be in memory twice.
+        // What WeChat has is not sent again: a million people need not be in memory twice. What was put into its slots is
+        // kept, for it says which draft was sent.
         if frozen.mass && events.last().is_some_and(|event| matches!(event.kind, Kind::Accepted | Kind::Adopted)) {
-            events.iter_mut().for_each(|event| event.body = None);
+            let twice = |event: &&mut Event| event.body.as_ref() == Some(&frozen.payload);
+            events.iter_mut().filter(twice).for_each(|event| event.body = None);
         }
         Ok(events)
     }
