@@ -180,8 +180,8 @@ pub enum Holds {
     Openids,
     /// Openids to leave out.
     Exclude,
-    /// A file that is uploaded.
-    Media(Target),
+    /// A file that is uploaded, and whether it may be made smaller or converted for that.
+    Media(Target, bool),
 }
 
 /// The articles of a draft, as they are sent but for slots, and the files that fill these.

@@ -7,7 +7,7 @@
 use std::ops::Range;
 
 use crate::{
-    diag::{Code, Diagnostic},
+    diag::{Code, Diagnostic, Severity},
     limits,
     source::Span,
 };
@@ -63,6 +63,8 @@ pub struct Input<'a> {
     pub theme: &'a Theme,
     /// What becomes of external links.
     pub links: Links,
+    /// Whether pictures may be webp: they are converted.
+    pub webp: bool,
 }
 
 /// A converted article.
@@ -158,9 +160,13 @@ pub fn convert(input: &Input<'_>, diagnostics: &mut Vec<Diagnostic>) -> Option<A
         let help = "write something, or leave the article out";
         findings.add(Code::ArticleEmpty, 0..input.text.len(), "the article has no text and no picture", help);
     }
+    let mut sizes = Vec::new();
+    check_budget(&article.budget, (input.place)(0..0), &mut sizes);
+    sizes.retain(|size| size.severity() == Severity::Error || !findings.allows(size.code));
+    findings.settle();
     let before = diagnostics.len();
     let starts = findings.report(input.place, diagnostics);
-    check_budget(&article.budget, (input.place)(0..0), diagnostics);
+    diagnostics.extend(sizes);
     let found = &diagnostics[before..];
     let at = starts.iter().map(|start| write::Mark::nearest(&marks, *start)).chain(std::iter::repeat(None));
     let findings = found.iter().zip(at).map(|(diagnostic, at)| Finding { diagnostic: diagnostic.clone(), at });

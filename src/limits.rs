@@ -56,6 +56,14 @@ pub const MATERIAL_BYTES: u64 = (10 << 20) + 1;
 pub const VOICE_BYTES: u64 = (2 << 20) + 1;
 /// A permanent thumbnail has at most 64 KiB (same page).
 pub const THUMB_BYTES: u64 = (64 << 10) + 1;
+/// Longest side of a picture, in pixels; a format's own limit may be lower.
+pub const IMAGE_SIDE_MAX: u32 = 32_767;
+/// Most pixels of a picture: what is more is no picture for a phone, and may be made to use up memory.
+pub const IMAGE_PIXELS_MAX: u64 = 100_000_000;
+/// Largest picture that `optimize` reads, in bytes.
+pub const OPTIMIZE_BYTES_MAX: u64 = 64 << 20;
+/// Most memory that a picture may take while it is optimized, in bytes.
+pub const OPTIMIZE_ALLOC_MAX: u64 = 512 << 20;
 /// A cached token is not used during the last part of its life.
 /// <https://developers.weixin.qq.com/doc/service/api/base/api_getstableaccesstoken>
 pub const TOKEN_MARGIN: Duration = Duration::from_secs(60);
@@ -69,6 +77,10 @@ pub const ARTICLE_BYTES: usize = 1 << 20;
 
 /// Deepest nesting of an article: quotes, lists, emphasis and tags together.
 pub const ARTICLE_DEPTH_MAX: usize = 64;
+/// Most findings of one article that are told.
+pub const ARTICLE_FINDINGS_MAX: usize = 1000;
+/// Most attributes of one tag that are read.
+pub const TAG_ATTRIBUTES_MAX: usize = 32;
 /// Deepest list of an article that is readable on a phone.
 pub const ARTICLE_LIST_DEPTH: usize = 4;
 /// Longest line of code that is coloured, in bytes: grammars can take very long over longer ones.

@@ -6,6 +6,8 @@ use serde_json::{Value, json};
 
 use crate::{limits, payload};
 
+mod optimize;
+
 /// A file on its way to WeChat.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Upload {
@@ -21,6 +23,8 @@ pub struct Upload {
     pub sha256: String,
     /// Title and introduction of a video.
     pub description: Option<(String, String)>,
+    /// What was done so that it fits, in words.
+    pub optimized: Option<String>,
 }
 
 impl fmt::Debug for Upload {
@@ -117,8 +121,10 @@ pub enum Unfit {
     Type(&'static str, Vec<&'static str>),
     /// It is too large: its bytes, and from how many on it is refused.
     Size(usize, u64),
-    /// Its beginning says what it is, and the rest does not.
+    /// Its beginning says what it is, and the rest is missing.
     Damaged,
+    /// It has too many pixels: its width and height.
+    Dimensions(u32, u32),
 }
 
 /// What a file is, by its first bytes; none if it is nothing that is known here.
@@ -172,7 +178,59 @@ pub fn dimensions(bytes: &[u8]) -> Option<(u32, u32)> {
     (size.0 > 0 && size.1 > 0).then_some(size)
 }
 
+/// Whether a picture ends as pictures of its kind do, rather than in the middle.
+fn is_whole(bytes: &[u8]) -> bool {
+    match content_type(bytes) {
+        Some("image/png") => {
+            // Chunks up to the last: length, name, data, sum.
+            let mut at = 8;
+            loop {
+                let Some(head) = bytes.get(at..at + 8) else { return false };
+                let (length, name) = head.split_at(4);
+                let length = length.iter().fold(0usize, |sum, byte| sum << 8 | usize::from(*byte));
+                at = at.saturating_add(length).saturating_add(12);
+                match name {
+                    _ if at > bytes.len() => return false,
+                    b"IEND" => return true,
+                    _ => {}
+                }
+            }
+        }
+        Some("image/jpeg") => {
+            // A preview inside of a segment has an end of its own: what counts is the one after the scan begins.
+            let mut at = 2;
+            loop {
+                let Some([0xff, marker, long, short]) = bytes.get(at..at + 4) else { return false };
+                if *marker == 0xff {
+                    at += 1;
+                    continue;
+                }
+                at += 2 + (usize::from(*long) << 8 | usize::from(*short));
+                if *marker == 0xda {
+                    return bytes.get(at..).is_some_and(|scan| memchr::memmem::rfind(scan, b"\xff\xd9").is_some());
+                }
+            }
+        }
+        Some("image/gif") => bytes.iter().rev().find(|byte| **byte != 0) == Some(&0x3b),
+        Some("image/bmp") => bytes.get(2..6).is_some_and(|size| {
+            size.iter().rev().fold(0usize, |sum, byte| sum << 8 | usize::from(*byte)) <= bytes.len()
+        }),
+        _ => true,
+    }
+}
+
 impl Upload {
+    /// Checks a file for where it is to go; a picture that does not fit is made such that it does, as far as that can be.
+    pub fn optimized(path: impl Into<String>, bytes: Vec<u8>, target: Target) -> Result<Self, Unfit> {
+        let path = path.into();
+        let (types, most) = target.takes();
+        let (new, said) = match Self::new(path.clone(), bytes.clone(), target, None) {
+            Err(unfit @ (Unfit::Type(..) | Unfit::Size(..))) => optimize::fit(&bytes, types, most).ok_or(unfit)?,
+            other => return other,
+        };
+        Ok(Self { optimized: Some(said), ..Self::new(path, new, target, None)? })
+    }
+
     /// Checks a file for where it is to go.
     pub fn new(
         path: impl Into<String>,
@@ -190,11 +248,16 @@ impl Upload {
         if bytes.len() as u64 >= most {
             return Err(Unfit::Size(bytes.len(), most));
         }
-        if content_type.starts_with("image/") && dimensions(&bytes).is_none() {
-            return Err(Unfit::Damaged);
+        if content_type.starts_with("image/") {
+            let (width, height) = dimensions(&bytes).filter(|_| is_whole(&bytes)).ok_or(Unfit::Damaged)?;
+            let pixels = u64::from(width) * u64::from(height);
+            if width.max(height) > limits::IMAGE_SIDE_MAX || pixels > limits::IMAGE_PIXELS_MAX {
+                return Err(Unfit::Dimensions(width, height));
+            }
         }
         let sha256 = payload::digest(&bytes);
-        Ok(Self { path: path.into(), target, content_type, bytes: bytes.into(), sha256, description })
+        let path = path.into();
+        Ok(Self { path, target, content_type, bytes: bytes.into(), sha256, description, optimized: None })
     }
 
     /// What a dry run shows in the place of the form.
@@ -204,6 +267,9 @@ impl Upload {
         } });
         if let Some(kind) = self.target.kind() {
             body["type"] = kind.into();
+        }
+        if let Some(done) = &self.optimized {
+            body["media"]["optimized"] = done.clone().into();
         }
         if let Some((title, introduction)) = &self.description {
             body["description"] = json!({ "title": title, "introduction": introduction });
@@ -226,6 +292,13 @@ impl Upload {
     pub fn form(&self) -> (String, Vec<u8>) {
         let boundary = format!("qunfa-{}", self.key());
         let name = self.path.rsplit('/').next().unwrap_or("file");
+        // The ending of what it was would be refused.
+        let name = match (&self.optimized, name.rsplit_once('.')) {
+            (Some(_), Some((stem, _))) => {
+                format!("{stem}.{}", if self.content_type == "image/png" { "png" } else { "jpg" })
+            }
+            _ => name.to_owned(),
+        };
         let name: String = name.chars().map(|c| if matches!(c, '"' | '\\' | '\r' | '\n') { '_' } else { c }).collect();
         let mut form = format!(
             "--{boundary}\r\nContent-Disposition: form-data; name=\"media\"; filename=\"{name}\"\r\nContent-Type: {}\r\n\r\n",
@@ -247,11 +320,17 @@ impl Upload {
 mod tests {
     use super::*;
 
-    /// The beginning of a png of 3 × 2.
-    fn png(length: usize) -> Vec<u8> {
-        let mut bytes = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x03\0\0\0\x02\x08\x02\0\0\0".to_vec();
+    /// The frame of a png of so many pixels.
+    fn png_of(width: u32, height: u32, length: usize) -> Vec<u8> {
+        let mut bytes = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR".to_vec();
+        bytes.extend([width.to_be_bytes(), height.to_be_bytes()].concat());
+        bytes.extend(b"\x08\x02\0\0\0\0\0\0\0\0\0\0\0IEND\xaeB\x60\x82");
         bytes.resize(length, 0);
         bytes
+    }
+
+    fn png(length: usize) -> Vec<u8> {
+        png_of(3, 2, length)
     }
 
     #[test]
@@ -262,8 +341,17 @@ mod tests {
         assert_eq!(new(b"", Target::BodyImage), Err(Unfit::Empty));
         assert_eq!(new(webp, Target::BodyImage), Err(Unfit::Type("image/webp", vec!["image/jpeg", "image/png"])));
         assert_eq!(new(b"GIF89a\x03\0\x02\0", Target::BodyImage).is_err(), true);
-        assert_eq!(new(b"GIF89a\x03\0\x02\0", Target::Material(Material::Image)), Ok("image/gif"));
+        assert_eq!(new(b"GIF89a\x03\0\x02\0;", Target::Material(Material::Image)), Ok("image/gif"));
+        assert_eq!(new(b"GIF89a\x03\0\x02\0", Target::Material(Material::Image)), Err(Unfit::Damaged));
         assert_eq!(new(&png(10), Target::BodyImage), Err(Unfit::Damaged));
+        assert_eq!(new(&png(44), Target::BodyImage), Err(Unfit::Damaged));
+        assert_eq!(new(&png_of(32_767, 3051, 60), Target::BodyImage), Ok("image/png"));
+        assert_eq!(new(&png_of(32_767, 3052, 60), Target::BodyImage), Err(Unfit::Dimensions(32_767, 3052)));
+        assert_eq!(new(&png_of(32_768, 1, 60), Target::BodyImage), Err(Unfit::Dimensions(32_768, 1)));
+        let jpeg =
+            b"\xff\xd8\xff\xe0\0\x04\xff\xd9\xff\xc0\0\x0b\x08\0\x02\0\x03\x01\x01\x11\0\xff\xda\0\x02ab\xff\xd9";
+        assert_eq!(new(jpeg, Target::BodyImage), Ok("image/jpeg"));
+        assert_eq!(new(&jpeg[..jpeg.len() - 1], Target::BodyImage), Err(Unfit::Damaged));
         assert_eq!(new(&png((1 << 20) - 1), Target::BodyImage), Ok("image/png"));
         assert_eq!(new(&png(1 << 20), Target::BodyImage), Err(Unfit::Size(1 << 20, 1 << 20)));
         assert_eq!(new(&png(60), Target::Material(Material::Thumb)), Err(Unfit::Type("image/png", vec!["image/jpeg"])));

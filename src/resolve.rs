@@ -593,9 +593,9 @@ impl Reader<'_> {
                     }
                     None => good = false,
                 },
-                Holds::Media(target) => {
-                    let read = self.bytes(&path, &place, limits::MATERIAL_BYTES + 1);
-                    upload = read.and_then(|(name, bytes)| self.fit(&name, &path, bytes, target, &place));
+                Holds::Media(target, optimize) => {
+                    // Its words are not known yet.
+                    upload = self.file(&path, target, optimize, &place);
                     good &= upload.is_some();
                 }
                 Holds::Openids | Holds::Exclude if begun.is_some() => {}

@@ -132,8 +132,37 @@ pub fn decode(bytes: Vec<u8>) -> Result<String, BadText> {
 /// The first character that no plan, content or value may hold.
 pub fn find_control(text: &str) -> Option<(usize, char)> {
     text.char_indices().find(|(_, c)| {
-        (c.is_control() && !matches!(c, '\n' | '\r' | '\t' | '\u{85}')) || ('\u{fdd0}'..='\u{fdef}').contains(c)
+        (c.is_control() && !matches!(c, '\n' | '\r' | '\t' | '\u{85}'))
+            || ('\u{fdd0}'..='\u{fdef}').contains(c)
+            || DISGUISES.contains(c)
     })
+}
+
+/// Characters for private use that qunfa keeps for itself: one for each of ASCII.
+const DISGUISES: std::ops::RangeInclusive<char> = '\u{10f000}'..='\u{10f07f}';
+
+/// A value on its way into an article: what Markdown and HTML could read as markup is disguised, until it is text of the
+/// article ([`reveal`]). Letters and digits stay, so that filters still work.
+pub fn disguise(text: &str) -> String {
+    let disguised = |c: char| match c {
+        c if c.is_ascii() && !c.is_ascii_alphanumeric() => {
+            char::from_u32(*DISGUISES.start() as u32 + c as u32).unwrap_or(c)
+        }
+        c => c,
+    };
+    text.chars().map(disguised).collect()
+}
+
+/// The text behind [`disguise`].
+pub fn reveal(text: &str) -> std::borrow::Cow<'_, str> {
+    if !text.contains(|c| DISGUISES.contains(&c)) {
+        return text.into();
+    }
+    let revealed = |c: char| match c {
+        c if DISGUISES.contains(&c) => char::from_u32(c as u32 - *DISGUISES.start() as u32).unwrap_or(c),
+        c => c,
+    };
+    text.chars().map(revealed).collect::<String>().into()
 }
 
 #[cfg(test)]
@@ -163,5 +192,14 @@ mod tests {
         assert_eq!(decode(b"a\0".to_vec()), Err(BadText::Control(1, '\0')));
         assert_eq!(decode("\u{feff}ok".into()), Ok("ok".into()));
         assert_eq!(find_control("a\u{fdd0}"), Some((1, '\u{fdd0}')));
+        assert_eq!(find_control("a\u{10f02a}"), Some((1, '\u{10f02a}')));
+    }
+
+    #[test]
+    fn values_are_disguised_and_revealed() {
+        let value = "春 *a*\n<b>&|#1. 2";
+        let hidden = disguise(value);
+        assert!(hidden.chars().all(|c| !c.is_ascii() || c.is_ascii_alphanumeric()), "{hidden}");
+        assert_eq!((hidden.chars().count(), reveal(&hidden).as_ref()), (value.chars().count(), value));
     }
 }

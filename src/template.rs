@@ -3,7 +3,13 @@
 //! Nothing here can read a file, the network or a secret: what templates may include was read before, and the context is
 //! built by the caller.
 
-use std::{collections::BTreeMap, ops::Range, sync::Arc};
+use std::{
+    borrow::Cow,
+    cell::OnceCell,
+    collections::{BTreeMap, HashMap},
+    ops::Range,
+    sync::Arc,
+};
 
 use minijinja::{
     Environment, ErrorKind, UndefinedBehavior,
@@ -13,7 +19,7 @@ use minijinja::{
 use crate::{
     diag::{Code, did_you_mean, one_of},
     limits, payload,
-    source::FileId,
+    source::{self, FileId},
 };
 
 mod filters;
@@ -53,7 +59,10 @@ pub type Library = BTreeMap<String, Result<(FileId, String), String>>;
 
 /// The template environment of a plan.
 pub struct Engine {
-    env: Environment<'static>,
+    /// For texts: values are put in as they are.
+    texts: Environment<'static>,
+    /// For articles: values are text and never markup.
+    articles: OnceCell<Environment<'static>>,
     library: Arc<Library>,
     /// What is wrong with files of the library, whoever includes them.
     unusable: Arc<BTreeMap<String, Failure>>,
@@ -61,13 +70,56 @@ pub struct Engine {
 
 /// The name of the template that is rendered, in errors; no file of the library can have it.
 const ITSELF: &str = "/";
-/// The same for an article, whose values are escaped.
-const ITSELF_HTML: &str = "/.html";
 /// Around the number of a line of the source; no text of ours holds such characters.
 const LINE: char = '\u{fdd2}';
 const LINE_END: char = '\u{fdd3}';
 /// Begins the detail of an error that stands for an entry of `unusable`.
 const UNUSABLE: char = '\u{fdd0}';
+
+fn environment(
+    article: bool,
+    library: &Arc<Library>,
+    unusable: &Arc<BTreeMap<String, Failure>>,
+) -> Environment<'static> {
+    let mut env = Environment::new();
+    env.set_undefined_behavior(UndefinedBehavior::Strict);
+    env.set_fuel(Some(limits::TEMPLATE_FUEL));
+    env.set_debug(true);
+    let syntax = minijinja::syntax::SyntaxConfig::builder()
+        .keep_trailing_newline(true)
+        .build()
+        .expect("the standard delimiters");
+    env.set_syntax(syntax);
+    // What is included is escaped like what includes it, whatever its name.
+    env.set_auto_escape_callback(move |_| match article {
+        true => minijinja::AutoEscape::Html,
+        false => minijinja::AutoEscape::None,
+    });
+    env.set_formatter(|out, state, value| match value.kind() {
+        ValueKind::String if matches!(state.auto_escape(), minijinja::AutoEscape::Html) && !value.is_safe() => {
+            let text = value.as_str().map_or_else(|| value.to_string().into(), Cow::from);
+            out.write_str(&source::disguise(&text)).map_err(minijinja::Error::from)
+        }
+        ValueKind::String | ValueKind::Number | ValueKind::Undefined => minijinja::escape_formatter(out, state, value),
+        ValueKind::Plain if value.downcast_object_ref::<Placeholder>().is_some() => {
+            minijinja::escape_formatter(out, state, value)
+        }
+        kind => Err(minijinja::Error::new(ErrorKind::BadSerialization, kind.to_string())),
+    });
+    filters::add(&mut env);
+    let (files, bad) = (Arc::clone(library), Arc::clone(unusable));
+    env.set_loader(move |name| match files.get(name) {
+        None => Ok(None),
+        Some(_) if bad.contains_key(name) => {
+            Err(minijinja::Error::new(ErrorKind::InvalidOperation, format!("{UNUSABLE}{name}")))
+        }
+        // The end of the last line belongs to the file, not to the text.
+        Some(file) => {
+            Ok(file.as_ref().ok().map(|(_, text)| text.strip_suffix('\n').unwrap_or(text.as_str()).to_owned()))
+        }
+    });
+    env
+}
 
 impl std::fmt::Debug for Engine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -84,43 +136,10 @@ impl Default for Engine {
 impl Engine {
     /// Templates that may include what is in the library.
     pub fn new(library: Library) -> Self {
-        let mut env = Environment::new();
-        env.set_undefined_behavior(UndefinedBehavior::Strict);
-        env.set_fuel(Some(limits::TEMPLATE_FUEL));
-        env.set_debug(true);
-        let syntax = minijinja::syntax::SyntaxConfig::builder()
-            .keep_trailing_newline(true)
-            .build()
-            .expect("the standard delimiters");
-        env.set_syntax(syntax);
-        env.set_auto_escape_callback(|name| match name.ends_with(".html") || name.ends_with(".md") {
-            true => minijinja::AutoEscape::Html,
-            false => minijinja::AutoEscape::None,
-        });
-        env.set_formatter(|out, state, value| match value.kind() {
-            ValueKind::String | ValueKind::Number | ValueKind::Undefined => {
-                minijinja::escape_formatter(out, state, value)
-            }
-            ValueKind::Plain if value.downcast_object_ref::<Placeholder>().is_some() => {
-                minijinja::escape_formatter(out, state, value)
-            }
-            kind => Err(minijinja::Error::new(ErrorKind::BadSerialization, kind.to_string())),
-        });
-        filters::add(&mut env);
         let unusable = Arc::new(unusable(&library));
         let library = Arc::new(library);
-        let (files, bad) = (Arc::clone(&library), Arc::clone(&unusable));
-        env.set_loader(move |name| match files.get(name) {
-            None => Ok(None),
-            Some(_) if bad.contains_key(name) => {
-                Err(minijinja::Error::new(ErrorKind::InvalidOperation, format!("{UNUSABLE}{name}")))
-            }
-            // The end of the last line belongs to the file, not to the text.
-            Some(file) => {
-                Ok(file.as_ref().ok().map(|(_, text)| text.strip_suffix('\n').unwrap_or(text.as_str()).to_owned()))
-            }
-        });
-        Self { env, library, unusable }
+        let texts = environment(false, &library, &unusable);
+        Self { texts, articles: OnceCell::new(), library, unusable }
     }
 
     /// True if a file of the library holds such a word.
@@ -134,12 +153,12 @@ impl Engine {
             return Ok(source.to_owned());
         }
         too_deep(source)?;
-        let run = |context: &Value| self.env.render_named_str(ITSELF, source, context);
+        let run = |context: &Value| self.texts.render_named_str(ITSELF, source, context);
         self.report(source, context, run)
     }
 
-    /// Renders an article: values are escaped for HTML. Gives the text, and for each of its lines the line of the source
-    /// that it comes from, both from 0.
+    /// Renders an article: values in it are text, whatever they hold ([`source::disguise`]), unless `html` is false. Gives
+    /// the text, and for each of its lines the line of the source that it comes from, both from 0.
     pub fn render_lines(
         &self,
         source: &str,
@@ -150,37 +169,23 @@ impl Engine {
             return Ok((source.to_owned(), (0..source.split('\n').count()).collect()));
         }
         too_deep(source)?;
-        let name = if html { ITSELF_HTML } else { ITSELF };
+        let env = match html {
+            true => self.articles.get_or_init(|| environment(true, &self.library, &self.unusable)),
+            false => &self.texts,
+        };
         // What is wrong is looked for in the source itself, so that its places are right.
-        self.report(source, context, |context| self.env.render_named_str(name, source, context))?;
-        let marked = self.env.render_named_str(name, &marked(source), context);
-        let marked = marked.map_err(|error| vec![self.failure(source, &error, context).0])?;
-        let (mut text, mut lines, mut line) = (String::with_capacity(marked.len()), Vec::new(), 0);
-        let mut rest = marked.as_str();
-        loop {
-            let end = rest.find(['\n', LINE]).unwrap_or(rest.len());
-            text.push_str(&rest[..end]);
-            rest = &rest[end..];
-            if let Some(after) = rest.strip_prefix(LINE) {
-                let (number, after) = after.split_once(LINE_END).unwrap_or((after, ""));
-                line = number.parse().unwrap_or(line);
-                rest = after;
-            } else if let Some(after) = rest.strip_prefix('\n') {
-                text.push('\n');
-                lines.push(line);
-                rest = after;
-            } else {
-                lines.push(line);
-                return Ok((text, lines));
-            }
-        }
+        let text = self.report(source, context, |context| env.render_named_str(ITSELF, source, context))?;
+        let lines =
+            env.render_named_str(ITSELF, &marked(source), context).ok().and_then(|marked| numbers(&marked, &text));
+        let lines = lines.unwrap_or_else(|| same_lines(source, &text));
+        Ok((text, lines))
     }
 
     /// Evaluates a condition: its value must be a boolean, or the word `true` or `false`.
     pub fn condition(&self, source: &str, context: &Value) -> Result<bool, Vec<Failure>> {
         let source = bare_expression(source);
         too_deep(source)?;
-        let value = self.report(source, context, |context| self.env.compile_expression(source)?.eval(context))?;
+        let value = self.report(source, context, |context| self.texts.compile_expression(source)?.eval(context))?;
         match (value.kind(), value.as_str()) {
             (ValueKind::Bool, _) => Ok(value.is_true()),
             (_, Some("true")) => Ok(true),
@@ -248,7 +253,7 @@ impl Engine {
         if failure.code == Code::UndefinedName && path.as_ref().is_some_and(|path| path.len() == 1) {
             failure.help = vec!["if it is a parameter of a macro, what was passed for it is not defined".into()];
         }
-        let used = inside(error, source).filter(|_| matches!(error.name(), Some(ITSELF | ITSELF_HTML)));
+        let used = inside(error, source).filter(|_| error.name() == Some(ITSELF));
         (Failure { file: Some(*file), used, ..failure }, path)
     }
 
@@ -498,45 +503,93 @@ fn with_value(context: &Value, path: &[String]) -> Value {
     insert(context, path)
 }
 
-/// The source with the number of its line at the beginning of each line that begins outside of a tag. Where a tag eats
-/// the blanks around it, nothing is put between.
+/// The source with the number of each line that has something outside of a tag before the first of it. Where a tag eats
+/// the blanks around it, the number stands behind them.
 fn marked(source: &str) -> String {
     let mut out = String::with_capacity(source.len() * 2);
     let mut inside: Option<&str> = None;
     let mut eaten = false;
     for (number, line) in source.split_inclusive('\n').enumerate() {
-        let begins_eating = ["{%-", "{{-", "{#-"].iter().any(|tag| line.trim_start().starts_with(tag));
-        if inside.is_none() && !eaten && !begins_eating {
-            out.push_str(&format!("{LINE}{number}{LINE_END}"));
-        }
-        out.push_str(line);
+        let mut due = Some(format!("{LINE}{number}{LINE_END}"));
         let mut rest = line;
-        loop {
-            match inside {
-                Some(close) => match rest.split_once(close) {
-                    Some((within, after)) => {
-                        eaten = within.ends_with('-');
-                        (inside, rest) = (None, after);
-                    }
-                    None => break,
-                },
-                None => {
-                    let open = ["{{", "{%", "{#"].into_iter().filter_map(|tag| Some((rest.find(tag)?, tag))).min();
-                    if !rest[..open.map_or(rest.len(), |(at, _)| at)].trim().is_empty() {
-                        eaten = false;
-                    }
-                    let Some((at, tag)) = open else { break };
-                    inside = Some(match tag {
-                        "{{" => "}}",
-                        "{%" => "%}",
-                        _ => "#}",
-                    });
-                    rest = &rest[at + 2..];
-                }
+        while !rest.is_empty() {
+            if let Some(close) = inside {
+                let Some((within, after)) = rest.split_once(close) else { break };
+                eaten = within.ends_with('-');
+                out.push_str(&rest[..rest.len() - after.len()]);
+                (inside, rest) = (None, after);
+                continue;
+            }
+            let open = ["{{", "{%", "{#"].into_iter().filter_map(|tag| Some((rest.find(tag)?, tag))).min();
+            let (text, after) = rest.split_at(open.map_or(rest.len(), |(at, _)| at));
+            let eats = after.get(2..).is_some_and(|tag| tag.starts_with('-'));
+            let blanks = text.len() - text.trim_start().len();
+            let at = match (blanks == text.len(), eaten, eats) {
+                // Nothing may stand between the blanks and a tag that eats them.
+                (true, true, _) | (true, _, true) => None,
+                (false, true, _) => Some(blanks),
+                _ => Some(0),
+            };
+            eaten &= blanks == text.len();
+            match at.and_then(|at| Some((at, due.take()?))) {
+                Some((at, mark)) => out.extend([&text[..at], &mark, &text[at..]]),
+                None => out.push_str(text),
+            }
+            rest = after;
+            if let Some((_, tag)) = open {
+                out.push_str(tag);
+                inside = Some(match tag {
+                    "{{" => "}}",
+                    "{%" => "%}",
+                    _ => "#}",
+                });
+                rest = &after[2..];
             }
         }
+        out.push_str(rest);
     }
     out
+}
+
+/// The numbers of lines in what was rendered with them; none if the text is not the same without them.
+fn numbers(marked: &str, text: &str) -> Option<Vec<usize>> {
+    let (mut lines, mut line, mut seen) = (Vec::new(), 0, 0);
+    let mut rest = marked;
+    loop {
+        let end = rest.find(['\n', LINE]).unwrap_or(rest.len());
+        if text.get(seen..seen + end) != Some(&rest[..end]) {
+            return None;
+        }
+        seen += end;
+        rest = &rest[end..];
+        if let Some(after) = rest.strip_prefix(LINE) {
+            let (number, after) = after.split_once(LINE_END)?;
+            line = number.parse().ok()?;
+            rest = after;
+        } else if let Some(after) = rest.strip_prefix('\n') {
+            seen += 1;
+            lines.push(line);
+            rest = after;
+        } else {
+            lines.push(line);
+            return (seen == text.len()).then_some(lines);
+        }
+    }
+}
+
+/// For each line of what was rendered the next same one of the source, or the one before.
+fn same_lines(source: &str, text: &str) -> Vec<usize> {
+    let mut places: HashMap<&str, Vec<usize>> = HashMap::new();
+    for (number, line) in source.split('\n').enumerate() {
+        places.entry(line).or_default().push(number);
+    }
+    let mut last = 0;
+    let find = |line: &str| {
+        let known = places.get(line).filter(|_| !line.trim().is_empty());
+        last = known.and_then(|known| known.iter().copied().find(|number| *number >= last)).unwrap_or(last);
+        last
+    };
+    text.split('\n').map(find).collect()
 }
 
 /// A condition may be written with braces, which say nothing there.

@@ -55,7 +55,8 @@ fn shows(bytes: Vec<u8>) {
     serde_json::to_string(&diagnostics).expect("serialises");
     let annotations: Vec<_> = diagnostics.iter().map(diag::github::Annotation::from).collect();
     assert!(diag::github::commands(&annotations).lines().all(|line| line.starts_with("::")));
-    let checked = [diag::finding::Checked { plan: "p".into(), valid: false, digest: None, diagnostics }];
+    let checked =
+        [diag::finding::Checked { plan: "p".into(), valid: false, digest: None, diagnostics, articles: Vec::new() }];
     diag::sarif::document(&checked, 3);
     diag::gitlab::document(&checked);
     if let Some(plan) = plan {

@@ -65,6 +65,9 @@ pub struct Article {
     /// The part of the cover that is shown at 1:1.
     #[serde(default)]
     pub pic_crop_1_1: Option<Template>,
+    /// Converts webp pictures and makes larger ones smaller, instead of refusing them.
+    #[serde(default)]
+    pub optimize: Option<bool>,
 }
 
 /// The kinds of articles.

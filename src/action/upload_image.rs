@@ -13,6 +13,9 @@ use crate::{media::Target, plan::fields::Template};
 pub struct UploadImage {
     /// The picture: jpg or png, smaller than 1 MiB.
     file: Template,
+    /// Converts webp and makes a larger picture smaller, instead of refusing it.
+    #[serde(default)]
+    optimize: bool,
 }
 
 impl Kind for UploadImage {
@@ -27,7 +30,8 @@ impl Kind for UploadImage {
     };
 
     fn files(&self) -> Vec<FileUse> {
-        vec![FileUse { suffix: "/file".into(), path: self.file.clone(), holds: Holds::Media(Target::BodyImage) }]
+        let holds = Holds::Media(Target::BodyImage, self.optimize);
+        vec![FileUse { suffix: "/file".into(), path: self.file.clone(), holds }]
     }
 
     fn calls(&self, fields: &mut dyn Fields) -> Option<Calls> {

@@ -26,6 +26,9 @@ pub struct UploadMaterial {
     /// Introduction of a video.
     #[serde(default)]
     introduction: Option<Template>,
+    /// Of an `image` or `thumb`: converts webp and makes a larger picture smaller, instead of refusing it.
+    #[serde(default)]
+    optimize: bool,
 }
 
 impl Kind for UploadMaterial {
@@ -40,7 +43,7 @@ impl Kind for UploadMaterial {
     };
 
     fn files(&self) -> Vec<FileUse> {
-        let holds = Holds::Media(Target::Material(self.kind));
+        let holds = Holds::Media(Target::Material(self.kind), self.optimize);
         vec![FileUse { suffix: "/file".into(), path: self.file.clone(), holds }]
     }
 
@@ -51,6 +54,10 @@ impl Kind for UploadMaterial {
         };
         let (title, introduction) = (words("/title", &self.title), words("/introduction", &self.introduction));
         let (title, introduction) = (title?, introduction?);
+        if self.optimize && matches!(self.kind, Material::Voice | Material::Video) {
+            let message = "`optimize` has no effect: only pictures are optimized".to_owned();
+            fields.problem("/optimize", Code::IgnoredSetting, message, "leave it out");
+        }
         if self.kind != Material::Video {
             for (suffix, given) in [("/title", title.is_some()), ("/introduction", introduction.is_some())] {
                 if given {

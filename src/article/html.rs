@@ -8,7 +8,11 @@ use super::{
     rules::{Content, RULESET, removed},
     tree::{Attribute, Element, Findings, Item, Kind, Node, pair, rule},
 };
-use crate::diag::{Code, Severity, did_you_mean};
+use crate::{
+    diag::{Code, Severity, did_you_mean},
+    limits,
+    source::reveal,
+};
 
 /// Reads an article that is HTML.
 pub(super) fn read(text: &str, findings: &mut Findings) -> Vec<Node> {
@@ -19,7 +23,7 @@ pub(super) fn read(text: &str, findings: &mut Findings) -> Vec<Node> {
 }
 
 fn utf8(text: &HtmlString) -> String {
-    String::from_utf8_lossy(&text.0).into_owned()
+    reveal(&String::from_utf8_lossy(&text.0)).into_owned()
 }
 
 /// The tags and texts of a piece of HTML; `map` leads from its bytes to those of the article.
@@ -45,7 +49,12 @@ pub(super) fn items(source: &str, map: &dyn Fn(usize) -> usize, findings: &mut F
                 let written = &source[local.clone()];
                 let known = known_tag(&name, range.clone(), findings);
                 let mut element = Element::new(&name, Vec::new());
-                for (attribute, value) in &tag.attributes {
+                let count = tag.attributes.len();
+                if count > limits::TAG_ATTRIBUTES_MAX {
+                    let message = format!("`<{name}>` has {count} attributes");
+                    findings.add(Code::BadHtml, range.clone(), message, "leave out what has no effect");
+                }
+                for (attribute, value) in tag.attributes.iter().take(limits::TAG_ATTRIBUTES_MAX) {
                     let (attribute, value) = (utf8(attribute), utf8(&value.value));
                     let (name_at, value_at) = find_attribute(written, &attribute, &value);
                     let shifted = |range: Range<usize>| mapped(local.start + range.start..local.start + range.end);
@@ -88,8 +97,8 @@ pub(super) fn items(source: &str, map: &dyn Fn(usize) -> usize, findings: &mut F
             }
             Token::String(text) => {
                 let local = clip(text.span.start, text.span.end);
-                let string = utf8(&text.value);
-                if let Some(math) = find_math(&string) {
+                let string = String::from_utf8_lossy(&text.value.0).into_owned();
+                if let Some(math) = find_math(&string).or_else(|| super::markdown::find_brackets(&string)) {
                     // Exact as far as there is no `&...;` before it.
                     let at = if source[local.clone()] == string {
                         local.start + math.start..local.start + math.end
@@ -98,7 +107,7 @@ pub(super) fn items(source: &str, map: &dyn Fn(usize) -> usize, findings: &mut F
                     };
                     super::markdown::math(mapped(at), &string[math], findings);
                 }
-                items.push(Item::Node(Node::text(mapped(local), string)));
+                items.push(Item::Node(Node::text(mapped(local), reveal(&string))));
             }
             Token::Comment(comment) => {
                 let range = mapped(clip(comment.span.start, comment.span.end));

@@ -12,7 +12,7 @@ use super::{
     html,
     tree::{Element, Findings, Item, Kind, Node, pair},
 };
-use crate::{diag::Code, limits};
+use crate::{diag::Code, limits, source::reveal};
 
 /// The Markdown that articles are written in.
 pub(super) fn options(math: bool) -> Options<'static> {
@@ -69,15 +69,38 @@ fn line_starts(text: &str) -> Vec<usize> {
     std::iter::once(0).chain((0..bytes.len()).filter(ends).map(|at| at + 1)).collect()
 }
 
-/// Whether a text between dollar signs is a formula: it has a TeX command, or an index or power of one letter.
+/// Whether a text between dollar signs is a formula: it has a TeX command, or an index or power of one letter, or is one
+/// letter, or an equation of such.
 pub(super) fn is_tex(text: &str) -> bool {
-    text.match_indices('\\').any(|(at, _)| text[at + 1..].starts_with(|c: char| c.is_ascii_alphabetic()))
+    let command = text.match_indices('\\').any(|(at, _)| text[at + 1..].starts_with(|c: char| c.is_ascii_alphabetic()));
+    let letters: Vec<&str> = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
+    let one = |word: &&str| word.len() == 1 && word.starts_with(|c: char| c.is_ascii_alphabetic());
+    let short = letters.iter().all(|word| one(word) || word.bytes().all(|c| c.is_ascii_digit()));
+    let signs = text.contains(['=', '+', '^', '_', '<', '>']) || letters.len() == 1 && text.len() == 1;
+    command || (text.is_ascii() && short && letters.iter().any(one) && signs)
+}
+
+/// A formula between `\\(` and `\\)`, or `\\[` and `\\]`.
+pub(super) fn find_brackets(text: &str) -> Option<Range<usize>> {
+    for (open, close) in [("\\(", "\\)"), ("\\[", "\\]")] {
+        let mut from = 0;
+        while let Some(start) = text[from..].find(open).map(|at| from + at) {
+            let Some(length) = text[start + 2..].find(close) else { break };
+            let inner = &text[start + 2..start + 2 + length];
+            if !text[..start].ends_with('\\') && (is_tex(inner.trim()) || inner.contains(['^', '=', '_'])) {
+                return Some(start..start + length + 4);
+            }
+            from = start + length + 4;
+        }
+    }
+    None
 }
 
 /// The finding for a formula.
 pub(super) fn math(range: Range<usize>, formula: &str, findings: &mut Findings) {
     let shown: String = formula.chars().take(40).collect();
-    let help = "draw the formula, commit it as a PNG beside the article, and write `![formula](formula.png)`";
+    let help = "draw the formula, commit it as a PNG beside the article, and write `![formula](formula.png)`; for a plain \
+                dollar sign write `\\$`";
     findings.add(Code::MathUnsupported, range, format!("WeChat does not typeset `{}`", shown.trim()), help);
 }
 
@@ -127,23 +150,26 @@ impl Reader<'_> {
     fn node(&mut self, node: comrak::Node<'_>, depth: usize, items: &mut Vec<Item>) {
         let data = node.data();
         let range = self.range(data.sourcepos);
+        if matches!(data.value, NodeValue::Paragraph | NodeValue::Heading(_) | NodeValue::TableCell) {
+            self.brackets(node, &range);
+        }
         let mut element = None;
         match &data.value {
             NodeValue::Text(text) => {
                 self.undefined_notes(text, &range);
-                items.push(Item::Node(Node::text(range.clone(), text.as_ref())));
+                items.push(Item::Node(Node::text(range.clone(), reveal(text))));
             }
             NodeValue::SoftBreak => items.push(Item::Node(Node::text(range.clone(), "\n"))),
             NodeValue::LineBreak => element = Some(Element::new("br", Vec::new())),
             NodeValue::Code(code) => {
-                let text = Node::text(range.clone(), code.literal.as_str());
+                let text = Node::text(range.clone(), reveal(&code.literal));
                 element = Some(Element::new("code", vec![text]));
             }
             NodeValue::Math(formula) => {
                 if formula.display_math || is_tex(&formula.literal) {
                     math(range.clone(), &formula.literal, self.findings);
                 } else {
-                    items.push(Item::Node(Node::text(range.clone(), format!("${}$", formula.literal))));
+                    items.push(Item::Node(Node::text(range.clone(), format!("${}$", reveal(&formula.literal)))));
                 }
             }
             NodeValue::CodeBlock(block) => items.extend(self.code(&block.info, &block.literal, range.clone())),
@@ -176,7 +202,7 @@ impl Reader<'_> {
             }
             NodeValue::Link(link) => {
                 let children = self.children(node, depth + 1);
-                element = Some(Element::new("a", children).with("href", link.url.as_str(), range.clone()));
+                element = Some(Element::new("a", children).with("href", reveal(&link.url), range.clone()));
             }
             NodeValue::Image(link) => {
                 let mut alt = String::new();
@@ -188,8 +214,8 @@ impl Reader<'_> {
                         _ => {}
                     }
                 }
-                let image = Element::new("img", Vec::new()).with("src", link.url.as_str(), range.clone());
-                element = Some(image.with("alt", alt, range.clone()));
+                let image = Element::new("img", Vec::new()).with("src", reveal(&link.url), range.clone());
+                element = Some(image.with("alt", reveal(&alt), range.clone()));
             }
             NodeValue::Table(table) => {
                 let children = self.table(node, &table.alignments, depth);
@@ -231,7 +257,9 @@ impl Reader<'_> {
     /// A reference whose note is missing stays as it is written.
     fn undefined_notes(&mut self, text: &str, range: &Range<usize>) {
         for (at, _) in text.match_indices("[^") {
-            let Some(length) = text[at + 2..].find(']').filter(|length| *length > 0) else { continue };
+            // Names are short: what is longer is not looked through again and again.
+            let near = &text[at + 2..text.floor_char_boundary(at + 200)];
+            let Some(length) = near.find(']').filter(|length| *length > 0) else { continue };
             let name = &text[at + 2..at + 2 + length];
             if name.contains(char::is_whitespace) {
                 continue;
@@ -244,21 +272,42 @@ impl Reader<'_> {
         }
     }
 
+    /// Formulas between `\(` and `\)`: Markdown takes the backslashes away, so they are looked for in the source.
+    fn brackets(&mut self, block: comrak::Node<'_>, range: &Range<usize>) {
+        let Some(text) = self.text.get(range.clone()).filter(|text| text.contains("\\(") || text.contains("\\["))
+        else {
+            return;
+        };
+        let mut text = text.to_owned();
+        for node in block.descendants() {
+            let data = node.data();
+            if matches!(data.value, NodeValue::Code(_) | NodeValue::HtmlInline(_)) {
+                let inner = self.range(data.sourcepos);
+                let inner = inner.start.max(range.start) - range.start..inner.end.min(range.end) - range.start;
+                text.replace_range(inner.clone(), &" ".repeat(inner.len()));
+            }
+        }
+        if let Some(found) = find_brackets(&text) {
+            math(range.start + found.start..range.start + found.end, &text[found], self.findings);
+        }
+    }
+
     fn code(&mut self, info: &str, literal: &str, range: Range<usize>) -> Option<Item> {
+        let (info, literal) = (reveal(info), reveal(literal));
         let language = info.split([' ', ',', '{', '\t']).next().unwrap_or_default();
         match language.to_ascii_lowercase().as_str() {
-            "mermaid" | "plantuml" | "puml" => {
+            "mermaid" | "plantuml" | "puml" | "graphviz" | "d2" | "vega" | "vega-lite" | "wavedrom" | "echarts" => {
                 let help =
                     "draw the diagram, commit it as a PNG beside the article, and write `![diagram](diagram.png)`";
                 self.findings.add(Code::DiagramUnsupported, range, format!("WeChat cannot draw `{language}`"), help);
                 None
             }
             "math" | "tex-math" => {
-                math(range, literal, self.findings);
+                math(range, &literal, self.findings);
                 None
             }
             _ => {
-                let text = literal.strip_suffix('\n').unwrap_or(literal).to_owned();
+                let text = literal.strip_suffix('\n').unwrap_or(&literal).to_owned();
                 Some(Item::Node(Node { range, kind: Kind::Code { language: language.to_owned(), text } }))
             }
         }

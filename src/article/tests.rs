@@ -12,7 +12,7 @@ fn run(format: Format, text: &str, links: Links, theme: &Theme) -> (Option<Artic
     let file = map.add("article.md", text.to_owned());
     let place = move |range: Range<usize>| Span::new(file, range);
     let mut diagnostics = Vec::new();
-    let article = convert(&Input { format, text, place: &place, theme, links }, &mut diagnostics);
+    let article = convert(&Input { format, text, place: &place, theme, links, webp: false }, &mut diagnostics);
     (article, diagnostics, map)
 }
 

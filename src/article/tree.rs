@@ -6,7 +6,7 @@ use super::rules::{Content, RULESET, Tag};
 use crate::{
     diag::{Code, Diagnostic, Severity},
     limits,
-    source::Span,
+    source::{Span, reveal},
 };
 
 /// A part of an article.
@@ -105,7 +105,9 @@ pub(super) fn rule(tag: &str) -> Option<&'static Tag> {
 #[derive(Debug, Default)]
 pub(super) struct Findings {
     found: Vec<Finding>,
-    allowed: Vec<(Code, Range<usize>)>,
+    /// Whether an error is among them.
+    error: bool,
+    allowed: Vec<Allowed>,
     too_deep: bool,
 }
 
@@ -117,10 +119,29 @@ struct Finding {
     help: Vec<String>,
 }
 
+/// A place where a code is silenced.
+#[derive(Debug)]
+struct Allowed {
+    code: Code,
+    /// The comment.
+    comment: Range<usize>,
+    /// What it silences, the comment included.
+    range: Range<usize>,
+    used: bool,
+}
+
 impl Findings {
     pub(super) fn add(&mut self, code: Code, range: Range<usize>, message: impl Into<String>, help: &str) {
+        // Enough is enough, as long as what is wrong stays wrong.
+        let error = code.info().severity == Severity::Error;
+        if self.found.len() >= limits::ARTICLE_FINDINGS_MAX && (!error || self.error) {
+            return;
+        }
+        self.error |= error;
         let help = if help.is_empty() { Vec::new() } else { vec![help.to_owned()] };
-        self.found.push(Finding { code, range, message: message.into(), help });
+        let (message, help) =
+            (reveal(&message.into()).into_owned(), help.into_iter().map(|help| reveal(&help).into_owned()));
+        self.found.push(Finding { code, range, message, help: help.collect() });
     }
 
     /// Said once: what is inside is not read any more.
@@ -137,12 +158,44 @@ impl Findings {
         }
     }
 
-    pub(super) fn allow(&mut self, code: Code, range: Range<usize>) {
-        self.allowed.push((code, range));
+    pub(super) fn allow(&mut self, code: Code, comment: Range<usize>, end: usize) {
+        self.allowed.push(Allowed { code, range: comment.start..end, comment, used: false });
+    }
+
+    /// Whether a code that is about the whole article is silenced anywhere in it.
+    pub(super) fn allows(&mut self, code: Code) -> bool {
+        let all = self.allowed.iter_mut().filter(|allowed| allowed.code == code);
+        all.map(|allowed| allowed.used = true).count() > 0
+    }
+
+    /// Takes away what is silenced, and names what silences nothing.
+    pub(super) fn settle(&mut self) {
+        let errors = self.any_error();
+        let allowed = &mut self.allowed;
+        self.found.retain(|finding| {
+            let error = finding.code.info().severity == Severity::Error;
+            let mut silenced = false;
+            for allow in allowed.iter_mut().filter(|allow| allow.code == finding.code && !error) {
+                if allow.range.contains(&finding.range.start) {
+                    (allow.used, silenced) = (true, true);
+                }
+            }
+            !silenced
+        });
+        // What is not read any more because of an error may be what a comment is about.
+        for allow in std::mem::take(&mut self.allowed).into_iter().filter(|allow| !allow.used && !errors) {
+            let message = format!("`lint-allow {}` silences nothing", allow.code.info().id);
+            self.add(
+                Code::UnusedLintAllow,
+                allow.comment,
+                message,
+                "remove it, or write it directly before what it is about",
+            );
+        }
     }
 
     pub(super) fn any_error(&self) -> bool {
-        self.found.iter().any(|finding| finding.code.info().severity == Severity::Error)
+        self.error
     }
 
     /// Hands out what is not silenced, in the order of the text; gives where in the text each of it begins.
@@ -154,13 +207,6 @@ impl Findings {
         self.found.sort_by_key(|finding| finding.range.start);
         let mut starts = Vec::new();
         for finding in self.found {
-            let error = finding.code.info().severity == Severity::Error;
-            let silenced = |(code, range): &(Code, Range<usize>)| {
-                *code == finding.code && range.start <= finding.range.start && finding.range.start < range.end
-            };
-            if !error && self.allowed.iter().any(silenced) {
-                continue;
-            }
             starts.push(finding.range.start);
             let mut diagnostic = Diagnostic::new(finding.code, place(finding.range), finding.message);
             diagnostic.help = finding.help;
@@ -269,7 +315,7 @@ pub(super) fn check(nodes: &[Node], parent: Option<&str>, inline: bool, findings
                 let block = nodes[at + 1..].iter().find(|next| !next.is_blank());
                 // Inside of a paragraph: for what is left of it.
                 let end = if block.is_some_and(Node::is_block) { block } else { nodes.last() };
-                findings.allow(*code, node.range.start..end.map_or(node.range.end, |node| node.range.end));
+                findings.allow(*code, node.range.clone(), end.map_or(node.range.end, |node| node.range.end));
             }
             Kind::Text(_) | Kind::Code { .. } | Kind::NoteReference(_) => {}
         }

@@ -41,8 +41,10 @@ pub(super) fn write(input: &Input<'_>, nodes: &[Node], findings: &mut Findings) 
         gap: None,
         at_start: true,
         images: Vec::new(),
+        image_numbers: BTreeMap::new(),
         shown: 0,
         links: Vec::new(),
+        link_numbers: BTreeMap::new(),
         costs: BTreeMap::new(),
         lists: 0,
         coloured: 0,
@@ -106,8 +108,11 @@ struct Writer<'w> {
     gap: Option<Gap>,
     at_start: bool,
     images: Vec<Image>,
+    /// Which of the images has a path.
+    image_numbers: BTreeMap<String, usize>,
     shown: usize,
     links: Vec<String>,
+    link_numbers: BTreeMap<String, usize>,
     /// Times and bytes of each cause.
     costs: BTreeMap<String, (usize, usize)>,
     lists: usize,
@@ -635,11 +640,11 @@ impl Writer<'_> {
             let help = "write what it shows: `![what it shows](picture.png)`, or `alt=\"what it shows\"`";
             self.findings.add(Code::ImageAlt, range.clone(), "the picture has no text that describes it", help);
         }
-        let path = match image_path(src) {
+        let path = match image_path(src, self.input.webp) {
             Ok(path) => path,
             Err((code, message, help)) => return self.findings.add(code, at, message, help),
         };
-        let index = self.images.iter().position(|image| image.path == path).unwrap_or_else(|| {
+        let index = *self.image_numbers.entry(path.clone()).or_insert_with(|| {
             let place = (self.input.place)(range.clone());
             self.images.push(Image { path, alt: alt.to_owned(), place });
             self.images.len() - 1
@@ -713,7 +718,7 @@ impl Writer<'_> {
         if shown == href || shown == bare {
             return;
         }
-        let number = self.links.iter().position(|known| known == href).unwrap_or_else(|| {
+        let number = *self.link_numbers.entry(href.to_owned()).or_insert_with(|| {
             self.links.push(href.to_owned());
             self.links.len() - 1
         });
@@ -782,7 +787,7 @@ fn chinese(c: char) -> bool {
 }
 
 /// The path of a picture, or what is wrong with it.
-fn image_path(src: &str) -> Result<String, (Code, String, &'static str)> {
+fn image_path(src: &str, webp: bool) -> Result<String, (Code, String, &'static str)> {
     let src = src.trim();
     let save = "save the picture beside the article, and write its name: `![...](picture.png)`";
     let shown: String = src.chars().take(60).collect();
@@ -809,9 +814,13 @@ fn image_path(src: &str) -> Result<String, (Code, String, &'static str)> {
         return bad("holds a character that paths cannot have");
     }
     let ending = path.rsplit_once('.').map(|(_, ending)| ending.to_ascii_lowercase()).unwrap_or_default();
-    if !RULESET.images.endings.contains(&ending) {
+    if !RULESET.images.endings.contains(&ending) && !(webp && ending == "webp") {
         let message = format!("WeChat takes only JPEG and PNG pictures in an article, not `{shown}`");
-        return Err((Code::ImageFormat, message, "convert it to `.png` or `.jpg`"));
+        let help = match ending.as_str() {
+            "webp" => "convert it to `.png` or `.jpg`, or write `optimize: true` for the article",
+            _ => "convert it to `.png` or `.jpg`",
+        };
+        return Err((Code::ImageFormat, message, help));
     }
     Ok(path)
 }

@@ -8,16 +8,17 @@ use super::{
     world::{self, DiskProject, Terminal},
 };
 use crate::{
+    article::Budget,
     clock::Clock as _,
     diag::{
         self, Code, Diagnostic, Severity,
-        finding::{self, Checked, Document, Finding},
+        finding::{self, ArticleSize, Cause, Checked, Document, Finding},
         github::Annotation,
     },
     ledger::{Ledger as _, Scope, Status, reconcile, sqlite::Sqlite},
     limits, plan,
     render::{self, RenderedPlan},
-    resolve::{self, Begun, Inputs, ReadError},
+    resolve::{self, Begun, Inputs, ReadError, ResolvedPlan, article::Shows},
     source::{self, BadText, SourceMap, Span},
 };
 
@@ -28,6 +29,57 @@ pub(super) struct Loaded {
     /// None if there is an error.
     pub(super) plan: Option<RenderedPlan>,
     pub(super) project: DiskProject,
+    /// How large the articles are, also if something else is wrong.
+    pub(super) sizes: Vec<ArticleSize>,
+    /// Whether warnings were taken as errors.
+    strict: bool,
+}
+
+/// Whether warnings are errors.
+#[derive(Debug, Clone, Copy, Default, clap::Args)]
+pub(super) struct Strict {
+    /// Takes warnings as errors: exit code 3
+    #[arg(long, env = "QUNFA_STRICT", hide_env_values = true, value_parser = clap::builder::FalseyValueParser::new())]
+    strict: bool,
+}
+
+/// How large the articles are.
+fn sizes(resolved: &ResolvedPlan) -> Vec<ArticleSize> {
+    let mut sizes = Vec::new();
+    let instances = resolved.steps.iter().flat_map(|step| step.instances.iter().map(move |instance| (step, instance)));
+    for (step, instance) in instances {
+        for (index, article) in instance.articles.iter().enumerate() {
+            let Shows::News(converted, _) = &article.shows else { continue };
+            let Budget { characters, html_characters, bytes, images, heaviest } = converted.budget.clone();
+            sizes.push(ArticleSize {
+                step: step.step.common.id.clone(),
+                key: instance.key.clone(),
+                article: index + 1,
+                title: article.members.get("title").cloned().unwrap_or_default(),
+                characters,
+                html_characters,
+                bytes,
+                images,
+                heaviest: heaviest.into_iter().map(|(cause, bytes)| Cause { cause, bytes }).collect(),
+            });
+        }
+    }
+    sizes
+}
+
+/// How large an article is, in two lines for people.
+pub(super) fn size(article: &ArticleSize) -> String {
+    let ArticleSize { step, article: number, title, characters, html_characters, bytes, .. } = article;
+    let key = article.key.as_ref().map(|key| format!("[{key}]")).unwrap_or_default();
+    let pictures = if article.images == 1 { "1 picture".to_owned() } else { format!("{} pictures", article.images) };
+    let heaviest: Vec<String> =
+        article.heaviest.iter().map(|cause| format!("{} {}", cause.cause, cause.bytes)).collect();
+    let limit = limits::ARTICLE_CHARS;
+    format!(
+        "  {step}{key}, article {number} `{title}`: {characters} characters, {html_characters} with tags and styles (of {limit}), {bytes} bytes, {pictures}\n    \
+         bytes by cause: {}\n",
+        heaviest.join("; ")
+    )
 }
 
 /// Reads, validates, resolves and renders a plan; `-` is standard input. `platform` names whose ledger is asked for people
@@ -39,6 +91,8 @@ pub(super) fn load(path: &str, common: &Common, platform: Option<&str>) -> Loade
         diagnostics: Vec::new(),
         plan: None,
         project: DiskProject::new(folder),
+        sizes: Vec::new(),
+        strict: false,
     };
     let rendered = pipe(path, common, platform, &mut loaded);
     dedupe(&mut loaded.diagnostics);
@@ -47,7 +101,7 @@ pub(super) fn load(path: &str, common: &Common, platform: Option<&str>) -> Loade
 }
 
 fn pipe(path: &str, common: &Common, platform: Option<&str>, loaded: &mut Loaded) -> Option<RenderedPlan> {
-    let Loaded { sources, diagnostics, project, .. } = loaded;
+    let Loaded { sources, diagnostics, project, sizes, .. } = loaded;
     let name = if path == "-" { "<stdin>" } else { path };
     let bytes = if path == "-" {
         world::read_stdin(limits::PLAN_BYTES_MAX)
@@ -100,6 +154,7 @@ fn pipe(path: &str, common: &Common, platform: Option<&str>, loaded: &mut Loaded
     let inputs =
         Inputs { project: &*project, env: &world::env, vars_files: &vars_files, vars: &common.var, now, begun: &begun };
     let resolved = resolve::resolve(valid, &inputs, sources, diagnostics)?;
+    *sizes = self::sizes(&resolved);
     Some(render::render(resolved, name, sources, diagnostics))
 }
 
@@ -140,10 +195,25 @@ fn dedupe(diagnostics: &mut Vec<Diagnostic>) {
 }
 
 impl Loaded {
+    /// Without a plan if there is a warning and warnings are errors.
+    pub(super) fn held_to(mut self, strict: Strict) -> Self {
+        self.strict = strict.strict && self.plan.is_some() && !self.diagnostics.is_empty();
+        if self.strict {
+            self.plan = None;
+        }
+        self
+    }
+
+    /// Why there is no plan although there is no error.
+    pub(super) fn why(&self) -> &'static str {
+        if self.strict { ", which --strict takes as errors" } else { "" }
+    }
+
     /// 3 if the plan is wrong, 4 if only something is missing.
     pub(super) fn exit_code(&self) -> ExitCode {
         let errors = || self.diagnostics.iter().filter(|d| d.severity() == Severity::Error);
         match errors().next() {
+            None if self.strict => ExitCode::Invalid,
             None => ExitCode::Done,
             Some(_) if errors().all(|d| d.code.info().missing_input) => ExitCode::MissingInput,
             Some(_) => ExitCode::Invalid,
@@ -158,7 +228,7 @@ impl Loaded {
 
     /// Says what was found, on standard error.
     pub(super) fn say(&self, terminal: &Terminal) {
-        if self.diagnostics.is_empty() || (terminal.quiet && !diag::any_error(&self.diagnostics)) {
+        if self.diagnostics.is_empty() || (terminal.quiet && !self.strict && !diag::any_error(&self.diagnostics)) {
             return;
         }
         terminal.err(&diag::render::human(&self.diagnostics, &self.sources));
@@ -180,6 +250,7 @@ impl Loaded {
             valid: self.plan.is_some(),
             digest: self.plan.as_ref().map(|plan| plan.digest().to_owned()),
             diagnostics: self.found(from_root),
+            articles: self.sizes.clone(),
         }
     }
 
@@ -193,7 +264,7 @@ impl Loaded {
             }
             Format::Human => {
                 self.print(terminal);
-                terminal.err(&format!("{path}: {}; nothing was sent\n", self.counts()));
+                terminal.err(&format!("{path}: {}{}; nothing was sent\n", self.counts(), self.why()));
             }
         }
         code
@@ -234,18 +305,21 @@ pub(super) fn load_or_fail(
     platform: Option<&str>,
     terminal: &Terminal,
 ) -> Result<(RenderedPlan, DiskProject), ExitCode> {
-    loaded_or_fail(path, common, format, platform, terminal).map(|(plan, loaded)| (plan, loaded.project))
+    let strict = Strict::default();
+    loaded_or_fail(path, common, format, platform, strict, terminal).map(|(plan, loaded)| (plan, loaded.project))
 }
 
-/// A plan that is right with all that was found in it, or the exit code after everything was said.
+/// A plan that is right (if need be without warnings) with all that was found in it, or the exit code after everything
+/// was said.
 pub(super) fn loaded_or_fail(
     path: &str,
     common: &Common,
     format: &FormatArg,
     platform: Option<&str>,
+    strict: Strict,
     terminal: &Terminal,
 ) -> Result<(RenderedPlan, Loaded), ExitCode> {
-    let mut loaded = load(path, common, platform);
+    let mut loaded = load(path, common, platform).held_to(strict);
     if loaded.plan.is_none() {
         return Err(loaded.refuse(path, format, terminal));
     }

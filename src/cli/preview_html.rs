@@ -6,7 +6,7 @@ use clap::builder::FalseyValueParser;
 
 use super::{
     Common, ExitCode, Format, FormatArg, fail,
-    load::{Loaded, loaded_or_fail},
+    load::{Loaded, Strict, loaded_or_fail},
     world::{self, Terminal},
 };
 use crate::{preview_html, render::RenderedPlan};
@@ -24,8 +24,14 @@ pub(super) struct Args {
 }
 
 pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> ExitCode {
-    let (plan, loaded) = match loaded_or_fail(&args.plan, common, &FormatArg { format: Format::Human }, None, terminal)
-    {
+    let (plan, loaded) = match loaded_or_fail(
+        &args.plan,
+        common,
+        &FormatArg { format: Format::Human },
+        None,
+        Strict::default(),
+        terminal,
+    ) {
         Ok(loaded) => loaded,
         Err(code) => return code,
     };

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{
     Common, ExitCode, Format, FormatArg, fail,
-    load::loaded_or_fail,
+    load::{Strict, loaded_or_fail},
     preview_html,
     world::{self, Terminal},
 };
@@ -33,6 +33,8 @@ pub(super) struct Args {
     /// How requests are written
     #[arg(long, value_name = "FORMAT", default_value = "json", env = "QUNFA_FORMAT", hide_env_values = true)]
     format: RequestFormat,
+    #[command(flatten)]
+    strict: Strict,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -44,8 +46,8 @@ enum RequestFormat {
 }
 
 pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> ExitCode {
-    let (plan, loaded) = match loaded_or_fail(&args.plan, common, &FormatArg { format: Format::Human }, None, terminal)
-    {
+    let format = FormatArg { format: Format::Human };
+    let (plan, loaded) = match loaded_or_fail(&args.plan, common, &format, None, args.strict, terminal) {
         Ok(loaded) => loaded,
         Err(code) => return code,
     };

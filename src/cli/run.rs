@@ -8,7 +8,7 @@ use super::{
     Common, ExitCode, Format, FormatArg,
     display::Display,
     fail,
-    load::load_or_fail,
+    load::{Strict, loaded_or_fail},
     pad, sandbox, session,
     state::State,
     world::{self, DiskProject, RealClock, RehearsalClock, Terminal},
@@ -60,6 +60,8 @@ pub(super) struct Args {
     /// Writes a report: human, json, junit, markdown or html (may be repeated)
     #[arg(long, value_name = "FORMAT=PATH", env = "QUNFA_REPORT", hide_env_values = true)]
     report: Vec<String>,
+    #[command(flatten)]
+    strict: Strict,
     #[command(flatten)]
     faults: sandbox::FaultArgs,
     #[command(flatten)]
@@ -117,10 +119,12 @@ fn begin(args: &Args, common: &Common, terminal: &Terminal) -> Result<ExitCode, 
         return Err(fail(terminal, ExitCode::Usage, "--fault is for the sandbox only", &[help.into()]));
     }
     let base = if args.sandbox { None } else { Some(session::api_base(common, terminal)?) };
-    let (plan, project) = {
+    let (plan, loaded) = {
         let platform = base.as_ref().map(session::platform);
-        load_or_fail(&args.plan, common, &args.format, platform.or(common.state.as_ref().map(|_| "sandbox")), terminal)?
+        let platform = platform.or(common.state.as_ref().map(|_| "sandbox"));
+        loaded_or_fail(&args.plan, common, &args.format, platform, args.strict, terminal)?
     };
+    let project = loaded.project;
     world::catch_signals();
     let start = RealClock::at(common.now).now();
     match base {

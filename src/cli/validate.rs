@@ -4,7 +4,7 @@ use clap::ValueEnum;
 
 use super::{
     Common, ExitCode,
-    load::{annotate, load, print_document},
+    load::{Strict, annotate, load, print_document, size},
     world::{self, Terminal},
 };
 use crate::diag::{self, github::Annotation};
@@ -14,6 +14,8 @@ pub(super) struct Args {
     /// Plans to check; `-` is standard input
     #[arg(required = true, value_name = "PLAN")]
     plans: Vec<String>,
+    #[command(flatten)]
+    strict: Strict,
     /// How findings are printed
     #[arg(long, value_name = "FORMAT", default_value = "human", env = "QUNFA_FORMAT", hide_env_values = true)]
     format: Findings,
@@ -46,7 +48,7 @@ pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> ExitCod
     let from_root = args.format != Findings::Json;
     let (mut plans, mut findings) = (Vec::new(), Vec::new());
     for path in &args.plans {
-        let loaded = load(path, common, None);
+        let loaded = load(path, common, None).held_to(args.strict);
         let code = loaded.exit_code();
         if worst == ExitCode::Done || code == ExitCode::Invalid {
             worst = code;
@@ -72,7 +74,10 @@ pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> ExitCod
                     words(requests, "request")
                 ));
             }
-            None => terminal.out(&format!("{path}: {}\n", loaded.counts())),
+            None => terminal.out(&format!("{path}: {}{}\n", loaded.counts(), loaded.why())),
+        }
+        if !terminal.quiet {
+            loaded.sizes.iter().for_each(|article| terminal.out(&size(article)));
         }
         if args.plans.len() == 1 {
             // The process ends here: taking a large plan apart piece by piece would be time for nothing.

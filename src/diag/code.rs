@@ -197,6 +197,8 @@ codes! {
         "Markdown would drop this text without a word: a cell beyond the columns of its table, or a footnote that nothing refers to."
     UndefinedFootnote "A216" "undefined-footnote" Warning false
         "There is no note of that name, so the reference is shown as it is written."
+    UnusedLintAllow "A217" "lint-allow-unused" Warning false
+        "A comment silences a warning that is not there. Remove it: it would hide the next one."
     ExternalImage "A301" "external-image" Error false
         "WeChat filters pictures from other sites and pictures inside the text (`data:`); only uploaded ones are shown. Save the picture beside the article and name its file: it is uploaded for you."
     ImagePath "A302" "image-path" Error false
@@ -224,7 +226,9 @@ codes! {
     MediaSize "A307" "file-size" Error false
         "A file is too large: a picture of an article has less than 1 MiB, permanent pictures and videos at most 10 MiB, recordings 2 MiB, thumbnails 64 KiB."
     MediaDamaged "A308" "file-damaged" Error false
-        "A picture is cut off or damaged: it has no width and height."
+        "A picture is cut off or damaged: it has no width and height, or does not end as pictures of its kind do. Export it again."
+    MediaDimensions "A309" "picture-dimensions" Error false
+        "A picture has more than 100 million pixels, or a side of more than 32,767. Phones show none of that. Make it smaller: an article is at most 1,080 pixels wide on a phone."
 }
 
 impl Code {

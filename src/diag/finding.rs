@@ -36,6 +36,42 @@ pub struct Checked {
     pub digest: Option<String>,
     /// The findings: errors first, then by file and place.
     pub diagnostics: Vec<Finding>,
+    /// How large its articles are, also if something is wrong.
+    pub articles: Vec<ArticleSize>,
+}
+
+/// How large an article of the plan is.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct ArticleSize {
+    /// The step that makes it.
+    pub step: String,
+    /// The `foreach` key of the step.
+    pub key: Option<String>,
+    /// Its number in the draft, from 1.
+    pub article: usize,
+    /// Its title.
+    pub title: String,
+    /// Characters that readers see.
+    pub characters: usize,
+    /// Characters with tags and styles.
+    pub html_characters: usize,
+    /// Bytes of the HTML.
+    pub bytes: usize,
+    /// Pictures in it.
+    pub images: usize,
+    /// What takes most bytes.
+    pub heaviest: Vec<Cause>,
+}
+
+/// What takes bytes of an article.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Cause {
+    /// In words.
+    pub cause: String,
+    /// How many.
+    pub bytes: usize,
 }
 
 /// One finding.
@@ -176,6 +212,7 @@ pub(super) mod tests {
             valid: false,
             digest: None,
             diagnostics: findings(&diagnostics, &sources),
+            articles: Vec::new(),
         }
     }
 

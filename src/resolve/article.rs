@@ -1,7 +1,7 @@
 //! The articles of a draft: file, front matter, templates, theme, conversion, pictures. What comes out is ready but for
 //! the addresses that uploads give.
 
-use std::collections::BTreeMap;
+use std::{cell::Cell, collections::BTreeMap};
 
 use super::*;
 use crate::{
@@ -79,6 +79,7 @@ const KEYS: &[&str] = &[
     "only_fans_can_comment",
     "pic_crop_235_1",
     "pic_crop_1_1",
+    "optimize",
 ];
 
 impl Reader<'_> {
@@ -110,10 +111,9 @@ impl Reader<'_> {
     ) -> Option<Article> {
         let before = self.errors();
         let (body, front) = self.body(plan, pointer, engine, context)?;
-        let front = match front {
-            Some(document) => self.front_matter(&document).then_some(document),
-            None => None,
-        };
+        if let Some(document) = &front {
+            self.front_matter(document);
+        }
         let own = |name: &str| -> Option<&Template> {
             match name {
                 "title" => plan.title.as_ref(),
@@ -142,6 +142,7 @@ impl Reader<'_> {
             flag(plan.need_open_comment, "need_open_comment"),
             flag(plan.only_fans_can_comment, "only_fans_can_comment"),
         ];
+        let optimize = flag(plan.optimize, "optimize").unwrap_or(false);
         let whole = self.document.span(pointer);
         let mut members = BTreeMap::new();
         for (name, wire) in [
@@ -167,7 +168,7 @@ impl Reader<'_> {
             }
         }
         let cover = match (plan.kind, find("cover")) {
-            (ArticleKind::News, Some(field)) => self.cover(&field, engine, context),
+            (ArticleKind::News, Some(field)) => self.cover(&field, optimize, engine, context),
             (ArticleKind::News, None) => {
                 let diagnostic = Diagnostic::new(Code::ArticleField, whole.clone(), "the article has no cover");
                 self.push(diagnostic.help("write `cover: cover.jpg` here, or in the front matter of the file"));
@@ -177,8 +178,8 @@ impl Reader<'_> {
         };
         let theme = self.theme(find("theme").as_ref(), engine, context);
         let shows = match plan.kind {
-            ArticleKind::News => self.news(&body, theme.as_deref(), account.links, engine, context),
-            ArticleKind::Newspic => self.pictures(plan, pointer, &body, engine, context),
+            ArticleKind::News => self.news(&body, theme.as_deref(), account.links, optimize, engine, context),
+            ArticleKind::Newspic => self.pictures(plan, pointer, &body, optimize, engine, context),
         };
         let good = self.errors() == before;
         shows.filter(|_| good).map(|shows| Article { members, comments, shows, cover })
@@ -225,6 +226,16 @@ impl Reader<'_> {
         let (file, text) = self.text(&path, &place)?;
         let folder = path.rsplit_once('/').map_or(String::new(), |(folder, _)| format!("{folder}/"));
         let begin = front_matter_end(&text);
+        let second = text.strip_prefix("---\n").and_then(|rest| rest.lines().next());
+        let key = second.and_then(|line| line.split_once(':')).map(|(key, _)| key.trim());
+        if let (0, Some(key)) = (begin, key)
+            && KEYS.contains(&key)
+        {
+            let message = "the front matter that begins here never ends";
+            let diagnostic = Diagnostic::new(Code::YamlSyntax, Span::new(file, 0..3), message);
+            self.push(diagnostic.help("write a line `---` between it and the text"));
+            return None;
+        }
         let front = match begin {
             0 => None,
             end => {
@@ -240,17 +251,16 @@ impl Reader<'_> {
         Some((body, front))
     }
 
-    /// Whether a front matter holds what it may hold.
-    fn front_matter(&mut self, document: &Document) -> bool {
+    /// Checks what a front matter holds; what is right in it counts all the same.
+    fn front_matter(&mut self, document: &Document) {
         let Some(members) = document.value.as_object() else {
             let diagnostic = Diagnostic::new(Code::WrongType, document.span(""), "front matter is a mapping");
             self.push(diagnostic.help("write `title: ...`"));
-            return false;
+            return;
         };
-        let mut good = true;
         for (name, value) in members {
             let pointer = format!("/{}", yaml::escape(name));
-            let flag = name.starts_with("need_open") || name.starts_with("only_fans");
+            let flag = matches!(name.as_str(), "need_open_comment" | "only_fans_can_comment" | "optimize");
             let problem = if !KEYS.contains(&name.as_str()) {
                 let diagnostic =
                     Diagnostic::new(Code::UnknownKey, document.key_span(&pointer), format!("unknown key `{name}`"));
@@ -266,9 +276,7 @@ impl Reader<'_> {
                 continue;
             };
             self.push(problem);
-            good = false;
         }
-        good
     }
 
     fn field_place(&self, from: &From, range: Option<Range<usize>>) -> Span {
@@ -371,48 +379,52 @@ impl Reader<'_> {
         theme
     }
 
-    /// The file of a picture, checked for where it is to go.
-    fn picture(&mut self, path: &str, target: Target, place: &Span) -> Option<Arc<Upload>> {
+    /// A file, checked for where it is to go. It is named as the plan names it, which is the same from wherever the plan is
+    /// looked at, and so is what is made of it.
+    pub(super) fn file(&mut self, path: &str, target: Target, optimize: bool, place: &Span) -> Option<Arc<Upload>> {
         // One byte more than is taken, so that "too large" can be said of the file rather than of the reading.
-        let (name, bytes) = self.bytes(path, place, limits::MATERIAL_BYTES + 1)?;
-        self.fit(&name, path, bytes, target, place)
-    }
-
-    /// Checks a file for where it is to go. `name` is what users know it by here; `path`, how the plan names it, is
-    /// the same from wherever the plan is looked at, and so is what is made of it.
-    pub(super) fn fit(
-        &mut self,
-        name: &str,
-        path: &str,
-        bytes: Vec<u8>,
-        target: Target,
-        place: &Span,
-    ) -> Option<Arc<Upload>> {
-        let unfit = match Upload::new(plain_path(path), bytes, target, None) {
+        let most = if optimize { limits::OPTIMIZE_BYTES_MAX } else { limits::MATERIAL_BYTES + 1 };
+        let (name, bytes) = self.bytes(path, place, most)?;
+        let upload = match optimize {
+            true => Upload::optimized(plain_path(path), bytes, target),
+            false => Upload::new(plain_path(path), bytes, target, None),
+        };
+        let unfit = match upload {
             Ok(upload) => return Some(Arc::new(upload)),
             Err(unfit) => unfit,
         };
         let (code, message, help) = match unfit {
             Unfit::Empty => (Code::MediaEmpty, format!("`{name}` is empty"), "export it again".to_owned()),
-            Unfit::Damaged => {
-                (Code::MediaDamaged, format!("`{name}` is damaged: it has no size"), "export it again".into())
-            }
+            Unfit::Damaged => (Code::MediaDamaged, format!("`{name}` is cut off or damaged"), "export it again".into()),
+            Unfit::Dimensions(width, height) => (
+                Code::MediaDimensions,
+                format!("`{name}` has {width} × {height} pixels, which is no picture for a phone"),
+                "make it smaller: an article is at most 1,080 pixels wide on a phone".into(),
+            ),
             Unfit::Type(is, takes) => (
                 Code::MediaType,
                 format!("`{name}` is {is} by its bytes, whatever its name says; WeChat refuses it here"),
-                format!("convert it to {}", takes.join(" or ")),
+                match is {
+                    "image/webp" => format!("convert it to {}, or write `optimize: true`", takes.join(" or ")),
+                    _ => format!("convert it to {}", takes.join(" or ")),
+                },
             ),
             Unfit::Size(bytes, most) => (
                 Code::MediaSize,
                 format!("`{name}` has {bytes} bytes; WeChat takes fewer than {most} here"),
-                "make it smaller: fewer pixels, or more compression".into(),
+                match target {
+                    Target::BodyImage | Target::Material(Material::Image | Material::Thumb) if !optimize => {
+                        "make it smaller (fewer pixels, or more compression), or write `optimize: true`".into()
+                    }
+                    _ => "make it smaller".into(),
+                },
             ),
         };
         self.push(Diagnostic::new(code, place.clone(), message).help(help));
         None
     }
 
-    fn cover(&mut self, field: &Field<'_>, engine: &Engine, context: &Tpl) -> Option<Cover> {
+    fn cover(&mut self, field: &Field<'_>, optimize: bool, engine: &Engine, context: &Tpl) -> Option<Cover> {
         let text = self.field_with_slots(field, engine, context)?;
         let place = self.field_place(&field.from, None);
         if payload::has_slot(&text) {
@@ -424,7 +436,7 @@ impl Reader<'_> {
             return Some(Cover::MediaId(text));
         }
         let target = Target::Material(Material::Image);
-        self.picture(&format!("{}{text}", field.folder), target, &place).map(Cover::File)
+        self.file(&format!("{}{text}", field.folder), target, optimize, &place).map(Cover::File)
     }
 
     /// Renders the templates of a body; the line of the source for each line of what comes out.
@@ -469,6 +481,7 @@ impl Reader<'_> {
         body: &Body,
         theme: Option<&Theme>,
         links: plan::model::LinkPolicy,
+        optimize: bool,
         engine: &Engine,
         context: &Tpl,
     ) -> Option<Shows> {
@@ -481,14 +494,16 @@ impl Reader<'_> {
         };
         let mut found = Vec::new();
         let converted = {
-            let place = |range: Range<usize>| self.body_place(body, source_range(&text, &lines, &body.text, range));
-            article::convert(&Input { format: body.format, text: &text, place: &place, theme, links }, &mut found)
+            let places = Places::new(&text, &lines, &body.text);
+            let place = |range: Range<usize>| self.body_place(body, places.source(range));
+            let input = Input { format: body.format, text: &text, place: &place, theme, links, webp: optimize };
+            article::convert(&input, &mut found)
         };
         self.diagnostics.extend(found);
         let converted = converted?;
         let mut uploads = Vec::new();
         for Image { path, place, .. } in &converted.images {
-            uploads.push(self.picture(&format!("{}{path}", body.folder), Target::BodyImage, place));
+            uploads.push(self.file(&format!("{}{path}", body.folder), Target::BodyImage, optimize, place));
         }
         let uploads: Option<Vec<Arc<Upload>>> = uploads.into_iter().collect();
         Some(Shows::News(converted, uploads?))
@@ -499,6 +514,7 @@ impl Reader<'_> {
         plan: &create_draft::Article,
         pointer: &str,
         body: &Body,
+        optimize: bool,
         engine: &Engine,
         context: &Tpl,
     ) -> Option<Shows> {
@@ -515,7 +531,8 @@ impl Reader<'_> {
             let field = Field { template: &template.0, folder: String::new(), from: From::Plan(pointer.clone()) };
             let place = self.document.span(&pointer);
             let target = Target::Material(Material::Image);
-            uploads.push(self.field(&field, engine, context).and_then(|path| self.picture(&path, target, &place)));
+            uploads
+                .push(self.field(&field, engine, context).and_then(|path| self.file(&path, target, optimize, &place)));
         }
         let uploads: Option<Vec<Arc<Upload>>> = uploads.into_iter().collect();
         Some(Shows::Pictures(text.trim().to_owned(), uploads?))
@@ -601,31 +618,58 @@ fn front_matter_end(text: &str) -> usize {
     0
 }
 
-/// The range of the source for a range of what was rendered: exact where the line was not changed, else the same words in
-/// its line, else the line.
-fn source_range(text: &str, lines: &[usize], source: &str, range: Range<usize>) -> Range<usize> {
-    let line_of = |text: &str, number: usize| -> Range<usize> {
-        let mut at = 0;
-        for (index, line) in text.split_inclusive('\n').enumerate() {
-            if index == number {
-                return at..at + line.trim_end_matches(['\n', '\r']).len();
-            }
-            at += line.len();
-        }
-        text.len()..text.len()
-    };
-    let start = text.floor_char_boundary(range.start.min(text.len()));
-    let number = text[..start].matches('\n').count();
-    let rendered = line_of(text, number);
-    let written = line_of(source, lines.get(number).copied().unwrap_or(number));
-    let end = range.end.clamp(start, rendered.end.max(start));
-    if text[rendered.clone()] == source[written.clone()] {
-        return written.start + (start - rendered.start)..written.start + (end - rendered.start);
+/// From what was rendered back to its source.
+struct Places<'t> {
+    text: &'t str,
+    source: &'t str,
+    /// The line of the source for each line of the text.
+    lines: &'t [usize],
+    /// Where each line of the text and of the source begins.
+    starts: [Vec<usize>; 2],
+    /// For each line of the text whether it stands in the source as it is, once that was asked.
+    same: Vec<Cell<Option<bool>>>,
+}
+
+impl<'t> Places<'t> {
+    fn new(text: &'t str, lines: &'t [usize], source: &'t str) -> Self {
+        let starts = |text: &str| -> Vec<usize> {
+            std::iter::once(0).chain(memchr::memchr_iter(b'\n', text.as_bytes()).map(|at| at + 1)).collect()
+        };
+        let starts = [starts(text), starts(source)];
+        let same = vec![Cell::new(None); starts[0].len()];
+        Self { text, source, lines, starts, same }
     }
-    let words = &text[start..text.ceil_char_boundary(end)];
-    match source[written.clone()].find(words).filter(|_| !words.is_empty()) {
-        Some(at) => written.start + at..written.start + at + words.len(),
-        None => written,
+
+    fn line(text: &str, starts: &[usize], number: usize) -> Range<usize> {
+        let start = starts.get(number).copied().unwrap_or(text.len());
+        let end = starts.get(number + 1).copied().unwrap_or(text.len());
+        start..start + text[start..end].trim_end_matches(['\n', '\r']).len()
+    }
+
+    /// The range of the source for a range of what was rendered: exact where the line was not changed, else the same words
+    /// in its line, else the line.
+    fn source(&self, range: Range<usize>) -> Range<usize> {
+        let (text, source) = (self.text, self.source);
+        let start = text.floor_char_boundary(range.start.min(text.len()));
+        let number = self.starts[0].partition_point(|begin| *begin <= start).saturating_sub(1);
+        let rendered = Self::line(text, &self.starts[0], number);
+        let written = Self::line(source, &self.starts[1], self.lines.get(number).copied().unwrap_or(number));
+        let end = text.ceil_char_boundary(range.end.clamp(start, rendered.end.max(start)));
+        let same = self.same.get(number).is_some_and(|same| {
+            same.get().unwrap_or_else(|| {
+                let found = text[rendered.clone()] == source[written.clone()];
+                same.set(Some(found));
+                found
+            })
+        });
+        if same {
+            return written.start + (start - rendered.start)..written.start + (end - rendered.start);
+        }
+        let words = &text[start..end];
+        match source[written.clone()].find(words).filter(|_| !words.is_empty()) {
+            Some(at) => written.start + at..written.start + at + words.len(),
+            None => written,
+        }
     }
 }
 
@@ -657,9 +701,10 @@ mod tests {
         let source = "# {{ vars.t }}\nsame\nx {{ vars.p }} word\n";
         let text = "# 春茶\nsame\nx 1\n2 word\n";
         let lines = [0, 1, 2, 2];
+        let places = Places::new(text, &lines, source);
         let place = |words: &str| {
             let at = text.find(words).expect("there");
-            &source[source_range(text, &lines, source, at..at + words.len())]
+            &source[places.source(at..at + words.len())]
         };
         assert_eq!(place("same"), "same");
         assert_eq!(place("word"), "word");
