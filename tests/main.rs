@@ -2,6 +2,7 @@
 #![expect(clippy::disallowed_methods, reason = "tests set up the real world")]
 
 mod architecture;
+mod articles;
 mod audiences;
 mod blocks;
 mod bodies;

@@ -385,11 +385,38 @@ fn a_rich_article_in_both_themes() {
 }
 
 #[test]
-fn every_article_code_has_a_test() {
-    let text = include_str!("tests.rs");
-    for code in Code::ALL.iter().map(|code| code.info().id).filter(|id| id.starts_with('A')) {
-        assert!(text.contains(&format!("\"{code}")), "{code}");
+fn silences_are_used() {
+    assert_eq!(md("<!-- lint-allow A304 decoration -->\n好茶"), ["A217 1:1"]);
+    assert_eq!(md("<!-- lint-allow A404 一篇长文 -->\n\n好茶"), ["A217 1:1"]);
+    assert_eq!(md(&format!("<!-- lint-allow A404 一篇长文 -->\n\n{}", "字".repeat(16_000))), none());
+    // With an error, what it is about may not have been read.
+    assert_eq!(md("<!-- lint-allow A304 decoration -->\n好茶 <div>a</div>"), ["A201 2:4"]);
+}
+
+#[test]
+fn formulas_are_told_from_money_and_brackets() {
+    assert_eq!(md("好 \\(\\alpha\\) 吗"), ["A207 1:3"]);
+    assert_eq!(md("> \\[\n> x^2\n> \\]"), ["A207 1:3"]);
+    assert_eq!(html("<p>\\[x^2\\]</p>"), ["A207 1:4"]);
+    assert_eq!(md("其中 $x$ 与 $y_1 = 2$"), ["A207 1:4", "A207 1:10"]);
+    for plain in ["\\(附注\\)", "`\\(x^2\\)`", "US$5 or HK$ 6", "$HOME and $PATH", "1\\$ = 2\\$", "\\\\(a=b\\\\)"] {
+        assert_eq!(md(plain), none(), "{plain}");
     }
+}
+
+#[test]
+fn hostile_html_is_refused_where_it_is() {
+    assert_eq!(html("<p><a href=\"java&#10;script:x()\">a</a></p>"), ["A211 1:7"]);
+    assert_eq!(html("<p><a href=\" javascript:x()\">a</a></p>"), ["A211 1:13"]);
+    assert_eq!(html("<p style=\"background:url(javascript:x)\">a</p>"), ["A206 1:22"]);
+    assert_eq!(html("<p style=\"color:expression(x())\">a</p>"), ["A206 1:17"]);
+    assert_eq!(html("<p style=\"@import 'x'\">a</p>"), ["A206 1:11"]);
+    assert_eq!(html("<p>a</p><![CDATA[x]]>"), ["A214 1:18"]);
+    assert_eq!(html("<svg onload=\"x()\"></svg><p>a</p>")[0], "A201 1:1");
+    assert_eq!(html("<p>a</p><!-- <script>x()</script> -->"), none());
+    assert_eq!(html("<p>&lt;script&gt;</p>"), none());
+    let many: String = (0..40).map(|n| format!(" a{n}=1")).collect();
+    assert!(html(&format!("<p{many}>a</p>")).contains(&"A214 1:1".to_owned()));
 }
 
 #[test]
@@ -415,6 +442,11 @@ fn hostile_articles_end_quickly() {
         nested("<section>\n\n", "\n\n</section>"),
         format!("```rust\n{}\n```", "((\"".repeat(many / 10)),
         "a\r\r\n\t\u{2028}<".to_owned(),
+        "[^".repeat(many / 2),
+        "\\(".repeat(many / 2),
+        "<!-- lint-allow A304 x -->\n\n".repeat(many / 50),
+        (0..many / 50).map(|n| format!("![a]({n}.png) [a](https://a.cn/{n}) ")).collect(),
+        format!("<p {}>", (0..many / 10).map(|n| format!("a{n} ")).collect::<String>()),
     ];
     for text in &texts {
         md(text);
@@ -517,6 +549,14 @@ fn block() -> impl Strategy<Value = String> {
             let rows: Vec<String> = rows.iter().map(|(a, b)| format!("| {a} | {b} |")).collect();
             format!("| x | y |\n|---|:-:|\n{}", rows.join("\n"))
         }),
+        prop::collection::vec((any::<bool>(), inline()), 1..4).prop_map(|tasks| {
+            tasks
+                .iter()
+                .map(|(done, w)| format!("- [{}] {w}", if *done { 'x' } else { ' ' }))
+                .collect::<Vec<_>>()
+                .join("\n")
+        }),
+        (inline(), inline()).prop_map(|(a, b)| format!("- {a}\n  - {b}\n    1. {a}\n       - {b}\n- {a}")),
         (
             prop_oneof!["rust", "js", "text", "python", "toml"],
             prop::collection::vec("[ \ta-z(){};\"'/<>&=]{0,20}", 0..5)
@@ -525,8 +565,60 @@ fn block() -> impl Strategy<Value = String> {
     ]
 }
 
+/// Tags and attributes are of the few that are known to survive, and no address is a script.
+fn only_what_survives(html: &str) {
+    for tag in html.split('<').skip(1) {
+        let tag = tag.split_once('>').expect("closed").0;
+        let name = tag.trim_start_matches('/').split(' ').next().unwrap_or_default();
+        assert!(rules::RULESET.tags.contains_key(name), "<{tag}> in {html}");
+        for (number, part) in tag.split('"').enumerate() {
+            if number % 2 == 0 && number + 1 < tag.split('"').count() {
+                let attribute = part.trim().trim_end_matches('=');
+                let attribute = attribute.rsplit(' ').next().unwrap_or_default();
+                assert!(
+                    ["style", "src", "alt", "href", "colspan", "rowspan"].contains(&attribute),
+                    "<{tag}> in {html}"
+                );
+            } else if number % 2 == 1 {
+                assert!(!part.contains("javascript:") && !part.starts_with("data:"), "<{tag}> in {html}");
+            }
+        }
+    }
+}
+
+/// Whether all letters come, in order, maybe with others between.
+fn comes(letters: &str, whole: &str) -> bool {
+    let mut rest = whole.chars();
+    letters.chars().all(|c| rest.any(|other| other == c))
+}
+
+#[test]
+fn every_letter_of_the_fixture_arrives() {
+    let article = article(RICH);
+    // The words of a picture are its `alt`.
+    let words: String = RICH.lines().filter(|line| !line.starts_with("![")).map(|line| format!("{line}\n")).collect();
+    let expected = letters_of_tree(&words);
+    assert!(expected.chars().count() > 300, "{expected}");
+    assert!(comes(&expected, &letters(&article.text)), "{expected}\n{}", letters(&article.text));
+    assert!(comes(&expected, &letters_of_html(&article.html(|_, _| String::new()))));
+    assert!(!comes(&expected, &letters(&article.text.replace("狮峰山", "狮山"))));
+    only_what_survives(&article.html(|_, _| String::new()));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
+
+    /// Wherever a value stands, it shows as it is, and what is around it stays what it is.
+    #[test]
+    fn values_are_never_markup(value in "[!-~春]{1,16}") {
+        for around in ["a {} b", "{}", "# {}", "- {}\n- x", "> {}", "|a|\n|-|\n|{}|", "x `{}` y", "**{}**", "a\n{}\nb", "<p>{}</p>"] {
+            let with = |text: &str| bare(&around.replace("{}", text));
+            let mut escaped = String::new();
+            write::escape(&value, false, &mut escaped);
+            let (got, word) = (with(&crate::source::disguise(&value)), with("QQ"));
+            prop_assert_eq!(got, word.replace("QQ", &escaped), "{}", around);
+        }
+    }
 
     #[test]
     fn every_visible_character_arrives_in_order(blocks in prop::collection::vec(block(), 1..6)) {
@@ -535,7 +627,10 @@ proptest! {
         let expected = letters_of_tree(&text);
         if let Some(article) = article {
             prop_assert_eq!(letters(&article.text), expected.clone());
-            prop_assert_eq!(letters_of_html(&article.html(|_, _| String::new())), expected);
+            let html = article.html(|_, _| String::new());
+            prop_assert_eq!(letters_of_html(&html), expected);
+            only_what_survives(&html);
+            prop_assert_eq!(run(Format::Markdown, &text, Links::Footnote, &plain()).0, Some(article));
         } else {
             // Only for articles that show nothing.
             prop_assert!(diagnostics.iter().all(|d| d.code == Code::ArticleEmpty), "{:?}", diagnostics);
@@ -547,5 +642,10 @@ proptest! {
         md(&text);
         html(&html_text);
         theme(&html_text);
+        for (format, text) in [(Format::Markdown, &text), (Format::Html, &html_text)] {
+            if let Some(article) = run(format, text, Links::Footnote, &plain()).0 {
+                only_what_survives(&article.html(|_, image| image.path.replace(['<', '"'], "")));
+            }
+        }
     }
 }
