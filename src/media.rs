@@ -340,7 +340,7 @@ mod tests {
         assert_eq!(new(&png(60), Target::BodyImage), Ok("image/png"));
         assert_eq!(new(b"", Target::BodyImage), Err(Unfit::Empty));
         assert_eq!(new(webp, Target::BodyImage), Err(Unfit::Type("image/webp", vec!["image/jpeg", "image/png"])));
-        assert_eq!(new(b"GIF89a\x03\0\x02\0", Target::BodyImage).is_err(), true);
+        assert!(new(b"GIF89a\x03\0\x02\0;", Target::BodyImage).is_err());
         assert_eq!(new(b"GIF89a\x03\0\x02\0;", Target::Material(Material::Image)), Ok("image/gif"));
         assert_eq!(new(b"GIF89a\x03\0\x02\0", Target::Material(Material::Image)), Err(Unfit::Damaged));
         assert_eq!(new(&png(10), Target::BodyImage), Err(Unfit::Damaged));

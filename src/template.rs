@@ -554,11 +554,16 @@ fn marked(source: &str) -> String {
 /// The numbers of lines in what was rendered with them; none if the text is not the same without them.
 fn numbers(marked: &str, text: &str) -> Option<Vec<usize>> {
     let (mut lines, mut line, mut seen) = (Vec::new(), 0, 0);
+    // A line that several were joined to is where its first words are.
+    let mut begun: Option<usize> = None;
     let mut rest = marked;
     loop {
         let end = rest.find(['\n', LINE]).unwrap_or(rest.len());
         if text.get(seen..seen + end) != Some(&rest[..end]) {
             return None;
+        }
+        if begun.is_none() && !rest[..end].trim().is_empty() {
+            begun = Some(line);
         }
         seen += end;
         rest = &rest[end..];
@@ -568,10 +573,10 @@ fn numbers(marked: &str, text: &str) -> Option<Vec<usize>> {
             rest = after;
         } else if let Some(after) = rest.strip_prefix('\n') {
             seen += 1;
-            lines.push(line);
+            lines.push(begun.take().unwrap_or(line));
             rest = after;
         } else {
-            lines.push(line);
+            lines.push(begun.unwrap_or(line));
             return (seen == text.len()).then_some(lines);
         }
     }

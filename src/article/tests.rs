@@ -626,7 +626,7 @@ proptest! {
         let (article, diagnostics, _) = run(Format::Markdown, &text, Links::Footnote, &plain());
         let expected = letters_of_tree(&text);
         if let Some(article) = article {
-            prop_assert_eq!(letters(&article.text), expected.clone());
+            prop_assert_eq!(letters(&article.text), expected.as_str());
             let html = article.html(|_, _| String::new());
             prop_assert_eq!(letters_of_html(&html), expected);
             only_what_survives(&html);

@@ -814,7 +814,7 @@ fn image_path(src: &str, webp: bool) -> Result<String, (Code, String, &'static s
         return bad("holds a character that paths cannot have");
     }
     let ending = path.rsplit_once('.').map(|(_, ending)| ending.to_ascii_lowercase()).unwrap_or_default();
-    if !RULESET.images.endings.contains(&ending) && !(webp && ending == "webp") {
+    if !(RULESET.images.endings.contains(&ending) || webp && ending == "webp") {
         let message = format!("WeChat takes only JPEG and PNG pictures in an article, not `{shown}`");
         let help = match ending.as_str() {
             "webp" => "convert it to `.png` or `.jpg`, or write `optimize: true` for the article",

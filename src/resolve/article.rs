@@ -170,7 +170,7 @@ impl Reader<'_> {
         let cover = match (plan.kind, find("cover")) {
             (ArticleKind::News, Some(field)) => self.cover(&field, optimize, engine, context),
             (ArticleKind::News, None) => {
-                let diagnostic = Diagnostic::new(Code::ArticleField, whole.clone(), "the article has no cover");
+                let diagnostic = Diagnostic::new(Code::ArticleField, whole, "the article has no cover");
                 self.push(diagnostic.help("write `cover: cover.jpg` here, or in the front matter of the file"));
                 None
             }
@@ -666,10 +666,13 @@ impl<'t> Places<'t> {
             return written.start + (start - rendered.start)..written.start + (end - rendered.start);
         }
         let words = &text[start..end];
-        match source[written.clone()].find(words).filter(|_| !words.is_empty()) {
-            Some(at) => written.start + at..written.start + at + words.len(),
-            None => written,
-        }
+        let next =
+            self.lines.get(number + 1).map_or(written.end, |next| Self::line(source, &self.starts[1], *next).start);
+        // A tag of several lines ends on another one than it begins.
+        let around = [written.clone(), written.start..next.max(written.end)];
+        let find =
+            |part: &Range<usize>| Some(part.start + source[part.clone()].find(words).filter(|_| !words.is_empty())?);
+        around.iter().find_map(find).map_or(written, |at| at..at + words.len())
     }
 }
 
