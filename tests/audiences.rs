@@ -305,3 +305,11 @@ fn the_digest_is_that_of_what_is_sent() {
     case.against(&server, &["--expect", &first]).exits(0);
     server.delivered_once(1);
 }
+
+#[test]
+fn a_rehearsal_has_the_tags_of_lists() {
+    let steps = "  - { id: name, action: send_by_openid, to: { tag: VIP }, message: { text: 你好 } }
+  - { id: number, action: send_by_openid, to: { tag_id: 134 }, message: { text: 又好 } }\n";
+    let case = Case::new().no_env("WECHAT_SECRET").file("plan.yaml", plan(steps));
+    case.run(&["run", "plan.yaml", "--sandbox"]).exits(0).says("200 recipients").says("sent to 100 openids");
+}

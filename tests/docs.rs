@@ -334,10 +334,9 @@ fn errcodes(language: Language) -> String {
     }
     write!(
         out,
-        "\n## {}\n\n| {} | {} | {} | {} |\n| --- | --- | --- | --- |\n",
+        "\n## {}\n\n| {} | {} | {} |\n| --- | --- | --- |\n",
         l.of("All codes", "全部错误码"),
         l.of("code", "错误码"),
-        l.of("class", "类别"),
         l.of("meaning", "含义"),
         l.of("what to do", "怎么办")
     )
@@ -351,7 +350,7 @@ fn errcodes(language: Language) -> String {
         };
         writeln!(
             out,
-            "| **{}** | `{}` | {}{own} | {} |",
+            "| **{}**<br>`{}` | {}{own} | {} |",
             row.code,
             errcode::class_name(row.class),
             cell(meaning),

@@ -16,6 +16,7 @@ use super::{
 use serde_json::Value;
 
 use crate::{
+    action::Listed,
     clock::shanghai,
     payload,
     plan::model::AccountKind,
@@ -200,6 +201,13 @@ fn seed(config: &mut Config, plan: &RenderedPlan) {
     };
     let mut tags: BTreeMap<u64, String> = BTreeMap::new();
     let mut names: Vec<String> = Vec::new();
+    for step in &plan.steps {
+        match &step.listed {
+            Some(Listed::Tag(name)) => names.push(name.clone()),
+            Some(Listed::TagId(id)) => tags.extend(id.as_u64().map(|id| (id, format!("tag {id}")))),
+            Some(Listed::All) | None => {}
+        }
+    }
     for (_, call) in plan.calls() {
         names.extend(call.payload.slots().filter_map(|slot| slot.strip_prefix("tag ").map(str::to_owned)));
         let Ok(body) = serde_json::from_str::<Value>(call.payload.without_people()) else { continue };
