@@ -33,9 +33,9 @@ pub(crate) fn pages() -> Vec<PathBuf> {
     }
     let root = repository();
     let mut found = Vec::new();
-    walk(&root, &mut found);
+    walk(root, &mut found);
     let mut found: Vec<PathBuf> =
-        found.into_iter().map(|path| path.strip_prefix(&root).expect("below it").to_owned()).collect();
+        found.into_iter().map(|path| path.strip_prefix(root).expect("below it").to_owned()).collect();
     // What examples hold beside their README is content.
     found.retain(|path| !path.starts_with("examples") || path.ends_with("README.md"));
     found.sort();

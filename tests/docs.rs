@@ -98,12 +98,10 @@ fn kind(schema: &Value, language: Language) -> String {
     if let Some(form) = schema["x-form"].as_str() {
         return form.to_owned();
     }
-    if let Some(key) =
-        schema["properties"].as_object().filter(|keys| keys.len() == 1).and_then(|keys| keys.keys().next())
-    {
-        if schema["type"].as_array().is_some_and(|types| types.iter().any(|one| one == "string")) {
-            return format!("{} {{ {key} }}", l.of("text, or", "文字，或"));
-        }
+    let short = schema["type"].as_array().is_some_and(|types| types.iter().any(|one| one == "string"));
+    let only = schema["properties"].as_object().filter(|keys| short && keys.len() == 1);
+    if let Some(key) = only.and_then(|keys| keys.keys().next()) {
+        return format!("{} {{ {key} }}", l.of("text, or", "文字，或"));
     }
     let types = match &schema["type"] {
         Value::Array(types) => types.clone(),
