@@ -12,7 +12,9 @@ mod display;
 mod doctor;
 mod exit_code;
 mod explain;
+mod fmt;
 mod generate;
+mod init;
 mod load;
 mod preview_html;
 mod render;
@@ -153,11 +155,22 @@ struct FormatArg {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Writes a small campaign that works as it is: plan, content, audience, CI
+    #[command(after_help = "Example: qunfa init spring-tea --kind subscription")]
+    Init(init::Args),
     /// Checks plans: schema, references, limits, templates; offline, all problems at once
     #[command(
         after_help = "Examples: qunfa validate campaigns/*.yaml\n          qunfa validate campaigns/*.yaml --format sarif > qunfa.sarif"
     )]
     Validate(validate::Args),
+    /// Settles the layout of plans; keeps comments, never changes what is sent
+    ///
+    /// Keys stand in the order of the schema (those of variables and rows stay where they are), two blanks deeper a level.
+    /// Quotes are double; a word that older readers of YAML take for something else (no, 0123, 2026-03-01) gets them. What is in
+    /// brackets stays so if it fits on a line of 120 columns. One blank line stays where there are some. The text of block
+    /// scalars is not touched. A file without `steps` (an account, variables) keeps its order of keys.
+    #[command(after_help = "Examples: qunfa fmt campaigns/*.yaml\n          qunfa fmt --check campaigns/*.yaml")]
+    Fmt(fmt::Args),
     /// Shows the exact requests, offline: the dry run
     #[command(
         after_help = "Examples: qunfa render plan.yaml --out rendered/\n          qunfa render plan.yaml --check rendered/"
@@ -229,7 +242,9 @@ impl Command {
             Command::Doctor(args) => wants(&args.format),
             Command::Explain(args) => wants(&args.format),
             // `render` prints requests, `preview-html` a page, `sandbox` a line a call, the others text.
-            Command::Render(_)
+            Command::Init(_)
+            | Command::Fmt(_)
+            | Command::Render(_)
             | Command::PreviewHtml(_)
             | Command::Sandbox(_)
             | Command::Schema(_)
@@ -291,7 +306,9 @@ fn without_empty(command: clap::Command) -> clap::Command {
 fn dispatch(cli: Cli, terminal: &Terminal) -> ExitCode {
     let common = &cli.common;
     match cli.command {
+        Command::Init(args) => init::main(&args, common, terminal),
         Command::Validate(args) => validate::main(&args, common, terminal),
+        Command::Fmt(args) => fmt::main(&args, terminal),
         Command::Render(args) => render::main(&args, common, terminal),
         Command::PreviewHtml(args) => preview_html::main(&args, common, terminal),
         Command::Audience(args) => audience::main(&args, common, terminal),

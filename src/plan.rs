@@ -14,6 +14,7 @@ use crate::{
 
 pub mod check;
 pub mod fields;
+pub mod layout;
 pub mod model;
 mod parse;
 pub mod schema;

@@ -281,7 +281,9 @@ fn help_texts() {
     let case = Case::new();
     for command in [
         "",
+        "init",
         "validate",
+        "fmt",
         "render",
         "audience",
         "preview-html",

@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use crate::support::repository;
 
-struct Files(HashMap<&'static str, Vec<u8>>);
+pub(crate) struct Files(pub(crate) HashMap<&'static str, Vec<u8>>);
 
 impl Project for Files {
     fn read(&self, path: &str, _: u64) -> Result<(String, Vec<u8>), ReadError> {
@@ -25,7 +25,7 @@ impl Project for Files {
 }
 
 /// The whole pipe, as the program runs it.
-fn pipe(bytes: Vec<u8>, files: &Files) -> (Option<RenderedPlan>, Vec<Diagnostic>, SourceMap) {
+pub(crate) fn pipe(bytes: Vec<u8>, files: &Files) -> (Option<RenderedPlan>, Vec<Diagnostic>, SourceMap) {
     let (mut sources, mut diagnostics) = (SourceMap::default(), Vec::new());
     let Ok(text) = source::decode(bytes) else { return (None, diagnostics, sources) };
     let file = sources.add("plan.yaml", text);

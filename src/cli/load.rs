@@ -19,7 +19,7 @@ use crate::{
     limits, plan,
     render::{self, RenderedPlan},
     resolve::{self, Begun, Inputs, ReadError, ResolvedPlan, article::Shows},
-    source::{self, BadText, SourceMap, Span},
+    source::{self, BadText, FileId, SourceMap, Span},
 };
 
 /// A plan and what is to be said of it.
@@ -82,9 +82,8 @@ pub(super) fn size(article: &ArticleSize) -> String {
     )
 }
 
-/// Reads, validates, resolves and renders a plan; `-` is standard input. `platform` names whose ledger is asked for people
-/// whose file is gone; without it none is.
-pub(super) fn load(path: &str, common: &Common, platform: Option<&str>) -> Loaded {
+/// Reads the text of a plan; `-` is standard input.
+pub(super) fn open(path: &str) -> (Loaded, Option<FileId>) {
     let folder = if path == "-" { Path::new("") } else { Path::new(path).parent().unwrap_or(Path::new("")) };
     let mut loaded = Loaded {
         sources: SourceMap::default(),
@@ -94,15 +93,13 @@ pub(super) fn load(path: &str, common: &Common, platform: Option<&str>) -> Loade
         sizes: Vec::new(),
         strict: false,
     };
-    let rendered = pipe(path, common, platform, &mut loaded);
-    dedupe(&mut loaded.diagnostics);
-    loaded.plan = rendered.filter(|_| !diag::any_error(&loaded.diagnostics));
-    loaded
+    let file = read(path, &mut loaded);
+    (loaded, file)
 }
 
-fn pipe(path: &str, common: &Common, platform: Option<&str>, loaded: &mut Loaded) -> Option<RenderedPlan> {
-    let Loaded { sources, diagnostics, project, sizes, .. } = loaded;
-    let name = if path == "-" { "<stdin>" } else { path };
+fn read(path: &str, loaded: &mut Loaded) -> Option<FileId> {
+    let Loaded { sources, diagnostics, .. } = loaded;
+    let name = shown_name(path);
     let bytes = if path == "-" {
         world::read_stdin(limits::PLAN_BYTES_MAX)
     } else {
@@ -115,8 +112,8 @@ fn pipe(path: &str, common: &Common, platform: Option<&str>, loaded: &mut Loaded
             return None;
         }
     };
-    let file = match source::decode(bytes.clone()) {
-        Ok(text) => sources.add(name, text),
+    match source::decode(bytes.clone()) {
+        Ok(text) => Some(sources.add(name, text)),
         Err(bad) => {
             let (code, at, what, help) = match bad {
                 BadText::NotUtf8(at) => {
@@ -137,9 +134,33 @@ fn pipe(path: &str, common: &Common, platform: Option<&str>, loaded: &mut Loaded
             let file = sources.add(name, text);
             plan::mask_secrets(file, sources);
             diagnostics.push(Diagnostic::new(code, Span::new(file, at..at + 1), what).help(help));
-            return None;
+            None
         }
-    };
+    }
+}
+
+fn shown_name(path: &str) -> &str {
+    if path == "-" { "<stdin>" } else { path }
+}
+
+/// Reads, validates, resolves and renders a plan; `-` is standard input. `platform` names whose ledger is asked for people
+/// whose file is gone; without it none is.
+pub(super) fn load(path: &str, common: &Common, platform: Option<&str>) -> Loaded {
+    let (mut loaded, file) = open(path);
+    let rendered = file.and_then(|file| pipe(path, file, common, platform, &mut loaded));
+    dedupe(&mut loaded.diagnostics);
+    loaded.plan = rendered.filter(|_| !diag::any_error(&loaded.diagnostics));
+    loaded
+}
+
+fn pipe(
+    path: &str,
+    file: FileId,
+    common: &Common,
+    platform: Option<&str>,
+    loaded: &mut Loaded,
+) -> Option<RenderedPlan> {
+    let Loaded { sources, diagnostics, project, sizes, .. } = loaded;
     let parsed = plan::parse(file, sources, diagnostics)?;
     let valid = plan::validate(parsed, diagnostics);
     let mut vars_files = Vec::new();
@@ -155,7 +176,7 @@ fn pipe(path: &str, common: &Common, platform: Option<&str>, loaded: &mut Loaded
         Inputs { project: &*project, env: &world::env, vars_files: &vars_files, vars: &common.var, now, begun: &begun };
     let resolved = resolve::resolve(valid, &inputs, sources, diagnostics)?;
     *sizes = self::sizes(&resolved);
-    Some(render::render(resolved, name, sources, diagnostics))
+    Some(render::render(resolved, shown_name(path), sources, diagnostics))
 }
 
 /// The people whom the ledger froze for a send. A store that fails says so when it is opened for the run.

@@ -37,8 +37,9 @@ pub(super) struct Args {
     strict: Strict,
 }
 
+/// How requests are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum RequestFormat {
+pub(super) enum RequestFormat {
     /// One JSON document
     Json,
     /// As they go over the wire
@@ -108,7 +109,8 @@ fn files(plan: &RenderedPlan, format: RequestFormat) -> impl Iterator<Item = (St
 
 const MANIFEST: &str = "manifest.json";
 
-fn write(plan: &RenderedPlan, folder: &Path, format: RequestFormat) -> std::io::Result<usize> {
+/// Writes a rendering into a folder, and says how many requests it has.
+pub(super) fn write(plan: &RenderedPlan, folder: &Path, format: RequestFormat) -> std::io::Result<usize> {
     world::remove_old_requests(folder)?;
     let mut count = 0;
     for (name, text) in files(plan, format) {

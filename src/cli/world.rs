@@ -466,6 +466,79 @@ pub(super) fn open_on_desktop(path: &Path) -> Result<(), String> {
     Err(failed.unwrap_or_else(|| format!("there is no {} here", names.join(", no "))))
 }
 
+/// Writes a file that is there anew, whole or not at all; it keeps its permissions, and a link stays one.
+pub(super) fn rewrite_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let real = fs::canonicalize(path)?;
+    let permissions = fs::metadata(&real)?.permissions();
+    if permissions.readonly() {
+        return Err(io::Error::from(io::ErrorKind::PermissionDenied));
+    }
+    let folder = real.parent().unwrap_or(Path::new("."));
+    let mut file = tempfile::Builder::new().prefix(".qunfa").tempfile_in(folder)?;
+    file.write_all(bytes)?;
+    file.as_file().set_permissions(permissions)?;
+    file.as_file().sync_all()?;
+    file.persist(real).map(drop).map_err(|error| error.error)
+}
+
+/// The name of a folder, which need not be there yet.
+pub(super) fn folder_name(folder: &Path) -> Option<String> {
+    let real = fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned());
+    real.file_name().map(|name| name.to_string_lossy().into_owned())
+}
+
+/// Whether two paths are one folder.
+pub(super) fn same_folder(one: &Path, other: &Path) -> bool {
+    fs::canonicalize(one).ok() == fs::canonicalize(other).ok()
+}
+
+/// What stands in the way of new files below a folder: files of their names, and what is no folder where one must be. A link
+/// counts as such: it may lead elsewhere. Paths are below the folder.
+pub(super) fn taken(folder: &Path, names: &[&str]) -> Vec<PathBuf> {
+    let mut taken: Vec<PathBuf> = Vec::new();
+    for name in names {
+        let mut path = PathBuf::new();
+        let mut parts = Path::new(name).components().peekable();
+        while let Some(part) = parts.next() {
+            path.push(part);
+            let Ok(found) = fs::symlink_metadata(folder.join(&path)) else { break };
+            if (!found.is_dir() || parts.peek().is_none()) && !taken.contains(&path) {
+                taken.push(path.clone());
+            }
+        }
+    }
+    taken
+}
+
+/// Writes files that are not there yet, all of them or none; the error names the one that could not be.
+pub(super) fn write_new_files<'a>(
+    folder: &Path,
+    files: &[(&'a str, std::borrow::Cow<'_, [u8]>)],
+) -> Result<(), (&'a str, io::Error)> {
+    let mut written: Vec<PathBuf> = Vec::new();
+    let mut folders: Vec<PathBuf> = Vec::new();
+    let mut write = |name: &str, bytes: &[u8]| -> io::Result<()> {
+        let path = folder.join(name);
+        let parent = path.parent().unwrap_or(folder);
+        let new = parent.ancestors().take_while(|folder| !folder.as_os_str().is_empty() && !folder.exists());
+        folders.extend(new.map(Path::to_owned));
+        fs::create_dir_all(parent)?;
+        let mut file = fs::OpenOptions::new().write(true).create_new(true).open(&path)?;
+        written.push(path);
+        file.write_all(bytes)
+    };
+    let failed = files.iter().find_map(|(name, bytes)| write(name, bytes).err().map(|error| (*name, error)));
+    let Some(failed) = failed else { return Ok(()) };
+    for path in written {
+        let _ = fs::remove_file(path);
+    }
+    folders.sort();
+    for folder in folders.iter().rev() {
+        let _ = fs::remove_dir(folder);
+    }
+    Err(failed)
+}
+
 /// Appends to a file.
 pub(super) fn append_file(path: &Path, text: &str) -> io::Result<()> {
     fs::OpenOptions::new().append(true).create(true).open(path)?.write_all(text.as_bytes())

@@ -9,7 +9,7 @@ use regex_lite::Regex;
 use serde_json::{Value, json};
 
 use super::{
-    schema,
+    schema::PLAN,
     yaml::{Document, escape},
 };
 use crate::{
@@ -39,14 +39,26 @@ struct Parsed {
 fn parsed() -> &'static Parsed {
     static PARSED: OnceLock<Parsed> = OnceLock::new();
     PARSED.get_or_init(|| {
-        let root: Value =
-            serde_json::from_str(schema::PLAN).expect("the committed schema is JSON, which a test checks");
+        let root: Value = serde_json::from_str(PLAN).expect("the committed schema is JSON, which a test checks");
         let mut head = root.clone();
         head["properties"]["steps"] = json!({ "type": "array", "minItems": 1, "maxItems": limits::STEPS_MAX });
         let mut patterns = HashMap::new();
         collect_patterns(&root, &mut patterns);
         Parsed { root, head, patterns }
     })
+}
+
+/// The schema of a plan.
+pub(super) fn schema() -> &'static Value {
+    &parsed().root
+}
+
+/// The schema that a reference leads to; any other is itself.
+pub(super) fn resolved(schema: &'static Value) -> &'static Value {
+    match schema["$ref"].as_str().and_then(|reference| parsed().root.pointer(reference.trim_start_matches('#'))) {
+        Some(target) => resolved(target),
+        None => schema,
+    }
 }
 
 fn collect_patterns(schema: &Value, patterns: &mut HashMap<String, Regex>) {

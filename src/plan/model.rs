@@ -48,6 +48,14 @@ pub struct Head {
     pub steps: Vec<Value>,
 }
 
+impl Head {
+    /// Whether a text can be the name of a plan.
+    pub fn is_name(text: &str) -> bool {
+        let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+        (1..=63).contains(&text.len()) && text.bytes().all(|b| plain(b) || b == b'-') && !text.starts_with('-')
+    }
+}
+
 /// The account of a plan.
 #[derive(Debug, Clone)]
 pub enum AccountField {

@@ -8,24 +8,8 @@ use crate::plan::{
 
 /// Reads a plan. `None` if nothing can be made of it; what is wrong is in the diagnostics.
 pub fn parse(file: FileId, sources: &mut SourceMap, diagnostics: &mut Vec<Diagnostic>) -> Option<ParsedPlan> {
-    mask_secrets(file, sources);
-    let text = &sources.file(file).text;
-    let only_comments =
-        text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#') || line.trim() == "---");
-    if only_comments {
-        let message = "the plan is empty";
-        diagnostics.push(
-            Diagnostic::new(Code::EmptyPlan, Span::new(file, 0..0), message)
-                .help("`qunfa schema plan` prints what a plan may hold"),
-        );
-        return None;
-    }
-    let document = yaml::parse(file, sources, diagnostics)?;
-    let Some(plan) = document.value.as_object() else {
-        let diagnostic = Diagnostic::new(Code::WrongType, document.span(""), "a plan is a mapping");
-        diagnostics.push(diagnostic.help("begin with `version: 1`, `name:`, `account:` and `steps:`"));
-        return None;
-    };
+    let document = document(file, sources, diagnostics)?;
+    let plan = document.value.as_object()?;
     literal_secrets(&document, "/account", &plan.get("account").cloned().unwrap_or_default(), diagnostics);
     let mut wrong = check(&document, "", &document.value, Part::Head, diagnostics);
     let said = |pointer: &str| {
@@ -54,6 +38,29 @@ pub fn parse(file: FileId, sources: &mut SourceMap, diagnostics: &mut Vec<Diagno
     }
     let head = head(&document, plan, &wrong, diagnostics)?;
     Some(ParsedPlan { document, head, steps, ids })
+}
+
+/// The mapping that a plan is, whatever stands in it. From here on no output shows a literal secret of it.
+pub(super) fn document(file: FileId, sources: &mut SourceMap, diagnostics: &mut Vec<Diagnostic>) -> Option<Document> {
+    mask_secrets(file, sources);
+    let text = &sources.file(file).text;
+    let only_comments =
+        text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#') || line.trim() == "---");
+    if only_comments {
+        let message = "the plan is empty";
+        diagnostics.push(
+            Diagnostic::new(Code::EmptyPlan, Span::new(file, 0..0), message)
+                .help("`qunfa schema plan` prints what a plan may hold"),
+        );
+        return None;
+    }
+    let document = yaml::parse(file, sources, diagnostics)?;
+    if !document.value.is_object() {
+        let diagnostic = Diagnostic::new(Code::WrongType, document.span(""), "a plan is a mapping");
+        diagnostics.push(diagnostic.help("begin with `version: 1`, `name:`, `account:` and `steps:`"));
+        return None;
+    }
+    Some(document)
 }
 
 /// The typed head; parts that are wrong (and said so) are replaced by their defaults, so that the rest is looked at.

@@ -1,4 +1,4 @@
-//! YAML text to a value and an index from JSON pointer to places. The only module that knows the YAML parser.
+//! YAML text to a value and an index from JSON pointer to places. Only this module and `layout` know the YAML parser.
 //!
 //! One pass builds both, so a value and its place cannot disagree. The types of plain scalars are serde_yaml's:
 //! `no`, `on` and `017` stay words.
@@ -96,6 +96,7 @@ pub fn parse(file: FileId, sources: &SourceMap, diagnostics: &mut Vec<Diagnostic
     let text = &sources.file(file).text;
     let options = granit_parser::options! {
         block_scalar_eof_without_line_feed: true,
+        emit_comments: false,
         block_nesting_limit: limits::YAML_DEPTH_MAX,
         flow_nesting_limit: limits::YAML_DEPTH_MAX,
     };
