@@ -520,7 +520,8 @@ fn marked(source: &str) -> String {
                 (inside, rest) = (None, after);
                 continue;
             }
-            let open = ["{{", "{%", "{#"].into_iter().filter_map(|tag| Some((rest.find(tag)?, tag))).min();
+            let mut braces = rest.match_indices('{').map(|(at, _)| at);
+            let open = braces.find(|at| rest[at + 1..].starts_with(['{', '%', '#'])).map(|at| (at, &rest[at..at + 2]));
             let (text, after) = rest.split_at(open.map_or(rest.len(), |(at, _)| at));
             let eats = after.get(2..).is_some_and(|tag| tag.starts_with('-'));
             let blanks = text.len() - text.trim_start().len();
@@ -625,9 +626,12 @@ impl Reference {
 pub fn references(source: &str) -> Vec<Reference> {
     let mut found = Vec::new();
     let mut from = 0;
-    while let Some(open) =
-        source[from..].find("{{").into_iter().chain(source[from..].find("{%")).min().map(|at| at + from)
-    {
+    // Each byte is looked at once, however many tags there are.
+    let tag = |from: usize| {
+        let mut braces = source[from..].match_indices('{').map(|(at, _)| from + at);
+        braces.find(|at| source[at + 1..].starts_with(['{', '%']))
+    };
+    while let Some(open) = tag(from) {
         let close = if source[open..].starts_with("{{") { "}}" } else { "%}" };
         let end = source[open + 2..].find(close).map_or(source.len(), |at| open + 2 + at);
         let inside = open + 2..end;

@@ -277,6 +277,16 @@ pub(super) fn pair(items: Vec<Item>, depth: usize, findings: &mut Findings) -> V
 /// Checks what stands in what, and finds what silenced codes apply to.
 pub(super) fn check(nodes: &[Node], parent: Option<&str>, inline: bool, findings: &mut Findings) {
     let content = parent.and_then(rule).map_or(Content::Flow, |tag| tag.content);
+    // For each node what shows something and follows it; only silences ask for it.
+    let mut following = Vec::new();
+    if nodes.iter().any(|node| matches!(node.kind, Kind::Allow(_))) {
+        let mut next = None;
+        for node in nodes.iter().rev() {
+            following.push(next);
+            next = if node.is_blank() { next } else { Some(node) };
+        }
+        following.reverse();
+    }
     for (at, node) in nodes.iter().enumerate() {
         match &node.kind {
             Kind::Element(element) => {
@@ -312,9 +322,9 @@ pub(super) fn check(nodes: &[Node], parent: Option<&str>, inline: bool, findings
                 findings.add(Code::MisplacedTag, node.range.clone(), message, "close the tag before it");
             }
             Kind::Allow(code) => {
-                let block = nodes[at + 1..].iter().find(|next| !next.is_blank());
+                let block = following.get(at).copied().flatten();
                 // Inside of a paragraph: for what is left of it.
-                let end = if block.is_some_and(Node::is_block) { block } else { nodes.last() };
+                let end = if block.is_some_and(|block: &Node| block.is_block()) { block } else { nodes.last() };
                 findings.allow(*code, node.range.clone(), end.map_or(node.range.end, |node| node.range.end));
             }
             Kind::Text(_) | Kind::Code { .. } | Kind::NoteReference(_) => {}
