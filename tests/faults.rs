@@ -322,7 +322,7 @@ impl Ledger for Book<'_> {
     fn uploaded(&self, _: &str, _: &str, key: &str) -> Result<Option<Event>, LedgerError> {
         let calls = self.0.calls.borrow();
         let made = calls.iter().filter(|(call, _)| call.idempotency_key == key).flat_map(|(_, events)| events);
-        Ok(made.filter(|event| event.kind == Kind::Accepted && event.result.is_some()).last().cloned())
+        Ok(made.rev().find(|event| event.kind == Kind::Accepted && event.result.is_some()).cloned())
     }
 
     fn sync(&mut self) -> Result<(), LedgerError> {

@@ -133,7 +133,7 @@ proptest! {
         prop_assert_ne!(&digest(written(&changed.iter().collect::<String>(), &people, &order, &comment)), &plain);
         // One person less, another, or in another place.
         let at = which.index(people.len());
-        let (mut fewer, mut another, mut moved) = (people.clone(), people.clone(), people.clone());
+        let (mut fewer, mut another, mut moved) = (people.clone(), people.clone(), people);
         fewer.remove(at);
         another[at].push('x');
         moved.rotate_left(1);

@@ -355,7 +355,7 @@ mod tests {
             "only_fans_can_comment": 0, "pic_crop_235_1": "0.1945_0_1_0.5236", "pic_crop_1_1": "0.1_0_1_0.9",
             "cover_info": {"crop_percent_list": [{"ratio": "1_1", "x1": "0.1", "y1": "0", "x2": "1", "y2": "0.9"}]},
         });
-        let id = added(&mut bench, &[article.clone()]);
+        let id = added(&mut bench, std::slice::from_ref(&article));
         let draft = read(&mut bench, &id);
         let item = &draft["news_item"][0];
         for (name, value) in article.as_object().expect("an object") {
@@ -528,9 +528,9 @@ mod tests {
             read(&mut bench, &id)["news_item"][0]["digest"].clone()
         };
         let long = with(news(), &json!({"content": format!("<p>a &amp;\n b</p>{}", "茶".repeat(60))}));
-        assert_eq!(digest(&[long.clone()]), format!("a & b{}", "茶".repeat(49)));
+        assert_eq!(digest(std::slice::from_ref(&long)), format!("a & b{}", "茶".repeat(49)));
         let own = with(long, &json!({"digest": "上新"}));
-        assert_eq!(digest(&[own.clone()]), "上新");
+        assert_eq!(digest(std::slice::from_ref(&own)), "上新");
         assert_eq!(digest(&[own, news()]), "");
     }
 
