@@ -232,6 +232,8 @@ impl Command {
     fn wants_json(&self) -> bool {
         let wants = |format: &FormatArg| format.format == Format::Json;
         match self {
+            Command::Init(args) => wants(&args.format),
+            Command::Fmt(args) => wants(&args.format),
             Command::Validate(args) => args.wants_json(),
             Command::Audience(args) => wants(&args.format),
             Command::Run(args) => wants(&args.format),
@@ -242,9 +244,7 @@ impl Command {
             Command::Doctor(args) => wants(&args.format),
             Command::Explain(args) => wants(&args.format),
             // `render` prints requests, `preview-html` a page, `sandbox` a line a call, the others text.
-            Command::Init(_)
-            | Command::Fmt(_)
-            | Command::Render(_)
+            Command::Render(_)
             | Command::PreviewHtml(_)
             | Command::Sandbox(_)
             | Command::Schema(_)

@@ -398,3 +398,20 @@ proptest! {
         assert_eq!(head, ["version", "name", "account", "vars", "steps"], "{once}");
     }
 }
+
+#[test]
+fn results_are_data_too() {
+    let loose = "version: 1\nname:   test\n";
+    let case = Case::new().file("plan.yaml", loose).file("broken.yaml", "a: [\n");
+    let json = |args: &[&str], code| case.run(&[&["fmt", "--format", "json"], args].concat()).exits(code).json();
+    let checked = json(&["--check", "plan.yaml"], 9);
+    assert_eq!((&checked["schema"], &checked["exit_code"]), (&Value::from(1), &Value::from(9)));
+    assert_eq!(checked["files"][0]["changed"], true);
+    assert!(checked["files"][0]["diff"].as_str().is_some_and(|diff| diff.contains("+name: test")), "{checked}");
+    assert_eq!(case.read("plan.yaml"), loose);
+    assert_eq!(json(&["plan.yaml"], 0)["files"], serde_json::json!([{ "path": "plan.yaml", "changed": true }]));
+    assert_eq!(json(&["plan.yaml"], 0)["files"][0]["changed"], false);
+    let broken = json(&["plan.yaml", "broken.yaml"], 3);
+    assert_eq!(broken["plans"][0]["plan"], "broken.yaml");
+    assert_eq!(json(&["nowhere.yaml"], 4)["exit_code"], 4);
+}

@@ -174,3 +174,14 @@ fn a_part_of_a_repository() {
     case.run(&["run", "campaigns/a/plan.yaml", "--sandbox"]).exits(0);
     assert!(repository().join("src/cli/init").is_dir());
 }
+
+#[test]
+fn what_was_written_is_data_too() {
+    let case = empty();
+    let said = case.run(&["init", "tea", "--name", "tea", "--format", "json"]).exits(0).json();
+    assert_eq!((&said["schema"], &said["plan"]), (&Value::from(1), &Value::from("tea/plan.yaml")));
+    let written = said["written"].as_array().expect("a list").iter().filter_map(Value::as_str);
+    assert!(written.clone().count() > 10 && written.clone().all(|path| case.path(path).exists()), "{said}");
+    let refused = case.run(&["init", "tea", "--name", "tea", "--format", "json"]).exits(9).json();
+    assert!(refused["error"]["message"].as_str().is_some_and(|message| message.contains("there already")), "{refused}");
+}

@@ -4,12 +4,15 @@ use std::path::Path;
 
 use clap::builder::FalseyValueParser;
 
+use serde_json::{Value, json};
+
 use super::{
-    ExitCode, fail,
-    load::{Loaded, open},
+    ExitCode, Format, FormatArg, document, fail,
+    load::{Loaded, open, print_document},
     world::{self, Terminal},
 };
 use crate::{
+    diag::finding::Checked,
     plan::{self, layout},
     source::FileId,
 };
@@ -22,18 +25,49 @@ pub(super) struct Args {
     /// Changes nothing, and shows what would change (exit code 9)
     #[arg(long, env = "QUNFA_FMT_CHECK", hide_env_values = true, value_parser = FalseyValueParser::new())]
     check: bool,
+    #[command(flatten)]
+    pub(super) format: FormatArg,
+}
+
+/// What became of a file that could be settled.
+struct Settled {
+    /// Whether it was not settled before.
+    differs: bool,
+    /// What people are shown.
+    shown: String,
+    /// The same for programs.
+    data: Value,
 }
 
 pub(super) fn main(args: &Args, terminal: &Terminal) -> ExitCode {
     let mut code = ExitCode::Done;
     let mut unsettled = 0;
+    let (mut files, mut invalid) = (Vec::new(), Vec::new());
+    let json = args.format.format == Format::Json;
     for path in &args.plans {
-        let done = file(path, args.check, terminal).map(|differs| unsettled += usize::from(differs));
-        if let Err(failed) = done
-            && code == ExitCode::Done
-        {
-            code = failed;
+        match file(path, args.check, terminal) {
+            Ok(settled) => {
+                unsettled += usize::from(settled.differs);
+                if json {
+                    files.push(settled.data);
+                } else {
+                    terminal.out(&settled.shown);
+                }
+            }
+            Err((failed, found)) => {
+                code = if code == ExitCode::Done { failed } else { code };
+                invalid.extend(found.map(|found| *found));
+            }
         }
+    }
+    if json && !invalid.is_empty() {
+        print_document(invalid, code, terminal);
+        return code;
+    }
+    if json && code == ExitCode::Done {
+        let code = if unsettled > 0 && args.check { ExitCode::Refused } else { code };
+        document(terminal, code, json!({ "files": files }));
+        return code;
     }
     if unsettled > 0 && args.check && code == ExitCode::Done {
         let message = if unsettled == 1 {
@@ -46,37 +80,41 @@ pub(super) fn main(args: &Args, terminal: &Terminal) -> ExitCode {
     code
 }
 
-/// Settles one file, and says whether it was not settled before.
-fn file(path: &str, check: bool, terminal: &Terminal) -> Result<bool, ExitCode> {
+/// Settles one file; gives the exit code and what was found, if it cannot be settled.
+fn file(path: &str, check: bool, terminal: &Terminal) -> Result<Settled, (ExitCode, Option<Box<Checked>>)> {
     let (mut loaded, file) = open(path);
     let settled = file.map(|file| (file, layout::format(file, &mut loaded.sources, &mut loaded.diagnostics)));
     let (file, settled) = match settled {
         Some((file, Ok(text))) => (file, text),
         Some((_, Err(error @ layout::Refusal::Changed(_)))) => {
             let help = "this is a fault of qunfa itself; nothing was written";
-            return Err(fail(terminal, ExitCode::Internal, &format!("{path}: {error}"), &[help.into()]));
+            return Err((fail(terminal, ExitCode::Internal, &format!("{path}: {error}"), &[help.into()]), None));
         }
         None | Some((_, Err(layout::Refusal::Unreadable))) => {
             loaded.print(terminal);
             terminal.err(&format!("{path}: {}; nothing was written\n", loaded.counts()));
-            return Err(loaded.exit_code());
+            return Err((loaded.exit_code(), Some(Box::new(loaded.checked(path, false)))));
         }
     };
     let differs = settled != loaded.sources.file(file).text;
-    if check {
-        if differs {
-            terminal.out(&difference(path, &mut loaded, file, settled));
-        }
+    let mut data = json!({ "path": path, "changed": differs });
+    let shown = if check {
+        let shown = if differs { difference(path, &mut loaded, file, settled) } else { String::new() };
+        data["diff"] = shown.clone().into();
+        shown
     } else if path == "-" {
-        terminal.out(&settled);
+        data["text"] = settled.clone().into();
+        settled
     } else if differs {
         if let Err(error) = world::rewrite_file(Path::new(path), settled.as_bytes()) {
             let message = format!("`{path}` cannot be written: {}", crate::exec::chain(&error));
-            return Err(fail(terminal, ExitCode::MissingInput, &message, &[]));
+            return Err((fail(terminal, ExitCode::MissingInput, &message, &[]), None));
         }
-        terminal.out(&format!("{path}\n"));
-    }
-    Ok(differs)
+        format!("{path}\n")
+    } else {
+        String::new()
+    };
+    Ok(Settled { differs, shown, data })
 }
 
 /// What would change; a literal secret is not shown.

@@ -8,7 +8,7 @@ use std::{
 use clap::ValueEnum;
 
 use super::{
-    Common, ExitCode, fail,
+    Common, ExitCode, Format, FormatArg, document, fail,
     load::load,
     render,
     world::{self, DiskProject, Terminal},
@@ -26,6 +26,8 @@ pub(super) struct Args {
     /// The campaign's name [default: that of the folder if it can be one, else `campaign`]
     #[arg(long, env = "QUNFA_NAME", hide_env_values = true, value_parser = name)]
     name: Option<String>,
+    #[command(flatten)]
+    pub(super) format: FormatArg,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -78,9 +80,7 @@ pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> ExitCod
         );
         return fail(terminal, ExitCode::MissingInput, &message, &[]);
     }
-    for (path, _) in &files {
-        terminal.out(&format!("{}\n", shown(&args.dir, path)));
-    }
+    let written: Vec<String> = files.iter().map(|(path, _)| shown(&args.dir, path)).collect();
     let plan = shown(&args.dir, "plan.yaml");
     let vars = |which: &str| shown(&args.dir, format!("vars/{which}.yaml"));
     let common = Common { var: Vec::new(), vars_file: vec![vars("production")], ..common.clone() };
@@ -92,7 +92,12 @@ pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> ExitCod
         let message = format!("`{}` cannot be written: {}", folder.display(), crate::exec::chain(&error));
         return fail(terminal, ExitCode::MissingInput, &message, &[]);
     }
-    terminal.out(&format!("{}/\n", shown(&args.dir, RENDERED)));
+    let written: Vec<String> = written.into_iter().chain([format!("{}/", shown(&args.dir, RENDERED))]).collect();
+    if args.format.format == Format::Json {
+        document(terminal, ExitCode::Done, serde_json::json!({ "name": name, "plan": plan, "written": written }));
+        return ExitCode::Done;
+    }
+    written.iter().for_each(|path| terminal.out(&format!("{path}\n")));
     let next = format!(
         "\nThe campaign `{name}` is ready to be tried; README.md says how to make it yours. Next:\n  qunfa validate {plan}\n  qunfa run {plan} --vars-file {} --sandbox\n",
         vars("staging")
