@@ -10,7 +10,7 @@ import time
 BINARY = str(pathlib.Path(sys.argv[1]).resolve())
 FOLDER = pathlib.Path(sys.argv[2])
 RUNS = 7
-RICH = pathlib.Path("src/article/fixtures/rich.md").read_text()
+RICH = pathlib.Path("src/content/article/fixtures/rich.md").read_text()
 COVER = pathlib.Path("tests/plans/files/articles/cover.png")
 # A little more, to 1,400 characters; without notes, so that it can stand there several times.
 NOTES = RICH.replace("[^气象]。", "。").split("[^气象]:")[0]

@@ -6,13 +6,12 @@ use divan::{Bencher, counter::BytesCount, counter::ItemsCount};
 use jiff::Timestamp;
 use minijinja::context;
 use qunfa::{
-    diag,
+    content::template::Engine,
+    diag::{self, source::SourceMap},
     ledger::{CallId, Event, FrozenCall, Kind, Ledger as _, Scope, sqlite::Sqlite},
     payload, plan,
     render::{self, RenderedPlan},
     resolve::{self, Inputs, Project, ReadError},
-    source::SourceMap,
-    template::Engine,
 };
 
 fn main() {

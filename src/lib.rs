@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! SourceFile -> ParsedPlan -> ValidPlan -> ResolvedPlan -> RenderedPlan -> RunEvents (+ ledger) -> Report
-//!     plan::parse   plan::validate   resolve::resolve   render::render   exec::run          report::Fold
+//!     plan::parse   plan::validate   resolve::resolve   render::render   run::run          report::Fold
 //! ```
 //!
 //! `validate`, `render` and `run` are the same pipe stopped at different arrows, so a dry run cannot differ from a run.
@@ -16,28 +16,21 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
-pub mod action;
-pub mod article;
 pub mod cli;
-pub mod client;
 pub mod clock;
+pub mod content;
 pub mod diag;
-pub mod exec;
 pub mod ledger;
 pub mod limits;
-pub mod media;
-pub mod message;
 pub mod openids;
+pub mod page;
 pub mod payload;
 pub mod plan;
-pub mod preview_html;
+pub mod problem;
 pub mod redact;
 pub mod render;
 pub mod report;
 pub mod resolve;
+pub mod run;
 pub mod sandbox;
-pub mod source;
-pub mod template;
-pub mod token;
-pub mod transport;
 pub mod wechat;

@@ -1,6 +1,6 @@
 //! The body of a request: JSON text with named slots for what is known only at run time.
 //!
-//! A slot is a name between two Unicode noncharacters, which no input of ours may hold ([`crate::source::decode`]), so
+//! A slot is a name between two Unicode noncharacters, which no input of ours may hold ([`crate::diag::source::decode`]), so
 //! no text of a user can be taken for one. `#` before the name marks a number: the quotes around it go away.
 
 use std::{borrow::Cow, cell::OnceCell, fmt::Write as _, ops::Range, sync::Arc};

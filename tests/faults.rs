@@ -14,9 +14,8 @@ use std::{
 
 use jiff::{SignedDuration, Timestamp};
 use qunfa::{
-    client::Client,
     clock::Clock,
-    exec::{self, Ended, Refusal, Selection, Settings},
+    diag::source::SourceMap,
     ledger::{
         CallId, CallRecord, Edition, Event, FrozenCall, Kind, Ledger, LedgerError, RunRecord, Scope, Status, Usage,
     },
@@ -25,9 +24,12 @@ use qunfa::{
     render::{self, RenderedPlan},
     report::{AccountRef, CallOutcome, Fold, PlanRef, Report, RunEvent, RunOutcome},
     resolve::{self, Inputs, Project, ReadError},
-    source::SourceMap,
-    token::{Keeper, Token, TokenError, TokenSource, TokenStore},
-    transport::{Answer, Body, Failure, Request, Transport},
+    run::{self, Ended, Refusal, Selection, Settings},
+    wechat::{
+        client::Client,
+        token::{Keeper, Token, TokenError, TokenSource, TokenStore},
+        transport::{Answer, Body, Failure, Request, Transport},
+    },
 };
 use serde_json::{Value, json};
 
@@ -461,7 +463,7 @@ fn process(plan: &RenderedPlan, world: &World) -> Option<(Ended, Report)> {
     };
     let work = || {
         let mut book = Book(world);
-        let prepared = match exec::prepare(plan, &book, &scope, &Selection::default(), world.now()) {
+        let prepared = match run::prepare(plan, &book, &scope, &Selection::default(), world.now()) {
             Ok(prepared) => prepared,
             Err(Refusal::Store(error)) => panic!("{error}"),
             Err(refusal) => panic!("refused: {refusal:?}"),
@@ -474,7 +476,7 @@ fn process(plan: &RenderedPlan, world: &World) -> Option<(Ended, Report)> {
             occurrence: plan.occurrence.clone(),
             platform: "wechat".into(),
             at: world.now(),
-            steps: exec::views(plan),
+            steps: run::views(plan),
         });
         let source = TokenSource::Endpoint {
             endpoint: TokenEndpoint::Stable,
@@ -492,8 +494,7 @@ fn process(plan: &RenderedPlan, world: &World) -> Option<(Ended, Report)> {
         );
         let settings =
             Settings { run_id: "r".into(), scope: scope.clone(), real: true, interrupted: &|| world.interrupted.get() };
-        let ended =
-            exec::run(plan, prepared, &mut book, &mut client, world, &settings, &mut |event| fold.apply(&event));
+        let ended = run::run(plan, prepared, &mut book, &mut client, world, &settings, &mut |event| fold.apply(&event));
         fold.apply(&RunEvent::Finished {
             outcome: ended.outcome,
             exit_code: 0,

@@ -4,8 +4,8 @@ use std::{collections::HashMap, fs, io::Write as _, path::Path, process::Stdio};
 
 use proptest::prelude::*;
 use qunfa::{
-    plan::{layout, yaml},
-    source::{self, SourceMap},
+    diag::source::{self, SourceMap},
+    plan::{fmt, yaml},
 };
 use serde_json::Value;
 
@@ -18,7 +18,7 @@ fn settled(text: &str) -> String {
     let (mut sources, mut diagnostics) = (SourceMap::default(), Vec::new());
     let text = source::decode(text.as_bytes().to_vec()).expect("text");
     let file = sources.add("plan.yaml", text);
-    let settled = layout::format(file, &mut sources, &mut diagnostics);
+    let settled = fmt::format(file, &mut sources, &mut diagnostics);
     settled.unwrap_or_else(|error| panic!("{error} {diagnostics:?}\n{}", sources.file(file).text))
 }
 

@@ -78,10 +78,10 @@ fn every_action_and_message_type_has_a_plan() {
     for entry in fs::read_dir(repository().join("tests/plans/ok")).expect("readable").flatten() {
         text.push_str(&fs::read_to_string(entry.path()).expect("readable"));
     }
-    for spec in qunfa::action::SPECS {
+    for spec in qunfa::plan::action::SPECS {
         assert!(text.contains(&format!("action: {}", spec.name)), "{}", spec.name);
     }
-    for kind in qunfa::message::KINDS {
+    for kind in qunfa::plan::message::KINDS {
         assert!(text.contains(&format!("{{ {kind}: ")), "{kind}");
     }
 }

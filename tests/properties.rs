@@ -5,11 +5,13 @@ use std::{collections::HashMap, fs};
 use jiff::Timestamp;
 use proptest::prelude::*;
 use qunfa::{
-    diag::{self, Diagnostic},
+    diag::{
+        self, Diagnostic,
+        source::{self, SourceMap},
+    },
     plan,
     render::{self, RenderedPlan},
     resolve::{self, Inputs, Project, ReadError},
-    source::{self, SourceMap},
 };
 use serde_json::Value;
 

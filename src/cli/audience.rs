@@ -2,13 +2,15 @@
 
 use serde_json::{Value, json};
 
-use super::{Common, ExitCode, Format, FormatArg, document, fail, load::load_or_fail, session, world::Terminal};
+use super::{Common, Format, FormatArg, document, fail, load::load_or_fail, session, world::Terminal};
+use crate::problem::ExitCode;
 use crate::{
     diag::{did_you_mean, one_of},
-    ledger::{CallRecord, Ledger as _, Status, reconcile, sqlite::Sqlite},
+    ledger::{CallRecord, Ledger as _, Status, sqlite::Sqlite},
     openids::Openids,
     payload,
     render::RenderedStep,
+    run::reconcile,
 };
 
 #[derive(Debug, clap::Args)]

@@ -3,20 +3,16 @@
 use std::cell::Cell;
 
 use super::{
-    Common, ExitCode, Format, FormatArg, fail,
+    Common, Format, FormatArg, fail,
     load::load,
     sandbox, session,
     state::{State, TokenFile},
     world::{self, RealClock, RehearsalClock, Terminal},
 };
+use crate::problem::ExitCode;
 use crate::{
-    client::Client,
     clock::{Clock, shanghai},
     diag::{Severity, any_error},
-    exec::{
-        self,
-        doctor::{self, Books, TokenWay},
-    },
     ledger::{
         LedgerError, Scope,
         sqlite::{self, Sqlite},
@@ -29,8 +25,15 @@ use crate::{
         AccountRef, PlanRef,
         checkup::{self, CHECKUP_SCHEMA, Check, CheckId, CheckState, Checkup},
     },
-    token::{Keeper, Token, TokenError, TokenSource, TokenStore},
-    transport::http::{ApiBase, Http},
+    run::{
+        self,
+        doctor::{self, Books, TokenWay},
+    },
+    wechat::{
+        client::Client,
+        http::{ApiBase, Http},
+        token::{Keeper, Token, TokenError, TokenSource, TokenStore},
+    },
 };
 
 #[derive(Debug, clap::Args)]
@@ -239,7 +242,7 @@ fn store_check(state: &State, name: &str, ledgered: bool) -> (Check, bool) {
                 LedgerError::Damaged { .. } => "restore it from a copy; without it nobody knows what was sent",
                 LedgerError::Store { .. } => "check its path, its rights and the space on the disk",
             };
-            return (Check::error(id, exec::chain(&error)).help(help), false);
+            return (Check::error(id, run::chain(&error)).help(help), false);
         }
     };
     let facts = |check: Check| {
@@ -282,7 +285,7 @@ fn books(
     };
     match ledger {
         Ok(ledger) => doctor::books(plan, &ledger, scope, now, real),
-        Err(error) => Books::closed(&exec::chain(&error)),
+        Err(error) => Books::closed(&run::chain(&error)),
     }
 }
 

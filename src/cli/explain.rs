@@ -2,7 +2,8 @@
 
 use serde_json::json;
 
-use super::{ExitCode, Format, FormatArg, document, fail, world::Terminal};
+use super::{Format, FormatArg, document, fail, world::Terminal};
+use crate::problem::ExitCode;
 use crate::{
     diag::{Code, Severity, did_you_mean},
     wechat::errcode,

@@ -7,14 +7,14 @@ use clap::builder::FalseyValueParser;
 use serde_json::{Value, json};
 
 use super::{
-    ExitCode, Format, FormatArg, document, fail,
+    Format, FormatArg, document, fail,
     load::{Loaded, open, print_document},
     world::{self, Terminal},
 };
+use crate::problem::ExitCode;
 use crate::{
-    diag::finding::Checked,
-    plan::{self, layout},
-    source::FileId,
+    diag::{finding::Checked, source::FileId},
+    plan::{self, fmt},
 };
 
 #[derive(Debug, clap::Args)]
@@ -83,14 +83,14 @@ pub(super) fn main(args: &Args, terminal: &Terminal) -> ExitCode {
 /// Settles one file; gives the exit code and what was found, if it cannot be settled.
 fn file(path: &str, check: bool, terminal: &Terminal) -> Result<Settled, (ExitCode, Option<Box<Checked>>)> {
     let (mut loaded, file) = open(path);
-    let settled = file.map(|file| (file, layout::format(file, &mut loaded.sources, &mut loaded.diagnostics)));
+    let settled = file.map(|file| (file, fmt::format(file, &mut loaded.sources, &mut loaded.diagnostics)));
     let (file, settled) = match settled {
         Some((file, Ok(text))) => (file, text),
-        Some((_, Err(error @ layout::Refusal::Changed(_)))) => {
+        Some((_, Err(error @ fmt::Refusal::Changed(_)))) => {
             let help = "this is a fault of qunfa itself; nothing was written";
             return Err((fail(terminal, ExitCode::Internal, &format!("{path}: {error}"), &[help.into()]), None));
         }
-        None | Some((_, Err(layout::Refusal::Unreadable))) => {
+        None | Some((_, Err(fmt::Refusal::Unreadable))) => {
             loaded.print(terminal);
             terminal.err(&format!("{path}: {}; nothing was written\n", loaded.counts()));
             return Err((loaded.exit_code(), Some(Box::new(loaded.checked(path, false)))));
@@ -107,7 +107,7 @@ fn file(path: &str, check: bool, terminal: &Terminal) -> Result<Settled, (ExitCo
         settled
     } else if differs {
         if let Err(error) = world::rewrite_file(Path::new(path), settled.as_bytes()) {
-            let message = format!("`{path}` cannot be written: {}", crate::exec::chain(&error));
+            let message = format!("`{path}` cannot be written: {}", crate::run::chain(&error));
             return Err((fail(terminal, ExitCode::MissingInput, &message, &[]), None));
         }
         format!("{path}\n")

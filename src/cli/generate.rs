@@ -6,10 +6,10 @@ use clap::{Command, ValueEnum};
 use clap_complete::Shell;
 
 use super::{
-    ExitCode, fail,
+    fail,
     world::{self, Terminal},
 };
-use crate::plan::schema;
+use crate::{plan::schema, problem::ExitCode};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct SchemaArgs {
@@ -33,9 +33,9 @@ enum Which {
 pub(super) fn schema(args: &SchemaArgs, terminal: &Terminal) -> ExitCode {
     terminal.out(match args.what {
         Which::Plan => schema::PLAN,
-        Which::Report => schema::REPORT,
-        Which::Diagnostics => schema::DIAGNOSTICS,
-        Which::Doctor => schema::DOCTOR,
+        Which::Report => include_str!("../../schemas/report.schema.json"),
+        Which::Diagnostics => include_str!("../../schemas/diagnostics.schema.json"),
+        Which::Doctor => include_str!("../../schemas/doctor.schema.json"),
     });
     ExitCode::Done
 }

@@ -3,23 +3,25 @@
 use std::path::Path;
 
 use super::{
-    Common, ExitCode, Format, FormatArg,
+    Common, Format, FormatArg,
     state::State,
     world::{self, DiskProject, Terminal},
 };
+use crate::problem::ExitCode;
 use crate::{
-    article::Budget,
     clock::Clock as _,
+    content::article::Budget,
     diag::{
         self, Code, Diagnostic, Severity,
         finding::{self, ArticleSize, Cause, Checked, Document, Finding},
         github::Annotation,
+        source::{self, BadText, FileId, SourceMap, Span},
     },
-    ledger::{Ledger as _, Scope, Status, reconcile, sqlite::Sqlite},
+    ledger::{Ledger as _, Scope, Status, sqlite::Sqlite},
     limits, plan,
     render::{self, RenderedPlan},
     resolve::{self, Begun, Inputs, ReadError, ResolvedPlan, article::Shows},
-    source::{self, BadText, FileId, SourceMap, Span},
+    run::reconcile,
 };
 
 /// A plan and what is to be said of it.

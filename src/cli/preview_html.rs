@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use clap::builder::FalseyValueParser;
 
 use super::{
-    Common, ExitCode, Format, FormatArg, fail,
+    Common, Format, FormatArg, fail,
     load::{Loaded, Strict, loaded_or_fail},
     world::{self, Terminal},
 };
-use crate::{preview_html, render::RenderedPlan};
+use crate::problem::ExitCode;
+use crate::{page::preview, render::RenderedPlan};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -64,7 +65,7 @@ pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> ExitCod
 }
 
 fn page(plan: &RenderedPlan, loaded: &Loaded) -> String {
-    preview_html::page(plan, &loaded.diagnostics, &loaded.sources)
+    preview::page(plan, &loaded.diagnostics, &loaded.sources)
 }
 
 /// Writes the page of a plan and says where it is.

@@ -6,11 +6,12 @@ use clap::ValueEnum;
 use serde_json::{Value, json};
 
 use super::{
-    Common, ExitCode, Format, FormatArg, fail,
+    Common, Format, FormatArg, fail,
     load::{Strict, loaded_or_fail},
     preview_html,
     world::{self, Terminal},
 };
+use crate::problem::ExitCode;
 use crate::{
     limits,
     render::{RenderedPlan, request_json},
@@ -68,7 +69,7 @@ pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> ExitCod
             }
             Err(error) => {
                 let message =
-                    format!("the requests cannot be written to {}: {}", folder.display(), crate::exec::chain(&error));
+                    format!("the requests cannot be written to {}: {}", folder.display(), crate::run::chain(&error));
                 fail(terminal, ExitCode::MissingInput, &message, &[])
             }
         };

@@ -1,10 +1,11 @@
 //! `qunfa report`: a report of a past run.
 
-use super::{Common, ExitCode, Format, FormatArg, fail, load::load_or_fail, session, world::Terminal};
+use super::{Common, Format, FormatArg, fail, load::load_or_fail, session, world::Terminal};
+use crate::problem::ExitCode;
 use crate::{
-    exec,
     ledger::{Ledger as _, Scope, sqlite::Sqlite},
     report::{self, Fold, Report},
+    run,
 };
 
 #[derive(Debug, clap::Args)]
@@ -68,7 +69,7 @@ fn print(args: &Args, common: &Common, terminal: &Terminal) -> Result<ExitCode, 
             };
             let records = store.calls(&scope).map_err(|error| session::store_failed(&error, terminal))?;
             let mut fold = Fold::default();
-            exec::past::replay(&plan, run, &records, &mut |event| fold.apply(&event));
+            run::past::replay(&plan, run, &records, &mut |event| fold.apply(&event));
             fold.finish()
         }
         (None, None) => None,

@@ -3,11 +3,12 @@
 use serde_json::json;
 
 use super::{
-    Common, ExitCode, Format, FormatArg, document, fail,
+    Common, Format, FormatArg, document, fail,
     load::load_or_fail,
     session,
     world::{self, RealClock, Terminal},
 };
+use crate::problem::ExitCode;
 use crate::{
     clock::Clock as _,
     ledger::{CallRecord, Event, Kind, Ledger as _},

@@ -5,7 +5,7 @@ use std::{path::PathBuf, sync::Arc};
 use jiff::Timestamp;
 
 use super::{
-    Common, ExitCode, Format, FormatArg,
+    Common, Format, FormatArg,
     display::Display,
     fail,
     load::{Strict, loaded_or_fail},
@@ -13,25 +13,27 @@ use super::{
     state::State,
     world::{self, DiskProject, RealClock, RehearsalClock, Terminal},
 };
+use crate::problem::ExitCode;
 use crate::{
-    action::Effect,
-    client::{Client, Outcome},
     clock::Clock,
     diag::{self, Severity, github::Annotation},
-    exec::{
+    ledger::{Ledger, LedgerError, Scope, sqlite::Sqlite},
+    limits,
+    plan::action::Effect,
+    problem::Problem,
+    redact::{Redactor, Secret},
+    render::{RenderedPlan, RenderedStep},
+    report::{self, AccountRef, Fold, PlanRef, Report, RunEvent, RunOutcome},
+    run::{
         self, Prepared, Refusal, Selection, Settings, Todo,
         forecast::{self, Forecast},
     },
-    ledger::{Ledger, LedgerError, Scope, sqlite::Sqlite},
-    limits,
-    redact::{Redactor, Secret},
-    render::{RenderedPlan, RenderedStep},
-    report::{self, AccountRef, Fold, PlanRef, Problem, Report, RunEvent, RunOutcome},
     sandbox::Sandbox,
-    token::{Keeper, TokenSource},
-    transport::{
-        Body, Method,
+    wechat::{
+        client::{Client, Outcome},
         http::{ApiBase, Http},
+        token::{Keeper, TokenSource},
+        transport::{Body, Method},
     },
 };
 
@@ -204,7 +206,7 @@ impl Run<'_> {
             .map_err(|(code, message)| self.report_refusal(code, &message, &[]))?;
         let mut ledger = Sqlite::open(&state.path).map_err(|error| self.store_failed(&error))?;
         let selection = Selection { only: self.args.only.clone(), from: self.args.from.clone() };
-        let mut prepared = exec::prepare(&self.plan, &ledger, &self.scope, &selection, self.clock.now())
+        let mut prepared = run::prepare(&self.plan, &ledger, &self.scope, &selection, self.clock.now())
             .map_err(|refusal| self.refused(refusal))?;
 
         let mut redactor = Redactor::default();
@@ -224,11 +226,11 @@ impl Run<'_> {
         let mut http = Http::new(base.clone(), world::abandoned);
         let mut client = Client::new(&mut http, Keeper::new(source, &tokens, timeout, pause), self.clock, redactor);
         if prepared.todo.iter().any(|todo| matches!(todo, Todo::Gather { .. })) {
-            exec::gather(&self.plan, &mut prepared, &mut client, self.clock).map_err(|problem| {
+            run::gather(&self.plan, &mut prepared, &mut client, self.clock).map_err(|problem| {
                 let code = if world::interrupted() { ExitCode::Interrupted } else { ExitCode::Failed };
                 self.refuse(code, &problem.message, &problem.help)
             })?;
-            exec::guards(&self.plan, &prepared, &ledger, &self.scope, self.clock.now())
+            run::guards(&self.plan, &prepared, &ledger, &self.scope, self.clock.now())
                 .map_err(|refusal| self.refused(refusal))?;
         }
         let forecast = self.forecast(&prepared, &ledger, !base.loopback)?;
@@ -272,7 +274,7 @@ impl Run<'_> {
         emit(self.started());
         let settings =
             Settings { run_id: self.run_id.clone(), scope: self.scope.clone(), real, interrupted: &world::interrupted };
-        let ended = exec::run(&self.plan, prepared, ledger, client, self.clock, &settings, &mut emit);
+        let ended = run::run(&self.plan, prepared, ledger, client, self.clock, &settings, &mut emit);
         let code = exit_code(&ended);
         let outcome = if code == ExitCode::Refused { RunOutcome::Refused } else { ended.outcome };
         emit(RunEvent::Finished {
@@ -286,7 +288,7 @@ impl Run<'_> {
         let text = serde_json::to_string(&report).unwrap_or_default();
         if let Err(error) = ledger.end_run(&self.run_id, &text) {
             self.terminal
-                .err(&format!("warning: the report could not be kept in the state store: {}\n", exec::chain(&error)));
+                .err(&format!("warning: the report could not be kept in the state store: {}\n", run::chain(&error)));
         }
         Ok(report)
     }
@@ -303,7 +305,7 @@ impl Run<'_> {
             occurrence: self.plan.occurrence.clone(),
             platform: self.scope.platform.clone(),
             at: self.clock.now(),
-            steps: exec::views(&self.plan),
+            steps: run::views(&self.plan),
         }
     }
 
@@ -537,7 +539,7 @@ fn quota(client: &mut Client<'_>, path: &str) -> Option<String> {
     Some(format!("{path}: {remain} of {limit} calls are left today\n"))
 }
 
-fn exit_code(ended: &exec::Ended) -> ExitCode {
+fn exit_code(ended: &run::Ended) -> ExitCode {
     match ended.outcome {
         RunOutcome::Succeeded => ExitCode::Done,
         RunOutcome::Unknown => ExitCode::Unknown,

@@ -9,17 +9,17 @@ use std::{
 use serde_json::json;
 
 use super::{
-    Common, ExitCode, Format, FormatArg, fail, load,
+    Common, Format, FormatArg, fail, load,
     run::clock_of,
     world::{RehearsalClock, Terminal},
 };
+use crate::problem::ExitCode;
 use serde_json::Value;
 
 use crate::{
-    action::Listed,
     clock::shanghai,
     payload,
-    plan::model::AccountKind,
+    plan::{action::Listed, model::AccountKind},
     render::RenderedPlan,
     sandbox::{self as server, Audience, Config, Delivery, DeliveryKind, Fault, Sandbox, Tag},
 };

@@ -6,20 +6,23 @@ use std::{
 };
 
 use super::{
-    Common, ExitCode, fail,
+    Common, fail,
     state::{Lock, LockError, Owner, State},
     world::{self, DiskProject, Terminal},
 };
+use crate::problem::ExitCode;
 use crate::{
     clock::{Clock, shanghai},
-    exec,
     ledger::{LedgerError, Scope, sqlite::Sqlite},
     plan::model::{SecretSource, TokenEndpoint},
+    problem::Problem,
     redact::Redactor,
     render::RenderedPlan,
-    report::Problem,
-    token::TokenSource,
-    transport::http::{ApiBase, WECHAT},
+    run,
+    wechat::{
+        http::{ApiBase, WECHAT},
+        token::TokenSource,
+    },
 };
 
 /// The address of the API, or wrong usage.
@@ -110,7 +113,7 @@ pub(super) fn store_problem(error: &LedgerError) -> Problem {
         LedgerError::Damaged { .. } => "restore it from a copy; without it nobody knows what was sent",
         LedgerError::Store { .. } => "check its path, its rights and the space on the disk",
     };
-    Problem { message: exec::chain(error), help: vec![help.into()], errcode: None }
+    Problem { message: run::chain(error), help: vec![help.into()], errcode: None }
 }
 
 /// The credential of a plan's account.

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     redact::Secret,
-    token::{Token, TokenError, TokenStore},
+    wechat::token::{Token, TokenError, TokenStore},
 };
 
 /// Where the state is.

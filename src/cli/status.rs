@@ -4,24 +4,27 @@ use serde_json::{Value, json};
 use unicode_width::UnicodeWidthStr as _;
 
 use super::{
-    Common, ExitCode, Format, FormatArg, document, fail,
+    Common, Format, FormatArg, document, fail,
     load::load_or_fail,
     pad, session,
     world::{self, RealClock, Terminal},
 };
+use crate::problem::ExitCode;
 use crate::{
-    client::{Client, Outcome},
     clock::{Clock as _, shanghai},
-    exec,
-    ledger::{
-        CallRecord, Ledger as _, Status,
-        reconcile::{Plan, has_versions, is_current, latest, reconcile},
-        sqlite::Sqlite,
-    },
+    ledger::{CallRecord, Ledger as _, Status, sqlite::Sqlite},
     redact::Redactor,
     render::{RenderedPlan, RenderedStep},
-    token::Keeper,
-    transport::{Body, Method, http::Http},
+    run::{
+        self,
+        reconcile::{Plan, has_versions, is_current, latest, reconcile},
+    },
+    wechat::{
+        client::{Client, Outcome},
+        http::Http,
+        token::Keeper,
+        transport::{Body, Method},
+    },
 };
 
 #[derive(Debug, clap::Args)]
@@ -72,7 +75,7 @@ fn status(args: &Args, common: &Common, terminal: &Terminal) -> Result<ExitCode,
             json!({ "id": step.id, "key": step.key, "action": row.action, "state": row.state, "accepted_calls": row.accepted, "calls": row.calls,
                     "last_event_at": row.last, "msg_ids": row.msg_ids, "changed": row.changed, "msg_status": row.wechat })
         }).collect();
-        let forgotten: Vec<Value> = exec::forgotten(&plan, &records)
+        let forgotten: Vec<Value> = run::forgotten(&plan, &records)
             .map(|record| json!({ "id": record.frozen.id.step, "key": record.frozen.id.key, "chunk": record.frozen.id.chunk, "state": "unknown" }))
             .collect();
         let members = json!({ "plan": plan.name, "digest": plan.digest(), "occurrence": plan.occurrence, "platform": scope.platform, "steps": steps,
@@ -80,7 +83,7 @@ fn status(args: &Args, common: &Common, terminal: &Terminal) -> Result<ExitCode,
         document(terminal, ExitCode::Done, members);
     } else {
         let mut text = human(&plan, &scope.platform, &rows);
-        for record in exec::forgotten(&plan, &records) {
+        for record in run::forgotten(&plan, &records) {
             let name = record.frozen.id.name();
             text.push_str(&format!(
                 "  {name}  unknown, and no longer in the plan: qunfa resolve {} {name} --sent MSG_ID | --not-sent\n",
@@ -134,7 +137,7 @@ fn refresh(
     path: &str,
     rows: &mut [Row],
     state: &super::state::State,
-    base: &crate::transport::http::ApiBase,
+    base: &crate::wechat::http::ApiBase,
     common: &Common,
     terminal: &Terminal,
 ) -> Result<(), ExitCode> {
@@ -146,14 +149,15 @@ fn refresh(
     let (timeout, pause) = session::patience(plan);
     let mut http = Http::new(base.clone(), world::abandoned);
     let mut client = Client::new(&mut http, Keeper::new(source, &tokens, timeout, pause), &clock, redactor);
-    for (row, _) in rows.iter_mut().zip(&plan.steps).filter(|(_, step)| step.spec.effect == crate::action::Effect::Mass)
+    for (row, _) in
+        rows.iter_mut().zip(&plan.steps).filter(|(_, step)| step.spec.effect == crate::plan::action::Effect::Mass)
     {
         for id in &row.msg_ids {
             let body = json!({ "msg_id": id.to_string() }).to_string();
             let word = match client.call(Method::Post, "/cgi-bin/message/mass/get", Body::Json(&body), timeout) {
                 Outcome::Reply(reply) if reply.errcode == 0 => reply.msg_status().unwrap_or("not said").to_owned(),
                 outcome => {
-                    let (message, help, _) = exec::policy::advice(&outcome);
+                    let (message, help, _) = run::policy::advice(&outcome);
                     return Err(fail(
                         terminal,
                         ExitCode::Failed,

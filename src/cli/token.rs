@@ -4,17 +4,20 @@ use clap::Subcommand;
 use serde_json::json;
 
 use super::{
-    Common, ExitCode, Format, FormatArg, document, fail,
+    Common, Format, FormatArg, document, fail,
     load::load_or_fail,
     session,
     world::{self, RealClock, Terminal},
 };
+use crate::problem::ExitCode;
 use crate::{
     clock::{Clock as _, shanghai},
-    exec::policy,
     redact::Redactor,
-    token::{Keeper, TokenSource, TokenStore as _},
-    transport::http::Http,
+    run::policy,
+    wechat::{
+        http::Http,
+        token::{Keeper, TokenSource, TokenStore as _},
+    },
 };
 
 #[derive(Debug, clap::Args)]

@@ -3,11 +3,12 @@
 use clap::ValueEnum;
 
 use super::{
-    Common, ExitCode,
+    Common,
     load::{Strict, annotate, load, print_document, size},
     world::{self, Terminal},
 };
 use crate::diag::{self, github::Annotation};
+use crate::problem::ExitCode;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {

@@ -166,7 +166,7 @@ codes! {
     ThemeContrast "A108" "theme-contrast" Error false
         "A background without a text colour: in dark mode WeChat changes one and not the other, and the text can become unreadable. Set both in the same rule."
     MarkupTag "A201" "tag-not-allowed" Error false
-        "WeChat removes this tag, or it is not known to survive the editor. Only the tags of the rules (src/article/rules.json) may be used in an article; everything else would be lost without a word."
+        "WeChat removes this tag, or it is not known to survive the editor. Only the tags of the rules (src/content/article/rules.json) may be used in an article; everything else would be lost without a word."
     MarkupAttribute "A202" "attribute-not-allowed" Error false
         "WeChat removes this attribute (`id`, `class`, `data-*`, `on*`, ...), or it has no effect in an article. Style elements with a theme or a `style` attribute."
     UnknownLanguage "A203" "unknown-language" Warning false

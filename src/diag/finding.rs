@@ -7,7 +7,7 @@ use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
 use super::{Diagnostic, Severity, render::sorted};
-use crate::source::{SourceMap, Span};
+use crate::diag::source::{SourceMap, Span};
 
 /// Version of the shape.
 pub const DIAGNOSTICS_SCHEMA: u32 = 1;

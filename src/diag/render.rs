@@ -3,7 +3,7 @@
 use annotate_snippets::{AnnotationKind, Element, Group, Level, Renderer, Snippet};
 
 use super::{Diagnostic, Severity};
-use crate::{limits, source::SourceMap};
+use crate::{diag::source::SourceMap, limits};
 
 /// All findings as text with ANSI colours (the caller strips them where they are not wanted); errors first,
 /// then by file and place.
@@ -46,7 +46,7 @@ fn report<'a>(diagnostic: &'a Diagnostic, sources: &'a SourceMap) -> Vec<Group<'
 type Labelled<'a> = Vec<(AnnotationKind, &'a super::Label)>;
 
 /// Labels of the primary file first; one snippet a file.
-fn by_file(diagnostic: &Diagnostic) -> Vec<(crate::source::FileId, Labelled<'_>)> {
+fn by_file(diagnostic: &Diagnostic) -> Vec<(crate::diag::source::FileId, Labelled<'_>)> {
     let mut files: Vec<(_, Labelled<'_>)> = Vec::new();
     let primary = diagnostic.primary.iter().map(|label| (AnnotationKind::Primary, label));
     for (kind, label) in primary.chain(diagnostic.related.iter().map(|label| (AnnotationKind::Context, label))) {
@@ -76,7 +76,7 @@ pub(super) fn sorted(diagnostics: &[Diagnostic]) -> Vec<&Diagnostic> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{diag::Code, source::Span};
+    use crate::diag::{Code, source::Span};
 
     fn sample() -> (SourceMap, Diagnostic) {
         let mut sources = SourceMap::default();

@@ -553,7 +553,7 @@ impl Ledger for Sqlite {
         let mut usage = Vec::new();
         for row in rows {
             let (action, payload, at) = row.map_err(|error| self.error(error))?;
-            let spec = crate::action::SPECS.iter().find(|spec| spec.name == action);
+            let spec = crate::plan::action::SPECS.iter().find(|spec| spec.name == action);
             let at = Timestamp::from_millisecond(at).map_err(|_| self.damaged("a call was accepted at no time"))?;
             usage.extend(spec.map(|spec| Usage { effect: spec.effect, payload, at }));
         }

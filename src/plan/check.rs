@@ -634,7 +634,7 @@ mod tests {
 
     #[test]
     fn a_general_validator_agrees() {
-        for spec in crate::action::SPECS {
+        for spec in crate::plan::action::SPECS {
             agree(&sample(spec.name), Part::Step(spec.name));
         }
         let account =

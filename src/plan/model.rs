@@ -4,8 +4,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::fields::{Condition, Span, Template};
-use crate::action::Action;
+use super::value::{Condition, Span, Template};
+use crate::plan::action::Action;
 
 /// A campaign for a WeChat Official Account: mass messages, in the order in which they are sent.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]

@@ -1,10 +1,33 @@
 //! YAML to typed plan, through the schema.
 
-use super::*;
-use crate::plan::{
+use serde_json::{Map, Value, json};
+
+use super::{
     check::{Part, check},
-    model::Common,
+    check_credential,
+    model::{Account, Common, Head, Step},
+    yaml::{self, Document},
 };
+use crate::{
+    diag::{
+        Code, Diagnostic, did_you_mean, one_of,
+        source::{FileId, SourceMap, Span},
+    },
+    limits,
+};
+
+/// A plan whose form is right.
+#[derive(Debug)]
+pub struct ParsedPlan {
+    /// Its text and places.
+    pub document: Document,
+    /// All but the steps.
+    pub head: Head,
+    /// The steps whose form is right.
+    pub steps: Vec<Step>,
+    /// Id and position of every step that has one, right or wrong.
+    pub(super) ids: Vec<(String, usize)>,
+}
 
 /// Reads a plan. `None` if nothing can be made of it; what is wrong is in the diagnostics.
 pub fn parse(file: FileId, sources: &mut SourceMap, diagnostics: &mut Vec<Diagnostic>) -> Option<ParsedPlan> {
@@ -123,7 +146,7 @@ fn steps(
 
 fn step(document: &Document, index: usize, value: &Value, diagnostics: &mut Vec<Diagnostic>) -> Option<Step> {
     let pointer = format!("/steps/{index}");
-    let names: Vec<&str> = crate::action::SPECS.iter().map(|spec| spec.name).collect();
+    let names: Vec<&str> = crate::plan::action::SPECS.iter().map(|spec| spec.name).collect();
     let Some(fields) = value.as_object() else {
         let diagnostic = Diagnostic::new(Code::WrongType, document.span(&pointer), "a step is a mapping");
         diagnostics.push(diagnostic.help("begin it with `- id:` and `action:`"));
@@ -165,7 +188,7 @@ fn step(document: &Document, index: usize, value: &Value, diagnostics: &mut Vec<
         .into_iter()
         .partition(|(key, _)| SHARED.contains(&key.as_str()) && !(own_timeout && key == "timeout"));
     let common: Result<Common, _> = serde_path_to_error::deserialize(Value::Object(common));
-    let own = crate::action::Action::read(action, Value::Object(own))?;
+    let own = crate::plan::action::Action::read(action, Value::Object(own))?;
     match (common, own) {
         (Ok(common), Ok(action)) => Some(Step { index, common, action }),
         (common, own) => {

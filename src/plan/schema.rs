@@ -1,4 +1,4 @@
-//! The JSON Schemas of plans, reports and other documents: generated from the types.
+//! JSON Schemas, generated from the types.
 //!
 //! A step is one branch per action, chosen by `action` (`if`/`then`), so that no error speaks of another action.
 
@@ -8,16 +8,10 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings, js
 use serde_json::{Map, Value, json};
 
 use super::model::{Account, Common, Head};
-use crate::{action, limits};
+use crate::{limits, plan::action};
 
 /// The committed schema of a plan.
 pub const PLAN: &str = include_str!("../../schemas/plan.schema.json");
-/// The committed schema of a report.
-pub const REPORT: &str = include_str!("../../schemas/report.schema.json");
-/// The committed schema of what was found in plans.
-pub const DIAGNOSTICS: &str = include_str!("../../schemas/diagnostics.schema.json");
-/// The committed schema of what `doctor` finds.
-pub const DOCTOR: &str = include_str!("../../schemas/doctor.schema.json");
 
 /// The list of steps, for the schema.
 #[derive(Debug)]
@@ -85,23 +79,8 @@ pub fn generate_plan() -> Value {
     headed("urn:qunfa:plan:1", schema)
 }
 
-/// Generates the schema of a report from the types.
-pub fn generate_report() -> Value {
-    printed::<crate::report::Report>("urn:qunfa:report:1")
-}
-
-/// Generates the schema of what was found in plans from the types.
-pub fn generate_diagnostics() -> Value {
-    printed::<crate::diag::finding::Document>("urn:qunfa:diagnostics:1")
-}
-
-/// Generates the schema of what `doctor` finds from the types.
-pub fn generate_doctor() -> Value {
-    printed::<crate::report::checkup::Checkup>("urn:qunfa:doctor:1")
-}
-
-/// The schema of a document that the program prints.
-fn printed<T: JsonSchema>(id: &str) -> Value {
+/// The schema of a document that the program prints, from its type.
+pub fn generate_printed<T: JsonSchema>(id: &str) -> Value {
     let generator = SchemaSettings::draft2020_12().into_generator();
     let mut schema = generator.into_root_schema_for::<T>().to_value();
     choices(&mut schema);

@@ -9,9 +9,11 @@ use granit_parser::{Event, Parser, ScalarStyle};
 use serde_json::{Map, Value};
 
 use crate::{
-    diag::{Code, Diagnostic},
+    diag::{
+        Code, Diagnostic,
+        source::{FileId, SourceMap, Span},
+    },
     limits,
-    source::{FileId, SourceMap, Span},
 };
 
 /// The places of one node, and of those in it: in the order of its members or items.
@@ -234,7 +236,7 @@ impl<'a> Reader<'a> {
 
     /// An escape can write what a file may not hold.
     fn refuse_control(&self, text: &str, span: &Span) -> Read<()> {
-        match crate::source::find_control(text) {
+        match crate::diag::source::find_control(text) {
             None => Ok(()),
             Some((_, c)) => {
                 let message = format!("the text holds the control character U+{:04X}", c as u32);

@@ -10,21 +10,25 @@ use serde_json::{Value, json};
 
 use super::{PlannedCall, RenderedStep, RetryPolicy, When, idempotency_key, prefix};
 use crate::{
-    action::{Draft, Effect, Fields, Spec},
-    diag::{Code, Diagnostic, did_you_mean, one_of},
-    media::Upload,
+    content::{
+        media::Upload,
+        template::{self, Reference},
+    },
+    diag::{
+        Code, Diagnostic, did_you_mean, one_of,
+        source::{SourceMap, Span},
+    },
     openids::Openids,
     payload::{self, Payload},
     plan::{
-        fields::{Condition, Template},
+        action::{Draft, Effect, Fields, Spec},
         later_step,
+        message::MessageView,
         model::Step,
         unknown_step,
+        value::{Condition, Template},
     },
-    report::MessageView,
     resolve::{Instance, ResolvedPlan, failure_at, failure_diagnostic},
-    source::{SourceMap, Span},
-    template::{self, Reference},
 };
 
 /// What is known of a step by those after it.
@@ -329,7 +333,7 @@ fn captures(text: &str, references: &[Reference]) -> Option<template::Failure> {
 fn unclean(rendered: &str, references: &[Reference]) -> Option<template::Failure> {
     let names: Vec<String> = references.iter().map(|reference| template::slot_name(&reference.path)).collect();
     let bare = names.iter().fold(rendered.to_owned(), |text, name| text.replace(&payload::slot(name), ""));
-    let (_, c) = crate::source::find_control(&bare)?;
+    let (_, c) = crate::diag::source::find_control(&bare)?;
     let message = format!("the rendered text holds the control character U+{:04X}", c as u32);
     let failure = template::Failure::new(Code::ControlCharacter, message, None);
     Some(failure.help("remove it from the template, or from the value that it puts in"))

@@ -7,7 +7,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{AccountRef, PlanRef, Problem, human, words};
+use super::{AccountRef, PlanRef, human, words};
+use crate::problem::Problem;
 
 /// Version of the shape.
 pub const CHECKUP_SCHEMA: u32 = 1;

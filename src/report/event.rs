@@ -6,9 +6,9 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{
-    AccountRef, CallOutcome, CallReport, MessageView, PlanRef, Problem, REPORT_SCHEMA, Report, RunOutcome, StepOutcome,
-    StepReport, Totals,
+    AccountRef, CallOutcome, CallReport, PlanRef, REPORT_SCHEMA, Report, RunOutcome, StepOutcome, StepReport, Totals,
 };
+use crate::{plan::message::MessageView, problem::Problem};
 
 /// The interface between the run loop and everything that shows it: display, report.
 #[derive(Debug, Clone, PartialEq)]

@@ -10,7 +10,8 @@ use minijinja::{Environment, UndefinedBehavior};
 use serde::Serialize;
 
 use super::words::{self, Piece, one_line, visible};
-use super::{CallReport, MessageView, Problem, Report, RunOutcome, StepOutcome, StepReport};
+use super::{CallReport, Report, RunOutcome, StepOutcome, StepReport};
+use crate::{plan::message::MessageView, problem::Problem};
 
 /// The extension turns escaping on.
 const TEMPLATE: &str = "report.html";

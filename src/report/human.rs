@@ -7,7 +7,8 @@ use anstyle::{AnsiColor, Style};
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 use super::words::{self, one_line};
-use super::{Problem, Report, RunOutcome, StepOutcome, StepReport};
+use super::{Report, RunOutcome, StepOutcome, StepReport};
+use crate::problem::Problem;
 
 /// Columns of the terminal that the summary is made for.
 const COLUMNS: usize = 80;

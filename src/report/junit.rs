@@ -8,7 +8,8 @@ use jiff::Timestamp;
 use quick_junit::{NonSuccessKind, Property, Report as Document, TestCase, TestCaseStatus, TestSuite, XmlString};
 
 use super::words::{self, visible};
-use super::{CallReport, Problem, Report, StepOutcome, StepReport};
+use super::{CallReport, Report, StepOutcome, StepReport};
+use crate::problem::Problem;
 
 /// Name of the test case that stands for the run as a whole, where no step says what went wrong.
 const RUN: &str = "(run)";

@@ -6,7 +6,8 @@
 use std::fmt::Write as _;
 
 use super::words::{self, Piece, one_line, visible};
-use super::{Problem, Report, StepReport};
+use super::{Report, StepReport};
+use crate::problem::Problem;
 
 /// Heading, facts, table, problems, messages.
 pub(super) fn render(report: &Report) -> String {

@@ -5,9 +5,11 @@ use std::{cell::Cell, collections::BTreeMap};
 
 use super::*;
 use crate::{
-    action::create_draft::{self, ArticleKind},
-    article::{self, Format, Image, Input, Links, Piece, Theme},
-    media::{Material, Target, Unfit},
+    content::{
+        article::{self, Format, Image, Input, Links, Piece, Theme},
+        media::{Material, Target, Unfit},
+    },
+    plan::action::create_draft::{self, ArticleKind},
 };
 
 /// An article, ready but for what uploads give.

@@ -11,10 +11,12 @@ use serde_json::Value;
 
 use super::{ReadError, data};
 use crate::{
-    diag::{Code, Diagnostic, did_you_mean, one_of},
+    diag::{
+        Code, Diagnostic, did_you_mean, one_of,
+        source::{self, BadText, SourceFile, SourceMap, Span},
+    },
     limits,
     openids::Openids,
-    source::{self, BadText, SourceFile, SourceMap, Span},
 };
 
 /// The people of a send: unique, in order.
@@ -397,7 +399,7 @@ fn scan_jsonl(reader: &mut Reader, column: &str, rows: &mut Rows) -> Result<(), 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::source::SourceMap;
+    use crate::diag::source::SourceMap;
 
     fn read_bytes(name: &str, bytes: &[u8]) -> Result<Vec<String>, Vec<(Code, usize, usize)>> {
         let mut sources = SourceMap::default();

@@ -3,10 +3,12 @@
 use serde_json::{Map, Value};
 
 use crate::{
-    diag::{Code, Diagnostic},
+    diag::{
+        Code, Diagnostic,
+        source::{self, SourceMap, Span},
+    },
     limits,
     plan::yaml,
-    source::{self, SourceMap, Span},
 };
 
 /// The rows of a .csv or .jsonl file. All values of a CSV file are text.

@@ -1,0 +1,158 @@
+//! `qunfa init`: a small campaign that works as it is.
+
+use std::{
+    borrow::Cow,
+    path::{Path, PathBuf},
+};
+
+use clap::ValueEnum;
+
+use super::{
+    Common, Format, FormatArg, document, fail,
+    load::load,
+    render,
+    world::{self, DiskProject, Terminal},
+};
+use crate::plan::{model::Head, schema};
+use crate::problem::ExitCode;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The folder that it is written into
+    #[arg(default_value = ".", value_name = "DIR")]
+    dir: PathBuf,
+    /// The kind of the account: 服务号 or 订阅号
+    #[arg(long, default_value = "service", env = "QUNFA_KIND", hide_env_values = true)]
+    kind: Kind,
+    /// The campaign's name [default: that of the folder if it can be one, else `campaign`]
+    #[arg(long, env = "QUNFA_NAME", hide_env_values = true, value_parser = name)]
+    name: Option<String>,
+    #[command(flatten)]
+    pub(super) format: FormatArg,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Kind {
+    /// May also send to lists of openids
+    Service,
+    /// Sends to tags and to all
+    Subscription,
+}
+
+impl Kind {
+    fn name(self) -> &'static str {
+        match self {
+            Kind::Service => "service",
+            Kind::Subscription => "subscription",
+        }
+    }
+}
+
+fn name(text: &str) -> Result<String, String> {
+    if Head::is_name(text) {
+        Ok(text.to_owned())
+    } else {
+        Err("a name is lower-case letters, digits and -, at most 63, beginning with a letter or digit".into())
+    }
+}
+
+/// The dry run for review is made by the same pipe as any other.
+const RENDERED: &str = "rendered";
+
+pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> ExitCode {
+    let folder_name = world::folder_name(&args.dir).filter(|name| Head::is_name(name));
+    let name = args.name.clone().or(folder_name).unwrap_or_else(|| "campaign".into());
+    let files = files(args.kind, &name);
+    let wanted: Vec<&str> = files.iter().map(|(path, _)| *path).chain([RENDERED]).collect();
+    let taken = world::taken(&args.dir, &wanted);
+    if !taken.is_empty() {
+        let taken: Vec<String> = taken.iter().map(|path| format!("`{}`", shown(&args.dir, path))).collect();
+        let message = match taken.as_slice() {
+            [one] => format!("{one} is there already; nothing was written"),
+            many => format!("these are there already, so nothing was written:\n  {}", many.join("\n  ")),
+        };
+        return fail(terminal, ExitCode::Refused, &message, &["name an empty folder: qunfa init DIR".into()]);
+    }
+    if let Err((path, error)) = world::write_new_files(&args.dir, &files) {
+        let message = format!(
+            "`{}` cannot be written: {}; nothing was written",
+            shown(&args.dir, path),
+            crate::run::chain(&error)
+        );
+        return fail(terminal, ExitCode::MissingInput, &message, &[]);
+    }
+    let written: Vec<String> = files.iter().map(|(path, _)| shown(&args.dir, path)).collect();
+    let plan = shown(&args.dir, "plan.yaml");
+    let vars = |which: &str| shown(&args.dir, format!("vars/{which}.yaml"));
+    let common = Common { var: Vec::new(), vars_file: vec![vars("production")], ..common.clone() };
+    let loaded = load(&plan, &common, None);
+    loaded.print(terminal);
+    let Some(rendered) = &loaded.plan else { return loaded.exit_code() };
+    let folder = args.dir.join(RENDERED);
+    if let Err(error) = render::write(rendered, &folder, render::RequestFormat::Json) {
+        let message = format!("`{}` cannot be written: {}", folder.display(), crate::run::chain(&error));
+        return fail(terminal, ExitCode::MissingInput, &message, &[]);
+    }
+    let written: Vec<String> = written.into_iter().chain([format!("{}/", shown(&args.dir, RENDERED))]).collect();
+    if args.format.format == Format::Json {
+        document(terminal, ExitCode::Done, serde_json::json!({ "name": name, "plan": plan, "written": written }));
+        return ExitCode::Done;
+    }
+    written.iter().for_each(|path| terminal.out(&format!("{path}\n")));
+    let next = format!(
+        "\nThe campaign `{name}` is ready to be tried; README.md says how to make it yours. Next:\n  qunfa validate {plan}\n  qunfa run {plan} --vars-file {} --sandbox\n",
+        vars("staging")
+    );
+    terminal.note(&next);
+    if !world::same_folder(DiskProject::new(&args.dir).root(), &args.dir) {
+        terminal.note(
+            "\nThis is a folder of a larger repository: workflows are found at its root alone. Move .github or .gitlab-ci.yml there,\nand say in them where the campaign is.\n",
+        );
+    }
+    ExitCode::Done
+}
+
+/// A path as users write it.
+fn shown(folder: &Path, path: impl AsRef<Path>) -> String {
+    let path = path.as_ref();
+    if folder == Path::new(".") { path.display().to_string() } else { folder.join(path).display().to_string() }
+}
+
+/// What is written, by paths below the folder.
+fn files(kind: Kind, name: &str) -> Vec<(&'static str, Cow<'static, [u8]>)> {
+    let filled = |template: &'static str| -> Cow<'static, [u8]> {
+        let text = template.replace("@name@", name).replace("@kind@", kind.name());
+        text.replace("@version@", env!("CARGO_PKG_VERSION")).into_bytes().into()
+    };
+    let plan = match kind {
+        Kind::Service => include_str!("plan.service.yaml"),
+        Kind::Subscription => include_str!("plan.subscription.yaml"),
+    };
+    let mut files: Vec<(&'static str, Cow<'static, [u8]>)> = vec![
+        ("plan.yaml", filled(plan)),
+        ("README.md", filled(include_str!("README.md"))),
+        ("content/article.md", include_bytes!("content/article.md").into()),
+        ("content/cover.png", include_bytes!("content/cover.png").into()),
+        ("content/leaf.png", include_bytes!("content/leaf.png").into()),
+    ];
+    match kind {
+        Kind::Service => files.extend::<[(&'static str, Cow<'static, [u8]>); 3]>([
+            ("content/vip.txt", include_bytes!("content/vip.txt").into()),
+            ("audience/vip.csv", include_bytes!("audience/vip.csv").into()),
+            ("audience/unsubscribed.txt", include_bytes!("audience/unsubscribed.txt").into()),
+        ]),
+        Kind::Subscription => {
+            files.push(("audience/editors.csv", include_bytes!("audience/editors.csv").into()));
+        }
+    }
+    files.extend::<[(&'static str, Cow<'static, [u8]>); 7]>([
+        ("vars/production.yaml", include_bytes!("vars/production.yaml").into()),
+        ("vars/staging.yaml", include_bytes!("vars/staging.yaml").into()),
+        ("schemas/plan.schema.json", schema::PLAN.as_bytes().into()),
+        (".vscode/settings.json", include_bytes!("vscode.json").into()),
+        (".gitignore", include_bytes!("gitignore").into()),
+        (".github/workflows/qunfa.yml", filled(include_str!("github.yml"))),
+        (".gitlab-ci.yml", filled(include_str!("gitlab.yml"))),
+    ]);
+    files
+}

@@ -1,0 +1,264 @@
+//! HTML to the tree: a whole article, or a part of one inside of Markdown.
+
+use std::ops::Range;
+
+use html5gum::{DefaultEmitter, Error, HtmlString, Token, Tokenizer};
+
+use super::{
+    rules::{Content, RULESET, removed},
+    tree::{Attribute, Element, Findings, Item, Kind, Node, pair, rule},
+};
+use crate::{
+    diag::{Code, Severity, did_you_mean, source::reveal},
+    limits,
+};
+
+/// Reads an article that is HTML.
+pub(super) fn read(text: &str, findings: &mut Findings) -> Vec<Node> {
+    let items = items(text, &|at| at, findings);
+    let mut nodes = pair(items, 0, findings);
+    unify(&mut nodes, findings);
+    nodes
+}
+
+fn utf8(text: &HtmlString) -> String {
+    reveal(&String::from_utf8_lossy(&text.0)).into_owned()
+}
+
+/// The tags and texts of a piece of HTML; `map` leads from its bytes to those of the article.
+pub(super) fn items(source: &str, map: &dyn Fn(usize) -> usize, findings: &mut Findings) -> Vec<Item> {
+    let mut emitter = DefaultEmitter::<usize>::new_with_span();
+    emitter.naively_switch_states(true);
+    let mut items = Vec::new();
+    let mut broken: Option<usize> = None;
+    for token in Tokenizer::new_with_emitter(source, emitter).flatten() {
+        let clip = |start: usize, end: usize| {
+            let start = source.floor_char_boundary(start.min(source.len()));
+            start..source.ceil_char_boundary(end.clamp(start, source.len()))
+        };
+        let mapped = |range: Range<usize>| {
+            let start = map(range.start);
+            start..map(range.end).max(start)
+        };
+        match token {
+            Token::StartTag(tag) => {
+                let local = clip(tag.span.start, tag.span.end);
+                let name = utf8(&tag.name);
+                let range = mapped(local.clone());
+                let written = &source[local.clone()];
+                let known = known_tag(&name, range.clone(), findings);
+                let mut element = Element::new(&name, Vec::new());
+                let count = tag.attributes.len();
+                if count > limits::TAG_ATTRIBUTES_MAX {
+                    let message = format!("`<{name}>` has {count} attributes");
+                    findings.add(Code::BadHtml, range.clone(), message, "leave out what has no effect");
+                }
+                for (attribute, value) in tag.attributes.iter().take(limits::TAG_ATTRIBUTES_MAX) {
+                    let (attribute, value) = (utf8(attribute), utf8(&value.value));
+                    let (name_at, value_at) = find_attribute(written, &attribute, &value);
+                    let shifted = |range: Range<usize>| mapped(local.start + range.start..local.start + range.end);
+                    if known && known_attribute(&name, &attribute, shifted(name_at), findings) {
+                        element.attributes.push(Attribute { name: attribute, value, range: shifted(value_at) });
+                    }
+                }
+                let void = rule(&name).is_some_and(|tag| tag.content == Content::Void)
+                    || matches!(
+                        name.as_str(),
+                        "input" | "meta" | "link" | "embed" | "source" | "col" | "area" | "base" | "wbr"
+                    );
+                if void {
+                    if known {
+                        items.push(Item::Node(Node::element(range, element)));
+                    }
+                    continue;
+                }
+                if tag.self_closing {
+                    let help = format!("write `<{name}></{name}>`: only `<br>`, `<hr>` and `<img>` have no end");
+                    findings.add(
+                        Code::UnbalancedTag,
+                        range.clone(),
+                        format!("`<{name}/>` is not closed by its slash"),
+                        &help,
+                    );
+                    continue;
+                }
+                items.push(Item::Open(element, range));
+            }
+            Token::EndTag(tag) => {
+                let name = utf8(&tag.name);
+                let range = mapped(clip(tag.span.start, tag.span.end));
+                if rule(&name).is_some_and(|tag| tag.content == Content::Void) {
+                    let help = "remove it: this tag has no end";
+                    findings.add(Code::UnbalancedTag, range, format!("`</{name}>` closes nothing"), help);
+                } else {
+                    items.push(Item::Close(name, range));
+                }
+            }
+            Token::String(text) => {
+                let local = clip(text.span.start, text.span.end);
+                let string = String::from_utf8_lossy(&text.value.0).into_owned();
+                if let Some(math) = find_math(&string).or_else(|| super::markdown::find_brackets(&string)) {
+                    // Exact as far as there is no `&...;` before it.
+                    let at = if source[local.clone()] == string {
+                        local.start + math.start..local.start + math.end
+                    } else {
+                        local.clone()
+                    };
+                    super::markdown::math(mapped(at), &string[math], findings);
+                }
+                items.push(Item::Node(Node::text(mapped(local), reveal(&string))));
+            }
+            Token::Comment(comment) => {
+                let range = mapped(clip(comment.span.start, comment.span.end));
+                if let Some(node) = lint_allow(&utf8(&comment.value), range, findings) {
+                    items.push(Item::Node(node));
+                }
+            }
+            Token::Doctype(doctype) => {
+                let range = mapped(clip(doctype.span.start, doctype.span.end));
+                let help = "leave it out: an article is only what stands inside of `<body>`";
+                findings.add(Code::BadHtml, range, "an article has no doctype", help);
+            }
+            Token::Error(error) => {
+                let at = mapped(clip(error.span.start, error.span.end));
+                // One finding a place; what a browser repairs without guessing is none.
+                if !harmless(error.value) && broken != Some(at.start) {
+                    broken = Some(at.start);
+                    let what = error.value.as_str().replace('-', " ");
+                    let help = "write `&lt;` for a plain `<`, and close tags, comments and quotes";
+                    findings.add(Code::BadHtml, at, format!("the HTML is broken here: {what}"), help);
+                }
+            }
+        }
+    }
+    items
+}
+
+fn harmless(error: Error) -> bool {
+    error.as_str().contains("character-reference") || error.as_str().contains("character-in-input-stream")
+}
+
+/// Tags that are not in the rules are errors.
+fn known_tag(name: &str, range: Range<usize>, findings: &mut Findings) -> bool {
+    if rule(name).is_some() {
+        return true;
+    }
+    let (why, help) = match RULESET.removed_tags.get(name) {
+        Some(removed) => (removed.why.as_str(), removed.instead.clone()),
+        None => (
+            "it is not known to survive WeChat's editor",
+            did_you_mean(name, RULESET.tags.keys().map(String::as_str)).map_or_else(
+                || "write `<section>`, `<p>` or `<span>`".to_owned(),
+                |near| format!("did you mean `<{near}>`?"),
+            ),
+        ),
+    };
+    findings.add(Code::MarkupTag, range, format!("`<{name}>` cannot be used: {why}"), &help);
+    false
+}
+
+fn known_attribute(tag: &str, name: &str, range: Range<usize>, findings: &mut Findings) -> bool {
+    let everywhere = RULESET.attributes.everywhere.iter().any(|known| known == name);
+    if everywhere || rule(tag).is_some_and(|rule| rule.attributes.iter().any(|known| known == name)) {
+        return true;
+    }
+    let reason = removed(&RULESET.removed_attributes, name);
+    let why = reason.map_or("it is not known to survive WeChat's editor", |removed| removed.why.as_str());
+    let message = format!("the attribute `{name}` cannot be used on `<{tag}>`: {why}");
+    findings.add(Code::MarkupAttribute, range, message, "leave it out; for looks, use a theme or `style=\"...\"`");
+    false
+}
+
+/// Bytes of an attribute's name and of its value, inside of its tag.
+fn find_attribute(tag: &str, name: &str, value: &str) -> (Range<usize>, Range<usize>) {
+    let lower = tag.to_ascii_lowercase();
+    let begins = |at: &usize| {
+        let before = lower[..*at].chars().next_back();
+        let after = lower[at + name.len()..].chars().next();
+        before.is_some_and(|c| c.is_ascii_whitespace() || matches!(c, '"' | '\'' | '/'))
+            && after.is_none_or(|c| c.is_ascii_whitespace() || matches!(c, '=' | '>' | '/'))
+    };
+    let Some(at) = lower.match_indices(name).map(|(at, _)| at).find(begins) else {
+        return (0..tag.len(), 0..tag.len());
+    };
+    let name_at = at..at + name.len();
+    let value_at = tag[name_at.end..].find(value).filter(|_| !value.is_empty()).map(|found| name_at.end + found);
+    (name_at.clone(), value_at.map_or(name_at, |start| start..start + value.len()))
+}
+
+/// `<!-- lint-allow A203 reason -->`; other comments are dropped.
+fn lint_allow(comment: &str, range: Range<usize>, findings: &mut Findings) -> Option<Node> {
+    let rest = comment.trim().strip_prefix("lint-allow")?;
+    if rest.starts_with(|c: char| !c.is_whitespace()) {
+        return None;
+    }
+    let help = "write `<!-- lint-allow CODE why it does not matter here -->`";
+    let mut words = rest.split_whitespace();
+    let Some(name) = words.next() else {
+        findings.add(Code::BadLintAllow, range, "`lint-allow` names no code", help);
+        return None;
+    };
+    let message = match Code::find(name) {
+        None => format!("there is no code `{name}`"),
+        Some(code) if code.info().severity == Severity::Error => {
+            format!("`{name}` is an error, and cannot be silenced")
+        }
+        Some(_) if words.next().is_none() => format!("`lint-allow {name}` gives no reason"),
+        Some(code) => return Some(Node { range, kind: Kind::Allow(code) }),
+    };
+    findings.add(Code::BadLintAllow, range, message, help);
+    None
+}
+
+/// `$$...$$`, or `$...$` with a TeX command.
+fn find_math(text: &str) -> Option<Range<usize>> {
+    if let Some((start, rest)) = text.find("$$").map(|start| (start, &text[start + 2..]))
+        && let Some(length) = rest.find("$$").filter(|length| *length > 0)
+    {
+        return Some(start..start + length + 4);
+    }
+    let marks: Vec<usize> = text.match_indices('$').map(|(at, _)| at).collect();
+    marks.windows(2).find(|pair| super::markdown::is_tex(&text[pair[0] + 1..pair[1]])).map(|pair| pair[0]..pair[1] + 1)
+}
+
+/// Gives each thing one name: `b` is `strong`, and `pre` is a code block.
+pub(super) fn unify(nodes: &mut Vec<Node>, findings: &mut Findings) {
+    for node in nodes {
+        let Kind::Element(element) = &mut node.kind else { continue };
+        if element.tag == "pre" {
+            let mut text = String::new();
+            flatten(&element.children, &mut text, findings);
+            // The line end after `<pre>` does not count, nor does the one before `</pre>`.
+            let text = text.replace("\r\n", "\n");
+            let text = text.strip_prefix('\n').unwrap_or(&text);
+            let text = text.strip_suffix('\n').unwrap_or(text).to_owned();
+            node.kind = Kind::Code { language: String::new(), text };
+            continue;
+        }
+        match element.tag.as_str() {
+            "b" => element.tag = "strong".into(),
+            "i" => element.tag = "em".into(),
+            "s" => element.tag = "del".into(),
+            _ => {}
+        }
+        unify(&mut element.children, findings);
+    }
+}
+
+fn flatten(nodes: &[Node], out: &mut String, findings: &mut Findings) {
+    for node in nodes {
+        match &node.kind {
+            Kind::Text(text) => out.push_str(text),
+            Kind::Element(element) if element.tag == "br" => out.push('\n'),
+            Kind::Element(element) if element.tag == "code" && element.attributes.is_empty() => {
+                flatten(&element.children, out, findings);
+            }
+            Kind::Element(element) => {
+                let message = format!("`<{}>` cannot stand inside `<pre>`", element.tag);
+                let help = "write the code as plain text; a Markdown code block is coloured";
+                findings.add(Code::MisplacedTag, node.range.clone(), message, help);
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! What goes into messages.
+
+pub mod article;
+pub mod media;
+pub mod template;

@@ -1,0 +1,911 @@
+//! Templates: minijinja, strict, with a limit on work; and what a template says of run-time values.
+//!
+//! Nothing here can read a file, the network or a secret: what templates may include was read before, and the context is
+//! built by the caller.
+
+use std::{
+    borrow::Cow,
+    cell::OnceCell,
+    collections::{BTreeMap, HashMap},
+    ops::Range,
+    sync::Arc,
+};
+
+use minijinja::{
+    Environment, ErrorKind, UndefinedBehavior,
+    value::{Enumerator, Object, ObjectRepr, Value, ValueKind},
+};
+
+use crate::{
+    diag::{
+        Code, did_you_mean, one_of,
+        source::{self, FileId},
+    },
+    limits, payload,
+};
+
+mod filters;
+
+/// Why a template failed, with the place inside its text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// Which rule.
+    pub code: Code,
+    /// What is wrong.
+    pub message: String,
+    /// The included file in which it is wrong; none for the template itself.
+    pub file: Option<FileId>,
+    /// Bytes of the template, or of the included file.
+    pub range: Option<Range<usize>>,
+    /// For an included file: bytes of the template that uses it.
+    pub used: Option<Range<usize>>,
+    /// What to write instead.
+    pub help: Vec<String>,
+}
+
+impl Failure {
+    /// A failure of the template itself.
+    pub fn new(code: Code, message: impl Into<String>, range: Option<Range<usize>>) -> Self {
+        Self { code, message: message.into(), file: None, range, used: None, help: Vec::new() }
+    }
+
+    /// What to write instead.
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help.push(help.into());
+        self
+    }
+}
+
+/// What templates may include or import, by name: a file that was read, or why it cannot be used.
+pub type Library = BTreeMap<String, Result<(FileId, String), String>>;
+
+/// The template environment of a plan.
+pub struct Engine {
+    /// For texts: values are put in as they are.
+    texts: Environment<'static>,
+    /// For articles: values are text and never markup.
+    articles: OnceCell<Environment<'static>>,
+    library: Arc<Library>,
+    /// What is wrong with files of the library, whoever includes them.
+    unusable: Arc<BTreeMap<String, Failure>>,
+}
+
+/// The name of the template that is rendered, in errors; no file of the library can have it.
+const ITSELF: &str = "/";
+/// Around the number of a line of the source; no text of ours holds such characters.
+const LINE: char = '\u{fdd2}';
+const LINE_END: char = '\u{fdd3}';
+/// Begins the detail of an error that stands for an entry of `unusable`.
+const UNUSABLE: char = '\u{fdd0}';
+
+fn environment(
+    article: bool,
+    library: &Arc<Library>,
+    unusable: &Arc<BTreeMap<String, Failure>>,
+) -> Environment<'static> {
+    let mut env = Environment::new();
+    env.set_undefined_behavior(UndefinedBehavior::Strict);
+    env.set_fuel(Some(limits::TEMPLATE_FUEL));
+    env.set_debug(true);
+    let syntax = minijinja::syntax::SyntaxConfig::builder()
+        .keep_trailing_newline(true)
+        .build()
+        .expect("the standard delimiters");
+    env.set_syntax(syntax);
+    // What is included is escaped like what includes it, whatever its name.
+    env.set_auto_escape_callback(move |_| match article {
+        true => minijinja::AutoEscape::Html,
+        false => minijinja::AutoEscape::None,
+    });
+    env.set_formatter(|out, state, value| match value.kind() {
+        ValueKind::String if matches!(state.auto_escape(), minijinja::AutoEscape::Html) && !value.is_safe() => {
+            let text = value.as_str().map_or_else(|| value.to_string().into(), Cow::from);
+            out.write_str(&source::disguise(&text)).map_err(minijinja::Error::from)
+        }
+        ValueKind::String | ValueKind::Number | ValueKind::Undefined => minijinja::escape_formatter(out, state, value),
+        ValueKind::Plain if value.downcast_object_ref::<Placeholder>().is_some() => {
+            minijinja::escape_formatter(out, state, value)
+        }
+        kind => Err(minijinja::Error::new(ErrorKind::BadSerialization, kind.to_string())),
+    });
+    filters::add(&mut env);
+    let (files, bad) = (Arc::clone(library), Arc::clone(unusable));
+    env.set_loader(move |name| match files.get(name) {
+        None => Ok(None),
+        Some(_) if bad.contains_key(name) => {
+            Err(minijinja::Error::new(ErrorKind::InvalidOperation, format!("{UNUSABLE}{name}")))
+        }
+        // The end of the last line belongs to the file, not to the text.
+        Some(file) => {
+            Ok(file.as_ref().ok().map(|(_, text)| text.strip_suffix('\n').unwrap_or(text.as_str()).to_owned()))
+        }
+    });
+    env
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Engine")
+    }
+}
+
+impl Default for Engine {
+    fn default() -> Self {
+        Self::new(Library::new())
+    }
+}
+
+impl Engine {
+    /// Templates that may include what is in the library.
+    pub fn new(library: Library) -> Self {
+        let unusable = Arc::new(unusable(&library));
+        let library = Arc::new(library);
+        let texts = environment(false, &library, &unusable);
+        Self { texts, articles: OnceCell::new(), library, unusable }
+    }
+
+    /// True if a file of the library holds such a word.
+    pub fn library_mentions(&self, word: &str) -> bool {
+        self.library.values().flatten().any(|(_, text)| text.contains(word))
+    }
+
+    /// Renders a text. All undefined names are reported at once.
+    pub fn render(&self, source: &str, context: &Value) -> Result<String, Vec<Failure>> {
+        if !source.contains(['{']) {
+            return Ok(source.to_owned());
+        }
+        too_deep(source)?;
+        let run = |context: &Value| self.texts.render_named_str(ITSELF, source, context);
+        self.report(source, context, run)
+    }
+
+    /// Renders an article: values in it are text, whatever they hold ([`source::disguise`]), unless `html` is false. Gives
+    /// the text, and for each of its lines the line of the source that it comes from, both from 0.
+    pub fn render_lines(
+        &self,
+        source: &str,
+        html: bool,
+        context: &Value,
+    ) -> Result<(String, Vec<usize>), Vec<Failure>> {
+        if !source.contains('{') {
+            return Ok((source.to_owned(), (0..source.split('\n').count()).collect()));
+        }
+        too_deep(source)?;
+        let env = match html {
+            true => self.articles.get_or_init(|| environment(true, &self.library, &self.unusable)),
+            false => &self.texts,
+        };
+        // What is wrong is looked for in the source itself, so that its places are right.
+        let text = self.report(source, context, |context| env.render_named_str(ITSELF, source, context))?;
+        let lines =
+            env.render_named_str(ITSELF, &marked(source), context).ok().and_then(|marked| numbers(&marked, &text));
+        let lines = lines.unwrap_or_else(|| same_lines(source, &text));
+        Ok((text, lines))
+    }
+
+    /// Evaluates a condition: its value must be a boolean, or the word `true` or `false`.
+    pub fn condition(&self, source: &str, context: &Value) -> Result<bool, Vec<Failure>> {
+        let source = bare_expression(source);
+        too_deep(source)?;
+        let value = self.report(source, context, |context| self.texts.compile_expression(source)?.eval(context))?;
+        match (value.kind(), value.as_str()) {
+            (ValueKind::Bool, _) => Ok(value.is_true()),
+            (_, Some("true")) => Ok(true),
+            (_, Some("false")) => Ok(false),
+            (ValueKind::Undefined, _) => Err(vec![self.undefined(source, &(0..source.len()), context).0]),
+            (kind, _) => {
+                let message = format!("a condition must be true or false, and this gives {}", article(kind));
+                let failure = Failure::new(Code::BadRendered, message, Some(0..source.len()));
+                Err(vec![failure.help("compare it with something, for example `row.active == 'yes'`")])
+            }
+        }
+    }
+
+    /// Runs a template; after an undefined name it puts something there and goes on, to find the next one.
+    fn report<T>(
+        &self,
+        source: &str,
+        context: &Value,
+        run: impl Fn(&Value) -> Result<T, minijinja::Error>,
+    ) -> Result<T, Vec<Failure>> {
+        const MOST: usize = 20;
+        let mut failures: Vec<Failure> = Vec::new();
+        let mut context = context.clone();
+        loop {
+            let error = match run(&context) {
+                Ok(value) if failures.is_empty() => return Ok(value),
+                Ok(_) => return Err(failures),
+                Err(error) => error,
+            };
+            let (failure, path) = self.failure(source, &error, &context);
+            let repeated = failures.iter().any(|known| (known.file, &known.range) == (failure.file, &failure.range));
+            // What fails after a made-up value may fail because of it.
+            if repeated || (!failures.is_empty() && failure.code != Code::UndefinedName) {
+                return Err(failures);
+            }
+            failures.push(failure);
+            match path {
+                Some(path) if failures.len() < MOST => context = with_value(&context, &path),
+                _ => return Err(failures),
+            }
+        }
+    }
+
+    fn failure(&self, source: &str, error: &minijinja::Error, context: &Value) -> (Failure, Option<Vec<String>>) {
+        let inside =
+            |error: &minijinja::Error, text: &str| error.range().filter(|range| text.get(range.clone()).is_some());
+        // What went wrong in an included file is wrapped in where it was included.
+        let mut cause = error;
+        while let Some(deeper) = std::error::Error::source(cause).and_then(|error| error.downcast_ref()) {
+            cause = deeper;
+        }
+        if let Some(failure) = cause.detail().and_then(|detail| self.unusable.get(detail.strip_prefix(UNUSABLE)?)) {
+            let outer = inside(error, source);
+            let failure = failure.clone();
+            return match failure.file {
+                Some(_) => (Failure { used: outer, ..failure }, None),
+                None => (Failure { range: outer, ..failure }, None),
+            };
+        }
+        let library = cause.name().and_then(|name| self.library.get(name)?.as_ref().ok());
+        let Some((file, text)) = library else {
+            return self.explain(source, cause, inside(cause, source), context);
+        };
+        let (mut failure, path) = self.explain(text, cause, inside(cause, text), context);
+        if failure.code == Code::UndefinedName && path.as_ref().is_some_and(|path| path.len() == 1) {
+            failure.help = vec!["if it is a parameter of a macro, what was passed for it is not defined".into()];
+        }
+        let used = inside(error, source).filter(|_| error.name() == Some(ITSELF));
+        (Failure { file: Some(*file), used, ..failure }, path)
+    }
+
+    /// What an error means, whose place is in `source`.
+    fn explain(
+        &self,
+        source: &str,
+        error: &minijinja::Error,
+        range: Option<Range<usize>>,
+        context: &Value,
+    ) -> (Failure, Option<Vec<String>>) {
+        let detail = error.detail().unwrap_or_default().to_owned();
+        let plain = |code, message: String, help: &str| {
+            let failure = Failure::new(code, message, range.clone());
+            (if help.is_empty() { failure } else { failure.help(help) }, None)
+        };
+        match error.kind() {
+            ErrorKind::UndefinedError => {
+                let range = range.unwrap_or(0..source.len());
+                let (failure, path) = self.undefined(source, &range, context);
+                (failure, Some(path))
+            }
+            ErrorKind::SyntaxError => {
+                plain(Code::TemplateSyntax, format!("the template cannot be parsed: {detail}"), "")
+            }
+            ErrorKind::TemplateNotFound => {
+                let name = detail.split_once(['"', '\'']).and_then(|(_, rest)| Some(rest.rsplit_once(['"', '\''])?.0));
+                let near = did_you_mean(name.unwrap_or_default(), self.library.keys().map(String::as_str));
+                let help = match near {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => "templates that others include are the files of `templates/` in the project's root".into(),
+                };
+                plain(Code::TemplateFailed, format!("there is no template `{}`", name.unwrap_or(&detail)), &help)
+            }
+            ErrorKind::OutOfFuel => plain(
+                Code::TemplateFuel,
+                "the template does too much work and was stopped".into(),
+                "shorten its loops and repetitions",
+            ),
+            ErrorKind::UnknownFilter | ErrorKind::UnknownTest | ErrorKind::UnknownFunction => {
+                let wrong = range.clone().map_or("", |range| &source[range]);
+                let names = FILTERS.iter().chain(filters::NAMES).copied();
+                let near = did_you_mean(wrong.trim(), names);
+                plain(
+                    Code::TemplateFailed,
+                    detail,
+                    &near.map(|near| format!("did you mean `{near}`?")).unwrap_or_default(),
+                )
+            }
+            ErrorKind::BadSerialization => plain(
+                Code::NotText,
+                format!("the template puts {} into text", named(&detail)),
+                "choose the words with an `if`, or use a filter such as `join` or `length`",
+            ),
+            kind => {
+                let detail = if detail.is_empty() { kind.to_string() } else { detail };
+                plain(Code::TemplateFailed, format!("the template cannot be rendered: {detail}"), "")
+            }
+        }
+    }
+
+    /// An undefined name, the names that are there instead, and its path.
+    fn undefined(&self, source: &str, range: &Range<usize>, context: &Value) -> (Failure, Vec<String>) {
+        let word = |c: char| c.is_alphanumeric() || c == '_' || c == '.';
+        // The range of a filter on an undefined value is the filter: what is undefined stands before it.
+        let range = &match source[..range.start].trim_end().strip_suffix('|') {
+            Some(before) => {
+                let end = before.trim_end().len();
+                let start = source[..end].rfind(|c: char| !word(c)).map_or(0, |at| at + 1);
+                start..end
+            }
+            None => range.clone(),
+        };
+        let range =
+            if source.is_char_boundary(range.start) && range.start < range.end { range } else { &(0..source.len()) };
+        let start = source[..range.start]
+            .rfind(|c: char| !word(c))
+            .map_or(0, |at| at + source[at..].chars().next().map_or(1, char::len_utf8));
+        let path: Vec<String> = source[start..range.end].split('.').map(|part| part.trim().to_owned()).collect();
+        let mut at = context.clone();
+        let mut walked = 0;
+        for part in &path {
+            match at.get_attr(part) {
+                Ok(next) if !next.is_undefined() => at = next,
+                _ => break,
+            }
+            walked += 1;
+        }
+        let known: Vec<String> = at
+            .try_iter()
+            .map(|keys| keys.filter_map(|key| key.as_str().map(str::to_owned)).collect())
+            .unwrap_or_default();
+        let missing = path.get(walked).map_or("", String::as_str);
+        let parent = path[..walked.min(path.len())].join(".");
+        let mut help = Vec::new();
+        let near = did_you_mean(missing, known.iter().map(String::as_str));
+        let full = |name: &str| if parent.is_empty() { name.to_owned() } else { format!("{parent}.{name}") };
+        if let Some(near) = near {
+            help.push(format!("did you mean `{}`?", full(near)));
+        } else if parent == "env" {
+            help.push(format!("list `{missing}` under `env` of the plan to let templates read it"));
+        } else if parent.is_empty() && !known.iter().any(|name| name == "row") && missing == "row" {
+            help.push("`row` is there only in a step with `foreach`".into());
+        } else if let Some(owner) = ["vars", "row", "env"].into_iter().find(|owner| {
+            parent.is_empty()
+                && context
+                    .get_attr(owner)
+                    .and_then(|map| map.get_attr(missing))
+                    .is_ok_and(|value| !value.is_undefined())
+        }) {
+            help.push(format!("did you mean `{owner}.{missing}`?"));
+        } else if known.is_empty() {
+            help.push(format!("nothing is known under `{}`", if parent.is_empty() { "the template" } else { &parent }));
+        } else {
+            help.push(format!(
+                "known here: {}",
+                one_of(&known.iter().take(20).map(|name| full(name)).collect::<Vec<_>>())
+            ));
+        }
+        let name = source[start..range.end].to_owned();
+        let failure = Failure::new(Code::UndefinedName, format!("`{name}` is not defined"), Some(start..range.end));
+        (Failure { help, ..failure }, path)
+    }
+}
+
+/// What people may have meant by a filter that does not exist.
+const FILTERS: &[&str] = &[
+    "abs",
+    "batch",
+    "bool",
+    "capitalize",
+    "count",
+    "default",
+    "dictsort",
+    "escape",
+    "first",
+    "float",
+    "format",
+    "groupby",
+    "indent",
+    "int",
+    "items",
+    "join",
+    "last",
+    "length",
+    "lines",
+    "list",
+    "lower",
+    "map",
+    "max",
+    "min",
+    "reject",
+    "rejectattr",
+    "replace",
+    "reverse",
+    "round",
+    "safe",
+    "select",
+    "selectattr",
+    "slice",
+    "sort",
+    "split",
+    "string",
+    "sum",
+    "title",
+    "tojson",
+    "trim",
+    "unique",
+    "upper",
+    "urlencode",
+];
+
+/// What is wrong with files of a library before anything is rendered: one that could not be read, one that nests too
+/// deeply, and one that names a run-time value (what includes it could not be shown in a dry run).
+fn unusable(library: &Library) -> BTreeMap<String, Failure> {
+    let problem = |file: &Result<(FileId, String), String>| match file {
+        Err(why) => Some(Failure::new(Code::TemplateFailed, why.clone(), None)),
+        Ok((file, text)) => {
+            let deep = too_deep(text).err().map(|mut failures| failures.remove(0));
+            let runtime = || {
+                let reference = references(text).into_iter().find(Reference::is_at_run_time)?;
+                let message =
+                    format!("an included template cannot name the run-time value `{}`", reference.path.join("."));
+                let help = "put it into the message itself; a run-time value is put in by itself, and not passed on";
+                Some(Failure::new(Code::RuntimeValue, message, Some(reference.range)).help(help))
+            };
+            deep.or_else(runtime).map(|failure| Failure { file: Some(*file), ..failure })
+        }
+    };
+    library.iter().filter_map(|(name, file)| Some((name.clone(), problem(file)?))).collect()
+}
+
+/// Parsers recurse: what nests too deeply is refused before one sees it.
+fn too_deep(source: &str) -> Result<(), Vec<Failure>> {
+    let mut depth = 0_usize;
+    let mut run = 0_usize;
+    let mut last = ' ';
+    for (at, c) in source.char_indices() {
+        match c {
+            '(' | '[' | '{' => depth += 1,
+            ')' | ']' | '}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        run = if matches!(c, '-' | '+' | '~' | '!') || (c == last && c == '.') { run + 1 } else { 0 };
+        last = c;
+        if depth > limits::TEMPLATE_DEPTH_MAX || run > 1000 {
+            let range = at..at + c.len_utf8();
+            return Err(vec![Failure::new(Code::TemplateSyntax, "the template is nested too deeply", Some(range))]);
+        }
+    }
+    let words = source.matches("not ").count().max(source.matches("{%").count());
+    if words > 2000 {
+        let message = "the template has more than 2000 blocks";
+        return Err(vec![Failure::new(Code::TemplateFuel, message, None).help("split the message")]);
+    }
+    Ok(())
+}
+
+fn article(kind: ValueKind) -> String {
+    named(&kind.to_string())
+}
+
+fn named(kind: &str) -> String {
+    match kind {
+        "none" => "nothing (none)".into(),
+        "bool" => "true or false".into(),
+        "map" => "a mapping".into(),
+        "sequence" | "iterator" => "a list".into(),
+        "string" => "text".into(),
+        "number" => "a number".into(),
+        other => format!("a value of kind {other}"),
+    }
+}
+
+/// The context with some value at a path that had none.
+fn with_value(context: &Value, path: &[String]) -> Value {
+    fn insert(at: &Value, path: &[String]) -> Value {
+        let Some((first, rest)) = path.split_first() else { return Value::from("?") };
+        let mut map: BTreeMap<String, Value> = BTreeMap::new();
+        for key in at.try_iter().into_iter().flatten() {
+            map.insert(key.to_string(), at.get_item(&key).unwrap_or_default());
+        }
+        let inner = at.get_attr(first).unwrap_or_default();
+        map.insert(first.clone(), insert(&inner, rest));
+        Value::from(map)
+    }
+    insert(context, path)
+}
+
+/// The source with the number of each line that has something outside of a tag before the first of it. Where a tag eats
+/// the blanks around it, the number stands behind them.
+fn marked(source: &str) -> String {
+    let mut out = String::with_capacity(source.len() * 2);
+    let mut inside: Option<&str> = None;
+    let mut eaten = false;
+    for (number, line) in source.split_inclusive('\n').enumerate() {
+        let mut due = Some(format!("{LINE}{number}{LINE_END}"));
+        let mut rest = line;
+        while !rest.is_empty() {
+            if let Some(close) = inside {
+                let Some((within, after)) = rest.split_once(close) else { break };
+                eaten = within.ends_with('-');
+                out.push_str(&rest[..rest.len() - after.len()]);
+                (inside, rest) = (None, after);
+                continue;
+            }
+            let mut braces = rest.match_indices('{').map(|(at, _)| at);
+            let open = braces.find(|at| rest[at + 1..].starts_with(['{', '%', '#'])).map(|at| (at, &rest[at..at + 2]));
+            let (text, after) = rest.split_at(open.map_or(rest.len(), |(at, _)| at));
+            let eats = after.get(2..).is_some_and(|tag| tag.starts_with('-'));
+            let blanks = text.len() - text.trim_start().len();
+            let at = match (blanks == text.len(), eaten, eats) {
+                // Nothing may stand between the blanks and a tag that eats them.
+                (true, true, _) | (true, _, true) => None,
+                (false, true, _) => Some(blanks),
+                _ => Some(0),
+            };
+            eaten &= blanks == text.len();
+            match at.and_then(|at| Some((at, due.take()?))) {
+                Some((at, mark)) => out.extend([&text[..at], &mark, &text[at..]]),
+                None => out.push_str(text),
+            }
+            rest = after;
+            if let Some((_, tag)) = open {
+                out.push_str(tag);
+                inside = Some(match tag {
+                    "{{" => "}}",
+                    "{%" => "%}",
+                    _ => "#}",
+                });
+                rest = &after[2..];
+            }
+        }
+        out.push_str(rest);
+    }
+    out
+}
+
+/// The numbers of lines in what was rendered with them; none if the text is not the same without them.
+fn numbers(marked: &str, text: &str) -> Option<Vec<usize>> {
+    let (mut lines, mut line, mut seen) = (Vec::new(), 0, 0);
+    // A line that several were joined to is where its first words are.
+    let mut begun: Option<usize> = None;
+    let mut rest = marked;
+    loop {
+        let end = rest.find(['\n', LINE]).unwrap_or(rest.len());
+        if text.get(seen..seen + end) != Some(&rest[..end]) {
+            return None;
+        }
+        if begun.is_none() && !rest[..end].trim().is_empty() {
+            begun = Some(line);
+        }
+        seen += end;
+        rest = &rest[end..];
+        if let Some(after) = rest.strip_prefix(LINE) {
+            let (number, after) = after.split_once(LINE_END)?;
+            line = number.parse().ok()?;
+            rest = after;
+        } else if let Some(after) = rest.strip_prefix('\n') {
+            seen += 1;
+            lines.push(begun.take().unwrap_or(line));
+            rest = after;
+        } else {
+            lines.push(begun.unwrap_or(line));
+            return (seen == text.len()).then_some(lines);
+        }
+    }
+}
+
+/// For each line of what was rendered the next same one of the source, or the one before.
+fn same_lines(source: &str, text: &str) -> Vec<usize> {
+    let mut places: HashMap<&str, Vec<usize>> = HashMap::new();
+    for (number, line) in source.split('\n').enumerate() {
+        places.entry(line).or_default().push(number);
+    }
+    let mut last = 0;
+    let find = |line: &str| {
+        let known = places.get(line).filter(|_| !line.trim().is_empty());
+        last = known.and_then(|known| known.iter().copied().find(|number| *number >= last)).unwrap_or(last);
+        last
+    };
+    text.split('\n').map(find).collect()
+}
+
+/// A condition may be written with braces, which say nothing there.
+pub fn bare_expression(source: &str) -> &str {
+    let trimmed = source.trim();
+    trimmed.strip_prefix("{{").and_then(|rest| rest.strip_suffix("}}")).map_or(source, str::trim)
+}
+
+/// What a template says of a value that is known only at run time: `steps.a.msg_id`, `run.id`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reference {
+    /// `steps` or `run`, and the parts after it, unquoted.
+    pub path: Vec<String>,
+    /// Bytes of the template.
+    pub range: Range<usize>,
+    /// True if a `{{ }}` holds it and nothing else, so that a slot can stand for it.
+    pub alone: bool,
+}
+
+impl Reference {
+    /// `run.date` is known before the run, and a bare `run` is nothing special.
+    pub fn is_at_run_time(&self) -> bool {
+        self.path[0] != "run" || matches!(self.path.get(1).map(String::as_str), Some("id" | "time"))
+    }
+}
+
+/// All references to run-time values in a text with `{{ }}` and `{% %}`.
+pub fn references(source: &str) -> Vec<Reference> {
+    let mut found = Vec::new();
+    let mut from = 0;
+    // Each byte is looked at once, however many tags there are.
+    let tag = |from: usize| {
+        let mut braces = source[from..].match_indices('{').map(|(at, _)| from + at);
+        braces.find(|at| source[at + 1..].starts_with(['{', '%']))
+    };
+    while let Some(open) = tag(from) {
+        let close = if source[open..].starts_with("{{") { "}}" } else { "%}" };
+        let end = source[open + 2..].find(close).map_or(source.len(), |at| open + 2 + at);
+        let inside = open + 2..end;
+        for mut reference in references_in(&source[inside.clone()]) {
+            let range = reference.range.start + inside.start..reference.range.end + inside.start;
+            let around = (
+                source[inside.start..range.start].trim_matches(['-', '+']),
+                source[range.end..end].trim_matches(['-', '+']),
+            );
+            reference.alone = close == "}}" && around.0.trim().is_empty() && around.1.trim().is_empty();
+            reference.range = range;
+            found.push(reference);
+        }
+        from = end;
+    }
+    found
+}
+
+/// All references to run-time values in an expression.
+pub fn references_in(expression: &str) -> Vec<Reference> {
+    let mut found = Vec::new();
+    for root in ["steps", "run"] {
+        for (start, _) in expression.match_indices(root) {
+            let before = expression[..start].chars().next_back();
+            if before.is_some_and(|c| c.is_alphanumeric() || matches!(c, '_' | '.' | '\'' | '"')) {
+                continue;
+            }
+            let mut at = start + root.len();
+            if expression[at..].chars().next().is_some_and(|c| c.is_alphanumeric() || c == '_') {
+                continue;
+            }
+            let mut path = vec![root.to_owned()];
+            while let Some((part, used)) = path_part(&expression[at..]) {
+                path.push(part);
+                at += used;
+            }
+            found.push(Reference { path, range: start..at, alone: false });
+        }
+    }
+    found.sort_by_key(|reference| reference.range.start);
+    found
+}
+
+/// `.name`, `["name"]` or `[0]` at the beginning of a text, and how long it is.
+fn path_part(text: &str) -> Option<(String, usize)> {
+    if let Some(rest) = text.strip_prefix('.') {
+        let length = rest.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(rest.len());
+        return (length > 0).then(|| (rest[..length].to_owned(), 1 + length));
+    }
+    let rest = text.strip_prefix('[')?;
+    let close = match rest.chars().next()? {
+        quote @ ('"' | '\'') => 1 + rest[1..].find(quote)? + 1,
+        _ => rest.find(']')?,
+    };
+    let part = rest[..close].trim_matches(['"', '\'']).to_owned();
+    rest[close..].starts_with(']').then(|| (part, 1 + close + 1))
+}
+
+/// The name of the slot that a reference gives, as [`Placeholder`] makes it.
+pub fn slot_name(path: &[String]) -> String {
+    path[1..].iter().fold(path[0].clone(), |name, part| child_name(&name, part))
+}
+
+/// A member of a slot, named as a template names it.
+pub fn child_name(parent: &str, key: &str) -> String {
+    if key.parse::<usize>().is_ok() {
+        format!("{parent}[{key}]")
+    } else if key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
+        format!("{parent}.{key}")
+    } else {
+        format!("{parent}[\"{key}\"]")
+    }
+}
+
+/// Stands for everything under `steps` in a dry run: any path gives a slot of that name.
+#[derive(Debug)]
+pub struct Placeholder {
+    name: String,
+}
+
+impl Placeholder {
+    /// The root, usually `steps`.
+    pub fn value(name: &str) -> Value {
+        Value::from_object(Self { name: name.to_owned() })
+    }
+
+    fn child(&self, key: &Value) -> String {
+        child_name(&self.name, &key.as_str().map_or_else(|| key.to_string(), str::to_owned))
+    }
+}
+
+impl Object for Placeholder {
+    fn repr(self: &Arc<Self>) -> ObjectRepr {
+        ObjectRepr::Plain
+    }
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        Some(Self::value(&self.child(key)))
+    }
+    fn enumerate(self: &Arc<Self>) -> Enumerator {
+        Enumerator::NonEnumerable
+    }
+    fn render(self: &Arc<Self>, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&payload::slot(&self.name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use minijinja::context;
+
+    fn render(source: &str, context: Value) -> Result<String, Vec<Failure>> {
+        Engine::default().render(source, &context)
+    }
+
+    #[test]
+    fn text_is_kept_to_the_letter() {
+        let context = context! { vars => context! { a => "<b>&\"" , n => 198 } };
+        assert_eq!(render("你好 {{ vars.a }} {{ vars.n }}\n", context).expect("renders"), "你好 <b>&\" 198\n");
+    }
+
+    #[test]
+    fn all_undefined_names_are_reported_with_their_place() {
+        let source = "{{ vars.prodcut }} {{ nope }} {{ row.x }} {{ product }}";
+        let failures = render(source, context! { vars => context! { product => "x" } }).expect_err("undefined");
+        let names: Vec<&str> = failures.iter().map(|f| &source[f.range.clone().expect("has a place")]).collect();
+        assert_eq!(names, ["vars.prodcut", "nope", "row.x", "product"]);
+        assert_eq!(failures[0].help, ["did you mean `vars.product`?"]);
+        assert_eq!(failures[3].help, ["did you mean `vars.product`?"]);
+    }
+
+    /// An engine with these files, and what they hold.
+    fn with_library(files: &[(&str, &str)]) -> Engine {
+        let mut sources = crate::diag::source::SourceMap::default();
+        let file = |(name, text): &(&str, &str)| {
+            ((*name).to_owned(), Ok((sources.add(*name, (*text).to_owned()), (*text).to_owned())))
+        };
+        Engine::new(files.iter().map(file).collect())
+    }
+
+    #[test]
+    fn templates_are_included_and_macros_imported() {
+        let engine = with_library(&[
+            ("footer.txt", "— {{ vars.shop }}\n"),
+            ("tea/price.txt", "{% macro price(n, unit='元') %}{{ n | number }}{{ unit }}{% endmacro %}\n"),
+            ("letter.txt", "您好\n{% block body %}{% endblock %}\n{% include 'footer.txt' %}\n"),
+        ]);
+        let context = context! { vars => context! { shop => "茶铺", price => 1980 } };
+        let render = |source: &str| engine.render(source, &context).expect("renders");
+        assert_eq!(render("茶\n{% include 'footer.txt' %}"), "茶\n— 茶铺");
+        assert_eq!(render("{% from 'tea/price.txt' import price %}{{ price(vars.price) }}"), "1,980元");
+        assert_eq!(render("{% import 'tea/price.txt' as tea %}{{ tea.price(5, unit='两') }}"), "5两");
+        assert_eq!(render("{% extends 'letter.txt' %}{% block body %}龙井{% endblock %}"), "您好\n龙井\n— 茶铺");
+    }
+
+    #[test]
+    fn failures_in_templates_are_placed_there() {
+        let files = [
+            ("undefined.txt", "a\n{{ vars.prodcut }}"),
+            ("macro.txt", "{% macro m(x) %}{{ x }}{{ nope }}{% endmacro %}"),
+            ("syntax.txt", "a {% if %}"),
+            ("deep.txt", "{% include 'undefined.txt' %}"),
+            ("itself.txt", "{% include 'itself.txt' %}"),
+            ("runtime.txt", "x {{ steps.a.msg_id }}"),
+            ("bool.txt", "{{ true }}"),
+        ];
+        let engine = with_library(&files);
+        let context = context! { vars => context! { product => "x" }, steps => Placeholder::value("steps") };
+        let fail = |source: &str| {
+            let failure = engine.render(source, &context).expect_err("fails").remove(0);
+            let text = match failure.file {
+                None => source,
+                Some(file) => {
+                    let (_, text) = files
+                        .iter()
+                        .find(|(name, _)| matches!(engine.library.get(*name), Some(Ok((id, _))) if *id == file))
+                        .expect("a file");
+                    text
+                }
+            };
+            let place = failure.range.map(|range| text[range].to_owned()).unwrap_or_default();
+            let used = failure.used.map(|range| source[range].to_owned()).unwrap_or_default();
+            (failure.file.is_some(), failure.code, place, used)
+        };
+        let there = true;
+        let undefined = Code::UndefinedName;
+        assert_eq!(
+            fail("茶 {% include 'undefined.txt' %}"),
+            (there, undefined, "vars.prodcut".into(), "include 'undefined.txt'".into())
+        );
+        assert_eq!(
+            fail("茶 {% include 'deep.txt' %}"),
+            (there, undefined, "vars.prodcut".into(), "include 'deep.txt'".into())
+        );
+        assert_eq!(fail("{% from 'macro.txt' import m %}{{ m(1) }}"), (there, undefined, "nope".into(), String::new()));
+        // What is undefined is found where it is put in.
+        assert_eq!(
+            fail("{% from 'macro.txt' import m %}{{ m(vars.no) }}"),
+            (there, undefined, "x".into(), String::new())
+        );
+        assert_eq!(fail("x{% include 'syntax.txt' %}").1, Code::TemplateSyntax);
+        assert!(fail("x{% include 'syntax.txt' %}").0, "in the file");
+        assert_eq!(fail("{% include 'itself.txt' %}").1, Code::TemplateFailed);
+        assert_eq!(
+            fail("{% include 'runtime.txt' %}"),
+            (there, Code::RuntimeValue, "steps.a.msg_id".into(), "include 'runtime.txt'".into())
+        );
+        assert_eq!(fail("{% include 'bool.txt' %}").1, Code::NotText);
+        let missing = engine.render("{% include 'undefind.txt' %}", &context).expect_err("missing").remove(0);
+        assert_eq!((missing.message.as_str(), missing.range), ("there is no template `undefind.txt`", Some(3..25)));
+        assert_eq!(missing.help, ["did you mean `undefined.txt`?"]);
+        for source in
+            ["{% extends 'undefind.txt' %}", "{% from 'undefind.txt' import x %}", "{% import 'undefind.txt' as x %}"]
+        {
+            let missing = engine.render(source, &context).expect_err("missing").remove(0);
+            assert_eq!(missing.message, "there is no template `undefind.txt`", "{source}");
+        }
+    }
+
+    #[test]
+    fn values_that_are_no_text_are_refused() {
+        let context = || context! { yes => true, none => Value::from(()), map => context! { a => 1 }, list => vec![1] };
+        for (source, word) in
+            [("{{ yes }}", "true or false"), ("{{ none }}", "none"), ("{{ map }}", "mapping"), ("{{ list }}", "list")]
+        {
+            let failure = render(source, context()).expect_err("refused").remove(0);
+            assert_eq!(failure.code, Code::NotText);
+            assert!(failure.message.contains(word), "{}", failure.message);
+        }
+    }
+
+    #[test]
+    fn endless_work_is_stopped() {
+        let failures =
+            render("{% for i in range(100000) %}{% for j in range(100000) %}x{% endfor %}{% endfor %}", context! {})
+                .expect_err("stopped");
+        assert_eq!(failures[0].code, Code::TemplateFuel);
+        assert_eq!(
+            render(&("{{ ".to_owned() + &"(".repeat(100_000)), context! {}).expect_err("deep")[0].code,
+            Code::TemplateSyntax
+        );
+        assert!(render(&("{{ ".to_owned() + &"-".repeat(100_000) + "1 }}"), context! {}).is_err());
+        assert!(render(&("{{ ".to_owned() + &"not ".repeat(100_000) + "1 }}"), context! {}).is_err());
+        assert!(render(&"{% if 1 %}".repeat(100_000), context! {}).is_err());
+    }
+
+    #[test]
+    fn conditions_must_be_boolean() {
+        let engine = Engine::default();
+        let context = context! { a => true, t => "false", n => 0 };
+        assert_eq!(engine.condition("a", &context), Ok(true));
+        assert_eq!(engine.condition("{{ not a }}", &context), Ok(false));
+        assert_eq!(engine.condition("t", &context), Ok(false));
+        assert_eq!(engine.condition("n", &context).expect_err("a number")[0].code, Code::BadRendered);
+        assert_eq!(engine.condition("b", &context).expect_err("undefined")[0].code, Code::UndefinedName);
+    }
+
+    #[test]
+    fn references_are_found_inside_tags_only() {
+        let found = references(
+            "steps.x {{ steps.a.msg_id }} {% if steps['b-c'].msg_ids[0] %}{{ steps.d.x|upper }} {{- run.id -}}",
+        );
+        let shown: Vec<(String, bool)> = found.into_iter().map(|r| (r.path.join("/"), r.alone)).collect();
+        let expected =
+            [("steps/a/msg_id", true), ("steps/b-c/msg_ids/0", false), ("steps/d/x", false), ("run/id", true)];
+        assert_eq!(shown, expected.map(|(path, alone)| (path.to_owned(), alone)));
+    }
+
+    #[test]
+    fn placeholders_become_slots() {
+        let context = context! { steps => Placeholder::value("steps") };
+        let text = render("{{ steps.a.msg_id }} {{ steps['b-c'].ids[0] }}", context).expect("renders");
+        assert_eq!(payload::shown(&text), "<steps.a.msg_id> <steps[\"b-c\"].ids[0]>");
+    }
+}

@@ -1,0 +1,126 @@
+//! Diagnostics: a stable code, what is wrong, the place, and what to write instead.
+
+pub mod code;
+pub mod finding;
+pub mod github;
+pub mod gitlab;
+pub mod render;
+pub mod sarif;
+pub mod source;
+
+pub use code::Code;
+
+use crate::diag::source::Span;
+
+/// How bad it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// Nothing is sent.
+    Error,
+    /// Said, and gone on.
+    Warning,
+}
+
+/// A place with a word on it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Label {
+    /// The place.
+    pub span: Span,
+    /// What is there; may be empty.
+    pub text: String,
+}
+
+/// One finding.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// Which rule.
+    pub code: Code,
+    /// What is wrong: lower case, user's words in backticks, no full stop.
+    pub message: String,
+    /// The place; none only for what has no file (an option, an environment variable of no plan).
+    pub primary: Option<Label>,
+    /// Other places that belong to it.
+    pub related: Vec<Label>,
+    /// What to write instead, or to do.
+    pub help: Vec<String>,
+}
+
+impl Diagnostic {
+    /// A finding at a place.
+    pub fn new(code: Code, span: Span, message: impl Into<String>) -> Self {
+        let primary = Some(Label { span, text: String::new() });
+        Self { code, message: message.into(), primary, related: Vec::new(), help: Vec::new() }
+    }
+
+    /// A finding without a place.
+    pub fn nowhere(code: Code, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), primary: None, related: Vec::new(), help: Vec::new() }
+    }
+
+    /// Words under the caret.
+    pub fn label(mut self, text: impl Into<String>) -> Self {
+        if let Some(label) = &mut self.primary {
+            label.text = text.into();
+        }
+        self
+    }
+
+    /// Another place that belongs to it.
+    pub fn related(mut self, span: Span, text: impl Into<String>) -> Self {
+        self.related.push(Label { span, text: text.into() });
+        self
+    }
+
+    /// What to write instead, or to do.
+    pub fn help(mut self, text: impl Into<String>) -> Self {
+        self.help.push(text.into());
+        self
+    }
+
+    /// The severity, which belongs to the code.
+    pub fn severity(&self) -> Severity {
+        self.code.info().severity
+    }
+}
+
+/// True if any finding is an error.
+pub fn any_error(diagnostics: &[Diagnostic]) -> bool {
+    diagnostics.iter().any(|d| d.severity() == Severity::Error)
+}
+
+/// The name that a misspelt one was probably meant to be.
+pub fn did_you_mean<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let wrong = wrong.to_lowercase();
+    known
+        .into_iter()
+        .map(|name| (strsim::damerau_levenshtein(&wrong, &name.to_lowercase()), name))
+        .filter(|(distance, name)| *distance <= 1.max(name.chars().count().max(wrong.chars().count()) / 3))
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, name)| name)
+}
+
+/// "`a`, `b` or `c`".
+pub fn one_of<S: AsRef<str>>(names: &[S]) -> String {
+    match names {
+        [] => "nothing".into(),
+        [one] => format!("`{}`", one.as_ref()),
+        [most @ .., last] => {
+            let most: Vec<String> = most.iter().map(|name| format!("`{}`", name.as_ref())).collect();
+            format!("{} or `{}`", most.join(", "), last.as_ref())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn suggests_the_nearest_name_only() {
+        assert_eq!(did_you_mean("mesage", ["message", "to"]), Some("message"));
+        assert_eq!(did_you_mean("send_by_tga", ["send_by_tag", "send_by_openid"]), Some("send_by_tag"));
+        assert_eq!(did_you_mean("xyz", ["message", "to"]), None);
+        assert_eq!(one_of(&["a", "b", "c"]), "`a`, `b` or `c`");
+    }
+}

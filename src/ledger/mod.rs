@@ -1,0 +1,455 @@
+//! The ledger: what was attempted, and what became of it. The unit is the call.
+//!
+//! An intent is on disk before its call is made, and the outcome after it; the status of a call is a fold of its events
+//! through one total function, used when writing and when reading. An attempt without an outcome is *unknown*: a real
+//! state, not a guess.
+
+use jiff::Timestamp;
+
+use crate::plan::action::Effect;
+
+pub mod sqlite;
+
+/// Which edition of which plan, for which account, and where it was sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scope {
+    /// `wechat`, `loopback` or `sandbox`: a rehearsal never counts as the real thing.
+    pub platform: String,
+    /// The AppID.
+    pub appid: String,
+    /// Name of the plan.
+    pub plan: String,
+    /// The edition.
+    pub occurrence: String,
+}
+
+/// A call within a scope.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct CallId {
+    /// `id` of the step.
+    pub step: String,
+    /// The `foreach` key.
+    pub key: Option<String>,
+    /// Number of the call, from 1.
+    pub chunk: u32,
+}
+
+impl CallId {
+    /// The step as reports name it: its id, or `id[key]`.
+    pub fn name(&self) -> String {
+        self.key.as_ref().map_or_else(|| self.step.clone(), |key| format!("{}[{key}]", self.step))
+    }
+}
+
+/// A call as it was planned when its step was first attempted: frozen, so that a resumed run sends the same groups.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FrozenCall {
+    /// Which call.
+    pub id: CallId,
+    /// The action.
+    pub action: String,
+    /// Path of the API.
+    pub path: String,
+    /// The idempotency key.
+    pub idempotency_key: String,
+    /// Named digest of the body with its slots unfilled.
+    pub digest: String,
+    /// The body with its slots unfilled.
+    pub payload: String,
+    /// Digest of the message alone.
+    pub message_digest: Option<String>,
+    /// Openids in it.
+    pub recipients: Option<u64>,
+    /// Whether it counts as a mass call.
+    pub mass: bool,
+}
+
+/// What happened to a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// It is about to be made.
+    Attempted,
+    /// WeChat took it.
+    Accepted,
+    /// WeChat had it already (45065).
+    Adopted,
+    /// WeChat said no.
+    Refused,
+    /// It provably never left.
+    NotSent,
+    /// It may have been carried out.
+    Unknown,
+    /// A person says that it was sent.
+    ResolvedSent,
+    /// A person says that it was not sent.
+    ResolvedNotSent,
+}
+
+impl Kind {
+    /// All, with the names they have in the store.
+    pub const ALL: &[(Kind, &str)] = &[
+        (Kind::Attempted, "attempted"),
+        (Kind::Accepted, "accepted"),
+        (Kind::Adopted, "adopted"),
+        (Kind::Refused, "refused"),
+        (Kind::NotSent, "not_sent"),
+        (Kind::Unknown, "unknown"),
+        (Kind::ResolvedSent, "resolved_sent"),
+        (Kind::ResolvedNotSent, "resolved_not_sent"),
+    ];
+
+    /// The name in the store.
+    pub fn name(self) -> &'static str {
+        Self::ALL.iter().find(|(kind, _)| *kind == self).map_or("", |(_, name)| name)
+    }
+
+    /// The kind of a name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().find(|(_, known)| *known == name).map(|(kind, _)| *kind)
+    }
+}
+
+/// Where a call stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    /// Planned and frozen, never attempted.
+    Planned,
+    /// Attempted, no outcome yet. `doubt`: an earlier attempt may have been carried out.
+    InFlight {
+        /// An earlier attempt is unsettled.
+        doubt: bool,
+    },
+    /// WeChat has it.
+    Accepted,
+    /// WeChat said no, and no attempt is in doubt.
+    Refused,
+    /// It provably never left.
+    NotSent,
+    /// It may have been carried out.
+    Unknown,
+}
+
+impl Status {
+    /// Whether an attempt may have been carried out without our knowing.
+    pub fn in_doubt(self) -> bool {
+        matches!(self, Status::InFlight { .. } | Status::Unknown)
+    }
+
+    /// One word for people.
+    pub fn word(self) -> &'static str {
+        match self {
+            Status::Planned => "planned",
+            Status::InFlight { .. } | Status::Unknown => "unknown",
+            Status::Accepted => "accepted",
+            Status::Refused => "refused",
+            Status::NotSent => "not sent",
+        }
+    }
+}
+
+/// An event that cannot follow.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{event}` cannot follow `{status:?}`")]
+pub struct Illegal {
+    /// Where the call stood.
+    pub status: Status,
+    /// What was to follow.
+    pub event: &'static str,
+}
+
+/// The one rule of how a call goes on. A refusal or a failure to connect settles its own attempt only: if an earlier one
+/// is in doubt, the call stays in doubt.
+pub fn next_status(status: Status, event: Kind) -> Result<Status, Illegal> {
+    use Status::{Accepted, InFlight, NotSent, Planned, Refused, Unknown};
+    match (status, event) {
+        (Planned | NotSent | Refused, Kind::Attempted) => Ok(InFlight { doubt: false }),
+        // A process that died in a call leaves it in flight.
+        (Unknown | InFlight { .. }, Kind::Attempted) => Ok(InFlight { doubt: true }),
+        (InFlight { .. }, Kind::Accepted | Kind::Adopted) => Ok(Accepted),
+        (InFlight { doubt: false }, Kind::Refused) => Ok(Refused),
+        (InFlight { doubt: false }, Kind::NotSent) => Ok(NotSent),
+        (InFlight { doubt: true }, Kind::Refused | Kind::NotSent) => Ok(Unknown),
+        (InFlight { .. }, Kind::Unknown) => Ok(Unknown),
+        (InFlight { .. } | Unknown, Kind::ResolvedSent) => Ok(Accepted),
+        (InFlight { .. } | Unknown, Kind::ResolvedNotSent) => Ok(NotSent),
+        (status, event) => Err(Illegal { status, event: event.name() }),
+    }
+}
+
+/// An event with its facts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// What happened.
+    pub kind: Kind,
+    /// When.
+    pub at: Timestamp,
+    /// The run in which it happened.
+    pub run_id: String,
+    /// WeChat's code.
+    pub errcode: Option<i64>,
+    /// WeChat's words, or ours.
+    pub note: Option<String>,
+    /// The job.
+    pub msg_id: Option<u64>,
+    /// The article data.
+    pub msg_data_id: Option<u64>,
+    /// The status that a check saw.
+    pub result: Option<String>,
+    /// The exact bytes, for an attempt.
+    pub body: Option<String>,
+}
+
+impl Event {
+    /// An event without facts.
+    pub fn new(kind: Kind, at: Timestamp, run_id: &str) -> Self {
+        Self {
+            kind,
+            at,
+            run_id: run_id.to_owned(),
+            errcode: None,
+            note: None,
+            msg_id: None,
+            msg_data_id: None,
+            result: None,
+            body: None,
+        }
+    }
+}
+
+/// A call and all that happened to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallRecord {
+    /// What was planned.
+    pub frozen: FrozenCall,
+    /// Its events, in order.
+    pub events: Vec<Event>,
+    /// Where it stands.
+    pub status: Status,
+}
+
+impl CallRecord {
+    /// Folds the events.
+    pub fn new(frozen: FrozenCall, events: Vec<Event>) -> Result<Self, Illegal> {
+        let status = events.iter().try_fold(Status::Planned, |status, event| next_status(status, event.kind))?;
+        Ok(Self { frozen, events, status })
+    }
+
+    /// The attempts that may still matter: since the call was last settled (refused, surely not sent, or so resolved).
+    fn attempts(&self) -> impl DoubleEndedIterator<Item = &Event> {
+        let mut status = Status::Planned;
+        let mut settled = 0;
+        for (index, event) in self.events.iter().enumerate() {
+            status = next_status(status, event.kind).unwrap_or(status);
+            if !status.in_doubt() && status != Status::Accepted {
+                settled = index + 1;
+            }
+        }
+        self.events[settled..].iter().filter(|event| event.kind == Kind::Attempted)
+    }
+
+    /// When the first attempt that is in doubt was made.
+    pub fn first_attempt(&self) -> Option<Timestamp> {
+        self.attempts().map(|event| event.at).min()
+    }
+
+    /// When the last attempt was made.
+    pub fn last_attempt(&self) -> Option<Timestamp> {
+        self.attempts().map(|event| event.at).max()
+    }
+
+    /// The bytes of the last attempt.
+    pub fn sent_body(&self) -> Option<&str> {
+        self.attempts().next_back().and_then(|event| event.body.as_deref())
+    }
+
+    /// The facts of its acceptance.
+    pub fn acceptance(&self) -> Option<&Event> {
+        self.events.iter().rev().find(|event| matches!(event.kind, Kind::Accepted | Kind::Adopted | Kind::ResolvedSent))
+    }
+}
+
+/// A call that counts against a quota.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Usage {
+    /// What it did.
+    pub effect: Effect,
+    /// Its body, with slots unfilled.
+    pub payload: String,
+    /// When WeChat took it.
+    pub at: Timestamp,
+}
+
+/// An earlier edition of a send.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Edition {
+    /// The occurrence.
+    pub occurrence: String,
+    /// To how many people it was accepted.
+    pub recipients: u64,
+}
+
+/// What a run leaves behind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunRecord {
+    /// Identifies it.
+    pub run_id: String,
+    /// Where its calls went.
+    pub platform: String,
+    /// Its edition.
+    pub occurrence: String,
+    /// The path of the plan.
+    pub path: String,
+    /// Its digest.
+    pub digest: String,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// Its report as JSON; none if it never ended.
+    pub report: Option<String>,
+}
+
+/// Why the store failed.
+#[derive(Debug, thiserror::Error)]
+pub enum LedgerError {
+    /// It cannot be opened, read or written.
+    #[error("the state store {path} {what}")]
+    Store {
+        /// Where it is.
+        path: String,
+        /// What went wrong.
+        what: String,
+        /// The cause.
+        #[source]
+        source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    },
+    /// It was written by a newer version.
+    #[error("the state store {path} has format {found}; this version of qunfa reads up to {known}")]
+    Newer {
+        /// Where it is.
+        path: String,
+        /// Its format.
+        found: i64,
+        /// Ours.
+        known: i64,
+    },
+    /// What it holds makes no sense.
+    #[error("the state store {path} is damaged: {what}")]
+    Damaged {
+        /// Where it is.
+        path: String,
+        /// What makes no sense.
+        what: String,
+    },
+}
+
+/// Where calls are recorded. Every write is on disk when it returns, but for one: that WeChat took a call is written at
+/// once (a process that is killed loses nothing) and on disk when the next write is, or after [`Ledger::sync`]. The
+/// intent of the next call is such a write; before anything else that takes time, `sync` is called. A power cut in
+/// between leaves the call in doubt, which repeats it under its `clientmsgid`.
+pub trait Ledger {
+    /// The calls of a scope, in the order in which they were frozen.
+    fn calls(&self, scope: &Scope) -> Result<Vec<CallRecord>, LedgerError>;
+    /// Freezes the calls of a step and notes the first attempt among them, in one transaction. Calls of the step that
+    /// were frozen before and never attempted are replaced.
+    fn freeze(
+        &mut self,
+        scope: &Scope,
+        calls: &[FrozenCall],
+        first: &CallId,
+        attempt: &Event,
+    ) -> Result<(), LedgerError>;
+    /// Freezes more calls of a step that was begun, and notes the first attempt among them, in one transaction.
+    fn extend(
+        &mut self,
+        scope: &Scope,
+        calls: &[FrozenCall],
+        first: &CallId,
+        attempt: &Event,
+    ) -> Result<(), LedgerError>;
+    /// Adds an event to a call that is frozen; that the call was accepted may be on disk only after [`Ledger::sync`].
+    fn append(&mut self, scope: &Scope, id: &CallId, event: &Event) -> Result<(), LedgerError>;
+    /// What an upload gave that was accepted before, in whatever plan; named by its key.
+    fn uploaded(&self, platform: &str, appid: &str, key: &str) -> Result<Option<Event>, LedgerError>;
+    /// Puts on disk what is not there yet.
+    fn sync(&mut self) -> Result<(), LedgerError>;
+    /// When mass calls were attempted since a time, over all plans of an account.
+    fn mass_attempts(&self, platform: &str, appid: &str, since: Timestamp) -> Result<Vec<Timestamp>, LedgerError>;
+    /// The calls of an account that WeChat took since a time, over all plans.
+    fn usage(&self, platform: &str, appid: &str, since: Timestamp) -> Result<Vec<Usage>, LedgerError>;
+    /// What was accepted of a step in the edition before this one.
+    fn edition_before(&self, scope: &Scope, step: &str, key: Option<&str>) -> Result<Option<Edition>, LedgerError>;
+    /// Notes that a run begins.
+    fn begin_run(
+        &mut self,
+        scope: &Scope,
+        run_id: &str,
+        path: &str,
+        digest: &str,
+        at: Timestamp,
+    ) -> Result<(), LedgerError>;
+    /// Keeps the report of a run.
+    fn end_run(&mut self, run_id: &str, report: &str) -> Result<(), LedgerError>;
+    /// The runs of a plan, the latest first, over all editions.
+    fn runs(&self, appid: &str, plan: &str) -> Result<Vec<RunRecord>, LedgerError>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fold(events: &[Kind]) -> Result<Status, Illegal> {
+        events.iter().try_fold(Status::Planned, |status, event| next_status(status, *event))
+    }
+
+    #[test]
+    fn an_attempt_without_outcome_is_in_doubt_until_it_is_settled() {
+        use Kind::*;
+        assert_eq!(fold(&[Attempted]), Ok(Status::InFlight { doubt: false }));
+        assert_eq!(fold(&[Attempted, Attempted, Refused]), Ok(Status::Unknown));
+        assert_eq!(fold(&[Attempted, Unknown, Attempted, NotSent]), Ok(Status::Unknown));
+        assert_eq!(fold(&[Attempted, Unknown, Attempted, Adopted]), Ok(Status::Accepted));
+        assert_eq!(fold(&[Attempted, NotSent, Attempted, Accepted]), Ok(Status::Accepted));
+        assert_eq!(fold(&[Attempted, Refused, Attempted, NotSent]), Ok(Status::NotSent));
+        assert_eq!(fold(&[Attempted, Unknown, ResolvedNotSent, Attempted, Accepted]), Ok(Status::Accepted));
+    }
+
+    #[test]
+    fn nothing_follows_acceptance() {
+        for (kind, _) in Kind::ALL {
+            assert!(fold(&[Kind::Attempted, Kind::Accepted, *kind]).is_err());
+        }
+        assert!(fold(&[Kind::Accepted]).is_err() && fold(&[Kind::ResolvedSent]).is_err());
+    }
+
+    #[test]
+    fn an_attempt_that_was_refused_is_not_the_first_in_doubt() {
+        let id = CallId { step: "s".into(), key: None, chunk: 1 };
+        let frozen = FrozenCall {
+            id,
+            action: String::new(),
+            path: String::new(),
+            idempotency_key: String::new(),
+            digest: String::new(),
+            payload: String::new(),
+            message_digest: None,
+            recipients: None,
+            mass: true,
+        };
+        let at = |second| Timestamp::from_second(second).expect("in range");
+        let events = |kinds: &[Kind]| {
+            let event = |(second, kind): (usize, &Kind)| Event::new(*kind, at(second as i64), "r");
+            CallRecord::new(frozen.clone(), kinds.iter().enumerate().map(event).collect()).expect("legal")
+        };
+        use Kind::*;
+        assert_eq!(events(&[Attempted, Refused, Attempted]).first_attempt(), Some(at(2)));
+        assert_eq!(events(&[Attempted, Unknown, ResolvedNotSent, Attempted]).first_attempt(), Some(at(3)));
+        assert_eq!(events(&[Attempted, Unknown, Attempted, Refused]).first_attempt(), Some(at(0)), "still in doubt");
+        assert_eq!(events(&[Attempted, NotSent]).first_attempt(), None);
+    }
+
+    #[test]
+    fn names_of_events_are_kept() {
+        for (kind, name) in Kind::ALL {
+            assert_eq!((Kind::from_name(name), kind.name()), (Some(*kind), *name));
+        }
+    }
+}

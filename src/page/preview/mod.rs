@@ -1,0 +1,643 @@
+//! One self-contained page that shows each message of a plan as a phone would show it, with what was found beside the
+//! place. Pure; `cli/preview_html.rs` and `cli/render.rs` write it.
+//!
+//! This file decides what is on the page; `preview_html/page.html` decides how it looks. The template escapes every value
+//! but three, which are made here of parts that are safe: the HTML of an article is what our own writer emits, which lets
+//! only listed tags, attributes and styles through, and stands in a shadow tree, so that its styles and those of the page
+//! do not meet; the rules of pictures hold base64. The page loads nothing and runs nothing, and its policy forbids both.
+
+use std::{collections::HashMap, sync::Arc};
+
+use minijinja::{Environment, UndefinedBehavior, Value as Tpl, syntax::SyntaxConfig, value::Serde};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::{
+    content::{
+        article::{Article as Body, Budget, Piece as Part},
+        media::Upload,
+    },
+    diag::{Diagnostic, Severity, source::SourceMap},
+    limits, payload,
+    render::{RenderedPlan, RenderedStep, When},
+    resolve::article::{Article, Cover, Shows},
+};
+
+mod dark;
+mod picture;
+mod text;
+
+use picture::{Pictures, Shot, data_uri};
+use text::{Piece, Span};
+
+/// The extension turns escaping on.
+const TEMPLATE: &str = "page.html";
+/// Instances of one step that are shown; the others differ by their row alone.
+const INSTANCES: usize = 20;
+/// WeChat makes a digest of so many characters where there is none.
+const DIGEST_CHARS: usize = 54;
+
+/// The page of a plan without errors, and of what was found in it.
+pub fn page(plan: &RenderedPlan, diagnostics: &[Diagnostic], sources: &SourceMap) -> String {
+    let mut environment = Environment::new();
+    let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).keep_trailing_newline(true).build();
+    environment.set_syntax(syntax.expect("the delimiters are the default ones"));
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    environment
+        .add_template(TEMPLATE, include_str!("page.html"))
+        .expect("the template is part of the program, and every test renders it");
+    let template = environment.get_template(TEMPLATE).expect("it was added a line above");
+    let page = Builder::new(plan, diagnostics, sources).page();
+    template.render(Serde(page)).expect("every name in the template is a field of `Page`")
+}
+
+#[derive(Serialize)]
+struct Page {
+    name: String,
+    path: String,
+    facts: Vec<Fact>,
+    findings: Vec<Finding>,
+    steps: Vec<Step>,
+    pictures: Tpl,
+}
+
+#[derive(Serialize)]
+struct Fact {
+    label: &'static str,
+    value: String,
+    code: bool,
+}
+
+#[derive(Serialize)]
+struct Step {
+    anchor: String,
+    name: String,
+    action: &'static str,
+    place: String,
+    description: Option<String>,
+    facts: Vec<Fact>,
+    /// It reaches one person, who looks at it before the others get it.
+    preview: bool,
+    never: bool,
+    message: Option<Message>,
+    articles: Vec<ArticleView>,
+    file: Option<FileView>,
+    findings: Vec<Finding>,
+    /// Instances after it that are not shown.
+    more: usize,
+}
+
+#[derive(Serialize, Default)]
+struct Message {
+    kind: String,
+    text: Vec<Piece>,
+    /// The articles of a draft of the plan.
+    rows: Vec<Row>,
+    pictures: Vec<Shot>,
+    id: Option<String>,
+    title: Option<String>,
+    words: Option<String>,
+    note: Option<&'static str>,
+    file: Option<FileView>,
+}
+
+/// An article in the list card.
+#[derive(Serialize)]
+struct Row {
+    anchor: String,
+    title: String,
+    digest: Option<String>,
+    shot: Shot,
+}
+
+/// A file that is uploaded and no picture.
+#[derive(Serialize, Clone)]
+struct FileView {
+    path: String,
+    kind: &'static str,
+    size: String,
+    shot: Option<Shot>,
+}
+
+#[derive(Serialize)]
+struct ArticleView {
+    anchor: String,
+    number: usize,
+    count: usize,
+    kind: &'static str,
+    title: String,
+    author: Option<String>,
+    digest: Option<String>,
+    /// WeChat makes the digest of the text.
+    own_digest: bool,
+    source_url: Option<String>,
+    comments: Option<&'static str>,
+    body: Tpl,
+    marks: Vec<Mark>,
+    pictures: Vec<Shot>,
+    text: Vec<Piece>,
+    covers: Option<[Shot; 2]>,
+    budget: Vec<Measure>,
+    heaviest: Vec<Cause>,
+    findings: Vec<Finding>,
+}
+
+/// What takes bytes, and how many.
+#[derive(Serialize)]
+struct Cause {
+    label: Vec<Span>,
+    value: String,
+}
+
+/// A number of the budget, and how much of the limit it is.
+#[derive(Serialize)]
+struct Measure {
+    label: &'static str,
+    value: String,
+    limit: Option<String>,
+    percent: u64,
+}
+
+/// Where in the article a finding is.
+#[derive(Serialize)]
+struct Mark {
+    anchor: String,
+    finding: String,
+    number: usize,
+    severity: &'static str,
+    words: String,
+}
+
+#[derive(Serialize)]
+struct Finding {
+    anchor: String,
+    number: usize,
+    severity: &'static str,
+    code: &'static str,
+    name: &'static str,
+    message: Vec<Span>,
+    help: Vec<Vec<Span>>,
+    place: Option<String>,
+    line: Option<String>,
+    /// The marker in the article.
+    mark: Option<String>,
+}
+
+struct Builder<'a> {
+    plan: &'a RenderedPlan,
+    diagnostics: &'a [Diagnostic],
+    sources: &'a SourceMap,
+    pictures: Pictures,
+    /// Steps that make a draft, by the slot of its `media_id`.
+    drafts: HashMap<String, usize>,
+    /// Files that steps upload, by the slot of their `media_id`.
+    files: HashMap<String, Arc<Upload>>,
+    numbers: usize,
+}
+
+impl<'a> Builder<'a> {
+    fn new(plan: &'a RenderedPlan, diagnostics: &'a [Diagnostic], sources: &'a SourceMap) -> Self {
+        let slot = |step: &RenderedStep| format!("{}.media_id", step.prefix());
+        let steps = || plan.steps.iter().enumerate();
+        let drafts = steps().filter(|(_, step)| !step.articles.is_empty()).map(|(at, step)| (slot(step), at)).collect();
+        let files = steps().filter_map(|(_, step)| Some((slot(step), uploaded(step)?))).collect();
+        Self { plan, diagnostics, sources, pictures: Pictures::default(), drafts, files, numbers: 0 }
+    }
+
+    fn page(mut self) -> Page {
+        let plan = self.plan;
+        let (mut findings, mut of_steps) = self.distribute();
+        let mut steps: Vec<Step> = Vec::new();
+        let mut shown = 0;
+        let mut seen: Vec<&Diagnostic> = Vec::new();
+        for (at, step) in plan.steps.iter().enumerate() {
+            let again = at > 0 && plan.steps[at - 1].id == step.id;
+            shown = if again { shown + 1 } else { 1 };
+            let found = of_steps.remove(&at).unwrap_or_default();
+            match steps.last_mut() {
+                Some(last) if shown > INSTANCES => {
+                    last.more += 1;
+                    // Most rows have the same findings: said once is enough.
+                    for new in found {
+                        if !seen.contains(&new) {
+                            seen.push(new);
+                            findings.push(new);
+                        }
+                    }
+                }
+                _ => {
+                    steps.push(self.step(at, step, &found));
+                    seen.extend(found);
+                }
+            }
+        }
+        let findings: Vec<Finding> = findings.into_iter().map(|found| self.finding(found, None)).collect();
+        Page {
+            name: plan.name.clone(),
+            path: plan.path.clone(),
+            facts: vec![
+                Fact::words("Findings", if self.numbers == 0 { "none".into() } else { thousands(self.numbers as u64) }),
+                Fact::code("Account", format!("{} ({})", plan.appid, plan.account.kind.name())),
+                Fact::code("Occurrence", &plan.occurrence),
+                Fact::code("Plan", &plan.path),
+                Fact::code("Digest", plan.digest()),
+            ],
+            findings,
+            steps,
+            pictures: Tpl::from_safe_string(self.pictures.into_css()),
+        }
+    }
+
+    /// What was found, where it is not shown in an article: of the plan as a whole, and of steps by their number.
+    fn distribute(&self) -> (Vec<&'a Diagnostic>, HashMap<usize, Vec<&'a Diagnostic>>) {
+        let plan = self.plan;
+        let in_articles = |found: &Diagnostic| {
+            plan.steps.iter().flat_map(|step| step.articles.iter()).any(|article| match &article.shows {
+                Shows::News(body, _) => body.findings.iter().any(|finding| finding.diagnostic == *found),
+                Shows::Pictures(..) => false,
+            })
+        };
+        let (mut rest, mut of_steps): (Vec<_>, HashMap<usize, Vec<_>>) = (Vec::new(), HashMap::new());
+        for (at, step) in plan.steps.iter().enumerate().filter(|(_, step)| !step.findings.is_empty()) {
+            of_steps.entry(at).or_default().extend(&step.findings);
+        }
+        for found in self.diagnostics.iter().filter(|found| !in_articles(found)) {
+            if plan.steps.iter().any(|step| step.findings.contains(found)) {
+                continue;
+            }
+            match self.step_of(found) {
+                Some(at) => of_steps.entry(at).or_default().push(found),
+                None => rest.push(found),
+            }
+        }
+        (rest, of_steps)
+    }
+
+    /// The step in whose lines of the plan something was found.
+    fn step_of(&self, found: &Diagnostic) -> Option<usize> {
+        let span = &found.primary.as_ref()?.span;
+        if self.sources.file(span.file).path != self.plan.path {
+            return None;
+        }
+        let line = self.sources.position(span).line;
+        let last = self.plan.steps.iter().filter(|step| step.line <= line).map(|step| step.line).max()?;
+        self.plan.steps.iter().position(|step| step.line == last)
+    }
+
+    fn finding(&mut self, found: &Diagnostic, mark: Option<String>) -> Finding {
+        self.numbers += 1;
+        let info = found.code.info();
+        let place = found.primary.as_ref().map(|label| {
+            let (file, at) = (self.sources.file(label.span.file), self.sources.position(&label.span));
+            let line = around(file.shown_text().lines().nth(at.line - 1).unwrap_or_default(), at.column - 1);
+            (format!("{}:{}:{}", file.path, at.line, at.column), line)
+        });
+        let (place, line) = place.unzip();
+        Finding {
+            anchor: format!("finding-{}", self.numbers),
+            number: self.numbers,
+            severity: if info.severity == Severity::Error { "error" } else { "warning" },
+            code: info.id,
+            name: info.name,
+            message: text::spans(&found.message),
+            help: found.help.iter().map(|help| text::spans(help)).collect(),
+            place,
+            line: line.filter(|line| !line.is_empty()),
+            mark,
+        }
+    }
+
+    fn step(&mut self, at: usize, step: &RenderedStep, found: &[&Diagnostic]) -> Step {
+        let plan = self.plan;
+        let instances: Vec<usize> =
+            plan.steps.iter().enumerate().filter(|(_, other)| other.id == step.id).map(|(at, _)| at).collect();
+        let mut facts = Vec::new();
+        let file = uploaded(step);
+        let label = match () {
+            () if !step.articles.is_empty() => "Holds",
+            () if step.message.is_some() => "To",
+            () => "What",
+        };
+        facts.extend(step.audience.as_ref().filter(|_| file.is_none()).map(|words| Fact::words(label, words)));
+        let people: Option<Vec<u64>> = step.calls.iter().map(|call| call.recipients).collect();
+        if let Some(people) = people.filter(|people| !people.is_empty()) {
+            facts.push(Fact::words("Recipients", thousands(people.iter().sum())));
+        }
+        facts.push(Fact::words("Calls", thousands(step.calls.len() as u64)));
+        facts.extend(match &step.when {
+            When::Always => None,
+            When::Never => Some(Fact::words("Runs", "never, its condition is false")),
+            When::AtRunTime { expression, .. } => Some(Fact::code("Runs if", expression)),
+        });
+        if let Some(key) = &step.key {
+            let number = instances.iter().position(|instance| *instance == at).unwrap_or(0) + 1;
+            facts.push(Fact::words("Row", format!("{key} ({number} of {})", instances.len())));
+        }
+        let articles =
+            step.articles.iter().enumerate().map(|(number, article)| self.article(at, step, number, article)).collect();
+        Step {
+            anchor: format!("step-{}", at + 1),
+            name: step.name(),
+            action: step.spec.name,
+            place: format!("{}:{}", plan.path, step.line),
+            description: step.description.clone(),
+            facts,
+            preview: step.spec.name == "preview",
+            never: !step.may_run(),
+            message: if step.articles.is_empty() { self.message(step) } else { self.draft_card(at) },
+            articles,
+            file: file.map(|upload| self.file(&upload)),
+            findings: found.iter().map(|found| self.finding(found, None)).collect(),
+            more: 0,
+        }
+    }
+
+    fn file(&mut self, upload: &Upload) -> FileView {
+        let is_picture = upload.content_type.starts_with("image/");
+        FileView {
+            path: upload.path.clone(),
+            kind: upload.content_type,
+            size: bytes(upload.bytes.len()),
+            shot: is_picture.then(|| self.pictures.shot(upload)),
+        }
+    }
+
+    /// A draft as a message that sends it shows it.
+    fn draft_card(&mut self, at: usize) -> Option<Message> {
+        Some(Message { kind: "mpnews".into(), rows: self.rows(at), ..Message::default() })
+    }
+
+    fn rows(&mut self, at: usize) -> Vec<Row> {
+        let articles = Arc::clone(&self.plan.steps[at].articles);
+        let single = articles.len() == 1;
+        let row = |(number, article): (usize, &Article)| {
+            let crop = if number == 0 { "pic_crop_235_1" } else { "pic_crop_1_1" };
+            Row {
+                anchor: article_anchor(at, number),
+                title: member(article, "title").unwrap_or_default(),
+                digest: digest(article).map(|(digest, _)| digest).filter(|_| single),
+                shot: self.cover(article, crop),
+            }
+        };
+        articles.iter().enumerate().map(row).collect()
+    }
+
+    fn cover(&mut self, article: &Article, crop: &str) -> Shot {
+        let shot = match (&article.shows, &article.cover) {
+            (Shows::Pictures(_, uploads), _) if !uploads.is_empty() => self.pictures.shot(&uploads[0]),
+            (_, Some(Cover::File(upload))) => self.pictures.shot(upload),
+            (_, Some(Cover::MediaId(id))) => self.medium(id),
+            _ => Shot::elsewhere(""),
+        };
+        shot.cropped(article.members.get(crop).map(String::as_str))
+    }
+
+    /// A picture by its id: the file itself if a step of the plan uploads it.
+    fn medium(&mut self, id: &str) -> Shot {
+        let file = payload::only_slot(id).and_then(|slot| self.files.get(slot)).cloned();
+        match file.filter(|file| file.content_type.starts_with("image/")) {
+            Some(upload) => self.pictures.shot(&upload),
+            None => Shot::elsewhere(&payload::shown(id)),
+        }
+    }
+
+    fn message(&mut self, step: &RenderedStep) -> Option<Message> {
+        let view = step.message.as_ref()?;
+        let body: Value = serde_json::from_str(step.calls.first()?.payload.without_people()).ok()?;
+        let object = [view.kind.as_str(), "images"].into_iter().find_map(|key| body.get(key)).unwrap_or(&Value::Null);
+        let words = |name: &str| object[name].as_str().map(payload::shown);
+        let id = ["media_id", "card_id"].into_iter().find_map(|name| object[name].as_str());
+        let mut message = Message { kind: view.kind.clone(), id: id.map(payload::shown), ..Message::default() };
+        match view.kind.as_str() {
+            "text" => message.text = text::pieces(&view.content),
+            "mpnews" => match id.and_then(payload::only_slot).and_then(|slot| self.drafts.get(slot)).copied() {
+                Some(at) => message.rows = self.rows(at),
+                None => {
+                    message.title = Some("A draft made elsewhere".into());
+                    message.note = Some("What is in it is not known here: no step of this plan makes it.");
+                }
+            },
+            "image" => {
+                let ids = object["media_ids"].as_array().map_or(&[][..], Vec::as_slice);
+                let ids = ids.iter().chain(object.get("media_id")).filter_map(Value::as_str);
+                message.pictures = ids.map(|id| self.medium(id)).collect();
+                message.id = None;
+                (message.title, message.words) = (words("title"), words("recommend"));
+            }
+            "wxcard" => message.note = Some("WeChat has discontinued cards."),
+            _ => {
+                let file = id.and_then(payload::only_slot).and_then(|slot| self.files.get(slot)).cloned();
+                message.file = file.map(|file| self.file(&file));
+                (message.title, message.words) = (words("title"), words("description"));
+            }
+        }
+        Some(message)
+    }
+
+    fn article(&mut self, at: usize, step: &RenderedStep, number: usize, article: &Article) -> ArticleView {
+        let anchor = article_anchor(at, number);
+        let digest = digest(article);
+        let (mut marks, mut findings) = (Vec::new(), Vec::new());
+        let (mut body, mut pictures, mut words) = (String::new(), Vec::new(), Vec::new());
+        let (mut budget, mut heaviest) = (Vec::new(), Vec::new());
+        match &article.shows {
+            Shows::News(news, uploads) => {
+                let mut places = Vec::new();
+                for found in &news.findings {
+                    let mark = found.at.map(|place| (place, format!("mark-{}", self.numbers + 1)));
+                    let finding = self.finding(&found.diagnostic, mark.as_ref().map(|(_, mark)| mark.clone()));
+                    if let Some((place, mark)) = mark {
+                        places.push((place, mark.clone()));
+                        marks.push(Mark {
+                            anchor: mark,
+                            finding: finding.anchor.clone(),
+                            number: finding.number,
+                            severity: finding.severity,
+                            words: found.diagnostic.message.clone(),
+                        });
+                    }
+                    findings.push(finding);
+                }
+                body = marked(news, uploads, &places);
+                budget = measures(&news.budget);
+                let heavy = |(cause, size): &(String, usize)| Cause { label: text::spans(cause), value: bytes(*size) };
+                heaviest = news.budget.heaviest.iter().map(heavy).collect();
+            }
+            Shows::Pictures(content, uploads) => {
+                pictures = uploads.iter().map(|upload| self.pictures.shot(upload)).collect();
+                words = text::pieces(content);
+                let characters = content.chars().count();
+                budget.push(Measure::new("Characters", characters, Some(limits::ARTICLE_CHARS)));
+                budget.push(Measure::new("Pictures", uploads.len(), None));
+            }
+        }
+        let is_news = matches!(article.shows, Shows::News(..));
+        ArticleView {
+            anchor,
+            number: number + 1,
+            count: step.articles.len(),
+            kind: if is_news { "news" } else { "newspic" },
+            title: member(article, "title").unwrap_or_default(),
+            author: member(article, "author"),
+            own_digest: digest.as_ref().is_some_and(|(_, own)| *own),
+            digest: digest.map(|(digest, _)| digest),
+            source_url: member(article, "content_source_url"),
+            comments: match article.comments {
+                [Some(true), Some(true)] => Some("open to followers"),
+                [Some(true), _] => Some("open to all"),
+                [Some(false), _] => Some("closed"),
+                [None, _] => None,
+            },
+            body: Tpl::from_safe_string(body),
+            marks,
+            pictures,
+            text: words,
+            covers: is_news.then(|| [self.cover(article, "pic_crop_235_1"), self.cover(article, "pic_crop_1_1")]),
+            budget,
+            heaviest,
+            findings,
+        }
+    }
+}
+
+fn article_anchor(step: usize, number: usize) -> String {
+    format!("article-{}-{}", step + 1, number + 1)
+}
+
+fn member(article: &Article, name: &str) -> Option<String> {
+    article.members.get(name).cloned()
+}
+
+/// The digest, and whether it is the article's own; without one, WeChat takes the beginning of the text.
+fn digest(article: &Article) -> Option<(String, bool)> {
+    if let Some(digest) = member(article, "digest").filter(|digest| !digest.trim().is_empty()) {
+        return Some((digest, true));
+    }
+    let Shows::News(body, _) = &article.shows else { return None };
+    let text: String = body.text.split('\n').collect::<Vec<_>>().join(" ");
+    Some((text.chars().take(DIGEST_CHARS).collect(), false))
+}
+
+/// The file of a step that uploads one and does nothing else.
+fn uploaded(step: &RenderedStep) -> Option<Arc<Upload>> {
+    match step.calls.as_slice() {
+        [call] => call.media.as_ref()?.upload.clone(),
+        _ => None,
+    }
+}
+
+/// The HTML of an article that is sent, with its pictures in it, its colours twice, and a slot for each marker.
+fn marked(body: &Body, uploads: &[Arc<Upload>], places: &[((usize, usize), String)]) -> String {
+    let mut out = String::new();
+    for (number, part) in body.pieces.iter().enumerate() {
+        match part {
+            Part::Image(at) => out.push_str(&uploads.get(*at).map(|upload| data_uri(upload)).unwrap_or_default()),
+            Part::Html(html) => {
+                let mut with = String::with_capacity(html.len());
+                let mut here: Vec<_> = places.iter().filter(|((piece, _), _)| *piece == number).collect();
+                here.sort_by_key(|((_, at), _)| *at);
+                let mut from = 0;
+                for ((_, at), name) in here {
+                    with.push_str(&html[from..*at]);
+                    with.push_str(&format!("<slot name=\"{name}\"></slot>"));
+                    from = *at;
+                }
+                with.push_str(&html[from..]);
+                out.push_str(&dark::both(&with));
+            }
+        }
+    }
+    out
+}
+
+fn measures(budget: &Budget) -> Vec<Measure> {
+    vec![
+        Measure::new("Characters", budget.characters, Some(limits::ARTICLE_CHARS)),
+        Measure::new("HTML characters", budget.html_characters, Some(limits::ARTICLE_CHARS)),
+        Measure::new("Bytes", budget.bytes, Some(limits::ARTICLE_BYTES)),
+        Measure::new("Pictures", budget.images, None),
+    ]
+}
+
+impl Measure {
+    fn new(label: &'static str, value: usize, limit: Option<usize>) -> Self {
+        let percent = limit.map_or(0, |limit| (value * 100).div_ceil(limit.max(1)).min(100));
+        let limit = limit.map(|limit| thousands(limit as u64));
+        Self { label, value: thousands(value as u64), limit, percent: percent as u64 }
+    }
+}
+
+impl Fact {
+    fn words(label: &'static str, value: impl Into<String>) -> Self {
+        Self { label, value: value.into(), code: false }
+    }
+
+    fn code(label: &'static str, value: impl Into<String>) -> Self {
+        Self { label, value: value.into(), code: true }
+    }
+}
+
+/// 12345 as `12,345`.
+fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+fn bytes(count: usize) -> String {
+    match count {
+        0..1024 => format!("{count} bytes"),
+        1024..1_048_576 => format!("{}.{} KiB", count >> 10, ((count & 0x3ff) * 10) >> 10),
+        _ => format!("{}.{} MiB", count >> 20, ((count & 0xf_ffff) * 10) >> 20),
+    }
+}
+
+/// A line of a source without the blanks around it; of a long one, what is near a column (from 0).
+fn around(line: &str, column: usize) -> String {
+    const BEFORE: usize = 40;
+    const SHOWN: usize = 140;
+    let column = column.saturating_sub(line.chars().take_while(|c| c.is_whitespace()).count());
+    let line = line.trim();
+    let from = if line.chars().count() <= SHOWN { 0 } else { column.saturating_sub(BEFORE) };
+    let mut rest = line.chars().skip(from);
+    let shown: String = rest.by_ref().take(SHOWN).collect();
+    let before = if from > 0 { "…" } else { "" };
+    format!("{before}{shown}{}", if rest.next().is_some() { "…" } else { "" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_cut_around_the_place() {
+        assert_eq!(around("  - 春茶 ", 4), "- 春茶");
+        assert_eq!(around(&format!("{}here", "a".repeat(100)), 100), format!("{}here", "a".repeat(100)));
+        assert_eq!(around("", 0), "");
+        let long = format!("{}here{}", "a".repeat(100), "b".repeat(200));
+        let shown = around(&long, 100);
+        assert!(shown.starts_with(&format!("…{}here", "a".repeat(40))) && shown.ends_with("b…"), "{shown}");
+        assert_eq!(shown.chars().count(), 142);
+    }
+
+    #[test]
+    fn numbers_are_read_at_a_glance() {
+        assert_eq!([0, 999, 1000, 1_234_567].map(thousands), ["0", "999", "1,000", "1,234,567"]);
+        assert_eq!(
+            [0, 1023, 1024, 1536, 1_572_864].map(bytes),
+            ["0 bytes", "1023 bytes", "1.0 KiB", "1.5 KiB", "1.5 MiB"]
+        );
+    }
+
+    #[test]
+    fn a_limit_is_seen_before_it_is_reached() {
+        let percent = |value| Measure::new("Characters", value, Some(20_000)).percent;
+        assert_eq!([0, 1, 10_000, 19_999, 40_000].map(percent), [0, 1, 50, 100, 100]);
+    }
+}

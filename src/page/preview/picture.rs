@@ -1,0 +1,117 @@
+//! Pictures inside of the page: each of them once, as the background of a class.
+
+use std::{collections::HashMap, fmt::Write as _};
+
+use serde::Serialize;
+
+use crate::content::media::Upload;
+
+/// A picture on the page, or what stands for one.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Shot {
+    /// Class that holds the picture.
+    pub(super) class: Option<String>,
+    /// The part of it that is shown, as declarations; all of it, cut to fit, without them.
+    pub(super) crop: String,
+    /// What it is, in words.
+    pub(super) words: String,
+    /// The id that stands for a picture that is not here.
+    pub(super) id: Option<String>,
+    /// Width and height.
+    pub(super) size: (u32, u32),
+}
+
+/// The pictures of the page.
+#[derive(Default)]
+pub(super) struct Pictures {
+    known: HashMap<String, usize>,
+    css: String,
+}
+
+impl Pictures {
+    /// A picture of the project.
+    pub(super) fn shot(&mut self, upload: &Upload) -> Shot {
+        let next = self.known.len() + 1;
+        let number = *self.known.entry(upload.sha256.clone()).or_insert(next);
+        if number == next {
+            let _ = writeln!(self.css, ".picture-{number}{{background-image:url(\"{}\")}}", data_uri(upload));
+        }
+        let size = crate::content::media::dimensions(&upload.bytes).unwrap_or((1, 1));
+        let class = Some(format!("picture-{number}"));
+        Shot { class, crop: String::new(), words: upload.path.clone(), id: None, size }
+    }
+
+    /// Rules of the classes. They hold our own words and base64, and nothing of a user.
+    pub(super) fn into_css(self) -> String {
+        self.css
+    }
+}
+
+impl Shot {
+    /// Stands for a picture that only WeChat has.
+    pub(super) fn elsewhere(id: &str) -> Self {
+        Self { class: None, crop: String::new(), words: id.to_owned(), id: Some(id.to_owned()), size: (1, 1) }
+    }
+
+    /// Shows only a part: `X1_Y1_X2_Y2` of 0 to 1.
+    pub(super) fn cropped(mut self, crop: Option<&str>) -> Self {
+        let numbers: Vec<f64> = crop.unwrap_or_default().split('_').filter_map(|part| part.parse().ok()).collect();
+        if let [x1, y1, x2, y2] = numbers[..]
+            && x1 < x2
+            && y1 < y2
+        {
+            let (width, height) = (x2 - x1, y2 - y1);
+            let at = |from: f64, part: f64| if part < 1.0 { 100.0 * from / (1.0 - part) } else { 0.0 };
+            self.crop = format!(
+                "background-size:{:.2}% {:.2}%;background-position:{:.2}% {:.2}%",
+                100.0 / width,
+                100.0 / height,
+                at(x1, width),
+                at(y1, height)
+            );
+        }
+        self
+    }
+}
+
+/// A file as an address that holds it.
+pub(super) fn data_uri(upload: &Upload) -> String {
+    format!("data:{};base64,{}", upload.content_type, base64(&upload.bytes))
+}
+
+fn base64(bytes: &[u8]) -> String {
+    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for group in bytes.chunks(3) {
+        let at = |index: usize| u32::from(group.get(index).copied().unwrap_or(0));
+        let bits = at(0) << 16 | at(1) << 8 | at(2);
+        for place in 0..4 {
+            let letter = LETTERS[(bits >> (18 - 6 * place) & 63) as usize];
+            out.push(if place > group.len() { '=' } else { letter.into() });
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base64_is_that_of_rfc_4648() {
+        let vectors = [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy")];
+        for (plain, coded) in vectors {
+            assert_eq!(base64(plain.as_bytes()), coded);
+        }
+        assert_eq!(base64(&[0xff, 0xfe, 0xfd]), "//79");
+    }
+
+    #[test]
+    fn crops_are_parts_of_the_background() {
+        let crop = |text| Shot::elsewhere("m").cropped(text).crop;
+        assert_eq!(crop(Some("0_0_1_1")), "background-size:100.00% 100.00%;background-position:0.00% 0.00%");
+        assert_eq!(crop(Some("0.5_0_1_0.5")), "background-size:200.00% 200.00%;background-position:100.00% 0.00%");
+        assert_eq!(crop(None), "");
+        assert_eq!(crop(Some("x;y")), "");
+    }
+}

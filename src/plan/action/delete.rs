@@ -1,0 +1,95 @@
+//! `delete`: takes a sent article or video back; the card stays in the chats.
+//! <https://developers.weixin.qq.com/doc/service/api/notify/message/api_deletemassmsg>
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::{Call, Calls, Effect, Fields, Kind, Spec, number};
+use crate::{
+    diag::Code,
+    payload,
+    plan::value::{Number, Template},
+};
+
+/// Fields of the action: exactly one of `of`, `msg_id` and `url`.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Delete {
+    /// The send step of this plan whose article is deleted; all of its calls.
+    #[serde(default)]
+    #[schemars(extend("minLength" = 1))]
+    of: Option<String>,
+    /// The job of a send.
+    #[serde(default)]
+    msg_id: Option<Number<1, { u64::MAX }>>,
+    /// The link of the article.
+    #[serde(default)]
+    url: Option<Template>,
+    /// Which article of the message, from 1; 0 or nothing means all of them. Not with `url`.
+    #[serde(default)]
+    article_idx: Option<Number<0, 8>>,
+}
+
+impl Kind for Delete {
+    const SPEC: Spec = Spec {
+        name: "delete",
+        summary: "Deletes a sent article or video; text, pictures and voice cannot be taken back.",
+        path: "/cgi-bin/message/mass/delete",
+        effect: Effect::Delete,
+        outputs: &[],
+        exactly_one: &["of", "msg_id", "url"],
+        only: None,
+    };
+
+    fn calls(&self, fields: &mut dyn Fields) -> Option<Calls> {
+        let article = match &self.article_idx {
+            Some(index) => Some(number(fields, "/article_idx", index)?),
+            None => None,
+        };
+        if let Some(url) = &self.url {
+            if article.is_some() {
+                let message = "`article_idx` has no effect with `url`: the link names one article".to_owned();
+                fields.problem("/article_idx", Code::IgnoredSetting, message, "leave it out");
+            }
+            let url = fields.text("/url", url)?;
+            let article =
+                ["http://mp.weixin.qq.com/", "https://mp.weixin.qq.com/"].iter().any(|base| url.starts_with(base));
+            if url.contains(char::is_whitespace) || (!article && !payload::has_slot(&url)) {
+                let message = format!("`{url}` is not the link of an article");
+                fields.problem(
+                    "/url",
+                    Code::BadRendered,
+                    message,
+                    "write the link that begins with https://mp.weixin.qq.com/",
+                );
+                return None;
+            }
+            return Some(Calls { audience: Some(url.clone()), ..Calls::one(json!({ "url": url })) });
+        }
+        let (ids, audience) = match (&self.of, &self.msg_id) {
+            (Some(of), _) => {
+                let slots = fields.jobs(of)?;
+                (slots.iter().map(|slot| payload::number_slot(slot).into()).collect(), format!("of {of}"))
+            }
+            (None, Some(id)) => {
+                let id = number(fields, "/msg_id", id)?;
+                let words = format!("msg_id {}", payload::shown(id.to_string().trim_matches('"')));
+                (vec![id], words)
+            }
+            (None, None) => return None,
+        };
+        let calls = ids.into_iter().map(|id| {
+            let mut body = json!({ "msg_id": id });
+            if let Some(article) = &article {
+                body["article_idx"] = article.clone();
+            }
+            Call::new(body)
+        });
+        Some(Calls { calls: calls.collect(), audience: Some(audience), message: None, listed: None })
+    }
+
+    fn target(&self) -> Option<&str> {
+        self.of.as_deref()
+    }
+}

@@ -1,0 +1,101 @@
+//! `preview`: shows a message to one person; uses no mass quota.
+//! <https://developers.weixin.qq.com/doc/service/api/notify/message/api_preview>
+
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::{Call, Calls, Effect, Fields, Kind, Spec};
+use crate::{
+    diag::Code,
+    plan::{message::Message, value::Template},
+};
+
+/// Fields of the action.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Preview {
+    /// Who sees it: { wxname: NAME } or { openid: OPENID }.
+    to: To,
+    /// What is shown.
+    message: Message,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum To {
+    Wxname(Template),
+    Openid(Template),
+}
+
+impl JsonSchema for To {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> Cow<'static, str> {
+        "ToOne".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "object",
+            "properties": {
+                "wxname": { "type": "string", "minLength": 1, "description": "WeChat id (微信号) of a follower." },
+                "openid": { "type": "string", "minLength": 1, "description": "Openid of a follower." },
+            },
+            "additionalProperties": false, "minProperties": 1, "maxProperties": 1,
+            "examples": [{ "wxname": "tea-editor" }],
+        })
+    }
+}
+
+impl Kind for Preview {
+    const SPEC: Spec = Spec {
+        name: "preview",
+        summary: "Shows a message to one person, as it will be sent.",
+        path: "/cgi-bin/message/mass/preview",
+        effect: Effect::Preview,
+        outputs: &[],
+        exactly_one: &[],
+        only: None,
+    };
+
+    fn calls(&self, fields: &mut dyn Fields) -> Option<Calls> {
+        let (key, suffix, template) = match &self.to {
+            To::Wxname(name) => ("towxname", "/to/wxname", name),
+            To::Openid(openid) => ("touser", "/to/openid", openid),
+        };
+        let to = fields.text(suffix, template);
+        let message = self.message.for_preview(fields);
+        let (to, message) = (to?, message?);
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+        if key == "touser" && !to.chars().all(plain) {
+            let message = format!("`{}` is not an openid", crate::payload::shown(&to));
+            fields.problem(suffix, Code::BadOpenid, message, "an openid consists of letters, digits, - and _");
+            return None;
+        }
+        if to.is_empty() || to.contains(char::is_whitespace) {
+            fields.problem(
+                suffix,
+                Code::BadRendered,
+                format!("this renders to `{to}`, which is nobody's name"),
+                "write the name without blanks",
+            );
+            return None;
+        }
+        let audience = to.clone();
+        let mut body = json!({ key: to, "msgtype": message.msgtype });
+        body[message.key] = message.object;
+        Some(Calls {
+            calls: vec![Call { recipients: Some(1), ..Call::new(body) }],
+            audience: Some(audience),
+            message: Some(message.view),
+            listed: None,
+        })
+    }
+
+    fn message(&self) -> Option<&Message> {
+        Some(&self.message)
+    }
+}

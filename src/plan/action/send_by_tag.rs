@@ -1,0 +1,150 @@
+//! `send_by_tag`: to the followers of a tag, or to all of them.
+//! <https://developers.weixin.qq.com/doc/service/api/notify/message/api_sendall>
+
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, de};
+use serde_json::{Value, json};
+
+use super::{Call, Calls, Effect, Fields, Kind, Spec, number, put_reprint};
+use crate::{
+    payload,
+    plan::{
+        message::Message,
+        value::{Number, Template},
+    },
+};
+
+/// Fields of the action.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SendByTag {
+    /// Who gets it: { tag_id: 2 }, { tag: VIP } (looked up by its name), or the word `all`.
+    to: To,
+    /// What is sent.
+    message: Message,
+    /// For articles that WeChat takes for a reprint: send them all the same, if their owner allows it.
+    #[serde(default)]
+    send_ignore_reprint: Option<bool>,
+}
+
+/// There is no default audience: everybody is reached by the word `all` alone.
+#[derive(Debug, Clone)]
+enum To {
+    All,
+    TagId(Number<0, { u64::MAX }>),
+    Tag(Template),
+}
+
+impl<'de> Deserialize<'de> for To {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        enum Tagged {
+            TagId(Number<0, { u64::MAX }>),
+            Tag(Template),
+        }
+        match Value::deserialize(deserializer)? {
+            Value::String(word) if word == "all" => Ok(To::All),
+            Value::String(word) => Err(de::Error::custom(format!("`{word}` is not `all`"))),
+            value => Ok(match serde_json::from_value(value).map_err(de::Error::custom)? {
+                Tagged::TagId(id) => To::TagId(id),
+                Tagged::Tag(name) => To::Tag(name),
+            }),
+        }
+    }
+}
+
+impl JsonSchema for To {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> Cow<'static, str> {
+        "ToTag".into()
+    }
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let mut tag_id = <Number<0, { u64::MAX }>>::json_schema(generator);
+        tag_id.insert("description".into(), "Number of the tag.".into());
+        json_schema!({
+            "type": ["object", "string"],
+            "pattern": "^all$",
+            "x-form": "`all`, { tag_id: NUMBER } or { tag: NAME }",
+            "properties": {
+                "tag_id": tag_id,
+                "tag": { "type": "string", "minLength": 1, "description": "Name of the tag; looked up once, before anything is sent." },
+            },
+            "additionalProperties": false, "minProperties": 1, "maxProperties": 1,
+            "examples": [{ "tag_id": 2 }, { "tag": "VIP" }, "all"],
+        })
+    }
+}
+
+impl Kind for SendByTag {
+    const SPEC: Spec = Spec {
+        name: "send_by_tag",
+        summary: "Sends a message to the followers of a tag, or to all.",
+        path: "/cgi-bin/message/mass/sendall",
+        effect: Effect::Mass,
+        outputs: &["msg_id", "msg_ids", "msg_data_id"],
+        exactly_one: &[],
+        only: None,
+    };
+
+    fn calls(&self, fields: &mut dyn Fields) -> Option<Calls> {
+        // Both are rendered before either failure counts, so that all problems are reported.
+        let filter = self.filter(fields);
+        let message = self.message.for_send(fields);
+        let (filter, audience) = filter?;
+        let message = message?;
+        let mut body = json!({ "filter": filter, "msgtype": message.msgtype });
+        body[message.key] = message.object;
+        put_reprint(&mut body, fields, self.send_ignore_reprint, &self.message);
+        Some(Calls {
+            calls: vec![Call::new(body)],
+            audience: Some(audience),
+            message: Some(message.view),
+            listed: None,
+        })
+    }
+
+    fn message(&self) -> Option<&Message> {
+        Some(&self.message)
+    }
+}
+
+/// The name of a tag, as `to.tag` gives it.
+pub(super) fn tag_name(fields: &mut dyn Fields, name: &Template) -> Option<String> {
+    let name = fields.text("/to/tag", name)?;
+    if payload::has_slot(&name) || name.trim() != name || name.is_empty() {
+        let message = format!("the name of a tag is plain text, and this renders to `{}`", payload::shown(&name));
+        fields.problem(
+            "/to/tag",
+            crate::diag::Code::BadRendered,
+            message,
+            "write the name as it stands in the console",
+        );
+        return None;
+    }
+    Some(name)
+}
+
+impl SendByTag {
+    fn filter(&self, fields: &mut dyn Fields) -> Option<(Value, String)> {
+        Some(match &self.to {
+            To::All => (json!({ "is_to_all": true }), "all followers".to_owned()),
+            To::TagId(id) => {
+                let id = number(fields, "/to/tag_id", id)?;
+                let words = format!("tag {}", payload::shown(id.to_string().trim_matches('"')));
+                (json!({ "is_to_all": false, "tag_id": id }), words)
+            }
+            To::Tag(name) => {
+                let name = tag_name(fields, name)?;
+                (
+                    json!({ "is_to_all": false, "tag_id": payload::number_slot(&format!("tag {name}")) }),
+                    format!("tag {name}"),
+                )
+            }
+        })
+    }
+}

@@ -1,0 +1,37 @@
+//! `set_speed`: how fast WeChat delivers mass messages.
+//! <https://developers.weixin.qq.com/doc/subscription/api/notify/message/api_setspeed>
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::{Calls, Effect, Fields, Kind, Spec, number};
+use crate::plan::value::Number;
+
+/// Fields of the action.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SetSpeed {
+    /// Recipients a minute: 0 = 800,000, 1 = 600,000, 2 = 450,000, 3 = 300,000, 4 = 100,000.
+    speed: Number<0, 4>,
+}
+
+impl Kind for SetSpeed {
+    const SPEC: Spec = Spec {
+        name: "set_speed",
+        summary: "Sets how fast WeChat delivers mass messages, for the whole account.",
+        path: "/cgi-bin/message/mass/speed/set",
+        effect: Effect::Setting,
+        outputs: &[],
+        exactly_one: &[],
+        only: None,
+    };
+
+    fn calls(&self, fields: &mut dyn Fields) -> Option<Calls> {
+        let speed = number(fields, "/speed", &self.speed)?;
+        Some(Calls {
+            audience: Some(format!("speed {}", speed.to_string().trim_matches('"'))),
+            ..Calls::one(json!({ "speed": speed }))
+        })
+    }
+}

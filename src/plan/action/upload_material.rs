@@ -1,0 +1,77 @@
+//! `upload_material`: permanent pictures, recordings, videos and thumbnails.
+//! <https://developers.weixin.qq.com/doc/service/api/material/permanent/api_addmaterial>
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::{Calls, Effect, Fields, FileUse, Holds, Kind, Spec, upload};
+use crate::{
+    content::media::{Material, Target},
+    diag::Code,
+    plan::value::Template,
+};
+
+/// Fields of the action.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UploadMaterial {
+    /// `image` (bmp, png, jpg, gif, 10 MiB), `voice` (mp3, wma, wav, amr, 2 MiB, 60 s), `video` (mp4, 10 MiB) or `thumb` (jpg, 64 KiB).
+    #[serde(rename = "type")]
+    kind: Material,
+    /// The file.
+    file: Template,
+    /// Title of a video.
+    #[serde(default)]
+    title: Option<Template>,
+    /// Introduction of a video.
+    #[serde(default)]
+    introduction: Option<Template>,
+    /// Of an `image` or `thumb`: converts webp and makes a larger picture smaller, instead of refusing it.
+    #[serde(default)]
+    optimize: bool,
+}
+
+impl Kind for UploadMaterial {
+    const SPEC: Spec = Spec {
+        name: "upload_material",
+        summary: "Uploads permanent material; gives its media_id, and the url of a picture.",
+        path: "/cgi-bin/material/add_material",
+        effect: Effect::Media,
+        outputs: &["media_id", "url"],
+        exactly_one: &[],
+        only: None,
+    };
+
+    fn files(&self) -> Vec<FileUse> {
+        let holds = Holds::Media(Target::Material(self.kind), self.optimize);
+        vec![FileUse { suffix: "/file".into(), path: self.file.clone(), holds }]
+    }
+
+    fn calls(&self, fields: &mut dyn Fields) -> Option<Calls> {
+        let mut words = |suffix: &str, template: &Option<Template>| match template {
+            Some(template) => fields.text(suffix, template).map(Some),
+            None => Some(None),
+        };
+        let (title, introduction) = (words("/title", &self.title), words("/introduction", &self.introduction));
+        let (title, introduction) = (title?, introduction?);
+        if self.optimize && matches!(self.kind, Material::Voice | Material::Video) {
+            let message = "`optimize` has no effect: only pictures are optimized".to_owned();
+            fields.problem("/optimize", Code::IgnoredSetting, message, "leave it out");
+        }
+        if self.kind != Material::Video {
+            for (suffix, given) in [("/title", title.is_some()), ("/introduction", introduction.is_some())] {
+                if given {
+                    let message = format!("`{}` has no effect: only videos have one", &suffix[1..]);
+                    fields.problem(suffix, Code::IgnoredSetting, message, "leave it out");
+                }
+            }
+            return upload(fields, None);
+        }
+        let Some(title) = title else {
+            let message = "a video needs a `title`".to_owned();
+            fields.problem("", Code::MissingKey, message, "write `title: ...`, and `introduction: ...` if you like");
+            return None;
+        };
+        upload(fields, Some((title, introduction.unwrap_or_default())))
+    }
+}

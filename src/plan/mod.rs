@@ -1,0 +1,16 @@
+//! The plan file: text to a typed, valid plan. Every problem is collected; a step that has one is set aside, so that
+//! the others are still looked at.
+
+pub mod action;
+pub mod check;
+pub mod fmt;
+pub mod message;
+pub mod model;
+mod parse;
+pub mod schema;
+mod validate;
+pub mod value;
+pub mod yaml;
+
+pub use parse::{ParsedPlan, account_file, mask_secrets, parse};
+pub use validate::{ValidPlan, check_credential, later_step, unknown_step, validate};

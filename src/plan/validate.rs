@@ -1,0 +1,143 @@
+//! What a schema cannot say: ids, and what refers to them.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::{
+    diag::{Code, Diagnostic, did_you_mean, one_of, source::Span},
+    plan::action::Effect,
+};
+
+use super::{
+    ParsedPlan,
+    model::{self, Account, Head, Step},
+    yaml::Document,
+};
+
+/// A plan that makes sense in itself; what it says of the world is not looked at yet.
+#[derive(Debug)]
+pub struct ValidPlan {
+    /// Its text and places.
+    pub document: Document,
+    /// All but the steps.
+    pub head: Head,
+    /// The steps that make sense.
+    pub steps: Vec<Step>,
+    /// Ids of steps that were set aside because of a problem.
+    pub set_aside: HashSet<String>,
+}
+
+/// Checks what a schema cannot: ids and what refers to them.
+pub fn validate(parsed: ParsedPlan, diagnostics: &mut Vec<Diagnostic>) -> ValidPlan {
+    let ParsedPlan { document, head, steps, ids } = parsed;
+    let mut first: HashMap<&str, usize> = HashMap::new();
+    for (id, index) in &ids {
+        if let Some(earlier) = first.get(id.as_str()) {
+            let place = |index: usize| document.span(&format!("/steps/{index}/id"));
+            let diagnostic = Diagnostic::new(Code::DuplicateId, place(*index), format!("the id `{id}` is taken"));
+            diagnostics.push(diagnostic.related(place(*earlier), "first here").help("give this step another id"));
+        } else {
+            first.insert(id, *index);
+        }
+    }
+    if let model::AccountField::Inline(account) = &head.account {
+        check_credential(account, document.key_span("/account"), diagnostics);
+    }
+    if let (Some(from), Some(to)) = (head.guards.not_before, head.guards.not_after)
+        && to < from
+    {
+        let place = |name: &str| document.span(&format!("/guards/{name}"));
+        let diagnostic = Diagnostic::new(Code::OutOfRange, place("not_after"), "`not_after` is before `not_before`");
+        diagnostics.push(diagnostic.related(place("not_before"), "this is later").help("nothing could ever be sent"));
+    }
+    let mut good: Vec<Step> = Vec::new();
+    let mut set_aside: HashSet<String> = ids.iter().map(|(id, _)| id.clone()).collect();
+    for step in steps {
+        let problem = step.action.target().and_then(|of| check_target(&document, &step, of, &first, &ids, &good));
+        match problem {
+            Some(problem) => diagnostics.push(problem),
+            None => {
+                set_aside.remove(&step.common.id);
+                good.push(step);
+            }
+        }
+    }
+    ValidPlan { document, head, steps: good, set_aside }
+}
+
+/// A run needs exactly one of `secret` and `access_token`.
+pub fn check_credential(account: &Account, place: Span, diagnostics: &mut Vec<Diagnostic>) {
+    let message = match (&account.secret, &account.access_token) {
+        (Some(_), None) | (None, Some(_)) => return,
+        (None, None) => "the account has neither `secret` nor `access_token`",
+        (Some(_), Some(_)) => "the account has both `secret` and `access_token`",
+    };
+    let help = "give one of them, for example `secret: { env: WECHAT_SECRET }`";
+    diagnostics.push(Diagnostic::new(Code::NoCredential, place, message).help(help));
+}
+
+fn check_target(
+    document: &Document,
+    step: &Step,
+    of: &str,
+    first: &HashMap<&str, usize>,
+    ids: &[(String, usize)],
+    good: &[Step],
+) -> Option<Diagnostic> {
+    let place = document.span(&step.pointer("/of"));
+    let Some(target) = first.get(of) else {
+        return Some(unknown_step(
+            place,
+            of,
+            ids.iter().filter(|(_, index)| *index < step.index).map(|(id, _)| id.as_str()),
+        ));
+    };
+    if *target >= step.index {
+        return Some(later_step(place, of, document.span(&format!("/steps/{target}/id"))));
+    }
+    let target = good.iter().find(|good| good.index == *target)?;
+    let action = target.action.spec();
+    if action.effect != Effect::Mass {
+        let message = format!("`{of}` is a `{}` step, not a send", action.name);
+        let sends: Vec<&str> = good
+            .iter()
+            .filter(|step| step.action.spec().effect == Effect::Mass)
+            .map(|step| step.common.id.as_str())
+            .collect();
+        let help = if sends.is_empty() {
+            "there is no send step before this one".into()
+        } else {
+            format!("name a send step: {}", one_of(&sends))
+        };
+        return Some(Diagnostic::new(Code::WrongStep, place, message).help(help));
+    }
+    let message = target.action.message()?;
+    if step.action.spec().effect == Effect::Delete && !message.can_be_deleted() {
+        let text = format!("`{of}` sends `{}`, which cannot be deleted after it was sent", message.kind());
+        let diagnostic = Diagnostic::new(Code::CannotDelete, place, text);
+        let there = document.key_span(&target.pointer(&format!("/message/{}", message.kind())));
+        return Some(
+            diagnostic
+                .related(there, "sent here")
+                .help("WeChat deletes only articles (`mpnews`) and videos (`mpvideo`)"),
+        );
+    }
+    None
+}
+
+/// "No step has that id", with the nearest of those before.
+pub fn unknown_step<'a>(place: Span, of: &str, before: impl Iterator<Item = &'a str>) -> Diagnostic {
+    let before: Vec<&str> = before.collect();
+    let diagnostic = Diagnostic::new(Code::UnknownStep, place, format!("no step has the id `{of}`"));
+    match did_you_mean(of, before.iter().copied()) {
+        Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
+        None if before.is_empty() => diagnostic.help("there is no step before this one"),
+        None => diagnostic
+            .help(format!("steps before this one: {}", one_of(&before.into_iter().take(20).collect::<Vec<_>>()))),
+    }
+}
+
+/// "That step comes later".
+pub fn later_step(place: Span, of: &str, there: Span) -> Diagnostic {
+    let diagnostic = Diagnostic::new(Code::LaterStep, place, format!("the step `{of}` is not before this one"));
+    diagnostic.related(there, "it is here").help("move it up: steps run in the order of the file")
+}

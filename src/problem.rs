@@ -1,0 +1,50 @@
+//! Why something did not go well, and ALL exit codes.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Why something did not go well: what is wrong, and what to do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Problem {
+    /// One line.
+    pub message: String,
+    /// What to do about it, one entry a sentence.
+    pub help: Vec<String>,
+    /// WeChat's code, where the cause is a reply.
+    pub errcode: Option<i64>,
+}
+
+/// What the calling script reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum ExitCode {
+    /// Done.
+    Done = 0,
+    /// A fault of qunfa itself.
+    Internal = 1,
+    /// Wrong usage.
+    Usage = 2,
+    /// The plan is invalid; nothing was sent.
+    Invalid = 3,
+    /// An input is missing or unreadable; nothing was sent.
+    MissingInput = 4,
+    /// A step failed; nothing was sent in this run.
+    Failed = 5,
+    /// A step failed after something was sent in this run.
+    PartlyFailed = 6,
+    /// The outcome of a send is unknown.
+    Unknown = 7,
+    /// The ledger is locked, or the plan no longer matches what was sent.
+    Conflict = 8,
+    /// A guard, a forecast, a confirmation or `--expect` refused; nothing was sent.
+    Refused = 9,
+    /// Interrupted; the current call was finished and recorded.
+    Interrupted = 130,
+}
+
+impl From<ExitCode> for std::process::ExitCode {
+    fn from(code: ExitCode) -> Self {
+        (code as u8).into()
+    }
+}

@@ -1,0 +1,466 @@
+//! A resolved plan to the exact requests: bodies, idempotency keys, digest. Pure.
+
+use std::{
+    cell::OnceCell,
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+    time::Duration,
+};
+
+use minijinja::Value as Tpl;
+use serde::Serialize;
+use serde_json::json;
+
+use crate::{
+    content::template::{self, Engine},
+    diag::{Code, Diagnostic, source::SourceMap},
+    limits,
+    openids::Openids,
+    payload::{self, Payload},
+    plan::{
+        action::{Effect, Listed, Poll, Spec},
+        message::MessageView,
+        model::{Account, Guards, Retry},
+    },
+    resolve::{ResolvedPlan, article::Article, audience::Audience},
+};
+
+mod fields;
+
+pub use crate::plan::action::{Gives, MediaCall};
+
+use fields::{Known, StepFields};
+
+/// A plan, ready to run: nothing of it is decided later but the slots.
+#[derive(Debug)]
+pub struct RenderedPlan {
+    /// Name of the campaign.
+    pub name: String,
+    /// Path as given on the command line.
+    pub path: String,
+    /// The account.
+    pub account: Account,
+    /// The AppID itself.
+    pub appid: String,
+    /// The account's file, if it has one of its own, relative to the plan.
+    pub account_path: Option<String>,
+    /// The edition.
+    pub occurrence: String,
+    /// When nothing is sent.
+    pub guards: Guards,
+    /// Lines of the guards in the plan.
+    pub guard_lines: HashMap<&'static str, usize>,
+    /// Mass calls a minute, as the plan has it.
+    pub per_minute: u32,
+    /// See [`RenderedPlan::digest`].
+    digest: OnceCell<String>,
+    /// The step instances, in order.
+    pub steps: Vec<RenderedStep>,
+    /// Templates, for conditions that are evaluated while the plan runs.
+    pub engine: Engine,
+}
+
+/// One instance of a step.
+#[derive(Debug)]
+pub struct RenderedStep {
+    /// `id` of the step.
+    pub id: String,
+    /// The `foreach` key.
+    pub key: Option<String>,
+    /// What is known of its action.
+    pub spec: &'static Spec,
+    /// Line in the plan.
+    pub line: usize,
+    /// What the plan says of it.
+    pub description: Option<String>,
+    /// Whether it runs.
+    pub when: When,
+    /// How its calls are repeated.
+    pub retry: RetryPolicy,
+    /// The longest one request may take.
+    pub timeout: Duration,
+    /// Whether the run goes on after it failed.
+    pub continue_on_error: bool,
+    /// How it polls.
+    pub poll: Option<Poll>,
+    /// Who it is for, in words.
+    pub audience: Option<String>,
+    /// The message as people read it.
+    pub message: Option<MessageView>,
+    /// Digest of the message alone, to compare a send with its preview.
+    pub message_digest: Option<String>,
+    /// Ids of the steps whose outputs it needs.
+    pub needs: BTreeSet<String>,
+    /// The people of a send to openids, where they are known before the run.
+    pub people: Option<Arc<Audience>>,
+    /// Where they come from, where WeChat lists them when the plan runs.
+    pub listed: Option<Listed>,
+    /// Who is left out of those.
+    pub excluded: Arc<Openids>,
+    /// Whether a send that was accepted is sent to people who are new.
+    pub sends_new: bool,
+    /// Whether it covers a send whose number of calls is known only when the plan runs: its calls then stand for as many.
+    pub covers: bool,
+    /// Its calls.
+    pub calls: Vec<PlannedCall>,
+    /// The articles of a draft.
+    pub articles: Arc<Vec<Article>>,
+    /// What was found in its fields while they were rendered, and is no error.
+    pub findings: Vec<Diagnostic>,
+}
+
+impl RenderedStep {
+    /// `city[北京]`, or the id alone.
+    pub fn name(&self) -> String {
+        match &self.key {
+            Some(key) => format!("{}[{key}]", self.id),
+            None => self.id.clone(),
+        }
+    }
+
+    /// What slots of its outputs begin with.
+    pub fn prefix(&self) -> String {
+        prefix(&self.id, self.key.as_deref())
+    }
+
+    /// False if the plan alone decides that it does not run.
+    pub fn may_run(&self) -> bool {
+        self.when != When::Never
+    }
+}
+
+fn prefix(id: &str, key: Option<&str>) -> String {
+    let step = template::child_name("steps", id);
+    key.map_or(step.clone(), |key| template::child_name(&step, key))
+}
+
+/// Whether a step runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum When {
+    /// It does.
+    Always,
+    /// The plan decides that it does not.
+    Never,
+    /// An expression over outputs of earlier steps decides, while the plan runs.
+    AtRunTime {
+        /// The expression.
+        expression: String,
+        /// What else it sees.
+        context: Tpl,
+    },
+}
+
+/// How calls are repeated, with all defaults filled in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct RetryPolicy {
+    /// How often at most, the first time included.
+    pub attempts: u32,
+    /// The first pause.
+    pub backoff: Duration,
+    /// The longest pause.
+    pub max_backoff: Duration,
+    /// The pause before a send of unknown outcome is repeated.
+    pub resend_after: Duration,
+}
+
+impl Default for RetryPolicy {
+    fn default() -> Self {
+        Self::new(None, Retry::default())
+    }
+}
+
+impl RetryPolicy {
+    fn new(step: Option<Retry>, defaults: Retry) -> Self {
+        let step = step.unwrap_or_default();
+        let pick = |own: Option<crate::plan::value::Span>, shared: Option<crate::plan::value::Span>, seconds| {
+            own.or(shared).map_or(Duration::from_secs(seconds), |span| span.0)
+        };
+        Self {
+            attempts: step.attempts.or(defaults.attempts).unwrap_or(4),
+            backoff: pick(step.backoff, defaults.backoff, 1),
+            max_backoff: pick(step.max_backoff, defaults.max_backoff, 60),
+            resend_after: pick(step.resend_after, defaults.resend_after, 60),
+        }
+    }
+}
+
+/// One call that the plan makes.
+#[derive(Debug, Clone)]
+pub struct PlannedCall {
+    /// Its number in the step, from 1.
+    pub chunk: u32,
+    /// The idempotency key: 32 hexadecimal digits, sent as `clientmsgid` by mass calls.
+    pub key: String,
+    /// The body.
+    pub payload: Payload,
+    /// Openids in it.
+    pub recipients: Option<u64>,
+    /// Path of the API.
+    pub path: &'static str,
+    /// What it does besides, if it is a call of a media step.
+    pub media: Option<MediaCall>,
+}
+
+/// Derives the idempotency key of a call: 128 bits of SHA-256, so at most 32 ASCII characters. Not from the content.
+pub fn idempotency_key(appid: &str, plan: &str, occurrence: &str, step: &str, key: Option<&str>, chunk: u32) -> String {
+    let identity = json!(["qunfa/1", appid, plan, occurrence, step, key, chunk]);
+    payload::digest(identity.to_string().as_bytes())["sha256:".len()..][..limits::CLIENTMSGID_MAX].to_owned()
+}
+
+/// Renders all steps. The result is to be used only if there is no error among the diagnostics.
+pub fn render(
+    resolved: ResolvedPlan,
+    path: &str,
+    sources: &SourceMap,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> RenderedPlan {
+    let mut known: HashMap<String, Known> = HashMap::new();
+    for step in &resolved.steps {
+        let place = resolved.document.span(&step.step.pointer("/id"));
+        let foreach = step.step.common.foreach.is_some();
+        known.insert(
+            step.step.common.id.clone(),
+            Known {
+                index: step.step.index,
+                spec: step.step.action.spec(),
+                foreach,
+                open_ended: step.step.action.is_open_ended(),
+                calls: Vec::new(),
+                good: true,
+                place,
+            },
+        );
+    }
+    let mut steps = Vec::new();
+    let mut made: HashMap<String, String> = HashMap::new();
+    for resolved_step in &resolved.steps {
+        let mut counts = Vec::new();
+        let mut good = true;
+        for instance in &resolved_step.instances {
+            let before = diagnostics.len();
+            let mut fields = StepFields {
+                resolved: &resolved,
+                sources,
+                diagnostics: &mut *diagnostics,
+                known: &known,
+                made: &made,
+                step: &resolved_step.step,
+                instance,
+                needs: BTreeSet::new(),
+                covers: false,
+            };
+            let rendered = fields.render().filter(|_| instance.good);
+            good &= rendered.is_some();
+            if let Some(mut rendered) = rendered {
+                rendered.findings = diagnostics[before..].to_vec();
+                if rendered.may_run() || instance.key.is_none() {
+                    counts.push((instance.key.clone(), rendered.calls.len()));
+                }
+                if let (Effect::Media, Some(digest)) = (rendered.spec.effect, &rendered.message_digest) {
+                    let prefix = rendered.prefix();
+                    made.extend(rendered.spec.outputs.iter().map(|name| (format!("{prefix}.{name}"), digest.clone())));
+                }
+                steps.push(rendered);
+            }
+        }
+        if let Some(known) = known.get_mut(&resolved_step.step.common.id) {
+            known.calls = counts;
+            known.good = good;
+        }
+    }
+    warn_limits(&resolved, diagnostics);
+    let lines = ["max_recipients", "max_change_percent", "send_window", "not_before", "not_after", "require_preview"]
+        .into_iter()
+        .map(|name| (name, sources.position(&resolved.document.key_span(&format!("/guards/{name}"))).line))
+        .collect();
+    // Of a large plan these are a million small pieces; the process ends before they are worth giving back.
+    std::mem::forget(resolved.document);
+    RenderedPlan {
+        name: resolved.head.name.clone(),
+        path: path.to_owned(),
+        appid: resolved.appid,
+        account_path: resolved.account_path,
+        occurrence: resolved.occurrence,
+        guards: resolved.head.guards.clone(),
+        guard_lines: lines,
+        per_minute: resolved.head.defaults.pace.per_minute.unwrap_or(limits::MASS_CALLS_PER_MINUTE),
+        digest: OnceCell::new(),
+        steps,
+        engine: resolved.engine,
+        account: resolved.account,
+    }
+}
+
+/// Settings that hold only for the sandbox are said to be so.
+fn warn_limits(resolved: &ResolvedPlan, diagnostics: &mut Vec<Diagnostic>) {
+    let head = &resolved.head;
+    let mut places = Vec::new();
+    if head.defaults.retry.resend_after.is_some_and(|span| span.0 < limits::RESEND_AFTER_MIN) {
+        places.push((
+            "/defaults/retry/resend_after".to_owned(),
+            "`resend_after` below 60s holds for the sandbox and loopback addresses only",
+        ));
+    }
+    for step in &resolved.steps {
+        if step
+            .step
+            .common
+            .retry
+            .is_some_and(|retry| retry.resend_after.is_some_and(|span| span.0 < limits::RESEND_AFTER_MIN))
+        {
+            places.push((
+                step.step.pointer("/retry/resend_after"),
+                "`resend_after` below 60s holds for the sandbox and loopback addresses only",
+            ));
+        }
+    }
+    if head.defaults.pace.per_minute.is_some_and(|pace| pace > limits::MASS_CALLS_PER_MINUTE) {
+        places.push((
+            "/defaults/pace/per_minute".to_owned(),
+            "more than 60 mass calls a minute hold for the sandbox and loopback addresses only",
+        ));
+    }
+    for (pointer, message) in places {
+        let diagnostic = Diagnostic::new(Code::IgnoredSetting, resolved.document.span(&pointer), message);
+        diagnostics.push(diagnostic.help("against WeChat 60s and 60 a minute are kept whatever the plan says"));
+    }
+}
+
+impl RenderedPlan {
+    /// Digest of everything that decides what is sent, to whom, and whether: canonical JSON, hashed. Comments, key order,
+    /// descriptions and pacing do not belong to it. Made when it is first asked for.
+    pub fn digest(&self) -> &str {
+        self.digest.get_or_init(|| self.compute_digest())
+    }
+
+    fn compute_digest(&self) -> String {
+        let guards = &self.guards;
+        let window = guards.send_window.map(|window| [window.from, window.to]);
+        let head = json!([
+            "qunfa/1",
+            self.name,
+            self.appid,
+            self.account.kind.name(),
+            self.occurrence,
+            [
+                guards.max_recipients.map(|n| n.to_string()),
+                window,
+                guards.not_before,
+                guards.not_after,
+                guards.require_preview
+            ],
+        ]);
+        let mut all = head.to_string();
+        if let Some(percent) = guards.max_change_percent {
+            all.push_str(&format!("\nmax_change_percent {percent}"));
+        }
+        for step in self.steps.iter().filter(|step| step.may_run()) {
+            let when = match &step.when {
+                When::AtRunTime { expression, .. } => Some(expression),
+                _ => None,
+            };
+            let poll = step.poll.map(|poll| json!([poll.until, poll.timeout.as_millis().to_string()]));
+            all.push('\n');
+            all.push_str(&json!([step.id, step.key, step.spec.name, when, step.continue_on_error, poll]).to_string());
+            if step.listed.is_some() {
+                let excluded: Vec<&str> = step.excluded.iter().collect();
+                all.push_str(&json!(["listed", payload::digest(excluded.join("\n").as_bytes())]).to_string());
+            }
+            if step.sends_new {
+                all.push_str(",\"send_new\"");
+            }
+            for call in &step.calls {
+                all.push('\n');
+                all.push_str(&json!([call.chunk, call.key, call.payload.digest()]).to_string());
+            }
+        }
+        payload::digest(all.as_bytes())
+    }
+
+    /// Mass calls a minute: as the plan has it, and never more than WeChat allows where it is the real one.
+    pub fn pace(&self, real: bool) -> u32 {
+        if real { self.per_minute.min(limits::MASS_CALLS_PER_MINUTE) } else { self.per_minute }
+    }
+
+    /// All calls that the plan may make.
+    pub fn calls(&self) -> impl Iterator<Item = (&RenderedStep, &PlannedCall)> {
+        self.steps.iter().filter(|step| step.may_run()).flat_map(|step| step.calls.iter().map(move |call| (step, call)))
+    }
+
+    /// The dry run as one JSON document, in parts.
+    pub fn to_json(&self) -> impl Iterator<Item = String> {
+        let head = format!(
+            "{{\n  \"plan\": {},\n  \"digest\": {},\n  \"requests\": [",
+            json!(self.name),
+            json!(self.digest())
+        );
+        let requests = self.calls().enumerate().map(|(number, (step, call))| {
+            let separator = if number == 0 { "" } else { "," };
+            format!("{separator}\n    {}", request_json(step, call, 4))
+        });
+        let tail = if self.calls().next().is_none() { "]\n}\n" } else { "\n  ]\n}\n" };
+        std::iter::once(head).chain(requests).chain([tail.to_owned()])
+    }
+
+    /// The dry run as HTTP, in parts.
+    pub fn to_http(&self) -> impl Iterator<Item = String> {
+        let requests = self.calls().enumerate();
+        requests.map(|(number, (step, call))| {
+            format!("{}{}", if number == 0 { "" } else { "\n" }, self.to_http_request(step, call))
+        })
+    }
+
+    /// One request as HTTP, with the body on one line, byte for byte as it is sent.
+    pub fn to_http_request(&self, step: &RenderedStep, call: &PlannedCall) -> String {
+        let (name, chunk, path, body) = (step.name(), call.chunk, call.path, call.payload.shown());
+        let upload = call.media.as_ref().and_then(|media| media.upload.as_ref());
+        let kind =
+            upload.and_then(|upload| upload.target.kind()).map(|kind| format!("&type={kind}")).unwrap_or_default();
+        let form = if upload.is_some() { "multipart/form-data" } else { "application/json; charset=utf-8" };
+        format!(
+            "### {name} call {chunk}\nPOST {path}?access_token=<token>{kind} HTTP/1.1\nContent-Type: {form}\n\n{body}\n"
+        )
+    }
+}
+
+/// One request of the dry run; each line but the first is indented by so many spaces.
+pub fn request_json(step: &RenderedStep, call: &PlannedCall, indent: usize) -> String {
+    let head = json!({ "step": step.id, "key": step.key, "action": step.spec.name, "chunk": call.chunk, "method": "POST", "path": call.path, "body": null });
+    let margin = format!("\n{:indent$}", "");
+    let head = format!("{head:#}").replace('\n', &margin);
+    // `body` is the last member.
+    let open = head.rfind("null").unwrap_or(head.len());
+    format!("{}{}{margin}}}", &head[..open], call.payload.pretty(indent + 2))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{fields::message_of, *};
+
+    #[test]
+    fn keys_are_short_and_differ_in_every_part() {
+        let base = ("wx1", "plan", "once", "step", None, 1);
+        let key = |(a, p, o, s, k, c): (&str, &str, &str, &str, Option<&str>, u32)| idempotency_key(a, p, o, s, k, c);
+        let keys = [
+            key(base),
+            key(("wx2", "plan", "once", "step", None, 1)),
+            key(("wx1", "plan2", "once", "step", None, 1)),
+            key(("wx1", "plan", "twice", "step", None, 1)),
+            key(("wx1", "plan", "once", "step2", None, 1)),
+            key(("wx1", "plan", "once", "step", Some(""), 1)),
+            key(("wx1", "plan", "once", "step", None, 2)),
+        ];
+        assert!(keys.iter().all(|key| key.len() == 32 && key.is_ascii()));
+        assert_eq!(keys.iter().collect::<BTreeSet<_>>().len(), keys.len());
+        // The key is stored and sent: it may never change between versions.
+        assert_eq!(keys[0], "e358f8767112e16a748aefaf42e61e4a");
+    }
+
+    #[test]
+    fn a_preview_and_its_send_have_the_same_message() {
+        let send = json!({ "touser": ["a", "b"], "msgtype": "image", "images": { "media_ids": ["m"] } });
+        let preview = json!({ "towxname": "x", "msgtype": "image", "image": { "media_id": "m" } });
+        assert_eq!(message_of(&send), message_of(&preview));
+        assert_eq!(message_of(&json!({ "speed": 1 })), None);
+    }
+}

@@ -1,0 +1,822 @@
+//! A valid plan and the world it names: variables, rows, content and audience files. What is read is read here, through
+//! [`Project`], and nowhere below.
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    io::Read,
+    ops::Range,
+    rc::Rc,
+    sync::Arc,
+};
+
+use jiff::Timestamp;
+use minijinja::Value as Tpl;
+use serde_json::{Map, Value};
+
+use crate::{
+    clock::shanghai,
+    content::{
+        media::Upload,
+        template::{self, Engine, Failure, Library, Placeholder},
+    },
+    diag::{
+        Code, Diagnostic, did_you_mean,
+        source::{self, BadText, FileId, SourceMap, Span},
+    },
+    limits,
+    openids::{Openids, TooMany},
+    payload,
+    plan::{
+        self, ValidPlan,
+        action::Holds,
+        model::{Account, AccountField, AppId, Foreach, Step},
+        value::Template,
+        yaml::{self, Document},
+    },
+};
+
+pub mod article;
+pub mod audience;
+pub mod data;
+
+use audience::Audience;
+
+/// The files of a project, below its root.
+pub trait Project {
+    /// Reads a file that the plan names, relative to the plan: its path as users know it, and its bytes.
+    fn read(&self, path: &str, most_bytes: u64) -> Result<(String, Vec<u8>), ReadError>;
+
+    /// Opens a file that may be too large to be held: its path as users know it, and its bytes in order.
+    fn open(&self, path: &str) -> Result<(String, Box<dyn Read>), ReadError> {
+        let (name, bytes) = self.read(path, limits::AUDIENCE_BYTES_MAX)?;
+        Ok((name, Box::new(std::io::Cursor::new(bytes))))
+    }
+
+    /// The files of the folder `templates/` in the root, and of those in it.
+    fn templates(&self) -> Vec<TemplateFile> {
+        Vec::new()
+    }
+}
+
+/// A file that templates may include.
+#[derive(Debug)]
+pub struct TemplateFile {
+    /// The name by which it is included: its path below `templates/`, with slashes.
+    pub name: String,
+    /// Its path as users know it.
+    pub path: String,
+    /// What it holds.
+    pub bytes: Result<Vec<u8>, ReadError>,
+}
+
+/// Why a file cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ReadError {
+    /// It is not there, is no file, or is not readable; why, in words.
+    Unreadable(String),
+    /// It lies outside the project.
+    Escapes,
+    /// It is larger than allowed; how large.
+    TooLarge(u64),
+}
+
+/// What comes from outside the plan.
+pub struct Inputs<'a> {
+    /// The files of the project.
+    pub project: &'a dyn Project,
+    /// Environment variables.
+    pub env: &'a dyn Fn(&str) -> Option<String>,
+    /// Variables of --vars-file, already read: path and text, in order.
+    pub vars_files: &'a [(String, Vec<u8>)],
+    /// Variables of --var, `key=value`, in order.
+    pub vars: &'a [String],
+    /// Now, for `run.date`.
+    pub now: Timestamp,
+    /// The people that a send began with, if an earlier run began it: asked only where a file of people is gone.
+    pub begun: &'a dyn Fn(&Begun<'_>) -> Option<Vec<String>>,
+}
+
+/// Which send is asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Begun<'a> {
+    /// The AppID.
+    pub appid: &'a str,
+    /// The edition.
+    pub occurrence: &'a str,
+    /// Name of the plan.
+    pub plan: &'a str,
+    /// `id` of the step.
+    pub step: &'a str,
+    /// The `foreach` key.
+    pub key: Option<&'a str>,
+}
+
+/// A plan with everything that it names.
+#[derive(Debug)]
+pub struct ResolvedPlan {
+    /// Its text and places.
+    pub document: Document,
+    /// All but the steps.
+    pub head: plan::model::Head,
+    /// The account, from the plan or a file of its own.
+    pub account: Account,
+    /// The AppID itself.
+    pub appid: String,
+    /// The edition, rendered.
+    pub occurrence: String,
+    /// The folder that secret files of the account are relative to, as a path relative to the plan.
+    pub account_path: Option<String>,
+    /// The steps, with their instances.
+    pub steps: Vec<ResolvedStep>,
+    /// Ids of steps that were set aside because of a problem.
+    pub set_aside: HashSet<String>,
+    /// Templates.
+    pub engine: Engine,
+    /// vars, env, account, run.
+    pub base: BTreeMap<String, Tpl>,
+}
+
+/// A step and its instances: one, or one a row.
+#[derive(Debug)]
+pub struct ResolvedStep {
+    /// The step.
+    pub step: Step,
+    /// Its instances.
+    pub instances: Vec<Instance>,
+}
+
+/// One instance of a step.
+#[derive(Debug)]
+pub struct Instance {
+    /// The rendered `key` of a `foreach`.
+    pub key: Option<String>,
+    /// What templates see.
+    pub context: Tpl,
+    /// Content files by the field that names them.
+    pub files: HashMap<String, (FileId, Rc<str>)>,
+    /// The articles of a draft.
+    pub articles: Arc<Vec<article::Article>>,
+    /// The file of an upload.
+    pub upload: Option<Arc<Upload>>,
+    /// The people of a send to openids.
+    pub audience: Option<Arc<Audience>>,
+    /// Who is left out of those whom WeChat lists when the plan runs.
+    pub excluded: Arc<Openids>,
+    /// False if something that it names has a problem, which was said.
+    pub good: bool,
+}
+
+/// Reads all that a plan names.
+pub fn resolve(
+    valid: ValidPlan,
+    inputs: &Inputs<'_>,
+    sources: &mut SourceMap,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Option<ResolvedPlan> {
+    let ValidPlan { document, head, steps, mut set_aside } = valid;
+    let mut reader = Reader {
+        inputs,
+        sources,
+        diagnostics,
+        document: &document,
+        texts: HashMap::new(),
+        people: HashMap::new(),
+        themes: HashMap::new(),
+        edition: None,
+    };
+    let account = reader.account(&head.account);
+    let account_path = match &head.account {
+        AccountField::File(path) => Some(path.clone()),
+        AccountField::Inline(_) => None,
+    };
+    let vars = reader.vars(&head.vars);
+    let env = reader.env(&head.env, account.as_ref());
+    // A plan without an account is still looked at, with a stand-in.
+    let known = account.is_some();
+    let account = account.unwrap_or_else(|| Account {
+        kind: plan::model::AccountKind::Service,
+        appid: AppId::Literal("wx0000000000000000".into()),
+        secret: None,
+        token: plan::model::TokenEndpoint::default(),
+        links: plan::model::LinkPolicy::default(),
+        access_token: None,
+    });
+    let appid = match &account.appid {
+        AppId::Literal(appid) => appid.clone(),
+        AppId::Env(name) => reader.appid(name).unwrap_or_else(|| "wx0000000000000000".into()),
+    };
+    let engine = Engine::new(reader.library());
+    let mut base = BTreeMap::new();
+    base.insert("vars".to_owned(), Tpl::from(minijinja::value::Serde(&vars)));
+    base.insert("env".to_owned(), Tpl::from(minijinja::value::Serde(&env)));
+    base.insert(
+        "account".to_owned(),
+        Tpl::from(minijinja::value::Serde(serde_json::json!({ "appid": appid, "kind": account.kind.name() }))),
+    );
+    let date = shanghai(inputs.now).date().to_string();
+    let run = |name: &str| (name.to_owned(), Placeholder::value(&format!("run.{name}")));
+    base.insert(
+        "run".to_owned(),
+        Tpl::from(BTreeMap::from([("date".to_owned(), Tpl::from(date)), run("time"), run("id")])),
+    );
+    base.insert("steps".to_owned(), Placeholder::value("steps"));
+    let occurrence = reader.occurrence(head.occurrence.as_ref(), &engine, &base);
+    reader.edition = occurrence.clone().map(|occurrence| (appid.clone(), occurrence, head.name.clone()));
+
+    let mut resolved = Vec::new();
+    for step in steps {
+        if known && step.action.spec().only.is_some_and(|only| only != account.kind) {
+            reader.wrong_account(&step, &account);
+        }
+        match reader.step(&step, &account, &engine, &base) {
+            Some(instances) => resolved.push(ResolvedStep { step, instances }),
+            None => {
+                set_aside.insert(step.common.id.clone());
+            }
+        }
+    }
+    reader.unused_vars(&head.vars, &engine);
+    Some(ResolvedPlan {
+        account,
+        appid,
+        occurrence: occurrence?,
+        account_path,
+        steps: resolved,
+        set_aside,
+        engine,
+        base,
+        document,
+        head,
+    })
+}
+
+/// Lists of up to so many people are kept for other steps.
+const KEPT: usize = 200_000;
+
+struct Reader<'a> {
+    inputs: &'a Inputs<'a>,
+    sources: &'a mut SourceMap,
+    diagnostics: &'a mut Vec<Diagnostic>,
+    document: &'a Document,
+    /// Content files by path; none if there was a problem, which is said at the first place only.
+    texts: HashMap<String, Option<(FileId, Rc<str>)>>,
+    /// Audience files by path and column.
+    people: HashMap<(String, String), Option<Rc<Openids>>>,
+    /// Themes by path.
+    themes: HashMap<String, Option<Rc<crate::content::article::Theme>>>,
+    /// AppID, occurrence and name of the plan, once they are known.
+    edition: Option<(String, String, String)>,
+}
+
+impl Reader<'_> {
+    fn push(&mut self, diagnostic: Diagnostic) {
+        self.diagnostics.push(diagnostic);
+    }
+
+    fn account(&mut self, field: &AccountField) -> Option<Account> {
+        match field {
+            AccountField::Inline(account) => Some((**account).clone()),
+            AccountField::File(path) => {
+                let place = self.document.span("/account");
+                let (name, bytes) = self.bytes(path, &place, limits::DATA_BYTES_MAX)?;
+                let text = self.decode(&name, bytes, &place)?;
+                let file = self.sources.add(name, text);
+                plan::account_file(file, self.sources, self.diagnostics).map(|(_, account)| account)
+            }
+        }
+    }
+
+    fn appid(&mut self, name: &str) -> Option<String> {
+        let place = self.document.span("/account/appid");
+        let problem = match (self.inputs.env)(name) {
+            Some(value) if AppId::is_well_formed(value.trim()) => return Some(value.trim().to_owned()),
+            Some(_) => Diagnostic::new(Code::BadFormat, place, format!("the variable `{name}` holds no AppID"))
+                .help("an AppID is `wx` and 16 hexadecimal digits"),
+            None => Diagnostic::new(Code::EnvMissing, place, format!("the environment variable `{name}` is not set"))
+                .help(format!("set it: export {name}=wx...")),
+        };
+        self.push(problem);
+        None
+    }
+
+    fn wrong_account(&mut self, step: &Step, account: &Account) {
+        let spec = step.action.spec();
+        let only = spec.only.map_or("", plan::model::AccountKind::name);
+        let message = format!("`{}` is for {only} accounts, and this is a {} account", spec.name, account.kind.name());
+        let diagnostic = Diagnostic::new(Code::AccountKind, self.document.span(&step.pointer("/action")), message);
+        let there = self.document.span("/account/kind");
+        self.push(diagnostic.related(there, "the account").help("send to a tag instead: `action: send_by_tag`"));
+    }
+
+    fn bytes(&mut self, path: &str, place: &Span, most: u64) -> Option<(String, Vec<u8>)> {
+        match self.inputs.project.read(path, most) {
+            Ok(read) => Some(read),
+            Err(error) => {
+                self.unreadable(path, place, most, error);
+                None
+            }
+        }
+    }
+
+    fn unreadable(&mut self, path: &str, place: &Span, most: u64, error: ReadError) {
+        let problem = match error {
+            ReadError::Unreadable(why) => {
+                let diagnostic =
+                    Diagnostic::new(Code::FileUnreadable, place.clone(), format!("`{path}` cannot be read: {why}"));
+                diagnostic.help("paths are relative to the file that names them")
+            }
+            ReadError::Escapes => {
+                let diagnostic =
+                    Diagnostic::new(Code::PathEscapes, place.clone(), format!("`{path}` lies outside the project"));
+                diagnostic.help("keep the file in the project (the nearest folder upwards with .git), and not behind a link that leads out of it")
+            }
+            ReadError::TooLarge(bytes) => Diagnostic::new(
+                Code::FileTooLarge,
+                place.clone(),
+                format!("`{path}` is {bytes} bytes large; at most {most} are read"),
+            ),
+        };
+        self.push(problem);
+    }
+
+    /// The bytes as text; a problem is said at the place in the plan, for a file that is no text has no lines.
+    fn decode(&mut self, name: &str, bytes: Vec<u8>, place: &Span) -> Option<String> {
+        let problem = match source::decode(bytes) {
+            Ok(text) => return Some(text),
+            Err(BadText::NotUtf8(at)) => {
+                Diagnostic::new(Code::NotUtf8, place.clone(), format!("`{name}` is not UTF-8 (byte {})", at + 1))
+                    .help("convert it, for example: iconv -f GB18030 -t UTF-8")
+            }
+            Err(BadText::Control(at, c)) => {
+                let message = format!("`{name}` holds the control character U+{:04X} (byte {})", c as u32, at + 1);
+                Diagnostic::new(Code::ControlCharacter, place.clone(), message).help("remove it")
+            }
+        };
+        self.push(problem);
+        None
+    }
+
+    /// What templates may include. What is wrong with a file matters only where it is included.
+    fn library(&mut self) -> Library {
+        let mut library = Library::new();
+        for TemplateFile { name, path, bytes } in self.inputs.project.templates() {
+            let text = match bytes {
+                Ok(bytes) => source::decode(bytes).map_err(|bad| match bad {
+                    BadText::NotUtf8(at) => format!("the template `{path}` is not UTF-8 (byte {})", at + 1),
+                    BadText::Control(at, c) => {
+                        format!(
+                            "the template `{path}` holds the control character U+{:04X} (byte {})",
+                            c as u32,
+                            at + 1
+                        )
+                    }
+                }),
+                Err(ReadError::Unreadable(why)) => Err(format!("the template `{path}` cannot be read: {why}")),
+                Err(ReadError::Escapes) => Err(format!("the template `{path}` lies outside the project")),
+                Err(ReadError::TooLarge(bytes)) => {
+                    let most = limits::CONTENT_BYTES_MAX;
+                    Err(format!("the template `{path}` is {bytes} bytes large; at most {most} are read"))
+                }
+            };
+            let file = text.map(|text| {
+                let text = text.replace("\r\n", "\n");
+                (self.sources.add(path, text.clone()), text)
+            });
+            library.insert(name, file);
+        }
+        library
+    }
+
+    /// The plan's variables, overridden by the files, overridden by the options.
+    fn vars(&mut self, plan: &Map<String, Value>) -> Map<String, Value> {
+        let mut vars = plan.clone();
+        for (path, bytes) in self.inputs.vars_files {
+            match data::mapping(path, bytes.clone(), self.sources, self.diagnostics) {
+                Some(more) => vars.extend(more),
+                None => continue,
+            }
+        }
+        for option in self.inputs.vars {
+            match data::assignment(option) {
+                Ok((name, value)) => {
+                    vars.insert(name, value);
+                }
+                Err(problem) => self.push(problem),
+            }
+        }
+        vars
+    }
+
+    fn env(&mut self, names: &[String], account: Option<&Account>) -> BTreeMap<String, String> {
+        let secrets = account.map(|account| [&account.secret, &account.access_token]).into_iter().flatten();
+        let secrets: Vec<&str> = secrets.flatten().filter_map(|source| source.env.as_deref()).collect();
+        let mut env = BTreeMap::new();
+        for (index, name) in names.iter().enumerate() {
+            let place = self.document.span(&format!("/env/{index}"));
+            if secrets.contains(&name.as_str()) {
+                env.insert(name.clone(), "?".into());
+                let what =
+                    format!("the variable `{name}` holds the secret of the account, and templates could show it");
+                self.push(
+                    Diagnostic::new(Code::SecretAsVariable, place, what).help(format!("remove `{name}` from `env`")),
+                );
+                continue;
+            }
+            match (self.inputs.env)(name) {
+                Some(value) if source::find_control(&value).is_some() => {
+                    self.push(Diagnostic::new(
+                        Code::ControlCharacter,
+                        place,
+                        format!("the variable `{name}` holds a control character"),
+                    ));
+                }
+                Some(value) => {
+                    env.insert(name.clone(), value);
+                }
+                None => {
+                    // Said once, here; templates that read it are looked at as if it were there.
+                    env.insert(name.clone(), "?".into());
+                    let diagnostic = Diagnostic::new(
+                        Code::EnvMissing,
+                        place,
+                        format!("the environment variable `{name}` is not set"),
+                    );
+                    self.push(diagnostic.help(format!("set it, or remove it from `env`: export {name}=...")));
+                }
+            }
+        }
+        env
+    }
+
+    fn occurrence(
+        &mut self,
+        template: Option<&Template>,
+        engine: &Engine,
+        base: &BTreeMap<String, Tpl>,
+    ) -> Option<String> {
+        const LONGEST: usize = 128;
+        let Some(template) = template else { return Some("once".into()) };
+        let text = self.render(engine, "/occurrence", template, &Tpl::from(base.clone()))?;
+        let place = self.document.span("/occurrence");
+        let diagnostic = if payload::has_slot(&text) {
+            Diagnostic::new(Code::RuntimeValue, place, "`occurrence` must be known before the run")
+                .help("use `run.date`, or a variable")
+        } else if text.trim().is_empty() || text.len() > LONGEST || text.contains('\n') {
+            Diagnostic::new(Code::BadRendered, place, format!("`occurrence` renders to `{}`", text.trim()))
+                .help(format!("one line of 1 to {LONGEST} bytes"))
+        } else {
+            return Some(text);
+        };
+        self.push(diagnostic);
+        None
+    }
+
+    fn render(&mut self, engine: &Engine, pointer: &str, template: &Template, context: &Tpl) -> Option<String> {
+        engine.render(&template.0, context).map_err(|failures| self.failures(pointer, failures)).ok()
+    }
+
+    fn failures(&mut self, pointer: &str, failures: Vec<Failure>) {
+        for failure in failures {
+            let diagnostic = failure_at(self.document, self.sources, pointer, failure);
+            self.push(diagnostic);
+        }
+    }
+
+    fn step(
+        &mut self,
+        step: &Step,
+        account: &Account,
+        engine: &Engine,
+        base: &BTreeMap<String, Tpl>,
+    ) -> Option<Vec<Instance>> {
+        let rows = match &step.common.foreach {
+            None => vec![None],
+            Some(foreach) => self.rows(step, foreach)?.into_iter().map(Some).collect(),
+        };
+        let mut instances = Vec::new();
+        let mut keys: HashMap<String, usize> = HashMap::new();
+        let mut good = true;
+        for (number, row) in rows.into_iter().enumerate() {
+            let mut context = base.clone();
+            if let Some(row) = &row {
+                context.insert("row".to_owned(), Tpl::from(minijinja::value::Serde(row)));
+            }
+            let context = Tpl::from(context);
+            let key = match (&row, &step.common.key) {
+                (Some(_), Some(template)) => match self.key(step, template, engine, &context, number, &mut keys) {
+                    Some(key) => Some(key),
+                    None => {
+                        good = false;
+                        continue;
+                    }
+                },
+                _ => None,
+            };
+            instances.push(self.instance(step, key, context, account, engine));
+        }
+        good.then_some(instances)
+    }
+
+    fn key(
+        &mut self,
+        step: &Step,
+        template: &Template,
+        engine: &Engine,
+        context: &Tpl,
+        number: usize,
+        keys: &mut HashMap<String, usize>,
+    ) -> Option<String> {
+        const LONGEST: usize = 200;
+        let pointer = step.pointer("/key");
+        let key = self.render(engine, &pointer, template, context)?;
+        let place = self.document.span(&pointer);
+        if key.trim().is_empty() || key.len() > LONGEST || key.contains(['\n', ']', '"']) || payload::has_slot(&key) {
+            let message = format!("`key` renders to `{}` for row {}", payload::shown(key.trim()), number + 1);
+            let diagnostic = Diagnostic::new(Code::BadRendered, place, message);
+            self.push(diagnostic.help(format!(
+                "a key is one line of 1 to {LONGEST} bytes without quotes and brackets, known before the run"
+            )));
+            return None;
+        }
+        if let Some(first) = keys.insert(key.clone(), number) {
+            let message = format!("rows {} and {} both have the key `{key}`", first + 1, number + 1);
+            self.push(
+                Diagnostic::new(Code::DuplicateInstance, place, message).help("make the key different for each row"),
+            );
+            return None;
+        }
+        Some(key)
+    }
+
+    fn rows(&mut self, step: &Step, foreach: &Foreach) -> Option<Vec<Map<String, Value>>> {
+        match foreach {
+            Foreach::Rows(rows) => Some(rows.clone()),
+            Foreach::File(path) => {
+                let place = self.document.span(&step.pointer("/foreach/file"));
+                let (name, bytes) = self.bytes(path, &place, limits::DATA_BYTES_MAX)?;
+                let text = self.decode(&name, bytes, &place)?;
+                data::rows(&name, text, &place, self.sources, self.diagnostics)
+            }
+        }
+    }
+
+    /// What one instance names. One with a problem is kept, so that its message is looked at all the same.
+    fn instance(
+        &mut self,
+        step: &Step,
+        key: Option<String>,
+        context: Tpl,
+        account: &Account,
+        engine: &Engine,
+    ) -> Instance {
+        let mut upload = None;
+        let mut files = HashMap::new();
+        let mut people: Vec<Rc<Openids>> = Vec::new();
+        let mut excluded: Vec<Rc<Openids>> = Vec::new();
+        let mut begun: Option<Vec<String>> = None;
+        let mut good = true;
+        let listed = step.action.openids().is_some_and(|to| to.is_listed());
+        let column = step.action.openids().and_then(|to| to.column.clone()).unwrap_or_else(|| "openid".into());
+        for file in step.action.files() {
+            let pointer = step.pointer(&file.suffix);
+            let place = self.document.span(&pointer);
+            let Some(path) = self.render(engine, &pointer, &file.path, &context) else {
+                good = false;
+                continue;
+            };
+            if payload::has_slot(&path) {
+                let message = "the path of a file must be known before the run";
+                self.push(Diagnostic::new(Code::RuntimeValue, place, message));
+                good = false;
+                continue;
+            }
+            match file.holds {
+                Holds::Text => match self.text(&path, &place) {
+                    Some(text) => {
+                        files.insert(file.suffix, text);
+                    }
+                    None => good = false,
+                },
+                Holds::Media(target, optimize) => {
+                    // Its words are not known yet.
+                    upload = self.file(&path, target, optimize, &place);
+                    good &= upload.is_some();
+                }
+                Holds::Openids | Holds::Exclude if begun.is_some() => {}
+                Holds::Openids | Holds::Exclude if !listed && self.is_gone(&path) => {
+                    begun = self.begun(step, key.as_deref());
+                    match &begun {
+                        Some(people) => {
+                            let count = people.len();
+                            let message = format!(
+                                "`{path}` is gone; the send goes on with the {count} people that it began with"
+                            );
+                            self.push(
+                                Diagnostic::new(Code::AudienceLost, place, message)
+                                    .help("bring the file back, for the record"),
+                            );
+                        }
+                        // Says what is wrong with it.
+                        None => good = self.people(&path, &column, &place).is_some(),
+                    }
+                }
+                Holds::Openids | Holds::Exclude => match self.people(&path, &column, &place) {
+                    Some(list) if file.holds == Holds::Openids => people.push(list),
+                    Some(list) => excluded.push(list),
+                    None => good = false,
+                },
+            }
+        }
+        let mut left_out = Arc::default();
+        let audience = match (step.action.openids(), begun) {
+            (Some(_), Some(people)) => {
+                let openids = people.iter().map(String::as_str).collect();
+                Some(Arc::new(Audience { openids: Arc::new(openids), duplicates: 0, excluded: 0 }))
+            }
+            (Some(_), None) if listed => {
+                match join(std::mem::take(&mut excluded)) {
+                    Ok(list) => left_out = Arc::new(list),
+                    Err(TooMany) => good = false,
+                }
+                None
+            }
+            (Some(to), None) if good => {
+                if let Some(openids) = &to.openids {
+                    people.extend(self.inline(step, openids, engine, &context).map(Rc::new));
+                }
+                let named = !people.is_empty();
+                let audience = if named { self.audience(step, people, excluded) } else { None };
+                good = audience.is_some();
+                audience.map(Arc::new)
+            }
+            _ => None,
+        };
+        let articles = match step.action.articles().is_empty() {
+            true => Some(Vec::new()),
+            false => self.articles(step, account, engine, &context),
+        };
+        good &= articles.is_some();
+        let articles = Arc::new(articles.unwrap_or_default());
+        Instance { key, context, files, articles, upload, audience, excluded: left_out, good }
+    }
+
+    /// Whether a file is not there any more (rather than unreadable in some other way).
+    fn is_gone(&self, path: &str) -> bool {
+        matches!(self.inputs.project.read(path, 0), Err(ReadError::Unreadable(_)))
+    }
+
+    fn begun(&self, step: &Step, key: Option<&str>) -> Option<Vec<String>> {
+        let (appid, occurrence, plan) = self.edition.as_ref()?;
+        (self.inputs.begun)(&Begun { appid, occurrence, plan, step: &step.common.id, key })
+    }
+
+    fn text(&mut self, path: &str, place: &Span) -> Option<(FileId, Rc<str>)> {
+        if let Some(known) = self.texts.get(path) {
+            return known.clone();
+        }
+        let read = self.bytes(path, place, limits::CONTENT_BYTES_MAX).and_then(|(name, bytes)| {
+            let text = self.decode(&name, bytes, place)?;
+            // The end of the last line belongs to the file, not to the message.
+            let content = text.strip_suffix('\n').map_or(text.as_str(), |text| text.strip_suffix('\r').unwrap_or(text));
+            let content: Rc<str> = content.replace("\r\n", "\n").into();
+            // The source is what is rendered, so that places in it are right.
+            Some((self.sources.add(name, content.to_string()), content))
+        });
+        self.texts.insert(path.to_owned(), read.clone());
+        read
+    }
+
+    fn people(&mut self, path: &str, column: &str, place: &Span) -> Option<Rc<Openids>> {
+        let id = (path.to_owned(), column.to_owned());
+        if let Some(known) = self.people.get(&id) {
+            return known.clone();
+        }
+        let read = match self.inputs.project.open(path) {
+            Ok((name, first)) => {
+                // The file that was opened to see that it is there is read; a second reading opens it again.
+                let first = std::cell::Cell::new(Some(first));
+                let project = self.inputs.project;
+                let open = || first.take().map_or_else(|| project.open(path).map(|(_, reader)| reader), Ok);
+                let file = audience::File { name: &name, open: &open, column, place };
+                audience::read(&file, self.sources, self.diagnostics).map(Rc::new)
+            }
+            Err(error) => {
+                self.unreadable(path, place, limits::AUDIENCE_BYTES_MAX, error);
+                None
+            }
+        };
+        // A long list is most likely used once: it is read again rather than held twice.
+        if read.as_ref().is_none_or(|list| list.len() <= KEPT) {
+            self.people.insert(id, read.clone());
+        }
+        read
+    }
+
+    fn inline(&mut self, step: &Step, openids: &[Template], engine: &Engine, context: &Tpl) -> Option<Openids> {
+        let mut people = Openids::default();
+        let mut good = true;
+        for (index, template) in openids.iter().enumerate() {
+            let pointer = step.pointer(&format!("/to/openids/{index}"));
+            match self.render(engine, &pointer, template, context) {
+                Some(openid) if audience::is_openid(openid.trim()) => good &= people.push(openid.trim()).is_ok(),
+                Some(openid) => {
+                    let message = format!("`{}` is not an openid", payload::shown(&openid));
+                    let diagnostic = Diagnostic::new(Code::BadOpenid, self.document.span(&pointer), message);
+                    self.push(diagnostic.help("an openid consists of letters, digits, - and _"));
+                    good = false;
+                }
+                None => good = false,
+            }
+        }
+        good.then_some(people)
+    }
+
+    fn audience(&mut self, step: &Step, people: Vec<Rc<Openids>>, excluded: Vec<Rc<Openids>>) -> Option<Audience> {
+        let excludes = !excluded.is_empty();
+        let place = self.document.span(&step.pointer("/to"));
+        let Ok((all, out)) = join(people).and_then(|all| join(excluded).map(|out| (all, out))) else {
+            self.push(Diagnostic::new(
+                Code::FileTooLarge,
+                place,
+                "the files of this audience hold more than 4 GiB together",
+            ));
+            return None;
+        };
+        let audience = Audience::build(all, &out);
+        if audience.duplicates > 0 {
+            let times = if audience.duplicates == 1 {
+                "one openid is".to_owned()
+            } else {
+                format!("{} openids are", audience.duplicates)
+            };
+            self.push(Diagnostic::new(
+                Code::DuplicateOpenids,
+                place.clone(),
+                format!("{times} named more than once; each person gets one message"),
+            ));
+        }
+        if audience.openids.len() < limits::OPENIDS_MIN {
+            let count = audience.openids.len();
+            let left = if !excludes { "" } else { " after `exclude`" };
+            let message = format!(
+                "the audience has {count} {}{left}; WeChat takes at least 2 (40130)",
+                if count == 1 { "person" } else { "people" }
+            );
+            self.push(
+                Diagnostic::new(Code::AudienceTooSmall, place, message)
+                    .help("add a second openid, or show it to one person with `preview`"),
+            );
+            return None;
+        }
+        Some(audience)
+    }
+
+    /// A variable from outside that nothing uses is a slip of the pen, which would send something else than was meant.
+    fn unused_vars(&mut self, declared: &Map<String, Value>, engine: &Engine) {
+        let outside: Vec<String> =
+            self.inputs.vars.iter().filter_map(|option| data::assignment(option).ok()).map(|(name, _)| name).collect();
+        for name in outside {
+            let plan = &self.sources.file(self.document.file).text;
+            let used = declared.contains_key(&name)
+                || plan.contains(name.as_str())
+                || engine.library_mentions(&name)
+                || self.texts.values().flatten().any(|(_, text)| text.contains(name.as_str()));
+            if !used {
+                let diagnostic = Diagnostic::nowhere(
+                    Code::BadVar,
+                    format!("nothing in the plan uses the variable `{name}` of --var"),
+                );
+                let near = did_you_mean(&name, declared.keys().map(String::as_str))
+                    .map(|near| format!("did you mean `{near}`?"));
+                self.diagnostics
+                    .push(diagnostic.help(near.unwrap_or_else(|| "remove it, or use it as {{ vars.NAME }}".into())));
+            }
+        }
+    }
+}
+
+/// Lists as one. A long list is nobody else's, and is not copied.
+fn join(lists: Vec<Rc<Openids>>) -> Result<Openids, TooMany> {
+    let mut lists = lists.into_iter();
+    let mut all = lists.next().map(Rc::unwrap_or_clone).unwrap_or_default();
+    lists.try_for_each(|list| all.append(&list)).map(|()| all)
+}
+
+/// A failure of a template as a diagnostic at its place in the plan.
+pub fn failure_at(document: &Document, sources: &SourceMap, pointer: &str, failure: Failure) -> Diagnostic {
+    failure_diagnostic(failure, |range| match range {
+        Some(range) => document.span_in(sources, pointer, range),
+        None => document.span(pointer),
+    })
+}
+
+/// A failure of a template as a diagnostic; `place` tells where a range of the template is, or the whole of it.
+pub fn failure_diagnostic(failure: Failure, place: impl Fn(Option<Range<usize>>) -> Span) -> Diagnostic {
+    let Failure { code, message, file, range, used, help } = failure;
+    let diagnostic = match file {
+        Some(file) => Diagnostic::new(code, Span::new(file, range.unwrap_or(0..0)), message)
+            .related(place(used), "the template is used here"),
+        None => Diagnostic::new(code, place(range), message),
+    };
+    help.into_iter().fold(diagnostic, Diagnostic::help)
+}

@@ -1,0 +1,543 @@
+//! Is the account ready? What WeChat says of it, asked with calls that read and change nothing, and what the ledger
+//! says of the plan. Nothing here sends, uploads or writes.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+
+use super::{Prepared, Refusal, Selection, Todo, forecast, guards, policy, prepare};
+use crate::{
+    diag::{did_you_mean, one_of},
+    ledger::{Ledger, Scope},
+    limits,
+    plan::{
+        action::{Effect, Listed},
+        model::AccountKind,
+    },
+    problem::Problem,
+    render::RenderedPlan,
+    report::checkup::{Check, CheckId, CheckState},
+    wechat::{
+        Reply,
+        client::{Client, Outcome},
+        errcode,
+        token::TokenError,
+        transport::{Body, Method},
+    },
+};
+
+const SEND: &str = "/cgi-bin/message/mass/send";
+
+/// What the ledger says of the plan.
+#[derive(Debug)]
+pub struct Books {
+    /// The lines: ledger, guards, forecast.
+    pub checks: Vec<Check>,
+    /// Calls that a run would make, by path; none if the plan cannot go on.
+    pub wanted: Option<BTreeMap<String, u64>>,
+}
+
+impl Books {
+    /// When the ledger cannot be looked at.
+    pub fn closed(why: &str) -> Self {
+        let ids = [CheckId::Ledger, CheckId::Guards, CheckId::Forecast];
+        Self { checks: ids.map(|id| Check::not_checked(id, why)).into(), wanted: None }
+    }
+}
+
+/// Holds the plan against the ledger, as a run does before it begins. `real` says whose limits hold.
+pub fn books(plan: &mut RenderedPlan, ledger: &dyn Ledger, scope: &Scope, now: Timestamp, real: bool) -> Books {
+    // A guard is a line of its own: what it says of this hour hides nothing else.
+    let own = std::mem::take(&mut plan.guards);
+    let prepared = prepare(plan, ledger, scope, &Selection::default(), now);
+    plan.guards = own;
+    let prepared = match prepared {
+        Ok(prepared) => prepared,
+        Err(refusal) => {
+            let mut books = Books::closed("the plan cannot go on from what the ledger has");
+            let problem = match refusal {
+                Refusal::Selection(problem)
+                | Refusal::MissingOutputs(problem)
+                | Refusal::Changed(problem)
+                | Refusal::Guard(problem) => problem,
+                Refusal::Store(error) => Problem { message: super::chain(&error), help: Vec::new(), errcode: None },
+            };
+            books.checks[0] = Check::problem(CheckId::Ledger, CheckState::Error, problem);
+            return books;
+        }
+    };
+    let checks = vec![
+        unknown(plan, ledger, scope, now),
+        guarded(plan, &prepared, ledger, scope, now),
+        forecasted(plan, &prepared, ledger, scope, now, real),
+    ];
+    Books { checks, wanted: Some(wanted(plan, &prepared)) }
+}
+
+/// Calls whose outcome nobody knows yet.
+fn unknown(plan: &RenderedPlan, ledger: &dyn Ledger, scope: &Scope, now: Timestamp) -> Check {
+    let id = CheckId::Ledger;
+    let records = match ledger.calls(scope) {
+        Ok(records) => records,
+        Err(error) => return Check::error(id, super::chain(&error)),
+    };
+    let accepted = records.iter().filter(|record| record.status == crate::ledger::Status::Accepted).count();
+    let open: Vec<_> = records.iter().filter(|record| record.status.in_doubt()).collect();
+    if open.is_empty() {
+        let words = match accepted {
+            0 => "nothing of this occurrence was sent yet".to_owned(),
+            1 => "1 call of this occurrence is accepted".to_owned(),
+            count => format!("{count} calls of this occurrence are accepted"),
+        };
+        return Check::ok(id, words).fact("accepted", accepted).fact("unknown", 0);
+    }
+    let memory = SignedDuration::try_from(limits::CLIENTMSGID_MEMORY).unwrap_or(SignedDuration::MAX);
+    let old = open.iter().filter(|record| record.first_attempt().is_none_or(|at| now.duration_since(at) >= memory));
+    let (old, count) = (old.count(), open.len());
+    let mut names: Vec<String> = open
+        .iter()
+        .map(|record| {
+            let id = &record.frozen.id;
+            id.key.as_ref().map_or_else(|| id.step.clone(), |key| format!("{}[{key}]", id.step))
+        })
+        .collect();
+    names.dedup();
+    let calls = if count == 1 { "1 call".to_owned() } else { format!("{count} calls") };
+    let text = format!("the outcome of {calls} is unknown: {}", names.join(", "));
+    let check = Check::warning(id, text).fact("accepted", accepted).fact("unknown", count).fact("unknown_too_old", old);
+    if old > 0 {
+        let path = &plan.path;
+        check.help(format!("a run no longer repeats what is 24 hours old; look in the console, then settle it: qunfa resolve {path} STEP --sent MSG_ID | --not-sent"))
+    } else {
+        check.help("the next run repeats it under the same clientmsgid, which finds out; run it within 24 hours")
+    }
+}
+
+fn guarded(plan: &RenderedPlan, prepared: &Prepared, ledger: &dyn Ledger, scope: &Scope, now: Timestamp) -> Check {
+    match guards(plan, prepared, ledger, scope, now) {
+        Ok(()) => Check::ok(CheckId::Guards, "no guard refuses a run now"),
+        Err(Refusal::Guard(problem)) => Check::problem(CheckId::Guards, CheckState::Warning, problem),
+        Err(Refusal::Store(error)) => Check::error(CheckId::Guards, super::chain(&error)),
+        Err(Refusal::Selection(problem) | Refusal::MissingOutputs(problem) | Refusal::Changed(problem)) => {
+            Check::problem(CheckId::Guards, CheckState::Error, problem)
+        }
+    }
+}
+
+fn forecasted(
+    plan: &RenderedPlan,
+    prepared: &Prepared,
+    ledger: &dyn Ledger,
+    scope: &Scope,
+    now: Timestamp,
+    real: bool,
+) -> Check {
+    let id = CheckId::Forecast;
+    let used = match ledger.usage(&scope.platform, &plan.appid, forecast::since(now)) {
+        Ok(used) => used,
+        Err(error) => return Check::error(id, super::chain(&error)),
+    };
+    let forecast = forecast::forecast(plan, &prepared.todo, &used, plan.pace(real), now);
+    let quotas: Vec<Value> = forecast
+        .quotas
+        .iter()
+        .map(|quota| json!({ "what": quota.what, "period": quota.period, "wanted": quota.wanted, "used": quota.used, "limit": quota.most }))
+        .collect();
+    let check = match forecast.refusal() {
+        Some(problem) => Check::problem(id, CheckState::Error, problem),
+        None => Check::ok(id, format!("{}; as far as the ledger knows", forecast.words())),
+    };
+    check.fact("calls", forecast.calls).fact("mass_calls", forecast.mass).fact("quotas", quotas)
+}
+
+/// Calls of the plan that do more than read, by path, whether they are made or not.
+fn paths(plan: &RenderedPlan) -> BTreeMap<String, u64> {
+    let calls = plan.calls().filter(|(step, _)| step.spec.effect != Effect::Read);
+    calls.map(|(_, call)| (call.path.to_owned(), 0)).collect()
+}
+
+/// How many of each a run makes at least: a send to people whom WeChat lists may take more.
+fn wanted(plan: &RenderedPlan, prepared: &Prepared) -> BTreeMap<String, u64> {
+    let mut wanted = paths(plan);
+    for (step, todo) in plan.steps.iter().zip(&prepared.todo).filter(|(step, _)| step.spec.effect != Effect::Read) {
+        match todo {
+            Todo::Skip | Todo::Done { .. } => {}
+            Todo::Run { .. } => {
+                for call in todo.open_calls() {
+                    *wanted.entry(call.frozen.path.clone()).or_default() += 1;
+                }
+            }
+            Todo::Gather { .. } | Todo::Cover { .. } => {
+                for call in &step.calls {
+                    *wanted.entry(call.path.to_owned()).or_default() += 1;
+                }
+            }
+        }
+    }
+    wanted
+}
+
+/// How a token is come by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenWay {
+    /// From WeChat's stable endpoint, which gives the same one again: asking changes nothing.
+    Stable,
+    /// From the cache alone: the classic endpoint ends the token before with each new one.
+    Cached,
+    /// Somebody else keeps it.
+    Given,
+    /// From the embedded sandbox.
+    Sandbox,
+}
+
+/// The lines that need no token, in the words of why there is none: everything that WeChat would say.
+pub fn silent(plan: &RenderedPlan, why: &str) -> Vec<Check> {
+    let mut checks = vec![Check::not_checked(CheckId::Token, why), Check::not_checked(CheckId::IpAllowList, why)];
+    checks.extend(without_token(plan, why));
+    checks
+}
+
+/// Asks WeChat. The line about the clock comes from [`clock`], for every answer tells the time.
+pub fn ask(
+    plan: &RenderedPlan,
+    wanted: Option<&BTreeMap<String, u64>>,
+    way: TokenWay,
+    client: &mut Client<'_>,
+) -> Vec<Check> {
+    let (timeout, ready) = (timeout(plan), client.ready());
+    let mut checks = vec![token(way, &ready), allow_list(way, &ready)];
+    if ready.is_err() {
+        checks.extend(without_token(plan, "there is no token"));
+        return checks;
+    }
+    let mut ask = |method, path: &str, body: &Value| {
+        let body = if method == Method::Get { String::new() } else { body.to_string() };
+        client.call(method, path, Body::Json(&body), timeout)
+    };
+    checks.push(account(plan, &ask(Method::Post, QUOTA, &json!({ "cgi_path": SEND }))));
+    for permission in permissions(plan) {
+        let outcome = ask(permission.method, permission.path, &json!({}));
+        checks.push(permission.judge(plan, &outcome));
+    }
+    checks.extend(only_by_sending(plan));
+    for path in paths(plan).keys() {
+        let outcome = ask(Method::Post, QUOTA, &json!({ "cgi_path": path }));
+        checks.push(quota(path, wanted.map(|wanted| wanted.get(path).copied().unwrap_or(0)), &outcome));
+    }
+    checks
+}
+
+/// This machine's clock against the time that WeChat told with the answer that just came.
+pub fn clock(now: Timestamp, told: Option<Timestamp>) -> Check {
+    let id = CheckId::Clock;
+    let Some(server) = told else {
+        return Check::not_checked(id, "no answer told the time");
+    };
+    let skew = now.duration_since(server).as_secs();
+    let most = i64::try_from(limits::CLOCK_SKEW.as_secs()).unwrap_or(i64::MAX);
+    if skew.abs() <= most {
+        let text = format!("this machine and the server agree within {most} s");
+        return Check::ok(id, text).fact("skew_seconds", skew);
+    }
+    let word = if skew > 0 { "ahead of" } else { "behind" };
+    Check::warning(id, format!("this machine's clock is {} s {word} the server's", skew.unsigned_abs()))
+        .help("set the clock (NTP): the 24 hours in which a send in doubt may be repeated are counted with it")
+        .fact("skew_seconds", skew)
+}
+
+const QUOTA: &str = "/cgi-bin/openapi/quota/get";
+
+fn timeout(plan: &RenderedPlan) -> Duration {
+    plan.steps.first().map_or(Duration::from_secs(30), |step| step.timeout)
+}
+
+fn without_token(plan: &RenderedPlan, why: &str) -> Vec<Check> {
+    let mut checks = vec![Check::not_checked(CheckId::Account, why)];
+    let permissions = permissions(plan).into_iter();
+    checks.extend(permissions.map(|permission| Check::not_checked(CheckId::Permission, why).of(permission.what)));
+    checks.extend(only_by_sending(plan));
+    checks.extend(paths(plan).keys().map(|path| Check::not_checked(CheckId::Quota, why).of(path.as_str())));
+    checks
+}
+
+fn token(way: TokenWay, ready: &Result<(), TokenError>) -> Check {
+    match ready {
+        Ok(()) => {
+            let words = match way {
+                TokenWay::Stable => "WeChat gives one",
+                TokenWay::Cached => "the cached one is used, for a new one would end it",
+                TokenWay::Given => "it is kept by somebody else, and was read",
+                TokenWay::Sandbox => "the sandbox gives one",
+            };
+            Check::ok(CheckId::Token, words)
+        }
+        Err(error) => {
+            let (message, help, errcode) = policy::token_advice(error);
+            Check::problem(CheckId::Token, CheckState::Error, Problem { message, help, errcode })
+        }
+    }
+}
+
+/// Only the token endpoints look at the caller's address.
+fn allow_list(way: TokenWay, ready: &Result<(), TokenError>) -> Check {
+    let id = CheckId::IpAllowList;
+    match (way, ready) {
+        (TokenWay::Cached, _) => {
+            Check::not_checked(id, "WeChat looks at the address only when a token is fetched, and none was")
+        }
+        (TokenWay::Given, _) => {
+            Check::not_checked(id, "it matters to whoever fetches the token, which is not this machine")
+        }
+        (TokenWay::Stable | TokenWay::Sandbox, Ok(())) => {
+            Check::ok(id, "a token is given to the address of this machine")
+        }
+        (_, Err(TokenError::Refused { errcode: code @ (40164 | 45035 | 61004), errmsg })) => {
+            let check = match errcode::ip_in(errmsg) {
+                Some(ip) => Check::error(id, format!("WeChat sees this machine as {ip}, which is not on the list"))
+                    .help(format!(
+                        "add {ip} to the IP allow-list (IP 白名单) in the developer console; it takes some minutes"
+                    ))
+                    .fact("ip", ip),
+                None => Check::error(
+                    id,
+                    "the address of this machine is not on the list, and WeChat does not say which it is",
+                )
+                .help("add the address under which this machine reaches the internet to the IP allow-list (IP 白名单)"),
+            };
+            Check { errcode: Some(*code), ..check }
+        }
+        (_, Err(TokenError::Refused { errcode: 89503, errmsg })) => {
+            let ip = errcode::ip_in(errmsg);
+            let text = "WeChat has asked the account's administrator whether this machine may have a token";
+            let check =
+                Check::error(id, text).help("let the administrator agree, or set up an IP allow-list (IP 白名单)");
+            let check = Check { errcode: Some(89503), ..check };
+            ip.map_or(check.clone(), |ip| check.fact("ip", ip))
+        }
+        (_, Err(_)) => Check::not_checked(id, "no token was given, for another reason"),
+    }
+}
+
+/// The kind that the plan states against what WeChat lets the account do: `mass/send` is for service accounts.
+fn account(plan: &RenderedPlan, outcome: &Outcome) -> Check {
+    let id = CheckId::Account;
+    let kind = plan.account.kind;
+    let uses = plan.calls().any(|(_, call)| call.path == SEND);
+    let code = match outcome {
+        Outcome::Reply(reply) => reply.errcode,
+        outcome => return unreadable(id, outcome),
+    };
+    match (kind, code) {
+        (AccountKind::Service, 0) => Check::ok(id, "it may send to openids, as service accounts may"),
+        (AccountKind::Subscription, 76022) => {
+            Check::ok(id, "it may not send to openids, as is so of subscription accounts")
+        }
+        (AccountKind::Service, 76022) => {
+            let state = if uses { CheckState::Error } else { CheckState::Warning };
+            let text = "the plan says `kind: service`, but WeChat does not let the account send to openids";
+            let check = Check::new(id, state, text)
+                .help("look in the console what it is: write `kind: subscription`, or have the service account verified (认证)");
+            Check { errcode: Some(76022), ..check }
+        }
+        (AccountKind::Subscription, 0) => Check::warning(
+            id,
+            "the plan says `kind: subscription`, but the account may send to openids, as only service accounts may",
+        )
+        .help("look in the console what it is: `kind` decides which quotas are counted"),
+        _ => unreadable(id, outcome),
+    }
+}
+
+/// A group of calls that an account may be allowed, and a call of it that reads.
+struct Permission {
+    what: &'static str,
+    method: Method,
+    path: &'static str,
+    /// A code that is an answer all the same.
+    fine: i64,
+}
+
+/// The groups that the plan needs.
+fn permissions(plan: &RenderedPlan) -> Vec<Permission> {
+    let any = |wanted: fn(Effect) -> bool| plan.steps.iter().any(|step| step.may_run() && wanted(step.spec.effect));
+    let mut permissions = Vec::new();
+    if any(|effect| effect != Effect::Media) {
+        // 45084: no speed was ever set.
+        let path = "/cgi-bin/message/mass/speed/get";
+        permissions.push(Permission { what: "to send to many", method: Method::Post, path, fine: 45084 });
+    }
+    if !tags(plan).is_empty() {
+        permissions.push(Permission { what: "to read tags", method: Method::Get, path: "/cgi-bin/tags/get", fine: 0 });
+    }
+    if any(|effect| effect == Effect::Media) {
+        let path = "/cgi-bin/draft/count";
+        permissions.push(Permission { what: "to make drafts", method: Method::Get, path, fine: 0 });
+    }
+    permissions
+}
+
+impl Permission {
+    fn judge(&self, plan: &RenderedPlan, outcome: &Outcome) -> Check {
+        let id = CheckId::Permission;
+        let check = match outcome {
+            Outcome::Reply(reply) if reply.errcode == 0 || reply.errcode == self.fine => {
+                if self.path.ends_with("/tags/get") {
+                    missing_tag(plan, reply)
+                } else {
+                    Check::ok(id, "the account has it")
+                }
+            }
+            Outcome::Reply(reply) => {
+                let (message, help, errcode) = policy::advice(outcome);
+                // Busy, or waiting for the administrator: it says nothing about the permission.
+                let state = match errcode::disposition(reply.errcode) {
+                    errcode::Disposition::Retry | errcode::Disposition::WaitQuota => CheckState::Warning,
+                    _ => CheckState::Error,
+                };
+                Check::problem(id, state, Problem { message, help, errcode })
+            }
+            outcome => unreadable(id, outcome),
+        };
+        check.fact("asked", self.path).of(self.what)
+    }
+}
+
+/// A tag that the plan names.
+#[derive(Debug, PartialEq)]
+enum Tag {
+    Name(String),
+    Id(u64),
+}
+
+/// The tags that the plan names.
+fn tags(plan: &RenderedPlan) -> Vec<Tag> {
+    let mut tags = Vec::new();
+    for step in plan.steps.iter().filter(|step| step.may_run()) {
+        match &step.listed {
+            Some(Listed::Tag(name)) => tags.push(Tag::Name(name.clone())),
+            Some(Listed::TagId(id)) => tags.extend(id.as_u64().map(Tag::Id)),
+            Some(Listed::All) | None => {}
+        }
+        for call in &step.calls {
+            tags.extend(
+                call.payload.slots().filter_map(|slot| slot.strip_prefix("tag ").map(|name| Tag::Name(name.into()))),
+            );
+            let body: Value = serde_json::from_str(call.payload.without_people()).unwrap_or_default();
+            tags.extend(body["filter"]["tag_id"].as_u64().map(Tag::Id));
+        }
+    }
+    tags
+}
+
+fn missing_tag(plan: &RenderedPlan, reply: &Reply) -> Check {
+    let id = CheckId::Permission;
+    let listed = reply.members.get("tags").and_then(Value::as_array).cloned().unwrap_or_default();
+    let names: Vec<&str> = listed.iter().filter_map(|tag| tag["name"].as_str()).collect();
+    for tag in tags(plan) {
+        match tag {
+            Tag::Name(name) if !names.contains(&name.as_str()) => {
+                let help = did_you_mean(&name, names.iter().copied()).map_or_else(
+                    || format!("the account has {}", one_of(&names)),
+                    |near| format!("did you mean `{near}`?"),
+                );
+                return Check::error(id, format!("the account has no tag `{name}`")).help(help);
+            }
+            Tag::Id(number) if !listed.iter().any(|tag| tag["id"].as_u64() == Some(number)) => {
+                let has: Vec<String> = listed
+                    .iter()
+                    .filter_map(|tag| Some(format!("{} ({})", tag["id"].as_u64()?, tag["name"].as_str()?)))
+                    .collect();
+                return Check::error(id, format!("the account has no tag {number}"))
+                    .help(format!("the account has {}", one_of(&has)));
+            }
+            Tag::Name(_) | Tag::Id(_) => {}
+        }
+    }
+    Check::ok(id, "the account has it, and the tags of the plan")
+}
+
+/// What no call tells but a send.
+fn only_by_sending(plan: &RenderedPlan) -> [Check; 2] {
+    let mass = || plan.steps.iter().filter(|step| step.may_run() && step.spec.effect == Effect::Mass);
+    if mass().next().is_none() {
+        let text = "the plan sends to nobody but for previews";
+        return [CheckId::Agreement, CheckId::Protection].map(|id| Check::ok(id, text));
+    }
+    let agreement = Check::not_checked(
+        CheckId::Agreement,
+        "whether the agreement on mass sending was accepted shows only when something is sent (48003)",
+    )
+    .help("if the account never sent to many, accept it in the console: the first mass message there asks for it");
+    let to_all = mass().any(|step| {
+        step.calls.iter().any(|call| {
+            let body: Value = serde_json::from_str(call.payload.without_people()).unwrap_or_default();
+            body["filter"]["is_to_all"] == true
+        })
+    });
+    let protection = if to_all {
+        Check::not_checked(CheckId::Protection, "whether sends to all are protected (API 群发保护) cannot be asked; then each waits for the administrator, and fails after 30 minutes without an answer")
+            .help("have the administrator at hand, or look in the console: 设置, 安全中心, 风险操作保护")
+    } else {
+        Check::ok(CheckId::Protection, "it is for sends to all, and the plan has none")
+    };
+    [agreement, protection]
+}
+
+/// What is left of one call today.
+fn quota(path: &str, wanted: Option<u64>, outcome: &Outcome) -> Check {
+    let id = CheckId::Quota;
+    let reply = match outcome {
+        Outcome::Reply(reply) => reply,
+        outcome => return unreadable(id, outcome).of(path),
+    };
+    let number = |name: &str| reply.members.get("quota").and_then(|quota| quota[name].as_u64());
+    let check = match (reply.errcode, number("daily_limit"), number("used"), number("remain")) {
+        (0, Some(limit), Some(used), Some(remain)) => {
+            let left = format!("{remain} of {limit} calls are left today");
+            let check = match wanted {
+                Some(wanted) if wanted > remain => Check::error(id, format!("{left}, and the run makes {wanted}"))
+                    .help("run it after midnight in Asia/Shanghai, or make fewer calls"),
+                Some(0) => Check::ok(id, format!("{left}, and the run makes none")),
+                Some(wanted) => Check::ok(id, format!("{left}, and the run makes {wanted}")),
+                None => Check::ok(id, left),
+            };
+            check.fact("daily_limit", limit).fact("used", used).fact("remain", remain).fact("wanted", wanted)
+        }
+        (0, ..) => Check::warning(id, "WeChat's answer holds no quota"),
+        (76021, ..) => {
+            Check { errcode: Some(76021), ..Check::warning(id, "WeChat counts no calls of this path (76021)") }
+        }
+        (76022, ..) => {
+            let check = Check::error(id, "the account may not make this call (76022)").help(
+                "look in the console, under the permissions of the interfaces (接口权限), what the account may do",
+            );
+            Check { errcode: Some(76022), ..check }
+        }
+        _ => unreadable(id, outcome),
+    };
+    check.of(path)
+}
+
+/// A question that was not answered: no error, for nothing that is sent needs the answer.
+fn unreadable(id: CheckId, outcome: &Outcome) -> Check {
+    let (message, help, errcode) = policy::advice(outcome);
+    let message = format!("WeChat did not say: {message}");
+    Check::problem(id, CheckState::Warning, Problem { message, help, errcode })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clocks_may_differ_by_a_minute() {
+        let at = |second| Timestamp::from_second(second).expect("in range");
+        let check = |now, server| clock(at(now), Some(at(server)));
+        assert_eq!(check(1060, 1000).state, CheckState::Ok);
+        assert_eq!(check(940, 1000).state, CheckState::Ok);
+        assert_eq!(check(1061, 1000).message, "this machine's clock is 61 s ahead of the server's");
+        assert_eq!(check(939, 1000).message, "this machine's clock is 61 s behind the server's");
+        assert_eq!(clock(at(0), None).state, CheckState::NotChecked);
+    }
+}

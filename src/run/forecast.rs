@@ -1,0 +1,246 @@
+//! Before the first send: what the run needs of the account's quotas, against what our own ledger has used of them. Pure.
+//!
+//! Only quotas that WeChat states are counted; what was sent on the website is not known here.
+
+use std::{collections::HashMap, time::Duration};
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::Todo;
+use crate::{
+    clock::shanghai,
+    ledger::Usage,
+    limits,
+    plan::{action::Effect, model::AccountKind},
+    problem::Problem,
+    render::RenderedPlan,
+};
+
+/// What a run needs, and what stands in its way.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Forecast {
+    /// Calls that will be made, polls not counted.
+    pub calls: usize,
+    /// Mass calls among them.
+    pub mass: usize,
+    /// How long pacing makes them take at least.
+    pub duration: Duration,
+    /// The quotas that it uses: what is wanted, made, allowed.
+    pub quotas: Vec<Quota>,
+    /// Quotas that do not suffice, in words.
+    pub short: Vec<String>,
+}
+
+/// One quota that WeChat states, as far as our own ledger knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Quota {
+    /// What is counted.
+    pub what: &'static str,
+    /// How many the run makes.
+    pub wanted: usize,
+    /// How many were made in the period.
+    pub used: usize,
+    /// How many may be made.
+    pub most: usize,
+    /// `today` or `this month`.
+    pub period: &'static str,
+}
+
+impl std::fmt::Display for Quota {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Quota { what, wanted, used, most, period } = self;
+        write!(f, "{wanted} {what} wanted, {used} already made {period}, {most} allowed")
+    }
+}
+
+impl Forecast {
+    /// Why the run is refused, if it is.
+    pub fn refusal(&self) -> Option<Problem> {
+        let message = format!("the run cannot finish within the quota: {}", self.short.join("; "));
+        let help = vec!["send less, or later; or go as far as it goes with --allow-partial".to_owned()];
+        (!self.short.is_empty()).then_some(Problem { message, help, errcode: None })
+    }
+
+    /// In one line: calls, quotas, time.
+    pub fn words(&self) -> String {
+        let calls = if self.calls == 1 { "1 call".to_owned() } else { format!("{} calls", self.calls) };
+        let minutes = self.duration.as_secs() / 60;
+        let time = match minutes {
+            0 => "less than a minute".to_owned(),
+            1 => "1 minute at least".to_owned(),
+            minutes => format!("{minutes} minutes at least"),
+        };
+        let quotas: String = self.quotas.iter().map(|quota| format!("; {quota}")).collect();
+        format!("{calls}, {} of them to many people, {time}{quotas}", self.mass)
+    }
+}
+
+/// From when on the ledger's calls count: the beginning of the month.
+pub fn since(now: Timestamp) -> Timestamp {
+    shanghai(now).date().first_of_month().in_tz("Asia/Shanghai").map_or(now, |start| start.timestamp())
+}
+
+/// Counts calls against quotas; days and months are those of Asia/Shanghai.
+pub fn forecast(plan: &RenderedPlan, todo: &[Todo], used: &[Usage], per_minute: u32, now: Timestamp) -> Forecast {
+    let mut needs = Needs::default();
+    for (step, todo) in plan.steps.iter().zip(todo) {
+        for call in todo.open_calls() {
+            needs.add(step.spec.effect, &call.frozen.payload);
+        }
+        // As many as the send turns out to have: one at least.
+        if matches!(todo, Todo::Cover { .. }) {
+            step.calls.iter().for_each(|call| needs.add(step.spec.effect, call.payload.without_people()));
+        }
+    }
+    let today = shanghai(now).date();
+    let mut done_today = Needs::default();
+    let mut done_this_month = Needs::default();
+    // Who is not sent to now need not be counted: a month may hold millions.
+    for usage in used.iter().filter(|usage| usage.effect != Effect::Mass || needs.mass > 0) {
+        let day = shanghai(usage.at).date();
+        if day == today {
+            done_today.add(usage.effect, &usage.payload);
+        }
+        if (day.year(), day.month()) == (today.year(), today.month()) {
+            done_this_month.add(usage.effect, &usage.payload);
+        }
+    }
+    let minutes = needs.mass.saturating_sub(1) / per_minute.max(1) as usize;
+    let quotas = quotas(plan.account.kind, &needs, &done_today, &done_this_month);
+    let short = short(plan.account.kind, &quotas, &needs, &done_this_month);
+    let duration = Duration::from_secs(60 * minutes as u64);
+    Forecast { calls: needs.calls, mass: needs.mass, duration, quotas, short }
+}
+
+#[derive(Default)]
+struct Needs {
+    calls: usize,
+    mass: usize,
+    to_all: usize,
+    previews: usize,
+    deletes: usize,
+    people: HashMap<String, usize>,
+}
+
+impl Needs {
+    fn add(&mut self, effect: Effect, payload: &str) {
+        match effect {
+            Effect::Read => return,
+            Effect::Setting | Effect::Media => {}
+            Effect::Preview => self.previews += 1,
+            Effect::Delete => self.deletes += 1,
+            Effect::Mass => {
+                self.mass += 1;
+                let body: Value = serde_json::from_str(payload).unwrap_or_default();
+                self.to_all += usize::from(body["filter"]["is_to_all"] == true);
+                for openid in body["touser"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+                    *self.people.entry(openid.to_owned()).or_default() += 1;
+                }
+            }
+        }
+        self.calls += 1;
+    }
+}
+
+/// The quotas that are used at all.
+fn quotas(kind: AccountKind, needs: &Needs, today: &Needs, month: &Needs) -> Vec<Quota> {
+    let quota = |what, wanted, used, most, period| Quota { what, wanted, used, most, period };
+    let mass = match kind {
+        AccountKind::Subscription => {
+            quota("mass calls", needs.mass, today.mass, limits::SUBSCRIPTION_MASS_PER_DAY, "today")
+        }
+        AccountKind::Service => {
+            quota("sends to all", needs.to_all, month.to_all, limits::SERVICE_PER_MONTH, "this month")
+        }
+    };
+    let previews = quota("previews", needs.previews, today.previews, limits::PREVIEWS_PER_DAY, "today");
+    let deletes = quota("deletes", needs.deletes, today.deletes, limits::DELETES_PER_DAY, "today");
+    [mass, previews, deletes].into_iter().filter(|quota| quota.wanted > 0).collect()
+}
+
+fn short(kind: AccountKind, quotas: &[Quota], needs: &Needs, month: &Needs) -> Vec<String> {
+    let over = quotas.iter().filter(|quota| quota.wanted + quota.used > quota.most);
+    let mut short: Vec<String> = over.map(Quota::to_string).collect();
+    if kind == AccountKind::Service {
+        let had = |openid: &String| month.people.get(openid).copied().unwrap_or(0) + month.to_all;
+        let over = needs
+            .people
+            .iter()
+            .filter(|(openid, count)| *count + had(openid) + needs.to_all > limits::SERVICE_PER_MONTH)
+            .count();
+        if over > 0 {
+            let people = if over == 1 { "person" } else { "people" };
+            let most = limits::SERVICE_PER_MONTH;
+            short.push(format!("{over} {people} would get more than {most} messages this month, and WeChat silently leaves out what is more"));
+        }
+    }
+    short
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn needs(bodies: &[(Effect, Value)]) -> Needs {
+        let mut needs = Needs::default();
+        bodies.iter().for_each(|(effect, body)| needs.add(*effect, &body.to_string()));
+        needs
+    }
+
+    fn all() -> (Effect, Value) {
+        (Effect::Mass, json!({ "filter": { "is_to_all": true } }))
+    }
+
+    fn tag() -> (Effect, Value) {
+        (Effect::Mass, json!({ "filter": { "is_to_all": false, "tag_id": 2 } }))
+    }
+
+    fn people(names: &[&str]) -> (Effect, Value) {
+        (Effect::Mass, json!({ "touser": names }))
+    }
+
+    fn short(kind: AccountKind, needs: &Needs, today: &Needs, month: &Needs) -> Vec<String> {
+        super::short(kind, &quotas(kind, needs, today, month), needs, month)
+    }
+
+    #[test]
+    fn a_subscription_account_sends_once_a_day() {
+        let none = needs(&[]);
+        assert!(short(AccountKind::Subscription, &needs(&[tag()]), &none, &none).is_empty());
+        assert_eq!(
+            short(AccountKind::Subscription, &needs(&[tag(), tag()]), &none, &none),
+            ["2 mass calls wanted, 0 already made today, 1 allowed"]
+        );
+        assert_eq!(short(AccountKind::Subscription, &needs(&[tag()]), &needs(&[all()]), &none).len(), 1);
+        assert!(
+            short(AccountKind::Subscription, &none, &needs(&[tag(), tag()]), &none).is_empty(),
+            "nothing is wanted"
+        );
+    }
+
+    #[test]
+    fn a_service_account_sends_four_times_a_month_to_a_person() {
+        let none = needs(&[]);
+        let four = needs(&[all(), all(), all(), all()]);
+        assert!(short(AccountKind::Service, &four, &none, &none).is_empty());
+        assert_eq!(short(AccountKind::Service, &needs(&[all()]), &none, &four).len(), 1);
+        let three = needs(&[people(&["a", "b"]), people(&["a", "c"]), people(&["a", "c"])]);
+        assert!(short(AccountKind::Service, &needs(&[people(&["a", "b"])]), &none, &three).is_empty());
+        let more = short(AccountKind::Service, &needs(&[people(&["a", "b"]), people(&["a", "b"])]), &none, &three);
+        assert_eq!(
+            more,
+            ["1 person would get more than 4 messages this month, and WeChat silently leaves out what is more"]
+        );
+    }
+
+    #[test]
+    fn previews_and_deletes_are_counted_by_the_day() {
+        let none = needs(&[]);
+        let many = |effect, count| needs(&vec![(effect, json!({})); count]);
+        assert!(short(AccountKind::Service, &many(Effect::Delete, 10), &none, &none).is_empty());
+        assert_eq!(short(AccountKind::Service, &many(Effect::Delete, 10), &many(Effect::Delete, 1), &none).len(), 1);
+        assert_eq!(short(AccountKind::Service, &many(Effect::Preview, 1), &many(Effect::Preview, 100), &none).len(), 1);
+    }
+}

@@ -1,0 +1,148 @@
+//! Guards: conditions under which nothing is sent. Pure.
+
+use std::collections::HashSet;
+
+use jiff::Timestamp;
+
+use super::{Freeze, Todo};
+use crate::{
+    clock::shanghai,
+    ledger::{Ledger, LedgerError, Scope},
+    plan::{action::Effect, model::Guards},
+    problem::Problem,
+    render::{RenderedPlan, RenderedStep},
+};
+
+/// A guard that says no.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hit {
+    /// Its name in the plan.
+    pub guard: &'static str,
+    /// The fact.
+    pub message: String,
+    /// What to do.
+    pub help: String,
+}
+
+impl Hit {
+    /// The refusal in words, with the guard's line.
+    pub fn problem(self, plan: &RenderedPlan) -> Problem {
+        let line = plan.guard_lines.get(self.guard).copied().unwrap_or(1);
+        let message = format!("refused by the guard `{}` ({}:{line}): {}", self.guard, plan.path, self.message);
+        Problem { message, help: vec![self.help], errcode: None }
+    }
+}
+
+/// `not_before`, `not_after`, `send_window`.
+pub fn time(guards: &Guards, now: Timestamp) -> Option<Hit> {
+    let local = shanghai(now);
+    let words = |at: Timestamp| shanghai(at).strftime("%Y-%m-%d %H:%M:%S %:z").to_string();
+    let hit = |guard, message, help: &str| Some(Hit { guard, message, help: help.into() });
+    if let Some(from) = guards.not_before.filter(|from| now < *from) {
+        return hit("not_before", format!("it is {}, before {}", words(now), words(from)), "run it later");
+    }
+    if let Some(to) = guards.not_after.filter(|to| now > *to) {
+        return hit(
+            "not_after",
+            format!("it is {}, after {}", words(now), words(to)),
+            "late is late: if it is still wanted, change `not_after`",
+        );
+    }
+    let minute = u16::try_from(i32::from(local.hour()) * 60 + i32::from(local.minute())).unwrap_or(0);
+    if let Some(window) = guards.send_window.filter(|window| !window.contains(minute)) {
+        let clock = |minute: u16| format!("{:02}:{:02}", minute / 60, minute % 60);
+        let message = format!(
+            "it is {} in Asia/Shanghai, and is sent from {} to {}",
+            local.strftime("%H:%M"),
+            clock(window.from),
+            clock(window.to)
+        );
+        return hit("send_window", message, "run it inside the window");
+    }
+    None
+}
+
+/// `max_recipients`.
+pub fn recipients(guards: &Guards, recipients: u64) -> Option<Hit> {
+    let most = guards.max_recipients.filter(|most| recipients > *most)?;
+    let message = format!("the run would send to {recipients} people, and at most {most} are allowed");
+    Some(Hit {
+        guard: "max_recipients",
+        message,
+        help: "look at the audience files; if the number is right, raise the guard".into(),
+    })
+}
+
+/// `max_change_percent`: the audience of each send that begins now, against the edition before.
+pub fn changed(
+    plan: &RenderedPlan,
+    todo: &[Todo],
+    ledger: &dyn Ledger,
+    scope: &Scope,
+) -> Result<Option<Hit>, LedgerError> {
+    let Some(most) = plan.guards.max_change_percent else { return Ok(None) };
+    for (step, todo) in plan.steps.iter().zip(todo) {
+        let Todo::Run { calls, freeze: Freeze::All, .. } = todo else { continue };
+        let counts: Option<Vec<u64>> = calls.iter().map(|call| call.frozen.recipients).collect();
+        let Some(now) = counts.filter(|_| step.spec.effect == Effect::Mass).map(|counts| counts.iter().sum::<u64>())
+        else {
+            continue;
+        };
+        let Some(before) = ledger.edition_before(scope, &step.id, step.key.as_deref())? else { continue };
+        let difference = now.abs_diff(before.recipients);
+        // In whole numbers, so that the limit itself is allowed.
+        if u128::from(difference) * 100 > u128::from(before.recipients) * u128::from(most) {
+            let sign = if now > before.recipients { '+' } else { '−' };
+            let percent = (difference * 100).checked_div(before.recipients);
+            let percent = percent.map_or_else(|| "from nobody".to_owned(), |percent| format!("{sign}{percent} %"));
+            let message = format!(
+                "`{}` would go to {now} people, its edition `{}` went to {} ({percent}), and at most {most} % are allowed",
+                step.name(),
+                before.occurrence,
+                before.recipients
+            );
+            let help = "look at the audience; if the number is right, raise the guard".into();
+            return Ok(Some(Hit { guard: "max_change_percent", message, help }));
+        }
+    }
+    Ok(None)
+}
+
+/// `require_preview`: the same message, previewed in this occurrence.
+pub fn previewed(plan: &RenderedPlan, step: &RenderedStep, previewed: &HashSet<String>) -> Option<Hit> {
+    if !plan.guards.require_preview || step.message_digest.as_ref().is_none_or(|digest| previewed.contains(digest)) {
+        return None;
+    }
+    let message = format!("the message of `{}` was not previewed in this occurrence", step.name());
+    Some(Hit { guard: "require_preview", message, help: "put a `preview` step with the same message before it".into() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::model::SendWindow;
+
+    #[test]
+    fn times_are_in_shanghai() {
+        let at = |text: &str| text.parse::<Timestamp>().expect("a time");
+        let guards = Guards {
+            send_window: Some(SendWindow { from: 540, to: 1260 }),
+            not_before: Some(at("2026-03-01T09:00:00+08:00")),
+            not_after: Some(at("2026-03-07T21:00:00+08:00")),
+            ..Guards::default()
+        };
+        let hit = |text| time(&guards, at(text)).map(|hit| hit.guard);
+        assert_eq!(hit("2026-03-01T00:59:59Z"), Some("not_before"));
+        assert_eq!(hit("2026-03-01T01:00:00Z"), None);
+        assert_eq!(hit("2026-03-02T12:59:00Z"), None);
+        assert_eq!(hit("2026-03-02T13:00:00Z"), Some("send_window"));
+        assert_eq!(hit("2026-03-07T13:00:01Z"), Some("not_after"));
+    }
+
+    #[test]
+    fn the_limit_itself_is_allowed() {
+        let guards = Guards { max_recipients: Some(10), ..Guards::default() };
+        assert_eq!(recipients(&guards, 10), None);
+        assert_eq!(recipients(&guards, 11).map(|hit| hit.guard), Some("max_recipients"));
+    }
+}

@@ -1,0 +1,245 @@
+//! What a call's outcome asks for: pure. Retry, resend, stop, pace.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::{
+    ledger::Kind,
+    limits,
+    plan::action::Effect,
+    render::RetryPolicy,
+    wechat::{
+        client::Outcome,
+        errcode::{self, Disposition},
+        token::TokenError,
+    },
+};
+
+/// What follows from one attempt.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Next {
+    /// WeChat has it.
+    Done,
+    /// Nothing happened, surely: the identical call may be made again after a pause.
+    Again,
+    /// It may have been carried out: a send is repeated with the same key after `resend_after` only.
+    Doubt,
+    /// WeChat said no for good.
+    Fail {
+        /// Whether the run stops whatever the step says.
+        stop: bool,
+    },
+}
+
+/// The event to record, and what follows.
+pub fn judge(effect: Effect, outcome: &Outcome) -> (Kind, Next) {
+    let reply = match outcome {
+        Outcome::Reply(reply) => reply,
+        Outcome::NotSent(_) => return (Kind::NotSent, Next::Again),
+        Outcome::Unknown(_) => return (Kind::Unknown, if effect == Effect::Mass { Next::Doubt } else { Next::Again }),
+        Outcome::NoToken(_) => return (Kind::NotSent, Next::Fail { stop: true }),
+    };
+    match errcode::disposition(reply.errcode) {
+        // Answers that only carry values need no errcode; that something was done must be said.
+        Disposition::Done if !matches!(effect, Effect::Read | Effect::Media) && !reply.is_explicit() => {
+            (Kind::Unknown, if effect == Effect::Mass { Next::Doubt } else { Next::Again })
+        }
+        Disposition::Done => (Kind::Accepted, Next::Done),
+        Disposition::Duplicate if effect == Effect::Mass => (Kind::Adopted, Next::Done),
+        Disposition::Duplicate => (Kind::Refused, Next::Fail { stop: false }),
+        // Too fast: WeChat says that it did not take the call.
+        Disposition::Retry if matches!(reply.errcode, 42010 | 45011 | 46007) || effect != Effect::Mass => {
+            (Kind::Refused, Next::Again)
+        }
+        // -1, 268488001, 45066, 89504: the send may be there, or be made later.
+        Disposition::Retry => (Kind::Unknown, Next::Doubt),
+        Disposition::FixPlan => (Kind::Refused, Next::Fail { stop: false }),
+        Disposition::WaitQuota | Disposition::Fatal | Disposition::RefreshToken => {
+            (Kind::Refused, Next::Fail { stop: true })
+        }
+    }
+}
+
+/// Whether the pause before the next attempt must be a minute against WeChat, whatever the plan says.
+pub fn is_rate_limit(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::Reply(reply) if matches!(reply.errcode, 42010 | 45011))
+}
+
+/// The pause before attempt number `attempt` (from 2): doubled each time, up to the longest.
+pub fn backoff(policy: &RetryPolicy, attempt: u32) -> Duration {
+    let doubled = policy.backoff.saturating_mul(2_u32.saturating_pow(attempt.saturating_sub(2)));
+    doubled.min(policy.max_backoff.max(policy.backoff))
+}
+
+/// Whether, and when, a send in doubt may be repeated.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Resend {
+    /// After this pause.
+    After(Duration),
+    /// Never: why, in words.
+    Never(String),
+}
+
+/// WeChat forgets a `clientmsgid` after 24 hours: from then on a repetition would be a second send.
+pub fn resend(now: Timestamp, first: Timestamp, last: Timestamp, resend_after: Duration, timeout: Duration) -> Resend {
+    // The repetition itself takes time, and clocks differ.
+    const MARGIN: Duration = Duration::from_secs(5 * 60);
+    let after = |from: Timestamp, duration: Duration| {
+        from.saturating_add(SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX)).unwrap_or(Timestamp::MAX)
+    };
+    if now < last {
+        return Resend::Never(
+            "the clock of this machine stands before the last attempt, so nobody can say whether 24 hours have passed"
+                .into(),
+        );
+    }
+    let begins = after(last, resend_after).max(now);
+    if after(begins, timeout + MARGIN) >= after(first, limits::CLIENTMSGID_MEMORY) {
+        return Resend::Never(
+            "the first attempt is (almost) 24 hours ago: WeChat no longer remembers it, and repeating could send twice"
+                .into(),
+        );
+    }
+    Resend::After(begins.duration_since(now).unsigned_abs())
+}
+
+/// The pause before the next mass call: at most `per_minute` in any 60 seconds.
+pub fn pace(now: Timestamp, recent: &[Timestamp], per_minute: u32) -> Duration {
+    let minute = SignedDuration::from_secs(60);
+    let window: Vec<&Timestamp> = recent.iter().filter(|at| now.duration_since(**at) < minute && **at <= now).collect();
+    let allowed = per_minute.max(1) as usize;
+    match window.len().checked_sub(allowed).and_then(|over| window.get(over)) {
+        Some(oldest) => (minute - now.duration_since(**oldest)).unsigned_abs(),
+        None => Duration::ZERO,
+    }
+}
+
+/// What to do about a code, and about a missing token.
+pub fn advice(outcome: &Outcome) -> (String, Vec<String>, Option<i64>) {
+    match outcome {
+        Outcome::Reply(reply) if reply.errcode == 0 => {
+            ("the answer says neither an errcode nor a job".into(), Vec::new(), None)
+        }
+        Outcome::Reply(reply) => refusal(reply.errcode, &reply.errmsg),
+        Outcome::NotSent(why) => (
+            format!("WeChat cannot be reached: {why}"),
+            vec!["check the network, a proxy (HTTPS_PROXY) and --api-base; nothing left this machine".into()],
+            None,
+        ),
+        Outcome::Unknown(why) => (format!("no answer that says what happened: {why}"), Vec::new(), None),
+        Outcome::NoToken(error) => token_advice(error),
+    }
+}
+
+/// Why there is no token, and what to do.
+pub fn token_advice(error: &TokenError) -> (String, Vec<String>, Option<i64>) {
+    match error {
+        TokenError::Refused { errcode: 40001, errmsg } => {
+            let message = format!("WeChat gives no access token: 40001 {}", errcode::strip(errmsg));
+            (message, vec!["the AppSecret is wrong: compare it with the console".into()], Some(40001))
+        }
+        TokenError::Refused { errcode, errmsg } => {
+            let (message, help, code) = refusal(*errcode, errmsg);
+            (format!("no access token: {message}"), help, code)
+        }
+        TokenError::Unreachable(_) => {
+            (error.to_string(), vec!["check the network, a proxy (HTTPS_PROXY) and --api-base".into()], None)
+        }
+        TokenError::Source(_) | TokenError::Interrupted => (error.to_string(), Vec::new(), None),
+    }
+}
+
+fn refusal(code: i64, errmsg: &str) -> (String, Vec<String>, Option<i64>) {
+    let words = errcode::strip(errmsg);
+    let Some(row) = errcode::lookup(code) else {
+        let message = format!("WeChat refused with an unknown code: {code} {words}");
+        return (
+            message,
+            vec!["look the code up in WeChat's list; the run stops, for nobody knows what it asks for".into()],
+            Some(code),
+        );
+    };
+    let words = if words.is_empty() { row.errmsg } else { words };
+    let mut help = vec![row.todo_en.to_owned()];
+    if let Some(ip) = errcode::ip_in(errmsg).filter(|_| matches!(code, 40164 | 61004)) {
+        help.insert(0, format!("add {ip} to the IP allow-list (IP 白名单) of the account"));
+    }
+    (format!("{} ({code} {})", row.meaning_en, words), help, Some(code))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wechat;
+
+    fn reply(code: i64) -> Outcome {
+        Outcome::Reply(
+            wechat::decode(200, format!(r#"{{"errcode":{code},"errmsg":"x"}}"#).as_bytes()).expect("readable"),
+        )
+    }
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).expect("in range")
+    }
+
+    #[test]
+    fn one_code_of_each_class() {
+        let judged = |code| judge(Effect::Mass, &reply(code));
+        assert_eq!(judged(0), (Kind::Accepted, Next::Done));
+        assert_eq!(judged(45065), (Kind::Adopted, Next::Done));
+        assert_eq!(judged(45066), (Kind::Unknown, Next::Doubt));
+        assert_eq!(judged(-1), (Kind::Unknown, Next::Doubt));
+        assert_eq!(judged(268_488_001), (Kind::Unknown, Next::Doubt));
+        assert_eq!(judged(42010), (Kind::Refused, Next::Again));
+        assert_eq!(judged(40003), (Kind::Refused, Next::Fail { stop: false }));
+        assert_eq!(judged(45028), (Kind::Refused, Next::Fail { stop: true }));
+        assert_eq!(judged(48001), (Kind::Refused, Next::Fail { stop: true }));
+        assert_eq!(judged(999_999), (Kind::Refused, Next::Fail { stop: true }));
+        assert_eq!(judge(Effect::Read, &reply(-1)), (Kind::Refused, Next::Again));
+        assert_eq!(judge(Effect::Mass, &Outcome::NotSent(String::new())), (Kind::NotSent, Next::Again));
+        assert_eq!(judge(Effect::Mass, &Outcome::Unknown(String::new())), (Kind::Unknown, Next::Doubt));
+        assert_eq!(judge(Effect::Preview, &Outcome::Unknown(String::new())), (Kind::Unknown, Next::Again));
+    }
+
+    #[test]
+    fn an_answer_without_errcode_and_job_is_no_success() {
+        let said = |text: &str| Outcome::Reply(wechat::decode(200, text.as_bytes()).expect("readable"));
+        assert_eq!(judge(Effect::Mass, &said(r#"{"message":"busy"}"#)), (Kind::Unknown, Next::Doubt));
+        assert_eq!(judge(Effect::Preview, &said(r#"{"message":"busy"}"#)), (Kind::Unknown, Next::Again));
+        assert_eq!(judge(Effect::Mass, &said(r#"{"msg_id":7}"#)), (Kind::Accepted, Next::Done));
+        assert_eq!(judge(Effect::Read, &said(r#"{"msg_status":"SENDING"}"#)), (Kind::Accepted, Next::Done));
+    }
+
+    #[test]
+    fn a_send_in_doubt_is_repeated_within_24_hours_only() {
+        let minute = Duration::from_secs(60);
+        assert_eq!(resend(at(10), at(0), at(5), minute, minute), Resend::After(Duration::from_secs(55)));
+        assert_eq!(resend(at(1000), at(0), at(5), minute, minute), Resend::After(Duration::ZERO));
+        assert!(matches!(resend(at(86_000), at(0), at(5), minute, minute), Resend::After(_)));
+        assert!(matches!(resend(at(86_100), at(0), at(5), minute, minute), Resend::Never(_)));
+        assert!(matches!(resend(at(200_000), at(0), at(5), minute, minute), Resend::Never(_)));
+        assert!(matches!(resend(at(4), at(0), at(5), minute, minute), Resend::Never(_)));
+    }
+
+    #[test]
+    fn sixty_calls_fit_into_a_minute_and_the_next_waits() {
+        let recent: Vec<Timestamp> = (0..60).map(at).collect();
+        assert_eq!(pace(at(59), &recent[..59], 60), Duration::ZERO);
+        assert_eq!(pace(at(59), &recent, 60), Duration::from_secs(1));
+        assert_eq!(pace(at(60), &recent, 60), Duration::ZERO);
+        assert_eq!(pace(at(0), &[at(0)], 1), Duration::from_secs(60));
+    }
+
+    #[test]
+    fn pauses_double_up_to_the_longest() {
+        let policy = RetryPolicy {
+            attempts: 9,
+            backoff: Duration::from_secs(1),
+            max_backoff: Duration::from_secs(5),
+            resend_after: Duration::ZERO,
+        };
+        let pauses: Vec<u64> = (2..7).map(|attempt| backoff(&policy, attempt).as_secs()).collect();
+        assert_eq!(pauses, [1, 2, 4, 5, 5]);
+    }
+}

@@ -1,0 +1,193 @@
+//! What the ledger says of a planned step, and what has changed since: pure.
+
+use std::collections::HashSet;
+
+use serde_json::Value;
+
+use crate::ledger::{CallRecord, Status};
+use crate::{payload, plan::action::Effect, render::RenderedStep};
+
+/// What is to be done with a step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Plan {
+    /// Nothing of it was ever attempted, or nothing that was has left a trace: send it as planned.
+    Fresh,
+    /// All of it was accepted.
+    Done,
+    /// Some calls were accepted or are in doubt: the frozen calls are sent on. What has changed since, in words.
+    Resume {
+        /// Differences between the plan and what is frozen; empty if there are none.
+        changed: Vec<String>,
+    },
+    /// It was sent, wholly or in part, and the plan now says something else.
+    Conflict {
+        /// What differs, in words.
+        changed: Vec<String>,
+    },
+}
+
+/// Compares a step with its records.
+pub fn reconcile(step: &RenderedStep, records: &[&CallRecord]) -> Plan {
+    let sent = records.iter().any(|record| record.status == Status::Accepted || record.status.in_doubt());
+    if !sent {
+        return Plan::Fresh;
+    }
+    let same = || {
+        records.len() == step.calls.len()
+            && records.iter().zip(&step.calls).all(|(record, call)| record.frozen.digest == call.payload.digest())
+    };
+    let all_accepted = records.iter().all(|record| record.status == Status::Accepted);
+    let mut changed = if step.listed.is_none() && same() {
+        Vec::new()
+    } else {
+        let before: Vec<Value> = records.iter().map(|record| body(&record.frozen.payload)).collect();
+        let now: Vec<Value> = step.calls.iter().map(|call| body(&call.payload.raw())).collect();
+        differences(&before, &now)
+    };
+    let shown = records.first().and_then(|record| record.frozen.message_digest.as_ref());
+    if changed.is_empty() && shown.is_some() && shown != step.message_digest.as_ref() {
+        changed.push("what it shows, which an earlier step makes".into());
+    }
+    if step.listed.is_some() {
+        // Who they are now is not known before the run; they are those who were frozen.
+        changed.retain(|change| !change.starts_with(PEOPLE));
+    }
+    // A half-sent message that changed would reach one half of the people in one form, the rest in another.
+    let only_people = changed.iter().all(|change| change.starts_with(PEOPLE));
+    match (changed.is_empty(), all_accepted) {
+        (true, true) => Plan::Done,
+        (_, false) if only_people => Plan::Resume { changed },
+        (_, true) if only_people && step.sends_new => Plan::Done,
+        _ => Plan::Conflict { changed },
+    }
+}
+
+/// Whether a step that has changed is done anew, in calls with numbers after those before: what cannot reach followers
+/// twice. Its calls fall into versions.
+pub fn has_versions(step: &RenderedStep) -> bool {
+    matches!(step.spec.effect, Effect::Media | Effect::Preview)
+}
+
+/// The records of the latest version: all of a version carry the same digest of what they make. A preview is one call.
+pub fn latest<'a, 'r>(step: &RenderedStep, records: &'a [&'r CallRecord]) -> &'a [&'r CallRecord] {
+    if step.spec.effect == Effect::Preview {
+        return &records[records.len().saturating_sub(1)..];
+    }
+    let digest = records.last().map(|record| &record.frozen.message_digest);
+    let before = records.iter().rposition(|record| Some(&record.frozen.message_digest) != digest);
+    &records[before.map_or(0, |at| at + 1)..]
+}
+
+/// Whether a version is what the plan says now.
+pub fn is_current(step: &RenderedStep, version: &[&CallRecord]) -> bool {
+    let Some(first) = version.first() else { return false };
+    let digest = &first.frozen.message_digest;
+    // What a preview shows is its message; who sees it is in the body.
+    let same_body = || step.calls.first().is_some_and(|call| call.payload.digest() == first.frozen.digest);
+    let again = || *digest == anew(step, first.frozen.id.chunk);
+    (*digest == step.message_digest || again()) && (step.spec.effect != Effect::Preview || same_body())
+}
+
+/// The digest of a version that makes the same once more, because what was made is gone.
+pub fn anew(step: &RenderedStep, first: u32) -> Option<String> {
+    step.message_digest.as_ref().map(|digest| payload::digest(format!("{digest} anew at {first}").as_bytes()))
+}
+
+const PEOPLE: &str = "recipients";
+
+fn body(payload: &str) -> Value {
+    serde_json::from_str(payload).unwrap_or(Value::Null)
+}
+
+/// The openids of frozen sends, in order.
+pub fn people<'a>(payloads: impl Iterator<Item = &'a str>) -> Vec<String> {
+    openids(&payloads.map(body).collect::<Vec<_>>())
+}
+
+fn openids(bodies: &[Value]) -> Vec<String> {
+    let lists = bodies.iter().filter_map(|body| body["touser"].as_array());
+    lists.flatten().filter_map(Value::as_str).map(str::to_owned).collect()
+}
+
+/// What differs between what was planned then and now, in words.
+fn differences(before: &[Value], now: &[Value]) -> Vec<String> {
+    let mut changes = Vec::new();
+    let (old, new) = (openids(before), openids(now));
+    if old != new {
+        let (old_set, new_set): (HashSet<&String>, HashSet<&String>) = (old.iter().collect(), new.iter().collect());
+        let (added, gone) = (new_set.difference(&old_set).count(), old_set.difference(&new_set).count());
+        changes.push(match (added, gone) {
+            (0, 0) => format!("{PEOPLE} in another order"),
+            (added, gone) => format!("{PEOPLE} +{added} −{gone} ({} before, {} now)", old.len(), new.len()),
+        });
+    }
+    let rest = |bodies: &[Value]| -> Vec<Value> {
+        let strip = |body: &Value| {
+            let mut body = body.clone();
+            if let Some(body) = body.as_object_mut() {
+                if body.get("touser").is_some_and(Value::is_array) {
+                    body.remove("touser");
+                }
+                body.remove("clientmsgid");
+            }
+            body
+        };
+        let mut stripped: Vec<Value> = bodies.iter().map(strip).collect();
+        stripped.dedup();
+        stripped
+    };
+    let (old, new) = (rest(before), rest(now));
+    if old != new {
+        match (old.as_slice(), new.as_slice()) {
+            ([old], [new]) => changes.extend(fields(old, new)),
+            _ => changes.push(format!("{} calls before, {} now", before.len(), now.len())),
+        }
+    }
+    changes
+}
+
+/// The members that differ, by name, with short values shown.
+fn fields(old: &Value, new: &Value) -> Vec<String> {
+    let (Some(old), Some(new)) = (old.as_object(), new.as_object()) else { return vec!["the body".into()] };
+    let names: Vec<&String> = old.keys().chain(new.keys().filter(|name| !old.contains_key(*name))).collect();
+    let short = |value: Option<&Value>| {
+        let text =
+            value.map_or("nothing".to_owned(), |value| value.as_str().map_or_else(|| value.to_string(), str::to_owned));
+        let text = payload::shown(&text);
+        let cut: String = text.chars().take(40).collect();
+        if cut.len() < text.len() { format!("{cut}...") } else { cut }
+    };
+    let mut changes = Vec::new();
+    for name in names {
+        if old.get(name) == new.get(name) {
+            continue;
+        }
+        // One level down it is easier to see: `text.content` rather than `text`.
+        let inner = |members: &serde_json::Map<String, Value>| {
+            members
+                .get(name)
+                .filter(|value| value.as_object().is_some_and(|o| o.len() == 1))
+                .and_then(|value| value.as_object()?.values().next().cloned())
+        };
+        let (before, after) =
+            (inner(old).or_else(|| old.get(name).cloned()), inner(new).or_else(|| new.get(name).cloned()));
+        changes.push(format!("{name}: `{}` before, `{}` now", short(before.as_ref()), short(after.as_ref())));
+    }
+    changes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn changes_are_said_in_words() {
+        let send = |people: &[&str], text: &str| json!({ "touser": people, "msgtype": "text", "text": { "content": text }, "clientmsgid": "k" });
+        let old = [send(&["a", "b", "c"], "旧")];
+        assert_eq!(differences(&old, &[send(&["a", "b", "d", "e"], "旧")]), ["recipients +2 −1 (3 before, 4 now)"]);
+        assert_eq!(differences(&old, &[send(&["c", "b", "a"], "旧")]), ["recipients in another order"]);
+        assert_eq!(differences(&old, &[send(&["a", "b", "c"], "新")]), ["text: `旧` before, `新` now"]);
+        assert_eq!(differences(&[json!({ "speed": 1 })], &[json!({ "speed": 2 })]), ["speed: `1` before, `2` now"]);
+    }
+}

@@ -1,0 +1,426 @@
+//! The HTTP client (ureq) behind [`Transport`]: one kept connection, no redirects, no repetition.
+
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
+    time::{Duration, Instant},
+};
+
+use jiff::Timestamp;
+use ureq::{
+    Agent,
+    config::Config,
+    http::Uri,
+    unversioned::{
+        resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver},
+        transport::{self as wire, ConnectionDetails, Connector, DefaultConnector, NextTimeout},
+    },
+};
+
+use super::transport::{Answer, Body, Failure, Method, Request, Transport};
+use crate::{content::media::Upload, limits, redact::Secret};
+
+/// The address of the API: `https`, or `http` to this machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApiBase {
+    url: String,
+    /// Whether the host is this machine.
+    pub loopback: bool,
+}
+
+/// WeChat's own address.
+pub const WECHAT: &str = "https://api.weixin.qq.com";
+
+impl ApiBase {
+    /// Checks an address; a plain-text one is taken only for this machine, because the token is in every URL.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let url = text.trim_end_matches('/');
+        let uri: Uri = url.parse().map_err(|_| format!("`{text}` is not a URL"))?;
+        let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
+        let loopback = host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback());
+        if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) || uri.query().is_some() {
+            return Err("the address of the API takes no user name and no query".into());
+        }
+        match uri.scheme_str() {
+            Some("https") if !host.is_empty() => {}
+            Some("http") if loopback => {}
+            Some("http") => return Err(format!("`{url}` is not encrypted: plain http is taken only for this machine")),
+            _ => return Err(format!("`{text}` is not an https:// address")),
+        }
+        Ok(Self { url: url.to_owned(), loopback })
+    }
+
+    /// As given, without a slash at its end.
+    pub fn as_str(&self) -> &str {
+        &self.url
+    }
+}
+
+/// The client of one run. Calls are made on a thread of their own, so that a person who asks twice to stop need not wait
+/// for an answer that may never come.
+#[derive(Debug)]
+pub struct Http {
+    requests: mpsc::Sender<Owned>,
+    answers: mpsc::Receiver<(Result<Answer, Failure>, Option<Timestamp>)>,
+    abandon: fn() -> bool,
+    abandoned: bool,
+    /// The `Date` of the last answer.
+    told: Option<Timestamp>,
+}
+
+/// A request that outlives its caller.
+#[derive(Debug)]
+struct Owned {
+    method: Method,
+    path: String,
+    query: Vec<(String, Secret)>,
+    body: OwnedBody,
+    timeout: Duration,
+}
+
+#[derive(Debug)]
+enum OwnedBody {
+    Json(String),
+    File(Arc<Upload>),
+}
+
+/// Bytes of each of the two buffers of a connection.
+const BUFFER: usize = 16 << 10;
+
+impl Http {
+    /// How often it is looked whether the call in flight is to be abandoned.
+    const LOOK: Duration = Duration::from_millis(50);
+    /// How long an answer is looked for before the thread sleeps.
+    const NEARBY: Duration = Duration::from_micros(500);
+
+    /// A client for an address; `abandon` says when nobody waits any longer. For this machine no proxy is asked.
+    pub fn new(base: ApiBase, abandon: fn() -> bool) -> Self {
+        let config = Agent::config_builder()
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .max_idle_connections(1)
+            // Replies are a line of JSON; larger ones only take more reads.
+            .input_buffer_size(BUFFER)
+            .output_buffer_size(BUFFER)
+            .user_agent(concat!("qunfa/", env!("CARGO_PKG_VERSION")));
+        let config = if base.loopback { config.proxy(None) } else { config };
+        let outside = Outside::default();
+        let door = Door { inner: DefaultConnector::default(), outside: outside.clone() };
+        let addresses = Addresses { inner: DefaultResolver::default(), outside: outside.clone() };
+        let agent = Agent::with_parts(config.build(), door, addresses);
+        let (requests, incoming) = mpsc::channel::<Owned>();
+        let (outgoing, answers) = mpsc::channel();
+        // It ends with its channel, or with the process.
+        std::thread::spawn(move || {
+            for request in incoming {
+                let mut told = None;
+                let answer = exchange(&agent, &base, &request, &outside, &mut told);
+                if outgoing.send((answer, told)).is_err() {
+                    return;
+                }
+            }
+        });
+        Self { requests, answers, abandon, abandoned: false, told: None }
+    }
+
+    /// The time that the server told with its last answer; `None` if the last request had none, or none that tells it.
+    pub fn told(&self) -> Option<Timestamp> {
+        self.told
+    }
+
+    fn take(&mut self, (answer, told): (Result<Answer, Failure>, Option<Timestamp>)) -> Result<Answer, Failure> {
+        self.told = told;
+        answer
+    }
+}
+
+impl Transport for Http {
+    fn send(&mut self, request: &Request<'_>) -> Result<Answer, Failure> {
+        if self.abandoned {
+            return Err(Failure::NotSent("the run was stopped".into()));
+        }
+        let query = request.query.iter().map(|(name, value)| ((*name).to_owned(), (*value).clone()));
+        let owned = Owned {
+            method: request.method,
+            path: request.path.to_owned(),
+            query: query.collect(),
+            body: match request.body {
+                Body::Json(text) => OwnedBody::Json(text.to_owned()),
+                Body::File(upload) => OwnedBody::File(Arc::clone(upload)),
+            },
+            timeout: request.timeout,
+        };
+        let gone = || Failure::MaybeSent("the HTTP client ended".into());
+        self.requests.send(owned).map_err(|_| Failure::NotSent("the HTTP client ended".into()))?;
+        // An answer from nearby is there sooner than a thread that sleeps is awake.
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "this module is an adapter: it waits for the answer of a real server"
+        )]
+        let asked = Instant::now();
+        while asked.elapsed() < Self::NEARBY {
+            match self.answers.try_recv() {
+                Ok(answer) => return self.take(answer),
+                Err(mpsc::TryRecvError::Disconnected) => return Err(gone()),
+                Err(mpsc::TryRecvError::Empty) => std::thread::yield_now(),
+            }
+        }
+        loop {
+            match self.answers.recv_timeout(Self::LOOK) {
+                Ok(answer) => return self.take(answer),
+                Err(mpsc::RecvTimeoutError::Disconnected) => return Err(gone()),
+                Err(mpsc::RecvTimeoutError::Timeout) if (self.abandon)() => {
+                    self.abandoned = true;
+                    return Err(Failure::MaybeSent("the run was stopped before the answer came".into()));
+                }
+                Err(mpsc::RecvTimeoutError::Timeout) => {}
+            }
+        }
+    }
+}
+
+/// Whether the call failed before there was a connection: then, and only then, nothing of it can have left. No kind of
+/// error proves that, for a connection that broke later may say "host unreachable" too.
+#[derive(Debug, Clone, Default)]
+struct Outside(Arc<AtomicBool>);
+
+impl Outside {
+    fn note<T, E>(&self, result: Result<T, E>) -> Result<T, E> {
+        self.0.store(result.is_err(), Ordering::SeqCst);
+        result
+    }
+}
+
+/// Makes connections, encryption and all, and notes which could not be made.
+#[derive(Debug)]
+struct Door {
+    inner: DefaultConnector,
+    outside: Outside,
+}
+
+impl Connector for Door {
+    type Out = Box<dyn wire::Transport>;
+
+    fn connect(&self, details: &ConnectionDetails<'_>, chained: Option<()>) -> Result<Option<Self::Out>, ureq::Error> {
+        self.outside.note(self.inner.connect(details, chained))
+    }
+}
+
+/// An address that is written as one needs no lookup; ureq would start a thread for it before every call.
+#[derive(Debug)]
+struct Addresses {
+    inner: DefaultResolver,
+    outside: Outside,
+}
+
+impl Resolver for Addresses {
+    fn resolve(&self, uri: &Uri, config: &Config, timeout: NextTimeout) -> Result<ResolvedSocketAddrs, ureq::Error> {
+        let host = uri.host().unwrap_or_default();
+        let literal: Option<IpAddr> = host.trim_start_matches('[').trim_end_matches(']').parse().ok();
+        match (literal, uri.port_u16()) {
+            (Some(address), Some(port)) => {
+                let mut found = self.empty();
+                found.push(SocketAddr::new(address, port));
+                Ok(found)
+            }
+            _ => self.outside.note(self.inner.resolve(uri, config, timeout)),
+        }
+    }
+}
+
+/// One request and its answer; `told` is the time of the server, where the answer tells it.
+fn exchange(
+    agent: &Agent,
+    base: &ApiBase,
+    request: &Owned,
+    outside: &Outside,
+    told: &mut Option<Timestamp>,
+) -> Result<Answer, Failure> {
+    outside.0.store(false, Ordering::SeqCst);
+    let url = format!("{}{}", base.url, request.path);
+    let query = request.query.iter().map(|(name, value)| (name.as_str(), value.expose()));
+    let timeout = Some(request.timeout);
+    let sent = match request.method {
+        Method::Get => agent.get(url).query_pairs(query).config().timeout_global(timeout).build().call(),
+        Method::Post => {
+            let post = agent.post(url).query_pairs(query).config().timeout_global(timeout).build();
+            match &request.body {
+                OwnedBody::Json(text) => post.content_type("application/json; charset=utf-8").send(text),
+                OwnedBody::File(upload) => {
+                    let (boundary, form) = upload.form();
+                    let post = post.query_pairs(upload.target.kind().map(|kind| ("type", kind)));
+                    post.content_type(format!("multipart/form-data; boundary={boundary}")).send(&form[..])
+                }
+            }
+        }
+    };
+    let mut response = sent.map_err(|error| classify(&error, request.timeout, outside.0.load(Ordering::SeqCst)))?;
+    let status = response.status().as_u16();
+    *told = response.headers().get("date").and_then(|date| http_date(date.to_str().ok()?));
+    let body = response.body_mut().with_config().limit(limits::REPLY_BYTES_MAX).read_to_vec();
+    // The reply had begun: whatever goes wrong now, the request was there.
+    let body = body.map_err(|error| classify(&error, request.timeout, false))?;
+    Ok(Answer { status, body })
+}
+
+/// `Sun, 06 Nov 1994 08:49:37 GMT`.
+fn http_date(text: &str) -> Option<Timestamp> {
+    jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()
+}
+
+/// Only what provably comes before the first byte of the request counts as not sent. The words are ours: the error's
+/// own may hold the URL, and with it the token.
+fn classify(error: &ureq::Error, timeout: Duration, outside: bool) -> Failure {
+    use ureq::{Error, Timeout};
+    let surely = outside
+        || matches!(
+            error,
+            Error::BadUri(_) | Error::RequireHttpsOnly(_) | Error::InvalidProxyUrl | Error::HostNotFound
+        );
+    let words = match error {
+        Error::HostNotFound => "the host name cannot be resolved".into(),
+        Error::Timeout(Timeout::Resolve) => "the host name was not resolved in time".into(),
+        Error::Timeout(_) if outside => "no connection was made in time".into(),
+        Error::Timeout(_) => format!("no answer within {} s", timeout.as_secs_f64()),
+        Error::ConnectionFailed => "no connection could be made".into(),
+        Error::ConnectProxyFailed(_) => "the proxy refused the connection".into(),
+        Error::InvalidProxyUrl => "the proxy's address is not valid".into(),
+        Error::Tls(_) | Error::TlsRequired | Error::Pem(_) => "no encrypted connection could be made".into(),
+        Error::Rustls(error) if error.to_string().contains("certificate") => {
+            "the server's certificate is not trusted".into()
+        }
+        Error::Rustls(_) if outside => "no encrypted connection could be made".into(),
+        Error::Rustls(_) => "the encrypted connection broke".into(),
+        Error::BadUri(_) | Error::Http(_) | Error::RequireHttpsOnly(_) => "the address of the API is not valid".into(),
+        Error::Io(error) => io_words(error, outside),
+        Error::Protocol(_) => "the answer is not HTTP".into(),
+        Error::LargeResponseHeader(..) => "the header of the answer is too large".into(),
+        Error::BodyExceedsLimit(_) => "the answer is too large".into(),
+        _ => "the connection broke".into(),
+    };
+    if surely { Failure::NotSent(words) } else { Failure::MaybeSent(words) }
+}
+
+fn io_words(error: &io::Error, outside: bool) -> String {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => "connection refused".into(),
+        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => "the network is not reachable".into(),
+        io::ErrorKind::AddrNotAvailable => "no local address for the connection".into(),
+        io::ErrorKind::ConnectionReset => "the connection was reset".into(),
+        io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock if outside => "no connection was made in time".into(),
+        io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => "no answer in time".into(),
+        _ if error.to_string().contains("certificate") => "the server's certificate is not trusted".into(),
+        _ if error.to_string().contains("failed to lookup address") => "the host name cannot be resolved".into(),
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionAborted if !outside => {
+            "the connection was closed before the answer was complete".into()
+        }
+        kind if outside => format!("no connection could be made ({kind})"),
+        kind => format!("the connection broke ({kind})"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_of_answers_are_read() {
+        let time = http_date("Sun, 06 Nov 1994 08:49:37 GMT").expect("a date");
+        assert_eq!(time.to_string(), "1994-11-06T08:49:37Z");
+        assert_eq!(http_date("yesterday"), None);
+    }
+
+    #[test]
+    fn what_was_not_sent_is_decided_by_when_and_not_by_the_words() {
+        let error = |kind| ureq::Error::Io(io::Error::from(kind));
+        let judged = |error: &ureq::Error, outside| classify(error, Duration::from_secs(1), outside);
+        for kind in [io::ErrorKind::HostUnreachable, io::ErrorKind::NetworkUnreachable, io::ErrorKind::TimedOut] {
+            assert!(matches!(judged(&error(kind), true), Failure::NotSent(_)), "{kind}");
+            assert!(matches!(judged(&error(kind), false), Failure::MaybeSent(_)), "{kind}: a connection broke");
+        }
+        let late = ureq::Error::Timeout(ureq::Timeout::Global);
+        assert!(matches!(judged(&late, true), Failure::NotSent(_)), "there never was a connection");
+        assert!(matches!(judged(&late, false), Failure::MaybeSent(_)));
+    }
+
+    /// The answers of a client to calls that were made one after another.
+    fn told(base: &str, timeout: Duration, times: usize) -> Vec<Result<Answer, Failure>> {
+        let mut http = Http::new(ApiBase::parse(base).expect("valid"), || false);
+        let request = Request { method: Method::Post, path: "/x", query: &[], body: Body::Json("{}"), timeout };
+        (0..times).map(|_| http.send(&request)).collect()
+    }
+
+    #[test]
+    fn a_connection_that_cannot_be_encrypted_was_never_one() {
+        use std::io::{Read as _, Write as _};
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let port = listener.local_addr().expect("has one").port();
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = stream.expect("a client");
+                let _ = stream.read(&mut [0; 512]);
+                let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
+            }
+        });
+        let plain = told(&format!("https://127.0.0.1:{port}"), Duration::from_secs(5), 1);
+        assert!(matches!(plain[..], [Err(Failure::NotSent(_))]), "{plain:?}");
+    }
+
+    #[test]
+    fn a_kept_connection_that_breaks_may_have_carried_the_call() {
+        use std::io::{Read as _, Write as _};
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let port = listener.local_addr().expect("has one").port();
+        std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().expect("a client");
+            // Nobody else is let in.
+            drop(listener);
+            let mut request = || {
+                let mut got = Vec::new();
+                while !got.ends_with(b"{}") {
+                    let mut more = [0; 2048];
+                    let read = stream.read(&mut more).expect("a request");
+                    got.extend_from_slice(&more[..read]);
+                }
+                stream.try_clone().expect("a socket")
+            };
+            let _ = request().write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}");
+            drop(request());
+        });
+        let kept = told(&format!("http://127.0.0.1:{port}"), Duration::from_secs(5), 3);
+        // The third finds nobody: whoever listened is gone.
+        assert!(matches!(kept[..], [Ok(_), Err(Failure::MaybeSent(_)), Err(Failure::NotSent(_))]), "{kept:?}");
+    }
+
+    #[test]
+    fn plain_http_is_for_this_machine_only() {
+        for good in [
+            "https://api.weixin.qq.com",
+            "http://127.0.0.1:8080/",
+            "http://localhost:1",
+            "http://[::1]:80",
+            "https://relay.example.com/wechat",
+        ] {
+            assert!(ApiBase::parse(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "http://api.weixin.qq.com",
+            "ftp://x",
+            "api.weixin.qq.com",
+            "",
+            "http://127.0.0.1.evil.com",
+            "https://user:pw@host",
+            "https://h/?a=1",
+        ] {
+            assert!(ApiBase::parse(bad).is_err(), "{bad}");
+        }
+        assert!(ApiBase::parse("http://127.0.0.1:1").expect("valid").loopback);
+        assert!(!ApiBase::parse(WECHAT).expect("valid").loopback);
+    }
+}

@@ -1,0 +1,11 @@
+//! The platform's protocol: what a reply says, the table of error codes, one request at a time, the one token, and the client
+//! that puts them together.
+
+pub mod client;
+pub mod errcode;
+pub mod http;
+mod reply;
+pub mod token;
+pub mod transport;
+
+pub use reply::{Reply, Unreadable, decode};

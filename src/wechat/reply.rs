@@ -1,0 +1,123 @@
+//! What a reply says; no IO.
+
+use serde_json::{Map, Value};
+
+use super::errcode;
+
+/// What WeChat answered, whatever the status and the content type of the reply were.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reply {
+    /// 0 is success; many successes carry none, and that is success too.
+    pub errcode: i64,
+    /// WeChat's words as they came; empty if there were none.
+    pub errmsg: String,
+    /// All members.
+    pub members: Map<String, Value>,
+}
+
+impl Reply {
+    /// WeChat's id of the request, good for 7 days.
+    pub fn rid(&self) -> Option<&str> {
+        errcode::rid(&self.errmsg)
+    }
+
+    /// A 64-bit id, as a number or as digits.
+    fn id(&self, names: &[&str]) -> Option<u64> {
+        names
+            .iter()
+            .find_map(|name| match self.members.get(*name)? {
+                Value::Number(number) => number.as_u64(),
+                Value::String(text) => text.parse().ok(),
+                _ => None,
+            })
+            .filter(|id| *id > 0)
+    }
+
+    /// The job of a send (`msgid` in some replies).
+    pub fn msg_id(&self) -> Option<u64> {
+        self.id(&["msg_id", "msgid"])
+    }
+
+    /// Whether it says that something was done: by its errcode, or by naming the job. A gateway's `{"message":"busy"}`,
+    /// HTTP 200, does not.
+    pub fn is_explicit(&self) -> bool {
+        self.members.contains_key("errcode") || self.msg_id().is_some()
+    }
+
+    /// The article data of a send.
+    pub fn msg_data_id(&self) -> Option<u64> {
+        self.id(&["msg_data_id"])
+    }
+
+    /// The status of a job.
+    pub fn msg_status(&self) -> Option<&str> {
+        self.members.get("msg_status")?.as_str()
+    }
+}
+
+/// Why a reply says nothing.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Unreadable(pub String);
+
+/// Reads a reply. `errcode` decides; only a reply without one asks the HTTP status, and a 5xx without one says nothing.
+pub fn decode(status: u16, body: &[u8]) -> Result<Reply, Unreadable> {
+    let unreadable = |what: &str| Unreadable(format!("HTTP {status} with {what}"));
+    // A byte order mark is no part of the JSON.
+    let body = body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(body);
+    if body.iter().all(u8::is_ascii_whitespace) {
+        return Err(unreadable("an empty body"));
+    }
+    let Ok(Value::Object(members)) = serde_json::from_slice::<Value>(body) else {
+        return Err(unreadable("a body that is no JSON object"));
+    };
+    let errmsg = members.get("errmsg").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let errcode = match members.get("errcode") {
+        Some(Value::Number(code)) => code.as_i64(),
+        Some(Value::String(code)) => code.parse().ok(),
+        Some(_) => None,
+        None if (200..300).contains(&status) && !members.is_empty() => Some(0),
+        None => return Err(unreadable("a body without errcode")),
+    };
+    let errcode = errcode.ok_or_else(|| unreadable("an errcode that is no number"))?;
+    let reply = Reply { errcode, errmsg, members };
+    // A gateway that fails may hand on half of an answer: success needs a sign of the job.
+    if errcode == 0 && !(200..300).contains(&status) && reply.msg_id().is_none() {
+        return Err(unreadable("errcode 0 and nothing else"));
+    }
+    Ok(reply)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errcode_decides() {
+        let code = |status, body: &str| decode(status, body.as_bytes()).map(|reply| reply.errcode);
+        assert_eq!(code(200, r#"{"errcode":45028,"errmsg":"x"}"#), Ok(45028));
+        assert_eq!(code(500, r#"{"errcode":45028,"errmsg":"x"}"#), Ok(45028));
+        assert_eq!(code(200, r#"{"msg_id":1,"msg_status":"SENDING"}"#), Ok(0));
+        assert_eq!(code(200, r#"{"errcode":"40001"}"#), Ok(40001));
+        assert_eq!(code(200, "\u{feff}{\"errcode\":45028}"), Ok(45028), "a byte order mark before it");
+        for (status, body) in [
+            (200, ""),
+            (200, "<html>"),
+            (200, "[]"),
+            (200, "{}"),
+            (502, r#"{"error":"x"}"#),
+            (200, r#"{"errcode":null}"#),
+            (502, r#"{"errcode":0}"#),
+            (200, r#"{"errcode":0"#),
+        ] {
+            assert!(decode(status, body.as_bytes()).is_err(), "{status} {body}");
+        }
+    }
+
+    #[test]
+    fn ids_are_64_bit_numbers_or_digits() {
+        let reply =
+            decode(200, br#"{"errcode":0,"msgid":"9007199254740993","msg_data_id":206227730}"#).expect("readable");
+        assert_eq!((reply.msg_id(), reply.msg_data_id()), (Some(9_007_199_254_740_993), Some(206_227_730)));
+    }
+}

@@ -1,0 +1,216 @@
+//! One access token: cached by AppID with its expiry, fetched once, refreshed once when WeChat rejects it.
+//! <https://developers.weixin.qq.com/doc/service/api/base/api_getstableaccesstoken>
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::json;
+
+use crate::{
+    clock::Clock,
+    limits,
+    plan::model::TokenEndpoint,
+    redact::Secret,
+    wechat::{
+        self, errcode,
+        transport::{Body, Failure, Method, Request, Transport},
+    },
+};
+
+/// A token and when it ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Token {
+    /// The token itself.
+    pub value: Secret,
+    /// Until when it is used: a little before WeChat stops taking it.
+    pub good_until: Timestamp,
+}
+
+impl Token {
+    /// Whether it is good for long enough to be used.
+    pub fn is_fresh(&self, now: Timestamp) -> bool {
+        now < self.good_until
+    }
+}
+
+/// Where tokens are kept between runs.
+pub trait TokenStore {
+    /// The token last saved.
+    fn load(&self) -> Result<Option<Token>, String>;
+    /// Saves a token, whole or not at all.
+    fn save(&self, token: &Token) -> Result<(), String>;
+    /// Runs `fetch` while no other process fetches for the same account; it is given what is saved by then.
+    fn exclusively(
+        &self,
+        fetch: &mut dyn FnMut(Option<Token>) -> Result<Token, TokenError>,
+    ) -> Result<Token, TokenError>;
+}
+
+/// Where tokens come from.
+pub enum TokenSource {
+    /// WeChat's endpoint.
+    Endpoint {
+        /// Which one.
+        endpoint: TokenEndpoint,
+        /// The AppID.
+        appid: String,
+        /// The AppSecret.
+        secret: Secret,
+    },
+    /// A central store; it is asked again after a rejection.
+    Given(Box<dyn FnMut() -> Result<Secret, String>>),
+}
+
+/// Why there is no token.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TokenError {
+    /// WeChat refused.
+    #[error("WeChat gives no access token: {errcode} {errmsg}")]
+    Refused {
+        /// Its code.
+        errcode: i64,
+        /// Its words.
+        errmsg: String,
+    },
+    /// No answer could be had, after some tries.
+    #[error("no access token could be fetched: {0}")]
+    Unreachable(String),
+    /// The store failed, or the token from outside cannot be read.
+    #[error("{0}")]
+    Source(String),
+    /// The run was interrupted while it waited.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+/// How often a token is asked for before it is given up.
+const TRIES: u32 = 3;
+
+/// Keeps the one token of a run.
+pub struct Keeper<'a> {
+    source: TokenSource,
+    store: &'a dyn TokenStore,
+    current: Option<Token>,
+    timeout: Duration,
+    pause: Duration,
+    /// How often a token was fetched.
+    pub fetches: u32,
+}
+
+impl<'a> Keeper<'a> {
+    /// A keeper that has no token yet. `pause` is the one before a second try; before the third it is twice as long.
+    pub fn new(source: TokenSource, store: &'a dyn TokenStore, timeout: Duration, pause: Duration) -> Self {
+        Self { source, store, current: None, timeout, pause, fetches: 0 }
+    }
+
+    /// Whether somebody else keeps the token.
+    pub fn is_given(&self) -> bool {
+        matches!(self.source, TokenSource::Given(_))
+    }
+
+    /// A token that can be used now.
+    pub fn get(&mut self, transport: &mut dyn Transport, clock: &dyn Clock) -> Result<Secret, TokenError> {
+        if let Some(token) = &self.current
+            && token.is_fresh(clock.now())
+        {
+            return Ok(token.value.clone());
+        }
+        self.renew(None, transport, clock)
+    }
+
+    /// A token other than the one that WeChat rejected.
+    pub fn renew(
+        &mut self,
+        rejected: Option<&Secret>,
+        transport: &mut dyn Transport,
+        clock: &dyn Clock,
+    ) -> Result<Secret, TokenError> {
+        let (timeout, pause, fetches) = (self.timeout, self.pause, &mut self.fetches);
+        let token = match &mut self.source {
+            TokenSource::Given(read) => {
+                let value = read().map_err(TokenError::Source)?;
+                // Its end is not known: it is used until it is rejected.
+                Token { value, good_until: Timestamp::MAX }
+            }
+            TokenSource::Endpoint { endpoint, appid, secret } => self.store.exclusively(&mut |saved| {
+                // Somebody else may have fetched one meanwhile.
+                if let Some(saved) = saved.filter(|saved| saved.is_fresh(clock.now()) && Some(&saved.value) != rejected)
+                {
+                    return Ok(saved);
+                }
+                *fetches += 1;
+                fetch(*endpoint, appid, secret, (timeout, pause), transport, clock)
+            })?,
+        };
+        let value = token.value.clone();
+        self.current = Some(token);
+        Ok(value)
+    }
+}
+
+fn fetch(
+    endpoint: TokenEndpoint,
+    appid: &str,
+    secret: &Secret,
+    (timeout, pause): (Duration, Duration),
+    transport: &mut dyn Transport,
+    clock: &dyn Clock,
+) -> Result<Token, TokenError> {
+    let credential = Secret::new("client_credential".into());
+    let id = Secret::new(appid.to_owned());
+    let query = [("grant_type", &credential), ("appid", &id), ("secret", secret)];
+    let body =
+        json!({ "grant_type": "client_credential", "appid": appid, "secret": secret.expose(), "force_refresh": false })
+            .to_string();
+    let request = match endpoint {
+        TokenEndpoint::Stable => Request {
+            method: Method::Post,
+            path: "/cgi-bin/stable_token",
+            query: &[],
+            body: Body::Json(&body),
+            timeout,
+        },
+        TokenEndpoint::Classic => {
+            Request { method: Method::Get, path: "/cgi-bin/token", query: &query, body: Body::Json(""), timeout }
+        }
+    };
+    let mut last = String::new();
+    for attempt in 1..=TRIES {
+        if attempt > 1 && !clock.sleep(pause.saturating_mul(attempt - 1)) {
+            return Err(TokenError::Interrupted);
+        }
+        let reply = match transport.send(&request) {
+            Ok(answer) => wechat::decode(answer.status, &answer.body).map_err(|error| error.to_string()),
+            Err(Failure::NotSent(why) | Failure::MaybeSent(why)) => Err(why),
+        };
+        match reply {
+            Ok(reply) if reply.errcode == 0 => {
+                let value = reply
+                    .members
+                    .get("access_token")
+                    .and_then(serde_json::Value::as_str)
+                    .filter(|value| !value.is_empty());
+                let seconds = reply
+                    .members
+                    .get("expires_in")
+                    .and_then(serde_json::Value::as_u64)
+                    .filter(|seconds| (1..=7 * 86_400).contains(seconds));
+                match (value, seconds) {
+                    (Some(value), Some(seconds)) => {
+                        let margin = limits::TOKEN_MARGIN.as_secs().min(seconds / 2);
+                        let lasts = jiff::SignedDuration::from_secs(i64::try_from(seconds - margin).unwrap_or(0));
+                        let good_until = clock.now() + lasts;
+                        return Ok(Token { value: Secret::new(value.to_owned()), good_until });
+                    }
+                    _ => last = "the answer holds no token".into(),
+                }
+            }
+            Ok(reply) if errcode::disposition(reply.errcode) == errcode::Disposition::Retry => {
+                last = format!("{} {}", reply.errcode, errcode::strip(&reply.errmsg));
+            }
+            Ok(reply) => return Err(TokenError::Refused { errcode: reply.errcode, errmsg: reply.errmsg }),
+            Err(why) => last = why,
+        }
+    }
+    Err(TokenError::Unreachable(format!("{last} ({TRIES} tries)")))
+}

@@ -1,0 +1,64 @@
+//! One request in, one reply out, or the answer to the only question that matters: can it have been sent?
+
+use std::{sync::Arc, time::Duration};
+
+use crate::{content::media::Upload, redact::Secret};
+
+/// A request to the platform.
+#[derive(Debug)]
+pub struct Request<'a> {
+    /// `GET` or `POST`.
+    pub method: Method,
+    /// Path below the API's base.
+    pub path: &'a str,
+    /// The query; its values are secrets and stay out of every message.
+    pub query: &'a [(&'a str, &'a Secret)],
+    /// The body of a POST.
+    pub body: Body<'a>,
+    /// How long the whole may take.
+    pub timeout: Duration,
+}
+
+/// What a request carries.
+#[derive(Debug, Clone, Copy)]
+pub enum Body<'a> {
+    /// JSON; empty for a GET.
+    Json(&'a str),
+    /// A file, as a form.
+    File(&'a Arc<Upload>),
+}
+
+/// The methods of the API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    /// Reads.
+    Get,
+    /// Everything else.
+    Post,
+}
+
+/// What came back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+/// Why nothing came back.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Failure {
+    /// The request provably did not leave: name not resolved, connection refused, no TLS.
+    #[error("not sent: {0}")]
+    NotSent(String),
+    /// It may have been carried out.
+    #[error("{0}")]
+    MaybeSent(String),
+}
+
+/// Sends requests. Never repeats one by itself.
+pub trait Transport {
+    /// One request.
+    fn send(&mut self, request: &Request<'_>) -> Result<Answer, Failure>;
+}
