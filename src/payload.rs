@@ -13,6 +13,23 @@ use crate::openids::Openids;
 const OPEN: char = '\u{fdd0}';
 const CLOSE: char = '\u{fdd1}';
 
+/// What a call does to the world; decides how its calls are repeated and counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    /// Reaches many people and cannot be taken back; carries a `clientmsgid`.
+    Mass,
+    /// Reaches one person.
+    Preview,
+    /// Takes an article back.
+    Delete,
+    /// Changes a setting; doing it twice is doing it once.
+    Setting,
+    /// Adds to the account's library, or changes a draft there; sends nothing. Done twice, one is left over.
+    Media,
+    /// Reads only.
+    Read,
+}
+
 /// The text that stands for a run-time value inside a string.
 pub fn slot(name: &str) -> String {
     format!("{OPEN}{name}{CLOSE}")

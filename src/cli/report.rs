@@ -69,7 +69,7 @@ fn print(args: &Args, common: &Common, terminal: &Terminal) -> Result<ExitCode, 
             };
             let records = store.calls(&scope).map_err(|error| session::store_failed(&error, terminal))?;
             let mut fold = Fold::default();
-            run::past::replay(&plan, run, &records, &mut |event| fold.apply(&event));
+            run::replay::replay(&plan, run, &records, &mut |event| fold.apply(&event));
             fold.finish()
         }
         (None, None) => None,

@@ -19,7 +19,7 @@ use crate::{
     diag::{self, Severity, github::Annotation},
     ledger::{Ledger, LedgerError, Scope, sqlite::Sqlite},
     limits,
-    plan::action::Effect,
+    payload::Effect,
     problem::Problem,
     redact::{Redactor, Secret},
     render::{RenderedPlan, RenderedStep},

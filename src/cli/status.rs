@@ -150,7 +150,7 @@ fn refresh(
     let mut http = Http::new(base.clone(), world::abandoned);
     let mut client = Client::new(&mut http, Keeper::new(source, &tokens, timeout, pause), &clock, redactor);
     for (row, _) in
-        rows.iter_mut().zip(&plan.steps).filter(|(_, step)| step.spec.effect == crate::plan::action::Effect::Mass)
+        rows.iter_mut().zip(&plan.steps).filter(|(_, step)| step.spec.effect == crate::payload::Effect::Mass)
     {
         for id in &row.msg_ids {
             let body = json!({ "msg_id": id.to_string() }).to_string();

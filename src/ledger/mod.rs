@@ -6,7 +6,7 @@
 
 use jiff::Timestamp;
 
-use crate::plan::action::Effect;
+use crate::payload::Effect;
 
 pub mod sqlite;
 

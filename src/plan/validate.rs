@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use crate::{
     diag::{Code, Diagnostic, did_you_mean, one_of, source::Span},
-    plan::action::Effect,
+    payload::Effect,
 };
 
 use super::{

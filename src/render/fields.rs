@@ -19,9 +19,9 @@ use crate::{
         source::{SourceMap, Span},
     },
     openids::Openids,
-    payload::{self, Payload},
+    payload::{self, Effect, Payload},
     plan::{
-        action::{Draft, Effect, Fields, Spec},
+        action::{Draft, Fields, Spec},
         later_step,
         message::MessageView,
         model::Step,

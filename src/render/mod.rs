@@ -16,9 +16,9 @@ use crate::{
     diag::{Code, Diagnostic, source::SourceMap},
     limits,
     openids::Openids,
-    payload::{self, Payload},
+    payload::{self, Effect, Payload},
     plan::{
-        action::{Effect, Listed, Poll, Spec},
+        action::{Listed, Poll, Spec},
         message::MessageView,
         model::{Account, Guards, Retry},
     },

@@ -11,10 +11,8 @@ use crate::{
     diag::{did_you_mean, one_of},
     ledger::{Ledger, Scope},
     limits,
-    plan::{
-        action::{Effect, Listed},
-        model::AccountKind,
-    },
+    payload::Effect,
+    plan::{action::Listed, model::AccountKind},
     problem::Problem,
     render::RenderedPlan,
     report::checkup::{Check, CheckId, CheckState},

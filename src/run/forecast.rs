@@ -9,11 +9,7 @@ use serde_json::Value;
 
 use super::Todo;
 use crate::{
-    clock::shanghai,
-    ledger::Usage,
-    limits,
-    plan::{action::Effect, model::AccountKind},
-    problem::Problem,
+    clock::shanghai, ledger::Usage, limits, payload::Effect, plan::model::AccountKind, problem::Problem,
     render::RenderedPlan,
 };
 

@@ -8,7 +8,8 @@ use super::{Freeze, Todo};
 use crate::{
     clock::shanghai,
     ledger::{Ledger, LedgerError, Scope},
-    plan::{action::Effect, model::Guards},
+    payload::Effect,
+    plan::model::Guards,
     problem::Problem,
     render::{RenderedPlan, RenderedStep},
 };

@@ -14,8 +14,7 @@ use crate::{
     clock::Clock,
     ledger::{CallId, CallRecord, Event, FrozenCall, Kind, Ledger, LedgerError, Scope, Status},
     limits,
-    payload::Payload,
-    plan::action::Effect,
+    payload::{Effect, Payload},
     problem::Problem,
     render::{MediaCall, RenderedPlan, RenderedStep, RetryPolicy, When},
     report::{CallOutcome, CallReport, RunEvent, RunOutcome, StepOutcome, StepView},
@@ -25,19 +24,19 @@ use crate::{
     },
 };
 
-mod call;
+mod attempt;
 pub mod doctor;
+mod drafts;
+mod followers;
 pub mod forecast;
 pub mod guard;
-mod media;
-pub mod past;
-mod people;
 pub mod policy;
 pub mod prepare;
 pub mod reconcile;
+pub mod replay;
 mod tags;
 
-pub use people::gather;
+pub use followers::gather;
 pub use prepare::{Prepared, Refusal, Selection, forgotten, guards, prepare};
 
 /// What a run is told from outside.
@@ -303,7 +302,7 @@ impl Runner<'_, '_> {
                 return StepEnd { stop: true, ..StepEnd::problem(StepOutcome::Failed, problem, Vec::new()) };
             }
             Todo::Cover { records } => {
-                let calls = people::covering(self.plan, step, &records, &self.slots);
+                let calls = followers::covering(self.plan, step, &records, &self.slots);
                 let done = calls.iter().filter_map(|call| call.record.as_ref());
                 if done.clone().filter(|record| record.status == Status::Accepted).count() == calls.len() {
                     return already_done(step, done);
@@ -429,7 +428,7 @@ pub(crate) fn outputs<'e>(step: &RenderedStep, facts: impl Iterator<Item = &'e E
             "msg_ids" => Some(json!(facts.iter().map(|fact| fact.msg_id).collect::<Vec<_>>())),
             "msg_data_id" => facts.iter().find_map(|fact| fact.msg_data_id).map(|id| json!(id)),
             "status" => facts.last().and_then(|fact| fact.result.clone()).map(Value::from),
-            "media_id" | "url" => facts.iter().rev().find_map(|fact| media::given(fact, name)),
+            "media_id" | "url" => facts.iter().rev().find_map(|fact| drafts::given(fact, name)),
             _ => None,
         };
         outputs.extend(value.map(|value| ((*name).to_owned(), value)));

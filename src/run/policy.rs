@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::{
     ledger::Kind,
     limits,
-    plan::action::Effect,
+    payload::Effect,
     render::RetryPolicy,
     wechat::{
         client::Outcome,

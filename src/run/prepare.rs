@@ -5,12 +5,12 @@ use std::collections::{HashMap, HashSet};
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{Freeze, Todo, TodoCall, freeze, guard, media, outputs, people::with_new, slots_of};
+use super::{Freeze, Todo, TodoCall, drafts, followers::with_new, freeze, guard, outputs, slots_of};
 use crate::{
     diag::{did_you_mean, one_of},
     ledger::{CallRecord, Ledger, LedgerError, Scope, Status},
     openids::Openids,
-    plan::action::Effect,
+    payload::Effect,
     problem::Problem,
     render::{PlannedCall, RenderedPlan, RenderedStep},
     run::reconcile::{Plan, has_versions, is_current, latest, reconcile},
@@ -155,7 +155,7 @@ fn todo<'p>(
         return Todo::Skip;
     }
     if step.spec.effect == Effect::Media {
-        return media::todo(step, known, all).unwrap_or_else(|changed| {
+        return drafts::todo(step, known, all).unwrap_or_else(|changed| {
             conflicts.push((step, changed));
             Todo::Skip
         });

@@ -5,7 +5,10 @@ use std::collections::HashSet;
 use serde_json::Value;
 
 use crate::ledger::{CallRecord, Status};
-use crate::{payload, plan::action::Effect, render::RenderedStep};
+use crate::{
+    payload::{self, Effect},
+    render::RenderedStep,
+};
 
 /// What is to be done with a step.
 #[derive(Debug, Clone, PartialEq, Eq)]

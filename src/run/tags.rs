@@ -1,6 +1,6 @@
 //! Before anything is sent: names of tags become numbers, and the sizes of tags count for `max_recipients`.
 
-use super::{guard, people::Reader, *};
+use super::{followers::Reader, guard, *};
 use crate::{
     diag::{did_you_mean, one_of},
     wechat::transport::Method,

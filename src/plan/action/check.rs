@@ -7,7 +7,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Call, Calls, Effect, Fields, Kind, Poll, Spec, number};
+use super::{Call, Calls, Fields, Kind, Poll, Spec, number};
+use crate::payload::Effect;
 use crate::{
     payload,
     plan::value::{Number, Span},

@@ -5,7 +5,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Call, Calls, Draft, Effect, Fields, Gives, Kind, MediaCall, Spec};
+use super::{Call, Calls, Draft, Fields, Gives, Kind, MediaCall, Spec};
+use crate::payload::Effect;
 use crate::{
     payload,
     plan::{message::MessageView, value::Template},

@@ -5,7 +5,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Call, Calls, Effect, Fields, Kind, Spec, number};
+use super::{Call, Calls, Fields, Kind, Spec, number};
+use crate::payload::Effect;
 use crate::{
     diag::Code,
     payload,

@@ -12,6 +12,7 @@ use crate::{
     content::media::{Target, Upload},
     diag::Code,
     openids::Openids,
+    payload::Effect,
     plan::{
         message::{Message, MessageView},
         model::AccountKind,
@@ -28,23 +29,6 @@ pub mod send_by_tag;
 pub mod set_speed;
 pub mod upload_image;
 pub mod upload_material;
-
-/// What an action does to the world; decides how its calls are repeated and counted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Effect {
-    /// Reaches many people and cannot be taken back; carries a `clientmsgid`.
-    Mass,
-    /// Reaches one person.
-    Preview,
-    /// Takes an article back.
-    Delete,
-    /// Changes a setting; doing it twice is doing it once.
-    Setting,
-    /// Adds to the account's library, or changes a draft there; sends nothing. Done twice, one is left over.
-    Media,
-    /// Reads only.
-    Read,
-}
 
 /// What is known of an action without an instance.
 #[derive(Debug)]

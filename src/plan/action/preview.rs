@@ -7,7 +7,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Call, Calls, Effect, Fields, Kind, Spec};
+use super::{Call, Calls, Fields, Kind, Spec};
+use crate::payload::Effect;
 use crate::{
     diag::Code,
     plan::{message::Message, value::Template},

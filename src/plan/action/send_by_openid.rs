@@ -7,9 +7,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{
-    Call, Calls, Effect, Fields, FileUse, Holds, Kind, Listed, Spec, number, put_reprint, send_by_tag::tag_name,
-};
+use super::{Call, Calls, Fields, FileUse, Holds, Kind, Listed, Spec, number, put_reprint, send_by_tag::tag_name};
+use crate::payload::Effect;
 use crate::{
     diag::Code,
     limits, payload,

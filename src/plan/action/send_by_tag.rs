@@ -7,7 +7,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, de};
 use serde_json::{Value, json};
 
-use super::{Call, Calls, Effect, Fields, Kind, Spec, number, put_reprint};
+use super::{Call, Calls, Fields, Kind, Spec, number, put_reprint};
+use crate::payload::Effect;
 use crate::{
     payload,
     plan::{

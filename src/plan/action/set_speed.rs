@@ -5,7 +5,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Calls, Effect, Fields, Kind, Spec, number};
+use super::{Calls, Fields, Kind, Spec, number};
+use crate::payload::Effect;
 use crate::plan::value::Number;
 
 /// Fields of the action.

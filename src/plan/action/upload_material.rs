@@ -4,7 +4,8 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Calls, Effect, Fields, FileUse, Holds, Kind, Spec, upload};
+use super::{Calls, Fields, FileUse, Holds, Kind, Spec, upload};
+use crate::payload::Effect;
 use crate::{
     content::media::{Material, Target},
     diag::Code,

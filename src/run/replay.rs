@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::{call::outcome_of, outputs, views};
+use super::{attempt::outcome_of, outputs, views};
 use crate::{
     ledger::{CallRecord, Kind, RunRecord, Status},
     problem::Problem,

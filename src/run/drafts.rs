@@ -3,7 +3,7 @@
 //! What such a step makes has versions: all of its calls carry the digest of the whole. The latest version that the ledger
 //! has is compared with the plan; a new one gets calls of its own, with numbers after those before.
 
-use super::{call::Unfrozen, *};
+use super::{attempt::Unfrozen, *};
 use crate::{
     content::article::compare,
     render::{Gives, PlannedCall},
