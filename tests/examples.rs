@@ -46,3 +46,8 @@ fn every_example_runs_on_the_sandbox() {
         case.run(&["run", "examples/vip-list/plan.yaml", "--sandbox", "--vars-file", &file]).exits(0);
     }
 }
+
+#[test]
+fn the_quickstart_says_what_would_be_sent() {
+    copied().run(&["run", "examples/quickstart/plan.yaml", "--sandbox"]).exits(0).prints("quickstart");
+}

@@ -85,8 +85,7 @@ fn the_same_bytes_are_uploaded_once() {
     assert_eq!(order(&server), ["uploadimg", "add_material", "add", "get"]);
     // Other text, the same pictures; the draft that was not sent is updated.
     case.write("content/spring.md", ARTICLE.replace("头采", "明前头采"));
-    let ran = case.against(&server, &["--only", "article"]).exits(0);
-    ran.says("`article` has changed: the draft that was not sent yet is updated");
+    case.against(&server, &["--only", "article"]).exits(0).prints("draft-updated");
     assert_eq!(order(&server)[4..], ["update", "get"]);
     let update = server.calls("/draft/update")[0].json();
     assert_eq!((&update["media_id"], &update["index"]), (&json!("draft-1"), &json!(0)));
@@ -105,7 +104,7 @@ fn what_was_sent_is_not_changed_any_more() {
     case.against(&server, &[]).exits(0);
     let before = server.got().len();
     case.write("content/spring.md", ARTICLE.replace("头采", "明前头采"));
-    case.against(&server, &[]).exits(8).says("the article, which was sent");
+    case.against(&server, &[]).exits(8).prints("article-changed");
     case.against(&server, &["--only", "announce"]).exits(8).says("what it shows, which an earlier step makes");
     assert_eq!(server.got().len(), before);
     case.run(&["status", "plan.yaml", "--api-base", &server.base]).exits(0).says("the plan has changed since");

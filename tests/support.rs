@@ -29,6 +29,17 @@ pub(crate) struct Ran {
     pub(crate) code: i32,
 }
 
+/// What no two runs have in common, and what stands for it in a snapshot.
+const VARIES: [(&str, &str); 6] = [
+    // The last column of the table is as wide as its longest duration.
+    ("(?m)^(  step .*?) +time$", "$1  time"),
+    (r"(?m)^([✓✗?·–] .*?) +(\d+ms|\d+\.\ds|\d+m \d\ds)$", "$1  TIME"),
+    (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d \+08:00, [\dhms. ]+, (loopback|sandbox)", "START, TIME, $1"),
+    (r"\brun \d{8}-\d{6}-[0-9a-f]{6}\b", "run ID"),
+    (r"process \d+ on \S+ since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "process PID on HOST since START"),
+    (r"\S*[/\\]\.tmp\w{6}[/\\]", "FOLDER/"),
+];
+
 impl Ran {
     fn new(output: Output) -> Self {
         let text = |bytes| String::from_utf8(bytes).expect("the program writes UTF-8");
@@ -42,6 +53,17 @@ impl Ran {
         self
     }
 
+    /// The exit code and all of both streams, but for what `VARIES`: the snapshot `run-NAME`.
+    #[track_caller]
+    pub(crate) fn prints(self, name: &str) -> Self {
+        let said = format!("exit {}\n--- stdout\n{}--- stderr\n{}", self.code, self.stdout, self.stderr);
+        insta::with_settings!({ filters => VARIES, prepend_module_to_snapshot => false, omit_expression => true }, {
+            insta::assert_snapshot!(format!("run-{name}"), said);
+        });
+        self
+    }
+
+    /// That text is said somewhere, whatever else is. For `run`, rather `prints`.
     #[track_caller]
     pub(crate) fn says(self, text: &str) -> Self {
         let said = format!("{}\n{}", self.stdout, self.stderr);
