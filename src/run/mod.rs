@@ -304,7 +304,10 @@ impl Runner<'_, '_> {
             Todo::Cover { records } => {
                 let calls = followers::covering(self.plan, step, &records, &self.slots);
                 let done = calls.iter().filter_map(|call| call.record.as_ref());
-                if done.clone().filter(|record| record.status == Status::Accepted).count() == calls.len() {
+                // How many calls there are is known only if the send is all there: of one that goes on, more may come.
+                if step.needs.iter().all(|id| self.available.contains(id) && !self.not_good.contains(id))
+                    && done.clone().filter(|record| record.status == Status::Accepted).count() == calls.len()
+                {
                     return already_done(step, done);
                 }
                 (calls, Freeze::New, Vec::new())
