@@ -8,8 +8,9 @@ use minijinja::context;
 use qunfa::{
     content::template::Engine,
     diag::{self, source::SourceMap},
-    ledger::{CallId, Event, FrozenCall, Kind, Ledger as _, Scope, sqlite::Sqlite},
-    payload, plan,
+    ledger::{CallId, Event, FrozenCall, Kind, Scope, open, store::Owner},
+    payload::{self, Effect},
+    plan,
     render::{self, RenderedPlan},
     resolve::{self, Inputs, Project, ReadError},
 };
@@ -96,7 +97,8 @@ fn digest_of_a_megabyte(bencher: Bencher<'_, '_>) {
 #[divan::bench(sample_count = 50)]
 fn intent_and_outcome_synced(bencher: Bencher<'_, '_>) {
     let folder = tempfile::tempdir().expect("a folder");
-    let mut ledger = Sqlite::open(&folder.path().join("state.db")).expect("opens");
+    let owner = Owner { pid: 1, host: "here".into(), since: Timestamp::UNIX_EPOCH, plan: "plan.yaml".into() };
+    let mut ledger = open::of_rehearsal(folder.path()).write("loopback", "wx0123456789abcdef", &owner).expect("opens");
     let scope = Scope {
         platform: "loopback".into(),
         appid: "wx0123456789abcdef".into(),
@@ -116,7 +118,7 @@ fn intent_and_outcome_synced(bencher: Bencher<'_, '_>) {
             digest: payload::digest(body.as_bytes()),
             payload: body,
             message_digest: None,
-            mass: true,
+            effect: Effect::Mass,
             recipients: None,
         };
         ledger

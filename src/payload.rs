@@ -30,6 +30,28 @@ pub enum Effect {
     Read,
 }
 
+impl Effect {
+    /// All, with the names they have in a ledger.
+    pub const ALL: &[(Effect, &str)] = &[
+        (Effect::Mass, "mass"),
+        (Effect::Preview, "preview"),
+        (Effect::Delete, "delete"),
+        (Effect::Setting, "setting"),
+        (Effect::Media, "media"),
+        (Effect::Read, "read"),
+    ];
+
+    /// The name in a ledger.
+    pub fn name(self) -> &'static str {
+        Self::ALL.iter().find(|(effect, _)| *effect == self).map_or("", |(_, name)| name)
+    }
+
+    /// The effect of a name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().find(|(_, known)| *known == name).map(|(effect, _)| *effect)
+    }
+}
+
 /// The text that stands for a run-time value inside a string.
 pub fn slot(name: &str) -> String {
     format!("{OPEN}{name}{CLOSE}")
@@ -258,6 +280,14 @@ mod tests {
         assert_eq!(lean.fill(&|_| None), full.fill(&|_| None));
         assert_eq!(lean.pretty(4), full.pretty(4));
         assert_eq!(full.pretty(0), format!("{:#}", body(&["b", "c", "d"])));
+    }
+
+    #[test]
+    fn names_of_effects_are_kept() {
+        for (effect, name) in Effect::ALL {
+            assert_eq!((Effect::from_name(name), effect.name()), (Some(*effect), *name));
+        }
+        assert_eq!(Effect::from_name("hum"), None);
     }
 
     #[test]

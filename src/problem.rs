@@ -48,3 +48,14 @@ impl From<ExitCode> for std::process::ExitCode {
         (code as u8).into()
     }
 }
+
+/// A system error in few words.
+pub(crate) fn reason(error: &std::io::Error) -> &'static str {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => "no such file",
+        std::io::ErrorKind::PermissionDenied => "permission denied",
+        std::io::ErrorKind::IsADirectory => "it is a folder",
+        std::io::ErrorKind::NotADirectory => "a part of its path is no folder",
+        _ => "it cannot be read",
+    }
+}

@@ -297,7 +297,7 @@ impl Scenario {
     /// What must hold when nothing is left to do.
     fn has_come_about(&self, world: &World, story: &str) {
         world.store.look(|rows| {
-            let mass = rows.iter().filter(|row| row.frozen.mass);
+            let mass = rows.iter().filter(|row| row.frozen.is_mass());
             let open = mass.filter(|row| row.status().is_ok_and(|status| status != Status::Accepted)).count();
             assert_eq!(open, 0, "nothing is in doubt or refused {story}");
             let delivered = world.delivered.borrow();
@@ -447,14 +447,14 @@ fn ledger_and_platform_agree(world: &World, rows: &[Row], story: &str) {
         let said = row.events.iter().flat_map(|event| event.note.iter().chain(&event.result));
         let mut said: Vec<&String> = said.collect();
         let bodies = row.events.iter().filter_map(|event| event.body.as_ref()).chain([&row.frozen.payload]);
-        if row.frozen.mass {
+        if row.frozen.is_mass() {
             assert!(bodies.map(|body| Mass::read(body)).all(|mass| mass.sound), "a secret is in the ledger {story}");
         } else {
             said.extend(bodies);
         }
         let clean = said.into_iter().all(|text| !text.contains(SECRET) && !text.contains(TOKEN));
         assert!(clean, "a secret is in the ledger {story}");
-        if row.frozen.mass && status == Status::Accepted {
+        if row.frozen.is_mass() && status == Status::Accepted {
             let got = delivered.iter().find(|mass| mass.key == row.frozen.idempotency_key);
             let got = got.unwrap_or_else(|| panic!("{:?} is accepted and was not delivered {story}", row.frozen.id));
             assert!(got.people == Mass::read(&row.frozen.payload).people, "to others than were frozen {story}");
@@ -485,7 +485,7 @@ fn ledger_and_report_agree(rows: &[Row], report: &Report, store_failed: bool, st
         // A store that fails does not have it yet: then it is in doubt, until the next run asks.
         assert!(agree || (store_failed && status.in_doubt()), "{call:?} is {status:?} in the ledger {story}");
     }
-    for row in rows.iter().filter(|row| row.frozen.mass) {
+    for row in rows.iter().filter(|row| row.frozen.is_mass()) {
         let mut events = row.events.iter().filter(|event| event.run_id == report.run_id);
         if events.clone().any(|event| matches!(event.kind, Kind::Accepted | Kind::Adopted)) {
             let said = calls().any(|call| call.clientmsgid.as_ref() == Some(&row.frozen.idempotency_key) && done(call));

@@ -6,7 +6,7 @@ use super::{Common, Format, FormatArg, document, fail, load::load_or_fail, sessi
 use crate::problem::ExitCode;
 use crate::{
     diag::{did_you_mean, one_of},
-    ledger::{CallRecord, Ledger as _, Status, sqlite::Sqlite},
+    ledger::{CallRecord, Status},
     openids::Openids,
     payload,
     render::RenderedStep,
@@ -76,7 +76,7 @@ fn audience(args: &Args, common: &Common, terminal: &Terminal) -> Result<ExitCod
     }
     let state = session::state(common, &project, terminal)?;
     let scope = session::scope(&plan, platform);
-    let records = match Sqlite::open_existing(&state.path).map_err(|error| session::store_failed(&error, terminal))? {
+    let records = match state.read().map_err(|error| session::store_failed(&error, terminal))? {
         Some(ledger) => ledger.calls(&scope).map_err(|error| session::store_failed(&error, terminal))?,
         None => Vec::new(),
     };

@@ -6,7 +6,6 @@ use super::{
     Common, Format, FormatArg, fail,
     load::load,
     sandbox, session,
-    state::{State, TokenFile},
     world::{self, RealClock, RehearsalClock, Terminal},
 };
 use crate::problem::ExitCode;
@@ -14,8 +13,8 @@ use crate::{
     clock::{Clock, shanghai},
     diag::{Severity, any_error},
     ledger::{
-        LedgerError, Scope,
-        sqlite::{self, Sqlite},
+        LedgerError, Scope, open,
+        store::{Store, Tokens},
     },
     limits,
     plan::model::TokenEndpoint,
@@ -77,11 +76,8 @@ fn examine(args: &Args, common: &Common, terminal: &Terminal) -> Result<ExitCode
     let folder = tempfile::tempdir().map_err(|error| {
         fail(terminal, ExitCode::MissingInput, &format!("no temporary folder can be made: {error}"), &[])
     })?;
-    let state = if ledgered {
-        session::state(common, &loaded.project, terminal)?
-    } else {
-        State { path: folder.path().join("state.db") }
-    };
+    let state =
+        if ledgered { session::state(common, &loaded.project, terminal)? } else { open::of_rehearsal(folder.path()) };
     let scope = session::scope(&plan, platform);
     let mut redactor = Redactor::default();
     let sandbox_secret = || TokenSource::Endpoint {
@@ -92,18 +88,18 @@ fn examine(args: &Args, common: &Common, terminal: &Terminal) -> Result<ExitCode
     let source =
         if args.sandbox { Ok(sandbox_secret()) } else { session::token_source(&plan, &args.plan, &mut redactor) };
     checks.push(secret_check(&plan, args.sandbox, source.as_ref().err()));
-    let (of_state, usable) = state_checks(&state, &plan, ledgered);
+    let (of_state, usable) = state_checks(&*state, &plan, ledgered);
     checks.extend(of_state);
     let real_limits = base.as_ref().is_some_and(|base| !base.loopback);
     let books = match usable {
-        true => books(&mut plan, &state, folder.path(), &scope, real.now(), real_limits),
+        true => books(&mut plan, &*state, folder.path(), &scope, &real, real_limits),
         false => Books::closed("the state store cannot be used"),
     };
     let api_base = base.as_ref().map(|base| base.as_str().to_owned());
     let asked = match source {
         Err(_) => Asked { checks: doctor::silent(&plan, "there is no secret to ask for a token with"), told: None },
         Ok(source) => match base {
-            Some(base) => ask(&plan, &books, &state, (source, redactor), &base, &real, false),
+            Some(base) => ask(&plan, &books, &*state, (source, redactor), &base, &real, false),
             None => {
                 let clock = RehearsalClock::new(real.now());
                 let server = sandbox::embedded(&plan, clock.clone(), &args.faults).map_err(|error| {
@@ -111,7 +107,7 @@ fn examine(args: &Args, common: &Common, terminal: &Terminal) -> Result<ExitCode
                 })?;
                 let base = ApiBase::parse(&server.base_url())
                     .map_err(|message| fail(terminal, ExitCode::Internal, &message, &[]))?;
-                ask(&plan, &books, &state, (source, redactor), &base, &clock, true)
+                ask(&plan, &books, &*state, (source, redactor), &base, &clock, true)
             }
         },
     };
@@ -195,8 +191,8 @@ fn secret_check(plan: &RenderedPlan, sandbox: bool, problem: Option<&String>) ->
 }
 
 /// The lines about the state here, and whether the ledger can be looked at.
-fn state_checks(state: &State, plan: &RenderedPlan, ledgered: bool) -> (Vec<Check>, bool) {
-    let name = state.path.display().to_string();
+fn state_checks(state: &dyn Store, plan: &RenderedPlan, ledgered: bool) -> (Vec<Check>, bool) {
+    let name = state.name();
     let (store, usable) = store_check(state, &name, ledgered);
     let disk = match state.free_bytes() {
         None => Check::not_checked(CheckId::Disk, "this system does not say how much is free"),
@@ -225,9 +221,9 @@ fn state_checks(state: &State, plan: &RenderedPlan, ledgered: bool) -> (Vec<Chec
     (vec![store, disk, lock], usable)
 }
 
-fn store_check(state: &State, name: &str, ledgered: bool) -> (Check, bool) {
+fn store_check(state: &dyn Store, name: &str, ledgered: bool) -> (Check, bool) {
     let id = CheckId::State;
-    let health = match Sqlite::examine(&state.path) {
+    let health = match state.examine() {
         Ok(Some(health)) => health,
         Ok(None) if !ledgered => return (Check::ok(id, "a rehearsal has one of its own"), true),
         Ok(None) => {
@@ -240,6 +236,7 @@ fn store_check(state: &State, name: &str, ledgered: bool) -> (Check, bool) {
             let help = match &error {
                 LedgerError::Newer { .. } => "use the newer qunfa",
                 LedgerError::Damaged { .. } => "restore it from a copy; without it nobody knows what was sent",
+                LedgerError::Conflict { .. } => "look again",
                 LedgerError::Store { .. } => "check its path, its rights and the space on the disk",
             };
             return (Check::error(id, run::chain(&error)).help(help), false);
@@ -254,17 +251,13 @@ fn store_check(state: &State, name: &str, ledgered: bool) -> (Check, bool) {
             .help("restore it from a copy; without it nobody knows what was sent");
         return (facts(check), false);
     }
-    if health.format < sqlite::FORMAT {
-        let (has, ours) = (health.format, sqlite::FORMAT);
+    if health.format < health.newest {
+        let (has, ours) = (health.format, health.newest);
         let text = format!("{name} is sound; it has format {has}, and the next run brings it to format {ours}");
         return (facts(Check::warning(id, text).help("`qunfa status PLAN` does it too")), false);
     }
-    let open = state.open_to_others();
-    if let Some((path, mode)) = open.first() {
-        let path = path.display();
-        let check = Check::warning(id, format!("{path} has mode {mode:04o}, so that others can read it"))
-            .help(format!("chmod 600 {path}"));
-        return (facts(check), true);
+    if let Some(warning) = health.warnings.first() {
+        return (facts(Check::problem(id, CheckState::Warning, warning.clone())), true);
     }
     (facts(Check::ok(id, format!("{name} is sound (format {}) and private", health.format))), true)
 }
@@ -272,19 +265,19 @@ fn store_check(state: &State, name: &str, ledgered: bool) -> (Check, bool) {
 /// What the ledger says; one that is not there yet is empty.
 fn books(
     plan: &mut RenderedPlan,
-    state: &State,
+    state: &dyn Store,
     folder: &std::path::Path,
     scope: &Scope,
-    now: jiff::Timestamp,
+    clock: &dyn Clock,
     real: bool,
 ) -> Books {
-    let ledger = match Sqlite::open_existing(&state.path) {
+    let ledger = match state.read() {
         Ok(Some(ledger)) => Ok(ledger),
-        Ok(None) => Sqlite::open(&folder.join("empty.db")),
-        Err(error) => Err(error),
+        Ok(None) => open::of_rehearsal(folder).write(&scope.platform, &scope.appid, &session::owner(plan, clock)),
+        Err(error) => Err(error.into()),
     };
     match ledger {
-        Ok(ledger) => doctor::books(plan, &ledger, scope, now, real),
+        Ok(ledger) => doctor::books(plan, &*ledger, scope, clock.now(), real),
         Err(error) => Books::closed(&run::chain(&error)),
     }
 }
@@ -298,7 +291,7 @@ struct Asked {
 fn ask(
     plan: &RenderedPlan,
     books: &Books,
-    state: &State,
+    state: &dyn Store,
     (source, redactor): (TokenSource, Redactor),
     base: &ApiBase,
     clock: &dyn Clock,
@@ -310,9 +303,7 @@ fn ask(
         TokenSource::Endpoint { endpoint: TokenEndpoint::Stable, .. } => TokenWay::Stable,
         TokenSource::Endpoint { endpoint: TokenEndpoint::Classic, .. } => TokenWay::Cached,
     };
-    let endpoint = session::endpoint_name(plan.account.token);
-    let file = state.tokens(&plan.appid, base.as_str(), endpoint);
-    let tokens = Peek { file, way, now: clock.now(), given: Cell::new(false) };
+    let tokens = Peek { tokens: session::tokens(state, plan, base), way, now: clock.now(), given: Cell::new(false) };
     let (timeout, pause) = session::patience(plan);
     let mut http = Http::new(base.clone(), world::abandoned);
     let mut client = Client::new(&mut http, Keeper::new(source, &tokens, timeout, pause), clock, redactor);
@@ -323,7 +314,7 @@ fn ask(
 
 /// The cached token, looked at and left alone.
 struct Peek {
-    file: TokenFile,
+    tokens: Box<dyn Tokens>,
     way: TokenWay,
     now: jiff::Timestamp,
     /// The cached token was given out: who asks again was refused with it.
@@ -331,14 +322,6 @@ struct Peek {
 }
 
 impl TokenStore for Peek {
-    fn load(&self) -> Result<Option<Token>, String> {
-        self.file.load()
-    }
-
-    fn save(&self, _: &Token) -> Result<(), String> {
-        Ok(())
-    }
-
     fn exclusively(
         &self,
         fetch: &mut dyn FnMut(Option<Token>) -> Result<Token, TokenError>,
@@ -347,7 +330,7 @@ impl TokenStore for Peek {
             return fetch(None);
         }
         // A new token of the classic endpoint ends the one before, which somebody may be using.
-        let saved = self.file.load().map_err(TokenError::Source)?.filter(|token| token.is_fresh(self.now));
+        let saved = self.tokens.saved().map_err(TokenError::Source)?.filter(|token| token.is_fresh(self.now));
         let rejected = self.given.replace(true);
         let why = if rejected { "WeChat rejects the cached token" } else { "no token is cached" };
         saved.filter(|_| !rejected).ok_or_else(|| {

@@ -4,7 +4,6 @@ use std::path::Path;
 
 use super::{
     Common, Format, FormatArg,
-    state::State,
     world::{self, DiskProject, Terminal},
 };
 use crate::problem::ExitCode;
@@ -17,7 +16,7 @@ use crate::{
         github::Annotation,
         source::{self, BadText, FileId, SourceMap, Span},
     },
-    ledger::{Ledger as _, Scope, Status, sqlite::Sqlite},
+    ledger::{Scope, Status},
     limits, plan,
     render::{self, RenderedPlan},
     resolve::{self, Begun, Inputs, ReadError, ResolvedPlan, article::Shows},
@@ -183,14 +182,14 @@ fn pipe(
 
 /// The people whom the ledger froze for a send. A store that fails says so when it is opened for the run.
 fn begun(common: &Common, project: &DiskProject, platform: &str, asked: &Begun<'_>) -> Option<Vec<String>> {
-    let state = State::locate(common.state.as_deref(), project.root()).ok()?;
+    let state = super::session::store(common, project).ok()?;
     let scope = Scope {
         platform: platform.into(),
         appid: asked.appid.into(),
         plan: asked.plan.into(),
         occurrence: asked.occurrence.into(),
     };
-    let mut records = Sqlite::open_existing(&state.path).ok()??.calls(&scope).ok()?;
+    let mut records = state.read().ok()??.calls(&scope).ok()?;
     records.retain(|record| record.frozen.id.step == asked.step && record.frozen.id.key.as_deref() == asked.key);
     let sent = records.iter().any(|record| record.status == Status::Accepted || record.status.in_doubt());
     records.sort_by_key(|record| record.frozen.id.chunk);

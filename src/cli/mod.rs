@@ -22,7 +22,6 @@ mod resolve;
 mod run;
 mod sandbox;
 mod session;
-mod state;
 mod status;
 mod token;
 mod validate;

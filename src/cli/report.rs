@@ -3,7 +3,7 @@
 use super::{Common, Format, FormatArg, fail, load::load_or_fail, session, world::Terminal};
 use crate::problem::ExitCode;
 use crate::{
-    ledger::{Ledger as _, Scope, sqlite::Sqlite},
+    ledger::Scope,
     report::{self, Fold, Report},
     run,
 };
@@ -38,7 +38,7 @@ fn print(args: &Args, common: &Common, terminal: &Terminal) -> Result<ExitCode, 
     let format = FormatArg { format: if args.wants_json() { Format::Json } else { Format::Human } };
     let (plan, project) = load_or_fail(&args.plan, common, &format, Some(platform), terminal)?;
     let state = session::state(common, &project, terminal)?;
-    let store = Sqlite::open_existing(&state.path).map_err(|error| session::store_failed(&error, terminal))?;
+    let store = state.read().map_err(|error| session::store_failed(&error, terminal))?;
     let runs = match &store {
         Some(store) => store.runs(&plan.appid, &plan.name).map_err(|error| session::store_failed(&error, terminal))?,
         None => Vec::new(),

@@ -11,7 +11,7 @@ use super::{
 use crate::problem::ExitCode;
 use crate::{
     clock::Clock as _,
-    ledger::{CallRecord, Event, Kind, Ledger as _},
+    ledger::{CallRecord, Event, Kind},
 };
 
 #[derive(Debug, clap::Args)]
@@ -49,8 +49,7 @@ fn settle(args: &Args, common: &Common, terminal: &Terminal) -> Result<ExitCode,
     let (plan, project) = load_or_fail(&args.plan, common, &args.format, Some(platform), terminal)?;
     let state = session::state(common, &project, terminal)?;
     let clock = RealClock::at(common.now);
-    let _lock = session::lock(&state, &plan, &clock, terminal).map_err(|(code, _)| code)?;
-    let mut ledger = session::open(&state, terminal)?;
+    let mut ledger = session::write(&*state, &plan, platform, &clock, terminal).map_err(|(code, _)| code)?;
     let scope = session::scope(&plan, platform);
     let records = ledger.calls(&scope).map_err(|error| session::store_failed(&error, terminal))?;
     let name = |record: &CallRecord| record.frozen.id.name();

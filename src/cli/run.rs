@@ -10,14 +10,13 @@ use super::{
     fail,
     load::{Strict, loaded_or_fail},
     pad, sandbox, session,
-    state::State,
     world::{self, DiskProject, RealClock, RehearsalClock, Terminal},
 };
 use crate::problem::ExitCode;
 use crate::{
     clock::Clock,
     diag::{self, Severity, github::Annotation},
-    ledger::{Ledger, LedgerError, Scope, sqlite::Sqlite},
+    ledger::{Ledger, LedgerError, Scope, open, store::Store},
     limits,
     payload::Effect,
     problem::Problem,
@@ -145,7 +144,7 @@ fn begin(args: &Args, common: &Common, terminal: &Terminal) -> Result<ExitCode, 
                 run_id: world::new_run_id(start),
                 verbose: common.verbose,
             };
-            run.with_state(&state, &base, None)
+            run.with_state(&*state, &base, None)
         }
         None => {
             // Time passes in this run only when it waits, and then at once.
@@ -171,7 +170,7 @@ fn begin(args: &Args, common: &Common, terminal: &Terminal) -> Result<ExitCode, 
                 run_id: world::new_run_id(start),
                 verbose: common.verbose,
             };
-            run.with_state(&state, &base, Some(&server))
+            run.with_state(&*state, &base, Some(&server))
         }
     }
 }
@@ -182,15 +181,15 @@ fn sandbox_state(
     project: &DiskProject,
     folder: &tempfile::TempDir,
     terminal: &Terminal,
-) -> Result<State, ExitCode> {
+) -> Result<Box<dyn Store>, ExitCode> {
     match &common.state {
         Some(_) => session::state(common, project, terminal),
-        None => Ok(State { path: folder.path().join("state.db") }),
+        None => Ok(open::of_rehearsal(folder.path())),
     }
 }
 
 impl Run<'_> {
-    fn with_state(&self, state: &State, base: &ApiBase, server: Option<&Sandbox>) -> Result<ExitCode, ExitCode> {
+    fn with_state(&self, state: &dyn Store, base: &ApiBase, server: Option<&Sandbox>) -> Result<ExitCode, ExitCode> {
         if let Some(expected) = self.args.expect.as_ref().filter(|expected| **expected != self.plan.digest()) {
             let message = format!(
                 "the plan is not what was approved: its digest is {}, and {expected} was expected",
@@ -202,11 +201,10 @@ impl Run<'_> {
                 &["review the plan again with `qunfa render`".into()],
             ));
         }
-        let lock = session::lock(state, &self.plan, self.clock, self.terminal)
-            .map_err(|(code, message)| self.report_refusal(code, &message, &[]))?;
-        let mut ledger = Sqlite::open(&state.path).map_err(|error| self.store_failed(&error))?;
+        let mut ledger = session::write(state, &self.plan, &self.scope.platform, self.clock, self.terminal)
+            .map_err(|(code, problem)| self.report_refusal(code, &problem.message, &problem.help))?;
         let selection = Selection { only: self.args.only.clone(), from: self.args.from.clone() };
-        let mut prepared = run::prepare(&self.plan, &ledger, &self.scope, &selection, self.clock.now())
+        let mut prepared = run::prepare(&self.plan, &*ledger, &self.scope, &selection, self.clock.now())
             .map_err(|refusal| self.refused(refusal))?;
 
         let mut redactor = Redactor::default();
@@ -221,24 +219,25 @@ impl Run<'_> {
                 self.refuse(ExitCode::MissingInput, &message, &["`qunfa run PLAN --sandbox` needs no secret".into()])
             })?,
         };
-        let tokens = state.tokens(&self.plan.appid, base.as_str(), session::endpoint_name(self.plan.account.token));
+        let tokens = session::tokens(state, &self.plan, base);
         let (timeout, pause) = session::patience(&self.plan);
         let mut http = Http::new(base.clone(), world::abandoned);
-        let mut client = Client::new(&mut http, Keeper::new(source, &tokens, timeout, pause), self.clock, redactor);
+        let mut client = Client::new(&mut http, Keeper::new(source, &*tokens, timeout, pause), self.clock, redactor);
         if prepared.todo.iter().any(|todo| matches!(todo, Todo::Gather { .. })) {
             run::gather(&self.plan, &mut prepared, &mut client, self.clock).map_err(|problem| {
                 let code = if world::interrupted() { ExitCode::Interrupted } else { ExitCode::Failed };
                 self.refuse(code, &problem.message, &problem.help)
             })?;
-            run::guards(&self.plan, &prepared, &ledger, &self.scope, self.clock.now())
+            run::guards(&self.plan, &prepared, &*ledger, &self.scope, self.clock.now())
                 .map_err(|refusal| self.refused(refusal))?;
         }
-        let forecast = self.forecast(&prepared, &ledger, !base.loopback)?;
+        let forecast = self.forecast(&prepared, &*ledger, !base.loopback)?;
         if server.is_none() {
             self.confirm(&prepared, &forecast, &mut client, base)?;
         }
-        let report = self.execute(prepared, &mut ledger, &mut client, !base.loopback)?;
-        drop(lock);
+        let report = self.execute(prepared, &mut *ledger, &mut client, !base.loopback)?;
+        // The lock goes with it.
+        drop(ledger);
         self.publish(&report, server);
         Ok(code_of(&report))
     }
@@ -417,7 +416,7 @@ impl Run<'_> {
         for (step, todo) in todo() {
             let open: Vec<_> = todo.open_calls().collect();
             people +=
-                open.iter().filter(|call| call.frozen.mass).filter_map(|call| call.frozen.recipients).sum::<u64>();
+                open.iter().filter(|call| call.frozen.is_mass()).filter_map(|call| call.frozen.recipients).sum::<u64>();
             let words = match open.len() {
                 _ if matches!(todo, Todo::Cover { .. }) => "a call for each of the send".to_owned(),
                 1 => "1 call".to_owned(),

@@ -7,13 +7,15 @@ use std::{
 
 use super::{
     Common, fail,
-    state::{Lock, LockError, Owner, State},
     world::{self, DiskProject, Terminal},
 };
 use crate::problem::ExitCode;
 use crate::{
     clock::{Clock, shanghai},
-    ledger::{LedgerError, Scope, sqlite::Sqlite},
+    ledger::{
+        Ledger, LedgerError, Scope, open,
+        store::{Owner, Store, TokenKey, Tokens, WriteError},
+    },
     plan::model::{SecretSource, TokenEndpoint},
     problem::Problem,
     redact::Redactor,
@@ -47,9 +49,19 @@ pub(super) fn platform(base: &ApiBase) -> &'static str {
     if base.loopback { "loopback" } else { "wechat" }
 }
 
-pub(super) fn state(common: &Common, project: &DiskProject, terminal: &Terminal) -> Result<State, ExitCode> {
-    State::locate(common.state.as_deref(), project.root())
-        .map_err(|message| fail(terminal, ExitCode::Usage, &message, &[]))
+/// Where the state is: as `--state` says, or in the project.
+pub(super) fn store(common: &Common, project: &DiskProject) -> Result<Box<dyn Store>, String> {
+    common.state.as_deref().map_or_else(|| Ok(open::of_project(project.root())), open::named)
+}
+
+pub(super) fn state(common: &Common, project: &DiskProject, terminal: &Terminal) -> Result<Box<dyn Store>, ExitCode> {
+    store(common, project).map_err(|message| fail(terminal, ExitCode::Usage, &message, &[]))
+}
+
+/// Where the token of a plan's account is kept.
+pub(super) fn tokens(state: &dyn Store, plan: &RenderedPlan, base: &ApiBase) -> Box<dyn Tokens> {
+    let endpoint = endpoint_name(plan.account.token);
+    state.tokens(TokenKey { appid: &plan.appid, base: base.as_str(), endpoint })
 }
 
 pub(super) fn scope(plan: &RenderedPlan, platform: &str) -> Scope {
@@ -61,17 +73,23 @@ pub(super) fn scope(plan: &RenderedPlan, platform: &str) -> Scope {
     }
 }
 
-/// The lock of an account, or 8 with who holds it.
-pub(super) fn lock(
-    state: &State,
+/// This process, as others are told that it holds the lock.
+pub(super) fn owner(plan: &RenderedPlan, clock: &dyn Clock) -> Owner {
+    let (host, pid) = world::identity();
+    Owner { pid, host, since: clock.now(), plan: plan.path.clone() }
+}
+
+/// The ledger with the lock of the account, or 8 with who holds it. What is wrong is said here.
+pub(super) fn write(
+    state: &dyn Store,
     plan: &RenderedPlan,
+    platform: &str,
     clock: &dyn Clock,
     terminal: &Terminal,
-) -> Result<Lock, (ExitCode, String)> {
-    let (host, pid) = world::identity();
-    let owner = Owner { pid, host, since: clock.now(), plan: plan.path.clone() };
-    state.lock(&plan.appid, &owner).map_err(|error| match error {
-        LockError::Held(owner) => {
+) -> Result<Box<dyn Ledger>, (ExitCode, Problem)> {
+    let problem = |message: String| Problem { message, help: Vec::new(), errcode: None };
+    state.write(platform, &plan.appid, &owner(plan, clock)).map_err(|error| match error {
+        WriteError::Held(owner) => {
             let who = owner.map_or_else(String::new, |owner| {
                 format!(
                     ": process {} on {} since {} ({})",
@@ -88,17 +106,14 @@ pub(super) fn lock(
                 &message,
                 &["wait until it has ended; its lock dies with its process".into()],
             );
-            (ExitCode::Conflict, message)
+            (ExitCode::Conflict, problem(message))
         }
-        LockError::Failed(message) => {
+        WriteError::Lock(message) => {
             fail(terminal, ExitCode::MissingInput, &message, &["choose another place with --state sqlite:PATH".into()]);
-            (ExitCode::MissingInput, message)
+            (ExitCode::MissingInput, problem(message))
         }
+        WriteError::Ledger(error) => (store_failed(&error, terminal), store_problem(&error)),
     })
-}
-
-pub(super) fn open(state: &State, terminal: &Terminal) -> Result<Sqlite, ExitCode> {
-    Sqlite::open(&state.path).map_err(|error| store_failed(&error, terminal))
 }
 
 pub(super) fn store_failed(error: &LedgerError, terminal: &Terminal) -> ExitCode {
@@ -111,6 +126,7 @@ pub(super) fn store_problem(error: &LedgerError) -> Problem {
     let help = match error {
         LedgerError::Newer { .. } => "use the newer qunfa",
         LedgerError::Damaged { .. } => "restore it from a copy; without it nobody knows what was sent",
+        LedgerError::Conflict { .. } => "run it again; what was sent meanwhile is in the state store",
         LedgerError::Store { .. } => "check its path, its rights and the space on the disk",
     };
     Problem { message: run::chain(error), help: vec![help.into()], errcode: None }

@@ -12,7 +12,7 @@ use super::{
 use crate::problem::ExitCode;
 use crate::{
     clock::{Clock as _, shanghai},
-    ledger::{CallRecord, Ledger as _, Status, sqlite::Sqlite},
+    ledger::{CallRecord, Status, store::Store},
     redact::Redactor,
     render::{RenderedPlan, RenderedStep},
     run::{
@@ -62,13 +62,13 @@ fn status(args: &Args, common: &Common, terminal: &Terminal) -> Result<ExitCode,
     let (plan, project) = load_or_fail(&args.plan, common, &args.format, Some(session::platform(&base)), terminal)?;
     let state = session::state(common, &project, terminal)?;
     let scope = session::scope(&plan, session::platform(&base));
-    let records = match Sqlite::open_existing(&state.path).map_err(|error| session::store_failed(&error, terminal))? {
+    let records = match state.read().map_err(|error| session::store_failed(&error, terminal))? {
         Some(ledger) => ledger.calls(&scope).map_err(|error| session::store_failed(&error, terminal))?,
         None => Vec::new(),
     };
     let mut rows: Vec<Row> = plan.steps.iter().map(|step| row(step, &records)).collect();
     if args.refresh {
-        refresh(&plan, &args.plan, &mut rows, &state, &base, common, terminal)?;
+        refresh(&plan, &args.plan, &mut rows, &*state, &base, common, terminal)?;
     }
     if args.format.format == Format::Json {
         let steps: Vec<Value> = plan.steps.iter().zip(&rows).map(|(step, row)| {
@@ -136,7 +136,7 @@ fn refresh(
     plan: &RenderedPlan,
     path: &str,
     rows: &mut [Row],
-    state: &super::state::State,
+    state: &dyn Store,
     base: &crate::wechat::http::ApiBase,
     common: &Common,
     terminal: &Terminal,
@@ -144,11 +144,11 @@ fn refresh(
     let mut redactor = Redactor::default();
     let source = session::token_source(plan, path, &mut redactor)
         .map_err(|message| fail(terminal, ExitCode::MissingInput, &message, &[]))?;
-    let tokens = state.tokens(&plan.appid, base.as_str(), session::endpoint_name(plan.account.token));
+    let tokens = session::tokens(state, plan, base);
     let clock = RealClock::at(common.now);
     let (timeout, pause) = session::patience(plan);
     let mut http = Http::new(base.clone(), world::abandoned);
-    let mut client = Client::new(&mut http, Keeper::new(source, &tokens, timeout, pause), &clock, redactor);
+    let mut client = Client::new(&mut http, Keeper::new(source, &*tokens, timeout, pause), &clock, redactor);
     for (row, _) in
         rows.iter_mut().zip(&plan.steps).filter(|(_, step)| step.spec.effect == crate::payload::Effect::Mass)
     {

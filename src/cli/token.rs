@@ -12,11 +12,12 @@ use super::{
 use crate::problem::ExitCode;
 use crate::{
     clock::{Clock as _, shanghai},
+    ledger::store::SavedToken,
     redact::Redactor,
     run::policy,
     wechat::{
         http::Http,
-        token::{Keeper, TokenSource, TokenStore as _},
+        token::{Keeper, TokenSource},
     },
 };
 
@@ -66,14 +67,14 @@ fn token(args: &Args, common: &Common, terminal: &Terminal) -> Result<ExitCode, 
     let Some(path) = &which.plan else { return without_plan(&args.action, which, common, terminal) };
     let (plan, project) = load_or_fail(path, common, &which.format, None, terminal)?;
     let state = session::state(common, &project, terminal)?;
-    let tokens = state.tokens(&plan.appid, base.as_str(), session::endpoint_name(plan.account.token));
+    let tokens = session::tokens(&*state, &plan, &base);
     let clock = RealClock::at(common.now);
     let failed = |message: String| fail(terminal, ExitCode::MissingInput, &message, &[]);
     let mut fetched = 0;
     match &args.action {
         Action::Show(_) => {}
         Action::Clear(_) => {
-            tokens.clear().map_err(failed)?;
+            tokens.forget().map_err(failed)?;
         }
         Action::Refresh(_) => {
             let mut redactor = Redactor::default();
@@ -84,7 +85,7 @@ fn token(args: &Args, common: &Common, terminal: &Terminal) -> Result<ExitCode, 
             }
             let mut http = Http::new(base.clone(), world::abandoned);
             let (timeout, pause) = session::patience(&plan);
-            let mut keeper = Keeper::new(source, &tokens, timeout, pause);
+            let mut keeper = Keeper::new(source, &*tokens, timeout, pause);
             let result = keeper.get(&mut http, &clock);
             fetched = keeper.fetches;
             if let Err(error) = result {
@@ -93,7 +94,7 @@ fn token(args: &Args, common: &Common, terminal: &Terminal) -> Result<ExitCode, 
             }
         }
     }
-    let saved = tokens.load().map_err(failed)?;
+    let saved = tokens.saved().map_err(failed)?;
     let good = saved.as_ref().is_some_and(|token| token.is_fresh(clock.now()));
     let ends = saved.map(|token| token.good_until);
     if which.format.format == Format::Json {
@@ -115,11 +116,11 @@ fn token(args: &Args, common: &Common, terminal: &Terminal) -> Result<ExitCode, 
 /// Every token of the state store.
 fn without_plan(action: &Action, which: &Which, common: &Common, terminal: &Terminal) -> Result<ExitCode, ExitCode> {
     let project = world::DiskProject::new(std::path::Path::new("."));
-    let tokens = session::state(common, &project, terminal)?.tokens("", "", "");
+    let state = session::state(common, &project, terminal)?;
     match action {
         Action::Show(_) => {}
         Action::Clear(_) => {
-            tokens.clear_all().map_err(|message| fail(terminal, ExitCode::MissingInput, &message, &[]))?;
+            state.forget_all_tokens().map_err(|message| fail(terminal, ExitCode::MissingInput, &message, &[]))?;
         }
         Action::Refresh(_) => {
             let help = "write: qunfa token refresh PLAN";
@@ -127,15 +128,15 @@ fn without_plan(action: &Action, which: &Which, common: &Common, terminal: &Term
         }
     }
     let now = RealClock::at(common.now).now();
-    let all = tokens.all();
+    let all = state.all_tokens();
     if which.format.format == Format::Json {
-        let entry = |(appid, base, until): &(String, String, jiff::Timestamp)| json!({ "appid": appid, "api_base": base, "good": now < *until, "good_until": until });
+        let entry = |SavedToken { appid, base, good_until }: &SavedToken| json!({ "appid": appid, "api_base": base, "good": now < *good_until, "good_until": good_until });
         let members = json!({ "tokens": all.iter().map(entry).collect::<Vec<_>>() });
         document(terminal, ExitCode::Done, members);
     } else if all.is_empty() {
         terminal.out("no token is cached\n");
     } else {
-        for (appid, base, until) in all {
+        for SavedToken { appid, base, good_until: until } in all {
             let word = if now < until { "good until" } else { "ended at" };
             terminal.out(&format!("{appid} at {base}: {word} {}\n", shanghai(until).strftime("%Y-%m-%d %H:%M:%S %:z")));
         }

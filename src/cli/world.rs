@@ -20,6 +20,7 @@ use crate::{
     clock::Clock,
     limits,
     plan::model::SecretSource,
+    problem::reason,
     redact::Secret,
     resolve::{Project, ReadError, TemplateFile},
 };
@@ -380,17 +381,6 @@ pub(super) fn read_stdin(most_bytes: u64) -> Result<Vec<u8>, ReadError> {
         .read_to_end(&mut bytes)
         .map_err(|error| ReadError::Unreadable(reason(&error).into()))?;
     if bytes.len() as u64 > most_bytes { Err(ReadError::TooLarge(bytes.len() as u64)) } else { Ok(bytes) }
-}
-
-/// A system error in few words.
-pub(super) fn reason(error: &io::Error) -> &'static str {
-    match error.kind() {
-        io::ErrorKind::NotFound => "no such file",
-        io::ErrorKind::PermissionDenied => "permission denied",
-        io::ErrorKind::IsADirectory => "it is a folder",
-        io::ErrorKind::NotADirectory => "a part of its path is no folder",
-        _ => "it cannot be read",
-    }
 }
 
 /// Writes a file whole or not at all.

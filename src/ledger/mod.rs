@@ -3,12 +3,18 @@
 //! An intent is on disk before its call is made, and the outcome after it; the status of a call is a fold of its events
 //! through one total function, used when writing and when reading. An attempt without an outcome is *unknown*: a real
 //! state, not a guess.
+//!
+//! What is here is the same for every store: the words, the rule of what may follow, and the traits [`Ledger`] and
+//! [`store::Store`]. A store knows calls and bytes, and neither actions nor plans. `tests/conformance.rs` holds what every
+//! store must do.
 
 use jiff::Timestamp;
 
 use crate::payload::Effect;
 
+pub mod open;
 pub mod sqlite;
+pub mod store;
 
 /// Which edition of which plan, for which account, and where it was sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,7 +52,7 @@ impl CallId {
 pub struct FrozenCall {
     /// Which call.
     pub id: CallId,
-    /// The action.
+    /// The name of the action, for people; nothing is decided by it.
     pub action: String,
     /// Path of the API.
     pub path: String,
@@ -60,8 +66,15 @@ pub struct FrozenCall {
     pub message_digest: Option<String>,
     /// Openids in it.
     pub recipients: Option<u64>,
-    /// Whether it counts as a mass call.
-    pub mass: bool,
+    /// What it does to the world.
+    pub effect: Effect,
+}
+
+impl FrozenCall {
+    /// Whether it reaches many people and carries its key as `clientmsgid`.
+    pub fn is_mass(&self) -> bool {
+        self.effect == Effect::Mass
+    }
 }
 
 /// What happened to a call.
@@ -339,17 +352,43 @@ pub enum LedgerError {
         /// What makes no sense.
         what: String,
     },
+    /// What was to be written cannot follow what is there, which its writer did not know of. Nothing was written.
+    #[error("the state store {path} was changed by another process: {what}")]
+    Conflict {
+        /// Where it is.
+        path: String,
+        /// What cannot follow what.
+        what: String,
+    },
 }
 
-/// Where calls are recorded. Every write is on disk when it returns, but for one: that WeChat took a call is written at
-/// once (a process that is killed loses nothing) and on disk when the next write is, or after [`Ledger::sync`]. The
-/// intent of the next call is such a write; before anything else that takes time, `sync` is called. A power cut in
-/// between leaves the call in doubt, which repeats it under its `clientmsgid`.
+/// Where calls are recorded.
+///
+/// **A write is whole or not at all, and on disk when it returns** (it survives a power cut), but for one: that WeChat took
+/// a call ([`Kind::Accepted`], [`Kind::Adopted`]) is written when [`append`](Ledger::append) returns (it survives the end of
+/// the process) and on disk when the next write is, or after [`sync`](Ledger::sync). The intent of the next call is such a
+/// write; before anything else that takes time, `sync` is called. A power cut in between leaves the call in doubt, which
+/// repeats it under its `clientmsgid`.
+///
+/// **What was written is known only from the store**: where a call stands is looked at in the transaction that writes, so
+/// that two processes cannot both write what may follow only once. A write that [`next_status`] does not allow is a
+/// [`LedgerError::Conflict`]; it, and every other write that fails, has changed nothing. The exception is a failure of the
+/// medium while a write is being completed: then it is there whole or not at all, and only reading it again tells.
+///
+/// **What is read is what was written**: text byte for byte (a store whose text cannot hold U+0000 may leave it out of `note`
+/// and `result`), times to the millisecond, numbers of 64 bits. What does not make sense (a payload or a sent body that is not
+/// what its digest says, an event or an effect whose name is not known, events that cannot follow each other, a number that
+/// is none) is [`LedgerError::Damaged`], which names the step; it is never left out.
+///
+/// Calls of different [`Scope`]s have nothing to do with each other; queries over an account are kept apart by platform.
 pub trait Ledger {
-    /// The calls of a scope, in the order in which they were frozen.
+    /// The calls of a scope, in the order in which they were frozen. The body of an attempt at a mass call that WeChat took
+    /// is left out where it is the payload: what is accepted is not sent again, and may be long.
     fn calls(&self, scope: &Scope) -> Result<Vec<CallRecord>, LedgerError>;
-    /// Freezes the calls of a step and notes the first attempt among them, in one transaction. Calls of the step that
-    /// were frozen before and never attempted are replaced.
+    /// Freezes all calls of a step, with chunks from 1 on, and notes the first attempt among them. Calls of the step that
+    /// were frozen before are replaced: those never attempted and those beyond the last are gone; one whose attempts all
+    /// provably came to nothing keeps its events and its key. [`LedgerError::Conflict`] if a call of the step is accepted or in
+    /// doubt.
     fn freeze(
         &mut self,
         scope: &Scope,
@@ -357,7 +396,8 @@ pub trait Ledger {
         first: &CallId,
         attempt: &Event,
     ) -> Result<(), LedgerError>;
-    /// Freezes more calls of a step that was begun, and notes the first attempt among them, in one transaction.
+    /// Freezes more calls of a step, and notes the first attempt among them. [`LedgerError::Conflict`] if one of them is frozen
+    /// already.
     fn extend(
         &mut self,
         scope: &Scope,
@@ -365,19 +405,21 @@ pub trait Ledger {
         first: &CallId,
         attempt: &Event,
     ) -> Result<(), LedgerError>;
-    /// Adds an event to a call that is frozen; that the call was accepted may be on disk only after [`Ledger::sync`].
+    /// Adds an event to a call. [`LedgerError::Conflict`] if it may not follow what happened to the call before, and if the
+    /// call is not frozen (any more).
     fn append(&mut self, scope: &Scope, id: &CallId, event: &Event) -> Result<(), LedgerError>;
-    /// What an upload gave that was accepted before, in whatever plan; named by its key.
+    /// What a call that is no mass call gave (`result`) when it was accepted, in whatever plan; the newest, named by its key.
     fn uploaded(&self, platform: &str, appid: &str, key: &str) -> Result<Option<Event>, LedgerError>;
     /// Puts on disk what is not there yet.
     fn sync(&mut self) -> Result<(), LedgerError>;
-    /// When mass calls were attempted since a time, over all plans of an account.
+    /// When mass calls were attempted at or after a time, over all plans of an account; the earliest first.
     fn mass_attempts(&self, platform: &str, appid: &str, since: Timestamp) -> Result<Vec<Timestamp>, LedgerError>;
-    /// The calls of an account that WeChat took since a time, over all plans.
+    /// The calls of an account that WeChat took at or after a time, over all plans.
     fn usage(&self, platform: &str, appid: &str, since: Timestamp) -> Result<Vec<Usage>, LedgerError>;
-    /// What was accepted of a step in the edition before this one.
+    /// What was accepted of a step in another edition of the plan: the one whose call was frozen last. Calls without a number
+    /// of recipients do not count.
     fn edition_before(&self, scope: &Scope, step: &str, key: Option<&str>) -> Result<Option<Edition>, LedgerError>;
-    /// Notes that a run begins.
+    /// Notes that a run begins; its id is new.
     fn begin_run(
         &mut self,
         scope: &Scope,
@@ -388,7 +430,7 @@ pub trait Ledger {
     ) -> Result<(), LedgerError>;
     /// Keeps the report of a run.
     fn end_run(&mut self, run_id: &str, report: &str) -> Result<(), LedgerError>;
-    /// The runs of a plan, the latest first, over all editions.
+    /// The runs of a plan, the latest first, over all editions and platforms.
     fn runs(&self, appid: &str, plan: &str) -> Result<Vec<RunRecord>, LedgerError>;
 }
 
@@ -432,7 +474,7 @@ mod tests {
             payload: String::new(),
             message_digest: None,
             recipients: None,
-            mass: true,
+            effect: Effect::Mass,
         };
         let at = |second| Timestamp::from_second(second).expect("in range");
         let events = |kinds: &[Kind]| {

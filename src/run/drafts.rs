@@ -47,7 +47,7 @@ pub(super) fn todo(step: &RenderedStep, known: &[&CallRecord], all: &[CallRecord
     let mut base = None;
     if let Some((id, count)) = draft {
         let sent = all.iter().any(|record| {
-            record.frozen.mass
+            record.frozen.is_mass()
                 && (record.status == Status::Accepted || record.status.in_doubt())
                 && record.sent_body().is_some_and(|body| body.contains(&id))
         });

@@ -495,7 +495,7 @@ fn call_report(
     CallReport {
         chunk: frozen.id.chunk,
         path: path.to_owned(),
-        clientmsgid: frozen.mass.then(|| frozen.idempotency_key.clone()),
+        clientmsgid: frozen.is_mass().then(|| frozen.idempotency_key.clone()),
         recipients: frozen.recipients,
         attempts,
         outcome,
@@ -535,7 +535,7 @@ pub(crate) fn freeze(step: &RenderedStep, call: &crate::render::PlannedCall) -> 
         payload: call.payload.raw(),
         message_digest: step.message_digest.clone(),
         recipients: call.recipients,
-        mass: step.spec.effect == Effect::Mass,
+        effect: step.spec.effect,
     }
 }
 

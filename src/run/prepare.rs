@@ -110,7 +110,7 @@ pub fn forgotten<'r>(plan: &RenderedPlan, records: &'r [CallRecord]) -> impl Ite
         plan.steps.iter().map(|step| (step.id.as_str(), step.key.as_deref())).collect();
     records.iter().filter(move |record| {
         let id = &record.frozen.id;
-        record.frozen.mass && record.status.in_doubt() && !known.contains(&(id.step.as_str(), id.key.as_deref()))
+        record.frozen.is_mass() && record.status.in_doubt() && !known.contains(&(id.step.as_str(), id.key.as_deref()))
     })
 }
 

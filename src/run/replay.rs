@@ -137,7 +137,7 @@ fn call(record: &CallRecord, run: &RunRecord) -> CallReport {
     CallReport {
         chunk: record.frozen.id.chunk,
         path: record.frozen.path.clone(),
-        clientmsgid: record.frozen.mass.then(|| record.frozen.idempotency_key.clone()),
+        clientmsgid: record.frozen.is_mass().then(|| record.frozen.idempotency_key.clone()),
         recipients: record.frozen.recipients,
         attempts: u32::try_from(attempts).unwrap_or(u32::MAX),
         outcome,

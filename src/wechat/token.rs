@@ -35,11 +35,8 @@ impl Token {
 
 /// Where tokens are kept between runs.
 pub trait TokenStore {
-    /// The token last saved.
-    fn load(&self) -> Result<Option<Token>, String>;
-    /// Saves a token, whole or not at all.
-    fn save(&self, token: &Token) -> Result<(), String>;
-    /// Runs `fetch` while no other process fetches for the same account; it is given what is saved by then.
+    /// Runs `fetch` while no other process fetches for the same account, with what is saved by then, and saves what it gives,
+    /// whole or not at all. If it fails, what is saved stays.
     fn exclusively(
         &self,
         fetch: &mut dyn FnMut(Option<Token>) -> Result<Token, TokenError>,

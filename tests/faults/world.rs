@@ -285,15 +285,6 @@ impl Hazard for World {
 }
 
 impl TokenStore for World {
-    fn load(&self) -> Result<Option<Token>, String> {
-        Ok(self.token.borrow().clone())
-    }
-
-    fn save(&self, token: &Token) -> Result<(), String> {
-        *self.token.borrow_mut() = Some(token.clone());
-        Ok(())
-    }
-
     fn exclusively(
         &self,
         fetch: &mut dyn FnMut(Option<Token>) -> Result<Token, TokenError>,
@@ -400,7 +391,7 @@ impl Platform<'_> {
     fn job(&self, id: u64, what: &str) {
         let accepted = |row: &Row| {
             let taken = |kind| matches!(kind, Kind::Accepted | Kind::Adopted);
-            row.frozen.mass
+            row.frozen.is_mass()
                 && row.status().is_ok_and(|status| status == Status::Accepted)
                 && row.events.iter().any(|event| taken(event.kind) && event.msg_id == Some(id))
         };

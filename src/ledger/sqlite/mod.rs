@@ -1,0 +1,874 @@
+//! The ledger in SQLite: one file, mode 0600, WAL with `synchronous=FULL`, so that what is committed survives a power cut.
+//!
+//! Rule for changes of the format: `user_version` counts up with every change, and `CHANGES` holds how each format is
+//! made from the one before; nothing is ever removed or given another meaning. A version of qunfa brings every older
+//! format up to date in one transaction, and refuses every newer one without touching it.
+//!
+//! What can be sent again is kept beside its SHA-256, and looked at when it is read: damage that SQLite itself does not
+//! notice is never sent.
+#![expect(clippy::disallowed_methods, reason = "this module is an adapter: it owns the files of the state")]
+
+use std::{error::Error, fs, path::Path, time::Duration};
+
+use jiff::Timestamp;
+use rusqlite::{
+    Connection, OpenFlags, OptionalExtension, Row, Transaction, TransactionBehavior, config::DbConfig, params,
+};
+
+use self::lock::Lock;
+use super::{
+    CallId, CallRecord, Edition, Event, FrozenCall, Kind, Ledger, LedgerError, RunRecord, Scope, Status, Usage,
+    next_status, store::Health,
+};
+use crate::payload::{self, Effect};
+
+mod lock;
+pub mod store;
+mod tokens;
+
+/// The format that this version writes.
+pub const FORMAT: i64 = CHANGES.len() as i64;
+/// "qunf", so that no other database is taken for one.
+const APPLICATION_ID: i64 = 0x7175_6e66;
+
+/// How each format is made from the one before, from format 1 on.
+const CHANGES: &[&str] = &[
+    "
+CREATE TABLE runs (
+    run_id TEXT PRIMARY KEY, platform TEXT NOT NULL, appid TEXT NOT NULL, plan TEXT NOT NULL, occurrence TEXT NOT NULL,
+    path TEXT NOT NULL, digest TEXT NOT NULL, started_at INTEGER NOT NULL, report TEXT
+);
+CREATE TABLE calls (
+    id INTEGER PRIMARY KEY, platform TEXT NOT NULL, appid TEXT NOT NULL, plan TEXT NOT NULL, occurrence TEXT NOT NULL,
+    step TEXT NOT NULL, key TEXT NOT NULL, chunk INTEGER NOT NULL,
+    action TEXT NOT NULL, path TEXT NOT NULL, idempotency_key TEXT NOT NULL, digest TEXT NOT NULL, payload TEXT NOT NULL,
+    message_digest TEXT, recipients INTEGER, mass INTEGER NOT NULL,
+    UNIQUE (platform, appid, plan, occurrence, step, key, chunk)
+);
+CREATE TABLE events (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, call INTEGER NOT NULL REFERENCES calls (id), kind TEXT NOT NULL, at INTEGER NOT NULL,
+    run_id TEXT NOT NULL, errcode INTEGER, note TEXT, msg_id TEXT, msg_data_id TEXT, result TEXT, body TEXT
+);
+CREATE INDEX events_of_call ON events (call);
+CREATE INDEX attempts ON events (at) WHERE kind = 'attempted';
+",
+    // The sent bytes beside their hash.
+    "ALTER TABLE events ADD COLUMN body_digest TEXT;",
+    // A sync takes as long as there are pages to write: the events of a call stand together, in one tree. A body that is
+    // the payload of its call is not kept twice: its hash says so.
+    "
+CREATE TABLE events_of_calls (
+    call INTEGER NOT NULL REFERENCES calls (id), number INTEGER NOT NULL, kind TEXT NOT NULL, at INTEGER NOT NULL,
+    run_id TEXT NOT NULL, errcode INTEGER, note TEXT, msg_id TEXT, msg_data_id TEXT, result TEXT, body TEXT, body_digest TEXT,
+    PRIMARY KEY (call, number)
+) WITHOUT ROWID;
+INSERT INTO events_of_calls SELECT call, row_number() OVER (PARTITION BY call ORDER BY id), kind, at, run_id, errcode, note,
+    msg_id, msg_data_id, result, body, body_digest FROM events;
+DROP TABLE events;
+ALTER TABLE events_of_calls RENAME TO events;
+",
+    // What was uploaded is found by its key.
+    "CREATE INDEX uploads ON calls (idempotency_key) WHERE NOT mass;",
+    // What a call does to the world by its name, so that nobody needs to know the actions of the version that wrote it. A call
+    // of another action than there were by then, which was no mass call, has a name that is none.
+    "
+ALTER TABLE calls ADD COLUMN effect TEXT;
+UPDATE calls SET effect = CASE action
+    WHEN 'send_by_tag' THEN 'mass' WHEN 'send_by_openid' THEN 'mass' WHEN 'preview' THEN 'preview' WHEN 'delete' THEN 'delete'
+    WHEN 'check' THEN 'read' WHEN 'set_speed' THEN 'setting' WHEN 'upload_image' THEN 'media'
+    WHEN 'upload_material' THEN 'media' WHEN 'create_draft' THEN 'media'
+    ELSE CASE WHEN mass THEN 'mass' ELSE 'that of ' || action END END;
+",
+];
+
+/// A ledger file.
+#[derive(Debug)]
+pub struct Sqlite {
+    connection: Connection,
+    path: String,
+    /// A commit was written and not synced.
+    unsynced: bool,
+    /// Of the account that is written; none when the store is read. It is given up after the file is closed.
+    _lock: Option<Lock>,
+}
+
+/// Why something could not be done, before it is known in which store.
+enum Fault {
+    Sql(rusqlite::Error),
+    Damaged(String),
+    Conflict(String),
+}
+
+impl From<rusqlite::Error> for Fault {
+    fn from(error: rusqlite::Error) -> Self {
+        Fault::Sql(error)
+    }
+}
+
+impl Sqlite {
+    /// Opens a ledger, making it where there is none; who writes it needs the lock, which [`store::SqliteStore`] takes.
+    pub fn open(path: &Path) -> Result<Self, LedgerError> {
+        let name = path.display().to_string();
+        let failed = |what: &str, source: Box<dyn Error + Send + Sync>| LedgerError::Store {
+            path: name.clone(),
+            what: what.into(),
+            source: Some(source),
+        };
+        if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+            make_folder(parent).map_err(|error| failed("cannot be made", error.into()))?;
+        }
+        // SQLite gives its side files the mode of the main file.
+        open_private(path).map_err(|error| failed("cannot be opened for writing", error.into()))?;
+        let connection =
+            Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)
+                .map_err(|error| failed("cannot be opened", error.into()))?;
+        let mut store = Self { connection, path: name, unsynced: false, _lock: None };
+        store.prepare()?;
+        Ok(store)
+    }
+
+    /// Looks at a ledger without changing it; `None` if there is none yet.
+    fn examine(path: &Path) -> Result<Option<Health>, LedgerError> {
+        if !path.exists() {
+            return Ok(None);
+        }
+        let name = path.display().to_string();
+        let failed = |error| wrap(&name, error);
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
+        connection.busy_timeout(Duration::from_secs(10)).map_err(failed)?;
+        let store = Self { connection, path: name.clone(), unsynced: false, _lock: None };
+        let format = store.check_identity()?;
+        let mut statement = store.connection.prepare("PRAGMA integrity_check(5)").map_err(failed)?;
+        let said = statement.query_map([], |row| row.get::<_, String>(0)).map_err(failed)?;
+        let said: Vec<String> = said.collect::<Result<_, _>>().map_err(failed)?;
+        let damage = said.into_iter().filter(|line| line != "ok").collect();
+        Ok(Some(Health { format, newest: FORMAT, damage, warnings: Vec::new() }))
+    }
+
+    /// The format of a store that is ours and not newer than this version.
+    fn check_identity(&self) -> Result<i64, LedgerError> {
+        let (id, version) = self.identity()?;
+        if id != 0 && id != APPLICATION_ID {
+            return Err(self.damaged("it is a database of another program"));
+        }
+        if version > FORMAT {
+            return Err(LedgerError::Newer { path: self.path.clone(), found: version, known: FORMAT });
+        }
+        Ok(version)
+    }
+
+    fn prepare(&mut self) -> Result<(), LedgerError> {
+        self.connection.busy_timeout(Duration::from_secs(10)).map_err(|error| self.error(error))?;
+        // Statements are planned once, and not again for each value that is bound to them.
+        let stable = self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true);
+        stable.map_err(|error| self.error(error))?;
+        // The version is looked at before anything is written: a newer store stays as it is.
+        let version = self.check_identity()?;
+        // A commit writes whole pages, and its sync takes as long as there is to write: half of the usual size, which still holds any event whole. An older
+        // store keeps its pages.
+        let pragmas = "PRAGMA page_size = 2048; PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 256; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;";
+        self.connection.execute_batch(pragmas).map_err(|error| self.error(error))?;
+        if version < FORMAT {
+            let path = self.path.clone();
+            let failed = |error| wrap(&path, error);
+            let transaction =
+                self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
+            // Another process may have done it meanwhile.
+            let version: i64 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(failed)?;
+            let tables: i64 =
+                transaction.query_row("SELECT count(*) FROM sqlite_master", [], |row| row.get(0)).map_err(failed)?;
+            if version == 0 && tables > 0 {
+                return Err(LedgerError::Damaged { path, what: "it holds tables and no format version".into() });
+            }
+            for change in CHANGES.iter().skip(usize::try_from(version).unwrap_or(0)) {
+                transaction.execute_batch(change).map_err(failed)?;
+            }
+            let head = format!("PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {FORMAT};");
+            transaction.execute_batch(&head).map_err(failed)?;
+            transaction.commit().map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    fn identity(&self) -> Result<(i64, i64), LedgerError> {
+        let pragma = |name: &str| {
+            self.connection
+                .query_row(&format!("PRAGMA {name}"), [], |row| row.get(0))
+                .map_err(|error| self.error(error))
+        };
+        Ok((pragma("application_id")?, pragma("user_version")?))
+    }
+
+    fn error(&self, fault: impl Into<Fault>) -> LedgerError {
+        told(&self.path, fault)
+    }
+
+    fn damaged(&self, what: impl Into<String>) -> LedgerError {
+        self.error(Fault::Damaged(what.into()))
+    }
+
+    /// All of it or nothing; nobody else writes meanwhile.
+    fn write(&mut self, change: impl FnOnce(&Transaction<'_>) -> Result<(), Fault>) -> Result<(), LedgerError> {
+        let path = &self.path;
+        let failed = |error: rusqlite::Error| told(path, error);
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
+        change(&transaction).map_err(|fault| told(path, fault))?;
+        transaction.commit().map_err(failed)
+    }
+
+    fn records(&self, scope: &Scope) -> Result<Vec<CallRecord>, Fault> {
+        let of_scope = "platform = ?1 AND appid = ?2 AND plan = ?3 AND occurrence = ?4";
+        let mut statement =
+            self.connection.prepare_cached(&format!("SELECT {CALL} FROM calls WHERE {of_scope} ORDER BY id"))?;
+        let mut rows = statement.query(params![scope.platform, scope.appid, scope.plan, scope.occurrence])?;
+        let mut records = Vec::new();
+        while let Some(row) = rows.next()? {
+            let (call, frozen) = read_call(row)?;
+            let mut events = self.events(call, &frozen)?;
+            // What WeChat has is not sent again: a million people need not be in memory twice. What was put into its slots
+            // is kept, for it says which draft was sent.
+            let last = events.last().map(|event| event.kind);
+            if frozen.is_mass() && matches!(last, Some(Kind::Accepted | Kind::Adopted)) {
+                let twice = |event: &&mut Event| event.body.as_ref() == Some(&frozen.payload);
+                events.iter_mut().filter(twice).for_each(|event| event.body = None);
+            }
+            let step = frozen.id.step.clone();
+            let record = CallRecord::new(frozen, events);
+            records.push(record.map_err(|illegal| Fault::Damaged(format!("step `{step}`: {illegal}")))?);
+        }
+        Ok(records)
+    }
+
+    fn events(&self, call: i64, frozen: &FrozenCall) -> Result<Vec<Event>, Fault> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT kind, at, run_id, errcode, note, msg_id, msg_data_id, result, body, body_digest FROM events
+             WHERE call = ?1 ORDER BY number",
+        )?;
+        let mut rows = statement.query([call])?;
+        let mut events = Vec::new();
+        while let Some(row) = rows.next()? {
+            events.push(read_event(row, frozen)?);
+        }
+        Ok(events)
+    }
+
+    fn newest_upload(&self, platform: &str, appid: &str, key: &str) -> Result<Option<Event>, Fault> {
+        let accepted =
+            "EXISTS (SELECT 1 FROM events e WHERE e.call = calls.id AND e.kind = 'accepted' AND e.result IS NOT NULL)";
+        let mut statement = self.connection.prepare_cached(&format!(
+            "SELECT {CALL} FROM calls WHERE idempotency_key = ?1 AND NOT mass AND platform = ?2 AND appid = ?3 AND {accepted}
+             ORDER BY id DESC LIMIT 1"
+        ))?;
+        let mut rows = statement.query(params![key, platform, appid])?;
+        let Some(row) = rows.next()? else { return Ok(None) };
+        let (call, frozen) = read_call(row)?;
+        let events = self.events(call, &frozen)?;
+        Ok(events.into_iter().rev().find(|event| event.kind == Kind::Accepted && event.result.is_some()))
+    }
+
+    fn times_of_attempts(&self, platform: &str, appid: &str, since: Timestamp) -> Result<Vec<Timestamp>, Fault> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT e.at, c.step FROM events e JOIN calls c ON c.id = e.call WHERE e.kind = 'attempted' AND e.at >= ?1
+             AND c.mass AND c.platform = ?2 AND c.appid = ?3 ORDER BY e.at",
+        )?;
+        let mut rows = statement.query(params![since.as_millisecond(), platform, appid])?;
+        let mut times = Vec::new();
+        while let Some(row) = rows.next()? {
+            times.push(time(row.get(0)?, &row.get::<_, String>(1)?)?);
+        }
+        Ok(times)
+    }
+
+    fn used(&self, platform: &str, appid: &str, since: Timestamp) -> Result<Vec<Usage>, Fault> {
+        let mut statement = self.connection.prepare_cached(&format!(
+            "SELECT c.step, c.effect, c.mass, c.payload, e.at FROM events e JOIN calls c ON c.id = e.call
+             WHERE e.kind IN {TAKEN} AND e.at >= ?1 AND c.platform = ?2 AND c.appid = ?3"
+        ))?;
+        let mut rows = statement.query(params![since.as_millisecond(), platform, appid])?;
+        let mut used = Vec::new();
+        while let Some(row) = rows.next()? {
+            let step: String = row.get(0)?;
+            let effect = effect(row.get(1)?, row.get(2)?, &step)?;
+            used.push(Usage { effect, payload: row.get(3)?, at: time(row.get(4)?, &step)? });
+        }
+        Ok(used)
+    }
+
+    fn last_edition(&self, scope: &Scope, step: &str, key: Option<&str>) -> Result<Option<Edition>, Fault> {
+        let mut statement = self.connection.prepare_cached(&format!(
+            "SELECT c.occurrence, sum(c.recipients), max(c.id) AS last FROM calls c
+             JOIN events e ON e.call = c.id AND e.kind IN {TAKEN}
+             WHERE c.platform = ?1 AND c.appid = ?2 AND c.plan = ?3 AND c.occurrence <> ?4 AND c.step = ?5 AND c.key = ?6
+             AND c.recipients IS NOT NULL GROUP BY c.occurrence ORDER BY last DESC LIMIT 1"
+        ))?;
+        let parameters = params![scope.platform, scope.appid, scope.plan, scope.occurrence, step, key.unwrap_or("")];
+        let found = statement.query_row(parameters, |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+        let edition = |(occurrence, count)| Ok(Edition { occurrence, recipients: people(count, step)? });
+        found.map(edition).transpose()
+    }
+
+    fn runs_of(&self, appid: &str, plan: &str) -> Result<Vec<RunRecord>, Fault> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT run_id, started_at, report, platform, occurrence, path, digest FROM runs
+             WHERE appid = ?1 AND plan = ?2 ORDER BY started_at DESC, rowid DESC",
+        )?;
+        let mut rows = statement.query(params![appid, plan])?;
+        let mut runs = Vec::new();
+        while let Some(row) = rows.next()? {
+            let started_at = Timestamp::from_millisecond(row.get(1)?);
+            runs.push(RunRecord {
+                run_id: row.get(0)?,
+                started_at: started_at.map_err(|_| Fault::Damaged("a run began at no time".into()))?,
+                report: row.get(2)?,
+                platform: row.get(3)?,
+                occurrence: row.get(4)?,
+                path: row.get(5)?,
+                digest: row.get(6)?,
+            });
+        }
+        Ok(runs)
+    }
+}
+
+/// The kinds of an event that says that WeChat took a call.
+const TAKEN: &str = "('accepted', 'adopted', 'resolved_sent')";
+/// The columns of [`read_call`].
+const CALL: &str =
+    "id, step, key, chunk, action, path, idempotency_key, digest, payload, message_digest, recipients, mass, effect";
+
+/// A row of calls, as `calls` holds it.
+fn read_call(row: &Row<'_>) -> Result<(i64, FrozenCall), Fault> {
+    let (step, key): (String, String) = (row.get(1)?, row.get(2)?);
+    let recipients: Option<i64> = row.get(10)?;
+    let frozen = FrozenCall {
+        action: row.get(4)?,
+        path: row.get(5)?,
+        idempotency_key: row.get(6)?,
+        digest: row.get(7)?,
+        payload: row.get(8)?,
+        message_digest: row.get(9)?,
+        recipients: recipients.map(|count| people(count, &step)).transpose()?,
+        effect: effect(row.get(12)?, row.get(11)?, &step)?,
+        id: CallId { step, key: Some(key).filter(|key| !key.is_empty()), chunk: row.get(3)? },
+    };
+    if payload::digest(frozen.payload.as_bytes()) != frozen.digest {
+        let CallId { step, chunk, .. } = &frozen.id;
+        return Err(Fault::Damaged(format!("call {chunk} of step `{step}` is not what its hash says")));
+    }
+    Ok((row.get(0)?, frozen))
+}
+
+fn read_event(row: &Row<'_>, frozen: &FrozenCall) -> Result<Event, Fault> {
+    let step = &frozen.id.step;
+    let kind: String = row.get(0)?;
+    let kind = Kind::from_name(&kind).ok_or_else(|| Fault::Damaged(format!("step `{step}` has an event `{kind}`")))?;
+    let number = |text: Option<String>| {
+        let number = text.as_deref().map(str::parse).transpose();
+        number.map_err(|_| Fault::Damaged(format!("step `{step}` has an id that is no number")))
+    };
+    let hash: Option<String> = row.get(9)?;
+    let mut body: Option<String> = row.get(8)?;
+    if body.is_none() && hash.as_ref() == Some(&frozen.digest) {
+        body = Some(frozen.payload.clone());
+    } else if let (Some(body), Some(hash)) = (&body, &hash)
+        && payload::digest(body.as_bytes()) != *hash
+    {
+        // Format 1 had no hashes.
+        return Err(Fault::Damaged(format!("what was sent of step `{step}` is not what its hash says")));
+    }
+    Ok(Event {
+        kind,
+        at: time(row.get(1)?, step)?,
+        run_id: row.get(2)?,
+        errcode: row.get(3)?,
+        note: row.get(4)?,
+        msg_id: number(row.get(5)?)?,
+        msg_data_id: number(row.get(6)?)?,
+        result: row.get(7)?,
+        body,
+    })
+}
+
+fn time(milliseconds: i64, step: &str) -> Result<Timestamp, Fault> {
+    Timestamp::from_millisecond(milliseconds)
+        .map_err(|_| Fault::Damaged(format!("step `{step}` has an event at no time")))
+}
+
+fn people(count: i64, step: &str) -> Result<u64, Fault> {
+    u64::try_from(count).map_err(|_| Fault::Damaged(format!("step `{step}` has {count} recipients")))
+}
+
+/// An effect by its name; `mass` says it a second time, for the indexes.
+fn effect(name: Option<String>, mass: bool, step: &str) -> Result<Effect, Fault> {
+    let known = name.as_deref().and_then(Effect::from_name);
+    known.filter(|effect| (*effect == Effect::Mass) == mass).ok_or_else(|| {
+        let name = name.as_deref().unwrap_or("none");
+        Fault::Damaged(format!("step `{step}` has the effect `{name}`"))
+    })
+}
+
+fn told(path: &str, fault: impl Into<Fault>) -> LedgerError {
+    let path = path.to_owned();
+    match fault.into() {
+        Fault::Sql(error) => wrap(&path, error),
+        Fault::Damaged(what) => LedgerError::Damaged { path, what },
+        Fault::Conflict(what) => LedgerError::Conflict { path, what },
+    }
+}
+
+fn wrap(path: &str, error: rusqlite::Error) -> LedgerError {
+    use rusqlite::ErrorCode;
+    let code = error.sqlite_error_code();
+    let path = path.to_owned();
+    let what = match code {
+        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
+            return LedgerError::Damaged { path, what: error.to_string() };
+        }
+        Some(ErrorCode::DiskFull) => "cannot be written: the disk is full",
+        Some(ErrorCode::ReadOnly) => "cannot be written: it is read-only",
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => "is in use by another process",
+        Some(ErrorCode::SystemIoFailure) => "cannot be read or written",
+        _ => "failed",
+    };
+    LedgerError::Store { path, what: what.into(), source: Some(Box::new(error)) }
+}
+
+/// The folder of the state keeps itself out of git.
+pub(crate) fn make_folder(folder: &Path) -> std::io::Result<()> {
+    if folder.exists() {
+        return Ok(());
+    }
+    fs::create_dir_all(folder)?;
+    if folder.file_name().is_some_and(|name| name == ".qunfa") {
+        fs::write(folder.join(".gitignore"), "*\n")?;
+    }
+    Ok(())
+}
+
+/// Opens a file for reading and writing that nobody else may read, making it and its folder where there is none.
+fn open_private(path: &Path) -> std::io::Result<fs::File> {
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        make_folder(folder)?;
+    }
+    let mut options = fs::OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        options.mode(0o600);
+    }
+    options.open(path)
+}
+
+/// A new row; a call that is there is a conflict, or is planned anew, and keeps its key.
+fn insert_call(transaction: &Transaction<'_>, scope: &Scope, call: &FrozenCall, anew: bool) -> Result<(), Fault> {
+    let or_else = if anew {
+        "ON CONFLICT DO UPDATE SET action = ?8, path = ?9, digest = ?11, payload = ?12, message_digest = ?13, recipients = ?14,
+         mass = ?15, effect = ?16"
+    } else {
+        "ON CONFLICT DO NOTHING"
+    };
+    let FrozenCall { id, action, path, idempotency_key, digest, payload, message_digest, .. } = call;
+    let rows = transaction
+        .prepare_cached(&format!(
+            "INSERT INTO calls (platform, appid, plan, occurrence, step, key, chunk, action, path, idempotency_key, digest,
+             payload, message_digest, recipients, mass, effect)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16) {or_else}"
+        ))?
+        .execute(params![
+            scope.platform,
+            scope.appid,
+            scope.plan,
+            scope.occurrence,
+            id.step,
+            id.key.as_deref().unwrap_or(""),
+            id.chunk,
+            action,
+            path,
+            idempotency_key,
+            digest,
+            payload,
+            message_digest,
+            call.recipients.and_then(|count| i64::try_from(count).ok()),
+            call.is_mass(),
+            call.effect.name(),
+        ])?;
+    if rows == 0 {
+        return Err(Fault::Conflict(format!("step `{}` has a call {} already", id.step, id.chunk)));
+    }
+    Ok(())
+}
+
+/// Where the calls of a step stand, or one of them: row, status, number of the last event.
+fn standing(
+    transaction: &Transaction<'_>,
+    scope: &Scope,
+    id: &CallId,
+    chunk: Option<u32>,
+) -> Result<Vec<(i64, Status, i64)>, Fault> {
+    let mut statement = transaction.prepare_cached(&format!(
+        "SELECT c.id, e.number, e.kind FROM calls c LEFT JOIN events e ON e.call = c.id
+         WHERE {OF_STEP}{} ORDER BY c.id, e.number",
+        if chunk.is_some() { " AND chunk = ?7" } else { "" }
+    ))?;
+    let key = id.key.as_deref().unwrap_or("");
+    let mut rows = match chunk {
+        None => statement.query(params![scope.platform, scope.appid, scope.plan, scope.occurrence, id.step, key])?,
+        Some(chunk) => {
+            statement.query(params![scope.platform, scope.appid, scope.plan, scope.occurrence, id.step, key, chunk])?
+        }
+    };
+    let mut calls: Vec<(i64, Status, i64)> = Vec::new();
+    while let Some(row) = rows.next()? {
+        let call = row.get(0)?;
+        if calls.last().is_none_or(|(last, ..)| *last != call) {
+            calls.push((call, Status::Planned, 0));
+        }
+        let (Some((_, status, last)), Some(name)) = (calls.last_mut(), row.get::<_, Option<String>>(2)?) else {
+            continue;
+        };
+        let damaged = |what: String| Fault::Damaged(format!("step `{}`{what}", id.step));
+        let kind = Kind::from_name(&name).ok_or_else(|| damaged(format!(" has an event `{name}`")))?;
+        *status = next_status(*status, kind).map_err(|illegal| damaged(format!(": {illegal}")))?;
+        *last = row.get(1)?;
+    }
+    Ok(calls)
+}
+
+/// The step of a call, in the order of the parameters of [`standing`].
+const OF_STEP: &str = "platform = ?1 AND appid = ?2 AND plan = ?3 AND occurrence = ?4 AND step = ?5 AND key = ?6";
+
+/// Adds an event to a call, if it may follow.
+fn note(transaction: &Transaction<'_>, scope: &Scope, id: &CallId, event: &Event) -> Result<(), Fault> {
+    let CallId { step, chunk, .. } = id;
+    let standing = standing(transaction, scope, id, Some(*chunk))?;
+    let Some((call, status, last)) = standing.first() else {
+        return Err(Fault::Conflict(format!("step `{step}` has no call {chunk}")));
+    };
+    next_status(*status, event.kind)
+        .map_err(|illegal| Fault::Conflict(format!("call {chunk} of step `{step}`: {illegal}")))?;
+    let hash = event.body.as_ref().map(|body| payload::digest(body.as_bytes()));
+    transaction
+        .prepare_cached(
+            "INSERT INTO events (call, number, kind, at, run_id, errcode, note, msg_id, msg_data_id, result, body, body_digest)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10,
+             CASE WHEN ?12 <> (SELECT digest FROM calls WHERE id = ?1) THEN ?11 END, ?12)",
+        )?
+        .execute(params![
+            call,
+            last + 1,
+            event.kind.name(),
+            event.at.as_millisecond(),
+            event.run_id,
+            event.errcode,
+            event.note,
+            event.msg_id.map(|id| id.to_string()),
+            event.msg_data_id.map(|id| id.to_string()),
+            event.result,
+            event.body,
+            hash,
+        ])?;
+    Ok(())
+}
+
+/// Freezes the calls of a step in place of what was frozen of it and came to nothing.
+fn replace(transaction: &Transaction<'_>, scope: &Scope, calls: &[FrozenCall], first: &CallId) -> Result<(), Fault> {
+    let known = standing(transaction, scope, first, None)?;
+    if let Some((_, status, _)) = known.iter().find(|(_, status, _)| status.in_doubt() || *status == Status::Accepted) {
+        return Err(Fault::Conflict(format!("step `{}` is {}", first.step, status.word())));
+    }
+    if known.is_empty() {
+        // The usual case: nothing was there, and nothing is left over.
+        return calls.iter().try_for_each(|call| insert_call(transaction, scope, call, false));
+    }
+    let key = first.key.as_deref().unwrap_or("");
+    // Calls whose attempts all provably came to nothing are planned anew; their history stays with them where the number
+    // of the call is still there.
+    let never = "NOT EXISTS (SELECT 1 FROM events WHERE call = calls.id)";
+    let of_step = params![scope.platform, scope.appid, scope.plan, scope.occurrence, first.step, key];
+    transaction.prepare_cached(&format!("DELETE FROM calls WHERE {OF_STEP} AND {never}"))?.execute(of_step)?;
+    calls.iter().try_for_each(|call| insert_call(transaction, scope, call, true))?;
+    // Fewer calls than before: what is left over was refused or never left, and is no part of the step any more.
+    let count = i64::try_from(calls.len()).unwrap_or(i64::MAX);
+    for left_over in [
+        format!("DELETE FROM events WHERE call IN (SELECT id FROM calls WHERE {OF_STEP} AND chunk > ?7)"),
+        format!("DELETE FROM calls WHERE {OF_STEP} AND chunk > ?7"),
+    ] {
+        let parameters = params![scope.platform, scope.appid, scope.plan, scope.occurrence, first.step, key, count];
+        transaction.prepare_cached(&left_over)?.execute(parameters)?;
+    }
+    Ok(())
+}
+
+impl Ledger for Sqlite {
+    fn calls(&self, scope: &Scope) -> Result<Vec<CallRecord>, LedgerError> {
+        self.records(scope).map_err(|fault| self.error(fault))
+    }
+
+    fn freeze(
+        &mut self,
+        scope: &Scope,
+        calls: &[FrozenCall],
+        first: &CallId,
+        attempt: &Event,
+    ) -> Result<(), LedgerError> {
+        self.write(|transaction| {
+            replace(transaction, scope, calls, first)?;
+            note(transaction, scope, first, attempt)
+        })
+    }
+
+    fn extend(
+        &mut self,
+        scope: &Scope,
+        calls: &[FrozenCall],
+        first: &CallId,
+        attempt: &Event,
+    ) -> Result<(), LedgerError> {
+        self.write(|transaction| {
+            calls.iter().try_for_each(|call| insert_call(transaction, scope, call, false))?;
+            note(transaction, scope, first, attempt)
+        })
+    }
+
+    fn append(&mut self, scope: &Scope, id: &CallId, event: &Event) -> Result<(), LedgerError> {
+        // Without a sync of its own: the sync of the next commit is one of the whole log.
+        let later = matches!(event.kind, Kind::Accepted | Kind::Adopted);
+        if later {
+            self.connection.execute_batch("PRAGMA synchronous = NORMAL").map_err(|error| self.error(error))?;
+        }
+        let appended = self.write(|transaction| note(transaction, scope, id, event));
+        if later {
+            self.unsynced = true;
+            self.connection.execute_batch("PRAGMA synchronous = FULL").map_err(|error| self.error(error))?;
+        }
+        appended
+    }
+
+    fn uploaded(&self, platform: &str, appid: &str, key: &str) -> Result<Option<Event>, LedgerError> {
+        self.newest_upload(platform, appid, key).map_err(|fault| self.error(fault))
+    }
+
+    fn sync(&mut self) -> Result<(), LedgerError> {
+        if self.unsynced {
+            let wal = fs::File::open(format!("{}-wal", self.path)).and_then(|wal| wal.sync_data());
+            wal.map_err(|error| LedgerError::Store {
+                path: self.path.clone(),
+                what: "cannot be written".into(),
+                source: Some(error.into()),
+            })?;
+            self.unsynced = false;
+        }
+        Ok(())
+    }
+
+    fn mass_attempts(&self, platform: &str, appid: &str, since: Timestamp) -> Result<Vec<Timestamp>, LedgerError> {
+        self.times_of_attempts(platform, appid, since).map_err(|fault| self.error(fault))
+    }
+
+    fn usage(&self, platform: &str, appid: &str, since: Timestamp) -> Result<Vec<Usage>, LedgerError> {
+        self.used(platform, appid, since).map_err(|fault| self.error(fault))
+    }
+
+    fn edition_before(&self, scope: &Scope, step: &str, key: Option<&str>) -> Result<Option<Edition>, LedgerError> {
+        self.last_edition(scope, step, key).map_err(|fault| self.error(fault))
+    }
+
+    fn begin_run(
+        &mut self,
+        scope: &Scope,
+        run_id: &str,
+        path: &str,
+        digest: &str,
+        at: Timestamp,
+    ) -> Result<(), LedgerError> {
+        let Scope { platform, appid, plan, occurrence } = scope;
+        (self.connection)
+            .execute(
+                "INSERT INTO runs (run_id, platform, appid, plan, occurrence, path, digest, started_at)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                params![run_id, platform, appid, plan, occurrence, path, digest, at.as_millisecond()],
+            )
+            .map(drop)
+            .map_err(|error| self.error(error))
+    }
+
+    fn end_run(&mut self, run_id: &str, report: &str) -> Result<(), LedgerError> {
+        self.connection
+            .execute("UPDATE runs SET report = ?2 WHERE run_id = ?1", params![run_id, report])
+            .map(drop)
+            .map_err(|error| self.error(error))
+    }
+
+    fn runs(&self, appid: &str, plan: &str) -> Result<Vec<RunRecord>, LedgerError> {
+        self.runs_of(appid, plan).map_err(|fault| self.error(fault))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scope() -> Scope {
+        Scope { platform: "sandbox".into(), appid: "wx1".into(), plan: "p".into(), occurrence: "once".into() }
+    }
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).expect("in range")
+    }
+
+    /// Calls of every action that there was before effects had names, and of two that there never were.
+    const OLD: &[(&str, bool, &str)] = &[
+        ("send_by_tag", true, "mass"),
+        ("send_by_openid", true, "mass"),
+        ("preview", false, "preview"),
+        ("delete", false, "delete"),
+        ("check", false, "read"),
+        ("set_speed", false, "setting"),
+        ("upload_image", false, "media"),
+        ("upload_material", false, "media"),
+        ("create_draft", false, "media"),
+        ("shout", true, "mass"),
+    ];
+
+    const OWN: &str = "{\"a\":1}";
+
+    /// A file of an older format, as the version of that time wrote it.
+    fn old(path: &Path, format: usize) -> Connection {
+        let old = Connection::open(path).expect("opens");
+        let head = format!("PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {format};");
+        old.execute_batch(&format!("{} {head}", CHANGES[..format].concat())).expect("writes");
+        let digest = |body: &str| payload::digest(body.as_bytes());
+        for (id, (action, mass, _)) in (1_i64..).zip(OLD) {
+            let call = "INSERT INTO calls VALUES (?1, 'sandbox', 'wx1', 'p', 'once', ?2, '', 1, ?2, '/p', 'k' || ?1, ?3, '{}', NULL, 2, ?4)";
+            old.execute(call, params![id, action, digest("{}"), mass]).expect("writes");
+            // Two attempts: with the payload, and with bytes of its own.
+            for (number, body) in [(1, "{}"), (2, OWN)] {
+                let written = match format {
+                    1 => old.execute(
+                        "INSERT INTO events (call, kind, at, run_id, body) VALUES (?1, 'attempted', ?2 * 1000, 'r', ?3)",
+                        params![id, number, body],
+                    ),
+                    2 => old.execute(
+                        "INSERT INTO events (call, kind, at, run_id, body, body_digest) VALUES (?1, 'attempted', ?2 * 1000, 'r', ?3, ?4)",
+                        params![id, number, body, digest(body)],
+                    ),
+                    _ => old.execute(
+                        "INSERT INTO events (call, number, kind, at, run_id, body, body_digest) VALUES (?1, ?2, 'attempted', ?2 * 1000, 'r', nullif(?3, '{}'), ?4)",
+                        params![id, number, body, digest(body)],
+                    ),
+                };
+                written.expect("writes");
+            }
+        }
+        old
+    }
+
+    #[test]
+    fn every_older_format_is_brought_up_to_date() {
+        for format in 1..CHANGES.len() {
+            let folder = tempfile::tempdir().expect("a folder");
+            let path = folder.path().join("state.db");
+            drop(old(&path, format));
+            let mut store = Sqlite::open(&path).expect("opens");
+            assert_eq!(store.identity().expect("reads"), (APPLICATION_ID, FORMAT), "format {format}");
+            let records = store.calls(&scope()).expect("reads");
+            let read: Vec<_> = records
+                .iter()
+                .map(|record| (record.frozen.action.as_str(), record.frozen.is_mass(), record.frozen.effect.name()))
+                .collect();
+            assert_eq!(read, OLD, "format {format}");
+            for record in &records {
+                let bodies: Vec<_> = record.events.iter().map(|event| event.body.as_deref()).collect();
+                assert_eq!(bodies, [Some("{}"), Some(OWN)], "format {format}: what was known is known");
+            }
+            assert_eq!(store.mass_attempts("sandbox", "wx1", at(2)).expect("reads").len(), 3, "format {format}");
+            let id = &records[0].frozen.id;
+            store.append(&scope(), id, &Event::new(Kind::Accepted, at(3), "r")).expect("writes");
+            let used = store.usage("sandbox", "wx1", at(3)).expect("reads");
+            assert_eq!(used.iter().map(|usage| usage.effect).collect::<Vec<_>>(), [Effect::Mass], "format {format}");
+        }
+    }
+
+    #[test]
+    fn a_call_of_an_old_file_that_nobody_knows_what_it_did_is_damage() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("state.db");
+        old(&path, 4).execute_batch("UPDATE calls SET action = 'hum' WHERE action = 'preview'").expect("writes");
+        let store = Sqlite::open(&path).expect("opens");
+        let error = store.calls(&scope()).expect_err("it is not known what it was").to_string();
+        assert!(error.ends_with("is damaged: step `preview` has the effect `that of hum`"), "{error}");
+    }
+
+    #[test]
+    fn a_change_of_the_format_that_was_released_is_never_edited() {
+        assert_eq!(
+            payload::digest(CHANGES[..4].concat().as_bytes()),
+            "sha256:7fd5e37fc880f7a5f9bc9a948f0faf7fe0a90bd520239dfa83d0c78f962b1dc5"
+        );
+    }
+
+    #[test]
+    fn an_effect_that_is_not_what_the_indexes_say_is_damage() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("state.db");
+        drop(old(&path, 4));
+        let store = Sqlite::open(&path).expect("opens");
+        store.connection.execute_batch("UPDATE calls SET mass = 0 WHERE action = 'shout'").expect("writes");
+        assert!(matches!(store.calls(&scope()), Err(LedgerError::Damaged { .. })));
+    }
+
+    // That a sync was asked for cannot be seen from here; that SQLite is told to make one with each commit can.
+    #[test]
+    fn every_commit_is_synced_but_that_of_an_acceptance() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("state.db");
+        drop(old(&path, 4));
+        let mut store = Sqlite::open(&path).expect("opens");
+        let says = |store: &Sqlite, pragma: &str| -> String {
+            let value = |row: &Row<'_>| row.get::<_, rusqlite::types::Value>(0);
+            format!("{:?}", store.connection.query_row(&format!("PRAGMA {pragma}"), [], value).expect("reads"))
+        };
+        let full = "Integer(2)";
+        assert_eq!((says(&store, "synchronous"), says(&store, "journal_mode")), (full.into(), "Text(\"wal\")".into()));
+        let id = CallId { step: "preview".into(), key: None, chunk: 1 };
+        store.append(&scope(), &id, &Event::new(Kind::Accepted, at(3), "r")).expect("writes");
+        assert!(store.unsynced);
+        assert_eq!(says(&store, "synchronous"), full);
+        store.sync().expect("syncs");
+        assert!(!store.unsynced);
+        store.append(&scope(), &id, &Event::new(Kind::Accepted, at(3), "r")).expect_err("nothing follows");
+        assert_eq!(says(&store, "synchronous"), full, "also after a failure");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn the_files_are_private() {
+        use std::os::unix::fs::PermissionsExt as _;
+
+        use crate::{
+            ledger::store::{Owner, Store as _, TokenKey},
+            redact::Secret,
+            wechat::token::Token,
+        };
+
+        let folder = tempfile::tempdir().expect("a folder");
+        let state = store::SqliteStore::new(folder.path().join("state.db"));
+        let owner = Owner { pid: 1, host: "h".into(), since: at(1), plan: "p".into() };
+        let mut ledger = state.write("sandbox", "wx1", &owner).expect("opens");
+        ledger.begin_run(&scope(), "r", "p.yaml", "sha256:x", at(1)).expect("writes");
+        let tokens = state.tokens(TokenKey { appid: "wx1", base: "https://a", endpoint: "stable" });
+        tokens.exclusively(&mut |_| Ok(Token { value: Secret::new("t".into()), good_until: at(1) })).expect("saves");
+        let names = ["state.db", "state.db-wal", "state.db.wx1.lock", "state.db.tokens", "state.db.tokens.lock"];
+        for name in names {
+            let mode = fs::metadata(folder.path().join(name)).expect("is there").permissions().mode();
+            assert_eq!(mode & 0o777, 0o600, "{name}");
+        }
+        assert_eq!(state.examine().expect("reads").expect("is there").warnings, []);
+        let path = folder.path().join("state.db.tokens");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).expect("ours");
+        let warnings = state.examine().expect("reads").expect("is there").warnings;
+        assert_eq!(warnings[0].help, [format!("chmod 600 {}", path.display())]);
+    }
+}

@@ -1,0 +1,112 @@
+//! Where the state of accounts is kept: the ledger, who may write it, and the tokens.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{Ledger, LedgerError};
+use crate::{
+    problem::Problem,
+    wechat::token::{Token, TokenStore},
+};
+
+/// A store, named and not yet opened.
+pub trait Store {
+    /// As messages name it.
+    fn name(&self) -> String;
+
+    /// Opens the ledger for reading; `None` if there is none yet. An older format is brought up to date.
+    fn read(&self) -> Result<Option<Box<dyn Ledger>>, LedgerError>;
+
+    /// Takes the lock of an account (an AppID, whatever the platform) and opens the ledger for writing that account's calls,
+    /// making it where there is none. The lock is held as long as what is returned lives, and ends with the process, however
+    /// it ends; it does not wait. The owner is told to whoever asks meanwhile.
+    fn write(&self, platform: &str, appid: &str, owner: &Owner) -> Result<Box<dyn Ledger>, WriteError>;
+
+    /// Who holds the lock of an account, if somebody does; an owner that cannot be read is `None`. Changes nothing.
+    fn holder(&self, appid: &str) -> Option<Option<Owner>>;
+
+    /// Where the token of an account is kept; never in the ledger.
+    fn tokens(&self, key: TokenKey<'_>) -> Box<dyn Tokens>;
+
+    /// Every token that is kept, whichever account it is of; without its value.
+    fn all_tokens(&self) -> Vec<SavedToken>;
+
+    /// Forgets every token.
+    fn forget_all_tokens(&self) -> Result<(), String>;
+
+    /// Looks at the ledger without changing it; `None` if there is none yet.
+    fn examine(&self) -> Result<Option<Health>, LedgerError>;
+
+    /// Bytes that are free where the state is, or will be; `None` where nobody says.
+    fn free_bytes(&self) -> Option<u64>;
+}
+
+/// Who holds a lock.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Owner {
+    /// Its process.
+    pub pid: u32,
+    /// Its machine.
+    pub host: String,
+    /// Since when.
+    pub since: Timestamp,
+    /// The path of the plan that it runs.
+    pub plan: String,
+}
+
+/// Why a ledger cannot be written.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    /// Another run has the lock of the account, and who.
+    #[error("another run of the account is under way")]
+    Held(Option<Owner>),
+    /// The lock can neither be had nor is it held.
+    #[error("{0}")]
+    Lock(String),
+    /// There is a lock, and no ledger.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+}
+
+/// Which token: each is kept apart.
+#[derive(Debug, Clone, Copy)]
+pub struct TokenKey<'a> {
+    /// The AppID.
+    pub appid: &'a str,
+    /// The address that gave it.
+    pub base: &'a str,
+    /// `stable` or `classic`.
+    pub endpoint: &'a str,
+}
+
+/// Where one token is kept, and what a person may ask of it.
+pub trait Tokens: TokenStore {
+    /// The token last saved, without waiting for who fetches one.
+    fn saved(&self) -> Result<Option<Token>, String>;
+    /// Forgets it; true if there was one.
+    fn forget(&self) -> Result<bool, String>;
+}
+
+/// A token that is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SavedToken {
+    /// The AppID.
+    pub appid: String,
+    /// The address that gave it.
+    pub base: String,
+    /// Until when it is used.
+    pub good_until: Timestamp,
+}
+
+/// How a store is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Health {
+    /// The format that it has.
+    pub format: i64,
+    /// The format that this version writes.
+    pub newest: i64,
+    /// What is wrong with it.
+    pub damage: Vec<String>,
+    /// What is not wrong yet, and what to do about it.
+    pub warnings: Vec<Problem>,
+}
