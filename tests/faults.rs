@@ -27,7 +27,7 @@ use qunfa::{
     },
 };
 
-mod book;
+pub(crate) mod book;
 mod world;
 
 use book::Row;

@@ -7,6 +7,7 @@ mod audiences;
 mod blocks;
 mod bodies;
 mod cli;
+mod conformance;
 mod docs;
 mod doctor;
 mod exactly_once;

@@ -109,6 +109,11 @@ impl Store {
         self.0.borrow().unsynced.is_empty()
     }
 
+    /// Changes what is written behind the back of who has it open.
+    pub(crate) fn spoil(&self, change: impl FnOnce(&mut [Row])) {
+        change(&mut self.0.borrow_mut().rows);
+    }
+
     /// Looks at all that is written.
     pub(crate) fn look<T>(&self, look: impl FnOnce(&[Row]) -> T) -> T {
         look(&self.0.borrow().rows)
