@@ -208,8 +208,9 @@ fn state_checks(state: &dyn Store, plan: &RenderedPlan, ledgered: bool) -> (Vec<
         }
     };
     let lock = match state.holder(&plan.appid) {
-        None => Check::ok(CheckId::Lock, "no run of the account is under way"),
-        Some(owner) => {
+        Err(error) => Check::not_checked(CheckId::Lock, run::chain(&error)),
+        Ok(None) => Check::ok(CheckId::Lock, "no run of the account is under way"),
+        Ok(Some(owner)) => {
             let who = owner.map_or_else(String::new, |owner| {
                 let since = shanghai(owner.since).strftime("%Y-%m-%d %H:%M:%S");
                 format!(": process {} on {} since {since} ({})", owner.pid, owner.host, owner.plan)

@@ -117,18 +117,17 @@ fn token(args: &Args, common: &Common, terminal: &Terminal) -> Result<ExitCode, 
 fn without_plan(action: &Action, which: &Which, common: &Common, terminal: &Terminal) -> Result<ExitCode, ExitCode> {
     let project = world::DiskProject::new(std::path::Path::new("."));
     let state = session::state(common, &project, terminal)?;
+    let failed = |message: String| fail(terminal, ExitCode::MissingInput, &message, &[]);
     match action {
         Action::Show(_) => {}
-        Action::Clear(_) => {
-            state.forget_all_tokens().map_err(|message| fail(terminal, ExitCode::MissingInput, &message, &[]))?;
-        }
+        Action::Clear(_) => state.forget_all_tokens().map_err(failed)?,
         Action::Refresh(_) => {
             let help = "write: qunfa token refresh PLAN";
             return Err(fail(terminal, ExitCode::Usage, "which account's token is not said", &[help.into()]));
         }
     }
     let now = RealClock::at(common.now).now();
-    let all = state.all_tokens();
+    let all = state.all_tokens().map_err(failed)?;
     if which.format.format == Format::Json {
         let entry = |SavedToken { appid, base, good_until }: &SavedToken| json!({ "appid": appid, "api_base": base, "good": now < *good_until, "good_until": good_until });
         let members = json!({ "tokens": all.iter().map(entry).collect::<Vec<_>>() });

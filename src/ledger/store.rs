@@ -23,13 +23,13 @@ pub trait Store {
     fn write(&self, platform: &str, appid: &str, owner: &Owner) -> Result<Box<dyn Ledger>, WriteError>;
 
     /// Who holds the lock of an account, if somebody does; an owner that cannot be read is `None`. Changes nothing.
-    fn holder(&self, appid: &str) -> Option<Option<Owner>>;
+    fn holder(&self, appid: &str) -> Result<Option<Option<Owner>>, LedgerError>;
 
     /// Where the token of an account is kept; never in the ledger.
     fn tokens(&self, key: TokenKey<'_>) -> Box<dyn Tokens>;
 
     /// Every token that is kept, whichever account it is of; without its value.
-    fn all_tokens(&self) -> Vec<SavedToken>;
+    fn all_tokens(&self) -> Result<Vec<SavedToken>, String>;
 
     /// Forgets every token.
     fn forget_all_tokens(&self) -> Result<(), String>;

@@ -68,16 +68,16 @@ impl Store for SqliteStore {
         Ok(Box::new(Sqlite { _lock: Some(lock), ..Sqlite::open(&self.path)? }))
     }
 
-    fn holder(&self, appid: &str) -> Option<Option<Owner>> {
-        lock::holder(&self.lock(appid))
+    fn holder(&self, appid: &str) -> Result<Option<Option<Owner>>, LedgerError> {
+        Ok(lock::holder(&self.lock(appid)))
     }
 
     fn tokens(&self, key: TokenKey<'_>) -> Box<dyn Tokens> {
         Box::new(TokenEntry::new(self.token_file(), key))
     }
 
-    fn all_tokens(&self) -> Vec<SavedToken> {
-        self.token_file().all()
+    fn all_tokens(&self) -> Result<Vec<SavedToken>, String> {
+        Ok(self.token_file().all())
     }
 
     fn forget_all_tokens(&self) -> Result<(), String> {
