@@ -31,6 +31,7 @@ pub mod redact;
 pub mod render;
 pub mod report;
 pub mod resolve;
+mod retry;
 pub mod run;
 pub mod sandbox;
 pub mod wechat;

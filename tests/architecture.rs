@@ -13,6 +13,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("openids", &[]),
     ("problem", &[]),
     ("payload", &["openids"]),
+    ("retry", &[]),
     ("diag", &["limits"]),
     // What goes into messages.
     ("content", &["clock", "diag", "limits", "payload"]),
@@ -22,17 +23,17 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("report", &["plan", "problem"]),
     // Valid to rendered.
     ("resolve", &["clock", "content", "diag", "limits", "openids", "payload", "plan"]),
-    ("render", &["content", "diag", "limits", "openids", "payload", "plan", "resolve"]),
+    ("render", &["content", "diag", "limits", "openids", "payload", "plan", "resolve", "retry"]),
     // Rendered to a page for people.
     ("page", &["content", "diag", "limits", "payload", "render", "resolve"]),
     // Adapters, and what speaks to them.
-    ("wechat", &["clock", "content", "limits", "plan", "redact"]),
+    ("wechat", &["clock", "content", "limits", "plan", "redact", "retry"]),
     ("ledger", &["payload", "problem", "redact", "wechat"]),
     (
         "run",
         &[
             "clock", "content", "diag", "ledger", "limits", "openids", "payload", "plan", "problem", "render",
-            "report", "resolve", "wechat",
+            "report", "resolve", "retry", "wechat",
         ],
     ),
     // The embedded server shares nothing with the client that it checks.

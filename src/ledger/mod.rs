@@ -234,30 +234,40 @@ impl Event {
 pub struct CallRecord {
     /// What was planned.
     pub frozen: FrozenCall,
-    /// Its events, in order.
+    /// Its events, in order; only [`CallRecord::push`] adds one.
     pub events: Vec<Event>,
-    /// Where it stands.
+    /// Where it stands: the fold of its events.
     pub status: Status,
+    /// How many of its events were over when it was last settled (refused, surely not sent, or so resolved).
+    settled: usize,
 }
 
 impl CallRecord {
     /// Folds the events.
     pub fn new(frozen: FrozenCall, events: Vec<Event>) -> Result<Self, Illegal> {
-        let status = events.iter().try_fold(Status::Planned, |status, event| next_status(status, event.kind))?;
-        Ok(Self { frozen, events, status })
+        let mut record = Self::planned(frozen);
+        events.into_iter().try_for_each(|event| record.push(event))?;
+        Ok(record)
     }
 
-    /// The attempts that may still matter: since the call was last settled (refused, surely not sent, or so resolved).
-    fn attempts(&self) -> impl DoubleEndedIterator<Item = &Event> {
-        let mut status = Status::Planned;
-        let mut settled = 0;
-        for (index, event) in self.events.iter().enumerate() {
-            status = next_status(status, event.kind).unwrap_or(status);
-            if !status.in_doubt() && status != Status::Accepted {
-                settled = index + 1;
-            }
+    /// A call to which nothing happened yet.
+    pub fn planned(frozen: FrozenCall) -> Self {
+        Self { frozen, events: Vec::new(), status: Status::Planned, settled: 0 }
+    }
+
+    /// Adds what happened to it; an event that cannot follow changes nothing.
+    pub fn push(&mut self, event: Event) -> Result<(), Illegal> {
+        self.status = next_status(self.status, event.kind)?;
+        self.events.push(event);
+        if !self.status.in_doubt() && self.status != Status::Accepted {
+            self.settled = self.events.len();
         }
-        self.events[settled..].iter().filter(|event| event.kind == Kind::Attempted)
+        Ok(())
+    }
+
+    /// The attempts that may still matter: since the call was last settled.
+    fn attempts(&self) -> impl DoubleEndedIterator<Item = &Event> {
+        self.events[self.settled..].iter().filter(|event| event.kind == Kind::Attempted)
     }
 
     /// When the first attempt that is in doubt was made.
@@ -265,12 +275,14 @@ impl CallRecord {
         self.attempts().map(|event| event.at).min()
     }
 
-    /// When the last attempt was made.
-    pub fn last_attempt(&self) -> Option<Timestamp> {
-        self.attempts().map(|event| event.at).max()
+    /// When the first and the last attempt were made; none if the call is in no doubt.
+    pub fn in_doubt_since(&self) -> Option<(Timestamp, Timestamp)> {
+        let last = || self.attempts().map(|event| event.at).max();
+        let since = || self.first_attempt().zip(last()).expect("what is in doubt was attempted");
+        self.status.in_doubt().then(since)
     }
 
-    /// The bytes of the last attempt.
+    /// The bytes of the last attempt that may still matter.
     pub fn sent_body(&self) -> Option<&str> {
         self.attempts().next_back().and_then(|event| event.body.as_deref())
     }
@@ -442,6 +454,20 @@ mod tests {
         events.iter().try_fold(Status::Planned, |status, event| next_status(status, *event))
     }
 
+    fn frozen() -> FrozenCall {
+        FrozenCall {
+            id: CallId { step: "s".into(), key: None, chunk: 1 },
+            action: String::new(),
+            path: String::new(),
+            idempotency_key: String::new(),
+            digest: String::new(),
+            payload: String::new(),
+            message_digest: None,
+            recipients: None,
+            effect: Effect::Mass,
+        }
+    }
+
     #[test]
     fn an_attempt_without_outcome_is_in_doubt_until_it_is_settled() {
         use Kind::*;
@@ -464,28 +490,30 @@ mod tests {
 
     #[test]
     fn an_attempt_that_was_refused_is_not_the_first_in_doubt() {
-        let id = CallId { step: "s".into(), key: None, chunk: 1 };
-        let frozen = FrozenCall {
-            id,
-            action: String::new(),
-            path: String::new(),
-            idempotency_key: String::new(),
-            digest: String::new(),
-            payload: String::new(),
-            message_digest: None,
-            recipients: None,
-            effect: Effect::Mass,
-        };
         let at = |second| Timestamp::from_second(second).expect("in range");
         let events = |kinds: &[Kind]| {
             let event = |(second, kind): (usize, &Kind)| Event::new(*kind, at(second as i64), "r");
-            CallRecord::new(frozen.clone(), kinds.iter().enumerate().map(event).collect()).expect("legal")
+            CallRecord::new(frozen(), kinds.iter().enumerate().map(event).collect()).expect("legal")
         };
         use Kind::*;
         assert_eq!(events(&[Attempted, Refused, Attempted]).first_attempt(), Some(at(2)));
         assert_eq!(events(&[Attempted, Unknown, ResolvedNotSent, Attempted]).first_attempt(), Some(at(3)));
         assert_eq!(events(&[Attempted, Unknown, Attempted, Refused]).first_attempt(), Some(at(0)), "still in doubt");
         assert_eq!(events(&[Attempted, NotSent]).first_attempt(), None);
+        assert_eq!(events(&[Attempted, Unknown, Attempted]).in_doubt_since(), Some((at(0), at(2))));
+        assert_eq!(events(&[Attempted, Accepted]).in_doubt_since(), None);
+    }
+
+    #[test]
+    fn an_event_that_cannot_follow_changes_nothing() {
+        let event = |kind| Event::new(kind, Timestamp::UNIX_EPOCH, "r");
+        let mut record = CallRecord::planned(frozen());
+        record.push(event(Kind::Attempted)).expect("legal");
+        record.push(event(Kind::Accepted)).expect("legal");
+        let before = record.clone();
+        assert!(record.push(event(Kind::Attempted)).is_err());
+        assert_eq!(record, before);
+        assert_eq!(record, CallRecord::new(frozen(), before.events).expect("legal"), "a fold of its events");
     }
 
     #[test]

@@ -182,6 +182,11 @@ impl RetryPolicy {
             resend_after: pick(step.resend_after, defaults.resend_after, 60),
         }
     }
+
+    /// The pauses between the attempts of one call.
+    pub(crate) fn retry(&self) -> crate::retry::Retry {
+        crate::retry::Retry::new(self.attempts, self.backoff, self.max_backoff)
+    }
 }
 
 /// One call that the plan makes.

@@ -3,508 +3,489 @@
 use super::*;
 use crate::{
     ledger::next_status,
+    plan::action::Poll,
+    retry::Retry,
     run::policy::{Next, Resend},
-    wechat::transport::{Body, Method},
+    wechat::{
+        token::TokenError,
+        transport::{Body, Method},
+    },
 };
 
+/// Why an event of a call can follow what is known of it: another would be a fault of this program.
+const LEGAL: &str = "an attempt is followed by its outcome, and what was accepted is not attempted";
+
 /// Calls that are frozen with the first attempt among them.
-pub(super) struct Unfrozen<'a> {
+pub(super) struct Unfrozen {
     freeze: Freeze,
-    calls: &'a [FrozenCall],
+    calls: Vec<FrozenCall>,
 }
 
-/// How a call ended.
-enum CallEnd {
-    /// WeChat has it: the facts.
-    Accepted(Box<Event>),
-    /// It has not.
-    Failed(StepEnd),
+impl Unfrozen {
+    fn new(freeze: Freeze, calls: &[TodoCall]) -> Self {
+        let new = calls.iter().filter(|call| freeze != Freeze::Nothing && call.record.is_none());
+        Self { freeze, calls: new.map(|call| call.frozen.clone()).collect() }
+    }
 }
 
-impl Runner<'_, '_> {
-    pub(super) fn calls(&mut self, index: usize, step: &RenderedStep, calls: Vec<TodoCall>, freeze: Freeze) -> StepEnd {
+/// One call, from its first intent in this run to its end: the facts of its acceptance, or how its step ends without it.
+pub(super) struct CallRun<'r, 'a, 'c> {
+    pub(super) runner: &'r mut Runner<'a, 'c>,
+    at: At<'a>,
+    unfrozen: &'r mut Unfrozen,
+    pub(super) media: Option<MediaCall>,
+    /// Its events are those that the ledger has: see [`CallRun::note`].
+    record: CallRecord,
+    retry: Retry,
+    /// How often it was made in this run.
+    attempts: u32,
+    /// The last answer that settled nothing.
+    last: Option<Outcome>,
+}
+
+impl<'a> Runner<'a, '_> {
+    pub(super) fn calls(&mut self, at: At<'a>, calls: Vec<TodoCall>, freeze: Freeze) -> StepEnd {
+        let step = at.step;
         if step.spec.effect != Effect::Mass
             && let Err(error) = self.ledger.sync()
         {
             return self.store_failed(&error);
         }
-        let new = calls.iter().filter(|call| freeze != Freeze::Nothing && call.record.is_none());
-        let new: Vec<FrozenCall> = new.map(|call| call.frozen.clone()).collect();
-        let mut unfrozen = Unfrozen { freeze, calls: &new };
-        let mut facts: Vec<Event> = Vec::new();
-        let deadline = step.poll.map(|poll| {
-            self.clock
-                .now()
-                .saturating_add(SignedDuration::try_from(poll.timeout).unwrap_or(SignedDuration::MAX))
-                .unwrap_or(jiff::Timestamp::MAX)
+        let mut unfrozen = Unfrozen::new(freeze, &calls);
+        let poll = step.poll.map(|poll| {
+            let timeout = SignedDuration::try_from(poll.timeout).unwrap_or(SignedDuration::MAX);
+            (poll, self.clock.now().saturating_add(timeout).unwrap_or(Timestamp::MAX))
         });
-        for call in &calls {
+        let count = calls.len();
+        let mut facts: Vec<Event> = Vec::new();
+        for call in calls {
             if let Some(record) = call.record.as_ref().filter(|record| record.status == Status::Accepted) {
-                self.remember_given(call, record.acceptance());
+                self.remember_given(call.media.as_ref(), record.acceptance());
                 facts.extend(record.acceptance().cloned());
                 continue;
             }
             if !facts.is_empty() && (self.settings.interrupted)() {
                 self.stopped = Some("the run was interrupted".into());
+                let message = format!("interrupted after {} of {count} calls; the next run goes on", facts.len());
                 let outputs = outputs(step, facts.iter());
-                let done = facts.len();
-                return StepEnd {
-                    outputs,
-                    stop: true,
-                    ..StepEnd::problem(
-                        StepOutcome::NotRun,
-                        format!("interrupted after {done} of {} calls; the next run goes on", calls.len()),
-                        vec![],
-                    )
-                };
+                return StepEnd { outputs, stop: true, ..StepEnd::problem(StepOutcome::NotRun, message, Vec::new()) };
             }
-            match self.uploaded(index, call, &mut unfrozen) {
-                Ok(None) => {}
-                Ok(Some(event)) => {
-                    facts.push(event);
-                    continue;
-                }
-                Err(error) => return self.store_failed(&error),
-            }
-            let end = match deadline {
-                Some(deadline) => self.poll(index, step, call, deadline, &mut unfrozen),
-                None => self.attempts(index, step, call, &mut unfrozen),
+            let mut run = CallRun::new(self, at, call, &mut unfrozen);
+            let end = match (run.uploaded(), poll) {
+                (Err(error), _) => return run.runner.store_failed(&error),
+                (Ok(Some(fact)), _) => Ok(fact),
+                (Ok(None), Some((poll, deadline))) => run.poll(poll, deadline),
+                (Ok(None), None) => run.attempts(),
             };
             match end {
-                CallEnd::Accepted(event) => {
-                    self.remember_given(call, Some(&event));
-                    facts.push(*event);
+                Ok(fact) => {
+                    run.runner.remember_given(run.media.as_ref(), Some(&fact));
+                    facts.push(fact);
                 }
-                CallEnd::Failed(end) => return StepEnd { outputs: outputs(step, facts.iter()), ..end },
+                Err(end) => return StepEnd { outputs: outputs(step, facts.iter()), ..end },
             }
         }
         StepEnd { outputs: outputs(step, facts.iter()), ..StepEnd::new(StepOutcome::Succeeded) }
     }
 
-    /// Makes a call until it is settled, or may not be repeated any more.
-    fn attempts(&mut self, index: usize, step: &RenderedStep, call: &TodoCall, unfrozen: &mut Unfrozen<'_>) -> CallEnd {
-        let effect = step.spec.effect;
-        let mass = effect == Effect::Mass;
-        let mut status = call.record.as_ref().map_or(Status::Planned, |record| record.status);
-        let mut first = call.record.as_ref().and_then(CallRecord::first_attempt).filter(|_| status.in_doubt());
-        let mut last = call.record.as_ref().and_then(CallRecord::last_attempt);
-        let mut sent_body =
-            call.record.as_ref().filter(|_| status.in_doubt()).and_then(CallRecord::sent_body).map(str::to_owned);
-        let mut outcome: Option<Outcome> = None;
-        let mut attempts = 0;
+    /// The event of an outcome.
+    fn event(&self, kind: Kind, outcome: &Outcome) -> Event {
+        let mut event = Event::new(kind, self.clock.now(), &self.settings.run_id);
+        match outcome {
+            Outcome::Reply(reply) => {
+                event.errcode = Some(reply.errcode);
+                event.note = Some(reply.errmsg.clone()).filter(|words| !words.is_empty());
+                event.msg_id = reply.msg_id();
+                event.msg_data_id = reply.msg_data_id();
+                event.result = reply.msg_status().map(str::to_owned);
+            }
+            Outcome::NotSent(why) | Outcome::Unknown(why) => event.note = Some(why.clone()),
+            Outcome::NoToken(error) => event.note = Some(error.to_string()),
+        }
+        event
+    }
+}
+
+impl<'r, 'a, 'c> CallRun<'r, 'a, 'c> {
+    fn new(runner: &'r mut Runner<'a, 'c>, at: At<'a>, call: TodoCall, unfrozen: &'r mut Unfrozen) -> Self {
+        let TodoCall { frozen, record, media } = call;
+        // What was planned now may know more than what was frozen: how many people a tag has.
+        let record = match record {
+            Some(mut record) => {
+                record.frozen = frozen;
+                record
+            }
+            None => CallRecord::planned(frozen),
+        };
+        Self { runner, at, unfrozen, media, record, retry: at.step.retry.retry(), attempts: 0, last: None }
+    }
+
+    /// Appends an event to the ledger and adds it to the record, or neither. The first event of a call that is new
+    /// freezes all that are.
+    pub(super) fn note(&mut self, event: Event) -> Result<(), LedgerError> {
+        next_status(self.record.status, event.kind).expect(LEGAL);
+        let (ledger, scope) = (&mut *self.runner.ledger, &self.runner.settings.scope);
+        let (id, new) = (&self.record.frozen.id, &mut self.unfrozen.calls);
+        if new.iter().any(|call| call.id == *id) {
+            let calls = std::mem::take(new);
+            match self.unfrozen.freeze {
+                Freeze::All => ledger.freeze(scope, &calls, id, &event)?,
+                Freeze::New | Freeze::Nothing => ledger.extend(scope, &calls, id, &event)?,
+            }
+        } else {
+            ledger.append(scope, id, &event)?;
+        }
+        self.record.push(event).expect(LEGAL);
+        Ok(())
+    }
+
+    /// Makes the call until it is settled, or may not be repeated any more.
+    fn attempts(&mut self) -> Result<Event, StepEnd> {
+        let mut pause = None;
         loop {
-            if attempts >= step.retry.attempts {
-                return self.give_up(
-                    index,
-                    step,
-                    call,
-                    attempts,
-                    status,
-                    outcome.as_ref(),
-                    format!("no clear answer after {attempts} attempts"),
-                );
+            self.wait_for_turn(pause)?;
+            self.begin()?;
+            let answer = self.send();
+            if let Some(fact) = self.note_outcome(answer)? {
+                return Ok(fact);
             }
-            if mass && status.in_doubt() {
-                let (first, last) =
-                    (first.unwrap_or_else(|| self.clock.now()), last.unwrap_or_else(|| self.clock.now()));
-                match policy::resend(self.clock.now(), first, last, self.resend_after(step), step.timeout) {
-                    Resend::Never(why) => {
-                        return self.give_up(index, step, call, attempts, status, outcome.as_ref(), why);
-                    }
-                    Resend::After(pause) => {
-                        if !self.wait(index, pause, "before the same send is repeated with the same clientmsgid") {
-                            return self.interrupted(index, step, call, attempts, status, outcome.as_ref());
-                        }
-                    }
-                }
-            } else if attempts > 0 {
-                let mut pause = policy::backoff(&step.retry, attempts + 1);
-                if self.settings.real && outcome.as_ref().is_some_and(policy::is_rate_limit) {
-                    pause = pause.max(Duration::from_secs(60));
-                }
-                if !self.wait(index, pause, "before another attempt") {
-                    return self.interrupted(index, step, call, attempts, status, outcome.as_ref());
-                }
-            }
-            if mass {
-                match self.pace(index) {
-                    Ok(true) => {}
-                    Ok(false) => return self.interrupted(index, step, call, attempts, status, outcome.as_ref()),
-                    Err(error) => return self.store_failed_in(step, call, status, &error),
-                }
-            }
-            let body = match &sent_body {
-                Some(body) => body.clone(),
-                None => match payload_of(&call.frozen).fill(&|name| self.slots.get(name).cloned()) {
-                    Ok(body) => body,
-                    Err(missing) => {
-                        return CallEnd::Failed(StepEnd::problem(
-                            StepOutcome::Failed,
-                            missing.to_string(),
-                            vec!["WeChat did not say it, or the step that gives it was settled without it".into()],
-                        ));
-                    }
-                },
-            };
-            // A token first: what is noted as attempted is then really attempted.
-            if let Err(error) = self.client.ready() {
-                return self.no_token(index, step, call, attempts, status, Outcome::NoToken(error));
-            }
-            // Somebody may have asked to stop while the token was fetched: what has not begun does not begin.
-            if (self.settings.interrupted)() {
-                return self.interrupted(index, step, call, attempts, status, outcome.as_ref());
-            }
-            let now = self.clock.now();
-            if let (true, Some(first), Some(last)) = (mass && status.in_doubt(), first, last)
-                && let Resend::Never(why) = policy::resend(now, first, last, self.resend_after(step), step.timeout)
-            {
-                // The waits took longer than they were to take: a machine that slept, a token that was long in coming.
-                return self.give_up(index, step, call, attempts, status, outcome.as_ref(), why);
-            }
-            let mut intent = Event::new(Kind::Attempted, now, &self.settings.run_id);
-            intent.body = Some(body.clone());
-            if let Err(error) = self.record_intent(call, &intent, unfrozen) {
-                return self.store_failed_in(step, call, status, &error);
-            }
-            status = next_status(status, Kind::Attempted).unwrap_or(Status::InFlight { doubt: true });
-            attempts += 1;
-            self.recent.iter_mut().filter(|_| mass).for_each(|recent| recent.push_back(now));
-            first = first.or(Some(now));
-            last = Some(now);
-            sent_body = mass.then(|| body.clone());
-            let answer = match call.media.as_ref().and_then(|media| media.upload.as_ref()) {
-                Some(upload) => self.client.call(Method::Post, upload.target.path(), Body::File(upload), step.timeout),
-                None => self.client.call(Method::Post, &call.frozen.path, Body::Json(&body), step.timeout),
-            };
-            let doubt = status == Status::InFlight { doubt: true };
-            let mut lost: Option<Problem> = None;
-            let (mut kind, mut next) = policy::judge(effect, &answer);
-            let mut event = event(kind, &answer, self.clock, &self.settings.run_id);
-            if let (Some(media), Next::Done) = (&call.media, &next)
-                && let Err(problem) = self.take(media, &answer, &mut event)
-            {
-                // It was carried out, and is not what was asked for: the next run does it again.
-                (kind, next) = (Kind::Refused, Next::Fail { stop: false });
-                (event.kind, event.note) = (kind, Some(problem.message.clone()));
-                lost = Some(problem);
-            }
-            let recorded = self.ledger.append(&self.settings.scope, &call.frozen.id, &event);
-            status = next_status(status, kind).unwrap_or(Status::Unknown);
-            if next == Next::Done {
-                self.ended.sent |= mass;
-                let became = if kind == Kind::Adopted { CallOutcome::Adopted } else { CallOutcome::Accepted };
-                self.finish(index, call_report(&call.frozen.path, &call.frozen, attempts, became, Some(&answer)));
-                if effect == Effect::Media && doubt && call.media.as_ref().is_some_and(|media| media.gives.is_some()) {
-                    let what = "an earlier attempt got no clear answer, and may have left one too many in the library";
-                    (self.emit)(RunEvent::Note { text: format!("`{}`: {what}", step.name()) });
-                }
-            }
-            if let Err(error) = recorded {
-                if next != Next::Done {
-                    self.finish(
-                        index,
-                        call_report(&call.frozen.path, &call.frozen, attempts, outcome_of(status), Some(&answer)),
-                    );
-                }
-                return self.store_failed_in(step, call, status, &error);
-            }
-            if !status.in_doubt() {
-                // What is settled may be planned anew: another attempt is the first again.
-                (first, sent_body) = (None, None);
-            }
-            match next {
-                Next::Done => return CallEnd::Accepted(Box::new(event)),
-                Next::Again | Next::Doubt => outcome = Some(answer),
-                Next::Fail { stop } => {
-                    let Some(problem) = lost else {
-                        return self.refused(index, step, call, attempts, status, &answer, stop);
-                    };
-                    let report =
-                        call_report(&call.frozen.path, &call.frozen, attempts, CallOutcome::Refused, Some(&answer));
-                    self.finish(index, CallReport { errmsg: Some(problem.message.clone()), ..report });
-                    return CallEnd::Failed(StepEnd { error: Some(problem), ..StepEnd::new(StepOutcome::Failed) });
-                }
+            pause = self.retry.next();
+            if pause.is_none() {
+                return Err(self.give_up(format!("no clear answer after {} attempts", self.attempts)));
             }
         }
     }
 
-    /// The store failed in a call. That a send is in doubt is worse, and is said first.
-    fn store_failed_in(
-        &mut self,
-        step: &RenderedStep,
-        call: &TodoCall,
-        status: Status,
-        error: &LedgerError,
-    ) -> CallEnd {
-        let end = self.store_failed(error);
-        if !(status.in_doubt() && step.spec.effect == Effect::Mass) {
-            return CallEnd::Failed(end);
+    /// Waits until the call may be made (again), after a pause if it was made before.
+    fn wait_for_turn(&mut self, pause: Option<Duration>) -> Result<(), StepEnd> {
+        let wait = match (self.resend_pause(self.runner.clock.now())?, pause) {
+            (Some(pause), _) => Some((pause, "before the same send is repeated with the same clientmsgid")),
+            (None, Some(pause)) => {
+                let too_fast = self.runner.settings.real && self.last.as_ref().is_some_and(policy::is_rate_limit);
+                let least = if too_fast { Duration::from_secs(60) } else { Duration::ZERO };
+                Some((pause.max(least), "before another attempt"))
+            }
+            (None, None) => None,
+        };
+        if let Some((pause, why)) = wait
+            && !self.runner.wait(self.at.index, pause, why)
+        {
+            return Err(self.interrupted());
         }
-        CallEnd::Failed(StepEnd { stop: true, ..self.unknown(step, call, &chain(error)) })
+        if self.is_mass() {
+            match self.runner.pace(self.at.index) {
+                Ok(true) => {}
+                Ok(false) => return Err(self.interrupted()),
+                Err(error) => return Err(self.store_failed(self.record.status, &error)),
+            }
+        }
+        Ok(())
     }
 
-    fn resend_after(&self, step: &RenderedStep) -> Duration {
-        let asked = step.retry.resend_after;
-        if self.settings.real { asked.max(limits::RESEND_AFTER_MIN) } else { asked }
-    }
-
-    pub(super) fn record_intent(
-        &mut self,
-        call: &TodoCall,
-        intent: &Event,
-        unfrozen: &mut Unfrozen<'_>,
-    ) -> Result<(), LedgerError> {
-        let (ledger, scope, id) = (&mut *self.ledger, &self.settings.scope, &call.frozen.id);
-        if call.record.is_some() || unfrozen.calls.is_empty() {
-            return ledger.append(scope, id, intent);
-        }
-        let calls = std::mem::take(&mut unfrozen.calls);
-        match unfrozen.freeze {
-            Freeze::All => ledger.freeze(scope, calls, id, intent),
-            Freeze::New | Freeze::Nothing => ledger.extend(scope, calls, id, intent),
+    /// How long a send in doubt must wait before it is repeated; none if it is in no doubt.
+    fn resend_pause(&mut self, now: Timestamp) -> Result<Option<Duration>, StepEnd> {
+        let Some((first, last)) = self.record.in_doubt_since().filter(|_| self.is_mass()) else { return Ok(None) };
+        let asked = self.at.step.retry.resend_after;
+        let resend_after = if self.runner.settings.real { asked.max(limits::RESEND_AFTER_MIN) } else { asked };
+        match policy::resend(now, first, last, resend_after, self.at.step.timeout) {
+            Resend::After(pause) => Ok(Some(pause)),
+            Resend::Never(why) => Err(self.give_up(why)),
         }
     }
 
-    pub(super) fn finish(&mut self, step: usize, call: CallReport) {
-        (self.emit)(RunEvent::CallFinished { step, call });
+    /// Notes the intent, if nothing keeps the call from being made.
+    fn begin(&mut self) -> Result<(), StepEnd> {
+        let body = match self.record.sent_body() {
+            // In doubt: the same bytes again.
+            Some(sent) => sent.to_owned(),
+            None => self.fill("WeChat did not say it, or the step that gives it was settled without it")?,
+        };
+        // A token first: what is noted as attempted is then really attempted.
+        if let Err(error) = self.runner.client.ready() {
+            return Err(self.no_token(error));
+        }
+        // Somebody may have asked to stop while the token was fetched: what has not begun does not begin.
+        if (self.runner.settings.interrupted)() {
+            return Err(self.interrupted());
+        }
+        let now = self.runner.clock.now();
+        // The waits may have taken longer than they were to take: a machine that slept, a token that was long in coming.
+        self.resend_pause(now)?;
+        let intent = Event::new(Kind::Attempted, now, &self.runner.settings.run_id);
+        if let Err(error) = self.note(Event { body: Some(body), ..intent }) {
+            return Err(self.store_failed(self.record.status, &error));
+        }
+        self.attempts += 1;
+        let mass = self.is_mass();
+        self.runner.recent.iter_mut().filter(|_| mass).for_each(|recent| recent.push_back(now));
+        Ok(())
     }
 
-    /// WeChat said no. If an earlier attempt is in doubt, that settles nothing.
-    fn refused(
-        &mut self,
-        index: usize,
-        step: &RenderedStep,
-        call: &TodoCall,
-        attempts: u32,
-        status: Status,
-        answer: &Outcome,
-        stop: bool,
-    ) -> CallEnd {
-        self.finish(index, call_report(&call.frozen.path, &call.frozen, attempts, outcome_of(status), Some(answer)));
-        let (message, mut help, errcode) = policy::advice(answer);
-        if status.in_doubt() && step.spec.effect == Effect::Mass {
-            return CallEnd::Failed(StepEnd { stop: true, ..self.unknown(step, call, &message) });
-        }
-        if status.in_doubt() && step.spec.effect == Effect::Delete {
-            help.push(
-                "an earlier attempt got no clear answer, and may have deleted it: see `qunfa status --refresh`".into(),
-            );
-        }
-        CallEnd::Failed(StepEnd {
-            outcome: StepOutcome::Failed,
-            outputs: BTreeMap::new(),
-            error: Some(Problem { message, help, errcode }),
-            stop,
-        })
-    }
-
-    fn no_token(
-        &mut self,
-        index: usize,
-        step: &RenderedStep,
-        call: &TodoCall,
-        attempts: u32,
-        status: Status,
-        answer: Outcome,
-    ) -> CallEnd {
-        if (self.settings.interrupted)() {
-            return self.interrupted(index, step, call, attempts, status, Some(&answer));
-        }
-        self.refused(
-            index,
-            step,
-            call,
-            attempts,
-            if status == Status::Planned { Status::NotSent } else { status },
-            &answer,
-            true,
-        )
-    }
-
-    /// No more attempts.
-    fn give_up(
-        &mut self,
-        index: usize,
-        step: &RenderedStep,
-        call: &TodoCall,
-        attempts: u32,
-        status: Status,
-        last: Option<&Outcome>,
-        why: String,
-    ) -> CallEnd {
-        self.finish(index, call_report(&call.frozen.path, &call.frozen, attempts, outcome_of(status), last));
-        if status.in_doubt() && step.spec.effect == Effect::Mass {
-            return CallEnd::Failed(self.unknown(step, call, &why));
-        }
-        let (message, help, errcode) = last.map_or((why, Vec::new(), None), policy::advice);
-        let times = if attempts == 1 { "one attempt".to_owned() } else { format!("{attempts} attempts") };
-        let error = Some(Problem { message: format!("{message} (given up after {times})"), help, errcode });
-        CallEnd::Failed(StepEnd { error, ..StepEnd::new(StepOutcome::Failed) })
-    }
-
-    fn unknown(&self, step: &RenderedStep, call: &TodoCall, why: &str) -> StepEnd {
-        let plan = &self.plan.path;
-        let help = vec![
-            format!(
-                "look at the console (群发记录), or run it again within 24 hours: the same send is then repeated with the same clientmsgid {}",
-                call.frozen.idempotency_key
-            ),
-            format!("if you know what happened: qunfa resolve {plan} {} --sent MSG_ID, or --not-sent", step.name()),
-        ];
-        StepEnd::problem(
-            StepOutcome::Unknown,
-            format!("whether call {} was sent is not known: {why}", call.frozen.id.chunk),
-            help,
-        )
-    }
-
-    fn interrupted(
-        &mut self,
-        index: usize,
-        step: &RenderedStep,
-        call: &TodoCall,
-        attempts: u32,
-        status: Status,
-        last: Option<&Outcome>,
-    ) -> CallEnd {
-        self.stopped.get_or_insert_with(|| "the run was interrupted".into());
-        if attempts > 0 {
-            self.finish(index, call_report(&call.frozen.path, &call.frozen, attempts, outcome_of(status), last));
-        }
-        if status.in_doubt() && step.spec.effect == Effect::Mass {
-            return CallEnd::Failed(StepEnd {
-                stop: true,
-                ..self.unknown(step, call, "the run was interrupted before it could be repeated")
-            });
-        }
-        CallEnd::Failed(StepEnd {
-            stop: true,
-            ..StepEnd::problem(StepOutcome::NotRun, "interrupted; the next run goes on here", Vec::new())
-        })
-    }
-
-    /// Asks for a status until it is the one that is waited for. Reads are simply repeated.
-    fn poll(
-        &mut self,
-        index: usize,
-        step: &RenderedStep,
-        call: &TodoCall,
-        deadline: jiff::Timestamp,
-        unfrozen: &mut Unfrozen<'_>,
-    ) -> CallEnd {
-        let Some(poll) = step.poll else { return CallEnd::Failed(StepEnd::new(StepOutcome::Failed)) };
-        let body = match payload_of(&call.frozen).fill(&|name| self.slots.get(name).cloned()) {
-            Ok(body) => body,
-            Err(missing) => {
-                let help =
-                    vec!["WeChat did not say the msg_id (45065 without one), or the send was settled by hand".into()];
-                return CallEnd::Failed(StepEnd::problem(StepOutcome::Failed, missing.to_string(), help));
+    fn send(&mut self) -> Outcome {
+        let timeout = self.at.step.timeout;
+        let (path, body) = match self.media.as_ref().and_then(|media| media.upload.as_ref()) {
+            Some(upload) => (upload.target.path(), Body::File(upload)),
+            None => {
+                let body = self.record.sent_body().expect("the intent was noted with its body");
+                (self.record.frozen.path.as_str(), Body::Json(body))
             }
         };
-        let (mut polls, mut failures) = (0, 0);
-        loop {
-            if (self.settings.interrupted)() {
-                return self.interrupted(index, step, call, polls, Status::NotSent, None);
+        self.runner.client.call(Method::Post, path, body, timeout)
+    }
+
+    /// Notes what became of an attempt: the facts if WeChat has it, none if it may be made again.
+    fn note_outcome(&mut self, answer: Outcome) -> Result<Option<Event>, StepEnd> {
+        let repeated = self.record.status == Status::InFlight { doubt: true };
+        let (mut kind, mut next) = policy::judge(self.at.step.spec.effect, &answer);
+        let mut event = self.runner.event(kind, &answer);
+        let mut lost: Option<Problem> = None;
+        if let (Some(media), Next::Done) = (&self.media, &next)
+            && let Err(problem) = self.runner.take(media, &answer, &mut event)
+        {
+            // It was carried out, and is not what was asked for: the next run does it again.
+            (kind, next) = (Kind::Refused, Next::Fail { stop: false });
+            (event.kind, event.note) = (kind, Some(problem.message.clone()));
+            lost = Some(problem);
+        }
+        // Known, whether or not the ledger takes it.
+        let status = next_status(self.record.status, kind).expect(LEGAL);
+        let noted = self.note(event.clone());
+        if next == Next::Done {
+            self.accepted(kind, &answer, repeated);
+        }
+        if let Err(error) = noted {
+            if next != Next::Done {
+                self.finish(outcome_of(status), Some(&answer));
             }
-            let answer = self.client.call(Method::Post, &call.frozen.path, Body::Json(&body), step.timeout);
-            polls += 1;
-            let (kind, next) = policy::judge(Effect::Read, &answer);
+            return Err(self.store_failed(status, &error));
+        }
+        match (next, lost) {
+            (Next::Done, _) => Ok(Some(event)),
+            (Next::Again | Next::Doubt, _) => {
+                self.last = Some(answer);
+                Ok(None)
+            }
+            (Next::Fail { stop }, None) => Err(self.refused(&answer, stop)),
+            (Next::Fail { .. }, Some(problem)) => {
+                let report = self.report(CallOutcome::Refused, Some(&answer));
+                self.say(CallReport { errmsg: Some(problem.message.clone()), ..report });
+                Err(StepEnd { error: Some(problem), ..StepEnd::new(StepOutcome::Failed) })
+            }
+        }
+    }
+
+    /// WeChat has it; `repeated` if an earlier attempt may have done the same.
+    fn accepted(&mut self, kind: Kind, answer: &Outcome, repeated: bool) {
+        self.runner.ended.sent |= self.is_mass();
+        let outcome = if kind == Kind::Adopted { CallOutcome::Adopted } else { CallOutcome::Accepted };
+        self.finish(outcome, Some(answer));
+        let adds = self.media.as_ref().is_some_and(|media| media.gives.is_some());
+        if repeated && adds && self.at.step.spec.effect == Effect::Media {
+            let what = "an earlier attempt got no clear answer, and may have left one too many in the library";
+            (self.runner.emit)(RunEvent::Note { text: format!("`{}`: {what}", self.at.step.name()) });
+        }
+    }
+
+    /// Asks for a status until it is the one that is waited for. Reads are simply repeated; only the last is noted.
+    fn poll(&mut self, poll: Poll, deadline: Timestamp) -> Result<Event, StepEnd> {
+        let body = self.fill("WeChat did not say the msg_id (45065 without one), or the send was settled by hand")?;
+        loop {
+            if (self.runner.settings.interrupted)() {
+                return Err(self.interrupted());
+            }
+            let (path, timeout) = (&self.record.frozen.path, self.at.step.timeout);
+            let answer = self.runner.client.call(Method::Post, path, Body::Json(&body), timeout);
+            self.attempts += 1;
             let seen = match &answer {
-                Outcome::Reply(reply) => reply.msg_status().map(str::to_owned),
+                Outcome::Reply(reply) => reply.msg_status(),
                 _ => None,
             };
-            let pause = match (&next, seen.as_deref()) {
-                (Next::Done, Some(status)) if status == poll.until => {
-                    let facts = event(Kind::Accepted, &answer, self.clock, &self.settings.run_id);
-                    self.finish(
-                        index,
-                        call_report(&call.frozen.path, &call.frozen, polls, CallOutcome::Accepted, Some(&answer)),
-                    );
-                    let mut intent = Event::new(Kind::Attempted, self.clock.now(), &self.settings.run_id);
-                    intent.body = Some(body);
-                    let recorded = self
-                        .record_intent(call, &intent, unfrozen)
-                        .and_then(|()| self.ledger.append(&self.settings.scope, &call.frozen.id, &facts));
-                    return match recorded {
-                        Ok(()) => CallEnd::Accepted(Box::new(facts)),
-                        Err(error) => CallEnd::Failed(self.store_failed(&error)),
-                    };
-                }
+            let pause = match (policy::judge(Effect::Read, &answer).1, seen) {
+                (Next::Done, Some(status)) if status == poll.until => return self.seen(body, &answer),
                 (Next::Done, Some(status @ ("SEND_FAIL" | "DELETE"))) => {
-                    self.finish(
-                        index,
-                        call_report(&call.frozen.path, &call.frozen, polls, CallOutcome::Accepted, Some(&answer)),
-                    );
                     let help = if status == "DELETE" {
                         "it was deleted, or all recipients were filtered out (four messages a month, blocked)"
                     } else {
                         "the console (群发记录) and the event MASSSENDJOBFINISH say why"
                     };
-                    return CallEnd::Failed(StepEnd::problem(
-                        StepOutcome::Failed,
-                        format!("the status is {status}, and {} was waited for", poll.until),
-                        vec![help.into()],
-                    ));
+                    let message = format!("the status is {status}, and {} was waited for", poll.until);
+                    return Err(self.unseen(&answer, message, help));
                 }
                 (Next::Done, _) => {
-                    failures = 0;
+                    self.retry = self.at.step.retry.retry();
                     poll.every
                 }
-                (Next::Fail { stop }, _) => {
-                    return self.refused(
-                        index,
-                        step,
-                        call,
-                        polls,
-                        next_status(Status::InFlight { doubt: false }, kind).unwrap_or(Status::Refused),
-                        &answer,
-                        *stop,
-                    );
-                }
-                (Next::Again | Next::Doubt, _) => {
-                    failures += 1;
-                    if failures >= step.retry.attempts {
-                        return self.give_up(
-                            index,
-                            step,
-                            call,
-                            polls,
-                            Status::NotSent,
-                            Some(&answer),
-                            "no answer".into(),
-                        );
+                (Next::Fail { stop }, _) => return Err(self.refused(&answer, stop)),
+                (Next::Again | Next::Doubt, _) => match self.retry.next() {
+                    Some(pause) => pause,
+                    None => {
+                        self.last = Some(answer);
+                        return Err(self.give_up("no answer".into()));
                     }
-                    policy::backoff(&step.retry, failures + 1)
-                }
+                },
             };
-            let now = self.clock.now();
-            let left = deadline.duration_since(now);
+            let seen = seen.unwrap_or("not known");
+            let left = deadline.duration_since(self.runner.clock.now());
             if left <= SignedDuration::ZERO {
-                self.finish(
-                    index,
-                    call_report(&call.frozen.path, &call.frozen, polls, CallOutcome::Accepted, Some(&answer)),
-                );
-                let message = format!(
-                    "the status is {} after {}, and {} was waited for",
-                    seen.as_deref().unwrap_or("not known"),
-                    words(poll.timeout),
-                    poll.until
-                );
-                return CallEnd::Failed(StepEnd::problem(
-                    StepOutcome::Failed,
-                    message,
-                    vec!["WeChat may still be sending: run it again, or raise `timeout`".into()],
-                ));
+                let after = words(poll.timeout);
+                let message = format!("the status is {seen} after {after}, and {} was waited for", poll.until);
+                let help = "WeChat may still be sending: run it again, or raise `timeout`";
+                return Err(self.unseen(&answer, message, help));
             }
-            let pause = pause.min(left.unsigned_abs());
-            if !self.wait(
-                index,
-                pause,
-                &format!("for {}, which is {} now", poll.until, seen.as_deref().unwrap_or("not known")),
-            ) {
-                return self.interrupted(index, step, call, polls, Status::NotSent, None);
+            let why = format!("for {}, which is {seen} now", poll.until);
+            if !self.runner.wait(self.at.index, pause.min(left.unsigned_abs()), &why) {
+                return Err(self.interrupted());
             }
         }
+    }
+
+    /// The status is there: intent and facts are noted together.
+    fn seen(&mut self, body: String, answer: &Outcome) -> Result<Event, StepEnd> {
+        let facts = self.runner.event(Kind::Accepted, answer);
+        self.finish(CallOutcome::Accepted, Some(answer));
+        let intent = Event::new(Kind::Attempted, self.runner.clock.now(), &self.runner.settings.run_id);
+        let noted = self.note(Event { body: Some(body), ..intent }).and_then(|()| self.note(facts.clone()));
+        match noted {
+            Ok(()) => Ok(facts),
+            Err(error) => Err(self.store_failed(self.record.status, &error)),
+        }
+    }
+
+    /// WeChat answered, and the status will not be the one that is waited for, or not in time.
+    fn unseen(&mut self, answer: &Outcome, message: String, help: &str) -> StepEnd {
+        self.finish(CallOutcome::Accepted, Some(answer));
+        StepEnd::problem(StepOutcome::Failed, message, vec![help.to_owned()])
+    }
+
+    /// The body of the frozen call with its slots filled; `help` says why a value may be missing.
+    fn fill(&self, help: &str) -> Result<String, StepEnd> {
+        let filled = payload_of(&self.record.frozen).fill(&|name| self.runner.slots.get(name).cloned());
+        filled.map_err(|missing| StepEnd::problem(StepOutcome::Failed, missing.to_string(), vec![help.to_owned()]))
+    }
+
+    fn is_mass(&self) -> bool {
+        self.at.step.spec.effect == Effect::Mass
+    }
+
+    /// Whether it is not known if a send was made.
+    fn in_doubt(&self) -> bool {
+        self.is_mass() && self.record.status.in_doubt()
+    }
+
+    /// WeChat said no. If an earlier attempt is in doubt, that settles nothing.
+    fn refused(&mut self, answer: &Outcome, stop: bool) -> StepEnd {
+        self.finish(self.outcome(Some(answer)), Some(answer));
+        let (message, mut help, errcode) = policy::advice(answer);
+        if self.in_doubt() {
+            return StepEnd { stop: true, ..self.unknown(&message) };
+        }
+        if self.record.status.in_doubt() && self.at.step.spec.effect == Effect::Delete {
+            help.push(
+                "an earlier attempt got no clear answer, and may have deleted it: see `qunfa status --refresh`".into(),
+            );
+        }
+        let error = Some(Problem { message, help, errcode });
+        StepEnd { error, stop, ..StepEnd::new(StepOutcome::Failed) }
+    }
+
+    fn no_token(&mut self, error: TokenError) -> StepEnd {
+        let answer = Outcome::NoToken(error);
+        if (self.runner.settings.interrupted)() {
+            self.last = Some(answer);
+            return self.interrupted();
+        }
+        self.refused(&answer, true)
+    }
+
+    /// No more attempts.
+    fn give_up(&mut self, why: String) -> StepEnd {
+        let last = self.last.take();
+        self.finish(self.outcome(None), last.as_ref());
+        if self.in_doubt() {
+            return self.unknown(&why);
+        }
+        let (message, help, errcode) = last.as_ref().map_or((why, Vec::new(), None), policy::advice);
+        let attempts = self.attempts;
+        let times = if attempts == 1 { "one attempt".to_owned() } else { format!("{attempts} attempts") };
+        let error = Some(Problem { message: format!("{message} (given up after {times})"), help, errcode });
+        StepEnd { error, ..StepEnd::new(StepOutcome::Failed) }
+    }
+
+    fn interrupted(&mut self) -> StepEnd {
+        self.runner.stopped.get_or_insert_with(|| "the run was interrupted".into());
+        if self.attempts > 0 {
+            let last = self.last.take();
+            self.finish(self.outcome(None), last.as_ref());
+        }
+        let end = if self.in_doubt() {
+            self.unknown("the run was interrupted before it could be repeated")
+        } else {
+            StepEnd::problem(StepOutcome::NotRun, "interrupted; the next run goes on here", Vec::new())
+        };
+        StepEnd { stop: true, ..end }
+    }
+
+    /// The store failed when the call stood at `status`. That a send is in doubt is worse, and is said first.
+    fn store_failed(&mut self, status: Status, error: &LedgerError) -> StepEnd {
+        let end = self.runner.store_failed(error);
+        if self.is_mass() && status.in_doubt() {
+            return StepEnd { stop: true, ..self.unknown(&chain(error)) };
+        }
+        end
+    }
+
+    fn unknown(&self, why: &str) -> StepEnd {
+        let FrozenCall { id, idempotency_key, .. } = &self.record.frozen;
+        let (plan, name) = (&self.runner.plan.path, self.at.step.name());
+        let help = vec![
+            format!(
+                "look at the console (群发记录), or run it again within 24 hours: the same send is then repeated with the same clientmsgid {idempotency_key}"
+            ),
+            format!("if you know what happened: qunfa resolve {plan} {name} --sent MSG_ID, or --not-sent"),
+        ];
+        let message = format!("whether call {} was sent is not known: {why}", id.chunk);
+        StepEnd::problem(StepOutcome::Unknown, message, help)
+    }
+
+    /// What reports say of it when it ends without success. A status that is asked for is noted only when it is there,
+    /// and asking leaves no doubt.
+    fn outcome(&self, refusal: Option<&Outcome>) -> CallOutcome {
+        match (self.at.step.poll, refusal) {
+            (None, _) => outcome_of(self.record.status),
+            (Some(_), Some(Outcome::Reply(_))) => CallOutcome::Refused,
+            (Some(_), _) => CallOutcome::NotSent,
+        }
+    }
+
+    pub(super) fn report(&self, outcome: CallOutcome, last: Option<&Outcome>) -> CallReport {
+        let frozen = &self.record.frozen;
+        let (reply, why) = match last {
+            Some(Outcome::Reply(reply)) => (Some(reply), None),
+            Some(Outcome::NotSent(why) | Outcome::Unknown(why)) => (None, Some(why.clone())),
+            Some(Outcome::NoToken(error)) => (None, Some(error.to_string())),
+            None => (None, None),
+        };
+        CallReport {
+            chunk: frozen.id.chunk,
+            path: frozen.path.clone(),
+            clientmsgid: frozen.is_mass().then(|| frozen.idempotency_key.clone()),
+            recipients: frozen.recipients,
+            attempts: self.attempts,
+            outcome,
+            errcode: reply.map(|reply| reply.errcode),
+            errmsg: reply.map(|reply| reply.errmsg.clone()).filter(|words| !words.is_empty()).or(why),
+            rid: reply.and_then(|reply| errcode::rid(&reply.errmsg)).map(str::to_owned),
+            msg_id: reply.and_then(crate::wechat::Reply::msg_id),
+            msg_data_id: reply.and_then(crate::wechat::Reply::msg_data_id),
+        }
+    }
+
+    fn finish(&mut self, outcome: CallOutcome, last: Option<&Outcome>) {
+        self.say(self.report(outcome, last));
+    }
+
+    pub(super) fn say(&mut self, call: CallReport) {
+        (self.runner.emit)(RunEvent::CallFinished { step: self.at.index, call });
     }
 }
 

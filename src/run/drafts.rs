@@ -3,7 +3,7 @@
 //! What such a step makes has versions: all of its calls carry the digest of the whole. The latest version that the ledger
 //! has is compared with the plan; a new one gets calls of its own, with numbers after those before.
 
-use super::{attempt::Unfrozen, *};
+use super::{attempt::CallRun, *};
 use crate::{
     content::article::compare,
     render::{Gives, PlannedCall},
@@ -123,35 +123,11 @@ fn calls(step: &RenderedStep, base: Option<(String, usize)>, first: u32, fresh: 
 
 impl Runner<'_, '_> {
     /// Fills the slot that an accepted call gives.
-    pub(super) fn remember_given(&mut self, call: &TodoCall, fact: Option<&Event>) {
-        let gives = call.media.as_ref().and_then(|media| media.gives.as_ref());
+    pub(super) fn remember_given(&mut self, media: Option<&MediaCall>, fact: Option<&Event>) {
+        let gives = media.and_then(|media| media.gives.as_ref());
         if let Some((gives, value)) = gives.and_then(|gives| Some((gives, given(fact?, gives.member)?))) {
             self.slots.insert(gives.slot.clone(), value);
         }
-    }
-
-    /// An upload that was made before needs no call: what it gave is noted for this step too.
-    pub(super) fn uploaded(
-        &mut self,
-        index: usize,
-        call: &TodoCall,
-        unfrozen: &mut Unfrozen<'_>,
-    ) -> Result<Option<Event>, LedgerError> {
-        let media = call.media.as_ref().filter(|media| !media.fresh);
-        let Some(upload) = media.and_then(|media| media.upload.as_ref()) else { return Ok(None) };
-        let scope = &self.settings.scope;
-        let Some(known) = self.ledger.uploaded(&scope.platform, &scope.appid, &upload.key())? else { return Ok(None) };
-        let now = self.clock.now();
-        let intent = Event::new(Kind::Attempted, now, &self.settings.run_id);
-        let mut fact = Event::new(Kind::Accepted, now, &self.settings.run_id);
-        fact.note = Some("uploaded before".into());
-        fact.result = known.result;
-        self.record_intent(call, &intent, unfrozen)?;
-        self.ledger.append(&self.settings.scope, &call.frozen.id, &fact)?;
-        self.remember_given(call, Some(&fact));
-        let report = call_report(&call.frozen.path, &call.frozen, 0, CallOutcome::Accepted, None);
-        self.finish(index, CallReport { errmsg: fact.note.clone(), ..report });
-        Ok(Some(fact))
     }
 
     /// Takes what an answer gives; an answer that is not what was asked for is a problem.
@@ -186,6 +162,25 @@ impl Runner<'_, '_> {
             }
         }
         Ok(())
+    }
+}
+
+impl CallRun<'_, '_, '_> {
+    /// An upload that was made before needs no call: what it gave is noted for this step too.
+    pub(super) fn uploaded(&mut self) -> Result<Option<Event>, LedgerError> {
+        let media = self.media.as_ref().filter(|media| !media.fresh);
+        let Some(upload) = media.and_then(|media| media.upload.as_ref()) else { return Ok(None) };
+        let Settings { scope, run_id, .. } = self.runner.settings;
+        let known = self.runner.ledger.uploaded(&scope.platform, &scope.appid, &upload.key())?;
+        let Some(known) = known else { return Ok(None) };
+        let now = self.runner.clock.now();
+        self.note(Event::new(Kind::Attempted, now, run_id))?;
+        let note = Some("uploaded before".to_owned());
+        let fact = Event { note, result: known.result, ..Event::new(Kind::Accepted, now, run_id) };
+        self.note(fact.clone())?;
+        let report = self.report(CallOutcome::Accepted, None);
+        self.say(CallReport { errmsg: fact.note.clone(), ..report });
+        Ok(Some(fact))
     }
 }
 

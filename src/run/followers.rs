@@ -201,7 +201,7 @@ impl Reader<'_, '_> {
 
     /// A call that only reads, repeated as the plan says.
     pub(super) fn read(&mut self, method: Method, path: &str, body: &str) -> Result<crate::wechat::Reply, Problem> {
-        let mut attempt = 1;
+        let mut retry = self.retry.retry();
         loop {
             let outcome = self.client.call(method, path, Body::Json(body), self.timeout);
             if let Outcome::Reply(reply) = &outcome
@@ -209,10 +209,9 @@ impl Reader<'_, '_> {
             {
                 return Ok(reply.clone());
             }
-            attempt += 1;
-            let again =
-                policy::judge(Effect::Read, &outcome).1 == policy::Next::Again && attempt <= self.retry.attempts;
-            if !again || !self.clock.sleep(policy::backoff(&self.retry, attempt)) {
+            let again = policy::judge(Effect::Read, &outcome).1 == policy::Next::Again;
+            let pause = retry.next().filter(|_| again);
+            if !pause.is_some_and(|pause| self.clock.sleep(pause)) {
                 let (message, help, errcode) = policy::advice(&outcome);
                 return Err(Problem { message, help, errcode });
             }

@@ -208,6 +208,13 @@ struct Runner<'a, 'c> {
     ended: Ended,
 }
 
+/// A step and its number in the plan, from 0.
+#[derive(Clone, Copy)]
+struct At<'a> {
+    index: usize,
+    step: &'a RenderedStep,
+}
+
 /// How a step ended.
 struct StepEnd {
     outcome: StepOutcome,
@@ -228,7 +235,7 @@ impl StepEnd {
     }
 }
 
-impl Runner<'_, '_> {
+impl<'a> Runner<'a, '_> {
     fn all(&mut self, mut todo: Vec<Todo>) {
         if let Err(problem) = self.look_up_tags(&mut todo) {
             self.ended.outcome =
@@ -237,11 +244,11 @@ impl Runner<'_, '_> {
             self.ended.error = Some(problem);
         }
         for (index, todo) in todo.into_iter().enumerate() {
-            let step = &self.plan.steps[index];
+            let at = At { index, step: &self.plan.steps[index] };
             let began = self.clock.now();
             (self.emit)(RunEvent::StepStarted { step: index, at: began });
-            let end = self.step(index, step, todo);
-            self.remember(step, &end);
+            let end = self.step(at, todo);
+            self.remember(at.step, &end);
             (self.emit)(RunEvent::StepFinished {
                 step: index,
                 outcome: end.outcome,
@@ -290,7 +297,8 @@ impl Runner<'_, '_> {
         }
     }
 
-    fn step(&mut self, index: usize, step: &RenderedStep, todo: Todo) -> StepEnd {
+    fn step(&mut self, at: At<'a>, todo: Todo) -> StepEnd {
+        let step = at.step;
         let (calls, freeze, notes) = match todo {
             Todo::Skip => return StepEnd::new(StepOutcome::Skipped),
             Todo::Done { records, notes } => {
@@ -342,7 +350,7 @@ impl Runner<'_, '_> {
         for text in notes {
             (self.emit)(RunEvent::Note { text });
         }
-        self.calls(index, step, calls, freeze)
+        self.calls(at, calls, freeze)
     }
 
     fn when(&self, step: &RenderedStep) -> Result<bool, String> {
@@ -474,54 +482,6 @@ fn nested(slots: &HashMap<String, Value>) -> Value {
         at[last.as_str()] = value.clone();
     }
     root
-}
-
-fn call_report(
-    path: &str,
-    frozen: &FrozenCall,
-    attempts: u32,
-    outcome: CallOutcome,
-    last: Option<&Outcome>,
-) -> CallReport {
-    let reply = match last {
-        Some(Outcome::Reply(reply)) => Some(reply),
-        _ => None,
-    };
-    let why = match last {
-        Some(Outcome::NotSent(why) | Outcome::Unknown(why)) => Some(why.clone()),
-        Some(Outcome::NoToken(error)) => Some(error.to_string()),
-        _ => None,
-    };
-    CallReport {
-        chunk: frozen.id.chunk,
-        path: path.to_owned(),
-        clientmsgid: frozen.is_mass().then(|| frozen.idempotency_key.clone()),
-        recipients: frozen.recipients,
-        attempts,
-        outcome,
-        errcode: reply.map(|reply| reply.errcode),
-        errmsg: reply.map(|reply| reply.errmsg.clone()).filter(|words| !words.is_empty()).or(why),
-        rid: reply.and_then(|reply| errcode::rid(&reply.errmsg)).map(str::to_owned),
-        msg_id: reply.and_then(crate::wechat::Reply::msg_id),
-        msg_data_id: reply.and_then(crate::wechat::Reply::msg_data_id),
-    }
-}
-
-/// The event of an outcome.
-fn event(kind: Kind, outcome: &Outcome, clock: &dyn Clock, run_id: &str) -> Event {
-    let mut event = Event::new(kind, clock.now(), run_id);
-    match outcome {
-        Outcome::Reply(reply) => {
-            event.errcode = Some(reply.errcode);
-            event.note = Some(reply.errmsg.clone()).filter(|words| !words.is_empty());
-            event.msg_id = reply.msg_id();
-            event.msg_data_id = reply.msg_data_id();
-            event.result = reply.msg_status().map(str::to_owned);
-        }
-        Outcome::NotSent(why) | Outcome::Unknown(why) => event.note = Some(why.clone()),
-        Outcome::NoToken(error) => event.note = Some(error.to_string()),
-    }
-    event
 }
 
 /// A planned call as it is frozen.

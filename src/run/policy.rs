@@ -1,4 +1,4 @@
-//! What a call's outcome asks for: pure. Retry, resend, stop, pace.
+//! What a call's outcome asks for: pure. Again, resend, stop, pace.
 
 use std::time::Duration;
 
@@ -8,7 +8,6 @@ use crate::{
     ledger::Kind,
     limits,
     payload::Effect,
-    render::RetryPolicy,
     wechat::{
         client::Outcome,
         errcode::{self, Disposition},
@@ -64,12 +63,6 @@ pub fn judge(effect: Effect, outcome: &Outcome) -> (Kind, Next) {
 /// Whether the pause before the next attempt must be a minute against WeChat, whatever the plan says.
 pub fn is_rate_limit(outcome: &Outcome) -> bool {
     matches!(outcome, Outcome::Reply(reply) if matches!(reply.errcode, 42010 | 45011))
-}
-
-/// The pause before attempt number `attempt` (from 2): doubled each time, up to the longest.
-pub fn backoff(policy: &RetryPolicy, attempt: u32) -> Duration {
-    let doubled = policy.backoff.saturating_mul(2_u32.saturating_pow(attempt.saturating_sub(2)));
-    doubled.min(policy.max_backoff.max(policy.backoff))
 }
 
 /// Whether, and when, a send in doubt may be repeated.
@@ -229,17 +222,5 @@ mod tests {
         assert_eq!(pace(at(59), &recent, 60), Duration::from_secs(1));
         assert_eq!(pace(at(60), &recent, 60), Duration::ZERO);
         assert_eq!(pace(at(0), &[at(0)], 1), Duration::from_secs(60));
-    }
-
-    #[test]
-    fn pauses_double_up_to_the_longest() {
-        let policy = RetryPolicy {
-            attempts: 9,
-            backoff: Duration::from_secs(1),
-            max_backoff: Duration::from_secs(5),
-            resend_after: Duration::ZERO,
-        };
-        let pauses: Vec<u64> = (2..7).map(|attempt| backoff(&policy, attempt).as_secs()).collect();
-        assert_eq!(pauses, [1, 2, 4, 5, 5]);
     }
 }

@@ -11,8 +11,9 @@ use crate::{
     limits,
     plan::model::TokenEndpoint,
     redact::Secret,
+    retry::Retry,
     wechat::{
-        self, errcode,
+        self, Reply, errcode,
         transport::{Body, Failure, Method, Request, Transport},
     },
 };
@@ -171,43 +172,51 @@ fn fetch(
             Request { method: Method::Get, path: "/cgi-bin/token", query: &query, body: Body::Json(""), timeout }
         }
     };
-    let mut last = String::new();
-    for attempt in 1..=TRIES {
-        if attempt > 1 && !clock.sleep(pause.saturating_mul(attempt - 1)) {
+    let mut retry = Retry::new(TRIES, pause, Duration::MAX);
+    loop {
+        let why = match ask(&request, transport, clock)? {
+            Asked::Token(token) => return Ok(token),
+            Asked::Nothing(why) => why,
+        };
+        let Some(pause) = retry.next() else {
+            return Err(TokenError::Unreachable(format!("{why} ({TRIES} tries)")));
+        };
+        if !clock.sleep(pause) {
             return Err(TokenError::Interrupted);
         }
-        let reply = match transport.send(&request) {
-            Ok(answer) => wechat::decode(answer.status, &answer.body).map_err(|error| error.to_string()),
-            Err(Failure::NotSent(why) | Failure::MaybeSent(why)) => Err(why),
-        };
-        match reply {
-            Ok(reply) if reply.errcode == 0 => {
-                let value = reply
-                    .members
-                    .get("access_token")
-                    .and_then(serde_json::Value::as_str)
-                    .filter(|value| !value.is_empty());
-                let seconds = reply
-                    .members
-                    .get("expires_in")
-                    .and_then(serde_json::Value::as_u64)
-                    .filter(|seconds| (1..=7 * 86_400).contains(seconds));
-                match (value, seconds) {
-                    (Some(value), Some(seconds)) => {
-                        let margin = limits::TOKEN_MARGIN.as_secs().min(seconds / 2);
-                        let lasts = jiff::SignedDuration::from_secs(i64::try_from(seconds - margin).unwrap_or(0));
-                        let good_until = clock.now() + lasts;
-                        return Ok(Token { value: Secret::new(value.to_owned()), good_until });
-                    }
-                    _ => last = "the answer holds no token".into(),
-                }
-            }
-            Ok(reply) if errcode::disposition(reply.errcode) == errcode::Disposition::Retry => {
-                last = format!("{} {}", reply.errcode, errcode::strip(&reply.errmsg));
-            }
-            Ok(reply) => return Err(TokenError::Refused { errcode: reply.errcode, errmsg: reply.errmsg }),
-            Err(why) => last = why,
-        }
     }
-    Err(TokenError::Unreachable(format!("{last} ({TRIES} tries)")))
+}
+
+/// What came of one try.
+enum Asked {
+    Token(Token),
+    /// Why it may be tried again.
+    Nothing(String),
+}
+
+fn ask(request: &Request<'_>, transport: &mut dyn Transport, clock: &dyn Clock) -> Result<Asked, TokenError> {
+    let reply = match transport.send(request) {
+        Ok(answer) => wechat::decode(answer.status, &answer.body).map_err(|error| error.to_string()),
+        Err(Failure::NotSent(why) | Failure::MaybeSent(why)) => Err(why),
+    };
+    match reply {
+        Ok(reply) if reply.errcode == 0 => {
+            let token = token(&reply, clock.now());
+            Ok(token.map_or_else(|| Asked::Nothing("the answer holds no token".into()), Asked::Token))
+        }
+        Ok(reply) if errcode::disposition(reply.errcode) == errcode::Disposition::Retry => {
+            Ok(Asked::Nothing(format!("{} {}", reply.errcode, errcode::strip(&reply.errmsg))))
+        }
+        Ok(reply) => Err(TokenError::Refused { errcode: reply.errcode, errmsg: reply.errmsg }),
+        Err(why) => Ok(Asked::Nothing(why)),
+    }
+}
+
+/// The token of an answer, if it holds one that ends in a time that makes sense.
+fn token(reply: &Reply, now: Timestamp) -> Option<Token> {
+    let value = reply.members.get("access_token")?.as_str().filter(|value| !value.is_empty())?;
+    let seconds = reply.members.get("expires_in")?.as_u64().filter(|seconds| (1..=7 * 86_400).contains(seconds))?;
+    let margin = limits::TOKEN_MARGIN.as_secs().min(seconds / 2);
+    let lasts = jiff::SignedDuration::from_secs(i64::try_from(seconds - margin).unwrap_or(0));
+    Some(Token { value: Secret::new(value.to_owned()), good_until: now + lasts })
 }

@@ -54,14 +54,14 @@ impl Row {
 
     /// What is read of it: the body of what WeChat has is not, where it is the payload.
     fn record(&self) -> Result<CallRecord, LedgerError> {
-        let mut record = CallRecord { frozen: self.frozen.clone(), events: Vec::new(), status: self.status()? };
         let last = self.events.last().map(|event| event.kind);
         let done = self.frozen.is_mass() && matches!(last, Some(Kind::Accepted | Kind::Adopted));
-        record.events.extend(self.events.iter().map(|event| {
+        let events = self.events.iter().map(|event| {
             let twice = done && event.body.as_ref() == Some(&self.frozen.payload);
             if twice { Event { body: None, ..bare(event) } } else { event.clone() }
-        }));
-        Ok(record)
+        });
+        let record = CallRecord::new(self.frozen.clone(), events.collect());
+        record.map_err(|illegal| damaged(format!("step `{}`: {illegal}", self.frozen.id.step)))
     }
 }
 
