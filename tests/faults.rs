@@ -423,8 +423,9 @@ fn work(plan: &RenderedPlan, world: &World) -> End {
         at: world.now(),
         steps: run::views(plan),
     });
-    let settings = Settings { run_id: run_id.clone(), scope, real: true, interrupted: &|| world.interrupted.get() };
-    let ended = run::run(plan, prepared, &mut book, &mut client, world, &settings, &mut |event| fold.apply(&event));
+    let settings =
+        Settings { run_id: run_id.clone(), scope, real: true, clock: world, interrupted: &|| world.interrupted.get() };
+    let ended = run::run(plan, prepared, &mut book, &mut client, &settings, &mut |event| fold.apply(&event));
     fold.apply(&RunEvent::Finished {
         outcome: ended.outcome,
         exit_code: 0,

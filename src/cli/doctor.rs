@@ -96,10 +96,10 @@ fn examine(args: &Args, common: &Common, terminal: &Terminal) -> Result<ExitCode
         false => Books::closed("the state store cannot be used"),
     };
     let api_base = base.as_ref().map(|base| base.as_str().to_owned());
-    let asked = match source {
+    let asked = match source.map(|source| (source, redactor)) {
         Err(_) => Asked { checks: doctor::silent(&plan, "there is no secret to ask for a token with"), told: None },
         Ok(source) => match base {
-            Some(base) => ask(&plan, &books, &*state, (source, redactor), &base, &real, false),
+            Some(base) => ask(&plan, &books, &*state, source, Server { base: &base, clock: &real, sandbox: false }),
             None => {
                 let clock = RehearsalClock::new(real.now());
                 let server = sandbox::embedded(&plan, clock.clone(), &args.faults).map_err(|error| {
@@ -107,7 +107,7 @@ fn examine(args: &Args, common: &Common, terminal: &Terminal) -> Result<ExitCode
                 })?;
                 let base = ApiBase::parse(&server.base_url())
                     .map_err(|message| fail(terminal, ExitCode::Internal, &message, &[]))?;
-                ask(&plan, &books, &*state, (source, redactor), &base, &clock, true)
+                ask(&plan, &books, &*state, source, Server { base: &base, clock: &clock, sandbox: true })
             }
         },
     };
@@ -283,6 +283,13 @@ fn books(
     }
 }
 
+/// Whom it asks: WeChat, or the sandbox, which has a time of its own.
+struct Server<'a> {
+    base: &'a ApiBase,
+    clock: &'a dyn Clock,
+    sandbox: bool,
+}
+
 /// What WeChat said, and the time that it told last.
 struct Asked {
     checks: Vec<Check>,
@@ -294,10 +301,9 @@ fn ask(
     books: &Books,
     state: &dyn Store,
     (source, redactor): (TokenSource, Redactor),
-    base: &ApiBase,
-    clock: &dyn Clock,
-    sandbox: bool,
+    server: Server<'_>,
 ) -> Asked {
+    let Server { base, clock, sandbox } = server;
     let way = match source {
         _ if sandbox => TokenWay::Sandbox,
         TokenSource::Given(_) => TokenWay::Given,

@@ -271,9 +271,14 @@ impl Run<'_> {
             fold.apply(&event);
         };
         emit(self.started());
-        let settings =
-            Settings { run_id: self.run_id.clone(), scope: self.scope.clone(), real, interrupted: &world::interrupted };
-        let ended = run::run(&self.plan, prepared, ledger, client, self.clock, &settings, &mut emit);
+        let settings = Settings {
+            run_id: self.run_id.clone(),
+            scope: self.scope.clone(),
+            real,
+            clock: self.clock,
+            interrupted: &world::interrupted,
+        };
+        let ended = run::run(&self.plan, prepared, ledger, client, &settings, &mut emit);
         let code = exit_code(&ended);
         let outcome = if code == ExitCode::Refused { RunOutcome::Refused } else { ended.outcome };
         emit(RunEvent::Finished {

@@ -9,9 +9,9 @@ use super::{
     pad, session,
     world::{self, RealClock, Terminal},
 };
-use crate::problem::ExitCode;
+use crate::problem::{ExitCode, Problem};
 use crate::{
-    clock::{Clock as _, shanghai},
+    clock::{Clock, shanghai},
     ledger::{CallRecord, Status, store::Store},
     redact::Redactor,
     render::{RenderedPlan, RenderedStep},
@@ -22,7 +22,7 @@ use crate::{
     wechat::{
         client::{Client, Outcome},
         http::Http,
-        token::Keeper,
+        token::{Keeper, TokenSource},
         transport::{Body, Method},
     },
 };
@@ -68,7 +68,11 @@ fn status(args: &Args, common: &Common, terminal: &Terminal) -> Result<ExitCode,
     };
     let mut rows: Vec<Row> = plan.steps.iter().map(|step| row(step, &records)).collect();
     if args.refresh {
-        refresh(&plan, &args.plan, &mut rows, &*state, &base, common, terminal)?;
+        let mut redactor = Redactor::default();
+        let source = session::token_source(&plan, &args.plan, &mut redactor)
+            .map_err(|message| fail(terminal, ExitCode::MissingInput, &message, &[]))?;
+        refresh(&plan, &mut rows, &*state, &base, (source, redactor), &RealClock::at(common.now))
+            .map_err(|problem| fail(terminal, ExitCode::Failed, &problem.message, &problem.help))?;
     }
     if args.format.format == Format::Json {
         let steps: Vec<Value> = plan.steps.iter().zip(&rows).map(|(step, row)| {
@@ -134,21 +138,16 @@ fn row(step: &RenderedStep, records: &[CallRecord]) -> Row {
 /// Asks `mass/get` for every job: reads only.
 fn refresh(
     plan: &RenderedPlan,
-    path: &str,
     rows: &mut [Row],
     state: &dyn Store,
     base: &crate::wechat::http::ApiBase,
-    common: &Common,
-    terminal: &Terminal,
-) -> Result<(), ExitCode> {
-    let mut redactor = Redactor::default();
-    let source = session::token_source(plan, path, &mut redactor)
-        .map_err(|message| fail(terminal, ExitCode::MissingInput, &message, &[]))?;
+    (source, redactor): (TokenSource, Redactor),
+    clock: &dyn Clock,
+) -> Result<(), Problem> {
     let tokens = session::tokens(state, plan, base);
-    let clock = RealClock::at(common.now);
     let (timeout, pause) = session::patience(plan);
     let mut http = Http::new(base.clone(), world::abandoned);
-    let mut client = Client::new(&mut http, Keeper::new(source, &*tokens, timeout, pause), &clock, redactor);
+    let mut client = Client::new(&mut http, Keeper::new(source, &*tokens, timeout, pause), clock, redactor);
     for (row, _) in
         rows.iter_mut().zip(&plan.steps).filter(|(_, step)| step.spec.effect == crate::payload::Effect::Mass)
     {
@@ -157,19 +156,14 @@ fn refresh(
             let word = match client.call(Method::Post, "/cgi-bin/message/mass/get", Body::Json(&body), timeout) {
                 Outcome::Reply(reply) if reply.errcode == 0 => reply.msg_status().unwrap_or("not said").to_owned(),
                 outcome => {
-                    let (message, help, _) = run::policy::advice(&outcome);
-                    return Err(fail(
-                        terminal,
-                        ExitCode::Failed,
-                        &format!("the status of msg_id {id} cannot be asked for: {message}"),
-                        &help,
-                    ));
+                    let (why, help, errcode) = run::policy::advice(&outcome);
+                    let message = format!("the status of msg_id {id} cannot be asked for: {why}");
+                    return Err(Problem { message, help, errcode });
                 }
             };
             row.wechat.push(word);
         }
     }
-    let _ = clock.now();
     Ok(())
 }
 

@@ -90,14 +90,13 @@ impl Reader<'_> {
         &mut self,
         step: &Step,
         account: &Account,
-        engine: &Engine,
-        context: &Tpl,
+        templates: Templates<'_>,
     ) -> Option<Vec<Article>> {
         let articles = step.action.articles();
         let mut done = Vec::new();
         for (number, article) in articles.iter().enumerate() {
             let pointer = step.pointer(&format!("/articles/{number}"));
-            done.push(self.article(article, &pointer, articles.len(), account, engine, context));
+            done.push(self.article(article, &pointer, articles.len(), account, templates));
         }
         done.into_iter().collect()
     }
@@ -108,11 +107,10 @@ impl Reader<'_> {
         pointer: &str,
         count: usize,
         account: &Account,
-        engine: &Engine,
-        context: &Tpl,
+        templates: Templates<'_>,
     ) -> Option<Article> {
         let before = self.errors();
-        let (body, front) = self.body(plan, pointer, engine, context)?;
+        let (body, front) = self.body(plan, pointer, templates)?;
         if let Some(document) = &front {
             self.front_matter(document);
         }
@@ -157,7 +155,7 @@ impl Reader<'_> {
         ] {
             match find(name) {
                 Some(field) => {
-                    let Some(value) = self.field(&field, engine, context) else { continue };
+                    let Some(value) = self.field(&field, templates) else { continue };
                     let place = self.field_place(&field.from, None);
                     self.limits(name, &value, count, place);
                     members.insert(wire, value);
@@ -170,7 +168,7 @@ impl Reader<'_> {
             }
         }
         let cover = match (plan.kind, find("cover")) {
-            (ArticleKind::News, Some(field)) => self.cover(&field, optimize, engine, context),
+            (ArticleKind::News, Some(field)) => self.cover(&field, optimize, templates),
             (ArticleKind::News, None) => {
                 let diagnostic = Diagnostic::new(Code::ArticleField, whole, "the article has no cover");
                 self.push(diagnostic.help("write `cover: cover.jpg` here, or in the front matter of the file"));
@@ -178,10 +176,10 @@ impl Reader<'_> {
             }
             (ArticleKind::Newspic, _) => None,
         };
-        let theme = self.theme(find("theme").as_ref(), engine, context);
+        let theme = self.theme(find("theme").as_ref(), templates);
         let shows = match plan.kind {
-            ArticleKind::News => self.news(&body, theme.as_deref(), account.links, optimize, engine, context),
-            ArticleKind::Newspic => self.pictures(plan, pointer, &body, optimize, engine, context),
+            ArticleKind::News => self.news(&body, theme.as_deref(), account.links, optimize, templates),
+            ArticleKind::Newspic => self.pictures(plan, pointer, &body, optimize, templates),
         };
         let good = self.errors() == before;
         shows.filter(|_| good).map(|shows| Article { members, comments, shows, cover })
@@ -196,8 +194,7 @@ impl Reader<'_> {
         &mut self,
         plan: &create_draft::Article,
         pointer: &str,
-        engine: &Engine,
-        context: &Tpl,
+        templates: Templates<'_>,
     ) -> Option<(Body, Option<Rc<Document>>)> {
         let Some(path) = &plan.file else {
             let text = plan.content.as_ref().map(|content| content.0.as_str()).unwrap_or_default();
@@ -207,7 +204,7 @@ impl Reader<'_> {
         };
         let pointer = format!("{pointer}/file");
         let place = self.document.span(&pointer);
-        let path = self.render(engine, &pointer, path, context)?;
+        let path = self.render(templates, &pointer, path)?;
         if payload::has_slot(&path) {
             let message = "the path of a file must be known before the run";
             self.push(Diagnostic::new(Code::RuntimeValue, place, message));
@@ -293,8 +290,8 @@ impl Reader<'_> {
     }
 
     /// A field rendered; it must be known before the run.
-    fn field(&mut self, field: &Field<'_>, engine: &Engine, context: &Tpl) -> Option<String> {
-        let text = self.field_with_slots(field, engine, context)?;
+    fn field(&mut self, field: &Field<'_>, templates: Templates<'_>) -> Option<String> {
+        let text = self.field_with_slots(field, templates)?;
         if payload::has_slot(&text) {
             let place = self.field_place(&field.from, None);
             let message = "this must be known before the run";
@@ -304,8 +301,8 @@ impl Reader<'_> {
         Some(text)
     }
 
-    fn field_with_slots(&mut self, field: &Field<'_>, engine: &Engine, context: &Tpl) -> Option<String> {
-        match engine.render(field.template, context) {
+    fn field_with_slots(&mut self, field: &Field<'_>, templates: Templates<'_>) -> Option<String> {
+        match templates.engine.render(field.template, templates.context) {
             Ok(text) => Some(text),
             Err(failures) => {
                 for failure in failures {
@@ -352,9 +349,9 @@ impl Reader<'_> {
         }
     }
 
-    fn theme(&mut self, field: Option<&Field<'_>>, engine: &Engine, context: &Tpl) -> Option<Rc<Theme>> {
+    fn theme(&mut self, field: Option<&Field<'_>>, templates: Templates<'_>) -> Option<Rc<Theme>> {
         let Some(field) = field else { return Theme::builtin("plain").map(Rc::new) };
-        let name = self.field(field, engine, context)?;
+        let name = self.field(field, templates)?;
         if let Some(theme) = Theme::builtin(&name) {
             return Some(Rc::new(theme));
         }
@@ -426,8 +423,8 @@ impl Reader<'_> {
         None
     }
 
-    fn cover(&mut self, field: &Field<'_>, optimize: bool, engine: &Engine, context: &Tpl) -> Option<Cover> {
-        let text = self.field_with_slots(field, engine, context)?;
+    fn cover(&mut self, field: &Field<'_>, optimize: bool, templates: Templates<'_>) -> Option<Cover> {
+        let text = self.field_with_slots(field, templates)?;
         let place = self.field_place(&field.from, None);
         if payload::has_slot(&text) {
             if matches!(field.from, From::Front(..)) {
@@ -442,13 +439,7 @@ impl Reader<'_> {
     }
 
     /// Renders the templates of a body; the line of the source for each line of what comes out.
-    fn rendered_body(
-        &mut self,
-        body: &Body,
-        html: bool,
-        engine: &Engine,
-        context: &Tpl,
-    ) -> Option<(String, Vec<usize>)> {
+    fn rendered_body(&mut self, body: &Body, html: bool, templates: Templates<'_>) -> Option<(String, Vec<usize>)> {
         if let Some(reference) = template::references(&body.text).into_iter().find(template::Reference::is_at_run_time)
         {
             let place = self.body_place(body, reference.range);
@@ -456,7 +447,7 @@ impl Reader<'_> {
             self.push(Diagnostic::new(Code::RuntimeValue, place, message).help("name the picture's file itself"));
             return None;
         }
-        match engine.render_lines(&body.text, html, context) {
+        match templates.engine.render_lines(&body.text, html, templates.context) {
             Ok(rendered) => Some(rendered),
             Err(failures) => {
                 for failure in failures {
@@ -484,10 +475,9 @@ impl Reader<'_> {
         theme: Option<&Theme>,
         links: plan::model::LinkPolicy,
         optimize: bool,
-        engine: &Engine,
-        context: &Tpl,
+        templates: Templates<'_>,
     ) -> Option<Shows> {
-        let (text, lines) = self.rendered_body(body, true, engine, context)?;
+        let (text, lines) = self.rendered_body(body, true, templates)?;
         let theme = theme?;
         let links = match links {
             plan::model::LinkPolicy::Footnote => Links::Footnote,
@@ -517,10 +507,9 @@ impl Reader<'_> {
         pointer: &str,
         body: &Body,
         optimize: bool,
-        engine: &Engine,
-        context: &Tpl,
+        templates: Templates<'_>,
     ) -> Option<Shows> {
-        let (text, _) = self.rendered_body(body, false, engine, context)?;
+        let (text, _) = self.rendered_body(body, false, templates)?;
         let Some(images) = &plan.images else {
             let diagnostic =
                 Diagnostic::new(Code::ArticleField, self.document.span(pointer), "a `newspic` has no pictures");
@@ -533,8 +522,7 @@ impl Reader<'_> {
             let field = Field { template: &template.0, folder: String::new(), from: From::Plan(pointer.clone()) };
             let place = self.document.span(&pointer);
             let target = Target::Material(Material::Image);
-            uploads
-                .push(self.field(&field, engine, context).and_then(|path| self.file(&path, target, optimize, &place)));
+            uploads.push(self.field(&field, templates).and_then(|path| self.file(&path, target, optimize, &place)));
         }
         let uploads: Option<Vec<Arc<Upload>>> = uploads.into_iter().collect();
         Some(Shows::Pictures(text.trim().to_owned(), uploads?))

@@ -166,6 +166,13 @@ pub struct Instance {
     pub good: bool,
 }
 
+/// The templates of a plan, and what those of one instance see.
+#[derive(Clone, Copy)]
+struct Templates<'a> {
+    engine: &'a Engine,
+    context: &'a Tpl,
+}
+
 /// Reads all that a plan names.
 pub fn resolve(
     valid: ValidPlan,
@@ -456,7 +463,7 @@ impl Reader<'_> {
     ) -> Option<String> {
         const LONGEST: usize = 128;
         let Some(template) = template else { return Some("once".into()) };
-        let text = self.render(engine, "/occurrence", template, &Tpl::from(base.clone()))?;
+        let text = self.render(Templates { engine, context: &Tpl::from(base.clone()) }, "/occurrence", template)?;
         let place = self.document.span("/occurrence");
         let diagnostic = if payload::has_slot(&text) {
             Diagnostic::new(Code::RuntimeValue, place, "`occurrence` must be known before the run")
@@ -471,8 +478,12 @@ impl Reader<'_> {
         None
     }
 
-    fn render(&mut self, engine: &Engine, pointer: &str, template: &Template, context: &Tpl) -> Option<String> {
-        engine.render(&template.0, context).map_err(|failures| self.failures(pointer, failures)).ok()
+    fn render(&mut self, templates: Templates<'_>, pointer: &str, template: &Template) -> Option<String> {
+        templates
+            .engine
+            .render(&template.0, templates.context)
+            .map_err(|failures| self.failures(pointer, failures))
+            .ok()
     }
 
     fn failures(&mut self, pointer: &str, failures: Vec<Failure>) {
@@ -503,13 +514,15 @@ impl Reader<'_> {
             }
             let context = Tpl::from(context);
             let key = match (&row, &step.common.key) {
-                (Some(_), Some(template)) => match self.key(step, template, engine, &context, number, &mut keys) {
-                    Some(key) => Some(key),
-                    None => {
-                        good = false;
-                        continue;
+                (Some(_), Some(template)) => {
+                    match self.key(step, template, Templates { engine, context: &context }, number, &mut keys) {
+                        Some(key) => Some(key),
+                        None => {
+                            good = false;
+                            continue;
+                        }
                     }
-                },
+                }
                 _ => None,
             };
             instances.push(self.instance(step, key, context, account, engine));
@@ -521,14 +534,13 @@ impl Reader<'_> {
         &mut self,
         step: &Step,
         template: &Template,
-        engine: &Engine,
-        context: &Tpl,
+        templates: Templates<'_>,
         number: usize,
         keys: &mut HashMap<String, usize>,
     ) -> Option<String> {
         const LONGEST: usize = 200;
         let pointer = step.pointer("/key");
-        let key = self.render(engine, &pointer, template, context)?;
+        let key = self.render(templates, &pointer, template)?;
         let place = self.document.span(&pointer);
         if key.trim().is_empty() || key.len() > LONGEST || key.contains(['\n', ']', '"']) || payload::has_slot(&key) {
             let message = format!("`key` renders to `{}` for row {}", payload::shown(key.trim()), number + 1);
@@ -569,6 +581,7 @@ impl Reader<'_> {
         account: &Account,
         engine: &Engine,
     ) -> Instance {
+        let templates = Templates { engine, context: &context };
         let mut upload = None;
         let mut files = HashMap::new();
         let mut people: Vec<Rc<Openids>> = Vec::new();
@@ -580,7 +593,7 @@ impl Reader<'_> {
         for file in step.action.files() {
             let pointer = step.pointer(&file.suffix);
             let place = self.document.span(&pointer);
-            let Some(path) = self.render(engine, &pointer, &file.path, &context) else {
+            let Some(path) = self.render(templates, &pointer, &file.path) else {
                 good = false;
                 continue;
             };
@@ -642,7 +655,7 @@ impl Reader<'_> {
             }
             (Some(to), None) if good => {
                 if let Some(openids) = &to.openids {
-                    people.extend(self.inline(step, openids, engine, &context).map(Rc::new));
+                    people.extend(self.inline(step, openids, templates).map(Rc::new));
                 }
                 let named = !people.is_empty();
                 let audience = if named { self.audience(step, people, excluded) } else { None };
@@ -653,7 +666,7 @@ impl Reader<'_> {
         };
         let articles = match step.action.articles().is_empty() {
             true => Some(Vec::new()),
-            false => self.articles(step, account, engine, &context),
+            false => self.articles(step, account, templates),
         };
         good &= articles.is_some();
         let articles = Arc::new(articles.unwrap_or_default());
@@ -712,12 +725,12 @@ impl Reader<'_> {
         read
     }
 
-    fn inline(&mut self, step: &Step, openids: &[Template], engine: &Engine, context: &Tpl) -> Option<Openids> {
+    fn inline(&mut self, step: &Step, openids: &[Template], templates: Templates<'_>) -> Option<Openids> {
         let mut people = Openids::default();
         let mut good = true;
         for (index, template) in openids.iter().enumerate() {
             let pointer = step.pointer(&format!("/to/openids/{index}"));
-            match self.render(engine, &pointer, template, context) {
+            match self.render(templates, &pointer, template) {
                 Some(openid) if audience::is_openid(openid.trim()) => good &= people.push(openid.trim()).is_ok(),
                 Some(openid) => {
                     let message = format!("`{}` is not an openid", payload::shown(&openid));

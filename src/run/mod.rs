@@ -47,6 +47,8 @@ pub struct Settings<'a> {
     pub scope: Scope,
     /// Whether the platform is the real one, whose limits hold whatever the plan says.
     pub real: bool,
+    /// The time, and the way to let it pass.
+    pub clock: &'a dyn Clock,
     /// True once somebody asked to stop.
     pub interrupted: &'a dyn Fn() -> bool,
 }
@@ -87,10 +89,10 @@ pub fn run(
     prepared: Prepared,
     ledger: &mut dyn Ledger,
     client: &mut Client<'_>,
-    clock: &dyn Clock,
     settings: &Settings<'_>,
     emit: &mut dyn FnMut(RunEvent),
 ) -> Ended {
+    let clock = settings.clock;
     let mut runner = Runner {
         plan,
         ledger,
