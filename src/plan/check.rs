@@ -157,12 +157,38 @@ fn walk<'v>(
         let target = parsed.root.pointer(reference.trim_start_matches('#')).unwrap_or(&Value::Null);
         walk(parsed, target, value, at, wrong);
     }
-    let mut found = Vec::new();
     if !has_type(&schema["type"], value) {
         // What is of another type breaks nothing else.
         wrong.push(Wrong { at: at.clone(), instance: value, keyword: Keyword::Type, schema });
         return;
     }
+    let found = broken(parsed, schema, value);
+    wrong.extend(found.into_iter().map(|keyword| Wrong { at: at.clone(), instance: value, keyword, schema }));
+    let length = at.len();
+    match value {
+        Value::Array(items) if schema["items"].is_object() => {
+            for (index, item) in items.iter().enumerate() {
+                at.push_str(&format!("/{index}"));
+                walk(parsed, &schema["items"], item, at, wrong);
+                at.truncate(length);
+            }
+        }
+        Value::Object(members) => {
+            for (key, member) in members {
+                let Some(inner) = schema["properties"].get(key) else { continue };
+                at.push('/');
+                at.push_str(&escape(key));
+                walk(parsed, inner, member, at, wrong);
+                at.truncate(length);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// The keywords of a schema that a value of the right type breaks by itself, whatever its members are.
+fn broken<'v>(parsed: &'static Parsed, schema: &'static Value, value: &'v Value) -> Vec<Keyword<'v>> {
+    let mut found = Vec::new();
     if schema["enum"].as_array().is_some_and(|words| !words.contains(value)) {
         found.push(Keyword::Enum);
     }
@@ -231,27 +257,7 @@ fn walk<'v>(
         }
         Value::Null | Value::Bool(_) => {}
     }
-    wrong.extend(found.into_iter().map(|keyword| Wrong { at: at.clone(), instance: value, keyword, schema }));
-    let length = at.len();
-    match value {
-        Value::Array(items) if schema["items"].is_object() => {
-            for (index, item) in items.iter().enumerate() {
-                at.push_str(&format!("/{index}"));
-                walk(parsed, &schema["items"], item, at, wrong);
-                at.truncate(length);
-            }
-        }
-        Value::Object(members) => {
-            for (key, member) in members {
-                let Some(inner) = schema["properties"].get(key) else { continue };
-                at.push('/');
-                at.push_str(&escape(key));
-                walk(parsed, inner, member, at, wrong);
-                at.truncate(length);
-            }
-        }
-        _ => {}
-    }
+    found
 }
 
 fn required(schema: &'static Value) -> impl Iterator<Item = &'static str> {

@@ -201,54 +201,8 @@ impl StepFields<'_> {
                     .help("write {{ steps.ID.OUTPUT }}"),
             );
         };
-        let before = || {
-            self.resolved
-                .steps
-                .iter()
-                .filter(|step| step.step.index < self.step.index)
-                .map(|step| step.step.common.id.as_str())
-        };
-        let Some(known) = self.known.get(*id) else {
-            if self.resolved.set_aside.contains(*id) {
-                return Err(Box::new(None));
-            }
-            let diagnostic = unknown_step(place, id, before());
-            let dashed = before().find(|known| known.starts_with(&format!("{id}-")));
-            return fail(match dashed {
-                Some(dashed) => diagnostic.help(format!("an id with a dash is written steps[\"{dashed}\"]")),
-                None => diagnostic,
-            });
-        };
-        if known.index >= self.step.index {
-            return fail(later_step(place, id, known.place.clone()));
-        }
-        if !known.good {
-            return Err(Box::new(None));
-        }
-        let (output, example) = if known.foreach {
-            let keys: Vec<&str> = known.calls.iter().filter_map(|(key, _)| key.as_deref()).collect();
-            let example = format!("steps.{id}[\"{}\"]", keys.first().unwrap_or(&"KEY"));
-            match path.get(2) {
-                Some(key) if keys.contains(key) => {}
-                Some(key) => {
-                    let near = did_you_mean(key, keys.iter().copied())
-                        .map_or_else(|| format!("write {example}.OUTPUT"), |near| format!("did you mean `{near}`?"));
-                    return fail(
-                        Diagnostic::new(Code::UnknownOutput, place, format!("`{id}` has no instance `{key}`"))
-                            .help(near),
-                    );
-                }
-                None => {
-                    return fail(
-                        Diagnostic::new(Code::UnknownOutput, place, format!("`{id}` runs once a row"))
-                            .help(format!("write {example}.OUTPUT")),
-                    );
-                }
-            }
-            (path.get(3), example)
-        } else {
-            (path.get(2), format!("steps.{id}"))
-        };
+        let known = self.earlier(id, &place)?;
+        let (output, example) = output_of(known, &path, &place)?;
         let outputs = known.spec.outputs;
         let Some(output) = output else {
             let help = if outputs.is_empty() {
@@ -260,7 +214,7 @@ impl StepFields<'_> {
                 Diagnostic::new(Code::UnknownOutput, place, format!("`{}` names no output", path.join("."))).help(help),
             );
         };
-        if !outputs.contains(output) {
+        if !outputs.contains(&output) {
             let help = did_you_mean(output, outputs.iter().copied())
                 .map_or_else(|| format!("it has {}", one_of(outputs)), |near| format!("did you mean `{near}`?"));
             return fail(
@@ -272,9 +226,9 @@ impl StepFields<'_> {
                 .help(help),
             );
         }
-        let index = path.last().filter(|_| *output == "msg_ids").map(|last| last.parse::<usize>().is_ok());
-        let extra = path.len() - path.iter().rposition(|part| part == output).unwrap_or(0) - 1;
-        if !computed && (index == Some(false) || extra > usize::from(*output == "msg_ids")) {
+        let index = path.last().filter(|_| output == "msg_ids").map(|last| last.parse::<usize>().is_ok());
+        let extra = path.len() - path.iter().rposition(|part| *part == output).unwrap_or(0) - 1;
+        if !computed && (index == Some(false) || extra > usize::from(output == "msg_ids")) {
             let help = format!("write {{{{ {example}.msg_id }}}}, or one of several: {{{{ {example}.msg_ids[0] }}}}");
             return fail(
                 Diagnostic::new(Code::UnknownOutput, place, format!("`{}` is no single value", path.join(".")))
@@ -288,6 +242,36 @@ impl StepFields<'_> {
             );
         }
         Ok(Some((*id).to_owned()))
+    }
+
+    /// The step that a reference names; it stands before this one.
+    fn earlier(&self, id: &str, place: &Span) -> Result<&Known, Box<Option<Diagnostic>>> {
+        let fail = |diagnostic: Diagnostic| Err(Box::new(Some(diagnostic)));
+        let before = || {
+            self.resolved
+                .steps
+                .iter()
+                .filter(|step| step.step.index < self.step.index)
+                .map(|step| step.step.common.id.as_str())
+        };
+        let Some(known) = self.known.get(id) else {
+            if self.resolved.set_aside.contains(id) {
+                return Err(Box::new(None));
+            }
+            let diagnostic = unknown_step(place.clone(), id, before());
+            let dashed = before().find(|known| known.starts_with(&format!("{id}-")));
+            return fail(match dashed {
+                Some(dashed) => diagnostic.help(format!("an id with a dash is written steps[\"{dashed}\"]")),
+                None => diagnostic,
+            });
+        };
+        if known.index >= self.step.index {
+            return fail(later_step(place.clone(), id, known.place.clone()));
+        }
+        if !known.good {
+            return Err(Box::new(None));
+        }
+        Ok(known)
     }
 
     fn render_text(&mut self, suffix: &str, text: &str) -> Option<String> {
@@ -316,6 +300,39 @@ impl StepFields<'_> {
             }
         }
     }
+}
+
+/// The output that a reference names of a step, and how its instance is written.
+fn output_of<'p>(
+    known: &Known,
+    path: &[&'p str],
+    place: &Span,
+) -> Result<(Option<&'p str>, String), Box<Option<Diagnostic>>> {
+    let fail = |diagnostic: Diagnostic| Err(Box::new(Some(diagnostic)));
+    let id = path[1];
+    if !known.foreach {
+        return Ok((path.get(2).copied(), format!("steps.{id}")));
+    }
+    let keys: Vec<&str> = known.calls.iter().filter_map(|(key, _)| key.as_deref()).collect();
+    let example = format!("steps.{id}[\"{}\"]", keys.first().unwrap_or(&"KEY"));
+    match path.get(2) {
+        Some(key) if keys.contains(key) => {}
+        Some(key) => {
+            let near = did_you_mean(key, keys.iter().copied())
+                .map_or_else(|| format!("write {example}.OUTPUT"), |near| format!("did you mean `{near}`?"));
+            return fail(
+                Diagnostic::new(Code::UnknownOutput, place.clone(), format!("`{id}` has no instance `{key}`"))
+                    .help(near),
+            );
+        }
+        None => {
+            return fail(
+                Diagnostic::new(Code::UnknownOutput, place.clone(), format!("`{id}` runs once a row"))
+                    .help(format!("write {example}.OUTPUT")),
+            );
+        }
+    }
+    Ok((path.get(3).copied(), example))
 }
 
 /// A block that captures text could compute with the stand-in of a run-time value.

@@ -59,37 +59,7 @@ fn mpnews() -> Option<MessageView> {
     Some(MessageView { kind: "mpnews".to_owned(), content: "dFhKQm1lZGlhX2lkX29mX3RoZV9kcmFmdF9zcHJpbmc".to_owned() })
 }
 
-/// Every outcome, Chinese, and texts that want to be markup.
-pub(super) fn fixture() -> Report {
-    let mut article = step("article", None, StepOutcome::Succeeded);
-    article.action = "create_draft".to_owned();
-    article.description = Some("春茶上新 & what goes with it".to_owned());
-    article.line = 21;
-    article.started_at = Some(at("09:00:00.120"));
-    article.duration_ms = 2_340;
-    article.calls = vec![
-        call(1, "/cgi-bin/media/uploadimg", CallOutcome::Accepted),
-        call(2, "/cgi-bin/draft/add", CallOutcome::Accepted),
-    ];
-    article.outputs.insert("media_id".to_owned(), json!("dFhKQm1lZGlhX2lkX29mX3RoZV9kcmFmdF9zcHJpbmc"));
-
-    let mut proof = step("proof", None, StepOutcome::Succeeded);
-    proof.action = "preview".to_owned();
-    proof.line = 24;
-    proof.audience = Some("wxname tea-editor".to_owned());
-    proof.message = mpnews();
-    proof.started_at = Some(at("09:00:02.470"));
-    proof.duration_ms = 0;
-    proof.calls =
-        vec![CallReport { recipients: Some(1), ..call(1, "/cgi-bin/message/mass/preview", CallOutcome::Accepted) }];
-
-    let mut greeting = step("greeting", None, StepOutcome::AlreadyDone);
-    greeting.action = "send_by_tag".to_owned();
-    greeting.line = 28;
-    greeting.audience = Some("tag 2".to_owned());
-    greeting.message = mpnews();
-    greeting.outputs.insert("msg_id".to_owned(), json!(3_147_483_001_u64));
-
+fn cities() -> [StepReport; 3] {
     let city = |key: &str, outcome| {
         let mut city = step("city", Some(key), outcome);
         city.line = 33;
@@ -162,6 +132,41 @@ pub(super) fn fixture() -> Report {
         ],
         errcode: Some(45_028),
     });
+    [beijing, shanghai, guangzhou]
+}
+
+/// Every outcome, Chinese, and texts that want to be markup.
+pub(super) fn fixture() -> Report {
+    let mut article = step("article", None, StepOutcome::Succeeded);
+    article.action = "create_draft".to_owned();
+    article.description = Some("春茶上新 & what goes with it".to_owned());
+    article.line = 21;
+    article.started_at = Some(at("09:00:00.120"));
+    article.duration_ms = 2_340;
+    article.calls = vec![
+        call(1, "/cgi-bin/media/uploadimg", CallOutcome::Accepted),
+        call(2, "/cgi-bin/draft/add", CallOutcome::Accepted),
+    ];
+    article.outputs.insert("media_id".to_owned(), json!("dFhKQm1lZGlhX2lkX29mX3RoZV9kcmFmdF9zcHJpbmc"));
+
+    let mut proof = step("proof", None, StepOutcome::Succeeded);
+    proof.action = "preview".to_owned();
+    proof.line = 24;
+    proof.audience = Some("wxname tea-editor".to_owned());
+    proof.message = mpnews();
+    proof.started_at = Some(at("09:00:02.470"));
+    proof.duration_ms = 0;
+    proof.calls =
+        vec![CallReport { recipients: Some(1), ..call(1, "/cgi-bin/message/mass/preview", CallOutcome::Accepted) }];
+
+    let mut greeting = step("greeting", None, StepOutcome::AlreadyDone);
+    greeting.action = "send_by_tag".to_owned();
+    greeting.line = 28;
+    greeting.audience = Some("tag 2".to_owned());
+    greeting.message = mpnews();
+    greeting.outputs.insert("msg_id".to_owned(), json!(3_147_483_001_u64));
+
+    let [beijing, shanghai, guangzhou] = cities();
 
     let mut recall = step("recall", None, StepOutcome::Skipped);
     recall.action = "delete".to_owned();

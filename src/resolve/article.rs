@@ -204,12 +204,7 @@ impl Reader<'_> {
         };
         let pointer = format!("{pointer}/file");
         let place = self.document.span(&pointer);
-        let path = self.render(templates, &pointer, path)?;
-        if payload::has_slot(&path) {
-            let message = "the path of a file must be known before the run";
-            self.push(Diagnostic::new(Code::RuntimeValue, place, message));
-            return None;
-        }
+        let path = self.path(templates, &pointer, path)?;
         let format = match path.rsplit_once('.').map(|(_, ending)| ending.to_ascii_lowercase()).as_deref() {
             Some("md" | "markdown") => Format::Markdown,
             Some("html" | "htm") => Format::Html,

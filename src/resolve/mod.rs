@@ -486,6 +486,17 @@ impl Reader<'_> {
             .ok()
     }
 
+    /// The path of a file.
+    fn path(&mut self, templates: Templates<'_>, pointer: &str, template: &Template) -> Option<String> {
+        let path = self.render(templates, pointer, template)?;
+        if payload::has_slot(&path) {
+            let message = "the path of a file must be known before the run";
+            self.push(Diagnostic::new(Code::RuntimeValue, self.document.span(pointer), message));
+            return None;
+        }
+        Some(path)
+    }
+
     fn failures(&mut self, pointer: &str, failures: Vec<Failure>) {
         for failure in failures {
             let diagnostic = failure_at(self.document, self.sources, pointer, failure);
@@ -593,16 +604,10 @@ impl Reader<'_> {
         for file in step.action.files() {
             let pointer = step.pointer(&file.suffix);
             let place = self.document.span(&pointer);
-            let Some(path) = self.render(templates, &pointer, &file.path) else {
+            let Some(path) = self.path(templates, &pointer, &file.path) else {
                 good = false;
                 continue;
             };
-            if payload::has_slot(&path) {
-                let message = "the path of a file must be known before the run";
-                self.push(Diagnostic::new(Code::RuntimeValue, place, message));
-                good = false;
-                continue;
-            }
             match file.holds {
                 Holds::Text => match self.text(&path, &place) {
                     Some(text) => {
@@ -664,10 +669,7 @@ impl Reader<'_> {
             }
             _ => None,
         };
-        let articles = match step.action.articles().is_empty() {
-            true => Some(Vec::new()),
-            false => self.articles(step, account, templates),
-        };
+        let articles = self.articles(step, account, templates);
         good &= articles.is_some();
         let articles = Arc::new(articles.unwrap_or_default());
         Instance { key, context, files, articles, upload, audience, excluded: left_out, good }

@@ -177,6 +177,7 @@ pub(super) fn value(
 
 const PLAIN: &str = "write a plain length, colour or keyword";
 
+#[expect(clippy::too_many_lines, reason = "a token loop: one arm a token")]
 fn tokens<'i>(
     parser: &mut Parser<'i>,
     text: &'i str,

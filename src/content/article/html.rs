@@ -26,6 +26,7 @@ fn utf8(text: &HtmlString) -> String {
 }
 
 /// The tags and texts of a piece of HTML; `map` leads from its bytes to those of the article.
+#[expect(clippy::too_many_lines, reason = "a token loop: one arm a token")]
 pub(super) fn items(source: &str, map: &dyn Fn(usize) -> usize, findings: &mut Findings) -> Vec<Item> {
     let mut emitter = DefaultEmitter::<usize>::new_with_span();
     emitter.naively_switch_states(true);

@@ -150,6 +150,7 @@ impl Reader<'_> {
         nodes
     }
 
+    #[expect(clippy::too_many_lines, reason = "one arm a kind of node")]
     fn node(&mut self, node: comrak::Node<'_>, depth: usize, items: &mut Vec<Item>) {
         let data = node.data();
         let range = self.range(data.sourcepos);
