@@ -134,6 +134,32 @@ fn a_store_that_cannot_be_written_or_read_sends_nothing() {
     }
 }
 
+/// What WeChat said is known, although the store fails to take it: a send that was accepted is in no doubt.
+#[test]
+fn a_store_that_fails_after_the_answer_says_what_was_answered() {
+    let answers: [(&str, Answer, i32, &str); 3] = [
+        ("accepted", Answer::Usual, 6, "accepted"),
+        ("refused", crate::support::code(40003), 4, "refused"),
+        ("unknown", Answer::Close, 7, "unknown"),
+    ];
+    for (kind, answer, code, outcome) in answers {
+        let (case, server) = (Case::new().file("plan.yaml", plan(&send("one"))), Fake::usual());
+        case.against(&server, &[]).exits(0);
+        let fails = format!(
+            "CREATE TRIGGER fails BEFORE INSERT ON events WHEN NEW.kind = '{kind}' BEGIN SELECT RAISE(FAIL, 'no'); END"
+        );
+        let store = rusqlite::Connection::open(case.path(".qunfa/state.db")).expect("opens");
+        store.execute_batch(&fails).expect("writes");
+        drop(store);
+        case.write("plan.yaml", plan(&(send("one") + &send("two") + &send("three"))));
+        let server = Fake::scripted("/cgi-bin/message/mass/sendall", vec![answer]);
+        let ran = case.against(&server, &["--report", "json=report.json"]);
+        assert_eq!((ran.code, server.sends().len()), (code, 1), "{kind}: {}", ran.stderr);
+        let report: serde_json::Value = serde_json::from_str(&case.read("report.json")).expect("JSON");
+        assert_eq!(report["steps"][1]["calls"][0]["outcome"], outcome, "{report}");
+    }
+}
+
 /// Rights do not bind root, so root runs the program as somebody else.
 #[cfg(unix)]
 #[test]
