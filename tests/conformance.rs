@@ -63,6 +63,8 @@ enum Damage {
 
 /// A store that other processes find by its name.
 trait StoreBench: Bench {
+    /// Where its tests are, below this module.
+    fn module(&self) -> &'static str;
     /// What `--state` is.
     fn name(&self) -> String;
     /// All that is kept of the ledger, to see whether it was touched; nothing if there is none.
@@ -672,23 +674,24 @@ fn an_account_has_one_writer_and_says_who(bench: &dyn StoreBench) {
     drop(other);
 }
 
-/// Another process, in which the test below holds a lock until it is told to stop.
+/// What another process of the test below holds the lock of, until it is told to stop.
 const HOLDS: &str = "CONFORMANCE_HOLDS_A_LOCK_OF";
 
-#[test]
-#[ignore = "the other process of a test here: alone it does nothing"]
-fn holds_a_lock() {
-    let Ok(name) = std::env::var(HOLDS) else { return };
+fn hold_a_lock(name: &str) {
     let this = Owner { pid: std::process::id(), ..owner() };
-    let _writer = open::named(&name).expect("a name").write("wechat", "wx1", &this).expect("free");
+    let _writer = open::named(name).expect("a name").write("wechat", "wx1", &this).expect("free");
     std::io::stdout().write_all(b"held\n").expect("somebody reads");
     std::io::stdin().read_to_end(&mut Vec::new()).expect("a pipe");
 }
 
 fn a_lock_dies_with_its_process(bench: &dyn StoreBench) {
+    if let Ok(name) = std::env::var(HOLDS) {
+        return hold_a_lock(&name);
+    }
     let this = std::env::current_exe().expect("a test");
+    let test = format!("conformance::{}::a_lock_dies_with_its_process", bench.module());
     let mut child = Command::new(this)
-        .args(["conformance::holds_a_lock", "--exact", "--ignored", "--nocapture"])
+        .args([&test, "--exact", "--nocapture"])
         .env(HOLDS, bench.name())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -881,6 +884,10 @@ impl Bench for SqliteBench {
 }
 
 impl StoreBench for SqliteBench {
+    fn module(&self) -> &'static str {
+        "sqlite"
+    }
+
     fn name(&self) -> String {
         format!("sqlite:{}", self.path().display())
     }

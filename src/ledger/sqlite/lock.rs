@@ -14,7 +14,7 @@ use crate::{
 /// A lock that is held.
 #[derive(Debug)]
 pub(super) struct Lock {
-    _file: File,
+    file: File,
 }
 
 impl Lock {
@@ -31,7 +31,14 @@ impl Lock {
         let text = serde_json::to_string(owner).unwrap_or_default();
         let written = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| file.write_all(text.as_bytes()));
         written.map_err(failed)?;
-        Ok(Self { _file: file })
+        Ok(Self { file })
+    }
+}
+
+impl Drop for Lock {
+    /// A process that is being started shares the open file until it is another program: closing alone would leave it locked.
+    fn drop(&mut self) {
+        let _ = self.file.unlock();
     }
 }
 
