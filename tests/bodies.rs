@@ -1,8 +1,9 @@
 //! What is sent is what the dry run shows, byte for byte, for every action and every message type.
 
+use qunfa::payload;
 use serde_json::{Value, json};
 
-use crate::support::{Case, Fake, plan, repository, send};
+use crate::support::{Answer, Case, Fake, plan, repository, send};
 
 const STEPS: &str = r#"
   - { id: speed, action: set_speed, speed: 3 }
@@ -235,4 +236,74 @@ fn step_for(path: &str, body: &Value) -> Option<Value> {
     }
     step["id"] = "step".into();
     Some(step)
+}
+
+/// All that names a content: what a later version may not name differently, or a send begun by an earlier one looks changed.
+const KEPT: &str = r##"
+  - { id: banner, action: upload_material, type: image, file: cover.png }
+  - { id: leaf, action: upload_image, file: leaf.png }
+  - id: article
+    action: create_draft
+    articles: [{ content: "头采 ![叶](leaf.png)", title: 春茶, cover: "{{ steps.banner.media_id }}" }, { type: newspic, content: 图, title: 图, images: [cover.png] }]
+  - { id: p4, action: preview, to: { wxname: tea-editor }, message: { mpnews: "{{ steps.article.media_id }}" } }
+  - { id: p5, action: preview, to: { wxname: tea-editor }, message: { voice: VOICE } }
+  - { id: p6, action: preview, to: { wxname: tea-editor }, message: { mpvideo: { media_id: VIDEO, title: 标题 } } }
+  - { id: t20, action: send_by_tag, to: { tag_id: 2 }, message: { mpnews: "{{ steps.article.media_id }}" } }
+  - { id: t21, action: send_by_tag, to: { tag: "#茶 \"新\"" }, message: { image: ["{{ steps.banner.media_id }}", PIC] } }
+  - { id: t22, action: send_by_tag, to: all, message: { text: "{{ steps.leaf.url }} {{ run.time }} {{ steps.o1.msg_ids[1] }}" } }
+  - id: city
+    action: send_by_tag
+    foreach: [{ n: 2, name: 北京 }, { n: 3, name: "7" }]
+    key: "{{ row.name }}"
+    to: { tag_id: "{{ row.n }}" }
+    message: { text: "{{ row.name }}" }
+  - { id: quoted, action: send_by_tag, to: { tag_id: 2 }, message: { text: "{{ steps.city['北京'].msg_id }} {{ steps.city['7'].msg_data_id }}" } }
+  - { id: d4, action: delete, of: o1 }
+  - { id: d5, action: delete, msg_id: "{{ steps.city['北京'].msg_id }}" }
+  - { id: c3, action: check, of: city }
+  - { id: c4, action: check, msg_id: "{{ steps.o1.msg_ids[2] }}" }
+  - { id: listed, action: send_by_openid, to: { tag: VIP }, message: { voice: VOICE } }
+"##;
+
+#[test]
+fn what_the_ledger_keeps_is_what_it_always_was() {
+    use qunfa::ledger::{Ledger as _, Scope, sqlite::Sqlite};
+    let case = case().file("plan.yaml", plan(&(STEPS.to_owned() + KEPT)));
+    for name in ["cover.png", "leaf.png"] {
+        case.write(name, std::fs::read(repository().join("tests/plans/files").join(name)).expect("is there"));
+    }
+    let server = Fake::new(|_, got| {
+        let page = json!({ "count": 3, "data": { "openid": ["oA", "oB", "oC"] }, "next_openid": "" });
+        let tags = json!({ "tags": [{ "id": 134, "name": "VIP" }, { "id": 5, "name": "#茶 \"新\"" }] });
+        match got.path.rsplit_once("/tag").map(|(_, path)| path) {
+            Some("/get") => Answer::Json(page),
+            Some("s/get") => Answer::Json(tags),
+            _ => Answer::Usual,
+        }
+    });
+    let planned = case.run(&["render", "plan.yaml"]).exits(0).json();
+    case.against(&server, &[]).exits(0);
+    let store = Sqlite::open(&case.path(".qunfa/state.db")).expect("opens");
+    let scope = Scope {
+        platform: "loopback".into(),
+        appid: "wx0123456789abcdef".into(),
+        plan: "test".into(),
+        occurrence: "once".into(),
+    };
+    let mut kept = format!("{}\n", planned["digest"]);
+    for record in store.calls(&scope).expect("reads") {
+        let frozen = record.frozen;
+        let body = if frozen.payload.len() < 3000 { payload::shown(&frozen.payload) } else { "(long)".into() };
+        kept += &format!(
+            "{} {} {}\n  {}\n  {}\n  {}\n  {:?} {body}\n",
+            frozen.id.name(),
+            frozen.id.chunk,
+            frozen.path,
+            frozen.idempotency_key,
+            frozen.digest,
+            frozen.message_digest.as_deref().unwrap_or("no message"),
+            frozen.recipients,
+        );
+    }
+    insta::assert_snapshot!("kept", kept);
 }
