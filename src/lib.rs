@@ -34,4 +34,5 @@ pub mod resolve;
 mod retry;
 pub mod run;
 pub mod sandbox;
+pub mod slot;
 pub mod wechat;

@@ -1,14 +1,23 @@
-//! The body of a request: JSON text with named slots for what is known only at run time.
+//! The body of a request: JSON text with slots for what is known only at run time.
 //!
-//! A slot is a name between two Unicode noncharacters, which no input of ours may hold ([`crate::diag::source::decode`]), so
-//! no text of a user can be taken for one. `#` before the name marks a number: the quotes around it go away.
+//! A template yields text, in which the name of a slot stands between two Unicode noncharacters. No input of ours may hold
+//! these ([`crate::diag::source::decode`]), so no text of a user can be taken for a slot. `#` before the name marks a number:
+//! the quotes around it go away.
 
-use std::{borrow::Cow, cell::OnceCell, fmt::Write as _, ops::Range, sync::Arc};
+use std::{
+    borrow::Cow,
+    fmt::{self, Display, Write as _},
+    ops::Range,
+    sync::{Arc, OnceLock},
+};
 
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use crate::openids::Openids;
+use crate::{
+    openids::Openids,
+    slot::{Followers, Slot, Tag, UnknownSlot},
+};
 
 const OPEN: char = '\u{fdd0}';
 const CLOSE: char = '\u{fdd1}';
@@ -52,52 +61,52 @@ impl Effect {
     }
 }
 
-/// The text that stands for a run-time value inside a string.
-pub fn slot(name: &str) -> String {
-    format!("{OPEN}{name}{CLOSE}")
-}
-
-/// The string that stands for a run-time number.
-pub fn number_slot(name: &str) -> String {
-    format!("{OPEN}#{name}{CLOSE}")
-}
-
-/// True if a text holds a slot.
-pub fn has_slot(text: &str) -> bool {
-    text.contains(OPEN)
-}
-
-/// If a text is one slot and nothing else: its name.
-pub fn only_slot(text: &str) -> Option<&str> {
-    let name = text.strip_prefix(OPEN)?.strip_suffix(CLOSE)?;
-    (!name.contains([OPEN, CLOSE])).then(|| name.trim_start_matches('#'))
-}
-
-/// A text as a dry run shows it: `<steps.article.media_id>`.
-pub fn shown(text: &str) -> String {
-    text.replace("\u{fdd0}#", "<").replace(OPEN, "<").replace(CLOSE, ">")
-}
-
-/// The body of a request. People are not copied into it: it knows who they are, and writes them when it is written.
+/// Whom a call reaches, as the plan says it.
 #[derive(Debug, Clone)]
-pub struct Payload {
-    text: String,
-    /// Where in the text the people go, and which.
-    people: Option<People>,
-    digest: OnceCell<String>,
+pub enum Target {
+    /// All followers.
+    Everyone,
+    /// The followers with a tag.
+    Tag(Tag),
+    /// These of the people.
+    People(People),
+    /// People whom WeChat lists when the plan runs: the call stands for as many as it takes.
+    Followers(Followers),
+    /// One person.
+    Person,
+    /// A question, a setting, a deletion, an upload.
+    Nobody,
 }
 
+impl Target {
+    /// How many people; none where the number is not known offline.
+    pub fn recipients(&self) -> Option<u64> {
+        match self {
+            Self::People(people) => Some(people.range.len() as u64),
+            Self::Person => Some(1),
+            Self::Everyone | Self::Tag(_) | Self::Followers(_) | Self::Nobody => None,
+        }
+    }
+}
+
+/// Some of many people, who are not copied.
 #[derive(Debug, Clone)]
-struct People {
-    at: usize,
-    openids: Arc<Openids>,
-    range: Range<usize>,
+pub struct People {
+    /// All of them.
+    pub openids: Arc<Openids>,
+    /// Which of them.
+    pub range: Range<usize>,
 }
 
 impl People {
+    /// Their openids, in order.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.openids.range(self.range.clone())
+    }
+
     fn write(&self, out: &mut String, between: &str) {
         // Openids need no escapes: letters, digits, - and _.
-        for (number, openid) in self.openids.range(self.range.clone()).enumerate() {
+        for (number, openid) in self.iter().enumerate() {
             out.push_str(if number == 0 { "" } else { between });
             out.push('"');
             out.push_str(openid);
@@ -110,24 +119,185 @@ impl People {
     }
 }
 
+/// What stands for a run-time value inside a text until the payload is made of it.
+pub fn stand_in(slot: &impl Display) -> String {
+    format!("{OPEN}{slot}{CLOSE}")
+}
+
+/// What stands for a run-time number: the quotes around it go away.
+pub fn number_stand_in(slot: &Slot) -> String {
+    format!("{OPEN}#{slot}{CLOSE}")
+}
+
+/// True if a text holds a stand-in.
+pub fn has_slot(text: &str) -> bool {
+    text.contains(OPEN)
+}
+
+/// If a text is the stand-in of one slot and nothing else: that slot.
+pub fn only_slot(text: &str) -> Option<Slot> {
+    alone(text)?.parse().ok()
+}
+
+/// If a text is the stand-in of one number and nothing else: its slot.
+pub fn only_number(text: &str) -> Option<Slot> {
+    alone(text)?.strip_prefix('#')?.parse().ok()
+}
+
+fn alone(text: &str) -> Option<&str> {
+    let name = text.strip_prefix(OPEN)?.strip_suffix(CLOSE)?;
+    (!name.contains([OPEN, CLOSE])).then_some(name)
+}
+
+/// A text as a dry run shows it: `<steps.article.media_id>`.
+pub fn shown(text: &str) -> String {
+    text.replace("\u{fdd0}#", "<").replace(OPEN, "<").replace(CLOSE, ">")
+}
+
+/// The id of a medium, or of what else WeChat keeps.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MediaId {
+    /// Written in the plan.
+    Known(String),
+    /// Given by an earlier step.
+    Of(Slot),
+    /// Made of both; the text has stand-ins.
+    Mixed(String),
+}
+
+impl MediaId {
+    /// The id that a rendered text is.
+    pub fn new(text: String) -> Self {
+        match only_slot(&text) {
+            Some(slot) => Self::Of(slot),
+            None if has_slot(&text) => Self::Mixed(text),
+            None => Self::Known(text),
+        }
+    }
+
+    /// As text of a body.
+    pub fn text(&self) -> Cow<'_, str> {
+        match self {
+            Self::Known(text) | Self::Mixed(text) => text.into(),
+            Self::Of(slot) => stand_in(slot).into(),
+        }
+    }
+}
+
+impl Display for MediaId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&shown(&self.text()))
+    }
+}
+
+/// A part of a body.
+#[derive(Debug, Clone)]
+enum Piece {
+    /// JSON as it is.
+    Text(String),
+    /// Inside of a JSON string.
+    Slot(Slot),
+    /// A number in the place of a JSON string.
+    Number(Slot),
+    /// The members of a list.
+    People(People),
+    /// Inside of a JSON string: the idempotency key.
+    Key(String),
+}
+
+/// The body of a request. People are not copied into it: it knows who they are, and writes them when it is written.
+#[derive(Debug, Clone)]
+pub struct Payload {
+    pieces: Vec<Piece>,
+    digest: OnceLock<String>,
+}
+
 /// What an empty list of people looks like.
 const NOBODY: &str = "\"touser\":[]";
 
 /// A slot whose value is not there.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the value of `{0}` is not known")]
-pub struct MissingValue(pub String);
+pub struct MissingValue(pub Slot);
 
 impl Payload {
-    /// Serialises a body: UTF-8 as it is, no `\uXXXX` but for control characters, no HTML escaping, keys in order. People
-    /// go into its empty `touser`.
-    pub fn new(body: &Value, people: Option<(Arc<Openids>, Range<usize>)>) -> Self {
+    /// Serialises a body: UTF-8 as it is, no `\uXXXX` but for control characters, no HTML escaping, keys in order. Its
+    /// stand-ins become slots; the people go into its empty `touser`.
+    pub fn new(body: &Value, people: Option<&People>) -> Result<Self, UnknownSlot> {
         let text = body.to_string();
-        let people = people.and_then(|(openids, range)| {
-            let at = text.find(NOBODY)? + NOBODY.len() - 1;
-            Some(People { at, openids, range })
-        });
-        Self { text, people, digest: OnceCell::new() }
+        let Some(people) = people else { return Self::from_raw(&text) };
+        let at = text.find(NOBODY).expect("the body of a send to people has an empty `touser`");
+        let (before, after) = text.split_at(at + NOBODY.len() - 1);
+        let mut pieces = pieces(before)?;
+        pieces.push(Piece::People(people.clone()));
+        pieces.extend(self::pieces(after)?);
+        Ok(Self::of(pieces))
+    }
+
+    /// The body that [`Payload::raw`] gave.
+    pub fn from_raw(text: &str) -> Result<Self, UnknownSlot> {
+        pieces(text).map(Self::of)
+    }
+
+    /// A body without slots.
+    pub fn plain(body: &Value) -> Self {
+        Self::of(vec![Piece::Text(body.to_string())])
+    }
+
+    fn of(pieces: Vec<Piece>) -> Self {
+        Self { pieces, digest: OnceLock::new() }
+    }
+
+    /// With the `clientmsgid` of a mass call, as its last member.
+    #[must_use]
+    pub fn keyed(mut self, key: &str) -> Self {
+        self.open();
+        self.pieces.extend([
+            Piece::Text("\"clientmsgid\":\"".to_owned()),
+            Piece::Key(key.to_owned()),
+            Piece::Text("\"}".to_owned()),
+        ]);
+        Self::of(self.pieces)
+    }
+
+    /// With one more member, itself a body.
+    #[must_use]
+    pub fn with(mut self, name: &str, member: &Payload) -> Self {
+        self.open();
+        self.pieces.push(Piece::Text(format!("\"{name}\":")));
+        self.pieces.extend(member.pieces.iter().cloned());
+        self.pieces.push(Piece::Text("}".to_owned()));
+        Self::of(self.pieces)
+    }
+
+    /// Takes the last brace away, so that another member may follow.
+    fn open(&mut self) {
+        if let Some(Piece::Text(last)) = self.pieces.last_mut() {
+            last.truncate(last.len() - 1);
+            last.push(',');
+        }
+    }
+
+    /// The same call to other people, or to those for whom it stood until they were listed, under a key of its own.
+    #[must_use]
+    pub fn to(&self, people: &People, key: &str) -> Self {
+        let piece = |piece: &Piece| match piece {
+            Piece::Slot(Slot::Followers(_)) | Piece::People(_) => Piece::People(people.clone()),
+            Piece::Key(_) => Piece::Key(key.to_owned()),
+            other => other.clone(),
+        };
+        Self::of(self.pieces.iter().map(piece).collect())
+    }
+
+    /// The same body about another of several: each slot that has an index has this one.
+    #[must_use]
+    pub fn at(&self, index: usize) -> Self {
+        let piece = |piece: &Piece| match piece {
+            Piece::Slot(slot @ Slot::Output { index: Some(_), .. }) => Piece::Slot(slot.clone().at(index)),
+            Piece::Number(slot @ Slot::Output { index: Some(_), .. }) => Piece::Number(slot.clone().at(index)),
+            other => other.clone(),
+        };
+        Self::of(self.pieces.iter().map(piece).collect())
     }
 
     /// The body as a dry run shows it.
@@ -137,11 +307,16 @@ impl Payload {
 
     /// The body as a dry run shows it, on many lines, each but the first indented by so many spaces.
     pub fn pretty(&self, indent: usize) -> String {
-        let body: Value = serde_json::from_str(&shown(&self.text)).unwrap_or_else(|_| shown(&self.text).into());
+        let people = self.pieces.iter().find_map(|piece| match piece {
+            Piece::People(people) => Some(people),
+            _ => None,
+        });
+        let line = shown(&self.written(|_, _| ()));
+        let body: Value = serde_json::from_str(&line).unwrap_or_else(|_| line.into());
         let text = format!("{body:#}");
-        let mut out = String::with_capacity(text.len() * 2 + self.people.as_ref().map_or(0, People::bytes) * 2);
+        let mut out = String::with_capacity(text.len() * 2 + people.map_or(0, People::bytes) * 2);
         let margin = format!("\n{:indent$}", "");
-        match self.people.as_ref().and_then(|people| text.split_once("\"touser\": []").map(|parts| (people, parts))) {
+        match people.and_then(|people| text.split_once("\"touser\": []").map(|parts| (people, parts))) {
             Some((people, (before, after))) => {
                 out.push_str(&before.replace('\n', &margin));
                 out.push_str(&format!("\"touser\": [{margin}    "));
@@ -154,74 +329,104 @@ impl Payload {
         out
     }
 
-    /// The body with its slots as they are, for the ledger.
+    /// The body with its slots named, for the ledger.
     pub fn raw(&self) -> String {
-        match &self.people {
-            None => self.text.clone(),
-            Some(people) => {
-                let mut out = String::with_capacity(self.text.len() + people.bytes());
-                out.push_str(&self.text[..people.at]);
-                people.write(&mut out, ",");
-                out.push_str(&self.text[people.at..]);
-                out
+        self.written(|people, out| people.write(out, ","))
+    }
+
+    /// The body with its slots named, and the people as they are written by another.
+    fn written(&self, people: impl Fn(&People, &mut String)) -> String {
+        let length = |piece: &Piece| match piece {
+            Piece::Text(text) | Piece::Key(text) => text.len(),
+            Piece::Slot(_) | Piece::Number(_) => 64,
+            Piece::People(people) => people.bytes(),
+        };
+        let mut out = String::with_capacity(self.pieces.iter().map(length).sum());
+        for piece in &self.pieces {
+            match piece {
+                Piece::Text(text) | Piece::Key(text) => out.push_str(text),
+                // A list of people whom WeChat is to say is one member in quotes.
+                Piece::Slot(slot @ Slot::Followers(_)) => {
+                    let _ = write!(out, "\"{}\"", escaped(&stand_in(slot)));
+                }
+                Piece::Slot(slot) => out.push_str(&escaped(&stand_in(slot))),
+                Piece::Number(slot) => {
+                    let _ = write!(out, "\"{}\"", escaped(&number_stand_in(slot)));
+                }
+                Piece::People(some) => people(some, &mut out),
             }
         }
+        out
     }
 
-    /// The body that [`Payload::raw`] gave.
-    pub fn from_raw(text: String) -> Self {
-        Self { text, people: None, digest: OnceCell::new() }
-    }
-
-    /// The body without its people.
-    pub fn without_people(&self) -> &str {
-        &self.text
-    }
-
-    /// Names of the slots, in order.
-    pub fn slots(&self) -> impl Iterator<Item = Cow<'_, str>> {
-        self.text
-            .split(OPEN)
-            .skip(1)
-            .filter_map(|part| part.split(CLOSE).next())
-            .map(|name| unescaped(name.trim_start_matches('#')))
+    /// The slots, in order.
+    pub fn slots(&self) -> impl Iterator<Item = &Slot> {
+        self.pieces.iter().filter_map(|piece| match piece {
+            Piece::Slot(slot) | Piece::Number(slot) => Some(slot),
+            Piece::Text(_) | Piece::People(_) | Piece::Key(_) => None,
+        })
     }
 
     /// The bytes to send.
-    pub fn fill(&self, value: &dyn Fn(&str) -> Option<Value>) -> Result<String, MissingValue> {
-        let raw = self.raw();
-        let mut parts = raw.split(OPEN);
-        let mut out = parts.next().unwrap_or_default().to_owned();
-        let mut close_quote = false;
-        for part in parts {
-            let (name, rest) = part.split_once(CLOSE).unwrap_or((part, ""));
-            let bare = unescaped(name.trim_start_matches('#'));
-            let found = value(&bare).ok_or_else(|| MissingValue(bare.into_owned()))?;
-            if name.starts_with('#') {
-                debug_assert!(out.ends_with('"'));
-                out.pop();
-                let _ = write!(out, "{found}");
-                close_quote = true;
-            } else {
-                let text = found.as_str().map_or_else(|| found.to_string(), str::to_owned);
-                out.push_str(&escaped(&text));
+    pub fn fill(&self, value: &dyn Fn(&Slot) -> Option<Value>) -> Result<String, MissingValue> {
+        let find = |slot: &Slot| value(slot).ok_or_else(|| MissingValue(slot.clone()));
+        let mut out = String::new();
+        for piece in &self.pieces {
+            match piece {
+                Piece::Text(text) | Piece::Key(text) => out.push_str(text),
+                Piece::Slot(slot) => {
+                    let found = find(slot)?;
+                    let text = found.as_str().map_or_else(|| found.to_string(), str::to_owned);
+                    out.push_str(&escaped(&text));
+                }
+                Piece::Number(slot) => {
+                    let _ = write!(out, "{}", find(slot)?);
+                }
+                Piece::People(people) => people.write(&mut out, ","),
             }
-            out.push_str(if std::mem::take(&mut close_quote) { rest.strip_prefix('"').unwrap_or(rest) } else { rest });
         }
         Ok(out)
     }
 
+    /// The body to send, as a value.
+    pub fn filled(&self, value: &dyn Fn(&Slot) -> Option<Value>) -> Result<Value, MissingValue> {
+        let text = self.fill(value)?;
+        Ok(serde_json::from_str(&text).expect("a filled body is the JSON that it was made of"))
+    }
+
     /// `sha256:` and the digest of the body with its slots unfilled.
     pub fn digest(&self) -> &str {
-        self.digest.get_or_init(|| match &self.people {
-            None => digest(self.text.as_bytes()),
-            Some(_) => digest(self.raw().as_bytes()),
-        })
+        self.digest.get_or_init(|| digest(self.raw().as_bytes()))
     }
 }
 
+/// The one place where stand-ins become slots.
+fn pieces(text: &str) -> Result<Vec<Piece>, UnknownSlot> {
+    let mut parts = text.split(OPEN);
+    let mut out = vec![Piece::Text(parts.next().unwrap_or_default().to_owned())];
+    for part in parts {
+        let (name, mut rest) = part.split_once(CLOSE).ok_or_else(|| UnknownSlot(part.to_owned()))?;
+        let name = unescaped(name);
+        let piece = match name.strip_prefix('#') {
+            Some(name) => Piece::Number(name.parse()?),
+            None => Piece::Slot(name.parse()?),
+        };
+        if let Piece::Number(_) | Piece::Slot(Slot::Followers(_)) = piece {
+            // It takes the place of the whole string.
+            let before = match out.last_mut() {
+                Some(Piece::Text(before)) => before.pop(),
+                _ => None,
+            };
+            rest =
+                rest.strip_prefix('"').filter(|_| before == Some('"')).ok_or_else(|| UnknownSlot(name.to_string()))?;
+        }
+        out.extend([piece, Piece::Text(rest.to_owned())]);
+    }
+    Ok(out)
+}
+
 /// A text as it stands between the quotes of JSON.
-pub fn escaped(text: &str) -> String {
+fn escaped(text: &str) -> String {
     let quoted = Value::from(text).to_string();
     quoted[1..quoted.len() - 1].to_owned()
 }
@@ -252,34 +457,70 @@ mod tests {
     use super::*;
     use serde_json::json;
 
+    fn slot(text: &str) -> Slot {
+        text.parse().expect("a slot")
+    }
+
+    fn payload(body: &Value) -> Payload {
+        Payload::new(body, None).expect("its slots are known")
+    }
+
     #[test]
     fn slots_are_filled_and_escaped() {
-        let body = json!({ "a": format!("x{}y", slot("steps.a.media_id")), "n": number_slot("tag VIP"), "t": "你好 <a href=\"x\">\n" });
-        let payload = Payload::new(&body, None);
-        assert_eq!(payload.shown(), r#"{"a":"x<steps.a.media_id>y","n":"<tag VIP>","t":"你好 <a href=\"x\">\n"}"#);
-        assert_eq!(payload.slots().collect::<Vec<_>>(), ["steps.a.media_id", "tag VIP"]);
-        let fill = |name: &str| Some(if name == "tag VIP" { json!(9_007_199_254_740_993_u64) } else { json!("q\"\\") });
+        let (article, tag) = (slot("steps.a.media_id"), slot("tag VIP"));
+        let body = json!({ "a": format!("x{}y", stand_in(&article)), "n": number_stand_in(&tag), "t": "你好 <a href=\"x\">\n" });
+        let body = payload(&body);
+        assert_eq!(body.shown(), r#"{"a":"x<steps.a.media_id>y","n":"<tag VIP>","t":"你好 <a href=\"x\">\n"}"#);
+        assert_eq!(body.slots().collect::<Vec<_>>(), [&article, &tag]);
+        let fill = |slot: &Slot| Some(if *slot == tag { json!(9_007_199_254_740_993_u64) } else { json!("q\"\\") });
         assert_eq!(
-            payload.fill(&fill).expect("both known"),
+            body.fill(&fill).expect("both known"),
             r#"{"a":"xq\"\\y","n":9007199254740993,"t":"你好 <a href=\"x\">\n"}"#
         );
-        assert_eq!(payload.fill(&|_| None), Err(MissingValue("steps.a.media_id".into())));
-        let name = "steps.city[\"北京\\\"].msg_id";
-        let payload = Payload::new(&json!({ "msg_id": slot(name) }), None);
-        assert_eq!(payload.slots().collect::<Vec<_>>(), [name]);
-        assert_eq!(payload.fill(&|asked| (asked == name).then(|| json!(7))), Ok(r#"{"msg_id":"7"}"#.to_owned()));
+        assert_eq!(body.fill(&|_| None), Err(MissingValue(article)));
+        let quoted = slot("steps.city[\"北京\\\"].msg_id");
+        let body = payload(&json!({ "msg_id": stand_in(&quoted) }));
+        assert_eq!(body.slots().collect::<Vec<_>>(), [&quoted]);
+        assert_eq!(body.fill(&|asked| (*asked == quoted).then(|| json!(7))), Ok(r#"{"msg_id":"7"}"#.to_owned()));
+    }
+
+    #[test]
+    fn the_text_of_the_ledger_is_read_back() {
+        for text in [
+            "{\"a\":\"x\u{fdd0}steps.a.media_id\u{fdd1}y\",\"n\":\"\u{fdd0}#tag #茶 \\\"新\\\"\u{fdd1}\"}",
+            "{\"touser\":[\"\u{fdd0}the followers of tag VIP\u{fdd1}\"],\"u\":\"\u{fdd0}url of a\\\\b.png\u{fdd1}\"}",
+            "{}",
+        ] {
+            let read = Payload::from_raw(text).expect("its slots are known");
+            assert_eq!((read.raw().as_str(), read.digest()), (text, digest(text.as_bytes()).as_str()));
+        }
+        for text in ["\u{fdd0}steps.a\u{fdd1}", "\u{fdd0}run.id", "\u{fdd0}#tag VIP\u{fdd1}"] {
+            assert!(Payload::from_raw(text).is_err(), "{text}");
+        }
     }
 
     #[test]
     fn people_are_written_as_if_they_had_been_in_the_body() {
         let openids: Arc<Openids> = Arc::new(["a", "b", "c", "d"].into_iter().collect());
+        let some = People { openids, range: 1..4 };
         let body = |people: &[&str]| json!({ "x": 1, "touser": people, "text": { "content": "\"touser\":[] \"touser\": []" } });
-        let (lean, full) =
-            (Payload::new(&body(&[]), Some((openids, 1..4))), Payload::new(&body(&["b", "c", "d"]), None));
+        let lean = Payload::new(&body(&[]), Some(&some)).expect("no slots");
+        let full = payload(&body(&["b", "c", "d"]));
         assert_eq!((lean.raw(), lean.digest()), (full.raw(), full.digest()));
         assert_eq!(lean.fill(&|_| None), full.fill(&|_| None));
         assert_eq!(lean.pretty(4), full.pretty(4));
         assert_eq!(full.pretty(0), format!("{:#}", body(&["b", "c", "d"])));
+        // The call that stands for all is the same call, once they are listed.
+        let listed = stand_in(&Slot::Followers(Followers::All));
+        let model = payload(&body(&[listed.as_str()])).keyed("0");
+        assert_eq!(model.to(&some, "k").raw(), full.keyed("k").raw());
+    }
+
+    #[test]
+    fn a_check_of_one_of_several_is_about_another() {
+        let (first, second) = (slot("steps.a[0].msg_ids[0]"), slot("steps.a[0].msg_ids[1]"));
+        let body = |slot: &Slot| payload(&json!({ "msg_id": number_stand_in(slot), "note": "[0]" }));
+        assert_eq!(body(&first).at(1).raw(), body(&second).raw());
     }
 
     #[test]
@@ -292,8 +533,9 @@ mod tests {
 
     #[test]
     fn a_slot_alone_is_recognised() {
-        assert_eq!(only_slot(&slot("a")), Some("a"));
-        assert_eq!(only_slot(&format!("{}{}", slot("a"), slot("b"))), None);
-        assert_eq!(only_slot("a"), None);
+        let one = slot("run.id");
+        assert_eq!(only_slot(&stand_in(&one)), Some(one.clone()));
+        assert_eq!(only_slot(&format!("{}{}", stand_in(&one), stand_in(&one))), None);
+        assert_eq!(only_slot("run.id"), None);
     }
 }

@@ -12,20 +12,21 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("clock", &[]),
     ("openids", &[]),
     ("problem", &[]),
-    ("payload", &["openids"]),
     ("retry", &[]),
+    ("slot", &[]),
+    ("payload", &["openids", "slot"]),
     ("diag", &["limits"]),
     // What goes into messages.
-    ("content", &["clock", "diag", "limits", "payload"]),
+    ("content", &["clock", "diag", "limits", "payload", "slot"]),
     // Plan file to valid plan.
-    ("plan", &["content", "diag", "limits", "openids", "payload"]),
+    ("plan", &["content", "diag", "limits", "openids", "payload", "slot"]),
     // What a run leaves behind.
     ("report", &["plan", "problem"]),
     // Valid to rendered.
     ("resolve", &["clock", "content", "diag", "limits", "openids", "payload", "plan"]),
-    ("render", &["content", "diag", "limits", "openids", "payload", "plan", "resolve", "retry"]),
+    ("render", &["content", "diag", "limits", "openids", "payload", "plan", "resolve", "retry", "slot"]),
     // Rendered to a page for people.
-    ("page", &["content", "diag", "limits", "payload", "render", "resolve"]),
+    ("page", &["content", "diag", "limits", "payload", "render", "resolve", "slot"]),
     // Adapters, and what speaks to them.
     ("wechat", &["clock", "content", "limits", "plan", "redact", "retry"]),
     ("ledger", &["payload", "problem", "redact", "wechat"]),
@@ -33,7 +34,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "run",
         &[
             "clock", "content", "diag", "ledger", "limits", "openids", "payload", "plan", "problem", "render",
-            "report", "resolve", "retry", "wechat",
+            "report", "resolve", "retry", "slot", "wechat",
         ],
     ),
     // The embedded server shares nothing with the client that it checks.

@@ -307,3 +307,67 @@ fn what_the_ledger_keeps_is_what_it_always_was() {
     }
     insta::assert_snapshot!("kept", kept);
 }
+
+/// A message of every type, as it is previewed and as it is sent.
+const MESSAGES: &[(&str, &str)] = &[
+    ("text", "{ text: 你好 }"),
+    ("mpnews", "{ mpnews: DRAFT }"),
+    ("voice", "{ voice: VOICE }"),
+    ("image", "{ image: PIC }"),
+    ("mpvideo", "{ mpvideo: { media_id: VIDEO, title: 标题 } }"),
+    ("wxcard", "{ wxcard: CARD }"),
+];
+
+#[test]
+fn no_type_of_message_is_sent_unseen() {
+    let kinds: Vec<&str> = MESSAGES.iter().map(|(kind, _)| *kind).collect();
+    assert_eq!(kinds, qunfa::plan::message::KINDS, "each type is here");
+    for (kind, message) in MESSAGES {
+        let send = format!("  - {{ id: a, action: send_by_tag, to: {{ tag_id: 2 }}, message: {message} }}\n");
+        let look = format!("  - {{ id: look, action: preview, to: {{ wxname: tea }}, message: {message} }}\n");
+        let guarded = |steps: &str| plan(steps).replace("steps:", "guards: { require_preview: true }\nsteps:");
+        let server = Fake::usual();
+        let unseen = Case::new().file("plan.yaml", guarded(&send));
+        unseen.against(&server, &[]).exits(9).says("the message of `a` was not previewed in this occurrence");
+        assert!(server.sends().is_empty(), "{kind}");
+        Case::new().file("plan.yaml", guarded(&(look + &send))).against(&server, &[]).exits(0);
+        server.delivered_once(1);
+    }
+}
+
+#[test]
+fn a_send_of_which_the_ledger_does_not_say_whom_it_reached_is_not_forgotten_by_the_forecast() {
+    let edition = |name: &str| {
+        let steps = send("a").replace("{ tag_id: 2 }", "all");
+        plan(&steps).replace("steps:", &format!("occurrence: {name}\nsteps:"))
+    };
+    let (case, server) = (Case::new().file("plan.yaml", edition("one")), Fake::usual());
+    case.against(&server, &[]).exits(0);
+    let change = "UPDATE calls SET payload = '{\"filter\":{}}'";
+    let store = rusqlite::Connection::open(case.path(".qunfa/state.db")).expect("opens");
+    store.execute_batch(change).expect("writes");
+    case.write("plan.yaml", edition("two"));
+    case.against(&server, &[]).exits(4).says("the state store is damaged").says("does not say whom it went to");
+    server.delivered_once(1);
+}
+
+#[test]
+fn a_list_that_cannot_be_read_is_not_an_empty_list() {
+    let text = plan(
+        "  - { id: vip, action: send_by_openid, to: { openids: [oA, oB] }, message: { text: a }, on_audience_change: send_new }\n",
+    );
+    let (case, server) = (Case::new().file("plan.yaml", &text), Fake::usual());
+    case.against(&server, &[]).exits(0);
+    let store = rusqlite::Connection::open(case.path(".qunfa/state.db")).expect("opens");
+    // What its hash says, and yet no list.
+    let damaged = r#"{"touser":{},"msgtype":"text","text":{"content":"a"}}"#;
+    let digest = payload::digest(damaged.as_bytes());
+    let change = format!(
+        "UPDATE calls SET payload = '{damaged}', digest = '{digest}'; UPDATE events SET body_digest = '{digest}' WHERE body_digest IS NOT NULL"
+    );
+    store.execute_batch(&change).expect("writes");
+    case.write("plan.yaml", text.replace("[oA, oB]", "[oA, oB, oC, oD]"));
+    case.against(&server, &[]).exits(4).says("call 1 of step `vip` does not say whom it goes to");
+    case.run(&["audience", "plan.yaml", "vip", "--api-base", &server.base]).exits(4).says("step `vip`");
+    server.delivered_once(1);
+}

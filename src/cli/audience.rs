@@ -6,11 +6,11 @@ use super::{Common, Format, FormatArg, document, fail, load::load_or_fail, sessi
 use crate::problem::ExitCode;
 use crate::{
     diag::{did_you_mean, one_of},
-    ledger::{CallRecord, Status},
+    ledger::{CallRecord, LedgerError, Status},
     openids::Openids,
     payload,
     render::RenderedStep,
-    run::reconcile,
+    run::frozen,
 };
 
 #[derive(Debug, clap::Args)]
@@ -80,7 +80,8 @@ fn audience(args: &Args, common: &Common, terminal: &Terminal) -> Result<ExitCod
         Some(ledger) => ledger.calls(&scope).map_err(|error| session::store_failed(&error, terminal))?,
         None => Vec::new(),
     };
-    let facts: Vec<Facts> = chosen.into_iter().map(|step| facts(step, &records)).collect();
+    let facts = chosen.into_iter().map(|step| facts(step, &records)).collect::<Result<Vec<Facts>, _>>();
+    let facts = facts.map_err(|error| session::store_failed(&error, terminal))?;
     if args.format.format == Format::Json {
         let sends: Vec<Value> = facts.iter().map(as_json).collect();
         let members = json!({ "plan": plan.name, "digest": plan.digest(), "occurrence": plan.occurrence, "platform": platform, "sends": sends });
@@ -91,12 +92,11 @@ fn audience(args: &Args, common: &Common, terminal: &Terminal) -> Result<ExitCod
     Ok(ExitCode::Done)
 }
 
-fn facts(step: &RenderedStep, records: &[CallRecord]) -> Facts {
+fn facts(step: &RenderedStep, records: &[CallRecord]) -> Result<Facts, LedgerError> {
     let own = records.iter().filter(|record| record.frozen.id.step == step.id && record.frozen.id.key == step.key);
     let sent: Vec<&CallRecord> =
         own.filter(|record| record.status == Status::Accepted || record.status.in_doubt()).collect();
-    let had = reconcile::people(sent.iter().map(|record| record.frozen.payload.as_str()));
-    let had: Openids = had.iter().map(String::as_str).collect();
+    let had = frozen::people(sent.iter().map(|record| &record.frozen))?;
     let now = step.people.as_ref().map(|audience| &*audience.openids);
     // How many of the first are not among the second.
     let without = |these: &Openids, those: &Openids| {
@@ -109,11 +109,11 @@ fn facts(step: &RenderedStep, records: &[CallRecord]) -> Facts {
         people.iter().for_each(|openid| text.extend([openid, "\n"]));
         payload::digest(text.as_bytes())
     };
-    Facts {
+    Ok(Facts {
         name: step.name(),
         id: step.id.clone(),
         key: step.key.clone(),
-        listed: step.listed.as_ref().map(|list| list.words()),
+        listed: step.listed.as_ref().map(|list| list.to_string()),
         duplicates: step.people.as_ref().map_or(0, |audience| audience.duplicates),
         excluded: step.people.as_ref().map_or(step.excluded.len(), |audience| audience.excluded),
         people: now.map(Openids::len),
@@ -125,7 +125,7 @@ fn facts(step: &RenderedStep, records: &[CallRecord]) -> Facts {
             new: now.map(|now| without(now, &had)),
             gone: now.map(|now| without(&had, now)),
         }),
-    }
+    })
 }
 
 fn as_json(facts: &Facts) -> Value {

@@ -236,7 +236,9 @@ fn store_check(state: &dyn Store, name: &str, ledgered: bool) -> (Check, bool) {
         Err(error) => {
             let help = match &error {
                 LedgerError::Newer { .. } => "use the newer qunfa",
-                LedgerError::Damaged { .. } => "restore it from a copy; without it nobody knows what was sent",
+                LedgerError::Damaged { .. } | LedgerError::Unreadable { .. } => {
+                    "restore it from a copy; without it nobody knows what was sent"
+                }
                 LedgerError::Conflict { .. } => "look again",
                 LedgerError::Store { .. } => "check its path, its rights and the space on the disk",
             };

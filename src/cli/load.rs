@@ -20,7 +20,7 @@ use crate::{
     limits, plan,
     render::{self, RenderedPlan},
     resolve::{self, Begun, Inputs, ReadError, ResolvedPlan, article::Shows},
-    run::reconcile,
+    run::frozen,
 };
 
 /// A plan and what is to be said of it.
@@ -193,7 +193,8 @@ fn begun(common: &Common, project: &DiskProject, platform: &str, asked: &Begun<'
     records.retain(|record| record.frozen.id.step == asked.step && record.frozen.id.key.as_deref() == asked.key);
     let sent = records.iter().any(|record| record.status == Status::Accepted || record.status.in_doubt());
     records.sort_by_key(|record| record.frozen.id.chunk);
-    let people = reconcile::people(records.iter().map(|record| record.frozen.payload.as_str()));
+    let people = frozen::people(records.iter().map(|record| &record.frozen)).ok()?;
+    let people: Vec<String> = people.iter().map(str::to_owned).collect();
     Some(people).filter(|people| sent && !people.is_empty())
 }
 

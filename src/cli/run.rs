@@ -367,7 +367,8 @@ impl Run<'_> {
             .usage(&self.scope.platform, &self.plan.appid, forecast::since(now))
             .map_err(|error| self.store_failed(&error))?;
         let per_minute = self.plan.pace(real);
-        let forecast = forecast::forecast(&self.plan, &prepared.todo, &used, per_minute, now);
+        let forecast = forecast::forecast(&self.plan, &prepared.todo, &used, per_minute, now)
+            .map_err(|error| self.store_failed(&error))?;
         if forecast.calls > 0 && self.args.format.format == Format::Human {
             self.terminal.note(&format!("forecast: {}\n", forecast.words()));
         }
@@ -427,7 +428,7 @@ impl Run<'_> {
                 1 => "1 call".to_owned(),
                 count => format!("{count} calls"),
             };
-            let message = step.message.as_ref().map_or_else(String::new, |message| {
+            let message = step.message().map_or_else(String::new, |message| {
                 let first: String = message.content.lines().next().unwrap_or_default().chars().take(16).collect();
                 format!("  {}: {first}", message.kind)
             });

@@ -13,15 +13,16 @@ use super::{
     run::clock_of,
     world::{RehearsalClock, Terminal},
 };
-use crate::problem::ExitCode;
-use serde_json::Value;
-
 use crate::{
     clock::shanghai,
-    payload,
-    plan::{action::Listed, model::AccountKind},
-    render::RenderedPlan,
+    content::article::Piece,
+    payload::{MediaId, Target},
+    plan::model::AccountKind,
+    problem::ExitCode,
+    render::{Content, RenderedPlan},
+    resolve::article::{Article, Shows},
     sandbox::{self as server, Audience, Config, Delivery, DeliveryKind, Fault, Sandbox, Tag},
+    slot::{self, Followers},
 };
 
 #[derive(Debug, clap::Args)]
@@ -171,13 +172,27 @@ fn print(terminal: &Terminal, call: &server::Call) {
     terminal.out(&format!("{time} {} {} {body} -> {words}{fault}\n", call.method, call.path));
 }
 
-fn list(value: &Value) -> impl Iterator<Item = &Value> {
-    value.as_array().into_iter().flatten()
+/// An id that is written in the plan.
+fn known(id: &MediaId) -> Option<String> {
+    match id {
+        MediaId::Known(id) => Some(id.clone()),
+        MediaId::Of(_) | MediaId::Mixed(_) => None,
+    }
 }
 
-/// Addresses of WeChat's pictures in HTML.
-fn pictures(html: &str) -> impl Iterator<Item = String> {
-    html.split("//mmbiz.qpic.cn/").skip(1).map(|rest| {
+/// Addresses of WeChat's pictures in an article.
+fn pictures(article: &Article) -> impl Iterator<Item = String> {
+    let texts: Vec<&str> = match &article.shows {
+        Shows::News(news, _) => {
+            let html = news.pieces.iter().filter_map(|piece| match piece {
+                Piece::Html(html) => Some(html.as_str()),
+                Piece::Image(_) => None,
+            });
+            html.collect()
+        }
+        Shows::Pictures(text, _) => vec![text],
+    };
+    texts.into_iter().flat_map(|text| text.split("//mmbiz.qpic.cn/").skip(1)).map(|rest| {
         let end = rest.find(|c: char| c.is_whitespace() || "\"'<>?#)&".contains(c)).unwrap_or(rest.len());
         format!("https://mmbiz.qpic.cn/{}", &rest[..end])
     })
@@ -200,35 +215,30 @@ fn seed(config: &mut Config, plan: &RenderedPlan) {
         AccountKind::Subscription => server::AccountKind::Subscription,
     };
     let mut tags: BTreeMap<u64, String> = BTreeMap::new();
-    let mut names: Vec<String> = Vec::new();
-    for step in &plan.steps {
-        match &step.listed {
-            Some(Listed::Tag(name)) => names.push(name.clone()),
-            Some(Listed::TagId(id)) => tags.extend(id.as_u64().map(|id| (id, format!("tag {id}")))),
-            Some(Listed::All) | None => {}
+    let mut names: Vec<&String> = Vec::new();
+    let listed = plan.steps.iter().filter_map(|step| match step.listed.as_ref()? {
+        Followers::Of(tag) => Some(tag),
+        Followers::All => None,
+    });
+    let sent = plan.calls().filter_map(|(_, call)| match &call.target {
+        Target::Tag(tag) => Some(tag),
+        Target::Everyone | Target::People(_) | Target::Followers(_) | Target::Person | Target::Nobody => None,
+    });
+    for tag in listed.chain(sent) {
+        match tag {
+            slot::Tag::Id(id) => drop(tags.insert(*id, tag.to_string())),
+            slot::Tag::Name(name) => names.push(name),
         }
-    }
-    for (_, call) in plan.calls() {
-        names.extend(call.payload.slots().filter_map(|slot| slot.strip_prefix("tag ").map(str::to_owned)));
-        let Ok(body) = serde_json::from_str::<Value>(call.payload.without_people()) else { continue };
-        if let Some(id) = body["filter"]["tag_id"].as_u64() {
-            tags.insert(id, format!("tag {id}"));
-        }
-        for kind in ["mpnews", "voice", "mpvideo", "image"] {
-            config.media.extend(body[kind]["media_id"].as_str().map(|id| (kind.to_owned(), id.to_owned())));
-        }
-        let mut images: Vec<&Value> = list(&body["images"]["media_ids"]).collect();
-        for article in list(&body["articles"]) {
-            images.push(&article["thumb_media_id"]);
-            images.extend(list(&article["image_info"]["image_list"]).map(|image| &image["image_media_id"]));
-            let html = article["content"].as_str().unwrap_or_default();
-            config.media.extend(pictures(html).map(|address| ("url".to_owned(), address)));
-        }
-        let images = images.into_iter().filter_map(Value::as_str).filter(|id| !id.is_empty());
-        config.media.extend(images.map(|id| ("image".to_owned(), id.to_owned())));
     }
     // What the plan makes itself is not there yet.
-    config.media.retain(|(_, id)| !payload::has_slot(id));
+    for step in plan.steps.iter().filter(|step| step.may_run()) {
+        if let Content::Message(message) = &step.content {
+            config.media.extend(message.media.iter().filter_map(|id| Some((message.view.kind.clone(), known(id)?))));
+        }
+        for article in step.articles.iter() {
+            config.media.extend(pictures(article).map(|address| ("url".to_owned(), address)));
+        }
+    }
     config.media.sort();
     config.media.dedup();
     // Every account has this one; somebody should follow it, or a rehearsal reaches nobody.
@@ -236,16 +246,16 @@ fn seed(config: &mut Config, plan: &RenderedPlan) {
     // Made-up ids of named tags begin where the console's do.
     let mut next = 100;
     for name in names {
-        if config.tags.iter().any(|tag| tag.name == name)
+        if config.tags.iter().any(|tag| tag.name == *name)
             || name == "星标组"
-            || tags.values().any(|known| *known == name)
+            || tags.values().any(|known| known == name)
         {
             continue;
         }
         while tags.contains_key(&next) {
             next += 1;
         }
-        tags.insert(next, name);
+        tags.insert(next, name.clone());
     }
     config.tags.extend(tags.into_iter().filter(|(id, _)| *id != 2).map(|(id, name)| Tag { id, name, count: 100 }));
 }

@@ -125,7 +125,9 @@ pub(super) fn store_failed(error: &LedgerError, terminal: &Terminal) -> ExitCode
 pub(super) fn store_problem(error: &LedgerError) -> Problem {
     let help = match error {
         LedgerError::Newer { .. } => "use the newer qunfa",
-        LedgerError::Damaged { .. } => "restore it from a copy; without it nobody knows what was sent",
+        LedgerError::Damaged { .. } | LedgerError::Unreadable { .. } => {
+            "restore it from a copy; without it nobody knows what was sent"
+        }
         LedgerError::Conflict { .. } => "run it again; what was sent meanwhile is in the state store",
         LedgerError::Store { .. } => "check its path, its rights and the space on the disk",
     };

@@ -12,7 +12,7 @@ use super::{
 use crate::problem::{ExitCode, Problem};
 use crate::{
     clock::{Clock, shanghai},
-    ledger::{CallRecord, Status, store::Store},
+    ledger::{CallRecord, LedgerError, Status, store::Store},
     redact::Redactor,
     render::{RenderedPlan, RenderedStep},
     run::{
@@ -66,7 +66,8 @@ fn status(args: &Args, common: &Common, terminal: &Terminal) -> Result<ExitCode,
         Some(ledger) => ledger.calls(&scope).map_err(|error| session::store_failed(&error, terminal))?,
         None => Vec::new(),
     };
-    let mut rows: Vec<Row> = plan.steps.iter().map(|step| row(step, &records)).collect();
+    let rows = plan.steps.iter().map(|step| row(step, &records)).collect::<Result<Vec<Row>, _>>();
+    let mut rows = rows.map_err(|error| session::store_failed(&error, terminal))?;
     if args.refresh {
         let mut redactor = Redactor::default();
         let source = session::token_source(&plan, &args.plan, &mut redactor)
@@ -99,7 +100,7 @@ fn status(args: &Args, common: &Common, terminal: &Terminal) -> Result<ExitCode,
     Ok(ExitCode::Done)
 }
 
-fn row(step: &RenderedStep, records: &[CallRecord]) -> Row {
+fn row(step: &RenderedStep, records: &[CallRecord]) -> Result<Row, LedgerError> {
     let mut own: Vec<&CallRecord> =
         records.iter().filter(|record| record.frozen.id.step == step.id && record.frozen.id.key == step.key).collect();
     own.sort_by_key(|record| record.frozen.id.chunk);
@@ -108,7 +109,7 @@ fn row(step: &RenderedStep, records: &[CallRecord]) -> Row {
         let changed = !own.is_empty() && !is_current(step, &own);
         if changed { vec!["it is made anew by the next run".to_owned()] } else { Vec::new() }
     } else {
-        match reconcile(step, &own) {
+        match reconcile(step, &own)? {
             Plan::Resume { changed } | Plan::Conflict { changed } => changed,
             Plan::Fresh | Plan::Done => Vec::new(),
         }
@@ -122,7 +123,7 @@ fn row(step: &RenderedStep, records: &[CallRecord]) -> Row {
         Some(_) if accepted > 0 => "partly accepted",
         Some(record) => record.status.word(),
     };
-    Row {
+    Ok(Row {
         name: step.name(),
         action: step.spec.name,
         state,
@@ -132,7 +133,7 @@ fn row(step: &RenderedStep, records: &[CallRecord]) -> Row {
         msg_ids: own.iter().filter_map(|record| record.acceptance()?.msg_id).collect(),
         changed,
         wechat: Vec::new(),
-    }
+    })
 }
 
 /// Asks `mass/get` for every job: reads only.

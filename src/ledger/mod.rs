@@ -356,6 +356,12 @@ pub enum LedgerError {
         /// Ours.
         known: i64,
     },
+    /// A row of it does not say what was written into it.
+    #[error("the state store is damaged: {what}")]
+    Unreadable {
+        /// Which row, and what is missing.
+        what: String,
+    },
     /// What it holds makes no sense.
     #[error("the state store {path} is damaged: {what}")]
     Damaged {

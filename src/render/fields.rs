@@ -1,14 +1,14 @@
 //! The fields of one instance of a step: templates rendered, references checked, problems noted at their places.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
     time::Duration,
 };
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::{PlannedCall, RenderedStep, RetryPolicy, When, idempotency_key, prefix};
+use super::{Content, PlannedCall, RenderedStep, RetryPolicy, When, idempotency_key};
 use crate::{
     content::{
         media::Upload,
@@ -19,16 +19,17 @@ use crate::{
         source::{SourceMap, Span},
     },
     openids::Openids,
-    payload::{self, Effect, Payload},
+    payload::{self, Effect, Payload, Target},
     plan::{
-        action::{Draft, Fields, Spec},
+        action::{self, Call, Draft, Fields, Job, Spec},
         later_step,
-        message::MessageView,
+        message::{MessageView, Shown},
         model::Step,
         unknown_step,
         value::{Condition, Template},
     },
     resolve::{Instance, ResolvedPlan, failure_at, failure_diagnostic},
+    slot::{self, Output, Slot},
 };
 
 /// What is known of a step by those after it.
@@ -52,7 +53,7 @@ pub(super) struct StepFields<'a> {
     pub(super) known: &'a HashMap<String, Known>,
     /// Outputs of media steps before it, by their slots, and the digest of what is made: a message that holds one is
     /// another message when that is another thing.
-    pub(super) made: &'a HashMap<String, String>,
+    pub(super) made: &'a HashMap<Slot, String>,
     pub(super) step: &'a Step,
     pub(super) instance: &'a Instance,
     pub(super) needs: BTreeSet<String>,
@@ -68,7 +69,6 @@ impl StepFields<'_> {
         let common = &self.step.common;
         let defaults = &self.resolved.head.defaults;
         let spec = self.step.action.spec();
-        let mut message_digest = None;
         let mut calls = Vec::new();
         for (number, call) in rendered.calls.into_iter().enumerate() {
             let chunk = u32::try_from(number + 1).unwrap_or(u32::MAX);
@@ -80,29 +80,24 @@ impl StepFields<'_> {
                 self.instance.key.as_deref(),
                 chunk,
             );
-            let mut body = call.body;
-            if message_digest.is_none() {
-                message_digest = message_of(&body).map(|message| payload::digest(message.to_string().as_bytes()));
-            }
-            if spec.effect == Effect::Mass {
-                body["clientmsgid"] = key.clone().into();
-            }
-            let payload = Payload::new(&body, call.people);
-            let (path, media) = call.media.map_or((spec.path, None), |(path, media)| (path, Some(media)));
+            let Call { body, target, media } = call;
+            let people = match &target {
+                Target::People(people) => Some(people),
+                _ => None,
+            };
+            let payload = match Payload::new(&body, people) {
+                Ok(payload) if spec.effect == Effect::Mass => payload.keyed(&key),
+                Ok(payload) => payload,
+                Err(unknown) => {
+                    self.problem("", Code::UnknownOutput, unknown.to_string(), "write {{ steps.ID.OUTPUT }}");
+                    return None;
+                }
+            };
+            let (path, media) = media.map_or((spec.path, None), |(path, media)| (path, Some(media)));
             let key = media.as_ref().and_then(|media| media.upload.as_ref()).map_or(key, |upload| upload.key());
-            calls.push(PlannedCall { chunk, key, path, payload, recipients: call.recipients, media });
+            calls.push(PlannedCall { chunk, key, path, payload, target, media });
         }
-        if spec.effect == Effect::Media {
-            // A version of the medium: what is uploaded, and what is made of it.
-            let all: Vec<String> = calls.iter().map(|call| call.payload.raw()).collect();
-            message_digest = Some(payload::digest(all.join("\n").as_bytes()));
-        }
-        if let Some(message) = &mut message_digest {
-            let slots: BTreeSet<_> = calls.iter().flat_map(|call| call.payload.slots()).collect();
-            for made in slots.iter().filter_map(|slot| self.made.get(&**slot)) {
-                *message = payload::digest(format!("{message} {made}").as_bytes());
-            }
-        }
+        let content = self.content(spec, rendered.content, &calls);
         let line = self.sources.position(&self.resolved.document.span(&self.step.pointer(""))).line;
         Some(RenderedStep {
             id: common.id.clone(),
@@ -116,8 +111,7 @@ impl StepFields<'_> {
             continue_on_error: common.continue_on_error,
             poll: self.step.action.poll(),
             audience: rendered.audience.as_deref().map(payload::shown),
-            message: rendered.message.map(|view| MessageView { content: payload::shown(&view.content), ..view }),
-            message_digest,
+            content,
             needs: std::mem::take(&mut self.needs),
             people: self.instance.audience.clone(),
             listed: rendered.listed,
@@ -128,6 +122,36 @@ impl StepFields<'_> {
             articles: Arc::clone(&self.instance.articles),
             findings: Vec::new(),
         })
+    }
+
+    /// What the step brings, known by its digest.
+    fn content(&self, spec: &Spec, content: action::Content, calls: &[PlannedCall]) -> Content {
+        // What it shows is another thing when an earlier step makes another thing for it.
+        let made: BTreeMap<String, &String> = calls
+            .iter()
+            .flat_map(|call| call.payload.slots())
+            .filter_map(|slot| Some((slot.to_string(), self.made.get(slot)?)))
+            .collect();
+        let with_made = |digest: String| {
+            made.values().fold(digest, |digest, made| payload::digest(format!("{digest} {made}").as_bytes()))
+        };
+        let version = || {
+            let all: Vec<String> = calls.iter().map(|call| call.payload.raw()).collect();
+            with_made(payload::digest(all.join("\n").as_bytes()))
+        };
+        match (spec.effect, content) {
+            (Effect::Mass | Effect::Preview, action::Content::Message(shown)) => {
+                Content::Message(Shown { digest: with_made(shown.digest), ..shown })
+            }
+            (Effect::Media, action::Content::Draft(view)) => {
+                let view = MessageView { content: payload::shown(&view.content), ..view };
+                Content::Media { view: Some(view), digest: version() }
+            }
+            (Effect::Media, action::Content::Nothing) => Content::Media { view: None, digest: version() },
+            (Effect::Delete | Effect::Setting | Effect::Read, action::Content::Nothing) => Content::Nothing,
+            // A send without a message would pass `require_preview` unseen.
+            (effect, content) => unreachable!("`{}` is {effect:?} and brings {content:?}", spec.name),
+        }
     }
 
     fn when(&mut self) -> Option<When> {
@@ -203,32 +227,34 @@ impl StepFields<'_> {
         };
         let known = self.earlier(id, &place)?;
         let (output, example) = output_of(known, &path, &place)?;
-        let outputs = known.spec.outputs;
-        let Some(output) = output else {
-            let help = if outputs.is_empty() {
-                format!("`{}` has no outputs", known.spec.name)
-            } else {
-                format!("write {{{{ {example}.{} }}}}", outputs[0])
+        let outputs: Vec<&str> = known.spec.outputs.iter().map(|output| output.name()).collect();
+        let Some(name) = output else {
+            let help = match outputs.first() {
+                None => format!("`{}` has no outputs", known.spec.name),
+                Some(first) => format!("write {{{{ {example}.{first} }}}}"),
             };
             return fail(
                 Diagnostic::new(Code::UnknownOutput, place, format!("`{}` names no output", path.join("."))).help(help),
             );
         };
-        if !outputs.contains(&output) {
-            let help = did_you_mean(output, outputs.iter().copied())
-                .map_or_else(|| format!("it has {}", one_of(outputs)), |near| format!("did you mean `{near}`?"));
+        let Some(output) = known.spec.outputs.iter().find(|output| output.name() == name) else {
+            let help = did_you_mean(name, outputs.iter().copied())
+                .map_or_else(|| format!("it has {}", one_of(&outputs)), |near| format!("did you mean `{near}`?"));
             return fail(
                 Diagnostic::new(
                     Code::UnknownOutput,
                     place,
-                    format!("`{id}` (`{}`) has no output `{output}`", known.spec.name),
+                    format!("`{id}` (`{}`) has no output `{name}`", known.spec.name),
                 )
                 .help(help),
             );
-        }
-        let index = path.last().filter(|_| output == "msg_ids").map(|last| last.parse::<usize>().is_ok());
-        let extra = path.len() - path.iter().rposition(|part| *part == output).unwrap_or(0) - 1;
-        if !computed && (index == Some(false) || extra > usize::from(output == "msg_ids")) {
+        };
+        let single = match (output, &path[if known.foreach { 4 } else { 3 }..]) {
+            (Output::MsgIds, [index]) => slot::index(index).is_some(),
+            (Output::MsgIds, _) => false,
+            (_, rest) => rest.is_empty(),
+        };
+        if !computed && !single {
             let help = format!("write {{{{ {example}.msg_id }}}}, or one of several: {{{{ {example}.msg_ids[0] }}}}");
             return fail(
                 Diagnostic::new(Code::UnknownOutput, place, format!("`{}` is no single value", path.join(".")))
@@ -238,7 +264,7 @@ impl StepFields<'_> {
         if !computed && !reference.alone {
             return fail(
                 Diagnostic::new(Code::RuntimeValue, place, insert)
-                    .help(format!("write {{{{ {example}.{output} }}}} and nothing else in the braces")),
+                    .help(format!("write {{{{ {example}.{name} }}}} and nothing else in the braces")),
             );
         }
         Ok(Some((*id).to_owned()))
@@ -300,6 +326,26 @@ impl StepFields<'_> {
             }
         }
     }
+
+    /// A whole number that is known before the run.
+    fn known_number(&mut self, suffix: &str, text: &str, min: u64, max: u64) -> Option<u64> {
+        let name = suffix.rsplit('/').next().unwrap_or_default();
+        if payload::only_slot(text.trim()).is_some() {
+            let message = format!("`{name}` must be known before the run");
+            self.problem(suffix, Code::RuntimeValue, message, "write the number, or a variable");
+            return None;
+        }
+        match text.trim().parse::<u64>() {
+            Ok(number) if (min..=max).contains(&number) => Some(number),
+            _ => {
+                let range = if max == u64::MAX { format!("from {min}") } else { format!("from {min} to {max}") };
+                let message =
+                    format!("`{name}` renders to `{}`, which is not a whole number {range}", payload::shown(text));
+                self.problem(suffix, Code::BadRendered, message, "check the value that the template puts in");
+                None
+            }
+        }
+    }
 }
 
 /// The output that a reference names of a step, and how its instance is written.
@@ -348,8 +394,8 @@ fn captures(text: &str, references: &[Reference]) -> Option<template::Failure> {
 
 /// What a template made must hold no control character, and no slot but those it refers to.
 fn unclean(rendered: &str, references: &[Reference]) -> Option<template::Failure> {
-    let names: Vec<String> = references.iter().map(|reference| template::slot_name(&reference.path)).collect();
-    let bare = names.iter().fold(rendered.to_owned(), |text, name| text.replace(&payload::slot(name), ""));
+    let known = references.iter().map(|reference| template::stand_in(&reference.path));
+    let bare = known.fold(rendered.to_owned(), |text, known| text.replace(&known, ""));
     let (_, c) = crate::diag::source::find_control(&bare)?;
     let message = format!("the rendered text holds the control character U+{:04X}", c as u32);
     let failure = template::Failure::new(Code::ControlCharacter, message, None);
@@ -360,48 +406,21 @@ fn run_time(references: Vec<Reference>) -> Vec<Reference> {
     references.into_iter().filter(Reference::is_at_run_time).collect()
 }
 
-/// The part of a body that people see: everything but who gets it.
-pub(super) fn message_of(body: &Value) -> Option<Value> {
-    let kind = body.get("msgtype")?;
-    let object = ["text", "mpnews", "voice", "mpvideo", "wxcard", "image", "images"]
-        .into_iter()
-        .find_map(|key| body.get(key))?;
-    // A preview of one picture is `image`, its send is `images`.
-    let picture = object.get("media_id").filter(|_| kind == "image").map(|id| json!({ "media_ids": [id] }));
-    Some(json!([kind, picture.unwrap_or_else(|| object.clone())]))
-}
-
 impl Fields for StepFields<'_> {
     fn text(&mut self, suffix: &str, template: &Template) -> Option<String> {
         self.render_text(suffix, &template.0)
     }
 
-    fn number(&mut self, suffix: &str, template: &Template, min: u64, max: u64) -> Option<Value> {
+    fn number(&mut self, suffix: &str, template: &Template, min: u64, max: u64) -> Option<u64> {
         let text = self.render_text(suffix, &template.0)?;
-        if let Some(slot) = payload::only_slot(text.trim()) {
-            let job = suffix == "/msg_id" && (slot.ends_with(".msg_id") || slot.ends_with(']'));
-            if job {
-                return Some(payload::number_slot(slot).into());
-            }
-            let name = suffix.rsplit('/').next().unwrap_or_default();
-            self.problem(
-                suffix,
-                Code::RuntimeValue,
-                format!("`{name}` must be known before the run"),
-                "write the number, or a variable",
-            );
-            return None;
-        }
-        match text.trim().parse::<u64>() {
-            Ok(number) if (min..=max).contains(&number) => Some(number.into()),
-            _ => {
-                let name = suffix.rsplit('/').next().unwrap_or_default();
-                let range = if max == u64::MAX { format!("from {min}") } else { format!("from {min} to {max}") };
-                let message =
-                    format!("`{name}` renders to `{}`, which is not a whole number {range}", payload::shown(&text));
-                self.problem(suffix, Code::BadRendered, message, "check the value that the template puts in");
-                None
-            }
+        self.known_number(suffix, &text, min, max)
+    }
+
+    fn job(&mut self, suffix: &str, template: &Template) -> Option<Job> {
+        let text = self.render_text(suffix, &template.0)?;
+        match payload::only_slot(text.trim()) {
+            Some(slot) if slot.is_job() => Some(Job::Of(slot)),
+            _ => self.known_number(suffix, &text, 1, u64::MAX).map(Job::Id),
         }
     }
 
@@ -461,7 +480,7 @@ impl Fields for StepFields<'_> {
                 uploads.push(Arc::clone(upload));
             }
         }
-        let slot = format!("{}.media_id", prefix(&step.common.id, self.instance.key.as_deref()));
+        let slot = Slot::output(&step.common.id, self.instance.key.as_deref(), Output::MediaId);
         let good = self.instance.good && !articles.is_empty();
         good.then(|| Draft { articles: articles.iter().map(|article| article.body()).collect(), uploads, slot })
     }
@@ -470,21 +489,21 @@ impl Fields for StepFields<'_> {
         self.instance.audience.as_ref().map(|audience| Arc::clone(&audience.openids))
     }
 
-    fn jobs(&mut self, of: &str) -> Option<Vec<String>> {
+    fn jobs(&mut self, of: &str) -> Option<Vec<Job>> {
         let known = self.known.get(of)?;
-        let mut slots = Vec::new();
+        let mut jobs = Vec::new();
         for (key, calls) in &known.calls {
-            let prefix = prefix(of, key.as_deref());
+            let slot = |output| Slot::output(of, key.as_deref(), output);
             match calls {
                 // It stands for all of them.
-                _ if known.open_ended => slots.push(format!("{prefix}.msg_ids[0]")),
-                1 => slots.push(format!("{prefix}.msg_id")),
-                calls => slots.extend((0..*calls).map(|call| format!("{prefix}.msg_ids[{call}]"))),
+                _ if known.open_ended => jobs.push(Job::Of(slot(Output::MsgIds).at(0))),
+                1 => jobs.push(Job::Of(slot(Output::MsgId))),
+                calls => jobs.extend((0..*calls).map(|call| Job::Of(slot(Output::MsgIds).at(call)))),
             }
         }
         self.needs.insert(of.to_owned());
         self.covers |= known.open_ended;
-        (!slots.is_empty()).then_some(slots)
+        (!jobs.is_empty()).then_some(jobs)
     }
 
     fn problem(&mut self, suffix: &str, code: Code, message: String, help: &str) {

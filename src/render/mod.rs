@@ -12,17 +12,18 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::{
-    content::template::{self, Engine},
+    content::template::Engine,
     diag::{Code, Diagnostic, source::SourceMap},
     limits,
     openids::Openids,
-    payload::{self, Effect, Payload},
+    payload::{self, Effect, Payload, Target},
     plan::{
-        action::{Listed, Poll, Spec},
-        message::MessageView,
+        action::{Poll, Spec},
+        message::{MessageView, Shown},
         model::{Account, Guards, Retry},
     },
     resolve::{ResolvedPlan, article::Article, audience::Audience},
+    slot::{Followers, Output, Slot},
 };
 
 mod fields;
@@ -85,16 +86,14 @@ pub struct RenderedStep {
     pub poll: Option<Poll>,
     /// Who it is for, in words.
     pub audience: Option<String>,
-    /// The message as people read it.
-    pub message: Option<MessageView>,
-    /// Digest of the message alone, to compare a send with its preview.
-    pub message_digest: Option<String>,
+    /// What it brings, and the digest by which that is known again.
+    pub content: Content,
     /// Ids of the steps whose outputs it needs.
     pub needs: BTreeSet<String>,
     /// The people of a send to openids, where they are known before the run.
     pub people: Option<Arc<Audience>>,
     /// Where they come from, where WeChat lists them when the plan runs.
-    pub listed: Option<Listed>,
+    pub listed: Option<Followers>,
     /// Who is left out of those.
     pub excluded: Arc<Openids>,
     /// Whether a send that was accepted is sent to people who are new.
@@ -118,9 +117,18 @@ impl RenderedStep {
         }
     }
 
-    /// What slots of its outputs begin with.
-    pub fn prefix(&self) -> String {
-        prefix(&self.id, self.key.as_deref())
+    /// The slot of one of its outputs.
+    pub fn slot(&self, output: Output) -> Slot {
+        Slot::output(&self.id, self.key.as_deref(), output)
+    }
+
+    /// The message as people read it.
+    pub fn message(&self) -> Option<&MessageView> {
+        match &self.content {
+            Content::Message(shown) => Some(&shown.view),
+            Content::Media { view, .. } => view.as_ref(),
+            Content::Nothing => None,
+        }
     }
 
     /// False if the plan alone decides that it does not run.
@@ -129,9 +137,31 @@ impl RenderedStep {
     }
 }
 
-fn prefix(id: &str, key: Option<&str>) -> String {
-    let step = template::child_name("steps", id);
-    key.map_or(step.clone(), |key| template::child_name(&step, key))
+/// What a step brings.
+#[derive(Debug, Clone)]
+pub enum Content {
+    /// A message: every send and preview has one.
+    Message(Shown),
+    /// Uploads and drafts: the digest of all of them names a version.
+    Media {
+        /// The articles as people read them.
+        view: Option<MessageView>,
+        /// `sha256:` and the digest.
+        digest: String,
+    },
+    /// A question, a setting, a deletion.
+    Nothing,
+}
+
+impl Content {
+    /// By what it is known again.
+    pub fn digest(&self) -> Option<&str> {
+        match self {
+            Content::Message(shown) => Some(&shown.digest),
+            Content::Media { digest, .. } => Some(digest),
+            Content::Nothing => None,
+        }
+    }
 }
 
 /// Whether a step runs.
@@ -198,8 +228,8 @@ pub struct PlannedCall {
     pub key: String,
     /// The body.
     pub payload: Payload,
-    /// Openids in it.
-    pub recipients: Option<u64>,
+    /// Whom it reaches.
+    pub target: Target,
     /// Path of the API.
     pub path: &'static str,
     /// What it does besides, if it is a call of a media step.
@@ -237,7 +267,7 @@ pub fn render(
         );
     }
     let mut steps = Vec::new();
-    let mut made: HashMap<String, String> = HashMap::new();
+    let mut made: HashMap<Slot, String> = HashMap::new();
     for resolved_step in &resolved.steps {
         let mut counts = Vec::new();
         let mut good = true;
@@ -261,9 +291,9 @@ pub fn render(
                 if rendered.may_run() || instance.key.is_none() {
                     counts.push((instance.key.clone(), rendered.calls.len()));
                 }
-                if let (Effect::Media, Some(digest)) = (rendered.spec.effect, &rendered.message_digest) {
-                    let prefix = rendered.prefix();
-                    made.extend(rendered.spec.outputs.iter().map(|name| (format!("{prefix}.{name}"), digest.clone())));
+                if let (Effect::Media, Some(digest)) = (rendered.spec.effect, rendered.content.digest()) {
+                    let outputs = rendered.spec.outputs.iter();
+                    made.extend(outputs.map(|output| (rendered.slot(*output), digest.to_owned())));
                 }
                 steps.push(rendered);
             }
@@ -440,7 +470,7 @@ pub fn request_json(step: &RenderedStep, call: &PlannedCall, indent: usize) -> S
 
 #[cfg(test)]
 mod tests {
-    use super::{fields::message_of, *};
+    use super::*;
 
     #[test]
     fn keys_are_short_and_differ_in_every_part() {
@@ -459,13 +489,5 @@ mod tests {
         assert_eq!(keys.iter().collect::<BTreeSet<_>>().len(), keys.len());
         // The key is stored and sent: it may never change between versions.
         assert_eq!(keys[0], "e358f8767112e16a748aefaf42e61e4a");
-    }
-
-    #[test]
-    fn a_preview_and_its_send_have_the_same_message() {
-        let send = json!({ "touser": ["a", "b"], "msgtype": "image", "images": { "media_ids": ["m"] } });
-        let preview = json!({ "towxname": "x", "msgtype": "image", "image": { "media_id": "m" } });
-        assert_eq!(message_of(&send), message_of(&preview));
-        assert_eq!(message_of(&json!({ "speed": 1 })), None);
     }
 }

@@ -9,6 +9,7 @@ use crate::{
         article::{self, Format, Image, Input, Links, Piece, Theme},
         media::{Material, Target, Unfit},
     },
+    payload::MediaId,
     plan::action::create_draft::{self, ArticleKind},
 };
 
@@ -39,8 +40,8 @@ pub enum Shows {
 pub enum Cover {
     /// A picture that is uploaded.
     File(Arc<Upload>),
-    /// A `media_id`, or the slot of one.
-    MediaId(String),
+    /// A medium that is there, or that an earlier step makes.
+    MediaId(MediaId),
 }
 
 /// A value of the front matter or of the plan, and how to tell the place of a range of it.
@@ -427,7 +428,7 @@ impl Reader<'_> {
                 self.push(diagnostic.help("write `cover:` in the plan instead"));
                 return None;
             }
-            return Some(Cover::MediaId(text));
+            return Some(Cover::MediaId(MediaId::new(text)));
         }
         let target = Target::Material(Material::Image);
         self.file(&format!("{}{text}", field.folder), target, optimize, &place).map(Cover::File)
@@ -533,7 +534,8 @@ impl Article {
         }
         body["content"] = match &self.shows {
             Shows::News(article, uploads) => {
-                let slot = |at: usize| uploads.get(at).map(|upload| payload::slot(&upload.slot())).unwrap_or_default();
+                let slot =
+                    |at: usize| uploads.get(at).map(|upload| payload::stand_in(&upload.slot())).unwrap_or_default();
                 let pieces = article.pieces.iter().map(|piece| match piece {
                     Piece::Html(html) => html.clone(),
                     Piece::Image(at) => slot(*at),
@@ -544,8 +546,8 @@ impl Article {
         };
         body["content_source_url"] = self.members.get("content_source_url").cloned().into();
         body["thumb_media_id"] = match &self.cover {
-            Some(Cover::File(upload)) => payload::slot(&upload.slot()).into(),
-            Some(Cover::MediaId(id)) => id.clone().into(),
+            Some(Cover::File(upload)) => payload::stand_in(&upload.slot()).into(),
+            Some(Cover::MediaId(id)) => id.text().into(),
             None => Value::Null,
         };
         for (name, flag) in ["need_open_comment", "only_fans_can_comment"].into_iter().zip(self.comments) {
@@ -556,7 +558,7 @@ impl Article {
         }
         if let Shows::Pictures(_, uploads) = &self.shows {
             let ids =
-                uploads.iter().map(|upload| serde_json::json!({ "image_media_id": payload::slot(&upload.slot()) }));
+                uploads.iter().map(|upload| serde_json::json!({ "image_media_id": payload::stand_in(&upload.slot()) }));
             body["image_info"] = serde_json::json!({ "image_list": ids.collect::<Vec<_>>() });
         }
         if let Some(members) = body.as_object_mut() {

@@ -34,6 +34,8 @@ pub(super) struct CallRun<'r, 'a, 'c> {
     at: At<'a>,
     unfrozen: &'r mut Unfrozen,
     pub(super) media: Option<MediaCall>,
+    /// What the plan says of it; none if it was frozen before, and the ledger says it.
+    planned: Option<PlannedCall>,
     /// Its events are those that the ledger has: see [`CallRun::note`].
     record: CallRecord,
     retry: Retry,
@@ -108,7 +110,7 @@ impl<'a> Runner<'a, '_> {
 
 impl<'r, 'a, 'c> CallRun<'r, 'a, 'c> {
     fn new(runner: &'r mut Runner<'a, 'c>, at: At<'a>, call: TodoCall, unfrozen: &'r mut Unfrozen) -> Self {
-        let TodoCall { frozen, record, media } = call;
+        let TodoCall { frozen, record, media, planned } = call;
         // What was planned now may know more than what was frozen: how many people a tag has.
         let record = match record {
             Some(mut record) => {
@@ -117,7 +119,7 @@ impl<'r, 'a, 'c> CallRun<'r, 'a, 'c> {
             }
             None => CallRecord::planned(frozen),
         };
-        Self { runner, at, unfrozen, media, record, retry: at.step.retry.retry(), attempts: 0, last: None }
+        Self { runner, at, unfrozen, media, planned, record, retry: at.step.retry.retry(), attempts: 0, last: None }
     }
 
     /// Appends an event to the ledger and adds it to the record, or neither. The first event of a call that is new
@@ -359,8 +361,8 @@ impl<'r, 'a, 'c> CallRun<'r, 'a, 'c> {
 
     /// The body of the frozen call with its slots filled; `help` says why a value may be missing.
     fn fill(&self, help: &str) -> Result<String, StepEnd> {
-        let filled = payload_of(&self.record.frozen).fill(&|name| self.runner.slots.get(name).cloned());
-        filled.map_err(|missing| StepEnd::problem(StepOutcome::Failed, missing.to_string(), vec![help.to_owned()]))
+        let filled = body(self.planned.as_ref(), &self.record.frozen, &self.runner.slots);
+        filled.map_err(|missing| StepEnd::problem(StepOutcome::Failed, missing, vec![help.to_owned()]))
     }
 
     fn is_mass(&self) -> bool {

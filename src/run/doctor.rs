@@ -11,11 +11,12 @@ use crate::{
     diag::{did_you_mean, one_of},
     ledger::{Ledger, Scope},
     limits,
-    payload::Effect,
-    plan::{action::Listed, model::AccountKind},
+    payload::{Effect, Target},
+    plan::model::AccountKind,
     problem::Problem,
     render::RenderedPlan,
     report::checkup::{Check, CheckId, CheckState},
+    slot::{Followers, Tag},
     wechat::{
         Reply,
         client::{Client, Outcome},
@@ -136,7 +137,10 @@ fn forecasted(
         Ok(used) => used,
         Err(error) => return Check::error(id, super::chain(&error)),
     };
-    let forecast = forecast::forecast(plan, &prepared.todo, &used, plan.pace(real), now);
+    let forecast = match forecast::forecast(plan, &prepared.todo, &used, plan.pace(real), now) {
+        Ok(forecast) => forecast,
+        Err(error) => return Check::error(id, super::chain(&error)),
+    };
     let quotas: Vec<Value> = forecast
         .quotas
         .iter()
@@ -401,31 +405,15 @@ impl Permission {
     }
 }
 
-/// A tag that the plan names.
-#[derive(Debug, PartialEq)]
-enum Tag {
-    Name(String),
-    Id(u64),
-}
-
 /// The tags that the plan names.
-fn tags(plan: &RenderedPlan) -> Vec<Tag> {
-    let mut tags = Vec::new();
-    for step in plan.steps.iter().filter(|step| step.may_run()) {
-        match &step.listed {
-            Some(Listed::Tag(name)) => tags.push(Tag::Name(name.clone())),
-            Some(Listed::TagId(id)) => tags.extend(id.as_u64().map(Tag::Id)),
-            Some(Listed::All) | None => {}
+fn tags(plan: &RenderedPlan) -> Vec<&Tag> {
+    let calls = plan.calls().filter_map(|(_, call)| match &call.target {
+        Target::Tag(tag) | Target::Followers(Followers::Of(tag)) => Some(tag),
+        Target::Everyone | Target::People(_) | Target::Followers(Followers::All) | Target::Person | Target::Nobody => {
+            None
         }
-        for call in &step.calls {
-            tags.extend(
-                call.payload.slots().filter_map(|slot| slot.strip_prefix("tag ").map(|name| Tag::Name(name.into()))),
-            );
-            let body: Value = serde_json::from_str(call.payload.without_people()).unwrap_or_default();
-            tags.extend(body["filter"]["tag_id"].as_u64().map(Tag::Id));
-        }
-    }
-    tags
+    });
+    calls.collect()
 }
 
 fn missing_tag(plan: &RenderedPlan, reply: &Reply) -> Check {
@@ -435,13 +423,13 @@ fn missing_tag(plan: &RenderedPlan, reply: &Reply) -> Check {
     for tag in tags(plan) {
         match tag {
             Tag::Name(name) if !names.contains(&name.as_str()) => {
-                let help = did_you_mean(&name, names.iter().copied()).map_or_else(
+                let help = did_you_mean(name, names.iter().copied()).map_or_else(
                     || format!("the account has {}", one_of(&names)),
                     |near| format!("did you mean `{near}`?"),
                 );
                 return Check::error(id, format!("the account has no tag `{name}`")).help(help);
             }
-            Tag::Id(number) if !listed.iter().any(|tag| tag["id"].as_u64() == Some(number)) => {
+            Tag::Id(number) if !listed.iter().any(|tag| tag["id"].as_u64() == Some(*number)) => {
                 let has: Vec<String> = listed
                     .iter()
                     .filter_map(|tag| Some(format!("{} ({})", tag["id"].as_u64()?, tag["name"].as_str()?)))
@@ -467,12 +455,7 @@ fn only_by_sending(plan: &RenderedPlan) -> [Check; 2] {
         "whether the agreement on mass sending was accepted shows only when something is sent (48003)",
     )
     .help("if the account never sent to many, accept it in the console: the first mass message there asks for it");
-    let to_all = mass().any(|step| {
-        step.calls.iter().any(|call| {
-            let body: Value = serde_json::from_str(call.payload.without_people()).unwrap_or_default();
-            body["filter"]["is_to_all"] == true
-        })
-    });
+    let to_all = plan.calls().any(|(_, call)| matches!(call.target, Target::Everyone));
     let protection = if to_all {
         Check::not_checked(CheckId::Protection, "whether sends to all are protected (API 群发保护) cannot be asked; then each waits for the administrator, and fails after 30 minutes without an answer")
             .help("have the administrator at hand, or look in the console: 设置, 安全中心, 风险操作保护")

@@ -3,45 +3,45 @@
 //! What such a step makes has versions: all of its calls carry the digest of the whole. The latest version that the ledger
 //! has is compared with the plan; a new one gets calls of its own, with numbers after those before.
 
-use super::{attempt::CallRun, *};
+use super::{
+    attempt::CallRun,
+    frozen::{ADD, UPDATE},
+    *,
+};
 use crate::{
     content::article::compare,
-    render::{Gives, PlannedCall},
+    payload::Payload,
+    render::Gives,
     run::reconcile::{anew, is_current, latest},
 };
 
-const ADD: &str = "/cgi-bin/draft/add";
-const UPDATE: &str = "/cgi-bin/draft/update";
 const GET: &str = "/cgi-bin/draft/get";
 
-/// What a fact gives under a name.
-pub(super) fn given(fact: &Event, name: &str) -> Option<Value> {
-    serde_json::from_str::<Value>(fact.result.as_deref()?).ok()?.get(name).cloned()
-}
-
 /// What is to be done with a media step; what has changed, if that may not be changed any more.
-pub(super) fn todo(step: &RenderedStep, known: &[&CallRecord], all: &[CallRecord]) -> Result<Todo, Vec<String>> {
+pub(super) fn todo(
+    step: &RenderedStep,
+    known: &[&CallRecord],
+    all: &[CallRecord],
+) -> Result<Result<Todo, Vec<String>>, LedgerError> {
+    frozen::check_given(known)?;
     let version = latest(step, known);
     let gone = version.iter().any(|record| is_gone(record));
     let current = !gone && is_current(step, version);
     let earlier = if current { &known[..known.len() - version.len()] } else { known };
-    let draft = earlier.iter().rev().find_map(|record| {
-        let id = given(record.acceptance()?, "media_id")?;
-        Some((id.as_str()?.to_owned(), articles(record)?))
-    });
+    let draft = latest_draft(earlier)?;
     if current {
         if version.iter().all(|record| record.status == Status::Accepted) {
             let records = version.iter().map(|record| (*record).clone()).collect();
-            return Ok(Todo::Done { records, notes: Vec::new() });
+            return Ok(Ok(Todo::Done { records, notes: Vec::new() }));
         }
         let updates = version.iter().any(|record| record.frozen.path == UPDATE);
-        let fresh = version[0].frozen.message_digest != step.message_digest;
-        let planned = calls(step, draft.filter(|_| updates), version[0].frozen.id.chunk, fresh);
-        let resumed = planned.into_iter().map(|(frozen, media)| {
-            let record = version.iter().find(|record| record.frozen.id == frozen.id).map(|record| (*record).clone());
-            TodoCall { frozen, record, media: Some(media) }
-        });
-        return Ok(Todo::Run { calls: resumed.collect(), freeze: Freeze::New, notes: Vec::new() });
+        let fresh = version[0].frozen.message_digest.as_deref() != step.content.digest();
+        let mut resumed = calls(step, draft.filter(|_| updates), version[0].frozen.id.chunk, fresh);
+        for call in &mut resumed {
+            let record = version.iter().find(|record| record.frozen.id == call.frozen.id);
+            call.record = record.map(|record| (*record).clone());
+        }
+        return Ok(Ok(Todo::Run { calls: resumed, freeze: Freeze::New, notes: Vec::new() }));
     }
     let mut notes = Vec::new();
     let mut base = None;
@@ -52,11 +52,11 @@ pub(super) fn todo(step: &RenderedStep, known: &[&CallRecord], all: &[CallRecord
                 && record.sent_body().is_some_and(|body| body.contains(&id))
         });
         if sent {
-            return Err(vec!["the article, which was sent".into()]);
+            return Ok(Err(vec!["the article, which was sent".into()]));
         }
         if gone {
             notes.push(format!("`{}` found its draft or its pictures gone: all of it is made anew", step.name()));
-        } else if count == step.calls.iter().filter_map(|call| articles_of(&call.payload.raw())).sum::<usize>() {
+        } else if count == step.articles.len() {
             notes.push(format!("`{}` has changed: the draft that was not sent yet is updated", step.name()));
             base = Some((id, count));
         } else {
@@ -65,9 +65,25 @@ pub(super) fn todo(step: &RenderedStep, known: &[&CallRecord], all: &[CallRecord
         }
     }
     let first = known.last().map_or(1, |record| record.frozen.id.chunk + 1);
-    let new = calls(step, base, first, gone).into_iter();
-    let new = new.map(|(frozen, media)| TodoCall { frozen, record: None, media: Some(media) });
-    Ok(Todo::Run { calls: new.collect(), freeze: Freeze::New, notes })
+    Ok(Ok(Todo::Run { calls: calls(step, base, first, gone), freeze: Freeze::New, notes }))
+}
+
+/// The draft that was made or changed last, and how many articles it has.
+fn latest_draft(records: &[&CallRecord]) -> Result<Option<(String, usize)>, LedgerError> {
+    for record in records.iter().rev() {
+        let Some(fact) = record.acceptance() else { continue };
+        let count = frozen::articles(&record.frozen)?;
+        if let (Some(id), Some(count)) = (given(fact, Output::MediaId), count) {
+            return Ok(Some((id, count)));
+        }
+    }
+    Ok(None)
+}
+
+/// What a fact gives. What cannot be read was refused before the run ([`frozen::check_given`]); of an upload of another
+/// plan it is a value that is not known, with which nothing is sent.
+pub(super) fn given(fact: &Event, output: Output) -> Option<String> {
+    frozen::given(fact, output).ok().flatten()
 }
 
 /// Whether what a call stands on is not there any more: somebody deleted the draft or a picture, or sent the draft.
@@ -76,37 +92,19 @@ fn is_gone(record: &CallRecord) -> bool {
     refused && matches!(record.frozen.path.as_str(), ADD | UPDATE | GET)
 }
 
-/// How many articles a record adds or knows of; none if it is no draft.
-fn articles(record: &CallRecord) -> Option<usize> {
-    match record.frozen.path.as_str() {
-        ADD => articles_of(&record.frozen.payload),
-        // The last article of the draft.
-        UPDATE => {
-            let body: Value = serde_json::from_str(&record.frozen.payload).ok()?;
-            Some(usize::try_from(body.get("index")?.as_u64()?).ok()? + 1)
-        }
-        _ => None,
-    }
-}
-
-fn articles_of(payload: &str) -> Option<usize> {
-    serde_json::from_str::<Value>(payload).ok()?.get("articles")?.as_array().map(Vec::len)
-}
-
 /// The calls of a version: as planned, or with updates of a draft in place of adding one. What is made anew uploads
 /// anew.
-fn calls(step: &RenderedStep, base: Option<(String, usize)>, first: u32, fresh: bool) -> Vec<(FrozenCall, MediaCall)> {
+fn calls(step: &RenderedStep, base: Option<(String, usize)>, first: u32, fresh: bool) -> Vec<TodoCall> {
     let mut planned: Vec<(PlannedCall, MediaCall)> = Vec::new();
     for call in &step.calls {
         let media = MediaCall { fresh, ..call.media.clone().unwrap_or_default() };
-        match (&base, call.path) {
-            (Some((id, _)), ADD) => {
-                let body: Value = serde_json::from_str(&call.payload.raw()).unwrap_or_default();
-                let articles = body["articles"].as_array().cloned().unwrap_or_default();
-                for (index, article) in articles.into_iter().enumerate() {
-                    let body = json!({ "media_id": id, "index": index, "articles": article });
+        match (&base, &media.adds) {
+            (Some((id, _)), Some(articles)) => {
+                for (index, article) in articles.iter().enumerate() {
+                    let update = json!({ "media_id": id, "index": index });
+                    let payload = Payload::plain(&update).with("articles", article);
                     let gives = media.gives.clone().map(|gives| Gives { known: Some(id.clone()), ..gives });
-                    let update = PlannedCall { path: UPDATE, payload: Payload::new(&body, None), ..call.clone() };
+                    let update = PlannedCall { path: UPDATE, payload, ..call.clone() };
                     planned.push((update, MediaCall { gives, ..MediaCall::default() }));
                 }
             }
@@ -114,9 +112,12 @@ fn calls(step: &RenderedStep, base: Option<(String, usize)>, first: u32, fresh: 
         }
     }
     let numbered = planned.into_iter().zip(first..).map(|((call, media), chunk)| {
-        let frozen = freeze(step, &PlannedCall { chunk, ..call });
-        let message_digest = if fresh { anew(step, first) } else { frozen.message_digest };
-        (FrozenCall { message_digest, ..frozen }, media)
+        let mut call = TodoCall::planned(step, PlannedCall { chunk, ..call });
+        call.media = Some(media);
+        if fresh {
+            call.frozen.message_digest = anew(step, first);
+        }
+        call
     });
     numbered.collect()
 }
@@ -126,7 +127,7 @@ impl Runner<'_, '_> {
     pub(super) fn remember_given(&mut self, media: Option<&MediaCall>, fact: Option<&Event>) {
         let gives = media.and_then(|media| media.gives.as_ref());
         if let Some((gives, value)) = gives.and_then(|gives| Some((gives, given(fact?, gives.member)?))) {
-            self.slots.insert(gives.slot.clone(), value);
+            self.slots.insert(gives.slot.clone(), value.into());
         }
     }
 
@@ -135,26 +136,30 @@ impl Runner<'_, '_> {
         let Outcome::Reply(reply) = answer else { return Ok(()) };
         let problem = |message: String, help: &str| Problem { message, help: vec![help.to_owned()], errcode: None };
         if let Some(gives) = &media.gives {
-            let value = gives.known.clone().or_else(|| reply.members.get(gives.member)?.as_str().map(str::to_owned));
+            let value =
+                gives.known.clone().or_else(|| reply.members.get(gives.member.name())?.as_str().map(str::to_owned));
             let Some(value) = value.filter(|value| !value.is_empty()) else {
-                let message = format!("WeChat took the call and gave no `{}`", gives.member);
+                let message = format!("WeChat took the call and gave no `{}`", gives.member.name());
                 return Err(problem(message, "run it again; if it stays so, ask WeChat with the rid"));
             };
             // WeChat gives addresses of its pictures with http, and serves them with https.
             let value = match value.strip_prefix("http://") {
-                Some(rest) if gives.member == "url" => format!("https://{rest}"),
+                Some(rest) if gives.member == Output::Url => format!("https://{rest}"),
                 _ => value,
             };
-            let mut result = json!({ gives.member: value });
-            if let Some(url) = reply.members.get("url").and_then(Value::as_str).filter(|_| gives.member != "url") {
+            let mut result = json!({ gives.member.name(): value });
+            if let Some(url) = reply.members.get("url").and_then(Value::as_str).filter(|_| gives.member != Output::Url)
+            {
                 result["url"] = url.replacen("http://", "https://", 1).into();
             }
             event.result = Some(result.to_string());
         }
-        if let Some(wanted) = &media.verify {
-            let wanted = Payload::from_raw(wanted.to_string()).fill(&|name| self.slots.get(name).cloned());
-            let wanted: Value = wanted.ok().and_then(|body| serde_json::from_str(&body).ok()).unwrap_or_default();
-            let lost = losses(&wanted, &reply.members.get("news_item").cloned().unwrap_or_default());
+        if let Some(articles) = &media.verify {
+            let filled = |article: &Payload| article.filled(&|slot| self.slots.get(slot).cloned());
+            let wanted = articles.iter().map(filled).collect::<Result<Vec<_>, _>>();
+            let wanted = wanted.map_err(|missing| problem(missing.to_string(), "run it again"))?;
+            let got = reply.members.get("news_item").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+            let lost = losses(&wanted, got);
             if !lost.is_empty() {
                 let message = format!("the draft is not what was sent: {}", lost.join("; "));
                 let help = "nothing was previewed or sent; look at the draft in the console, and mend the article";
@@ -185,9 +190,7 @@ impl CallRun<'_, '_, '_> {
 }
 
 /// What a draft that was read back has lost, in words.
-fn losses(wanted: &Value, got: &Value) -> Vec<String> {
-    let none = Vec::new();
-    let (wanted, got) = (wanted["articles"].as_array().unwrap_or(&none), got.as_array().unwrap_or(&none));
+fn losses(wanted: &[Value], got: &[Value]) -> Vec<String> {
     if wanted.len() != got.len() {
         return vec![format!("{} articles were sent, and {} are there", wanted.len(), got.len())];
     }

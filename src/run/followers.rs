@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use super::{policy, tags, *};
 use crate::{
-    openids::Openids,
-    payload,
-    plan::action::{Listed, send_by_openid::chunks},
+    payload::People,
+    plan::action::send_by_openid::chunks,
     render::idempotency_key,
+    slot::{Followers, Tag},
     wechat::transport::{Body, Method},
 };
 
@@ -24,30 +24,32 @@ pub fn gather(
     let mut reader = Reader { client, clock, retry: RetryPolicy::default(), timeout: Duration::from_secs(30) };
     let mut names: Option<Vec<tags::Tag>> = None;
     for (step, todo) in plan.steps.iter().zip(&mut prepared.todo) {
-        let (Todo::Gather { records }, Some(list)) = (&mut *todo, &step.listed) else { continue };
+        let (Todo::Gather { records, had }, Some(list)) = (&mut *todo, &step.listed) else { continue };
         (reader.retry, reader.timeout) = (step.retry, step.timeout);
         let tag = match list {
-            Listed::All => None,
-            Listed::TagId(id) => Some(id.clone()),
-            Listed::Tag(name) => {
+            Followers::All => None,
+            Followers::Of(Tag::Id(id)) => Some(*id),
+            Followers::Of(Tag::Name(name)) => {
                 if names.is_none() {
                     names = Some(reader.tags()?);
                 }
-                Some(json!(tags::id_of(name, names.as_deref().unwrap_or_default())?))
+                Some(tags::id_of(name, names.as_deref().unwrap_or_default())?)
             }
         };
-        let mut people = reader.list(tag.as_ref()).map_err(|problem| Problem {
+        let mut people = reader.list(tag).map_err(|problem| Problem {
             message: format!("the people of `{}` cannot be listed: {}", step.name(), problem.message),
             ..problem
         })?;
         people.unique(&step.excluded);
-        *todo = match with_new(plan, step, std::mem::take(records), people) {
+        let todo_now = with_new(plan, step, std::mem::take(records), had, people).map_err(|error| Problem {
+            message: chain(&error),
+            help: Vec::new(),
+            errcode: None,
+        })?;
+        *todo = match todo_now {
             Todo::Run { calls, .. } if calls.is_empty() => {
-                let message = format!(
-                    "`{}`: {} are fewer than two people; WeChat takes at least two (40130)",
-                    step.name(),
-                    list.words()
-                );
+                let message =
+                    format!("`{}`: {} are fewer than two people; WeChat takes at least two (40130)", step.name(), list);
                 return Err(Problem {
                     message,
                     help: vec!["show it to one person with `preview`".into()],
@@ -61,16 +63,18 @@ pub fn gather(
 }
 
 /// What is to be done when people may be new: what was begun goes on, and those who have not had it get calls of their
-/// own. `records` are all accepted, or go on.
-pub(super) fn with_new(plan: &RenderedPlan, step: &RenderedStep, records: Vec<CallRecord>, people: Openids) -> Todo {
+/// own. `records` are all accepted, or go on; `had` are their people.
+pub(super) fn with_new(
+    plan: &RenderedPlan,
+    step: &RenderedStep,
+    records: Vec<CallRecord>,
+    had: &Openids,
+    people: Openids,
+) -> Result<Todo, LedgerError> {
     let fresh = records.is_empty();
-    let had: Openids = {
-        let known = crate::run::reconcile::people(records.iter().map(|record| record.frozen.payload.as_str()));
-        known.iter().map(String::as_str).collect()
-    };
     let mut new = people;
     if !fresh {
-        new.unique(&had);
+        new.unique(had);
     }
     let mut notes = Vec::new();
     let lonely = !fresh && new.len() == 1;
@@ -81,34 +85,30 @@ pub(super) fn with_new(plan: &RenderedPlan, step: &RenderedStep, records: Vec<Ca
         ));
     }
     let next = records.iter().map(|record| record.frozen.id.chunk).max().unwrap_or(0) + 1;
-    let more = if new.len() < 2 { Vec::new() } else { frozen(plan, step, &Arc::new(new), next) };
+    let more = if new.len() < 2 { Vec::new() } else { calls(plan, step, &Arc::new(new), next) };
     if !fresh && more.is_empty() && records.iter().all(|record| record.status == crate::ledger::Status::Accepted) {
-        return Todo::Done { records, notes };
+        return Ok(Todo::Done { records, notes });
     }
     if !fresh && !more.is_empty() {
-        let count: u64 = more.iter().filter_map(|call| call.recipients).sum();
+        let count: u64 = more.iter().filter_map(|call| call.frozen.recipients).sum();
         notes.push(format!("`{}` was sent before; it is now sent to {count} people who are new", step.name()));
     }
     let freeze = if fresh { Freeze::All } else { Freeze::New };
-    let old =
-        records.into_iter().map(|record| TodoCall { frozen: record.frozen.clone(), record: Some(record), media: None });
-    let new = more.into_iter().map(|frozen| TodoCall { frozen, record: None, media: None });
-    Todo::Run { calls: old.chain(new).collect(), freeze, notes }
+    let mut calls = records.iter().map(TodoCall::begun).collect::<Result<Vec<_>, _>>()?;
+    calls.extend(more);
+    Ok(Todo::Run { calls, freeze, notes })
 }
 
 /// Calls of a send to these people, numbered from `first`.
-fn frozen(plan: &RenderedPlan, step: &RenderedStep, people: &Arc<Openids>, first: u32) -> Vec<FrozenCall> {
-    let Some(model) = step.calls.first() else { return Vec::new() };
-    let Ok(mut body) = serde_json::from_str::<Value>(model.payload.without_people()) else { return Vec::new() };
-    body["touser"] = json!([]);
+fn calls(plan: &RenderedPlan, step: &RenderedStep, people: &Arc<Openids>, first: u32) -> Vec<TodoCall> {
+    let model = step.calls.first().expect("a send has a call, if only one that stands for all");
     let calls = chunks(people.len()).enumerate().map(|(number, range)| {
         let chunk = first.saturating_add(u32::try_from(number).unwrap_or(u32::MAX));
         let key = idempotency_key(&plan.appid, &plan.name, &plan.occurrence, &step.id, step.key.as_deref(), chunk);
-        let mut body = body.clone();
-        body["clientmsgid"] = key.clone().into();
-        let recipients = Some(range.len() as u64);
-        let payload = Payload::new(&body, Some((Arc::clone(people), range)));
-        freeze(step, &crate::render::PlannedCall { chunk, key, path: step.spec.path, payload, recipients, media: None })
+        let people = People { openids: Arc::clone(people), range };
+        let payload = model.payload.to(&people, &key);
+        let target = Target::People(people);
+        TodoCall::planned(step, PlannedCall { chunk, key, path: step.spec.path, payload, target, media: None })
     });
     calls.collect()
 }
@@ -119,39 +119,31 @@ pub(super) fn covering(
     plan: &RenderedPlan,
     step: &RenderedStep,
     records: &[CallRecord],
-    slots: &HashMap<String, Value>,
-) -> Vec<TodoCall> {
+    slots: &HashMap<Slot, Value>,
+) -> Result<Vec<TodoCall>, LedgerError> {
     let mut next = records.iter().map(|record| record.frozen.id.chunk).max().unwrap_or(0);
     let mut calls = Vec::new();
     for call in &step.calls {
-        let raw = call.payload.raw();
-        let Some(list) = call.payload.slots().find_map(|slot| slot.strip_suffix("[0]").map(str::to_owned)) else {
-            continue;
-        };
-        let count = slots.get(&list).and_then(Value::as_array).map_or(1, Vec::len).max(1);
+        let jobs = call.payload.slots().find_map(|slot| match slot {
+            Slot::Output { step, key, output, index: Some(_) } => {
+                slots.get(&Slot::output(step, key.as_deref(), *output))?.as_array()
+            }
+            _ => None,
+        });
+        let count = jobs.map_or(1, Vec::len).max(1);
         for index in 0..count {
-            let name = payload::escaped(&list);
-            let text = raw.replace(&format!("{name}[0]"), &format!("{name}[{index}]"));
-            let digest = payload::digest(text.as_bytes());
-            if let Some(record) = records.iter().find(|record| record.frozen.digest == digest) {
-                calls.push(TodoCall { frozen: record.frozen.clone(), record: Some(record.clone()), media: None });
+            let payload = call.payload.at(index);
+            if let Some(record) = records.iter().find(|record| record.frozen.digest == payload.digest()) {
+                calls.push(TodoCall::begun(record)?);
                 continue;
             }
             next += 1;
             let key = idempotency_key(&plan.appid, &plan.name, &plan.occurrence, &step.id, step.key.as_deref(), next);
-            let payload = Payload::from_raw(text);
-            let planned = crate::render::PlannedCall {
-                chunk: next,
-                key,
-                path: step.spec.path,
-                payload,
-                recipients: None,
-                media: None,
-            };
-            calls.push(TodoCall { frozen: freeze(step, &planned), record: None, media: None });
+            let (path, target) = (step.spec.path, Target::Nobody);
+            calls.push(TodoCall::planned(step, PlannedCall { chunk: next, key, path, payload, target, media: None }));
         }
     }
-    calls
+    Ok(calls)
 }
 
 /// Reads lists, page by page.
@@ -166,7 +158,7 @@ impl Reader<'_, '_> {
     /// All followers, or those of a tag.
     /// <https://developers.weixin.qq.com/doc/service/api/usermanage/userinfo/api_getfans.html>,
     /// <https://developers.weixin.qq.com/doc/service/api/usermanage/tagmng/api_gettagfans.html>
-    fn list(&mut self, tag: Option<&Value>) -> Result<Openids, Problem> {
+    fn list(&mut self, tag: Option<u64>) -> Result<Openids, Problem> {
         let mut people = Openids::default();
         let mut next = String::new();
         for _ in 0..PAGES_MAX {

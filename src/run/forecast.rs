@@ -2,14 +2,18 @@
 //!
 //! Only quotas that WeChat states are counted; what was sent on the website is not known here.
 
-use std::{collections::HashMap, time::Duration};
+use std::{borrow::Cow, collections::HashMap, time::Duration};
 
 use jiff::Timestamp;
-use serde_json::Value;
 
-use super::Todo;
+use super::{Todo, frozen};
 use crate::{
-    clock::shanghai, ledger::Usage, limits, payload::Effect, plan::model::AccountKind, problem::Problem,
+    clock::shanghai,
+    ledger::{LedgerError, Usage},
+    limits,
+    payload::{Effect, Target},
+    plan::model::AccountKind,
+    problem::Problem,
     render::RenderedPlan,
 };
 
@@ -77,16 +81,25 @@ pub fn since(now: Timestamp) -> Timestamp {
     shanghai(now).date().first_of_month().in_tz("Asia/Shanghai").map_or(now, |start| start.timestamp())
 }
 
-/// Counts calls against quotas; days and months are those of Asia/Shanghai.
-pub fn forecast(plan: &RenderedPlan, todo: &[Todo], used: &[Usage], per_minute: u32, now: Timestamp) -> Forecast {
+/// Counts calls against quotas; days and months are those of Asia/Shanghai. What the ledger has and cannot be read is an
+/// error: what is left out would be sent once too often.
+pub fn forecast(
+    plan: &RenderedPlan,
+    todo: &[Todo],
+    used: &[Usage],
+    per_minute: u32,
+    now: Timestamp,
+) -> Result<Forecast, LedgerError> {
     let mut needs = Needs::default();
     for (step, todo) in plan.steps.iter().zip(todo) {
         for call in todo.open_calls() {
-            needs.add(step.spec.effect, &call.frozen.payload);
+            needs.add(step.spec.effect, || call.target().map(Cow::into_owned))?;
         }
         // As many as the send turns out to have: one at least.
         if matches!(todo, Todo::Cover { .. }) {
-            step.calls.iter().for_each(|call| needs.add(step.spec.effect, call.payload.without_people()));
+            for call in &step.calls {
+                needs.add(step.spec.effect, || Ok(call.target.clone()))?;
+            }
         }
     }
     let today = shanghai(now).date();
@@ -96,17 +109,17 @@ pub fn forecast(plan: &RenderedPlan, todo: &[Todo], used: &[Usage], per_minute: 
     for usage in used.iter().filter(|usage| usage.effect != Effect::Mass || needs.mass > 0) {
         let day = shanghai(usage.at).date();
         if day == today {
-            done_today.add(usage.effect, &usage.payload);
+            done_today.add(usage.effect, || frozen::target_of(usage))?;
         }
         if (day.year(), day.month()) == (today.year(), today.month()) {
-            done_this_month.add(usage.effect, &usage.payload);
+            done_this_month.add(usage.effect, || frozen::target_of(usage))?;
         }
     }
     let minutes = needs.mass.saturating_sub(1) / per_minute.max(1) as usize;
     let quotas = quotas(plan.account.kind, &needs, &done_today, &done_this_month);
     let short = short(plan.account.kind, &quotas, &needs, &done_this_month);
     let duration = Duration::from_secs(60 * minutes as u64);
-    Forecast { calls: needs.calls, mass: needs.mass, duration, quotas, short }
+    Ok(Forecast { calls: needs.calls, mass: needs.mass, duration, quotas, short })
 }
 
 #[derive(Default)]
@@ -120,22 +133,28 @@ struct Needs {
 }
 
 impl Needs {
-    fn add(&mut self, effect: Effect, payload: &str) {
+    /// Whom a call reaches is asked only if it counts.
+    fn add(&mut self, effect: Effect, target: impl FnOnce() -> Result<Target, LedgerError>) -> Result<(), LedgerError> {
         match effect {
-            Effect::Read => return,
+            Effect::Read => return Ok(()),
             Effect::Setting | Effect::Media => {}
             Effect::Preview => self.previews += 1,
             Effect::Delete => self.deletes += 1,
             Effect::Mass => {
                 self.mass += 1;
-                let body: Value = serde_json::from_str(payload).unwrap_or_default();
-                self.to_all += usize::from(body["filter"]["is_to_all"] == true);
-                for openid in body["touser"].as_array().into_iter().flatten().filter_map(Value::as_str) {
-                    *self.people.entry(openid.to_owned()).or_default() += 1;
+                match target()? {
+                    Target::Everyone => self.to_all += 1,
+                    Target::People(people) => {
+                        for openid in people.iter() {
+                            *self.people.entry(openid.to_owned()).or_default() += 1;
+                        }
+                    }
+                    Target::Tag(_) | Target::Followers(_) | Target::Person | Target::Nobody => {}
                 }
             }
         }
         self.calls += 1;
+        Ok(())
     }
 }
 
@@ -176,25 +195,28 @@ fn short(kind: AccountKind, quotas: &[Quota], needs: &Needs, month: &Needs) -> V
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use serde_json::json;
+    use std::sync::Arc;
 
-    fn needs(bodies: &[(Effect, Value)]) -> Needs {
+    use super::*;
+    use crate::{payload::People, slot::Tag};
+
+    fn needs(calls: &[(Effect, Target)]) -> Needs {
         let mut needs = Needs::default();
-        bodies.iter().for_each(|(effect, body)| needs.add(*effect, &body.to_string()));
+        calls.iter().for_each(|(effect, target)| needs.add(*effect, || Ok(target.clone())).expect("readable"));
         needs
     }
 
-    fn all() -> (Effect, Value) {
-        (Effect::Mass, json!({ "filter": { "is_to_all": true } }))
+    fn all() -> (Effect, Target) {
+        (Effect::Mass, Target::Everyone)
     }
 
-    fn tag() -> (Effect, Value) {
-        (Effect::Mass, json!({ "filter": { "is_to_all": false, "tag_id": 2 } }))
+    fn tag() -> (Effect, Target) {
+        (Effect::Mass, Target::Tag(Tag::Id(2)))
     }
 
-    fn people(names: &[&str]) -> (Effect, Value) {
-        (Effect::Mass, json!({ "touser": names }))
+    fn people(names: &[&str]) -> (Effect, Target) {
+        let openids = Arc::new(names.iter().copied().collect());
+        (Effect::Mass, Target::People(People { openids, range: 0..names.len() }))
     }
 
     fn short(kind: AccountKind, needs: &Needs, today: &Needs, month: &Needs) -> Vec<String> {
@@ -234,7 +256,7 @@ mod tests {
     #[test]
     fn previews_and_deletes_are_counted_by_the_day() {
         let none = needs(&[]);
-        let many = |effect, count| needs(&vec![(effect, json!({})); count]);
+        let many = |effect, count| needs(&vec![(effect, Target::Nobody); count]);
         assert!(short(AccountKind::Service, &many(Effect::Delete, 10), &none, &none).is_empty());
         assert_eq!(short(AccountKind::Service, &many(Effect::Delete, 10), &many(Effect::Delete, 1), &none).len(), 1);
         assert_eq!(short(AccountKind::Service, &many(Effect::Preview, 1), &many(Effect::Preview, 100), &none).len(), 1);

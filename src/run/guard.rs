@@ -11,7 +11,7 @@ use crate::{
     payload::Effect,
     plan::model::Guards,
     problem::Problem,
-    render::{RenderedPlan, RenderedStep},
+    render::{Content, RenderedPlan, RenderedStep},
 };
 
 /// A guard that says no.
@@ -111,17 +111,43 @@ pub fn changed(
 
 /// `require_preview`: the same message, previewed in this occurrence.
 pub fn previewed(plan: &RenderedPlan, step: &RenderedStep, previewed: &HashSet<String>) -> Option<Hit> {
-    if !plan.guards.require_preview || step.message_digest.as_ref().is_none_or(|digest| previewed.contains(digest)) {
+    if !plan.guards.require_preview || was_previewed(&step.content, previewed) {
         return None;
     }
     let message = format!("the message of `{}` was not previewed in this occurrence", step.name());
     Some(Hit { guard: "require_preview", message, help: "put a `preview` step with the same message before it".into() })
 }
 
+/// What is no message was seen by nobody.
+fn was_previewed(content: &Content, previewed: &HashSet<String>) -> bool {
+    match content {
+        Content::Message(shown) => previewed.contains(&shown.digest),
+        Content::Media { .. } | Content::Nothing => false,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::model::SendWindow;
+    use crate::plan::{
+        message::{MessageView, Shown},
+        model::SendWindow,
+    };
+
+    #[test]
+    fn what_has_no_message_was_not_previewed() {
+        let digest = "sha256:0".to_owned();
+        let previewed: HashSet<String> = [digest.clone()].into();
+        let view = MessageView { kind: "text".into(), content: "a".into() };
+        let message = |digest: &str| {
+            let (view, digest) = (view.clone(), digest.to_owned());
+            Content::Message(Shown { view, digest, media: Vec::new(), title: None, words: None })
+        };
+        assert!(was_previewed(&message(&digest), &previewed));
+        assert!(!was_previewed(&message("sha256:1"), &previewed));
+        assert!(!was_previewed(&Content::Media { view: None, digest }, &previewed));
+        assert!(!was_previewed(&Content::Nothing, &previewed));
+    }
 
     #[test]
     fn times_are_in_shanghai() {

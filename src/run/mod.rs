@@ -2,6 +2,7 @@
 //! events; formats nothing, reads no clock but the one it is given.
 
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, HashMap, HashSet, VecDeque},
     time::Duration,
 };
@@ -14,10 +15,12 @@ use crate::{
     clock::Clock,
     ledger::{CallId, CallRecord, Event, FrozenCall, Kind, Ledger, LedgerError, Scope, Status},
     limits,
-    payload::{Effect, Payload},
+    openids::Openids,
+    payload::{Effect, Target},
     problem::Problem,
-    render::{MediaCall, RenderedPlan, RenderedStep, RetryPolicy, When},
+    render::{MediaCall, PlannedCall, RenderedPlan, RenderedStep, RetryPolicy, When},
     report::{CallOutcome, CallReport, RunEvent, RunOutcome, StepOutcome, StepView},
+    slot::{Output, Slot},
     wechat::{
         client::{Client, Outcome},
         errcode,
@@ -29,6 +32,7 @@ pub mod doctor;
 mod drafts;
 mod followers;
 pub mod forecast;
+pub mod frozen;
 pub mod guard;
 pub mod policy;
 pub mod prepare;
@@ -77,7 +81,7 @@ pub fn views(plan: &RenderedPlan) -> Vec<StepView> {
         description: step.description.clone(),
         line: u32::try_from(step.line).unwrap_or(u32::MAX),
         audience: step.audience.clone(),
-        message: step.message.clone(),
+        message: step.message().cloned(),
         calls: step.calls.len(),
     };
     plan.steps.iter().map(view).collect()
@@ -108,9 +112,9 @@ pub fn run(
         stopped: None,
         ended: Ended { outcome: RunOutcome::Succeeded, sent: false, error: None, store_failed: false, guarded: false },
     };
-    runner.slots.insert("run.id".into(), json!(settings.run_id));
+    runner.slots.insert(Slot::RunId, json!(settings.run_id));
     let time = crate::clock::shanghai(clock.now()).strftime("%H:%M").to_string();
-    runner.slots.insert("run.time".into(), json!(time));
+    runner.slots.insert(Slot::RunTime, json!(time));
     prepared.notes.into_iter().for_each(|text| (runner.emit)(RunEvent::Note { text }));
     runner.all(prepared.todo);
     runner.ended
@@ -132,6 +136,8 @@ pub enum Todo {
     Gather {
         /// Its calls so far.
         records: Vec<CallRecord>,
+        /// The people of these.
+        had: Openids,
     },
     /// A check or deletion of a send that makes as many calls as it turns out to; with what the ledger has of it.
     Cover {
@@ -186,6 +192,40 @@ pub struct TodoCall {
     pub record: Option<CallRecord>,
     /// What it does besides, if it is a call of a media step.
     pub media: Option<MediaCall>,
+    /// What the plan says of it; none if it was frozen before, and the ledger says it.
+    pub planned: Option<PlannedCall>,
+}
+
+impl TodoCall {
+    /// As the plan says it.
+    fn planned(step: &RenderedStep, call: PlannedCall) -> Self {
+        Self { frozen: freeze(step, &call), record: None, media: None, planned: Some(call) }
+    }
+
+    /// As it was frozen; what is left to do of it must be readable.
+    fn begun(record: &CallRecord) -> Result<Self, LedgerError> {
+        if record.status != Status::Accepted {
+            frozen::payload(&record.frozen)?;
+        }
+        Ok(Self { frozen: record.frozen.clone(), record: Some(record.clone()), media: None, planned: None })
+    }
+
+    /// Whom a send or preview reaches.
+    pub fn target(&self) -> Result<Cow<'_, Target>, LedgerError> {
+        match &self.planned {
+            Some(call) => Ok(Cow::Borrowed(&call.target)),
+            None => frozen::target(&self.frozen).map(Cow::Owned),
+        }
+    }
+}
+
+/// The bytes to send, or why there are none: from the plan, or from the ledger if the call was frozen before.
+fn body(planned: Option<&PlannedCall>, frozen: &FrozenCall, slots: &HashMap<Slot, Value>) -> Result<String, String> {
+    let payload = match planned {
+        Some(call) => Cow::Borrowed(&call.payload),
+        None => Cow::Owned(frozen::payload(frozen).map_err(|error| chain(&error))?),
+    };
+    payload.fill(&|slot| slots.get(slot).cloned()).map_err(|missing| missing.to_string())
 }
 
 struct Runner<'a, 'c> {
@@ -196,7 +236,7 @@ struct Runner<'a, 'c> {
     settings: &'a Settings<'a>,
     emit: &'a mut dyn FnMut(RunEvent),
     /// Values of slots.
-    slots: HashMap<String, Value>,
+    slots: HashMap<Slot, Value>,
     /// Ids of steps whose outputs are there.
     available: HashSet<String>,
     /// Digests of messages that were previewed in this occurrence.
@@ -220,7 +260,7 @@ struct At<'a> {
 /// How a step ended.
 struct StepEnd {
     outcome: StepOutcome,
-    outputs: BTreeMap<String, Value>,
+    outputs: BTreeMap<Output, Value>,
     error: Option<Problem>,
     /// Nothing more is run, whatever the step says.
     stop: bool,
@@ -254,7 +294,7 @@ impl<'a> Runner<'a, '_> {
             (self.emit)(RunEvent::StepFinished {
                 step: index,
                 outcome: end.outcome,
-                outputs: end.outputs,
+                outputs: named(&end.outputs),
                 error: end.error,
                 at: self.clock.now(),
             });
@@ -274,10 +314,10 @@ impl<'a> Runner<'a, '_> {
     fn remember(&mut self, step: &RenderedStep, end: &StepEnd) {
         match end.outcome {
             StepOutcome::Succeeded | StepOutcome::AlreadyDone => {
-                self.slots.extend(slots_of(&step.prefix(), &end.outputs));
+                self.slots.extend(slots_of(step, &end.outputs));
                 self.available.insert(step.id.clone());
                 if step.spec.effect == Effect::Preview {
-                    self.previewed.extend(step.message_digest.clone());
+                    self.previewed.extend(step.content.digest().map(str::to_owned));
                 }
             }
             // What was not selected may be known to the ledger; a skipped row is no part of its step.
@@ -312,7 +352,10 @@ impl<'a> Runner<'a, '_> {
                 return StepEnd { stop: true, ..StepEnd::problem(StepOutcome::Failed, problem, Vec::new()) };
             }
             Todo::Cover { records } => {
-                let calls = followers::covering(self.plan, step, &records, &self.slots);
+                let calls = match followers::covering(self.plan, step, &records, &self.slots) {
+                    Ok(calls) => calls,
+                    Err(error) => return self.store_failed(&error),
+                };
                 let done = calls.iter().filter_map(|call| call.record.as_ref());
                 // How many calls there are is known only if the send is all there: of one that goes on, more may come.
                 if step.needs.iter().all(|id| self.available.contains(id) && !self.not_good.contains(id))
@@ -432,62 +475,54 @@ pub fn chain(error: &dyn std::error::Error) -> String {
 }
 
 /// What later steps can refer to, from the facts of acceptance of all calls.
-pub(crate) fn outputs<'e>(step: &RenderedStep, facts: impl Iterator<Item = &'e Event>) -> BTreeMap<String, Value> {
+pub(crate) fn outputs<'e>(step: &RenderedStep, facts: impl Iterator<Item = &'e Event>) -> BTreeMap<Output, Value> {
     let facts: Vec<&Event> = facts.collect();
-    let mut outputs = BTreeMap::new();
-    for name in step.spec.outputs {
-        let value = match *name {
-            "msg_id" => facts.first().and_then(|fact| fact.msg_id).map(|id| json!(id)),
-            "msg_ids" => Some(json!(facts.iter().map(|fact| fact.msg_id).collect::<Vec<_>>())),
-            "msg_data_id" => facts.iter().find_map(|fact| fact.msg_data_id).map(|id| json!(id)),
-            "status" => facts.last().and_then(|fact| fact.result.clone()).map(Value::from),
-            "media_id" | "url" => facts.iter().rev().find_map(|fact| drafts::given(fact, name)),
-            _ => None,
-        };
-        outputs.extend(value.map(|value| ((*name).to_owned(), value)));
-    }
-    outputs
+    let value = |output: Output| match output {
+        Output::MsgId => facts.first().and_then(|fact| fact.msg_id).map(|id| json!(id)),
+        Output::MsgIds => Some(json!(facts.iter().map(|fact| fact.msg_id).collect::<Vec<_>>())),
+        Output::MsgDataId => facts.iter().find_map(|fact| fact.msg_data_id).map(|id| json!(id)),
+        Output::Status => facts.last().and_then(|fact| fact.result.clone()).map(Value::from),
+        Output::MediaId | Output::Url => {
+            facts.iter().rev().find_map(|fact| drafts::given(fact, output)).map(Value::from)
+        }
+    };
+    step.spec.outputs.iter().filter_map(|output| Some((*output, value(*output)?))).collect()
 }
 
-/// Outputs under the names of their slots.
-pub(crate) fn slots_of(prefix: &str, outputs: &BTreeMap<String, Value>) -> Vec<(String, Value)> {
+/// Outputs as reports name them.
+fn named(outputs: &BTreeMap<Output, Value>) -> BTreeMap<String, Value> {
+    outputs.iter().map(|(output, value)| (output.name().to_owned(), value.clone())).collect()
+}
+
+/// The slots that the outputs of a step fill.
+pub(crate) fn slots_of(step: &RenderedStep, outputs: &BTreeMap<Output, Value>) -> Vec<(Slot, Value)> {
     let mut slots = Vec::new();
-    for (name, value) in outputs {
-        if let Value::Array(items) = value {
-            slots.extend(
-                items
-                    .iter()
-                    .enumerate()
-                    .filter(|(_, item)| !item.is_null())
-                    .map(|(at, item)| (format!("{prefix}.{name}[{at}]"), item.clone())),
-            );
-        }
-        slots.push((format!("{prefix}.{name}"), value.clone()));
+    for (output, value) in outputs {
+        let slot = step.slot(*output);
+        let several = value.as_array().into_iter().flatten().enumerate().filter(|(_, item)| !item.is_null());
+        slots.extend(several.map(|(at, item)| (slot.clone().at(at), item.clone())));
+        slots.push((slot, value.clone()));
     }
     slots
 }
 
-/// Slots as templates see them: `steps.a.msg_id` is a member of a member.
-fn nested(slots: &HashMap<String, Value>) -> Value {
+/// Outputs as templates see them: `steps.a.msg_id` is a member of a member.
+fn nested(slots: &HashMap<Slot, Value>) -> Value {
     let mut root = json!({});
-    for (name, value) in slots {
-        let Some(reference) = crate::content::template::references_in(name).into_iter().next() else { continue };
-        let path = &reference.path[1..];
-        let Some((last, parents)) = path.split_last() else { continue };
-        if reference.path[0] != "steps" || last.parse::<usize>().is_ok() {
-            continue;
-        }
-        let mut at = &mut root;
-        for part in parents {
-            at = &mut at[part.as_str()];
-        }
-        at[last.as_str()] = value.clone();
+    for (slot, value) in slots {
+        let Slot::Output { step, key, output, index: None } = slot else { continue };
+        let step = &mut root[step.as_str()];
+        let instance = match key {
+            Some(key) => &mut step[key.as_str()],
+            None => step,
+        };
+        instance[output.name()] = value.clone();
     }
     root
 }
 
 /// A planned call as it is frozen.
-pub(crate) fn freeze(step: &RenderedStep, call: &crate::render::PlannedCall) -> FrozenCall {
+pub(crate) fn freeze(step: &RenderedStep, call: &PlannedCall) -> FrozenCall {
     FrozenCall {
         id: CallId { step: step.id.clone(), key: step.key.clone(), chunk: call.chunk },
         action: step.spec.name.to_owned(),
@@ -495,13 +530,8 @@ pub(crate) fn freeze(step: &RenderedStep, call: &crate::render::PlannedCall) -> 
         idempotency_key: call.key.clone(),
         digest: call.payload.digest().to_owned(),
         payload: call.payload.raw(),
-        message_digest: step.message_digest.clone(),
-        recipients: call.recipients,
+        message_digest: step.content.digest().map(str::to_owned),
+        recipients: call.target.recipients(),
         effect: step.spec.effect,
     }
-}
-
-/// The body of a frozen call.
-fn payload_of(frozen: &FrozenCall) -> Payload {
-    Payload::from_raw(frozen.payload.clone())
 }

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{Freeze, Todo, TodoCall, drafts, followers::with_new, freeze, guard, outputs, slots_of};
+use super::{Freeze, Todo, TodoCall, drafts, followers::with_new, frozen, guard, outputs, slots_of};
 use crate::{
     diag::{did_you_mean, one_of},
     ledger::{CallRecord, Ledger, LedgerError, Scope, Status},
@@ -14,6 +14,7 @@ use crate::{
     problem::Problem,
     render::{PlannedCall, RenderedPlan, RenderedStep},
     run::reconcile::{Plan, has_versions, is_current, latest, reconcile},
+    slot::Slot,
 };
 
 /// Which steps are run.
@@ -31,7 +32,7 @@ pub struct Prepared {
     /// One entry a step instance.
     pub todo: Vec<Todo>,
     /// Values of slots that the ledger knows.
-    pub slots: HashMap<String, Value>,
+    pub slots: HashMap<Slot, Value>,
     /// Ids of steps that are not selected, whose outputs the ledger knows.
     pub available: HashSet<String>,
     /// Digests of messages that were previewed in this occurrence.
@@ -94,6 +95,7 @@ pub fn prepare(
         } else {
             unselected(step, known, &mut prepared)
         };
+        let todo = todo.map_err(Refusal::Store)?;
         prepared.todo.push(todo);
     }
     if !conflicts.is_empty() {
@@ -132,16 +134,19 @@ fn select(plan: &RenderedPlan, selection: &Selection) -> Result<Vec<bool>, Probl
 }
 
 /// A step that is not selected gives what the ledger has of it.
-fn unselected(step: &RenderedStep, known: &[&CallRecord], prepared: &mut Prepared) -> Todo {
+fn unselected(step: &RenderedStep, known: &[&CallRecord], prepared: &mut Prepared) -> Result<Todo, LedgerError> {
     // A draft that is not what the plan says any more was not looked at: it is not sent.
     let version = if has_versions(step) { latest(step, known) } else { known };
     let current = !has_versions(step) || is_current(step, version);
     if current && !version.is_empty() && version.iter().all(|record| record.status == Status::Accepted) {
+        if step.spec.effect == Effect::Media {
+            frozen::check_given(version)?;
+        }
         let outputs = outputs(step, version.iter().filter_map(|record| record.acceptance()));
-        prepared.slots.extend(slots_of(&step.prefix(), &outputs));
+        prepared.slots.extend(slots_of(step, &outputs));
         prepared.available.insert(step.id.clone());
     }
-    Todo::Skip
+    Ok(Todo::Skip)
 }
 
 fn todo<'p>(
@@ -150,39 +155,39 @@ fn todo<'p>(
     known: &[&CallRecord],
     all: &[CallRecord],
     conflicts: &mut Vec<(&'p RenderedStep, Vec<String>)>,
-) -> Todo {
+) -> Result<Todo, LedgerError> {
     if !step.may_run() {
-        return Todo::Skip;
+        return Ok(Todo::Skip);
     }
     if step.spec.effect == Effect::Media {
-        return drafts::todo(step, known, all).unwrap_or_else(|changed| {
+        return Ok(drafts::todo(step, known, all)?.unwrap_or_else(|changed| {
             conflicts.push((step, changed));
             Todo::Skip
-        });
+        }));
     }
     if step.spec.effect == Effect::Preview {
         return preview(step, known);
     }
     let records = || -> Vec<CallRecord> { known.iter().map(|record| (*record).clone()).collect() };
     if step.covers {
-        return Todo::Cover { records: records() };
+        return Ok(Todo::Cover { records: records() });
     }
-    match reconcile(step, known) {
-        Plan::Done if step.sends_new && step.listed.is_some() => Todo::Gather { records: records() },
-        Plan::Done if step.sends_new => with_new(plan, step, records(), people(step)),
+    Ok(match reconcile(step, known)? {
+        Plan::Done if step.sends_new && step.listed.is_some() => {
+            Todo::Gather { records: records(), had: frozen::people(known.iter().map(|record| &record.frozen))? }
+        }
+        Plan::Done if step.sends_new => {
+            let had = frozen::people(known.iter().map(|record| &record.frozen))?;
+            with_new(plan, step, records(), &had, people(step))?
+        }
         Plan::Done => Todo::Done { records: records(), notes: Vec::new() },
-        Plan::Fresh if step.listed.is_some() => Todo::Gather { records: Vec::new() },
+        Plan::Fresh if step.listed.is_some() => Todo::Gather { records: Vec::new(), had: Openids::default() },
         Plan::Fresh => {
-            let calls =
-                step.calls.iter().map(|call| TodoCall { frozen: freeze(step, call), record: None, media: None });
+            let calls = step.calls.iter().map(|call| TodoCall::planned(step, call.clone()));
             Todo::Run { calls: calls.collect(), freeze: Freeze::All, notes: Vec::new() }
         }
         Plan::Resume { changed } => {
-            let calls = known.iter().map(|record| TodoCall {
-                frozen: record.frozen.clone(),
-                record: Some((*record).clone()),
-                media: None,
-            });
+            let calls = known.iter().map(|record| TodoCall::begun(record)).collect::<Result<Vec<_>, _>>()?;
             let done = known.iter().filter(|record| record.status == Status::Accepted).count();
             let mut notes = vec![format!(
                 "`{}` was begun by an earlier run: {done} of {} calls are accepted, the rest goes on",
@@ -196,32 +201,27 @@ fn todo<'p>(
                     changed.join(", ")
                 ));
             }
-            Todo::Run { calls: calls.collect(), freeze: Freeze::Nothing, notes }
+            Todo::Run { calls, freeze: Freeze::Nothing, notes }
         }
         Plan::Conflict { changed } => {
             conflicts.push((step, changed));
             Todo::Skip
         }
-    }
+    })
 }
 
 /// A preview that has changed is shown again.
-fn preview(step: &RenderedStep, known: &[&CallRecord]) -> Todo {
+fn preview(step: &RenderedStep, known: &[&CallRecord]) -> Result<Todo, LedgerError> {
     let shown = known.iter().find(|record| is_current(step, &[record]));
-    match shown {
+    Ok(match shown {
         Some(record) if record.status == Status::Accepted => {
             Todo::Done { records: vec![(*record).clone()], notes: Vec::new() }
         }
-        Some(record) => {
-            let call = TodoCall { frozen: record.frozen.clone(), record: Some((*record).clone()), media: None };
-            Todo::Run { calls: vec![call], freeze: Freeze::Nothing, notes: Vec::new() }
-        }
+        Some(record) => Todo::Run { calls: vec![TodoCall::begun(record)?], freeze: Freeze::Nothing, notes: Vec::new() },
         None => {
             let first = known.last().map_or(1, |record| record.frozen.id.chunk + 1);
-            let calls = step.calls.iter().zip(first..).map(|(call, chunk)| {
-                let frozen = freeze(step, &PlannedCall { chunk, ..call.clone() });
-                TodoCall { frozen, record: None, media: None }
-            });
+            let numbered = step.calls.iter().zip(first..);
+            let calls = numbered.map(|(call, chunk)| TodoCall::planned(step, PlannedCall { chunk, ..call.clone() }));
             let again = known.iter().any(|record| record.status == Status::Accepted);
             let note = format!("`{}` has changed since it was previewed: it is previewed again", step.name());
             Todo::Run {
@@ -230,7 +230,7 @@ fn preview(step: &RenderedStep, known: &[&CallRecord]) -> Todo {
                 notes: again.then_some(note).into_iter().collect(),
             }
         }
-    }
+    })
 }
 
 /// The people of a send whose people are known before the run.
@@ -289,7 +289,7 @@ pub fn guards(
     let hit = |hit: guard::Hit| Err(Refusal::Guard(hit.problem(plan)));
     for (step, todo) in plan.steps.iter().zip(&prepared.todo).filter(|(_, todo)| todo.is_open()) {
         if step.spec.effect == Effect::Preview {
-            previewed.extend(step.message_digest.clone());
+            previewed.extend(step.content.digest().map(str::to_owned));
         }
         if step.spec.effect != Effect::Mass {
             continue;

@@ -2,11 +2,15 @@
 
 use std::collections::HashSet;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use crate::ledger::{CallRecord, Status};
+use super::{
+    freeze,
+    frozen::{self, Row},
+};
 use crate::{
-    payload::{self, Effect},
+    ledger::{CallRecord, LedgerError, Status},
+    payload::{self, Effect, People},
     render::RenderedStep,
 };
 
@@ -30,10 +34,10 @@ pub enum Plan {
 }
 
 /// Compares a step with its records.
-pub fn reconcile(step: &RenderedStep, records: &[&CallRecord]) -> Plan {
+pub fn reconcile(step: &RenderedStep, records: &[&CallRecord]) -> Result<Plan, LedgerError> {
     let sent = records.iter().any(|record| record.status == Status::Accepted || record.status.in_doubt());
     if !sent {
-        return Plan::Fresh;
+        return Ok(Plan::Fresh);
     }
     let same = || {
         records.len() == step.calls.len()
@@ -43,12 +47,13 @@ pub fn reconcile(step: &RenderedStep, records: &[&CallRecord]) -> Plan {
     let mut changed = if step.listed.is_none() && same() {
         Vec::new()
     } else {
-        let before: Vec<Value> = records.iter().map(|record| body(&record.frozen.payload)).collect();
-        let now: Vec<Value> = step.calls.iter().map(|call| body(&call.payload.raw())).collect();
+        let before = records.iter().map(|record| frozen::row(&record.frozen)).collect::<Result<Vec<_>, _>>()?;
+        // Words are found by comparing rows: what the plan says now, as it would be frozen.
+        let now = step.calls.iter().map(|call| frozen::row(&freeze(step, call))).collect::<Result<Vec<_>, _>>()?;
         differences(&before, &now)
     };
     let shown = records.first().and_then(|record| record.frozen.message_digest.as_ref());
-    if changed.is_empty() && shown.is_some() && shown != step.message_digest.as_ref() {
+    if changed.is_empty() && shown.is_some() && shown.map(String::as_str) != step.content.digest() {
         changed.push("what it shows, which an earlier step makes".into());
     }
     if step.listed.is_some() {
@@ -57,12 +62,12 @@ pub fn reconcile(step: &RenderedStep, records: &[&CallRecord]) -> Plan {
     }
     // A half-sent message that changed would reach one half of the people in one form, the rest in another.
     let only_people = changed.iter().all(|change| change.starts_with(PEOPLE));
-    match (changed.is_empty(), all_accepted) {
+    Ok(match (changed.is_empty(), all_accepted) {
         (true, true) => Plan::Done,
         (_, false) if only_people => Plan::Resume { changed },
         (_, true) if only_people && step.sends_new => Plan::Done,
         _ => Plan::Conflict { changed },
-    }
+    })
 }
 
 /// Whether a step that has changed is done anew, in calls with numbers after those before: what cannot reach followers
@@ -88,56 +93,37 @@ pub fn is_current(step: &RenderedStep, version: &[&CallRecord]) -> bool {
     // What a preview shows is its message; who sees it is in the body.
     let same_body = || step.calls.first().is_some_and(|call| call.payload.digest() == first.frozen.digest);
     let again = || *digest == anew(step, first.frozen.id.chunk);
-    (*digest == step.message_digest || again()) && (step.spec.effect != Effect::Preview || same_body())
+    (digest.as_deref() == step.content.digest() || again()) && (step.spec.effect != Effect::Preview || same_body())
 }
 
 /// The digest of a version that makes the same once more, because what was made is gone.
 pub fn anew(step: &RenderedStep, first: u32) -> Option<String> {
-    step.message_digest.as_ref().map(|digest| payload::digest(format!("{digest} anew at {first}").as_bytes()))
+    step.content.digest().map(|digest| payload::digest(format!("{digest} anew at {first}").as_bytes()))
 }
 
 const PEOPLE: &str = "recipients";
 
-fn body(payload: &str) -> Value {
-    serde_json::from_str(payload).unwrap_or(Value::Null)
-}
-
-/// The openids of frozen sends, in order.
-pub fn people<'a>(payloads: impl Iterator<Item = &'a str>) -> Vec<String> {
-    openids(&payloads.map(body).collect::<Vec<_>>())
-}
-
-fn openids(bodies: &[Value]) -> Vec<String> {
-    let lists = bodies.iter().filter_map(|body| body["touser"].as_array());
-    lists.flatten().filter_map(Value::as_str).map(str::to_owned).collect()
+fn openids(rows: &[Row]) -> Vec<&str> {
+    rows.iter().filter_map(|row| row.people.as_ref()).flat_map(People::iter).collect()
 }
 
 /// What differs between what was planned then and now, in words.
-fn differences(before: &[Value], now: &[Value]) -> Vec<String> {
+fn differences(before: &[Row], now: &[Row]) -> Vec<String> {
     let mut changes = Vec::new();
     let (old, new) = (openids(before), openids(now));
     if old != new {
-        let (old_set, new_set): (HashSet<&String>, HashSet<&String>) = (old.iter().collect(), new.iter().collect());
+        let (old_set, new_set): (HashSet<&str>, HashSet<&str>) =
+            (old.iter().copied().collect(), new.iter().copied().collect());
         let (added, gone) = (new_set.difference(&old_set).count(), old_set.difference(&new_set).count());
         changes.push(match (added, gone) {
             (0, 0) => format!("{PEOPLE} in another order"),
             (added, gone) => format!("{PEOPLE} +{added} −{gone} ({} before, {} now)", old.len(), new.len()),
         });
     }
-    let rest = |bodies: &[Value]| -> Vec<Value> {
-        let strip = |body: &Value| {
-            let mut body = body.clone();
-            if let Some(body) = body.as_object_mut() {
-                if body.get("touser").is_some_and(Value::is_array) {
-                    body.remove("touser");
-                }
-                body.remove("clientmsgid");
-            }
-            body
-        };
-        let mut stripped: Vec<Value> = bodies.iter().map(strip).collect();
-        stripped.dedup();
-        stripped
+    let rest = |rows: &[Row]| -> Vec<Map<String, Value>> {
+        let mut rest: Vec<_> = rows.iter().map(|row| row.rest.clone()).collect();
+        rest.dedup();
+        rest
     };
     let (old, new) = (rest(before), rest(now));
     if old != new {
@@ -150,8 +136,7 @@ fn differences(before: &[Value], now: &[Value]) -> Vec<String> {
 }
 
 /// The members that differ, by name, with short values shown.
-fn fields(old: &Value, new: &Value) -> Vec<String> {
-    let (Some(old), Some(new)) = (old.as_object(), new.as_object()) else { return vec!["the body".into()] };
+fn fields(old: &Map<String, Value>, new: &Map<String, Value>) -> Vec<String> {
     let names: Vec<&String> = old.keys().chain(new.keys().filter(|name| !old.contains_key(*name))).collect();
     let short = |value: Option<&Value>| {
         let text =
@@ -181,16 +166,23 @@ fn fields(old: &Value, new: &Value) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use serde_json::json;
 
     #[test]
     fn changes_are_said_in_words() {
-        let send = |people: &[&str], text: &str| json!({ "touser": people, "msgtype": "text", "text": { "content": text }, "clientmsgid": "k" });
+        let row = |people: &[&str], rest: Value| {
+            let (openids, range) = (Arc::new(people.iter().copied().collect()), 0..people.len());
+            Row { people: Some(People { openids, range }), rest: rest.as_object().cloned().expect("an object") }
+        };
+        let send = |people: &[&str], text: &str| row(people, json!({ "msgtype": "text", "text": { "content": text } }));
+        let speed = |speed: u8| [row(&[], json!({ "speed": speed }))];
         let old = [send(&["a", "b", "c"], "旧")];
         assert_eq!(differences(&old, &[send(&["a", "b", "d", "e"], "旧")]), ["recipients +2 −1 (3 before, 4 now)"]);
         assert_eq!(differences(&old, &[send(&["c", "b", "a"], "旧")]), ["recipients in another order"]);
         assert_eq!(differences(&old, &[send(&["a", "b", "c"], "新")]), ["text: `旧` before, `新` now"]);
-        assert_eq!(differences(&[json!({ "speed": 1 })], &[json!({ "speed": 2 })]), ["speed: `1` before, `2` now"]);
+        assert_eq!(differences(&speed(1), &speed(2)), ["speed: `1` before, `2` now"]);
     }
 }

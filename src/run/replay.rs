@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::{attempt::outcome_of, outputs, views};
+use super::{attempt::outcome_of, named, outputs, views};
 use crate::{
     ledger::{CallRecord, Kind, RunRecord, Status},
     problem::Problem,
@@ -118,7 +118,7 @@ fn one_step(
         _ => None,
     };
     let outputs = match step {
-        Some(step) if all => outputs(step, calls.iter().filter_map(|(record, _)| record.acceptance())),
+        Some(step) if all => named(&outputs(step, calls.iter().filter_map(|(record, _)| record.acceptance()))),
         _ => BTreeMap::new(),
     };
     emit(RunEvent::StepFinished { step: index, outcome, outputs, error, at: ended.unwrap_or(run.started_at) });

@@ -3,6 +3,7 @@
 use super::{followers::Reader, guard, *};
 use crate::{
     diag::{did_you_mean, one_of},
+    slot,
     wechat::transport::Method,
 };
 
@@ -20,11 +21,14 @@ impl Runner<'_, '_> {
         let mut guarded = false;
         for (step, todo) in self.plan.steps.iter().zip(todo.iter()) {
             if matches!(todo, Todo::Run { .. }) {
-                let slots = step.calls.iter().flat_map(|call| call.payload.slots());
-                names.extend(slots.filter_map(|slot| slot.strip_prefix("tag ").map(str::to_owned)));
                 let guards = &self.plan.guards;
                 let counted = guards.max_recipients.is_some() || guards.max_change_percent.is_some();
-                guarded |= counted && step.spec.path.ends_with("/sendall");
+                for call in &step.calls {
+                    guarded |= counted && matches!(call.target, Target::Everyone | Target::Tag(_));
+                    if let Target::Tag(slot::Tag::Name(name)) = &call.target {
+                        names.push(name.clone());
+                    }
+                }
             }
         }
         if names.is_empty() && !guarded {
@@ -38,7 +42,7 @@ impl Runner<'_, '_> {
         let tags = Reader { client: self.client, clock: self.clock, retry, timeout }.tags()?;
         for name in names {
             let id = id_of(&name, &tags)?;
-            self.slots.insert(format!("tag {name}"), json!(id));
+            self.slots.insert(Slot::Tag(name), json!(id));
         }
         self.count_people(todo, &tags)
     }
@@ -56,7 +60,8 @@ impl Runner<'_, '_> {
                     continue;
                 }
                 if call.frozen.recipients.is_none() {
-                    call.frozen.recipients = self.size_of(call, tags);
+                    let target = call.target().map_err(|error| unreadable(&error))?;
+                    call.frozen.recipients = self.size_of(&target, tags);
                 }
                 people += call.frozen.recipients.unwrap_or(0);
             }
@@ -66,7 +71,7 @@ impl Runner<'_, '_> {
             Some(hit) => Some(hit),
             None => {
                 let changed = guard::changed(self.plan, todo, self.ledger, &self.settings.scope);
-                changed.map_err(|error| Problem { message: chain(&error), help: Vec::new(), errcode: None })?
+                changed.map_err(|error| unreadable(&error))?
             }
         };
         match hit {
@@ -78,13 +83,20 @@ impl Runner<'_, '_> {
         }
     }
 
-    fn size_of(&self, call: &TodoCall, tags: &[Tag]) -> Option<u64> {
-        let body =
-            payload_of(&call.frozen).fill(&|name| Some(self.slots.get(name).cloned().unwrap_or_default())).ok()?;
-        let body: Value = serde_json::from_str(&body).ok()?;
-        let id = body["filter"]["tag_id"].as_u64()?;
+    fn size_of(&self, target: &Target, tags: &[Tag]) -> Option<u64> {
+        let id = match target {
+            Target::Tag(slot::Tag::Id(id)) => *id,
+            Target::Tag(slot::Tag::Name(name)) => self.slots.get(&Slot::Tag(name.clone()))?.as_u64()?,
+            Target::Everyone | Target::People(_) | Target::Followers(_) | Target::Person | Target::Nobody => {
+                return None;
+            }
+        };
         tags.iter().find(|tag| tag.id == id).map(|tag| tag.count)
     }
+}
+
+fn unreadable(error: &LedgerError) -> Problem {
+    Problem { message: chain(error), help: Vec::new(), errcode: None }
 }
 
 impl Reader<'_, '_> {

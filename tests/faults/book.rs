@@ -354,7 +354,7 @@ impl Ledger for Book<'_> {
 mod tests {
     use qunfa::{
         ledger::sqlite::Sqlite,
-        payload::{Effect, Payload},
+        payload::{self, Effect},
     };
 
     use super::*;
@@ -385,15 +385,15 @@ mod tests {
     }
 
     fn call(chance: &mut Chance, step: &str, key: Option<&str>, chunk: u32) -> FrozenCall {
-        let payload = Payload::from_raw(format!("{{\"n\":{}}}", chance.below(3)));
+        let payload = format!("{{\"n\":{}}}", chance.below(3));
         let mass = step != "upload";
         FrozenCall {
             id: CallId { step: step.into(), key: key.map(str::to_owned), chunk },
             action: if mass { "send_by_openid" } else { "upload_image" }.into(),
             path: "/p".into(),
             idempotency_key: format!("{step}-{key:?}-{chunk}"),
-            digest: payload.digest().to_owned(),
-            payload: payload.raw(),
+            digest: payload::digest(payload.as_bytes()),
+            payload,
             message_digest: None,
             recipients: (chance.below(4) > 0).then(|| chance.below(9)),
             effect: if mass { Effect::Mass } else { Effect::Media },
@@ -427,7 +427,7 @@ mod tests {
         match error {
             LedgerError::Store { .. } => "store",
             LedgerError::Newer { .. } => "newer",
-            LedgerError::Damaged { .. } => "damaged",
+            LedgerError::Damaged { .. } | LedgerError::Unreadable { .. } => "damaged",
             LedgerError::Conflict { .. } => "conflict",
         }
     }

@@ -494,7 +494,7 @@ impl Transport for Platform<'_> {
                     let id = format!("media-{}", &upload.sha256[7..]);
                     world.media.borrow_mut().insert(id.clone());
                     let url = format!("http://mmbiz.qpic.cn/{}", upload.sha256);
-                    if upload.target.gives() == "url" {
+                    if upload.target.gives() == qunfa::slot::Output::Url {
                         json!({ "url": url })
                     } else {
                         json!({ "media_id": id, "url": url })

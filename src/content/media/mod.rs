@@ -4,7 +4,10 @@ use std::{fmt, sync::Arc};
 
 use serde_json::{Value, json};
 
-use crate::{limits, payload};
+use crate::{
+    limits, payload,
+    slot::{Output, Slot},
+};
 
 mod optimize;
 
@@ -89,10 +92,10 @@ impl Target {
     }
 
     /// What the reply gives.
-    pub fn gives(self) -> &'static str {
+    pub fn gives(self) -> Output {
         match self {
-            Target::BodyImage => "url",
-            Target::Material(_) => "media_id",
+            Target::BodyImage => Output::Url,
+            Target::Material(_) => Output::MediaId,
         }
     }
 
@@ -283,9 +286,9 @@ impl Upload {
         payload::digest(identity.to_string().as_bytes())["sha256:".len()..][..32].to_owned()
     }
 
-    /// The name of the slot that holds what the upload gives.
-    pub fn slot(&self) -> String {
-        format!("{} of {}", self.target.gives(), self.path)
+    /// The slot of what the upload gives.
+    pub fn slot(&self) -> Slot {
+        Slot::Upload { gives: self.target.gives(), path: self.path.clone() }
     }
 
     /// The form, and its boundary: nothing in it depends on chance.

@@ -21,7 +21,7 @@ use crate::{
         Code, did_you_mean, one_of,
         source::{self, FileId},
     },
-    limits, payload,
+    limits, payload, slot,
 };
 
 mod filters;
@@ -692,20 +692,10 @@ fn path_part(text: &str) -> Option<(String, usize)> {
     rest[close..].starts_with(']').then(|| (part, 1 + close + 1))
 }
 
-/// The name of the slot that a reference gives, as [`Placeholder`] makes it.
-pub fn slot_name(path: &[String]) -> String {
-    path[1..].iter().fold(path[0].clone(), |name, part| child_name(&name, part))
-}
-
-/// A member of a slot, named as a template names it.
-pub fn child_name(parent: &str, key: &str) -> String {
-    if key.parse::<usize>().is_ok() {
-        format!("{parent}[{key}]")
-    } else if key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
-        format!("{parent}.{key}")
-    } else {
-        format!("{parent}[\"{key}\"]")
-    }
+/// What stands for the value of a reference in a rendered text, as [`Placeholder`] makes it.
+pub fn stand_in(path: &[String]) -> String {
+    let members: String = path[1..].iter().map(|part| slot::member(part)).collect();
+    payload::stand_in(&format!("{}{members}", path[0]))
 }
 
 /// Stands for everything under `steps` in a dry run: any path gives a slot of that name.
@@ -721,7 +711,8 @@ impl Placeholder {
     }
 
     fn child(&self, key: &Value) -> String {
-        child_name(&self.name, &key.as_str().map_or_else(|| key.to_string(), str::to_owned))
+        let key = key.as_str().map_or_else(|| key.to_string(), str::to_owned);
+        format!("{}{}", self.name, slot::member(&key))
     }
 }
 
@@ -736,7 +727,7 @@ impl Object for Placeholder {
         Enumerator::NonEnumerable
     }
     fn render(self: &Arc<Self>, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&payload::slot(&self.name))
+        f.write_str(&payload::stand_in(&self.name))
     }
 }
 

@@ -10,7 +10,6 @@ use std::{collections::HashMap, sync::Arc};
 
 use minijinja::{Environment, UndefinedBehavior, Value as Tpl, syntax::SyntaxConfig, value::Serde};
 use serde::Serialize;
-use serde_json::Value;
 
 use crate::{
     content::{
@@ -18,9 +17,11 @@ use crate::{
         media::Upload,
     },
     diag::{Diagnostic, Severity, source::SourceMap},
-    limits, payload,
-    render::{RenderedPlan, RenderedStep, When},
+    limits,
+    payload::MediaId,
+    render::{Content, RenderedPlan, RenderedStep, When},
     resolve::article::{Article, Cover, Shows},
+    slot::{Output, Slot},
 };
 
 mod dark;
@@ -189,15 +190,15 @@ struct Builder<'a> {
     sources: &'a SourceMap,
     pictures: Pictures,
     /// Steps that make a draft, by the slot of its `media_id`.
-    drafts: HashMap<String, usize>,
+    drafts: HashMap<Slot, usize>,
     /// Files that steps upload, by the slot of their `media_id`.
-    files: HashMap<String, Arc<Upload>>,
+    files: HashMap<Slot, Arc<Upload>>,
     numbers: usize,
 }
 
 impl<'a> Builder<'a> {
     fn new(plan: &'a RenderedPlan, diagnostics: &'a [Diagnostic], sources: &'a SourceMap) -> Self {
-        let slot = |step: &RenderedStep| format!("{}.media_id", step.prefix());
+        let slot = |step: &RenderedStep| step.slot(Output::MediaId);
         let steps = || plan.steps.iter().enumerate();
         let drafts = steps().filter(|(_, step)| !step.articles.is_empty()).map(|(at, step)| (slot(step), at)).collect();
         let files = steps().filter_map(|(_, step)| Some((slot(step), uploaded(step)?))).collect();
@@ -315,11 +316,11 @@ impl<'a> Builder<'a> {
         let file = uploaded(step);
         let label = match () {
             () if !step.articles.is_empty() => "Holds",
-            () if step.message.is_some() => "To",
+            () if step.message().is_some() => "To",
             () => "What",
         };
         facts.extend(step.audience.as_ref().filter(|_| file.is_none()).map(|words| Fact::words(label, words)));
-        let people: Option<Vec<u64>> = step.calls.iter().map(|call| call.recipients).collect();
+        let people: Option<Vec<u64>> = step.calls.iter().map(|call| call.target.recipients()).collect();
         if let Some(people) = people.filter(|people| !people.is_empty()) {
             facts.push(Fact::words("Recipients", thousands(people.iter().sum())));
         }
@@ -393,24 +394,40 @@ impl<'a> Builder<'a> {
     }
 
     /// A picture by its id: the file itself if a step of the plan uploads it.
-    fn medium(&mut self, id: &str) -> Shot {
-        let file = payload::only_slot(id).and_then(|slot| self.files.get(slot)).cloned();
-        match file.filter(|file| file.content_type.starts_with("image/")) {
+    fn medium(&mut self, id: &MediaId) -> Shot {
+        match self.uploaded(id).filter(|file| file.content_type.starts_with("image/")) {
             Some(upload) => self.pictures.shot(&upload),
-            None => Shot::elsewhere(&payload::shown(id)),
+            None => Shot::elsewhere(&id.to_string()),
+        }
+    }
+
+    /// The file of a medium that a step of the plan uploads.
+    fn uploaded(&self, id: &MediaId) -> Option<Arc<Upload>> {
+        match id {
+            MediaId::Of(slot) => self.files.get(slot).cloned(),
+            MediaId::Known(_) | MediaId::Mixed(_) => None,
+        }
+    }
+
+    /// The step that makes a draft.
+    fn draft(&self, id: &MediaId) -> Option<usize> {
+        match id {
+            MediaId::Of(slot) => self.drafts.get(slot).copied(),
+            MediaId::Known(_) | MediaId::Mixed(_) => None,
         }
     }
 
     fn message(&mut self, step: &RenderedStep) -> Option<Message> {
-        let view = step.message.as_ref()?;
-        let body: Value = serde_json::from_str(step.calls.first()?.payload.without_people()).ok()?;
-        let object = [view.kind.as_str(), "images"].into_iter().find_map(|key| body.get(key)).unwrap_or(&Value::Null);
-        let words = |name: &str| object[name].as_str().map(payload::shown);
-        let id = ["media_id", "card_id"].into_iter().find_map(|name| object[name].as_str());
-        let mut message = Message { kind: view.kind.clone(), id: id.map(payload::shown), ..Message::default() };
+        let Content::Message(shown) = &step.content else { return None };
+        let (view, media) = (&shown.view, &shown.media);
+        let mut message = Message { kind: view.kind.clone(), id: Some(view.content.clone()), ..Message::default() };
+        (message.title, message.words) = (shown.title.clone(), shown.words.clone());
         match view.kind.as_str() {
-            "text" => message.text = text::pieces(&view.content),
-            "mpnews" => match id.and_then(payload::only_slot).and_then(|slot| self.drafts.get(slot)).copied() {
+            "text" => {
+                message.id = None;
+                message.text = text::pieces(&view.content);
+            }
+            "mpnews" => match media.iter().find_map(|id| self.draft(id)) {
                 Some(at) => message.rows = self.rows(at),
                 None => {
                     message.title = Some("A draft made elsewhere".into());
@@ -418,17 +435,13 @@ impl<'a> Builder<'a> {
                 }
             },
             "image" => {
-                let ids = object["media_ids"].as_array().map_or(&[][..], Vec::as_slice);
-                let ids = ids.iter().chain(object.get("media_id")).filter_map(Value::as_str);
-                message.pictures = ids.map(|id| self.medium(id)).collect();
+                message.pictures = media.iter().map(|id| self.medium(id)).collect();
                 message.id = None;
-                (message.title, message.words) = (words("title"), words("recommend"));
             }
             "wxcard" => message.note = Some("WeChat has discontinued cards."),
             _ => {
-                let file = id.and_then(payload::only_slot).and_then(|slot| self.files.get(slot)).cloned();
+                let file = media.iter().find_map(|id| self.uploaded(id));
                 message.file = file.map(|file| self.file(&file));
-                (message.title, message.words) = (words("title"), words("description"));
             }
         }
         Some(message)

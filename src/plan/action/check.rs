@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::{Call, Calls, Fields, Kind, Poll, Spec, number};
-use crate::payload::Effect;
+use super::{Call, Calls, Content, Fields, Kind, Poll, Spec, job};
 use crate::{
-    payload,
+    payload::{Effect, Target},
     plan::value::{Number, Span},
+    slot::Output,
 };
 
 /// Fields of the action: exactly one of `of` and `msg_id`.
@@ -55,28 +55,24 @@ impl Kind for Check {
         summary: "Asks for the status of a send until it has the one that is waited for.",
         path: "/cgi-bin/message/mass/get",
         effect: Effect::Read,
-        outputs: &["status"],
+        outputs: &[Output::Status],
         exactly_one: &["of", "msg_id"],
         only: None,
     };
 
     fn calls(&self, fields: &mut dyn Fields) -> Option<Calls> {
-        // `mass/get` documents the id as a string.
-        let (ids, audience): (Vec<Value>, String) = match (&self.of, &self.msg_id) {
-            (Some(of), _) => {
-                let slots = fields.jobs(of)?;
-                (slots.iter().map(|slot| payload::slot(slot).into()).collect(), format!("of {of}"))
-            }
+        let (jobs, audience) = match (&self.of, &self.msg_id) {
+            (Some(of), _) => (fields.jobs(of)?, format!("of {of}")),
             (None, Some(id)) => {
-                let id = number(fields, "/msg_id", id)?;
-                let text = id.as_str().map_or_else(|| id.to_string(), |slot| slot.replace('#', ""));
-                let words = format!("msg_id {}", payload::shown(&text));
-                (vec![text.into()], words)
+                let job = job(fields, id)?;
+                let words = job.to_string();
+                (vec![job], words)
             }
             (None, None) => return None,
         };
-        let calls = ids.into_iter().map(|id| Call::new(json!({ "msg_id": id }))).collect();
-        Some(Calls { calls, audience: Some(audience), message: None, listed: None })
+        // `mass/get` documents the id as a string.
+        let calls = jobs.iter().map(|job| Call::new(json!({ "msg_id": job.text() }), Target::Nobody)).collect();
+        Some(Calls { calls, audience: Some(audience), content: Content::Nothing, listed: None })
     }
 
     fn target(&self) -> Option<&str> {

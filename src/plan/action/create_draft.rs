@@ -1,15 +1,18 @@
 //! `create_draft`: articles into the draft box, with the uploads that they need, and read back.
 //! <https://developers.weixin.qq.com/doc/service/api/draftbox/draftmanage/api_draft_add>
 
+use std::sync::Arc;
+
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Call, Calls, Draft, Fields, Gives, Kind, MediaCall, Spec};
-use crate::payload::Effect;
+use super::{Call, Calls, Content, Draft, Fields, Gives, Kind, MediaCall, Spec};
 use crate::{
-    payload,
+    diag::Code,
+    payload::{self, Effect, Payload, Target},
     plan::{message::MessageView, value::Template},
+    slot::Output,
 };
 
 /// Fields of the action.
@@ -92,7 +95,7 @@ impl Kind for CreateDraft {
         summary: "Makes a draft of articles, with the uploads that they need; gives its media_id.",
         path: "/cgi-bin/draft/add",
         effect: Effect::Media,
-        outputs: &["media_id"],
+        outputs: &[Output::MediaId],
         exactly_one: &[],
         only: None,
     };
@@ -111,18 +114,29 @@ impl Kind for CreateDraft {
             let gives = Gives { slot: file.slot(), member: file.target.gives(), known: None };
             let path = file.target.path();
             let media = MediaCall { gives: Some(gives), upload: Some(file.clone()), ..MediaCall::default() };
-            calls.push(Call { media: Some((path, media)), ..Call::new(file.shown()) });
+            calls.push(Call { media: Some((path, media)), ..Call::new(file.shown(), Target::Nobody) });
         }
+        let each = articles.iter().map(|article| Payload::new(article, None)).collect::<Result<Vec<_>, _>>();
+        let each = match each {
+            Ok(each) => Arc::new(each),
+            Err(unknown) => {
+                fields.problem("/articles", Code::UnknownOutput, unknown.to_string(), "write {{ steps.ID.OUTPUT }}");
+                return None;
+            }
+        };
         let draft = json!({ "articles": articles });
-        let gives = Some(Gives { slot: slot.clone(), member: "media_id", known: None });
-        let add = MediaCall { gives, ..MediaCall::default() };
-        calls.push(Call { media: Some((Self::SPEC.path, add)), ..Call::new(draft.clone()) });
-        let back = MediaCall { verify: Some(draft), ..MediaCall::default() };
-        let id: Value = payload::slot(&slot).into();
-        calls.push(Call { media: Some(("/cgi-bin/draft/get", back)), ..Call::new(json!({ "media_id": id })) });
+        let gives = Some(Gives { slot: slot.clone(), member: Output::MediaId, known: None });
+        let add = MediaCall { gives, adds: Some(Arc::clone(&each)), ..MediaCall::default() };
+        calls.push(Call { media: Some((Self::SPEC.path, add)), ..Call::new(draft, Target::Nobody) });
+        let back = MediaCall { verify: Some(each), ..MediaCall::default() };
+        let id: Value = payload::stand_in(&slot).into();
+        calls.push(Call {
+            media: Some(("/cgi-bin/draft/get", back)),
+            ..Call::new(json!({ "media_id": id }), Target::Nobody)
+        });
         let count = |count: usize, word: &str| format!("{count} {word}{}", if count == 1 { "" } else { "s" });
         let audience = format!("{}, {}", count(titles.len(), "article"), count(pictures, "picture"));
-        let message = Some(MessageView { kind: "draft".into(), content: titles.join("\n") });
-        Some(Calls { calls, audience: Some(audience), message, listed: None })
+        let content = Content::Draft(MessageView { kind: "draft".into(), content: titles.join("\n") });
+        Some(Calls { calls, audience: Some(audience), content, listed: None })
     }
 }

@@ -5,11 +5,10 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Call, Calls, Fields, Kind, Spec, number};
-use crate::payload::Effect;
+use super::{Call, Calls, Content, Fields, Kind, Spec, job, number};
 use crate::{
     diag::Code,
-    payload,
+    payload::{self, Effect, Target},
     plan::value::{Number, Template},
 };
 
@@ -68,26 +67,23 @@ impl Kind for Delete {
             }
             return Some(Calls { audience: Some(url.clone()), ..Calls::one(json!({ "url": url })) });
         }
-        let (ids, audience) = match (&self.of, &self.msg_id) {
-            (Some(of), _) => {
-                let slots = fields.jobs(of)?;
-                (slots.iter().map(|slot| payload::number_slot(slot).into()).collect(), format!("of {of}"))
-            }
+        let (jobs, audience) = match (&self.of, &self.msg_id) {
+            (Some(of), _) => (fields.jobs(of)?, format!("of {of}")),
             (None, Some(id)) => {
-                let id = number(fields, "/msg_id", id)?;
-                let words = format!("msg_id {}", payload::shown(id.to_string().trim_matches('"')));
-                (vec![id], words)
+                let job = job(fields, id)?;
+                let words = job.to_string();
+                (vec![job], words)
             }
             (None, None) => return None,
         };
-        let calls = ids.into_iter().map(|id| {
-            let mut body = json!({ "msg_id": id });
-            if let Some(article) = &article {
-                body["article_idx"] = article.clone();
+        let calls = jobs.iter().map(|job| {
+            let mut body = json!({ "msg_id": job.number() });
+            if let Some(article) = article {
+                body["article_idx"] = article.into();
             }
-            Call::new(body)
+            Call::new(body, Target::Nobody)
         });
-        Some(Calls { calls: calls.collect(), audience: Some(audience), message: None, listed: None })
+        Some(Calls { calls: calls.collect(), audience: Some(audience), content: Content::Nothing, listed: None })
     }
 
     fn target(&self) -> Option<&str> {

@@ -3,21 +3,22 @@
 //! An action knows its fields, its path, its outputs and how its bodies are made. It does no IO: what it needs from
 //! outside comes through [`Fields`].
 
-use std::{ops::Range, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use schemars::{Schema, SchemaGenerator};
 use serde_json::Value;
 
 use crate::{
-    content::media::{Target, Upload},
+    content::media::{self, Upload},
     diag::Code,
     openids::Openids,
-    payload::Effect,
+    payload::{self, Effect, Payload, Target},
     plan::{
-        message::{Message, MessageView},
+        message::{Message, MessageView, Shown},
         model::AccountKind,
-        value::Template,
+        value::{Number, Template},
     },
+    slot::{Followers, Output, Slot},
 };
 
 pub mod check;
@@ -42,7 +43,7 @@ pub struct Spec {
     /// What it does to the world.
     pub effect: Effect,
     /// What later steps can refer to.
-    pub outputs: &'static [&'static str],
+    pub outputs: &'static [Output],
     /// Fields of which exactly one must be given.
     pub exactly_one: &'static [&'static str],
     /// The only kind of account that may use it.
@@ -56,38 +57,27 @@ pub struct Calls {
     pub calls: Vec<Call>,
     /// Who it is for, in words.
     pub audience: Option<String>,
-    /// The message as people read it.
-    pub message: Option<MessageView>,
+    /// What it brings.
+    pub content: Content,
     /// Where the people come from, if WeChat lists them when the plan runs: the one call then stands for all.
-    pub listed: Option<Listed>,
+    pub listed: Option<Followers>,
 }
 
-/// Followers that WeChat lists when the plan runs.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Listed {
-    /// All of the account.
-    All,
-    /// Those with the tag of that number.
-    TagId(Value),
-    /// Those with the tag of that name.
-    Tag(String),
-}
-
-impl Listed {
-    /// Who they are.
-    pub fn words(&self) -> String {
-        match self {
-            Listed::All => "all followers, one by one".into(),
-            Listed::TagId(id) => format!("the followers of tag {id}"),
-            Listed::Tag(name) => format!("the followers of tag {name}"),
-        }
-    }
+/// What the calls of a step bring.
+#[derive(Debug)]
+pub enum Content {
+    /// A message: sends and previews.
+    Message(Shown),
+    /// Articles, as people read them.
+    Draft(MessageView),
+    /// An upload, a question, a setting, a deletion.
+    Nothing,
 }
 
 impl Calls {
-    /// A step of one call.
+    /// A step of one call that reaches nobody.
     pub fn one(body: Value) -> Self {
-        Self { calls: vec![Call::new(body)], audience: None, message: None, listed: None }
+        Self { calls: vec![Call::new(body, Target::Nobody)], audience: None, content: Content::Nothing, listed: None }
     }
 }
 
@@ -96,18 +86,16 @@ impl Calls {
 pub struct Call {
     /// The body; a `clientmsgid` is added to mass calls.
     pub body: Value,
-    /// Openids in it; none where the number is not known offline.
-    pub recipients: Option<u64>,
-    /// The people of its `touser`, which is empty in the body.
-    pub people: Option<(Arc<Openids>, Range<usize>)>,
+    /// Whom it reaches; people are not in the body, whose `touser` is empty.
+    pub target: Target,
     /// What it does besides, if it is a call of a media step; it then has a path of its own.
     pub media: Option<(&'static str, MediaCall)>,
 }
 
 impl Call {
     /// A call of a body and nothing else.
-    pub fn new(body: Value) -> Self {
-        Self { body, recipients: None, people: None, media: None }
+    pub fn new(body: Value, target: Target) -> Self {
+        Self { body, target, media: None }
     }
 }
 
@@ -118,8 +106,10 @@ pub struct MediaCall {
     pub upload: Option<Arc<Upload>>,
     /// The slot that its answer fills.
     pub gives: Option<Gives>,
-    /// The draft that the answer must hold.
-    pub verify: Option<Value>,
+    /// The articles that it adds as a draft.
+    pub adds: Option<Arc<Vec<Payload>>>,
+    /// The articles that the answer must hold.
+    pub verify: Option<Arc<Vec<Payload>>>,
     /// What was uploaded before is gone: the file is uploaded again.
     pub fresh: bool,
 }
@@ -127,10 +117,10 @@ pub struct MediaCall {
 /// What fills a slot when a call is accepted.
 #[derive(Debug, Clone)]
 pub struct Gives {
-    /// Name of the slot.
-    pub slot: String,
-    /// The member of the answer, which is an output too.
-    pub member: &'static str,
+    /// Which slot.
+    pub slot: Slot,
+    /// The member of the answer.
+    pub member: Output,
     /// Its value, where it is known before.
     pub known: Option<String>,
 }
@@ -167,7 +157,7 @@ pub enum Holds {
     /// Openids to leave out.
     Exclude,
     /// A file that is uploaded, and whether it may be made smaller or converted for that.
-    Media(Target, bool),
+    Media(media::Target, bool),
 }
 
 /// The articles of a draft, as they are sent but for slots, and the files that fill these.
@@ -177,16 +167,54 @@ pub struct Draft {
     pub articles: Vec<Value>,
     /// Each once, in the order of use.
     pub uploads: Vec<Arc<Upload>>,
-    /// Name of the slot that holds the draft's `media_id`.
-    pub slot: String,
+    /// The draft's `media_id`.
+    pub slot: Slot,
+}
+
+/// The number that WeChat gave a send.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Job {
+    /// Written in the plan.
+    Id(u64),
+    /// Given by an earlier step.
+    Of(Slot),
+}
+
+impl Job {
+    /// As a number of a body.
+    pub fn number(&self) -> Value {
+        match self {
+            Self::Id(id) => (*id).into(),
+            Self::Of(slot) => payload::number_stand_in(slot).into(),
+        }
+    }
+
+    /// As a string of a body.
+    pub fn text(&self) -> Value {
+        match self {
+            Self::Id(id) => id.to_string().into(),
+            Self::Of(slot) => payload::stand_in(slot).into(),
+        }
+    }
+}
+
+impl fmt::Display for Job {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Id(id) => write!(f, "msg_id {id}"),
+            Self::Of(slot) => write!(f, "msg_id <{slot}>"),
+        }
+    }
 }
 
 /// What an action needs to make its bodies; every problem is noted by the one who implements it.
 pub trait Fields {
     /// A field rendered; run-time values are slots.
     fn text(&mut self, suffix: &str, template: &Template) -> Option<String>;
-    /// A field that must render to a whole number; a run-time value gives the string of a number slot.
-    fn number(&mut self, suffix: &str, template: &Template, min: u64, max: u64) -> Option<Value>;
+    /// A field that must render to a whole number.
+    fn number(&mut self, suffix: &str, template: &Template, min: u64, max: u64) -> Option<u64>;
+    /// A field that must render to the number of a job, or be one that an earlier step gives.
+    fn job(&mut self, suffix: &str, template: &Template) -> Option<Job>;
     /// The rendered content of the file that a field names.
     fn file(&mut self, suffix: &str) -> Option<String>;
     /// The file that the step uploads, with the words that go with it.
@@ -195,8 +223,8 @@ pub trait Fields {
     fn draft(&mut self) -> Option<Draft>;
     /// The openids of this step: unique, in order, at least two.
     fn openids(&mut self) -> Option<Arc<Openids>>;
-    /// Names of the slots that will hold the `msg_id`s of all calls of a send step.
-    fn jobs(&mut self, of: &str) -> Option<Vec<String>>;
+    /// The jobs of all calls of a send step.
+    fn jobs(&mut self, of: &str) -> Option<Vec<Job>>;
     /// Notes a problem at a field.
     fn problem(&mut self, suffix: &str, code: Code, message: String, help: &str);
     /// Notes a problem of a rendered text: at these words of the field or of the file that it names, if they stand there.
@@ -394,20 +422,28 @@ pub(crate) fn upload(fields: &mut dyn Fields, description: Option<(String, Strin
     let file = fields.upload(description)?;
     let gives = Gives { slot: file.slot(), member: file.target.gives(), known: None };
     let media = MediaCall { gives: Some(gives), upload: Some(Arc::clone(&file)), ..MediaCall::default() };
-    let call = Call { media: Some((file.target.path(), media)), ..Call::new(file.shown()) };
+    let call = Call { media: Some((file.target.path(), media)), ..Call::new(file.shown(), Target::Nobody) };
     let audience = Some(format!("{} ({} bytes)", file.path, file.bytes.len()));
-    Some(Calls { calls: vec![call], audience, message: None, listed: None })
+    Some(Calls { calls: vec![call], audience, content: Content::Nothing, listed: None })
 }
 
 /// A whole number of the plan, written out or rendered.
 pub(crate) fn number<const MIN: u64, const MAX: u64>(
     fields: &mut dyn Fields,
     suffix: &str,
-    number: &crate::plan::value::Number<MIN, MAX>,
-) -> Option<Value> {
+    number: &Number<MIN, MAX>,
+) -> Option<u64> {
     match number {
-        crate::plan::value::Number::Literal(number) => Some((*number).into()),
-        crate::plan::value::Number::Template(template) => fields.number(suffix, template, MIN, MAX),
+        Number::Literal(number) => Some(*number),
+        Number::Template(template) => fields.number(suffix, template, MIN, MAX),
+    }
+}
+
+/// A job of the plan, written out, rendered or given by an earlier step.
+pub(crate) fn job(fields: &mut dyn Fields, id: &Number<1, { u64::MAX }>) -> Option<Job> {
+    match id {
+        Number::Literal(id) => Some(Job::Id(*id)),
+        Number::Template(template) => fields.job("/msg_id", template),
     }
 }
 

@@ -7,10 +7,10 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Call, Calls, Fields, Kind, Spec};
-use crate::payload::Effect;
+use super::{Call, Calls, Content, Fields, Kind, Spec};
 use crate::{
     diag::Code,
+    payload::{self, Effect, Target},
     plan::{message::Message, value::Template},
 };
 
@@ -72,7 +72,7 @@ impl Kind for Preview {
         let (to, message) = (to?, message?);
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
         if key == "touser" && !to.chars().all(plain) {
-            let message = format!("`{}` is not an openid", crate::payload::shown(&to));
+            let message = format!("`{}` is not an openid", payload::shown(&to));
             fields.problem(suffix, Code::BadOpenid, message, "an openid consists of letters, digits, - and _");
             return None;
         }
@@ -86,12 +86,12 @@ impl Kind for Preview {
             return None;
         }
         let audience = to.clone();
-        let mut body = json!({ key: to, "msgtype": message.msgtype });
-        body[message.key] = message.object;
+        let mut body = json!({ key: to });
+        let message = message.put(&mut body);
         Some(Calls {
-            calls: vec![Call { recipients: Some(1), ..Call::new(body) }],
+            calls: vec![Call::new(body, Target::Person)],
             audience: Some(audience),
-            message: Some(message.view),
+            content: Content::Message(message),
             listed: None,
         })
     }

@@ -7,16 +7,17 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Call, Calls, Fields, FileUse, Holds, Kind, Listed, Spec, number, put_reprint, send_by_tag::tag_name};
-use crate::payload::Effect;
+use super::{Call, Calls, Content, Fields, FileUse, Holds, Kind, Spec, number, put_reprint, send_by_tag::tag_name};
 use crate::{
     diag::Code,
-    limits, payload,
+    limits,
+    payload::{self, Effect, People, Target},
     plan::{
         message::Message,
         model::AccountKind,
         value::{Number, Template, one_or_many},
     },
+    slot::{Followers, Output, Slot, Tag},
 };
 
 /// Fields of the action.
@@ -107,7 +108,7 @@ impl Kind for SendByOpenid {
         summary: "Sends a message to a list of people (service accounts only), 2 to 10,000 a call.",
         path: "/cgi-bin/message/mass/send",
         effect: Effect::Mass,
-        outputs: &["msg_id", "msg_ids", "msg_data_id"],
+        outputs: &[Output::MsgId, Output::MsgIds, Output::MsgDataId],
         exactly_one: &[],
         only: Some(AccountKind::Service),
     };
@@ -123,25 +124,20 @@ impl Kind for SendByOpenid {
         let openids = fields.openids();
         let message = self.message.for_send(fields);
         let (openids, message) = (openids?, message?);
-        let mut rest = json!({ "msgtype": message.msgtype });
-        rest[message.key] = message.object;
+        let mut rest = json!({});
+        let message = message.put(&mut rest);
         put_reprint(&mut rest, fields, self.send_ignore_reprint, &self.message);
         let calls = chunks(openids.len()).map(|range| {
             let mut body = json!({ "touser": [] });
             if let (Some(body), Some(rest)) = (body.as_object_mut(), rest.as_object()) {
                 body.extend(rest.clone());
             }
-            Call {
-                body,
-                recipients: Some(range.len() as u64),
-                people: Some((Arc::clone(&openids), range)),
-                media: None,
-            }
+            Call::new(body, Target::People(People { openids: Arc::clone(&openids), range }))
         });
         Some(Calls {
             calls: calls.collect(),
             audience: Some(format!("{} openids", openids.len())),
-            message: Some(message.view),
+            content: Content::Message(message),
             listed: None,
         })
     }
@@ -181,25 +177,20 @@ impl SendByOpenid {
     /// One call that stands for all: who gets it is known only when the plan runs.
     fn listed(&self, fields: &mut dyn Fields) -> Option<Calls> {
         let list = match (&self.to.tag, &self.to.tag_id) {
-            (Some(name), _) => tag_name(fields, name).map(Listed::Tag),
-            (None, Some(id)) => number(fields, "/to/tag_id", id).map(Listed::TagId),
-            (None, None) => Some(Listed::All),
+            (Some(name), _) => tag_name(fields, name).map(|name| Followers::Of(Tag::Name(name))),
+            (None, Some(id)) => number(fields, "/to/tag_id", id).map(|id| Followers::Of(Tag::Id(id))),
+            (None, None) => Some(Followers::All),
         };
         let message = self.message.for_send(fields);
         let (list, message) = (list?, message?);
-        if matches!(&list, Listed::TagId(id) if !id.is_u64()) {
-            let message = "`tag_id` must be known before the run".to_owned();
-            fields.problem("/to/tag_id", Code::RuntimeValue, message, "write the number, or a variable");
-            return None;
-        }
-        let words = list.words();
-        let mut body = json!({ "touser": [payload::slot(&words)], "msgtype": message.msgtype });
-        body[message.key] = message.object;
+        let who = payload::stand_in(&Slot::Followers(list.clone()));
+        let mut body = json!({ "touser": [who] });
+        let message = message.put(&mut body);
         put_reprint(&mut body, fields, self.send_ignore_reprint, &self.message);
         Some(Calls {
-            calls: vec![Call::new(body)],
-            audience: Some(words),
-            message: Some(message.view),
+            calls: vec![Call::new(body, Target::Followers(list.clone()))],
+            audience: Some(list.to_string()),
+            content: Content::Message(message),
             listed: Some(list),
         })
     }

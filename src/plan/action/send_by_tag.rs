@@ -7,14 +7,14 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, de};
 use serde_json::{Value, json};
 
-use super::{Call, Calls, Fields, Kind, Spec, number, put_reprint};
-use crate::payload::Effect;
+use super::{Call, Calls, Content, Fields, Kind, Spec, number, put_reprint};
 use crate::{
-    payload,
+    payload::{self, Effect, Target},
     plan::{
         message::Message,
         value::{Number, Template},
     },
+    slot::{Output, Slot, Tag},
 };
 
 /// Fields of the action.
@@ -87,7 +87,7 @@ impl Kind for SendByTag {
         summary: "Sends a message to the followers of a tag, or to all.",
         path: "/cgi-bin/message/mass/sendall",
         effect: Effect::Mass,
-        outputs: &["msg_id", "msg_ids", "msg_data_id"],
+        outputs: &[Output::MsgId, Output::MsgIds, Output::MsgDataId],
         exactly_one: &[],
         only: None,
     };
@@ -96,15 +96,15 @@ impl Kind for SendByTag {
         // Both are rendered before either failure counts, so that all problems are reported.
         let filter = self.filter(fields);
         let message = self.message.for_send(fields);
-        let (filter, audience) = filter?;
+        let (target, filter, audience) = filter?;
         let message = message?;
-        let mut body = json!({ "filter": filter, "msgtype": message.msgtype });
-        body[message.key] = message.object;
+        let mut body = json!({ "filter": filter });
+        let message = message.put(&mut body);
         put_reprint(&mut body, fields, self.send_ignore_reprint, &self.message);
         Some(Calls {
-            calls: vec![Call::new(body)],
+            calls: vec![Call::new(body, target)],
             audience: Some(audience),
-            message: Some(message.view),
+            content: Content::Message(message),
             listed: None,
         })
     }
@@ -131,21 +131,18 @@ pub(super) fn tag_name(fields: &mut dyn Fields, name: &Template) -> Option<Strin
 }
 
 impl SendByTag {
-    fn filter(&self, fields: &mut dyn Fields) -> Option<(Value, String)> {
-        Some(match &self.to {
-            To::All => (json!({ "is_to_all": true }), "all followers".to_owned()),
-            To::TagId(id) => {
-                let id = number(fields, "/to/tag_id", id)?;
-                let words = format!("tag {}", payload::shown(id.to_string().trim_matches('"')));
-                (json!({ "is_to_all": false, "tag_id": id }), words)
-            }
-            To::Tag(name) => {
-                let name = tag_name(fields, name)?;
-                (
-                    json!({ "is_to_all": false, "tag_id": payload::number_slot(&format!("tag {name}")) }),
-                    format!("tag {name}"),
-                )
-            }
-        })
+    /// Whom it reaches, the same as WeChat is told, and in words.
+    fn filter(&self, fields: &mut dyn Fields) -> Option<(Target, Value, String)> {
+        let tag = match &self.to {
+            To::All => return Some((Target::Everyone, json!({ "is_to_all": true }), "all followers".to_owned())),
+            To::TagId(id) => Tag::Id(number(fields, "/to/tag_id", id)?),
+            To::Tag(name) => Tag::Name(tag_name(fields, name)?),
+        };
+        let id: Value = match &tag {
+            Tag::Id(id) => (*id).into(),
+            Tag::Name(name) => payload::number_stand_in(&Slot::Tag(name.clone())).into(),
+        };
+        let words = tag.to_string();
+        Some((Target::Tag(tag), json!({ "is_to_all": false, "tag_id": id }), words))
     }
 }

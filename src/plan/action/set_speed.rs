@@ -30,9 +30,6 @@ impl Kind for SetSpeed {
 
     fn calls(&self, fields: &mut dyn Fields) -> Option<Calls> {
         let speed = number(fields, "/speed", &self.speed)?;
-        Some(Calls {
-            audience: Some(format!("speed {}", speed.to_string().trim_matches('"'))),
-            ..Calls::one(json!({ "speed": speed }))
-        })
+        Some(Calls { audience: Some(format!("speed {speed}")), ..Calls::one(json!({ "speed": speed })) })
     }
 }

@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::{Calls, Fields, FileUse, Holds, Kind, Spec, upload};
 use crate::payload::Effect;
-use crate::{content::media::Target, plan::value::Template};
+use crate::{content::media::Target, plan::value::Template, slot::Output};
 
 /// Fields of the action.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -25,7 +25,7 @@ impl Kind for UploadImage {
         summary: "Uploads a picture for the body of an article; gives its url.",
         path: "/cgi-bin/media/uploadimg",
         effect: Effect::Media,
-        outputs: &["url"],
+        outputs: &[Output::Url],
         exactly_one: &[],
         only: None,
     };

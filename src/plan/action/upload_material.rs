@@ -10,6 +10,7 @@ use crate::{
     content::media::{Material, Target},
     diag::Code,
     plan::value::Template,
+    slot::Output,
 };
 
 /// Fields of the action.
@@ -38,7 +39,7 @@ impl Kind for UploadMaterial {
         summary: "Uploads permanent material; gives its media_id, and the url of a picture.",
         path: "/cgi-bin/material/add_material",
         effect: Effect::Media,
-        outputs: &["media_id", "url"],
+        outputs: &[Output::MediaId, Output::Url],
         exactly_one: &[],
         only: None,
     };

@@ -8,7 +8,8 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     diag::Code,
-    limits, payload,
+    limits,
+    payload::{self, MediaId},
     plan::{
         action::Fields,
         value::{Template, one_or_many},
@@ -114,8 +115,48 @@ pub struct Body {
     pub key: &'static str,
     /// The object.
     pub object: Value,
+    /// The object as a send has it, where a preview has another: what is compared.
+    pub as_sent: Option<Value>,
     /// The message as people read it.
     pub view: MessageView,
+    /// The media in it, in order.
+    pub media: Vec<MediaId>,
+    /// The title of pictures or of a video.
+    pub title: Option<String>,
+    /// The words that go with them.
+    pub words: Option<String>,
+}
+
+/// A message as it is sent or previewed: what is known of it without its body.
+#[derive(Debug, Clone)]
+pub struct Shown {
+    /// The message as people read it.
+    pub view: MessageView,
+    /// `sha256:` and the digest of what people see: that of a preview is that of its send.
+    pub digest: String,
+    /// The media in it, in order.
+    pub media: Vec<MediaId>,
+    /// The title of pictures or of a video.
+    pub title: Option<String>,
+    /// The words that go with them.
+    pub words: Option<String>,
+}
+
+impl Body {
+    /// Puts it into the body of a request.
+    pub fn put(self, body: &mut Value) -> Shown {
+        let seen = json!([self.msgtype, self.as_sent.as_ref().unwrap_or(&self.object)]);
+        body["msgtype"] = self.msgtype.into();
+        body[self.key] = self.object;
+        let shown = |text: Option<String>| text.map(|text| payload::shown(&text));
+        Shown {
+            digest: payload::digest(seen.to_string().as_bytes()),
+            view: MessageView { content: payload::shown(&self.view.content), ..self.view },
+            media: self.media,
+            title: shown(self.title),
+            words: shown(self.words),
+        }
+    }
 }
 
 /// Names of the message types, as in the plan.
@@ -178,7 +219,14 @@ impl Message {
             Message::Wxcard(card) => card.render(fields)?,
             Message::Image(_) => return None,
         };
-        Some(Body { msgtype: kind, key: kind, object, view: MessageView { kind: kind.into(), content } })
+        let media = match self {
+            Message::Text(_) | Message::Wxcard(_) | Message::Image(_) => Vec::new(),
+            Message::Mpnews(_) | Message::Voice(_) | Message::Mpvideo(_) => vec![MediaId::new(content.clone())],
+        };
+        let words = |name: &str| object[name].as_str().filter(|_| kind == "mpvideo").map(str::to_owned);
+        let (title, words) = (words("title"), words("description"));
+        let view = MessageView { kind: kind.into(), content };
+        Some(Body { msgtype: kind, key: kind, object, as_sent: None, view, media, title, words })
     }
 }
 
@@ -272,12 +320,18 @@ impl Images {
                 object.insert(name.into(), u8::from(value).into());
             }
         }
-        let content = ids?.join("\n");
+        let ids = ids?;
+        let view = MessageView { kind: "image".into(), content: ids.join("\n") };
+        let words = |name: &str| object.get(name).and_then(Value::as_str).map(str::to_owned);
         Some(Body {
             msgtype: "image",
             key: "images",
+            as_sent: None,
+            view,
+            media: ids.into_iter().map(MediaId::new).collect(),
+            title: words("title"),
+            words: words("recommend"),
             object: object.into(),
-            view: MessageView { kind: "image".into(), content },
         })
     }
 
@@ -300,7 +354,16 @@ impl Images {
             }
         }
         let view = MessageView { kind: "image".into(), content: id.clone() };
-        Some(Body { msgtype: "image", key: "image", object: json!({ "media_id": id }), view })
+        Some(Body {
+            msgtype: "image",
+            key: "image",
+            object: json!({ "media_id": id }),
+            as_sent: Some(json!({ "media_ids": [id] })),
+            view,
+            media: vec![MediaId::new(id.clone())],
+            title: None,
+            words: None,
+        })
     }
 }
 

@@ -1,0 +1,201 @@
+//! Rows of the ledger are text. All that is read back out of them is read here, and can fail: a row that says less than
+//! we wrote is damage, and never "nobody" or "nothing".
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use crate::{
+    ledger::{CallId, CallRecord, Event, FrozenCall, LedgerError, Usage},
+    openids::Openids,
+    payload::{self, Effect, Payload, People, Target},
+    slot::{Output, Slot, Tag},
+};
+
+/// Adds an article to the draft box.
+pub(super) const ADD: &str = "/cgi-bin/draft/add";
+/// Changes one article of a draft.
+pub(super) const UPDATE: &str = "/cgi-bin/draft/update";
+
+fn damaged(id: &CallId, what: &str) -> LedgerError {
+    LedgerError::Unreadable { what: format!("call {} of step `{}` {what}", id.chunk, id.name()) }
+}
+
+fn members(text: &str) -> Option<Map<String, Value>> {
+    match serde_json::from_str(text) {
+        Ok(Value::Object(members)) => Some(members),
+        _ => None,
+    }
+}
+
+/// A call as it is compared with what the plan says now.
+pub(super) struct Row {
+    /// The people of a send to people.
+    pub(super) people: Option<People>,
+    /// The other members of its body, its slots unfilled, without its key.
+    pub(super) rest: Map<String, Value>,
+}
+
+/// A call, its people apart; whom a mass call goes to must be readable.
+pub(super) fn row(call: &FrozenCall) -> Result<Row, LedgerError> {
+    let mut rest = body(call)?;
+    let target = if call.effect == Effect::Mass { Some(target(call)?) } else { None };
+    let people = match target {
+        Some(Target::People(people)) => {
+            rest.remove("touser");
+            Some(people)
+        }
+        _ => None,
+    };
+    rest.remove("clientmsgid");
+    Ok(Row { people, rest })
+}
+
+fn body(call: &FrozenCall) -> Result<Map<String, Value>, LedgerError> {
+    members(&call.payload).ok_or_else(|| damaged(&call.id, "has a body that is no JSON object"))
+}
+
+/// The body, to be filled and sent.
+pub(super) fn payload(call: &FrozenCall) -> Result<Payload, LedgerError> {
+    Payload::from_raw(&call.payload).map_err(|unknown| damaged(&call.id, &format!("has a body in which {unknown}")))
+}
+
+/// Whom a send or preview goes to.
+pub(super) fn target(call: &FrozenCall) -> Result<Target, LedgerError> {
+    target_in(&body(call)?).ok_or_else(|| damaged(&call.id, "does not say whom it goes to"))
+}
+
+/// Whom a send or preview went to.
+pub(super) fn target_of(usage: &Usage) -> Result<Target, LedgerError> {
+    members(&usage.payload).and_then(|body| target_in(&body)).ok_or_else(|| LedgerError::Unreadable {
+        what: format!("a send that was accepted at {} does not say whom it went to", usage.at),
+    })
+}
+
+fn target_in(body: &Map<String, Value>) -> Option<Target> {
+    if let Some(filter) = body.get("filter") {
+        return match (filter.get("is_to_all")?.as_bool()?, filter.get("tag_id")) {
+            (true, None) => Some(Target::Everyone),
+            (false, Some(Value::Number(id))) => Some(Target::Tag(Tag::Id(id.as_u64()?))),
+            (false, Some(Value::String(text))) => match payload::only_number(text)? {
+                Slot::Tag(name) => Some(Target::Tag(Tag::Name(name))),
+                _ => None,
+            },
+            _ => None,
+        };
+    }
+    match (body.get("touser"), body.get("towxname")) {
+        (Some(Value::Array(list)), None) => {
+            let openids = list.iter().map(Value::as_str).collect::<Option<Openids>>()?;
+            let range = 0..openids.len();
+            Some(Target::People(People { openids: Arc::new(openids), range }))
+        }
+        (Some(Value::String(_)), None) | (None, Some(Value::String(_))) => Some(Target::Person),
+        _ => None,
+    }
+}
+
+/// The openids of sends to people, in order; other calls have none.
+pub fn people<'r>(calls: impl IntoIterator<Item = &'r FrozenCall>) -> Result<Openids, LedgerError> {
+    let mut all = Openids::default();
+    for call in calls.into_iter().filter(|call| call.effect == Effect::Mass) {
+        if let Target::People(people) = target(call)? {
+            for openid in people.iter() {
+                all.push(openid).map_err(|_| damaged(&call.id, "goes to more people than can be held"))?;
+            }
+        }
+    }
+    Ok(all)
+}
+
+/// How many articles the draft has that a call adds or changes; none if it is no such call.
+pub(super) fn articles(call: &FrozenCall) -> Result<Option<usize>, LedgerError> {
+    let unknown = || damaged(&call.id, "does not say how many articles its draft has");
+    match call.path.as_str() {
+        ADD => body(call)?.get("articles").and_then(Value::as_array).map(|list| Some(list.len())).ok_or_else(unknown),
+        UPDATE => {
+            // The last update is of the last article.
+            let index = body(call)?.get("index").and_then(Value::as_u64).and_then(|index| usize::try_from(index).ok());
+            index.map(|index| Some(index + 1)).ok_or_else(unknown)
+        }
+        _ => Ok(None),
+    }
+}
+
+/// What cannot be read of a fact.
+pub(super) struct NotGiven;
+
+/// What an accepted call of a media step gave; none if it gave no such thing.
+pub(super) fn given(fact: &Event, output: Output) -> Result<Option<String>, NotGiven> {
+    let Some(text) = &fact.result else { return Ok(None) };
+    match members(text).ok_or(NotGiven)?.get(output.name()) {
+        None => Ok(None),
+        Some(Value::String(value)) => Ok(Some(value.clone())),
+        Some(_) => Err(NotGiven),
+    }
+}
+
+/// Whether all that accepted calls of a media step gave can be read.
+pub(super) fn check_given(records: &[&CallRecord]) -> Result<(), LedgerError> {
+    for record in records {
+        for output in [Output::MediaId, Output::Url] {
+            let read = record.acceptance().map_or(Ok(None), |fact| given(fact, output));
+            read.map_err(|NotGiven| damaged(&record.frozen.id, "does not say what it gave"))?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn call(payload: &str, path: &str) -> FrozenCall {
+        FrozenCall {
+            id: CallId { step: "vip".into(), key: None, chunk: 2 },
+            action: "send_by_openid".into(),
+            path: path.into(),
+            idempotency_key: String::new(),
+            digest: String::new(),
+            payload: payload.into(),
+            message_digest: None,
+            recipients: None,
+            effect: Effect::Mass,
+        }
+    }
+
+    #[test]
+    fn whom_a_send_went_to_is_read_or_is_an_error() {
+        let read = |text: &str| target(&call(text, "")).map_err(|error| error.to_string());
+        assert!(matches!(read(r#"{"filter":{"is_to_all":true}}"#), Ok(Target::Everyone)));
+        assert!(matches!(read(r#"{"filter":{"is_to_all":false,"tag_id":2}}"#), Ok(Target::Tag(Tag::Id(2)))));
+        let named = "{\"filter\":{\"is_to_all\":false,\"tag_id\":\"\u{fdd0}#tag VIP\u{fdd1}\"}}";
+        assert!(matches!(read(named), Ok(Target::Tag(Tag::Name(name))) if name == "VIP"));
+        assert!(matches!(read(r#"{"touser":["a","b"]}"#), Ok(Target::People(people)) if people.iter().eq(["a", "b"])));
+        assert!(matches!(read(r#"{"touser":"a"}"#), Ok(Target::Person)));
+        for damaged in [
+            "",
+            "[]",
+            "{}",
+            r#"{"filter":{}}"#,
+            r#"{"filter":{"is_to_all":false}}"#,
+            r#"{"filter":{"is_to_all":true,"tag_id":2}}"#,
+            r#"{"filter":{"is_to_all":false,"tag_id":"VIP"}}"#,
+            r#"{"touser":["a",1]}"#,
+            r#"{"touser":{}}"#,
+        ] {
+            let error = read(damaged).expect_err("no target");
+            assert!(error.contains("call 2 of step `vip`"), "{damaged}: {error}");
+            assert!(people([&call(damaged, "")]).is_err(), "{damaged}: no list is not an empty list");
+        }
+    }
+
+    #[test]
+    fn what_a_draft_holds_is_read_or_is_an_error() {
+        let read = |text: &str, path: &str| articles(&call(text, path)).ok();
+        assert_eq!(read(r#"{"articles":[{},{}]}"#, ADD), Some(Some(2)));
+        assert_eq!(read(r#"{"media_id":"m","index":2,"articles":{}}"#, UPDATE), Some(Some(3)));
+        assert_eq!(read("", "/cgi-bin/draft/get"), Some(None));
+        assert_eq!((read("{}", ADD), read("{}", UPDATE), read("x", ADD)), (None, None, None));
+    }
+}
