@@ -130,7 +130,7 @@ impl StepFields<'_> {
         let made: BTreeMap<String, &String> = calls
             .iter()
             .flat_map(|call| call.payload.slots())
-            .filter_map(|slot| Some((slot.to_string(), self.made.get(slot)?)))
+            .filter_map(|slot| self.made.get(slot).map(|made| (slot.to_string(), made)))
             .collect();
         let with_made = |digest: String| {
             made.values().fold(digest, |digest, made| payload::digest(format!("{digest} {made}").as_bytes()))

@@ -41,12 +41,9 @@ pub fn gather(
             ..problem
         })?;
         people.unique(&step.excluded);
-        let todo_now = with_new(plan, step, std::mem::take(records), had, people).map_err(|error| Problem {
-            message: chain(&error),
-            help: Vec::new(),
-            errcode: None,
-        })?;
-        *todo = match todo_now {
+        let listed = with_new(plan, step, std::mem::take(records), had, people);
+        let listed = listed.map_err(|error| Problem { message: chain(&error), help: Vec::new(), errcode: None })?;
+        *todo = match listed {
             Todo::Run { calls, .. } if calls.is_empty() => {
                 let message =
                     format!("`{}`: {} are fewer than two people; WeChat takes at least two (40130)", step.name(), list);
