@@ -5,6 +5,7 @@ use std::ops::Range;
 use html5gum::{DefaultEmitter, Error, HtmlString, Token, Tokenizer};
 
 use super::{
+    math,
     rules::{Content, RULESET, removed},
     tree::{Attribute, Element, Findings, Item, Kind, Node, pair, rule},
 };
@@ -98,14 +99,14 @@ pub(super) fn items(source: &str, map: &dyn Fn(usize) -> usize, findings: &mut F
             Token::String(text) => {
                 let local = clip(text.span.start, text.span.end);
                 let string = String::from_utf8_lossy(&text.value.0).into_owned();
-                if let Some(math) = find_math(&string).or_else(|| super::markdown::find_brackets(&string)) {
+                if let Some(formula) = math::find_dollars(&string).or_else(|| math::find_brackets(&string)) {
                     // Exact as far as there is no `&...;` before it.
                     let at = if source[local.clone()] == string {
-                        local.start + math.start..local.start + math.end
+                        local.start + formula.start..local.start + formula.end
                     } else {
                         local.clone()
                     };
-                    super::markdown::math(mapped(at), &string[math], findings);
+                    math::unsupported(mapped(at), &string[formula], findings);
                 }
                 items.push(Item::Node(Node::text(mapped(local), reveal(&string))));
             }
@@ -209,17 +210,6 @@ fn lint_allow(comment: &str, range: Range<usize>, findings: &mut Findings) -> Op
     };
     findings.add(Code::BadLintAllow, range, message, help);
     None
-}
-
-/// `$$...$$`, or `$...$` with a TeX command.
-fn find_math(text: &str) -> Option<Range<usize>> {
-    if let Some((start, rest)) = text.find("$$").map(|start| (start, &text[start + 2..]))
-        && let Some(length) = rest.find("$$").filter(|length| *length > 0)
-    {
-        return Some(start..start + length + 4);
-    }
-    let marks: Vec<usize> = text.match_indices('$').map(|(at, _)| at).collect();
-    marks.windows(2).find(|pair| super::markdown::is_tex(&text[pair[0] + 1..pair[1]])).map(|pair| pair[0]..pair[1] + 1)
 }
 
 /// Gives each thing one name: `b` is `strong`, and `pre` is a code block.

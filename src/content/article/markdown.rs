@@ -9,7 +9,7 @@ use comrak::{
 };
 
 use super::{
-    html,
+    html, math,
     tree::{Element, Findings, Item, Kind, Node, pair},
 };
 use crate::{
@@ -42,7 +42,7 @@ pub(super) fn read(text: &str, findings: &mut Findings) -> Vec<Node> {
         let (mut plain, mut formula) = (false, false);
         for node in parsed.descendants() {
             if let NodeValue::Math(math) = &node.data().value {
-                let tex = math.display_math || is_tex(&math.literal);
+                let tex = math.display_math || math::is_tex(&math.literal);
                 formula |= tex;
                 plain |= !tex;
             }
@@ -70,41 +70,6 @@ fn line_starts(text: &str) -> Vec<usize> {
     let bytes = text.as_bytes();
     let ends = |at: &usize| bytes[*at] == b'\n' || (bytes[*at] == b'\r' && bytes.get(at + 1) != Some(&b'\n'));
     std::iter::once(0).chain((0..bytes.len()).filter(ends).map(|at| at + 1)).collect()
-}
-
-/// Whether a text between dollar signs is a formula: it has a TeX command, or an index or power of one letter, or is one
-/// letter, or an equation of such.
-pub(super) fn is_tex(text: &str) -> bool {
-    let command = text.match_indices('\\').any(|(at, _)| text[at + 1..].starts_with(|c: char| c.is_ascii_alphabetic()));
-    let letters: Vec<&str> = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
-    let one = |word: &&str| word.len() == 1 && word.starts_with(|c: char| c.is_ascii_alphabetic());
-    let short = letters.iter().all(|word| one(word) || word.bytes().all(|c| c.is_ascii_digit()));
-    let signs = text.contains(['=', '+', '^', '_', '<', '>']) || letters.len() == 1 && text.len() == 1;
-    command || (text.is_ascii() && short && letters.iter().any(one) && signs)
-}
-
-/// A formula between `\\(` and `\\)`, or `\\[` and `\\]`.
-pub(super) fn find_brackets(text: &str) -> Option<Range<usize>> {
-    for (open, close) in [("\\(", "\\)"), ("\\[", "\\]")] {
-        let mut from = 0;
-        while let Some(start) = text[from..].find(open).map(|at| from + at) {
-            let Some(length) = text[start + 2..].find(close) else { break };
-            let inner = &text[start + 2..start + 2 + length];
-            if !text[..start].ends_with('\\') && (is_tex(inner.trim()) || inner.contains(['^', '=', '_'])) {
-                return Some(start..start + length + 4);
-            }
-            from = start + length + 4;
-        }
-    }
-    None
-}
-
-/// The finding for a formula.
-pub(super) fn math(range: Range<usize>, formula: &str, findings: &mut Findings) {
-    let shown: String = formula.chars().take(40).collect();
-    let help = "draw the formula, commit it as a PNG beside the article, and write `![formula](formula.png)`; for a plain \
-                dollar sign write `\\$`";
-    findings.add(Code::MathUnsupported, range, format!("WeChat does not typeset `{}`", shown.trim()), help);
 }
 
 struct Reader<'t> {
@@ -170,8 +135,8 @@ impl Reader<'_> {
                 element = Some(Element::new("code", vec![text]));
             }
             NodeValue::Math(formula) => {
-                if formula.display_math || is_tex(&formula.literal) {
-                    math(range.clone(), &formula.literal, self.findings);
+                if formula.display_math || math::is_tex(&formula.literal) {
+                    math::unsupported(range.clone(), &formula.literal, self.findings);
                 } else {
                     items.push(Item::Node(Node::text(range.clone(), format!("${}$", reveal(&formula.literal)))));
                 }
@@ -291,8 +256,8 @@ impl Reader<'_> {
                 text.replace_range(inner.clone(), &" ".repeat(inner.len()));
             }
         }
-        if let Some(found) = find_brackets(&text) {
-            math(range.start + found.start..range.start + found.end, &text[found], self.findings);
+        if let Some(found) = math::find_brackets(&text) {
+            math::unsupported(range.start + found.start..range.start + found.end, &text[found], self.findings);
         }
     }
 
@@ -307,7 +272,7 @@ impl Reader<'_> {
                 None
             }
             "math" | "tex-math" => {
-                math(range, &literal, self.findings);
+                math::unsupported(range, &literal, self.findings);
                 None
             }
             _ => {

@@ -16,6 +16,7 @@ pub mod compare;
 mod css;
 mod html;
 mod markdown;
+mod math;
 mod rules;
 mod theme;
 mod tree;

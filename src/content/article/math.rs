@@ -1,0 +1,52 @@
+//! Formulas: WeChat does not typeset them, so each is a finding.
+
+use std::ops::Range;
+
+use super::tree::Findings;
+use crate::diag::Code;
+
+/// Whether a text between dollar signs is a formula: it has a TeX command, or an index or power of one letter, or is one
+/// letter, or an equation of such.
+pub(super) fn is_tex(text: &str) -> bool {
+    let command = text.match_indices('\\').any(|(at, _)| text[at + 1..].starts_with(|c: char| c.is_ascii_alphabetic()));
+    let letters: Vec<&str> = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
+    let one = |word: &&str| word.len() == 1 && word.starts_with(|c: char| c.is_ascii_alphabetic());
+    let short = letters.iter().all(|word| one(word) || word.bytes().all(|c| c.is_ascii_digit()));
+    let signs = text.contains(['=', '+', '^', '_', '<', '>']) || letters.len() == 1 && text.len() == 1;
+    command || (text.is_ascii() && short && letters.iter().any(one) && signs)
+}
+
+/// `$$...$$`, or `$...$` with a TeX command.
+pub(super) fn find_dollars(text: &str) -> Option<Range<usize>> {
+    if let Some((start, rest)) = text.find("$$").map(|start| (start, &text[start + 2..]))
+        && let Some(length) = rest.find("$$").filter(|length| *length > 0)
+    {
+        return Some(start..start + length + 4);
+    }
+    let marks: Vec<usize> = text.match_indices('$').map(|(at, _)| at).collect();
+    marks.windows(2).find(|pair| is_tex(&text[pair[0] + 1..pair[1]])).map(|pair| pair[0]..pair[1] + 1)
+}
+
+/// A formula between `\\(` and `\\)`, or `\\[` and `\\]`.
+pub(super) fn find_brackets(text: &str) -> Option<Range<usize>> {
+    for (open, close) in [("\\(", "\\)"), ("\\[", "\\]")] {
+        let mut from = 0;
+        while let Some(start) = text[from..].find(open).map(|at| from + at) {
+            let Some(length) = text[start + 2..].find(close) else { break };
+            let inner = &text[start + 2..start + 2 + length];
+            if !text[..start].ends_with('\\') && (is_tex(inner.trim()) || inner.contains(['^', '=', '_'])) {
+                return Some(start..start + length + 4);
+            }
+            from = start + length + 4;
+        }
+    }
+    None
+}
+
+/// The finding for a formula.
+pub(super) fn unsupported(range: Range<usize>, formula: &str, findings: &mut Findings) {
+    let shown: String = formula.chars().take(40).collect();
+    let help = "draw the formula, commit it as a PNG beside the article, and write `![formula](formula.png)`; for a plain \
+                dollar sign write `\\$`";
+    findings.add(Code::MathUnsupported, range, format!("WeChat does not typeset `{}`", shown.trim()), help);
+}
