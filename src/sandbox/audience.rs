@@ -18,7 +18,7 @@ use super::errcode::{
     INVALID_OPENID_LIST_SIZE, INVALID_TAG_ID, INVALID_TAG_NAME, MALFORMED_BODY, Refusal, TAG_NAME_TOO_LONG,
     TOO_MANY_TAGS,
 };
-use super::state::{Context, State};
+use super::exchange::Context;
 use super::{Audience, Tag};
 
 /// Openids on a page.
@@ -167,66 +167,66 @@ impl Directory {
         self.followers
     }
 
+    /// `GET /cgi-bin/tags/get`
+    pub(super) fn tags_get(&self) -> Result<Value, Refusal> {
+        let tags = self.tags.iter();
+        let tags: Vec<Value> = tags.map(|tag| json!({"id": tag.id, "name": tag.name, "count": tag.count})).collect();
+        Ok(json!({ "tags": tags }))
+    }
+
+    /// `POST /cgi-bin/tags/create`
+    pub(super) fn tags_create(&mut self, context: &Context) -> Result<Value, Refusal> {
+        let tags = &mut self.tags;
+        let name = context.body.get("tag").and_then(|tag| tag.get("name")).and_then(Value::as_str);
+        let name = name.filter(|name| !name.is_empty()).ok_or(INVALID_TAG_NAME)?;
+        if name.chars().count() > MAX_TAG_NAME {
+            return Err(TAG_NAME_TOO_LONG.into());
+        }
+        if tags.iter().any(|tag| tag.name == name) {
+            return Err(INVALID_TAG_NAME.into());
+        }
+        if tags.iter().filter(|tag| tag.id != STARRED).count() >= MAX_TAGS {
+            return Err(TOO_MANY_TAGS.into());
+        }
+        let id = tags.iter().map(|tag| tag.id + 1).max().unwrap_or_default().max(FIRST_OWN_TAG);
+        tags.push(Tag { id, name: name.to_owned(), count: 0 });
+        Ok(json!({"tag": {"id": id, "name": name}}))
+    }
+
+    /// `GET /cgi-bin/user/get`: the end is told by an empty `next_openid`.
+    pub(super) fn user_get(&self, context: &Context) -> Result<Value, Refusal> {
+        let total = self.followers;
+        let page = page(context.request.parameter("next_openid"), total)?;
+        let next = if page.end == total { String::new() } else { openid(page.end - 1) };
+        let mut reply = json!({"total": total, "count": page.end - page.start});
+        if !page.is_empty() {
+            reply["data"] = json!({"openid": page.map(openid).collect::<Vec<_>>()});
+        }
+        reply["next_openid"] = next.into();
+        Ok(reply)
+    }
+
+    /// `POST /cgi-bin/user/tag/get`: the last page still names its last openid; the end is a page without any.
+    pub(super) fn user_tag_get(&self, context: &Context) -> Result<Value, Refusal> {
+        let id = context.body.get("tagid").and_then(Value::as_u64).ok_or(INVALID_TAG_ID)?;
+        let total = self.tag(id).ok_or(INVALID_TAG_ID)?.count;
+        let after = match context.body.get("next_openid") {
+            None => None,
+            Some(Value::String(openid)) => Some(openid.as_str()).filter(|openid| !openid.is_empty()),
+            Some(_) => return Err(MALFORMED_BODY.into()),
+        };
+        let page = page(after, total)?;
+        if page.is_empty() {
+            return Ok(json!({"count": 0, "next_openid": ""}));
+        }
+        let next = openid(page.end - 1);
+        let count = page.end - page.start;
+        Ok(json!({"count": count, "data": {"openid": page.map(openid).collect::<Vec<_>>()}, "next_openid": next}))
+    }
+
     fn tag(&self, id: u64) -> Option<&Tag> {
         self.tags.iter().find(|tag| tag.id == id)
     }
-}
-
-/// `GET /cgi-bin/tags/get`
-pub(super) fn tags_get(state: &mut State, _: &Context) -> Result<Value, Refusal> {
-    let tags = state.directory.tags.iter();
-    let tags: Vec<Value> = tags.map(|tag| json!({"id": tag.id, "name": tag.name, "count": tag.count})).collect();
-    Ok(json!({ "tags": tags }))
-}
-
-/// `POST /cgi-bin/tags/create`
-pub(super) fn tags_create(state: &mut State, context: &Context) -> Result<Value, Refusal> {
-    let tags = &mut state.directory.tags;
-    let name = context.body.get("tag").and_then(|tag| tag.get("name")).and_then(Value::as_str);
-    let name = name.filter(|name| !name.is_empty()).ok_or(INVALID_TAG_NAME)?;
-    if name.chars().count() > MAX_TAG_NAME {
-        return Err(TAG_NAME_TOO_LONG.into());
-    }
-    if tags.iter().any(|tag| tag.name == name) {
-        return Err(INVALID_TAG_NAME.into());
-    }
-    if tags.iter().filter(|tag| tag.id != STARRED).count() >= MAX_TAGS {
-        return Err(TOO_MANY_TAGS.into());
-    }
-    let id = tags.iter().map(|tag| tag.id + 1).max().unwrap_or_default().max(FIRST_OWN_TAG);
-    tags.push(Tag { id, name: name.to_owned(), count: 0 });
-    Ok(json!({"tag": {"id": id, "name": name}}))
-}
-
-/// `GET /cgi-bin/user/get`: the end is told by an empty `next_openid`.
-pub(super) fn user_get(state: &mut State, context: &Context) -> Result<Value, Refusal> {
-    let total = state.directory.followers;
-    let page = page(context.request.parameter("next_openid"), total)?;
-    let next = if page.end == total { String::new() } else { openid(page.end - 1) };
-    let mut reply = json!({"total": total, "count": page.end - page.start});
-    if !page.is_empty() {
-        reply["data"] = json!({"openid": page.map(openid).collect::<Vec<_>>()});
-    }
-    reply["next_openid"] = next.into();
-    Ok(reply)
-}
-
-/// `POST /cgi-bin/user/tag/get`: the last page still names its last openid; the end is a page without any.
-pub(super) fn user_tag_get(state: &mut State, context: &Context) -> Result<Value, Refusal> {
-    let id = context.body.get("tagid").and_then(Value::as_u64).ok_or(INVALID_TAG_ID)?;
-    let total = state.directory.tag(id).ok_or(INVALID_TAG_ID)?.count;
-    let after = match context.body.get("next_openid") {
-        None => None,
-        Some(Value::String(openid)) => Some(openid.as_str()).filter(|openid| !openid.is_empty()),
-        Some(_) => return Err(MALFORMED_BODY.into()),
-    };
-    let page = page(after, total)?;
-    if page.is_empty() {
-        return Ok(json!({"count": 0, "next_openid": ""}));
-    }
-    let next = openid(page.end - 1);
-    let count = page.end - page.start;
-    Ok(json!({"count": count, "data": {"openid": page.map(openid).collect::<Vec<_>>()}, "next_openid": next}))
 }
 
 /// The followers on the page after an openid.

@@ -10,15 +10,15 @@
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-use super::editor;
+use super::editor::{self, Loss};
 use super::errcode::{
     CONTENT_TOO_LONG, DIGEST_TOO_LONG, EMPTY_CONTENT, EMPTY_NEWS, EMPTY_TITLE, Errcode, GOODS_NOT_ENABLED,
     INVALID_ARGS, INVALID_AUTHOR, INVALID_CONTENT, INVALID_GOODS, INVALID_IMAGE_COUNT, INVALID_INDEX, INVALID_MEDIA_ID,
     INVALID_SOURCE_URL, MALFORMED_BODY, Refusal, TITLE_TOO_LONG, TOO_MANY_ARTICLES, URL_TOO_LONG,
 };
-use super::fault::Loss;
+use super::exchange::Context;
 use super::media::{Draft, Media};
-use super::state::{Context, State};
+use super::state::State;
 use super::upload::media_id;
 
 /// Path that adds a draft.

@@ -11,8 +11,6 @@
 //!
 //! [add]: https://developers.weixin.qq.com/doc/service/api/draftbox/draftmanage/api_draft_add
 
-use super::fault::Loss;
-
 /// Elements that go with what is in them.
 const GONE: [&str; 4] = ["script", "style", "iframe", "form"];
 /// Elements that go and hold nothing.
@@ -136,6 +134,17 @@ fn is_supported(style: &str, owns: &dyn Fn(&str) -> bool) -> bool {
         let unknown = PROPERTIES.iter().any(|known| property.starts_with(known));
         !moves && !lays_out && !unknown && !VALUES.iter().any(|known| value.contains(known))
     })
+}
+
+/// What a draft loses, although nothing was wrong with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Loss {
+    /// Its last word.
+    pub word: bool,
+    /// Its first picture.
+    pub picture: bool,
+    /// Its first style.
+    pub style: bool,
 }
 
 /// Takes something from an article that has lost nothing yet.

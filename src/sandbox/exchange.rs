@@ -8,9 +8,9 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use super::Call;
+use super::editor::Loss;
 use super::errcode::{EMPTY_BODY, ESCAPED_UNICODE, Errcode, MALFORMED_BODY, MISSING_MEDIA, Refusal};
 use super::multipart::Form;
-use super::state::takes_form;
 
 const BLANK: &str = "***";
 
@@ -118,6 +118,20 @@ fn percent_decode(text: &str) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
+/// What a handler is given beside the state.
+pub(super) struct Context<'a> {
+    /// The time.
+    pub now: Timestamp,
+    /// The request.
+    pub request: &'a Request,
+    /// Its body; `null` for an endpoint without one.
+    pub body: Value,
+    /// Its form; empty for an endpoint that takes none.
+    pub form: Form<'a>,
+    /// What the draft that it writes is to lose.
+    pub loss: Option<Loss>,
+}
+
 /// What goes back.
 #[derive(Clone, Debug)]
 pub(super) struct Reply {
@@ -160,8 +174,9 @@ impl Reply {
     }
 }
 
-/// What is kept of a request and its reply: everything but secrets, tokens and the bytes of files.
-pub(super) fn record(at: Timestamp, request: &Request, reply: &Reply) -> Call {
+/// What is kept of a request and its reply: everything but secrets, tokens and the bytes of files. `form` says that the
+/// endpoint takes one.
+pub(super) fn record(at: Timestamp, request: &Request, reply: &Reply, form: bool) -> Call {
     let about_tokens = matches!(request.path.as_str(), "/cgi-bin/token" | "/cgi-bin/stable_token");
     Call {
         at,
@@ -169,7 +184,7 @@ pub(super) fn record(at: Timestamp, request: &Request, reply: &Reply) -> Call {
         path: request.path.clone(),
         body: match request.path.as_str() {
             _ if about_tokens => without_secret(&request.body),
-            path if takes_form(path) => without_files(request),
+            _ if form => without_files(request),
             _ => request.body.clone(),
         },
         content_type: request.content_type.clone(),
@@ -279,7 +294,7 @@ mod tests {
         request.content_type = Some("multipart/form-data; boundary=B".into());
         request.query = parse_query("access_token=x&type=image");
         let body = |request: &Request| {
-            let call = record(Timestamp::UNIX_EPOCH, request, &Reply::success(&json!({})));
+            let call = record(Timestamp::UNIX_EPOCH, request, &Reply::success(&json!({})), true);
             String::from_utf8(call.body).expect("UTF-8")
         };
         assert_eq!(
@@ -293,10 +308,10 @@ mod tests {
     #[test]
     fn secrets_and_tokens_are_not_recorded() {
         let reply = Reply::success(&json!({"access_token": "TOKEN", "expires_in": 7200}));
-        let call = record(Timestamp::UNIX_EPOCH, &request(br#"{"appid":"x","secret":"SECRET"}"#), &reply);
+        let call = record(Timestamp::UNIX_EPOCH, &request(br#"{"appid":"x","secret":"SECRET"}"#), &reply, false);
         assert_eq!(call.body, br#"{"appid":"x","secret":"***"}"#);
         assert_eq!(call.reply, r#"{"access_token":"***","expires_in":7200}"#);
-        let call = record(Timestamp::UNIX_EPOCH, &request(br#"{"secret":"SECRET""#), &reply);
+        let call = record(Timestamp::UNIX_EPOCH, &request(br#"{"secret":"SECRET""#), &reply, false);
         assert_eq!(call.body, b"***");
     }
 }

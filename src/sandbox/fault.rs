@@ -4,7 +4,8 @@
 
 use std::{fmt, str::FromStr};
 
-use super::state::{is_mass, known_paths, writes_draft};
+use super::editor::Loss;
+use super::routes::{is_mass, known_paths, writes_draft};
 
 /// What happens to a request instead of a proper answer.
 ///
@@ -50,17 +51,6 @@ pub(super) enum Kind {
     Code(i64),
     /// A draft that loses something.
     Lossy(Loss),
-}
-
-/// What a draft loses, although nothing was wrong with it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Loss {
-    /// Its last word.
-    pub word: bool,
-    /// Its first picture.
-    pub picture: bool,
-    /// Its first style.
-    pub style: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

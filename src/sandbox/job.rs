@@ -16,7 +16,7 @@ use super::errcode::{
     INVALID_ARTICLE_IDX, INVALID_MESSAGE_TYPE, INVALID_MSG_ID, INVALID_MSG_STATUS, MISSING_SPEED, Refusal,
     SPEED_OUT_OF_RANGE,
 };
-use super::state::{Context, State};
+use super::exchange::Context;
 use super::{Delivery, DeliveryKind};
 
 /// How long a job is on its way.
@@ -120,77 +120,77 @@ impl Jobs {
         self.list.push(job);
     }
 
+    /// `POST /cgi-bin/message/mass/get`
+    pub(super) fn get(&self, context: &Context) -> Result<Value, Refusal> {
+        let id = match context.body.get("msg_id") {
+            Some(Value::Number(id)) => id.as_u64(),
+            Some(Value::String(id)) => id.parse().ok(),
+            _ => None,
+        };
+        let job = self.find(|job| Some(job.msg_id) == id)?;
+        Ok(json!({"msg_id": job.msg_id, "msg_status": job.status(context.now)}))
+    }
+
+    /// `POST /cgi-bin/message/mass/delete`
+    pub(super) fn delete(&mut self, context: &Context, deliveries: &mut Vec<Delivery>) -> Result<Value, Refusal> {
+        let body = &context.body;
+        let (job, article) = match (body.get("msg_id"), body.get("url")) {
+            (Some(id), _) => {
+                let id = id.as_u64().ok_or(INVALID_MESSAGE_TYPE)?;
+                (self.find(|job| job.msg_id == id)?, body.get("article_idx").map(Value::as_u64))
+            }
+            // With a link, the article is given by the link.
+            (None, Some(Value::String(url))) => {
+                let job = self.find(|job| job.delivery.urls.contains(url))?;
+                (job, Some(job.delivery.urls.iter().position(|known| known == url).map(|at| at as u64 + 1)))
+            }
+            (None, Some(_)) => return Err(INVALID_MESSAGE_TYPE.into()),
+            (None, None) => return Err(INVALID_MSG_ID.into()),
+        };
+        if !is_page(&job.delivery.msgtype) || job.status(context.now) != "SEND_SUCCESS" {
+            return Err(INVALID_MSG_STATUS.into());
+        }
+        // From 1; no number, and 0, mean all that are left.
+        let pages = job.delivery.urls.len();
+        let wanted = match article.map(|index| index.and_then(|index| usize::try_from(index).ok())) {
+            None | Some(Some(0)) => (1..=pages).filter(|index| !job.gone.contains(index)).collect::<Vec<_>>(),
+            Some(Some(index)) if job.gone.contains(&index) => return Err(INVALID_MSG_STATUS.into()),
+            Some(Some(index)) if index <= pages => vec![index],
+            Some(_) => return Err(INVALID_ARTICLE_IDX.into()),
+        };
+        // Deleting one send of an article kills them all, the ones still on their way included.
+        let doomed: Vec<bool> = self.list.iter().map(|other| other.is_same_page(job)).collect();
+        let doomed = self.list.iter_mut().zip(doomed).filter(|(_, doomed)| *doomed);
+        for (job, _) in doomed.filter(|(job, _)| job.outcome == Outcome::Sent) {
+            job.gone.extend(&wanted);
+            if job.gone.len() == pages {
+                job.outcome = Outcome::Deleted;
+            }
+            let only = |all: &[String]| wanted.iter().filter_map(|index| all.get(index - 1).cloned()).collect();
+            let (titles, urls) = (only(&job.delivery.titles), only(&job.delivery.urls));
+            let delivery = job.delivery.clone();
+            deliveries.push(Delivery { at: context.now, kind: DeliveryKind::Deleted, titles, urls, ..delivery });
+        }
+        Ok(json!({"errcode": 0, "errmsg": "ok"}))
+    }
+
+    /// `POST /cgi-bin/message/mass/speed/get`
+    pub(super) fn speed_get(&self) -> Result<Value, Refusal> {
+        let speed = self.speed;
+        Ok(json!({"speed": speed, "realspeed": REAL_SPEED[speed]}))
+    }
+
+    /// `POST /cgi-bin/message/mass/speed/set`
+    pub(super) fn speed_set(&mut self, context: &Context) -> Result<Value, Refusal> {
+        let speed = context.body.get("speed").ok_or(MISSING_SPEED)?;
+        let speed = speed.as_u64().and_then(|speed| usize::try_from(speed).ok());
+        self.speed = speed.filter(|speed| *speed < REAL_SPEED.len()).ok_or(SPEED_OUT_OF_RANGE)?;
+        Ok(json!({"errcode": 0, "errmsg": ""}))
+    }
+
     fn find(&self, wanted: impl Fn(&Job) -> bool) -> Result<&Job, Refusal> {
         self.list.iter().find(|job| wanted(job)).ok_or(INVALID_MSG_ID.into())
     }
-}
-
-/// `POST /cgi-bin/message/mass/get`
-pub(super) fn get(state: &mut State, context: &Context) -> Result<Value, Refusal> {
-    let id = match context.body.get("msg_id") {
-        Some(Value::Number(id)) => id.as_u64(),
-        Some(Value::String(id)) => id.parse().ok(),
-        _ => None,
-    };
-    let job = state.jobs.find(|job| Some(job.msg_id) == id)?;
-    Ok(json!({"msg_id": job.msg_id, "msg_status": job.status(context.now)}))
-}
-
-/// `POST /cgi-bin/message/mass/delete`
-pub(super) fn delete(state: &mut State, context: &Context) -> Result<Value, Refusal> {
-    let body = &context.body;
-    let (job, article) = match (body.get("msg_id"), body.get("url")) {
-        (Some(id), _) => {
-            let id = id.as_u64().ok_or(INVALID_MESSAGE_TYPE)?;
-            (state.jobs.find(|job| job.msg_id == id)?, body.get("article_idx").map(Value::as_u64))
-        }
-        // With a link, the article is given by the link.
-        (None, Some(Value::String(url))) => {
-            let job = state.jobs.find(|job| job.delivery.urls.contains(url))?;
-            (job, Some(job.delivery.urls.iter().position(|known| known == url).map(|at| at as u64 + 1)))
-        }
-        (None, Some(_)) => return Err(INVALID_MESSAGE_TYPE.into()),
-        (None, None) => return Err(INVALID_MSG_ID.into()),
-    };
-    if !is_page(&job.delivery.msgtype) || job.status(context.now) != "SEND_SUCCESS" {
-        return Err(INVALID_MSG_STATUS.into());
-    }
-    // From 1; no number, and 0, mean all that are left.
-    let pages = job.delivery.urls.len();
-    let wanted = match article.map(|index| index.and_then(|index| usize::try_from(index).ok())) {
-        None | Some(Some(0)) => (1..=pages).filter(|index| !job.gone.contains(index)).collect::<Vec<_>>(),
-        Some(Some(index)) if job.gone.contains(&index) => return Err(INVALID_MSG_STATUS.into()),
-        Some(Some(index)) if index <= pages => vec![index],
-        Some(_) => return Err(INVALID_ARTICLE_IDX.into()),
-    };
-    // Deleting one send of an article kills them all, the ones still on their way included.
-    let doomed: Vec<bool> = state.jobs.list.iter().map(|other| other.is_same_page(job)).collect();
-    let doomed = state.jobs.list.iter_mut().zip(doomed).filter(|(_, doomed)| *doomed);
-    for (job, _) in doomed.filter(|(job, _)| job.outcome == Outcome::Sent) {
-        job.gone.extend(&wanted);
-        if job.gone.len() == pages {
-            job.outcome = Outcome::Deleted;
-        }
-        let only = |all: &[String]| wanted.iter().filter_map(|index| all.get(index - 1).cloned()).collect();
-        let (titles, urls) = (only(&job.delivery.titles), only(&job.delivery.urls));
-        let delivery = job.delivery.clone();
-        state.deliveries.push(Delivery { at: context.now, kind: DeliveryKind::Deleted, titles, urls, ..delivery });
-    }
-    Ok(json!({"errcode": 0, "errmsg": "ok"}))
-}
-
-/// `POST /cgi-bin/message/mass/speed/get`
-pub(super) fn speed_get(state: &mut State, _: &Context) -> Result<Value, Refusal> {
-    let speed = state.jobs.speed;
-    Ok(json!({"speed": speed, "realspeed": REAL_SPEED[speed]}))
-}
-
-/// `POST /cgi-bin/message/mass/speed/set`
-pub(super) fn speed_set(state: &mut State, context: &Context) -> Result<Value, Refusal> {
-    let speed = context.body.get("speed").ok_or(MISSING_SPEED)?;
-    let speed = speed.as_u64().and_then(|speed| usize::try_from(speed).ok());
-    state.jobs.speed = speed.filter(|speed| *speed < REAL_SPEED.len()).ok_or(SPEED_OUT_OF_RANGE)?;
-    Ok(json!({"errcode": 0, "errmsg": ""}))
 }
 
 #[cfg(test)]

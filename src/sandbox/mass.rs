@@ -14,16 +14,12 @@ use super::audience::{Asked, Target, is_openid};
 use super::errcode::{
     INVALID_MESSAGE_TYPE, INVALID_OPENID, INVALID_USERNAME, MISSING_OPENID, Refusal, UNAUTHORIZED_API,
 };
+use super::exchange::Context;
 use super::idempotency::ClientId;
 use super::job::{Job, Outcome};
 use super::message::{Message, Purpose};
-use super::state::{Context, State};
+use super::state::State;
 use super::{AccountKind, Audience, Delivery, DeliveryKind};
-
-/// Path of the send to a tag or to all.
-pub(super) const SENDALL: &str = "/cgi-bin/message/mass/sendall";
-/// Path of the send to a list of openids.
-pub(super) const SEND: &str = "/cgi-bin/message/mass/send";
 
 /// `POST /cgi-bin/message/mass/sendall`
 pub(super) fn sendall(state: &mut State, context: &Context) -> Result<Value, Refusal> {
@@ -141,6 +137,7 @@ pub(super) fn preview(state: &mut State, context: &Context) -> Result<Value, Ref
 
 #[cfg(test)]
 mod tests {
+    use super::super::quota::{SEND, SENDALL};
     use super::super::testkit::{Bench, PREVIEW, to_all, to_openids, to_tag, with};
     use super::*;
 

@@ -10,7 +10,7 @@
 //! # A request's way
 //!
 //! 1. `server` reads the request from the connection, and hands it to the state machine under one lock.
-//! 2. `state` looks up the route, then checks token, method, body and daily quota, and calls the route's handler.
+//! 2. `routes` looks up the route, then checks token, method, body and daily quota, and calls the route's handler.
 //! 3. The handlers live by concept: `token`, `mass` (send and preview), `job` (what became of a send), `upload` (files),
 //!    `draft` (articles, which lose what `editor` does not keep), `audience` (tags and followers), `quota`.
 //! 4. `server` records the [`Call`] and writes the reply.
@@ -55,6 +55,7 @@ mod media;
 mod message;
 mod multipart;
 mod quota;
+mod routes;
 mod server;
 mod state;
 #[cfg(test)]

@@ -15,11 +15,12 @@ use serde_json::{Value, json};
 use super::AccountKind;
 use super::audience::{Target, follower_index};
 use super::calendar::{Month, day, month, within};
-use super::errcode::{
-    DAILY_QUOTA, Errcode, FORBIDDEN_CGI_PATH, MALFORMED_BODY, MASS_QUOTA, MINUTE_QUOTA, Refusal, UNKNOWN_CGI_PATH,
-};
-use super::mass::{SEND, SENDALL};
-use super::state::{Context, State, known_path};
+use super::errcode::{DAILY_QUOTA, Errcode, FORBIDDEN_CGI_PATH, MASS_QUOTA, MINUTE_QUOTA, Refusal};
+
+/// Path of the send to a tag or to all.
+pub(super) const SENDALL: &str = "/cgi-bin/message/mass/sendall";
+/// Path of the send to a list of openids.
+pub(super) const SEND: &str = "/cgi-bin/message/mass/send";
 
 const MINUTE: i64 = 60;
 const MASS_PER_MINUTE: usize = 60;
@@ -44,28 +45,6 @@ fn published_limit(path: &str) -> u64 {
         "/cgi-bin/media/upload" => 100_000,
         _ => 1_000_000,
     }
-}
-
-/// `POST /cgi-bin/openapi/quota/get`: what is left of a daily limit.
-pub(super) fn quota_get(state: &mut State, context: &Context) -> Result<Value, Refusal> {
-    let path = match context.body.get("cgi_path") {
-        Some(Value::String(path)) => known_path(path).ok_or(UNKNOWN_CGI_PATH)?,
-        None => return Err(UNKNOWN_CGI_PATH.into()),
-        Some(_) => return Err(MALFORMED_BODY.into()),
-    };
-    if path == SEND && state.kind == AccountKind::Subscription {
-        return Err(FORBIDDEN_CGI_PATH.into());
-    }
-    let is_mass = path == SEND || path == SENDALL;
-    let (limit, counter) = if is_mass { (state.quotas.daily_mass_calls, MASS) } else { (published_limit(path), path) };
-    let used = state.quotas.used(counter, context.now);
-    Ok(json!({
-        "errcode": 0,
-        "errmsg": "ok",
-        "quota": {"daily_limit": limit, "used": used, "remain": limit.saturating_sub(used)},
-        "rate_limit": {"call_count": if is_mass { MASS_PER_MINUTE } else { 0 }, "refresh_second": MINUTE},
-        "component_rate_limit": {"call_count": 0, "refresh_second": MINUTE},
-    }))
 }
 
 /// What was sent to many readers at once this month.
@@ -102,6 +81,23 @@ impl Quotas {
             broadcasts: Vec::new(),
             singles: HashMap::new(),
         }
+    }
+
+    /// `POST /cgi-bin/openapi/quota/get`: what is left of the daily limit of a path.
+    pub(super) fn get(&self, kind: AccountKind, path: &'static str, now: Timestamp) -> Result<Value, Refusal> {
+        if path == SEND && kind == AccountKind::Subscription {
+            return Err(FORBIDDEN_CGI_PATH.into());
+        }
+        let is_mass = path == SEND || path == SENDALL;
+        let (limit, counter) = if is_mass { (self.daily_mass_calls, MASS) } else { (published_limit(path), path) };
+        let used = self.used(counter, now);
+        Ok(json!({
+            "errcode": 0,
+            "errmsg": "ok",
+            "quota": {"daily_limit": limit, "used": used, "remain": limit.saturating_sub(used)},
+            "rate_limit": {"call_count": if is_mass { MASS_PER_MINUTE } else { 0 }, "refresh_second": MINUTE},
+            "component_rate_limit": {"call_count": 0, "refresh_second": MINUTE},
+        }))
     }
 
     /// Whether an endpoint may be called once more today.

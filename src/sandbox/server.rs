@@ -22,7 +22,8 @@ use tokio::sync::oneshot;
 
 use super::exchange::{Reply, Request, parse_query, record};
 use super::fault::{Faults, Kind, Planned};
-use super::state::{State, takes_form};
+use super::routes::takes_form;
+use super::state::State;
 use super::{Call, Clock, Config, Delivery, OnCall};
 
 /// No request of the API but uploads is larger, and a sandbox should not be a way to fill a machine's memory.
@@ -160,7 +161,8 @@ impl Shared {
                     account.state.handle(now, request)
                 }
             };
-            let call = Call { fault: fault.as_ref().map(|fault| fault.name.clone()), ..record(now, request, &reply) };
+            let recorded = record(now, request, &reply, takes_form(&request.path));
+            let call = Call { fault: fault.as_ref().map(|fault| fault.name.clone()), ..recorded };
             account.calls.push(call.clone());
             let answer = match fault.map(|fault| fault.kind) {
                 None | Some(Kind::Lossy(_)) => Answer::Whole(reply),

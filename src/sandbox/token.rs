@@ -15,7 +15,7 @@ use super::errcode::{
     DAILY_QUOTA, EXPIRED_TOKEN, Errcode, INVALID_APPID, INVALID_APPSECRET, INVALID_GRANT_TYPE, INVALID_TOKEN,
     MALFORMED_BODY, MISSING_APPID, MISSING_APPSECRET, MISSING_TOKEN, REPLACED_TOKEN, Refusal,
 };
-use super::state::{Context, State};
+use super::exchange::Context;
 
 /// Life of a token in seconds.
 const LIFE: i64 = 7200;
@@ -29,32 +29,6 @@ const FORCE_DAILY: u32 = 20;
 const TOKEN_LENGTH: usize = 157;
 
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-
-/// `GET /cgi-bin/token`: a new token; the one before works for five more minutes.
-pub(super) fn classic(state: &mut State, context: &Context) -> Result<Value, Refusal> {
-    let request = context.request;
-    let login = Login {
-        grant_type: request.parameter("grant_type"),
-        appid: request.parameter("appid"),
-        secret: request.parameter("secret"),
-    };
-    let appid = state.tokens.admit(&login)?;
-    Ok(state.tokens.classic(&appid, context.now))
-}
-
-/// `POST /cgi-bin/stable_token`: the same token until it is about to expire, or a new one by force.
-pub(super) fn stable(state: &mut State, context: &Context) -> Result<Value, Refusal> {
-    let body = &context.body;
-    let login =
-        Login { grant_type: text(body, "grant_type")?, appid: text(body, "appid")?, secret: text(body, "secret")? };
-    let force = match body.get("force_refresh") {
-        None => false,
-        Some(Value::Bool(force)) => *force,
-        Some(_) => return Err(MALFORMED_BODY.into()),
-    };
-    let appid = state.tokens.admit(&login)?;
-    if force { state.tokens.forced(&appid, context.now) } else { Ok(state.tokens.stable(&appid, context.now)) }
-}
 
 /// A string of the body; an empty one counts as missing.
 fn text<'a>(body: &'a Value, field: &str) -> Result<Option<&'a str>, Errcode> {
@@ -114,6 +88,32 @@ impl Tokens {
         } else {
             Err(EXPIRED_TOKEN)
         }
+    }
+
+    /// `GET /cgi-bin/token`: a new token; the one before works for five more minutes.
+    pub(super) fn get(&mut self, context: &Context) -> Result<Value, Refusal> {
+        let request = context.request;
+        let login = Login {
+            grant_type: request.parameter("grant_type"),
+            appid: request.parameter("appid"),
+            secret: request.parameter("secret"),
+        };
+        let appid = self.admit(&login)?;
+        Ok(self.classic(&appid, context.now))
+    }
+
+    /// `POST /cgi-bin/stable_token`: the same token until it is about to expire, or a new one by force.
+    pub(super) fn get_stable(&mut self, context: &Context) -> Result<Value, Refusal> {
+        let body = &context.body;
+        let login =
+            Login { grant_type: text(body, "grant_type")?, appid: text(body, "appid")?, secret: text(body, "secret")? };
+        let force = match body.get("force_refresh") {
+            None => false,
+            Some(Value::Bool(force)) => *force,
+            Some(_) => return Err(MALFORMED_BODY.into()),
+        };
+        let appid = self.admit(&login)?;
+        if force { self.forced(&appid, context.now) } else { Ok(self.stable(&appid, context.now)) }
     }
 
     fn admit(&self, login: &Login) -> Result<String, Errcode> {

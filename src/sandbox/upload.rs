@@ -14,9 +14,9 @@ use super::errcode::{
     INVALID_THUMB_SIZE, INVALID_VIDEO_SIZE, INVALID_VOICE_SIZE, MALFORMED_BODY, MISSING_MEDIA, MISSING_MEDIA_ID,
     PLAYTIME_TOO_LONG, Refusal,
 };
-use super::exchange::object;
+use super::exchange::{Context, object};
 use super::multipart::Form;
-use super::state::{Context, State};
+use super::state::State;
 
 /// Path of pictures for articles.
 pub(super) const UPLOADIMG: &str = "/cgi-bin/media/uploadimg";
