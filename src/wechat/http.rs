@@ -8,7 +8,7 @@ use std::{
         atomic::{AtomicBool, Ordering},
         mpsc,
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use jiff::Timestamp;
@@ -95,8 +95,6 @@ const BUFFER: usize = 16 << 10;
 impl Http {
     /// How often it is looked whether the call in flight is to be abandoned.
     const LOOK: Duration = Duration::from_millis(50);
-    /// How long an answer is looked for before the thread sleeps.
-    const NEARBY: Duration = Duration::from_micros(500);
 
     /// A client for an address; `abandon` says when nobody waits any longer. For this machine no proxy is asked.
     pub fn new(base: ApiBase, abandon: fn() -> bool) -> Self {
@@ -133,11 +131,6 @@ impl Http {
     pub fn told(&self) -> Option<Timestamp> {
         self.told
     }
-
-    fn take(&mut self, (answer, told): (Result<Answer, Failure>, Option<Timestamp>)) -> Result<Answer, Failure> {
-        self.told = told;
-        answer
-    }
 }
 
 impl Transport for Http {
@@ -156,25 +149,16 @@ impl Transport for Http {
             },
             timeout: request.timeout,
         };
-        let gone = || Failure::MaybeSent("the HTTP client ended".into());
         self.requests.send(owned).map_err(|_| Failure::NotSent("the HTTP client ended".into()))?;
-        // An answer from nearby is there sooner than a thread that sleeps is awake.
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "this module is an adapter: it waits for the answer of a real server"
-        )]
-        let asked = Instant::now();
-        while asked.elapsed() < Self::NEARBY {
-            match self.answers.try_recv() {
-                Ok(answer) => return self.take(answer),
-                Err(mpsc::TryRecvError::Disconnected) => return Err(gone()),
-                Err(mpsc::TryRecvError::Empty) => std::thread::yield_now(),
-            }
-        }
         loop {
             match self.answers.recv_timeout(Self::LOOK) {
-                Ok(answer) => return self.take(answer),
-                Err(mpsc::RecvTimeoutError::Disconnected) => return Err(gone()),
+                Ok((answer, told)) => {
+                    self.told = told;
+                    return answer;
+                }
+                Err(mpsc::RecvTimeoutError::Disconnected) => {
+                    return Err(Failure::MaybeSent("the HTTP client ended".into()));
+                }
                 Err(mpsc::RecvTimeoutError::Timeout) if (self.abandon)() => {
                     self.abandoned = true;
                     return Err(Failure::MaybeSent("the run was stopped before the answer came".into()));
