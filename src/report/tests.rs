@@ -2,7 +2,12 @@
 
 use serde_json::json;
 
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
 use super::*;
+use crate::{plan::message::MessageView, problem::Problem};
 
 fn at(time: &str) -> Timestamp {
     format!("2026-03-01T{time}+08:00").parse().expect("a time")

@@ -4,6 +4,9 @@ use std::{collections::BTreeMap, sync::LazyLock};
 
 use serde::Deserialize;
 
+/// What survives WeChat's editor, as data, each rule with the page that says so.
+pub const RULES: &str = include_str!("rules.json");
+
 /// Tags, attributes and CSS that survive, each with the page that says so.
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Rules {
@@ -111,7 +114,7 @@ impl Content {
 }
 
 /// The rules, read once. If they could not be read, nothing would be allowed; a test holds that they can.
-pub(super) static RULESET: LazyLock<Rules> = LazyLock::new(|| serde_json::from_str(super::RULES).unwrap_or_default());
+pub(super) static RULESET: LazyLock<Rules> = LazyLock::new(|| serde_json::from_str(RULES).unwrap_or_default());
 
 /// The reason why an attribute or property is refused, with `on*` for all that begin with `on`.
 pub(super) fn removed<'a>(list: &'a BTreeMap<String, Removed>, name: &str) -> Option<&'a Removed> {
@@ -126,9 +129,9 @@ mod tests {
 
     #[test]
     fn the_rules_can_be_read_and_each_has_its_evidence() {
-        let rules: Rules = serde_json::from_str(super::super::RULES).expect("valid");
+        let rules: Rules = serde_json::from_str(RULES).expect("valid");
         assert!(rules.tags.len() > 30 && !rules.properties.allowed.is_empty());
-        let value: serde_json::Value = serde_json::from_str(super::super::RULES).expect("JSON");
+        let value: serde_json::Value = serde_json::from_str(RULES).expect("JSON");
         for group in ["tags", "removed_tags", "removed_attributes", "removed_properties"] {
             for (name, rule) in value[group].as_object().expect("a table") {
                 assert!(rule["evidence"].as_str().is_some_and(|url| url.starts_with("https://")), "{group} {name}");

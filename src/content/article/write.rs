@@ -27,6 +27,24 @@ impl Mark {
     }
 }
 
+impl Article {
+    /// The HTML with an address for each picture, which is escaped here.
+    pub fn html(&self, address: impl Fn(usize, &Image) -> String) -> String {
+        let mut html = String::with_capacity(self.budget.bytes + 160 * self.images.len());
+        for piece in &self.pieces {
+            match piece {
+                Piece::Html(part) => html.push_str(part),
+                Piece::Image(at) => {
+                    if let Some(image) = self.images.get(*at) {
+                        escape(&address(*at, image), true, &mut html);
+                    }
+                }
+            }
+        }
+        html
+    }
+}
+
 /// Writes the article, and says where its blocks begin. With errors among the findings the result is only good for
 /// counting.
 pub(super) fn write(input: &Input<'_>, nodes: &[Node], findings: &mut Findings) -> (Article, Vec<Mark>) {

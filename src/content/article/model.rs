@@ -1,0 +1,103 @@
+//! What goes into a conversion, and what comes out.
+
+use std::ops::Range;
+
+use super::theme::Theme;
+use crate::diag::{Diagnostic, source::Span};
+
+/// How the article is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// GitHub's Markdown with footnotes.
+    Markdown,
+    /// HTML, without `<html>` and `<body>`.
+    Html,
+}
+
+/// What becomes of links that WeChat does not open; links to articles of WeChat always stay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Links {
+    /// The text, a number, and the address in a list at the end.
+    #[default]
+    Footnote,
+    /// They stay, for accounts that may have them.
+    Keep,
+    /// They are an error.
+    Error,
+}
+
+/// An article to convert.
+pub struct Input<'a> {
+    /// How it is written.
+    pub format: Format,
+    /// The body: templates rendered, without front matter.
+    pub text: &'a str,
+    /// From bytes of `text` to the place in the source file.
+    pub place: &'a dyn Fn(Range<usize>) -> Span,
+    /// How it looks.
+    pub theme: &'a Theme,
+    /// What becomes of external links.
+    pub links: Links,
+    /// Whether pictures may be webp: they are converted.
+    pub webp: bool,
+}
+
+/// A converted article.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Article {
+    /// The HTML, in order.
+    pub pieces: Vec<Piece>,
+    /// The pictures, each path once, in the order of first use.
+    pub images: Vec<Image>,
+    /// The visible text in order, a line for each block.
+    pub text: String,
+    /// How large it is.
+    pub budget: Budget,
+    /// What was found in it that is no error.
+    pub findings: Vec<Finding>,
+}
+
+/// Something found in an article.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// What it is, and where in the source.
+    pub diagnostic: Diagnostic,
+    /// Before the block that it is about: in which of the pieces, and after how many bytes of it; none if it is about the
+    /// whole.
+    pub at: Option<(usize, usize)>,
+}
+
+/// A part of the HTML.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Piece {
+    /// HTML as it is.
+    Html(String),
+    /// The address of this one of the images, inside of a `src` attribute.
+    Image(usize),
+}
+
+/// A picture that the article shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Image {
+    /// Its path as written, relative to the article, with percent signs decoded.
+    pub path: String,
+    /// What it shows, in words.
+    pub alt: String,
+    /// Where it is used first.
+    pub place: Span,
+}
+
+/// How large an article is; addresses of pictures are not counted.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Budget {
+    /// Visible characters.
+    pub characters: usize,
+    /// Characters of the HTML.
+    pub html_characters: usize,
+    /// Bytes of the HTML.
+    pub bytes: usize,
+    /// Pictures shown.
+    pub images: usize,
+    /// The three causes that take most bytes, in words.
+    pub heaviest: Vec<(String, usize)>,
+}
