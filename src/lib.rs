@@ -35,4 +35,5 @@ mod retry;
 pub mod run;
 pub mod sandbox;
 pub mod slot;
+mod text;
 pub mod wechat;

@@ -13,6 +13,8 @@ pub const CLIENTMSGID_MAX: usize = 32;
 /// Mass calls a minute.
 /// <https://developers.weixin.qq.com/doc/service/guide/product/message/Batch_Sends.html>
 pub const MASS_CALLS_PER_MINUTE: u32 = 60;
+/// The window in which these are counted, and so the pause after which the limit of a minute is over (same page).
+pub const MASS_CALLS_WINDOW: Duration = Duration::from_secs(60);
 /// Mass calls a day of a subscription account, to all or to a tag (same page).
 pub const SUBSCRIPTION_MASS_PER_DAY: usize = 1;
 /// Messages a calendar month that one follower of a service account gets, and sends to all of it (same page).
@@ -44,6 +46,8 @@ pub const TITLE_CHARS: usize = 32;
 pub const AUTHOR_CHARS: usize = 16;
 /// Longest digest of an article, in characters (same page; an older copy says 128).
 pub const DIGEST_CHARS: usize = 120;
+/// WeChat makes a digest of so many characters of the text where there is none (same page).
+pub const DIGEST_MADE_CHARS: usize = 54;
 /// Longest `content_source_url`, in bytes (same page).
 pub const SOURCE_URL_BYTES: usize = 1024;
 /// A picture of an article's body has fewer bytes than this.
@@ -134,3 +138,36 @@ pub const SECRET_COMMAND_TIMEOUT: Duration = Duration::from_secs(60);
 pub const OPENER_TIMEOUT: Duration = Duration::from_secs(2);
 /// Longest wait that a plan may ask for (`timeout` of a check, backoff, pause before a repetition).
 pub const WAIT_MAX: Duration = Duration::from_secs(24 * 3600);
+
+// Pauses and patience: ours, where neither the platform nor the plan says one.
+
+/// Longest time that one request may take, where the plan does not say. An answer that takes longer is not waited for: of a
+/// send it is then not known whether it arrived, which is dear, so this is far above what answers take.
+pub const TIMEOUT: Duration = Duration::from_secs(30);
+/// How often a call is made at most, where the plan does not say; with the pauses below that bridges some seconds of a busy
+/// platform (-1), and no outage.
+pub const ATTEMPTS: u32 = 4;
+/// The first pause before a call is made again, where the plan does not say; each next one is twice as long.
+pub const BACKOFF: Duration = Duration::from_secs(1);
+/// The longest of these pauses, where the plan does not say: the window in which calls are counted.
+pub const BACKOFF_MAX: Duration = MASS_CALLS_WINDOW;
+/// How often a token is asked for. Nothing is sent by it, so there is no harm in another try, but without one nothing runs.
+pub const TOKEN_TRIES: u32 = 3;
+/// Time between two questions about a send, where the plan does not say; a send is under way for some minutes.
+pub const POLL_EVERY: Duration = Duration::from_secs(30);
+/// Longest time that a send is asked about, where the plan does not say: at the slowest speed, 100,000 people a minute, three
+/// million are reached in it.
+/// <https://developers.weixin.qq.com/doc/subscription/api/notify/message/api_setspeed>
+pub const POLL_TIMEOUT: Duration = Duration::from_secs(30 * 60);
+/// Longest time that is spent to ask about a quota: the run does not need the answer.
+pub const QUOTA_TIMEOUT: Duration = Duration::from_secs(10);
+/// Longest wait for another process that writes to the state store; a write takes milliseconds.
+pub const STORE_BUSY: Duration = Duration::from_secs(10);
+/// Part of WeChat's memory for a `clientmsgid` in which it is not relied on any more: clocks differ.
+pub const CLIENTMSGID_MARGIN: Duration = Duration::from_secs(5 * 60);
+/// How often it is looked whether the call in flight is to be abandoned: a person who asks does not notice the wait.
+pub const ABANDON_LOOK: Duration = Duration::from_millis(50);
+/// Longest time that is spent to find a small difference between two texts; after it a larger one is shown.
+pub const DIFF_TIME: Duration = Duration::from_secs(2);
+/// Bytes of each of the two buffers of a connection: replies are a line of JSON, larger ones only take more reads.
+pub const CONNECTION_BUFFER: usize = 16 << 10;

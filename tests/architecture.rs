@@ -16,30 +16,31 @@ use crate::support::repository;
 const ALLOWED: &[(&str, &[&str])] = &[
     // Vocabulary.
     ("limits", &[]),
+    ("text", &[]),
     ("redact", &[]),
     ("clock", &[]),
     ("openids", &[]),
     ("problem", &[]),
     ("payload", &["openids"]),
-    ("diag", &["limits"]),
+    ("diag", &["limits", "text"]),
     // The embedded server shares nothing with the client that it checks.
     ("sandbox", &[]),
     // Plan file to requests.
-    ("content", &["clock", "diag", "limits", "payload"]),
-    ("plan", &["content", "diag", "limits", "openids", "payload"]),
-    ("resolve", &["clock", "content", "diag", "limits", "openids", "payload", "plan"]),
-    ("render", &["content", "diag", "limits", "openids", "payload", "plan", "resolve"]),
+    ("content", &["clock", "diag", "limits", "payload", "text"]),
+    ("plan", &["content", "diag", "limits", "openids", "payload", "text"]),
+    ("resolve", &["clock", "content", "diag", "limits", "openids", "payload", "plan", "text"]),
+    ("render", &["content", "diag", "limits", "openids", "payload", "plan", "resolve", "text"]),
     // Adapters, and what speaks to them.
     ("wechat", &["clock", "content", "limits", "plan", "redact"]),
-    ("ledger", &["payload", "plan"]),
+    ("ledger", &["payload", "plan", "text"]),
     // For people.
-    ("report", &["plan", "problem"]),
-    ("page", &["content", "diag", "limits", "payload", "render", "resolve"]),
+    ("report", &["plan", "problem", "text"]),
+    ("page", &["content", "diag", "limits", "payload", "render", "resolve", "text"]),
     (
         "run",
         &[
             "clock", "content", "diag", "ledger", "limits", "openids", "payload", "plan", "problem", "render",
-            "report", "resolve", "wechat",
+            "report", "resolve", "text", "wechat",
         ],
     ),
     // The real world, and all of the above put together.
@@ -47,7 +48,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "cli",
         &[
             "clock", "content", "diag", "ledger", "limits", "openids", "page", "payload", "plan", "problem", "redact",
-            "render", "report", "resolve", "run", "sandbox", "wechat",
+            "render", "report", "resolve", "run", "sandbox", "text", "wechat",
         ],
     ),
 ];

@@ -163,7 +163,7 @@ fn human(facts: &Facts) -> String {
         match &facts.sent {
             None => "to nobody".to_owned(),
             Some(Sent { people, calls, new, gone }) => {
-                let calls = if *calls == 1 { "1 call".to_owned() } else { format!("{calls} calls") };
+                let calls = crate::text::plural(*calls, "call");
                 let change = match (new, gone) {
                     (Some(0), Some(0)) => "; nothing has changed".to_owned(),
                     (Some(new), Some(gone)) => format!("; since then +{new} −{gone}"),

@@ -45,7 +45,7 @@ impl<'a> Display<'a> {
 
     fn name(&self, step: usize) -> String {
         let step = &self.steps[step];
-        step.key.as_ref().map_or_else(|| step.id.clone(), |key| format!("{}[{key}]", step.id))
+        crate::text::step_name(&step.id, step.key.as_deref())
     }
 
     /// Shows one event.

@@ -153,7 +153,7 @@ fn code_of(check: &Check) -> ExitCode {
 }
 
 fn plan_check(plan: &RenderedPlan, warnings: usize) -> Check {
-    let words = |count: usize, word: &str| if count == 1 { format!("1 {word}") } else { format!("{count} {word}s") };
+    let words = crate::text::plural;
     let text = format!("valid, {}, {}", words(plan.steps.len(), "step"), words(plan.calls().count(), "request"));
     let check = match warnings {
         0 => Check::ok(CheckId::Plan, text),

@@ -107,7 +107,7 @@ fn file(path: &str, check: bool, terminal: &Terminal) -> Result<Settled, (ExitCo
         settled
     } else if differs {
         if let Err(error) = world::rewrite_file(Path::new(path), settled.as_bytes()) {
-            let message = format!("`{path}` cannot be written: {}", crate::run::chain(&error));
+            let message = format!("`{path}` cannot be written: {}", crate::text::chain(&error));
             return Err((fail(terminal, ExitCode::MissingInput, &message, &[]), None));
         }
         format!("{path}\n")

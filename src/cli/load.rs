@@ -72,7 +72,7 @@ fn sizes(resolved: &ResolvedPlan) -> Vec<ArticleSize> {
 pub(super) fn size(article: &ArticleSize) -> String {
     let ArticleSize { step, article: number, title, characters, html_characters, bytes, .. } = article;
     let key = article.key.as_ref().map(|key| format!("[{key}]")).unwrap_or_default();
-    let pictures = if article.images == 1 { "1 picture".to_owned() } else { format!("{} pictures", article.images) };
+    let pictures = crate::text::plural(article.images, "picture");
     let heaviest: Vec<String> =
         article.heaviest.iter().map(|cause| format!("{} {}", cause.cause, cause.bytes)).collect();
     let limit = limits::ARTICLE_CHARS;
@@ -296,8 +296,7 @@ impl Loaded {
     /// "2 errors and 1 warning".
     pub(super) fn counts(&self) -> String {
         let count = |severity| self.diagnostics.iter().filter(|d| d.severity() == severity).count();
-        let words =
-            |count: usize, word: &str| if count == 1 { format!("1 {word}") } else { format!("{count} {word}s") };
+        let words = crate::text::plural;
         match (count(Severity::Error), count(Severity::Warning)) {
             (errors, 0) => words(errors, "error"),
             (0, warnings) => words(warnings, "warning"),

@@ -336,11 +336,6 @@ fn usage(error: &clap::Error) -> ExitCode {
     }
 }
 
-/// A text filled up to a width; Chinese characters are two wide.
-fn pad(text: &str, width: usize) -> String {
-    format!("{text}{}", " ".repeat(width.saturating_sub(unicode_width::UnicodeWidthStr::width(text))))
-}
-
 /// An error line, with help.
 fn fail(terminal: &Terminal, code: ExitCode, message: &str, help: &[String]) -> ExitCode {
     let bold = anstyle::Style::new().bold();

@@ -69,7 +69,7 @@ pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> ExitCod
             }
             Err(error) => {
                 let message =
-                    format!("the requests cannot be written to {}: {}", folder.display(), crate::run::chain(&error));
+                    format!("the requests cannot be written to {}: {}", folder.display(), crate::text::chain(&error));
                 fail(terminal, ExitCode::MissingInput, &message, &[])
             }
         };
@@ -168,7 +168,7 @@ fn check(plan: &RenderedPlan, folder: &Path, terminal: &Terminal) -> ExitCode {
         terminal.out(&format!("{}: the plan no longer makes this request\n", folder.join(name).display()));
     }
     if differing == 0 {
-        let requests = if count == 1 { "1 request".to_owned() } else { format!("{count} requests") };
+        let requests = crate::text::plural(count, "request");
         terminal.out(&format!("{}: {requests} as rendered, {}\n", folder.display(), plan.digest()));
         return ExitCode::Done;
     }

@@ -9,7 +9,7 @@ use super::{
     display::Display,
     fail,
     load::{Strict, loaded_or_fail},
-    pad, sandbox, session,
+    sandbox, session,
     world::{self, DiskProject, RealClock, RehearsalClock, Terminal},
 };
 use crate::problem::ExitCode;
@@ -432,8 +432,8 @@ impl Run<'_> {
                 let first: String = message.content.lines().next().unwrap_or_default().chars().take(16).collect();
                 format!("  {}: {first}", message.kind)
             });
-            let (name, action) = (pad(&step.name(), 14), pad(step.spec.name, 14));
-            let to = pad(step.audience.as_deref().unwrap_or("-"), 16);
+            let (name, action) = (crate::text::pad(&step.name(), 14), crate::text::pad(step.spec.name, 14));
+            let to = crate::text::pad(step.audience.as_deref().unwrap_or("-"), 16);
             text.push_str(&format!("  {name} {action} to {to} {words}{message}\n"));
         }
         text.push_str(&format!(
@@ -523,7 +523,7 @@ impl Run<'_> {
         for step in &report.steps {
             let bad = matches!(step.outcome, report::StepOutcome::Failed | report::StepOutcome::Unknown);
             annotations.extend(step.error.iter().filter(|_| bad).map(|error| {
-                let name = step.key.as_ref().map_or_else(|| step.id.clone(), |key| format!("{}[{key}]", step.id));
+                let name = crate::text::step_name(&step.id, step.key.as_deref());
                 annotation(&name, Some(step.line), error)
             }));
         }

@@ -6,7 +6,7 @@ use unicode_width::UnicodeWidthStr as _;
 use super::{
     Common, Format, FormatArg, document, fail,
     load::load_or_fail,
-    pad, session,
+    session,
     world::{self, RealClock, Terminal},
 };
 use crate::problem::{ExitCode, Problem};
@@ -174,7 +174,12 @@ fn human(plan: &RenderedPlan, platform: &str, rows: &[Row]) -> String {
     let width = |pick: fn(&Row) -> &str| rows.iter().map(|row| pick(row).width()).max().unwrap_or(0);
     let (names, actions, states) = (width(|row| &row.name), width(|row| row.action), width(|row| row.state));
     for row in rows {
-        let mut line = format!("  {}  {}  {}", pad(&row.name, names), pad(row.action, actions), pad(row.state, states));
+        let mut line = format!(
+            "  {}  {}  {}",
+            crate::text::pad(&row.name, names),
+            crate::text::pad(row.action, actions),
+            crate::text::pad(row.state, states)
+        );
         if row.calls > 0 {
             line.push_str(&format!("  {}/{} calls", row.accepted, row.calls));
         }

@@ -66,9 +66,7 @@ pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> ExitCod
             Some(plan) => {
                 let said = if loaded.diagnostics.is_empty() { String::new() } else { format!(", {}", loaded.counts()) };
                 let (steps, requests) = (plan.steps.len(), plan.calls().count());
-                let words = |count: usize, word: &str| {
-                    if count == 1 { format!("1 {word}") } else { format!("{count} {word}s") }
-                };
+                let words = crate::text::plural;
                 terminal.out(&format!(
                     "{path}: valid, {}, {}{said}\n",
                     words(steps, "step"),

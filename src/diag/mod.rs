@@ -10,6 +10,8 @@ pub mod source;
 
 pub use code::Code;
 
+pub(crate) use crate::text::{did_you_mean, one_of};
+
 use crate::diag::source::Span;
 
 /// How bad it is.
@@ -87,40 +89,4 @@ impl Diagnostic {
 /// True if any finding is an error.
 pub fn any_error(diagnostics: &[Diagnostic]) -> bool {
     diagnostics.iter().any(|d| d.severity() == Severity::Error)
-}
-
-/// The name that a misspelt one was probably meant to be.
-pub fn did_you_mean<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let wrong = wrong.to_lowercase();
-    known
-        .into_iter()
-        .map(|name| (strsim::damerau_levenshtein(&wrong, &name.to_lowercase()), name))
-        .filter(|(distance, name)| *distance <= 1.max(name.chars().count().max(wrong.chars().count()) / 3))
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, name)| name)
-}
-
-/// "`a`, `b` or `c`".
-pub fn one_of<S: AsRef<str>>(names: &[S]) -> String {
-    match names {
-        [] => "nothing".into(),
-        [one] => format!("`{}`", one.as_ref()),
-        [most @ .., last] => {
-            let most: Vec<String> = most.iter().map(|name| format!("`{}`", name.as_ref())).collect();
-            format!("{} or `{}`", most.join(", "), last.as_ref())
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn suggests_the_nearest_name_only() {
-        assert_eq!(did_you_mean("mesage", ["message", "to"]), Some("message"));
-        assert_eq!(did_you_mean("send_by_tga", ["send_by_tag", "send_by_openid"]), Some("send_by_tag"));
-        assert_eq!(did_you_mean("xyz", ["message", "to"]), None);
-        assert_eq!(one_of(&["a", "b", "c"]), "`a`, `b` or `c`");
-    }
 }

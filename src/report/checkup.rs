@@ -7,8 +7,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{AccountRef, PlanRef, human, words};
-use crate::problem::Problem;
+use super::{AccountRef, PlanRef, human};
+use crate::{problem::Problem, text};
 
 /// Version of the shape.
 pub const CHECKUP_SCHEMA: u32 = 1;
@@ -228,10 +228,10 @@ pub fn human(checkup: &Checkup) -> String {
     let unseen = count(CheckState::NotChecked);
     let words = match (errors, warnings) {
         (0, 0) => "ready".to_owned(),
-        (0, warnings) => format!("ready, with {}", words::count(warnings, "warning")),
-        (errors, 0) => format!("not ready: {}", words::count(errors, "error")),
+        (0, warnings) => format!("ready, with {}", text::count(warnings, "warning")),
+        (errors, 0) => format!("not ready: {}", text::count(errors, "error")),
         (errors, warnings) => {
-            format!("not ready: {} and {}", words::count(errors, "error"), words::count(warnings, "warning"))
+            format!("not ready: {} and {}", text::count(errors, "error"), text::count(warnings, "warning"))
         }
     };
     let rest = if unseen > 0 { format!("; {unseen} not checked") } else { String::new() };

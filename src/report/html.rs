@@ -9,9 +9,13 @@ use minijinja::value::Serde;
 use minijinja::{Environment, UndefinedBehavior};
 use serde::Serialize;
 
-use super::words::{self, Piece, one_line, visible};
+use super::words::{self, one_line, visible};
 use super::{CallReport, Report, RunOutcome, StepOutcome, StepReport};
-use crate::{plan::message::MessageView, problem::Problem};
+use crate::{
+    plan::message::MessageView,
+    problem::Problem,
+    text::{self, Piece},
+};
 
 /// The extension turns escaping on.
 const TEMPLATE: &str = "report.html";
@@ -196,10 +200,7 @@ impl Page {
             sandbox: (report.platform == "sandbox").then_some(words::SANDBOX),
             figures: figures(report),
             tally: tally
-                .map(|(outcome, number)| Tally {
-                    tone: step_tone(outcome),
-                    number: words::thousands(u64::from(number)),
-                })
+                .map(|(outcome, number)| Tally { tone: step_tone(outcome), number: text::thousands(u64::from(number)) })
                 .collect(),
             facts: facts(report),
             problem: report.has_own_problem().then(|| match &report.error {
@@ -229,14 +230,11 @@ fn figures(report: &Report) -> Vec<Fact> {
             match report.recipients_in_words() {
                 words if !words.contains(' ') => words,
                 _ if totals.recipients == 0 => "not counted".into(),
-                _ => format!("{} + tags", words::thousands(totals.recipients)),
+                _ => format!("{} + tags", text::thousands(totals.recipients)),
             },
         ),
-        Fact::words("Calls", words::thousands(u64::from(totals.calls))),
-        Fact::words(
-            "Steps done",
-            format!("{} of {}", words::thousands(done), words::thousands(u64::from(totals.steps))),
-        ),
+        Fact::words("Calls", text::thousands(u64::from(totals.calls))),
+        Fact::words("Steps done", format!("{} of {}", text::thousands(done), text::thousands(u64::from(totals.steps)))),
         Fact::words("Took", words::duration(report.duration_ms())),
     ]
 }
@@ -283,7 +281,7 @@ fn spans(text: &str) -> Vec<Span> {
         Piece::Words(text) => Span { text: text.to_owned(), code: false },
         Piece::Code(text) => Span { text: text.to_owned(), code: true },
     };
-    words::pieces(&text).into_iter().map(span).collect()
+    text::pieces(&text).into_iter().map(span).collect()
 }
 
 impl Timeline {
@@ -361,7 +359,7 @@ impl Step {
                 Trouble::new(problem, errcode, rid)
             }),
             calls: step.calls.iter().map(Call::new).collect(),
-            calls_in_words: words::count(step.calls.len() as u64, "call"),
+            calls_in_words: text::count(step.calls.len() as u64, "call"),
             calls_open: went_wrong || step.calls.len() <= MAX_OPEN_CALLS,
         }
     }
@@ -436,7 +434,7 @@ impl Call {
             chunk: call.chunk,
             path: one_line(&call.path),
             clientmsgid: call.clientmsgid.as_deref().map(one_line),
-            recipients: call.recipients.map(words::thousands),
+            recipients: call.recipients.map(text::thousands),
             attempts: call.attempts,
             key,
             label: call.outcome.label(),

@@ -8,7 +8,7 @@ use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 use super::words::{self, one_line};
 use super::{Report, RunOutcome, StepOutcome, StepReport};
-use crate::problem::Problem;
+use crate::{problem::Problem, text};
 
 /// Columns of the terminal that the summary is made for.
 const COLUMNS: usize = 80;
@@ -152,7 +152,7 @@ fn cells(step: &StepReport) -> [String; COLUMN_COUNT] {
         one_line(&step.action),
         one_line(step.audience.as_deref().unwrap_or_default()),
         step.outcome.label().to_owned(),
-        words::thousands(step.calls.len() as u64),
+        text::thousands(step.calls.len() as u64),
         if nothing_happened { String::new() } else { words::duration(step.duration_ms) },
     ]
 }
@@ -169,8 +169,8 @@ fn trouble(out: &mut String, step: &StepReport) {
         let (arrived, rest): (Vec<_>, Vec<_>) = step.calls.iter().partition(|call| call.outcome.arrived());
         let one_by_one = if arrived.len() > MAX_ARRIVED {
             let recipients = arrived.iter().filter_map(|call| call.recipients).fold(0, u64::saturating_add);
-            let calls = format!("{} accepted", words::count(arrived.len() as u64, "call"));
-            paragraph(out, INDENT, DIM, "-", &unbroken(&[calls, words::count(recipients, "recipient")]));
+            let calls = format!("{} accepted", text::count(arrived.len() as u64, "call"));
+            paragraph(out, INDENT, DIM, "-", &unbroken(&[calls, text::count(recipients, "recipient")]));
             rest
         } else {
             step.calls.iter().collect()

@@ -5,9 +5,12 @@
 
 use std::fmt::Write as _;
 
-use super::words::{self, Piece, one_line, visible};
+use super::words::{self, one_line, visible};
 use super::{Report, StepReport};
-use crate::problem::Problem;
+use crate::{
+    problem::Problem,
+    text::{self, Piece},
+};
 
 /// Heading, facts, table, problems, messages.
 pub(super) fn render(report: &Report) -> String {
@@ -65,7 +68,7 @@ fn table(out: &mut String, report: &Report) {
             code(&step.action),
             plain(step.audience.as_deref().unwrap_or_default()),
             outcome,
-            words::thousands(step.calls.len() as u64),
+            text::thousands(step.calls.len() as u64),
             step.reach().unwrap_or_default(),
             time,
         ];
@@ -115,10 +118,7 @@ fn messages(out: &mut String, report: &Report) {
     if sent.is_empty() {
         return;
     }
-    paragraph(
-        out,
-        &format!("<details>\n<summary>{} of this run</summary>", words::count(sent.len() as u64, "message")),
-    );
+    paragraph(out, &format!("<details>\n<summary>{} of this run</summary>", text::count(sent.len() as u64, "message")));
     for (step, message) in sent {
         let audience = step.audience.as_deref().map(|audience| format!(" to {}", plain(audience))).unwrap_or_default();
         let kind = plain(&message.kind);
@@ -166,7 +166,7 @@ pub(super) fn cut(text: String, most_bytes: usize) -> String {
 /// One of our sentences: what it has between backticks is code, the rest is plain.
 fn sentence(text: &str) -> String {
     let text = one_line(text);
-    let pieces = words::pieces(&text).into_iter().map(|piece| match piece {
+    let pieces = text::pieces(&text).into_iter().map(|piece| match piece {
         Piece::Words(words) => plain(words),
         Piece::Code(text) => code(text),
     });

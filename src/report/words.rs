@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use jiff::tz::{TimeZone, offset};
 
 use super::{CallOutcome, CallReport, Report, RunOutcome, StepOutcome, StepReport};
+use crate::text::{count, step_name, thousands};
 
 /// What a platform of `sandbox` means to whoever reads the report.
 pub(super) const SANDBOX: &str = "sandbox: nothing left this machine, no follower received anything";
@@ -104,10 +105,7 @@ impl CallOutcome {
 impl StepReport {
     /// `city[北京]`, or the id alone.
     pub(super) fn name(&self) -> String {
-        match &self.key {
-            Some(key) => format!("{}[{key}]", self.id),
-            None => self.id.clone(),
-        }
+        step_name(&self.id, self.key.as_deref())
     }
 
     /// How many it reached: `12,000`, `10,000 of 20,000`, `345 unknown`; null where no call knows its number.
@@ -234,25 +232,6 @@ pub(super) fn fetches(number: u32) -> String {
     }
 }
 
-/// `1 step`, `12,345 steps`.
-pub(super) fn count(number: u64, noun: &str) -> String {
-    let plural = if number == 1 { "" } else { "s" };
-    format!("{} {noun}{plural}", thousands(number))
-}
-
-/// `12345` as `12,345`.
-pub(super) fn thousands(number: u64) -> String {
-    let digits = number.to_string();
-    let mut grouped = String::with_capacity(digits.len() + digits.len() / 3);
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
-    grouped
-}
-
 /// A duration in the spelling of the plan: `12ms`, `1.3s`, `3m 05s`, `1h 02m`.
 pub(super) fn duration(ms: u64) -> String {
     let seconds = ms / 1000;
@@ -306,36 +285,6 @@ pub(super) fn rid(rid: &str) -> String {
     format!("rid {rid}")
 }
 
-/// A piece of a sentence: plain words, or what stood between backticks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Piece<'a> {
-    /// Words.
-    Words(&'a str),
-    /// A name, a value, something to type.
-    Code(&'a str),
-}
-
-/// Cuts a sentence of ours at its backticks, so that each format can show what they enclose in its own way.
-/// Backticks that pair with nothing stay words.
-pub(super) fn pieces(text: &str) -> Vec<Piece<'_>> {
-    let mut pieces = Vec::new();
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once('`') {
-        let Some((code, after)) = after.split_once('`').filter(|(code, _)| !code.is_empty()) else {
-            break;
-        };
-        if !before.is_empty() {
-            pieces.push(Piece::Words(before));
-        }
-        pieces.push(Piece::Code(code));
-        rest = after;
-    }
-    if !rest.is_empty() {
-        pieces.push(Piece::Words(rest));
-    }
-    pieces
-}
-
 /// `text` without characters that act instead of being seen: controls other than newline and tab (a terminal obeys
 /// them, XML forbids them) become U+FFFD, and so do the overrides that turn the reading direction of what follows.
 pub(super) fn visible(text: &str) -> String {
@@ -361,14 +310,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_have_separators_and_plurals() {
-        assert_eq!(thousands(0), "0");
-        assert_eq!(thousands(999), "999");
-        assert_eq!(thousands(1_000), "1,000");
-        assert_eq!(thousands(u64::MAX), "18,446,744,073,709,551,615");
-        assert_eq!(count(0, "step"), "0 steps");
-        assert_eq!(count(1, "step"), "1 step");
-        assert_eq!(count(12_345, "recipient"), "12,345 recipients");
+    fn fetches_are_counted_in_words() {
         assert_eq!([0, 1, 2, 3].map(fetches).join("; "), "not fetched; fetched once; fetched twice; fetched 3 times");
     }
 
@@ -376,16 +318,6 @@ mod tests {
     fn durations_read_like_those_of_a_plan() {
         let read = [0, 999, 1_000, 59_999, 60_000, 3_599_999, 3_600_000, 360_120_000].map(duration);
         assert_eq!(read.join(" | "), "0ms | 999ms | 1.0s | 59.9s | 1m 00s | 59m 59s | 1h 00m | 100h 02m");
-    }
-
-    #[test]
-    fn backticks_pair_up_or_stay() {
-        use Piece::{Code, Words};
-        assert_eq!(pieces("run `qunfa status` now"), [Words("run "), Code("qunfa status"), Words(" now")]);
-        assert_eq!(pieces("`a``b`"), [Code("a"), Code("b")]);
-        assert_eq!(pieces("one ` alone"), [Words("one ` alone")]);
-        assert_eq!(pieces("an empty `` pair"), [Words("an empty `` pair")]);
-        assert_eq!(pieces(""), []);
     }
 
     #[test]

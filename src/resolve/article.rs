@@ -261,7 +261,7 @@ impl Reader<'_> {
                     Diagnostic::new(Code::UnknownKey, document.key_span(&pointer), format!("unknown key `{name}`"));
                 match did_you_mean(name, KEYS.iter().copied()) {
                     Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
-                    None => diagnostic.help(format!("front matter takes {}", crate::diag::one_of(KEYS))),
+                    None => diagnostic.help(format!("front matter takes {}", crate::text::one_of(KEYS))),
                 }
             } else if flag != value.is_boolean() || (!flag && !value.is_string()) {
                 let wanted = if flag { "true or false" } else { "text" };
@@ -355,7 +355,7 @@ impl Reader<'_> {
         if !name.ends_with(".css") {
             let near = did_you_mean(&name, Theme::BUILTIN.iter().copied());
             let diagnostic = Diagnostic::new(Code::NotAllowed, place, format!("there is no theme `{name}`"));
-            let themes = crate::diag::one_of(Theme::BUILTIN);
+            let themes = crate::text::one_of(Theme::BUILTIN);
             self.push(diagnostic.help(match near {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => format!("write {themes}, or the path of a .css file"),

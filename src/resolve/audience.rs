@@ -12,11 +12,12 @@ use serde_json::Value;
 use super::{ReadError, data};
 use crate::{
     diag::{
-        Code, Diagnostic, did_you_mean, one_of,
+        Code, Diagnostic,
         source::{self, BadText, SourceFile, SourceMap, Span},
     },
     limits,
     openids::Openids,
+    text::{did_you_mean, one_of},
 };
 
 /// The people of a send: unique, in order.

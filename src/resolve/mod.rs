@@ -20,7 +20,7 @@ use crate::{
         template::{self, Engine, Failure, Library, Placeholder},
     },
     diag::{
-        Code, Diagnostic, did_you_mean,
+        Code, Diagnostic,
         source::{self, BadText, FileId, SourceMap, Span},
     },
     limits,
@@ -33,6 +33,7 @@ use crate::{
         value::Template,
         yaml::{self, Document},
     },
+    text::did_you_mean,
 };
 
 pub mod article;

@@ -40,6 +40,7 @@ pub mod reconcile;
 pub mod replay;
 mod tags;
 
+pub(crate) use crate::text::chain;
 pub use followers::gather;
 pub use prepare::{Prepared, Refusal, Selection, forgotten, guards, prepare};
 
@@ -461,17 +462,6 @@ impl<'a> Runner<'a, '_> {
 fn already_done<'r>(step: &RenderedStep, records: impl Iterator<Item = &'r CallRecord>) -> StepEnd {
     let outputs = outputs(step, records.filter_map(CallRecord::acceptance));
     StepEnd { outputs, ..StepEnd::new(StepOutcome::AlreadyDone) }
-}
-
-/// An error with all its causes.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text.push_str(&format!(": {inner}"));
-        cause = inner.source();
-    }
-    text
 }
 
 /// What later steps can refer to, from the facts of acceptance of all calls.

@@ -89,13 +89,7 @@ enum OwnedBody {
     File(Arc<Upload>),
 }
 
-/// Bytes of each of the two buffers of a connection.
-const BUFFER: usize = 16 << 10;
-
 impl Http {
-    /// How often it is looked whether the call in flight is to be abandoned.
-    const LOOK: Duration = Duration::from_millis(50);
-
     /// A client for an address; `abandon` says when nobody waits any longer. For this machine no proxy is asked.
     pub fn new(base: ApiBase, abandon: fn() -> bool) -> Self {
         let config = Agent::config_builder()
@@ -103,9 +97,8 @@ impl Http {
             .max_redirects(0)
             .max_redirects_will_error(false)
             .max_idle_connections(1)
-            // Replies are a line of JSON; larger ones only take more reads.
-            .input_buffer_size(BUFFER)
-            .output_buffer_size(BUFFER)
+            .input_buffer_size(limits::CONNECTION_BUFFER)
+            .output_buffer_size(limits::CONNECTION_BUFFER)
             .user_agent(concat!("qunfa/", env!("CARGO_PKG_VERSION")));
         let config = if base.loopback { config.proxy(None) } else { config };
         let outside = Outside::default();
@@ -151,7 +144,7 @@ impl Transport for Http {
         };
         self.requests.send(owned).map_err(|_| Failure::NotSent("the HTTP client ended".into()))?;
         loop {
-            match self.answers.recv_timeout(Self::LOOK) {
+            match self.answers.recv_timeout(limits::ABANDON_LOOK) {
                 Ok((answer, told)) => {
                     self.told = told;
                     return answer;

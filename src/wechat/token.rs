@@ -81,9 +81,6 @@ pub enum TokenError {
     Interrupted,
 }
 
-/// How often a token is asked for before it is given up.
-const TRIES: u32 = 3;
-
 /// Keeps the one token of a run.
 pub struct Keeper<'a> {
     source: TokenSource,
@@ -172,14 +169,14 @@ fn fetch(
             Request { method: Method::Get, path: "/cgi-bin/token", query: &query, body: Body::Json(""), timeout }
         }
     };
-    let mut retry = Retry::new(TRIES, pause, Duration::MAX);
+    let mut retry = Retry::new(limits::TOKEN_TRIES, pause, Duration::MAX);
     loop {
         let why = match ask(&request, transport, clock)? {
             Asked::Token(token) => return Ok(token),
             Asked::Nothing(why) => why,
         };
         let Some(pause) = retry.next() else {
-            return Err(TokenError::Unreachable(format!("{why} ({TRIES} tries)")));
+            return Err(TokenError::Unreachable(format!("{why} ({} tries)", limits::TOKEN_TRIES)));
         };
         if !clock.sleep(pause) {
             return Err(TokenError::Interrupted);

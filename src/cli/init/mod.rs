@@ -77,7 +77,7 @@ pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> ExitCod
         let message = format!(
             "`{}` cannot be written: {}; nothing was written",
             shown(&args.dir, path),
-            crate::run::chain(&error)
+            crate::text::chain(&error)
         );
         return fail(terminal, ExitCode::MissingInput, &message, &[]);
     }
@@ -90,7 +90,7 @@ pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> ExitCod
     let Some(rendered) = &loaded.plan else { return loaded.exit_code() };
     let folder = args.dir.join(RENDERED);
     if let Err(error) = render::write(rendered, &folder, render::RequestFormat::Json) {
-        let message = format!("`{}` cannot be written: {}", folder.display(), crate::run::chain(&error));
+        let message = format!("`{}` cannot be written: {}", folder.display(), crate::text::chain(&error));
         return fail(terminal, ExitCode::MissingInput, &message, &[]);
     }
     let written: Vec<String> = written.into_iter().chain([format!("{}/", shown(&args.dir, RENDERED))]).collect();

@@ -5,10 +5,7 @@ use std::{collections::BTreeMap, ops::Range};
 use cssparser::{ParseError, Parser, Token};
 
 use super::rules::{RULESET, removed};
-use crate::{
-    diag::{Code, did_you_mean},
-    limits,
-};
+use crate::{diag::Code, limits, text::did_you_mean};
 
 /// A property with a value that WeChat keeps.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -10,8 +10,9 @@ use super::{
     tree::{Attribute, Element, Findings, Item, Kind, Node, pair, rule},
 };
 use crate::{
-    diag::{Code, Severity, did_you_mean, source::reveal},
+    diag::{Code, Severity, source::reveal},
     limits,
+    text::did_you_mean,
 };
 
 /// Reads an article that is HTML.

@@ -8,7 +8,10 @@ use super::{
     css::{self, Declaration, Problem, problem},
     rules::RULESET,
 };
-use crate::diag::{Code, Diagnostic, did_you_mean, source::Span};
+use crate::{
+    diag::{Code, Diagnostic, source::Span},
+    text::did_you_mean,
+};
 
 /// The hooks that a theme may style besides tags; each is written with a dot before it.
 ///

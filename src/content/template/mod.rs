@@ -18,10 +18,11 @@ use minijinja::{
 
 use crate::{
     diag::{
-        Code, did_you_mean, one_of,
+        Code,
         source::{self, FileId},
     },
     limits, payload, slot,
+    text::{did_you_mean, one_of},
 };
 
 mod filters;

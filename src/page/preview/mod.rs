@@ -22,6 +22,7 @@ use crate::{
     render::{Content, RenderedPlan, RenderedStep, When},
     resolve::article::{Article, Cover, Shows},
     slot::{Output, Slot},
+    text::thousands,
 };
 
 mod dark;
@@ -35,8 +36,6 @@ use text::{Piece, Span};
 const TEMPLATE: &str = "page.html";
 /// Instances of one step that are shown; the others differ by their row alone.
 const INSTANCES: usize = 20;
-/// WeChat makes a digest of so many characters where there is none.
-const DIGEST_CHARS: usize = 54;
 
 /// The page of a plan without errors, and of what was found in it.
 pub fn page(plan: &RenderedPlan, diagnostics: &[Diagnostic], sources: &SourceMap) -> String {
@@ -528,7 +527,7 @@ fn digest(article: &Article) -> Option<(String, bool)> {
     }
     let Shows::News(body, _) = &article.shows else { return None };
     let text: String = body.text.split('\n').collect::<Vec<_>>().join(" ");
-    Some((text.chars().take(DIGEST_CHARS).collect(), false))
+    Some((text.chars().take(limits::DIGEST_MADE_CHARS).collect(), false))
 }
 
 /// The file of a step that uploads one and does nothing else.
@@ -590,19 +589,6 @@ impl Fact {
     }
 }
 
-/// 12345 as `12,345`.
-fn thousands(number: u64) -> String {
-    let digits = number.to_string();
-    let mut out = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
-}
-
 fn bytes(count: usize) -> String {
     match count {
         0..1024 => format!("{count} bytes"),
@@ -640,8 +626,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_read_at_a_glance() {
-        assert_eq!([0, 999, 1000, 1_234_567].map(thousands), ["0", "999", "1,000", "1,234,567"]);
+    fn sizes_are_read_at_a_glance() {
         assert_eq!(
             [0, 1023, 1024, 1536, 1_572_864].map(bytes),
             ["0 bytes", "1023 bytes", "1.0 KiB", "1.5 KiB", "1.5 MiB"]

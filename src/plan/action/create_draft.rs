@@ -134,7 +134,7 @@ impl Kind for CreateDraft {
             media: Some(("/cgi-bin/draft/get", back)),
             ..Call::new(json!({ "media_id": id }), Target::Nobody)
         });
-        let count = |count: usize, word: &str| format!("{count} {word}{}", if count == 1 { "" } else { "s" });
+        let count = crate::text::plural;
         let audience = format!("{}, {}", count(titles.len(), "article"), count(pictures, "picture"));
         let content = Content::Draft(MessageView { kind: "draft".into(), content: titles.join("\n") });
         Some(Calls { calls, audience: Some(audience), content, listed: None })

@@ -1,0 +1,157 @@
+//! What is said in more than one place, worded once.
+
+/// `city[北京]`: a step, and the key of its row where it has one.
+pub(crate) fn step_name(id: &str, key: Option<&str>) -> String {
+    match key {
+        Some(key) => format!("{id}[{key}]"),
+        None => id.to_owned(),
+    }
+}
+
+/// `1 step`, `12345 steps`.
+pub(crate) fn plural(number: usize, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}
+
+/// [`plural`] with commas: `12,345 steps`.
+pub(crate) fn count(number: u64, noun: &str) -> String {
+    format!("{} {noun}{}", thousands(number), if number == 1 { "" } else { "s" })
+}
+
+/// `12345` as `12,345`.
+pub(crate) fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut grouped = String::with_capacity(digits.len() + digits.len() / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped
+}
+
+/// "`a`, `b` or `c`".
+pub(crate) fn one_of<S: AsRef<str>>(names: &[S]) -> String {
+    match names {
+        [] => "nothing".into(),
+        [one] => format!("`{}`", one.as_ref()),
+        [most @ .., last] => {
+            let most: Vec<String> = most.iter().map(|name| format!("`{}`", name.as_ref())).collect();
+            format!("{} or `{}`", most.join(", "), last.as_ref())
+        }
+    }
+}
+
+/// The name that a misspelt one was probably meant to be.
+pub(crate) fn did_you_mean<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let wrong = wrong.to_lowercase();
+    known
+        .into_iter()
+        .map(|name| (strsim::damerau_levenshtein(&wrong, &name.to_lowercase()), name))
+        .filter(|(distance, name)| *distance <= 1.max(name.chars().count().max(wrong.chars().count()) / 3))
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, name)| name)
+}
+
+/// An error with all its causes.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        text.push_str(&format!(": {inner}"));
+        cause = inner.source();
+    }
+    text
+}
+
+/// A text filled up to a width; Chinese characters are two wide.
+pub(crate) fn pad(text: &str, width: usize) -> String {
+    format!("{text}{}", " ".repeat(width.saturating_sub(unicode_width::UnicodeWidthStr::width(text))))
+}
+
+/// A part of a sentence: plain words, or what stood between backticks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Piece<'a> {
+    Words(&'a str),
+    /// A name, a value, something to type.
+    Code(&'a str),
+}
+
+/// Cuts a sentence of ours at its backticks, so that each format can show what they enclose in its own way.
+/// Backticks that pair with nothing stay words.
+pub(crate) fn pieces(text: &str) -> Vec<Piece<'_>> {
+    let mut pieces = Vec::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('`') {
+        let Some((code, after)) = after.split_once('`').filter(|(code, _)| !code.is_empty()) else {
+            break;
+        };
+        if !before.is_empty() {
+            pieces.push(Piece::Words(before));
+        }
+        pieces.push(Piece::Code(code));
+        rest = after;
+    }
+    if !rest.is_empty() {
+        pieces.push(Piece::Words(rest));
+    }
+    pieces
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_of_a_row_has_its_key() {
+        assert_eq!(step_name("city", Some("北京")), "city[北京]");
+        assert_eq!(step_name("city", None), "city");
+    }
+
+    #[test]
+    fn numbers_have_separators_and_plurals() {
+        assert_eq!([0, 999, 1_000].map(thousands), ["0", "999", "1,000"]);
+        assert_eq!(thousands(u64::MAX), "18,446,744,073,709,551,615");
+        assert_eq!([0, 1, 12_345].map(|number| count(number, "step")), ["0 steps", "1 step", "12,345 steps"]);
+        assert_eq!([0, 1, 12_345].map(|number| plural(number, "call")), ["0 calls", "1 call", "12345 calls"]);
+    }
+
+    #[test]
+    fn suggests_the_nearest_name_only() {
+        assert_eq!(did_you_mean("mesage", ["message", "to"]), Some("message"));
+        assert_eq!(did_you_mean("send_by_tga", ["send_by_tag", "send_by_openid"]), Some("send_by_tag"));
+        assert_eq!(did_you_mean("xyz", ["message", "to"]), None);
+    }
+
+    #[test]
+    fn a_choice_is_read_as_one() {
+        assert_eq!(one_of::<&str>(&[]), "nothing");
+        assert_eq!(one_of(&["a"]), "`a`");
+        assert_eq!(one_of(&["a", "b", "c"]), "`a`, `b` or `c`");
+    }
+
+    #[test]
+    fn an_error_names_its_causes() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("the state store cannot be read")]
+        struct Outer(#[source] std::fmt::Error);
+        let inner = std::fmt::Error.to_string();
+        assert_eq!(chain(&Outer(std::fmt::Error)), format!("the state store cannot be read: {inner}"));
+    }
+
+    #[test]
+    fn columns_count_chinese_twice() {
+        assert_eq!([pad("a", 3), pad("春", 3), pad("春茶", 3)], ["a  ", "春 ", "春茶"]);
+    }
+
+    #[test]
+    fn backticks_pair_up_or_stay() {
+        use Piece::{Code, Words};
+        assert_eq!(pieces("run `qunfa status` now"), [Words("run "), Code("qunfa status"), Words(" now")]);
+        assert_eq!(pieces("`a``b`"), [Code("a"), Code("b")]);
+        assert_eq!(pieces("one ` alone"), [Words("one ` alone")]);
+        assert_eq!(pieces("an empty `` pair"), [Words("an empty `` pair")]);
+        assert_eq!(pieces(""), []);
+    }
+}
