@@ -12,7 +12,8 @@ use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
 use crate::support::repository;
 
-/// Each folder of `src` and each file beside them, and those above it in this list that it may use: data flows down.
+/// Each folder of `src` and each file beside them, and those above it in this list that it may use: data flows down. A
+/// folder in a folder may have a row of its own.
 const ALLOWED: &[(&str, &[&str])] = &[
     // Vocabulary.
     ("limits", &[]),
@@ -34,8 +35,9 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("wechat", &["clock", "content", "limits", "plan", "redact"]),
     ("ledger", &["payload", "plan", "text"]),
     // For people.
-    ("report", &["plan", "problem", "text"]),
-    ("page", &["content", "diag", "limits", "payload", "render", "resolve", "text"]),
+    ("page", &["text"]),
+    ("report", &["page", "plan", "problem", "text"]),
+    ("page/preview", &["content", "diag", "limits", "page", "payload", "render", "resolve", "text"]),
     (
         "run",
         &[
@@ -47,8 +49,24 @@ const ALLOWED: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "clock", "content", "diag", "ledger", "limits", "openids", "page", "payload", "plan", "problem", "redact",
-            "render", "report", "resolve", "run", "sandbox", "text", "wechat",
+            "clock",
+            "content",
+            "diag",
+            "ledger",
+            "limits",
+            "openids",
+            "page/preview",
+            "payload",
+            "plan",
+            "problem",
+            "redact",
+            "render",
+            "report",
+            "resolve",
+            "run",
+            "sandbox",
+            "text",
+            "wechat",
         ],
     ),
 ];
@@ -71,7 +89,7 @@ const EDGE: &[&str] = &["cli/state.rs", "cli/world.rs", "ledger/sqlite.rs", "san
 #[test]
 fn folders_use_only_those_below_them() {
     let sources = tree();
-    let folders: BTreeSet<&str> = sources.iter().map(|source| folder(&source.path)).collect();
+    let folders: BTreeSet<&str> = sources.iter().map(|source| row(&source.path, ALLOWED)).collect();
     let rows: BTreeSet<&str> = ALLOWED.iter().map(|(name, _)| *name).chain(["lib", "main"]).collect();
     assert_eq!(folders, rows, "every folder has its row, and every row its folder");
     assert_eq!(upward(ALLOWED), Vec::<String>::new(), "the table itself points one way");
@@ -119,9 +137,12 @@ fn tree() -> Vec<Source> {
     found
 }
 
-/// The folder of a file, or the name of a file beside the folders.
-fn folder(path: &str) -> &str {
-    path.split('/').next().map_or(path, |name| name.trim_end_matches(".rs"))
+/// The row of a file: that of its innermost folder that has one.
+fn row<'a>(path: &'a str, table: &[(&str, &[&str])]) -> &'a str {
+    let path = path.trim_end_matches(".rs");
+    let folders = path.match_indices('/').map(|(at, _)| &path[..at]);
+    let known = folders.clone().chain([path]).rfind(|folder| table.iter().any(|(name, _)| name == folder));
+    known.or_else(|| folders.clone().next()).unwrap_or(path)
 }
 
 /// Names from the root of the crate.
@@ -383,7 +404,7 @@ fn upward(table: &[(&str, &[&str])]) -> Vec<String> {
 fn forbidden(arrows: &BTreeSet<Arrow<'_>>, table: &[(&str, &[&str])]) -> Vec<String> {
     let allowed: BTreeMap<&str, &[&str]> = table.iter().copied().collect();
     let wrong = arrows.iter().filter(|arrow| {
-        let (from, to) = (folder(arrow.from), folder(arrow.to));
+        let (from, to) = (row(arrow.from, table), row(arrow.to, table));
         from != to && !allowed.get(from).is_some_and(|uses| uses.contains(&to))
     });
     wrong.map(|arrow| format!("{} uses {}", arrow.from, arrow.to)).collect()
@@ -446,7 +467,7 @@ fn exceptions(sources: &[Source]) -> Vec<&str> {
 mod planted {
     use super::*;
 
-    fn sources(files: &[(&str, &str)]) -> Vec<Source> {
+    fn sources_of(files: &[(&str, &str)]) -> Vec<Source> {
         files.iter().map(|(path, text)| Source { path: (*path).into(), text: (*text).into() }).collect()
     }
 
@@ -454,7 +475,7 @@ mod planted {
     fn used(text: &str) -> Vec<String> {
         let others =
             [("lib.rs", ""), ("cli/mod.rs", ""), ("cli/run.rs", ""), ("run/mod.rs", ""), ("run/drafts.rs", "")];
-        let sources = sources(&[&others[..], &[("run/here.rs", text)]].concat());
+        let sources = sources_of(&[&others[..], &[("run/here.rs", text)]].concat());
         arrows(&sources).into_iter().map(|arrow| arrow.to.to_owned()).collect()
     }
 
@@ -495,24 +516,28 @@ mod planted {
             assert_eq!(used(text), Vec::<String>::new(), "{text}");
         }
         let tests =
-            sources(&[("a/mod.rs", "#[cfg(test)] mod tests;"), ("a/tests.rs", "use crate::cli;"), ("cli.rs", "")]);
+            sources_of(&[("a/mod.rs", "#[cfg(test)] mod tests;"), ("a/tests.rs", "use crate::cli;"), ("cli.rs", "")]);
         assert!(arrows(&tests).is_empty(), "a file that is only there for tests");
     }
 
     #[test]
     fn a_folder_that_uses_one_above_it_is_named() {
-        let sources = sources(&[("cli/mod.rs", ""), ("plan/mod.rs", "fn f() { crate::cli::main() }")]);
+        let sources = sources_of(&[("cli/mod.rs", ""), ("plan/mod.rs", "fn f() { crate::cli::main() }")]);
         let table: &[(&str, &[&str])] = &[("plan", &[]), ("cli", &["plan"])];
         assert_eq!(forbidden(&arrows(&sources), table), ["plan/mod.rs uses cli/mod.rs"]);
         assert_eq!(forbidden(&arrows(&sources), &[("plan", &["cli"])]), Vec::<String>::new());
         assert_eq!(upward(table), Vec::<String>::new());
+        let inner: &[(&str, &[&str])] = &[("plan/fmt", &[]), ("plan", &["plan/fmt"])];
+        let files = [("plan/mod.rs", "fn f() { fmt::write::go() }"), ("plan/fmt/write.rs", "use super::super::f;")];
+        let files = sources_of(&files);
+        assert_eq!(forbidden(&arrows(&files), inner), ["plan/fmt/write.rs uses plan/mod.rs"]);
         assert_eq!(upward(&[("plan", &["cli"]), ("cli", &[])]), ["plan may use cli, which is not above it"]);
     }
 
     #[test]
     fn a_circle_of_files_is_named() {
         let two = |a: &str, b: &str| {
-            let sources = sources(&[("run/mod.rs", "mod a; mod b;"), ("run/a.rs", a), ("run/b.rs", b)]);
+            let sources = sources_of(&[("run/mod.rs", "mod a; mod b;"), ("run/a.rs", a), ("run/b.rs", b)]);
             circles(&arrows(&sources), &[]).iter().map(|files| files.join(" ")).collect::<Vec<_>>()
         };
         assert_eq!(two("use super::b::B;", "fn f() { super::a::go() }"), ["run/a.rs run/b.rs"]);
@@ -520,14 +545,14 @@ mod planted {
         assert_eq!(two("use super::b::B;", "#[cfg(test)] mod tests { use super::super::a; }"), Vec::<String>::new());
         // A module stands below those that use what it holds, and above those that it calls: it cannot do both.
         let face = |text: &str, known: &[&str]| {
-            let sources = sources(&[("run/mod.rs", text), ("run/a.rs", "fn f() { super::go() }")]);
+            let sources = sources_of(&[("run/mod.rs", text), ("run/a.rs", "fn f() { super::go() }")]);
             circles(&arrows(&sources), known).len()
         };
         assert_eq!(face("mod a; fn go() { a::f() }", &[]), 1);
         assert_eq!(face("mod a; fn go() { a::f() }", &["run/mod.rs"]), 0);
         assert_eq!(face("mod a; pub(crate) use a::f; fn go() {}", &[]), 0, "handing on is no use");
         // What is handed on is used where it is.
-        let around = sources(&[
+        let around = sources_of(&[
             ("run/mod.rs", "mod a; mod b; pub use a::A;"),
             ("run/a.rs", "use super::b::B;"),
             ("run/b.rs", "use super::A;"),
@@ -543,14 +568,14 @@ mod planted {
             "#![expect(clippy :: disallowed_methods)]",
             "mod inner { impl X { #[allow(clippy::todo, clippy::disallowed_methods)] fn f() {} } }",
         ] {
-            assert_eq!(exceptions(&sources(&[("x.rs", text)])), ["x.rs"], "{text}");
+            assert_eq!(exceptions(&sources_of(&[("x.rs", text)])), ["x.rs"], "{text}");
         }
         for text in [
             "#[expect(clippy::todo, reason = \"disallowed_methods\")] fn f() {}",
             "// #[expect(clippy::disallowed_methods)]",
             "#[cfg(test)]\nmod tests { #[expect(clippy::disallowed_methods)] fn f() {} }",
         ] {
-            assert_eq!(exceptions(&sources(&[("x.rs", text)])), Vec::<&str>::new(), "{text}");
+            assert_eq!(exceptions(&sources_of(&[("x.rs", text)])), Vec::<&str>::new(), "{text}");
         }
     }
 }

@@ -1,3 +1,70 @@
-//! Pages for people.
+//! Pages for people. All have one shell, `shell.html`, which holds head, colours and type; the report of a run and the
+//! preview of a plan extend it, and say what is theirs.
+
+use minijinja::{Environment, UndefinedBehavior, syntax::SyntaxConfig, value::Serde};
+use serde::Serialize;
+
+use crate::text;
 
 pub mod preview;
+
+/// A labelled value.
+#[derive(Serialize)]
+pub(crate) struct Fact {
+    pub(crate) label: &'static str,
+    pub(crate) value: String,
+    /// Something to copy, in a type that tells 0 from O.
+    pub(crate) code: bool,
+    /// Too long for a column.
+    pub(crate) wide: bool,
+    /// Present where the value is a time.
+    pub(crate) datetime: Option<String>,
+}
+
+impl Fact {
+    pub(crate) fn words(label: &'static str, value: impl Into<String>) -> Self {
+        Self { label, value: value.into(), code: false, wide: false, datetime: None }
+    }
+
+    pub(crate) fn code(label: &'static str, value: impl Into<String>) -> Self {
+        Self { code: true, ..Self::words(label, value) }
+    }
+}
+
+/// A part of a sentence; `code` is what stood between backticks.
+#[derive(Serialize)]
+pub(crate) struct Span {
+    pub(crate) text: String,
+    pub(crate) code: bool,
+}
+
+pub(crate) fn spans(text: &str) -> Vec<Span> {
+    let span = |piece| match piece {
+        text::Piece::Words(text) => Span { text: text.to_owned(), code: false },
+        text::Piece::Code(text) => Span { text: text.to_owned(), code: true },
+    };
+    text::pieces(text).into_iter().map(span).collect()
+}
+
+/// Fills in a page, a template that extends `shell.html`. Every value is escaped but those that are marked safe.
+pub(crate) fn render(template: &'static str, page: impl Serialize) -> String {
+    let environment = environment(template);
+    let template = environment.get_template(PAGE).expect("it is in every environment");
+    template.render(Serde(page)).expect("every name in a template is a field of its page")
+}
+
+/// The ending turns escaping on.
+const PAGE: &str = "page.html";
+
+fn environment(page: &'static str) -> Environment<'static> {
+    let mut environment = Environment::new();
+    let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).keep_trailing_newline(true).build();
+    environment.set_syntax(syntax.expect("the delimiters are the default ones"));
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    for (name, text) in
+        [("shell.html", include_str!("shell.html")), ("parts.html", include_str!("parts.html")), (PAGE, page)]
+    {
+        environment.add_template(name, text).expect("templates are part of the program, and tests render all of them");
+    }
+    environment
+}

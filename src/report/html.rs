@@ -4,21 +4,17 @@
 //! template escapes every value, the page loads nothing and runs nothing, and its policy forbids both.
 
 use jiff::Timestamp;
-use minijinja::syntax::SyntaxConfig;
-use minijinja::value::Serde;
-use minijinja::{Environment, UndefinedBehavior};
 use serde::Serialize;
 
 use super::words::{self, one_line, visible};
 use super::{CallReport, Report, RunOutcome, StepOutcome, StepReport};
 use crate::{
+    page::{self, Fact, Span},
     plan::message::MessageView,
     problem::Problem,
-    text::{self, Piece},
+    text,
 };
 
-/// The extension turns escaping on.
-const TEMPLATE: &str = "report.html";
 /// More calls than this are folded away, unless one of them went wrong.
 const MAX_OPEN_CALLS: usize = 6;
 /// Marks on the axis of the timeline, at most.
@@ -34,15 +30,7 @@ const DAY_MS: u64 = 86_400_000;
 
 /// The page.
 pub(super) fn render(report: &Report) -> String {
-    let mut environment = Environment::new();
-    let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).keep_trailing_newline(true).build();
-    environment.set_syntax(syntax.expect("the delimiters are the default ones"));
-    environment.set_undefined_behavior(UndefinedBehavior::Strict);
-    environment
-        .add_template(TEMPLATE, include_str!("html.template.html"))
-        .expect("the template is part of the program, and every test renders it");
-    let template = environment.get_template(TEMPLATE).expect("it was added a line above");
-    template.render(Serde(Page::new(report))).expect("every name in the template is a field of `Page`")
+    page::render(include_str!("html.template.html"), Page::new(report))
 }
 
 #[derive(Serialize)]
@@ -76,29 +64,11 @@ struct Tally {
 }
 
 #[derive(Serialize)]
-struct Fact {
-    label: &'static str,
-    value: String,
-    /// Something to copy, in a type that tells 0 from O.
-    code: bool,
-    /// Too long for a column.
-    wide: bool,
-    /// Present where the value is a time.
-    datetime: Option<String>,
-}
-
-#[derive(Serialize)]
 struct Trouble {
     message: Vec<Span>,
     errcode: Option<i64>,
     rid: Option<String>,
     help: Vec<Vec<Span>>,
-}
-
-#[derive(Serialize)]
-struct Span {
-    text: String,
-    code: bool,
 }
 
 /// A line of the list of what a person has to look at.
@@ -225,7 +195,7 @@ fn figures(report: &Report) -> Vec<Fact> {
     let totals = &report.totals;
     let done = u64::from(totals.succeeded) + u64::from(totals.already_done);
     vec![
-        Fact::words(
+        fact(
             "Recipients",
             match report.recipients_in_words() {
                 words if !words.contains(' ') => words,
@@ -233,39 +203,37 @@ fn figures(report: &Report) -> Vec<Fact> {
                 _ => format!("{} + tags", text::thousands(totals.recipients)),
             },
         ),
-        Fact::words("Calls", text::thousands(u64::from(totals.calls))),
-        Fact::words("Steps done", format!("{} of {}", text::thousands(done), text::thousands(u64::from(totals.steps)))),
-        Fact::words("Took", words::duration(report.duration_ms())),
+        fact("Calls", text::thousands(u64::from(totals.calls))),
+        fact("Steps done", format!("{} of {}", text::thousands(done), text::thousands(u64::from(totals.steps)))),
+        fact("Took", words::duration(report.duration_ms())),
     ]
 }
 
 fn facts(report: &Report) -> Vec<Fact> {
     vec![
-        Fact::code("Account", format!("{} ({})", report.account.appid, report.account.kind)),
-        Fact::code("Occurrence", &report.occurrence),
-        Fact::code("Platform", &report.platform),
-        Fact::code("Exit code", report.exit_code.to_string()),
-        Fact::time("Started", report.started_at),
-        Fact::time("Finished", report.finished_at),
-        Fact::code("Run", &report.run_id),
-        Fact::words("Access token", words::fetches(report.token_fetches)),
-        Fact::code("Plan", &report.plan.path),
-        Fact { wide: true, ..Fact::code("Digest", &report.plan.digest) },
+        code_fact("Account", format!("{} ({})", report.account.appid, report.account.kind)),
+        code_fact("Occurrence", &report.occurrence),
+        code_fact("Platform", &report.platform),
+        code_fact("Exit code", report.exit_code.to_string()),
+        time_fact("Started", report.started_at),
+        time_fact("Finished", report.finished_at),
+        code_fact("Run", &report.run_id),
+        fact("Access token", words::fetches(report.token_fetches)),
+        code_fact("Plan", &report.plan.path),
+        Fact { wide: true, ..code_fact("Digest", &report.plan.digest) },
     ]
 }
 
-impl Fact {
-    fn words(label: &'static str, value: impl AsRef<str>) -> Self {
-        Self { label, value: one_line(value.as_ref()), code: false, wide: false, datetime: None }
-    }
+fn fact(label: &'static str, value: impl AsRef<str>) -> Fact {
+    Fact::words(label, one_line(value.as_ref()))
+}
 
-    fn code(label: &'static str, value: impl AsRef<str>) -> Self {
-        Self { code: true, ..Self::words(label, value) }
-    }
+fn code_fact(label: &'static str, value: impl AsRef<str>) -> Fact {
+    Fact::code(label, one_line(value.as_ref()))
+}
 
-    fn time(label: &'static str, time: Timestamp) -> Self {
-        Self { datetime: Some(time.to_string()), ..Self::words(label, words::shanghai(time)) }
-    }
+fn time_fact(label: &'static str, time: Timestamp) -> Fact {
+    Fact { datetime: Some(time.to_string()), ..fact(label, words::shanghai(time)) }
 }
 
 impl Trouble {
@@ -276,12 +244,7 @@ impl Trouble {
 }
 
 fn spans(text: &str) -> Vec<Span> {
-    let text = one_line(text);
-    let span = |piece| match piece {
-        Piece::Words(text) => Span { text: text.to_owned(), code: false },
-        Piece::Code(text) => Span { text: text.to_owned(), code: true },
-    };
-    text::pieces(&text).into_iter().map(span).collect()
+    page::spans(&one_line(text))
 }
 
 impl Timeline {
@@ -367,14 +330,14 @@ impl Step {
 
 fn step_facts(step: &StepReport) -> Vec<Fact> {
     let mut facts = Vec::new();
-    facts.extend(step.audience.clone().map(|audience| Fact::words("Audience", audience)));
-    facts.extend(step.reach().map(|reach| Fact::words("Recipients", reach)));
+    facts.extend(step.audience.clone().map(|audience| fact("Audience", audience)));
+    facts.extend(step.reach().map(|reach| fact("Recipients", reach)));
     if step.outcome == StepOutcome::AlreadyDone {
-        facts.push(Fact::words("This run", words::ALREADY_DONE));
+        facts.push(fact("This run", words::ALREADY_DONE));
     }
     if let Some(started_at) = step.started_at {
-        facts.push(Fact::time("Started", started_at));
-        facts.push(Fact::words("Took", words::duration(step.duration_ms)));
+        facts.push(time_fact("Started", started_at));
+        facts.push(fact("Took", words::duration(step.duration_ms)));
     }
     facts
 }

@@ -1,14 +1,14 @@
 //! One self-contained page that shows each message of a plan as a phone would show it, with what was found beside the
 //! place. Pure; `cli/preview_html.rs` and `cli/render.rs` write it.
 //!
-//! This file decides what is on the page; `preview_html/page.html` decides how it looks. The template escapes every value
+//! This file decides what is on the page; `page.html` decides how it looks. The template escapes every value
 //! but three, which are made here of parts that are safe: the HTML of an article is what our own writer emits, which lets
 //! only listed tags, attributes and styles through, and stands in a shadow tree, so that its styles and those of the page
 //! do not meet; the rules of pictures hold base64. The page loads nothing and runs nothing, and its policy forbids both.
 
 use std::{collections::HashMap, sync::Arc};
 
-use minijinja::{Environment, UndefinedBehavior, Value as Tpl, syntax::SyntaxConfig, value::Serde};
+use minijinja::Value as Tpl;
 use serde::Serialize;
 
 use crate::{
@@ -29,26 +29,16 @@ mod dark;
 mod picture;
 mod text;
 
+use super::{Fact, Span, render, spans};
 use picture::{Pictures, Shot, data_uri};
-use text::{Piece, Span};
+use text::Piece;
 
-/// The extension turns escaping on.
-const TEMPLATE: &str = "page.html";
 /// Instances of one step that are shown; the others differ by their row alone.
 const INSTANCES: usize = 20;
 
 /// The page of a plan without errors, and of what was found in it.
 pub fn page(plan: &RenderedPlan, diagnostics: &[Diagnostic], sources: &SourceMap) -> String {
-    let mut environment = Environment::new();
-    let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).keep_trailing_newline(true).build();
-    environment.set_syntax(syntax.expect("the delimiters are the default ones"));
-    environment.set_undefined_behavior(UndefinedBehavior::Strict);
-    environment
-        .add_template(TEMPLATE, include_str!("page.html"))
-        .expect("the template is part of the program, and every test renders it");
-    let template = environment.get_template(TEMPLATE).expect("it was added a line above");
-    let page = Builder::new(plan, diagnostics, sources).page();
-    template.render(Serde(page)).expect("every name in the template is a field of `Page`")
+    render(include_str!("page.html"), Builder::new(plan, diagnostics, sources).page())
 }
 
 #[derive(Serialize)]
@@ -59,13 +49,6 @@ struct Page {
     findings: Vec<Finding>,
     steps: Vec<Step>,
     pictures: Tpl,
-}
-
-#[derive(Serialize)]
-struct Fact {
-    label: &'static str,
-    value: String,
-    code: bool,
 }
 
 #[derive(Serialize)]
@@ -299,8 +282,8 @@ impl<'a> Builder<'a> {
             severity: if info.severity == Severity::Error { "error" } else { "warning" },
             code: info.id,
             name: info.name,
-            message: text::spans(&found.message),
-            help: found.help.iter().map(|help| text::spans(help)).collect(),
+            message: spans(&found.message),
+            help: found.help.iter().map(|help| spans(help)).collect(),
             place,
             line: line.filter(|line| !line.is_empty()),
             mark,
@@ -472,7 +455,7 @@ impl<'a> Builder<'a> {
                 }
                 body = marked(news, uploads, &places);
                 budget = measures(&news.budget);
-                let heavy = |(cause, size): &(String, usize)| Cause { label: text::spans(cause), value: bytes(*size) };
+                let heavy = |(cause, size): &(String, usize)| Cause { label: spans(cause), value: bytes(*size) };
                 heaviest = news.budget.heaviest.iter().map(heavy).collect();
             }
             Shows::Pictures(content, uploads) => {
@@ -576,16 +559,6 @@ impl Measure {
         let percent = limit.map_or(0, |limit| (value * 100).div_ceil(limit.max(1)).min(100));
         let limit = limit.map(|limit| thousands(limit as u64));
         Self { label, value: thousands(value as u64), limit, percent: percent as u64 }
-    }
-}
-
-impl Fact {
-    fn words(label: &'static str, value: impl Into<String>) -> Self {
-        Self { label, value: value.into(), code: false }
-    }
-
-    fn code(label: &'static str, value: impl Into<String>) -> Self {
-        Self { label, value: value.into(), code: true }
     }
 }
 

@@ -65,23 +65,6 @@ fn address(text: &str, before: Option<char>) -> Option<(usize, Piece)> {
     is_web(link).then(|| (link.len(), Piece { text: link.to_owned(), link: Some(link.to_owned()) }))
 }
 
-/// A finding's words: what is in backticks is code.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(super) struct Span {
-    pub(super) text: String,
-    pub(super) code: bool,
-}
-
-/// Splits at backticks; one without its partner is text.
-pub(super) fn spans(text: &str) -> Vec<Span> {
-    let parts: Vec<&str> = text.split('`').collect();
-    if parts.len().is_multiple_of(2) {
-        return vec![Span { text: text.to_owned(), code: false }];
-    }
-    let parts = parts.into_iter().enumerate().filter(|(_, part)| !part.is_empty());
-    parts.map(|(number, part)| Span { text: part.to_owned(), code: number % 2 == 1 }).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -122,13 +105,5 @@ mod tests {
             assert!(pieces(text).iter().all(|piece| piece.link.is_none()), "{text}");
             assert_eq!(pieces(text).iter().map(|piece| piece.text.as_str()).collect::<String>(), text);
         }
-    }
-
-    #[test]
-    fn backticks_are_code() {
-        let code = |text: &str| Span { text: text.into(), code: true };
-        let words = |text: &str| Span { text: text.into(), code: false };
-        assert_eq!(spans("a `b` c"), [words("a "), code("b"), words(" c")]);
-        assert_eq!(spans("a ` c"), [words("a ` c")]);
     }
 }
