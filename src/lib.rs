@@ -10,11 +10,13 @@
 //! `validate`, `render` and `run` are the same pipe stopped at different arrows, so a dry run cannot differ from a run.
 //! Problems are collected along the way; a rendered plan is handed out only if there is no error among them.
 //!
-//! IO stays at the edge: [`cli`] owns the real world, [`transport`], [`ledger`] and [`sandbox`] are adapters, and the
+//! IO stays at the edge: [`cli`] owns the real world, [`wechat::http`], [`ledger`] and [`sandbox`] are adapters, and the
 //! rest is computed from what it is given.
+//!
+//! The program is what is published. The library is `pub` for it, for its tests and for its benchmarks, and makes no promise
+//! of semver: anything here may change with any release.
 
 #![forbid(unsafe_code)]
-#![warn(missing_docs)]
 
 pub mod cli;
 pub mod clock;
@@ -23,7 +25,7 @@ pub mod diag;
 pub mod ledger;
 pub mod limits;
 pub mod openids;
-pub mod page;
+pub(crate) mod page;
 pub mod payload;
 pub mod plan;
 pub mod problem;

@@ -1,5 +1,5 @@
 //! What goes into messages.
 
-pub mod article;
-pub mod media;
+pub(crate) mod article;
+pub(crate) mod media;
 pub mod template;

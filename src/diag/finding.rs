@@ -10,7 +10,7 @@ use super::{Diagnostic, Severity, render::sorted};
 use crate::diag::source::{SourceMap, Span};
 
 /// Version of the shape.
-pub const DIAGNOSTICS_SCHEMA: u32 = 1;
+pub(crate) const DIAGNOSTICS_SCHEMA: u32 = 1;
 
 /// What was found in plans, as every command prints it with `--format json` if a plan is wrong; `validate` prints it always.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -155,12 +155,12 @@ fn place(span: &Span, label: &str, sources: &SourceMap) -> Place {
 
 impl Finding {
     /// The message, and what to do about it below.
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         std::iter::once(&self.message).chain(&self.help).map(String::as_str).collect::<Vec<_>>().join("\n")
     }
 
     /// Names its files otherwise: systems that show findings know them from the root of the repository.
-    pub fn rename(&mut self, name: &dyn Fn(&str) -> String) {
+    pub(crate) fn rename(&mut self, name: &dyn Fn(&str) -> String) {
         for place in self.place.iter_mut().chain(&mut self.related) {
             place.file = name(&place.file);
         }

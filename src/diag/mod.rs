@@ -1,6 +1,6 @@
 //! Diagnostics: a stable code, what is wrong, the place, and what to write instead.
 
-pub mod code;
+pub(crate) mod code;
 pub mod finding;
 pub mod github;
 pub mod gitlab;
@@ -50,18 +50,18 @@ pub struct Diagnostic {
 
 impl Diagnostic {
     /// A finding at a place.
-    pub fn new(code: Code, span: Span, message: impl Into<String>) -> Self {
+    pub(crate) fn new(code: Code, span: Span, message: impl Into<String>) -> Self {
         let primary = Some(Label { span, text: String::new() });
         Self { code, message: message.into(), primary, related: Vec::new(), help: Vec::new() }
     }
 
     /// A finding without a place.
-    pub fn nowhere(code: Code, message: impl Into<String>) -> Self {
+    pub(crate) fn nowhere(code: Code, message: impl Into<String>) -> Self {
         Self { code, message: message.into(), primary: None, related: Vec::new(), help: Vec::new() }
     }
 
     /// Words under the caret.
-    pub fn label(mut self, text: impl Into<String>) -> Self {
+    pub(crate) fn label(mut self, text: impl Into<String>) -> Self {
         if let Some(label) = &mut self.primary {
             label.text = text.into();
         }
@@ -69,19 +69,19 @@ impl Diagnostic {
     }
 
     /// Another place that belongs to it.
-    pub fn related(mut self, span: Span, text: impl Into<String>) -> Self {
+    pub(crate) fn related(mut self, span: Span, text: impl Into<String>) -> Self {
         self.related.push(Label { span, text: text.into() });
         self
     }
 
     /// What to write instead, or to do.
-    pub fn help(mut self, text: impl Into<String>) -> Self {
+    pub(crate) fn help(mut self, text: impl Into<String>) -> Self {
         self.help.push(text.into());
         self
     }
 
     /// The severity, which belongs to the code.
-    pub fn severity(&self) -> Severity {
+    pub(crate) fn severity(&self) -> Severity {
         self.code.info().severity
     }
 }

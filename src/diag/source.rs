@@ -19,7 +19,7 @@ pub struct Span {
 
 impl Span {
     /// A place in `file`.
-    pub fn new(file: FileId, range: Range<usize>) -> Self {
+    pub(crate) fn new(file: FileId, range: Range<usize>) -> Self {
         Self { file, start: range.start, end: range.end }
     }
 }
@@ -39,7 +39,7 @@ pub struct SourceFile {
 
 /// A line and a column, both from 1; the column counts characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Position {
+pub(crate) struct Position {
     /// Line from 1.
     pub line: usize,
     /// Column in characters from 1.
@@ -53,7 +53,7 @@ impl SourceFile {
     }
 
     /// Where a byte offset is; offsets past the end count as the end, offsets inside a character as its beginning.
-    pub fn position(&self, offset: usize) -> Position {
+    pub(crate) fn position(&self, offset: usize) -> Position {
         let offset = self.text.floor_char_boundary(offset);
         let line = self.lines.partition_point(|start| *start <= offset) - 1;
         let column = self.text[self.lines[line]..offset].chars().count() + 1;
@@ -61,12 +61,12 @@ impl SourceFile {
     }
 
     /// The byte offset of the first byte of a line (from 1), or the end of the text.
-    pub fn line_start(&self, line: usize) -> usize {
+    pub(crate) fn line_start(&self, line: usize) -> usize {
         line.checked_sub(1).and_then(|at| self.lines.get(at)).copied().unwrap_or(self.text.len())
     }
 
     /// The text with masked ranges replaced, byte for byte, by asterisks: offsets stay right.
-    pub fn shown_text(&self) -> std::borrow::Cow<'_, str> {
+    pub(crate) fn shown_text(&self) -> std::borrow::Cow<'_, str> {
         if self.masked.is_empty() {
             return (&self.text).into();
         }
@@ -98,12 +98,12 @@ impl SourceMap {
     }
 
     /// Line and column of the beginning of a span.
-    pub fn position(&self, span: &Span) -> Position {
+    pub(crate) fn position(&self, span: &Span) -> Position {
         self.file(span.file).position(span.start)
     }
 
     /// Hides a range from all output.
-    pub fn mask(&mut self, span: &Span) {
+    pub(crate) fn mask(&mut self, span: &Span) {
         self.files[span.file.0].masked.push(span.start..span.end);
     }
 }
@@ -143,7 +143,7 @@ const DISGUISES: std::ops::RangeInclusive<char> = '\u{10f000}'..='\u{10f07f}';
 
 /// A value on its way into an article: what Markdown and HTML could read as markup is disguised, until it is text of the
 /// article ([`reveal`]). Letters and digits stay, so that filters still work.
-pub fn disguise(text: &str) -> String {
+pub(crate) fn disguise(text: &str) -> String {
     let disguised = |c: char| match c {
         c if c.is_ascii() && !c.is_ascii_alphanumeric() => {
             char::from_u32(*DISGUISES.start() as u32 + c as u32).unwrap_or(c)
@@ -154,7 +154,7 @@ pub fn disguise(text: &str) -> String {
 }
 
 /// The text behind [`disguise`].
-pub fn reveal(text: &str) -> std::borrow::Cow<'_, str> {
+pub(crate) fn reveal(text: &str) -> std::borrow::Cow<'_, str> {
     if !text.contains(|c| DISGUISES.contains(&c)) {
         return text.into();
     }

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::text;
 
-pub mod preview;
+pub(crate) mod preview;
 
 /// A labelled value.
 #[derive(Serialize)]

@@ -11,7 +11,7 @@ use super::{AccountRef, PlanRef, human};
 use crate::{problem::Problem, text};
 
 /// Version of the shape.
-pub const CHECKUP_SCHEMA: u32 = 1;
+pub(crate) const CHECKUP_SCHEMA: u32 = 1;
 
 /// Is the account ready for a plan?
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
@@ -154,58 +154,58 @@ impl CheckState {
 
 impl Check {
     /// A line.
-    pub fn new(id: CheckId, state: CheckState, message: impl Into<String>) -> Self {
+    pub(crate) fn new(id: CheckId, state: CheckState, message: impl Into<String>) -> Self {
         let message = message.into();
         Self { id, subject: None, state, message, help: Vec::new(), errcode: None, facts: BTreeMap::new() }
     }
 
     /// Nothing stands in the way.
-    pub fn ok(id: CheckId, message: impl Into<String>) -> Self {
+    pub(crate) fn ok(id: CheckId, message: impl Into<String>) -> Self {
         Self::new(id, CheckState::Ok, message)
     }
 
     /// Somebody should look.
-    pub fn warning(id: CheckId, message: impl Into<String>) -> Self {
+    pub(crate) fn warning(id: CheckId, message: impl Into<String>) -> Self {
         Self::new(id, CheckState::Warning, message)
     }
 
     /// A run would fail.
-    pub fn error(id: CheckId, message: impl Into<String>) -> Self {
+    pub(crate) fn error(id: CheckId, message: impl Into<String>) -> Self {
         Self::new(id, CheckState::Error, message)
     }
 
     /// It could not be looked at, and why.
-    pub fn not_checked(id: CheckId, why: impl Into<String>) -> Self {
+    pub(crate) fn not_checked(id: CheckId, why: impl Into<String>) -> Self {
         Self::new(id, CheckState::NotChecked, why)
     }
 
     /// What a problem says.
-    pub fn problem(id: CheckId, state: CheckState, problem: Problem) -> Self {
+    pub(crate) fn problem(id: CheckId, state: CheckState, problem: Problem) -> Self {
         let Problem { message, help, errcode } = problem;
         Self { help, errcode, ..Self::new(id, state, message) }
     }
 
     /// Which one.
-    pub fn of(mut self, subject: impl Into<String>) -> Self {
+    pub(crate) fn of(mut self, subject: impl Into<String>) -> Self {
         self.subject = Some(subject.into());
         self
     }
 
     /// What to do.
-    pub fn help(mut self, text: impl Into<String>) -> Self {
+    pub(crate) fn help(mut self, text: impl Into<String>) -> Self {
         self.help.push(text.into());
         self
     }
 
     /// A fact.
-    pub fn fact(mut self, name: &str, value: impl Into<Value>) -> Self {
+    pub(crate) fn fact(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.facts.insert(name.to_owned(), value.into());
         self
     }
 }
 
 /// The lines for a terminal of 80 columns, with ANSI styles that the caller strips where they are not wanted.
-pub fn human(checkup: &Checkup) -> String {
+pub(crate) fn human(checkup: &Checkup) -> String {
     const WIDTH: usize = 11;
     let Checkup { plan, account, occurrence, .. } = checkup;
     let place = checkup.api_base.as_deref().unwrap_or("the embedded sandbox");
@@ -240,6 +240,6 @@ pub fn human(checkup: &Checkup) -> String {
 }
 
 /// The document for programs.
-pub fn json(checkup: &Checkup) -> String {
+pub(crate) fn json(checkup: &Checkup) -> String {
     format!("{}\n", serde_json::to_string_pretty(checkup).unwrap_or_default())
 }

@@ -67,10 +67,10 @@ pub use fault::{BadFault, Fault};
 pub use server::Sandbox;
 
 /// Where the sandbox takes the time from.
-pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+pub(crate) type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
 /// Is called with each request answered.
-pub type OnCall = Arc<dyn Fn(&Call) + Send + Sync>;
+pub(crate) type OnCall = Arc<dyn Fn(&Call) + Send + Sync>;
 
 /// What kind of Official Account the sandbox plays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

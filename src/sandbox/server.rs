@@ -118,12 +118,13 @@ impl Sandbox {
     }
 
     /// How many TCP connections were accepted so far.
-    pub fn connections(&self) -> u64 {
+    #[cfg(test)]
+    pub(crate) fn connections(&self) -> u64 {
         self.shared.connections.load(Ordering::Relaxed)
     }
 
     /// Serves until the process ends.
-    pub fn join(mut self) {
+    pub(crate) fn join(mut self) {
         if let Some(thread) = self.thread.take() {
             // It can only end by a panic, which has been reported on its thread.
             let _ended = thread.join();

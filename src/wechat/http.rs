@@ -27,18 +27,18 @@ use crate::{content::media::Upload, limits, redact::Secret};
 
 /// The address of the API: `https`, or `http` to this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ApiBase {
+pub(crate) struct ApiBase {
     url: String,
     /// Whether the host is this machine.
     pub loopback: bool,
 }
 
 /// WeChat's own address.
-pub const WECHAT: &str = "https://api.weixin.qq.com";
+pub(crate) const WECHAT: &str = "https://api.weixin.qq.com";
 
 impl ApiBase {
     /// Checks an address; a plain-text one is taken only for this machine, because the token is in every URL.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let url = text.trim_end_matches('/');
         let uri: Uri = url.parse().map_err(|_| format!("`{text}` is not a URL"))?;
         let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
@@ -56,7 +56,7 @@ impl ApiBase {
     }
 
     /// As given, without a slash at its end.
-    pub fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         &self.url
     }
 }
@@ -64,7 +64,7 @@ impl ApiBase {
 /// The client of one run. Calls are made on a thread of their own, so that a person who asks twice to stop need not wait
 /// for an answer that may never come.
 #[derive(Debug)]
-pub struct Http {
+pub(crate) struct Http {
     requests: mpsc::Sender<Owned>,
     answers: mpsc::Receiver<(Result<Answer, Failure>, Option<Timestamp>)>,
     abandon: fn() -> bool,
@@ -91,7 +91,7 @@ enum OwnedBody {
 
 impl Http {
     /// A client for an address; `abandon` says when nobody waits any longer. For this machine no proxy is asked.
-    pub fn new(base: ApiBase, abandon: fn() -> bool) -> Self {
+    pub(crate) fn new(base: ApiBase, abandon: fn() -> bool) -> Self {
         let config = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
@@ -121,7 +121,7 @@ impl Http {
     }
 
     /// The time that the server told with its last answer; `None` if the last request had none, or none that tells it.
-    pub fn told(&self) -> Option<Timestamp> {
+    pub(crate) fn told(&self) -> Option<Timestamp> {
         self.told
     }
 }

@@ -48,12 +48,12 @@ fn plain(address: String) -> String {
 }
 
 /// Whether two texts show the same, whichever characters are written as entities and however blanks are.
-pub fn same_text(sent: &str, got: &str) -> bool {
+pub(crate) fn same_text(sent: &str, got: &str) -> bool {
     sent == got || shown(sent).text == shown(got).text
 }
 
 /// What is missing or changed, in words; of a text that is no HTML, only whether it is the same.
-pub fn losses(sent: &str, got: &str, html: bool) -> Vec<String> {
+pub(crate) fn losses(sent: &str, got: &str, html: bool) -> Vec<String> {
     if !html {
         return if same_text(sent, got) { Vec::new() } else { vec!["its text was changed".into()] };
     }

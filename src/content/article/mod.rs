@@ -10,7 +10,7 @@ use crate::{
 };
 
 mod code;
-pub mod compare;
+pub(crate) mod compare;
 mod css;
 mod html;
 mod markdown;
@@ -24,13 +24,12 @@ mod write;
 #[cfg(test)]
 mod tests;
 
-pub use model::{Article, Budget, Finding, Format, Image, Input, Links, Piece};
-pub use rules::RULES;
-pub use theme::{HOOKS, Theme};
+pub(crate) use model::{Article, Budget, Finding, Format, Image, Input, Links, Piece};
+pub(crate) use theme::Theme;
 
 /// Converts an article. Findings are added to `diagnostics`, those of [`check_budget`] among them; none if one is an
 /// error.
-pub fn convert(input: &Input<'_>, diagnostics: &mut Vec<Diagnostic>) -> Option<Article> {
+pub(crate) fn convert(input: &Input<'_>, diagnostics: &mut Vec<Diagnostic>) -> Option<Article> {
     let mut findings = tree::Findings::default();
     let nodes = match input.format {
         Format::Markdown => markdown::read(input.text, &mut findings),
@@ -58,7 +57,7 @@ pub fn convert(input: &Input<'_>, diagnostics: &mut Vec<Diagnostic>) -> Option<A
 }
 
 /// Compares the size of an article with WeChat's limits.
-pub fn check_budget(budget: &Budget, place: Span, diagnostics: &mut Vec<Diagnostic>) {
+pub(crate) fn check_budget(budget: &Budget, place: Span, diagnostics: &mut Vec<Diagnostic>) {
     let heaviest: Vec<String> =
         budget.heaviest.iter().map(|(cause, bytes)| format!("{cause}: {bytes} bytes")).collect();
     let mut found = |code, message: String| {

@@ -7,7 +7,7 @@ use crate::diag::{Diagnostic, source::Span};
 
 /// How the article is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
+pub(crate) enum Format {
     /// GitHub's Markdown with footnotes.
     Markdown,
     /// HTML, without `<html>` and `<body>`.
@@ -16,7 +16,7 @@ pub enum Format {
 
 /// What becomes of links that WeChat does not open; links to articles of WeChat always stay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Links {
+pub(crate) enum Links {
     /// The text, a number, and the address in a list at the end.
     #[default]
     Footnote,
@@ -27,7 +27,7 @@ pub enum Links {
 }
 
 /// An article to convert.
-pub struct Input<'a> {
+pub(crate) struct Input<'a> {
     /// How it is written.
     pub format: Format,
     /// The body: templates rendered, without front matter.

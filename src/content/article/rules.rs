@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::LazyLock};
 use serde::Deserialize;
 
 /// What survives WeChat's editor, as data, each rule with the page that says so.
-pub const RULES: &str = include_str!("rules.json");
+const RULES: &str = include_str!("rules.json");
 
 /// Tags, attributes and CSS that survive, each with the page that says so.
 #[derive(Debug, Default, Deserialize)]

@@ -17,7 +17,7 @@ use crate::{
 ///
 /// `li-more` is what follows the first paragraph of a list item; `link-text` the text of a link that becomes a reference;
 /// `number` the superscript of a note or reference; `code-*` the parts of coloured code.
-pub const HOOKS: &[&str] = &[
+pub(super) const HOOKS: &[&str] = &[
     "quote",
     "code-block",
     "table-wrap",
@@ -42,7 +42,7 @@ pub const HOOKS: &[&str] = &[
 
 /// How articles look.
 #[derive(Debug, Clone, Default)]
-pub struct Theme {
+pub(crate) struct Theme {
     rules: Vec<Rule>,
 }
 
@@ -58,10 +58,10 @@ pub(super) type Names = [&'static str; 2];
 
 impl Theme {
     /// The names of the themes that are built in; the first is the default.
-    pub const BUILTIN: &[&str] = &["plain", "jade"];
+    pub(crate) const BUILTIN: &[&str] = &["plain", "jade"];
 
     /// A theme that is built in.
-    pub fn builtin(name: &str) -> Option<Self> {
+    pub(crate) fn builtin(name: &str) -> Option<Self> {
         let css = match name {
             "plain" => include_str!("themes/plain.css"),
             "jade" => include_str!("themes/jade.css"),
@@ -72,7 +72,7 @@ impl Theme {
     }
 
     /// Reads a theme. Findings are told; a theme with an error is not to be used.
-    pub fn parse(css: &str, place: &dyn Fn(Range<usize>) -> Span, diagnostics: &mut Vec<Diagnostic>) -> Self {
+    pub(crate) fn parse(css: &str, place: &dyn Fn(Range<usize>) -> Span, diagnostics: &mut Vec<Diagnostic>) -> Self {
         let (theme, problems) = read(css);
         for Problem { code, range, message, help } in problems {
             let mut diagnostic = Diagnostic::new(code, place(range), message);

@@ -12,7 +12,7 @@ use crate::{
 mod optimize;
 mod sniff;
 
-pub use sniff::{content_type, dimensions};
+pub(crate) use sniff::{content_type, dimensions};
 
 /// A file on its way to WeChat.
 #[derive(Clone, PartialEq, Eq)]
@@ -67,7 +67,7 @@ pub enum Material {
 
 impl Material {
     /// The word in the plan and in the request.
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Material::Image => "image",
             Material::Voice => "voice",
@@ -79,7 +79,7 @@ impl Material {
 
 impl Target {
     /// Path of the API.
-    pub fn path(self) -> &'static str {
+    pub(crate) fn path(self) -> &'static str {
         match self {
             Target::BodyImage => "/cgi-bin/media/uploadimg",
             Target::Material(_) => "/cgi-bin/material/add_material",
@@ -87,7 +87,7 @@ impl Target {
     }
 
     /// `type` in the query.
-    pub fn kind(self) -> Option<&'static str> {
+    pub(crate) fn kind(self) -> Option<&'static str> {
         match self {
             Target::BodyImage => None,
             Target::Material(kind) => Some(kind.name()),
@@ -120,7 +120,7 @@ impl Target {
 
 /// Why a file cannot be uploaded.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Unfit {
+pub(crate) enum Unfit {
     /// It holds nothing.
     Empty,
     /// It is not what it is to be: what it is by its bytes, and what is taken.
@@ -135,7 +135,7 @@ pub enum Unfit {
 
 impl Upload {
     /// Checks a file for where it is to go; a picture that does not fit is made such that it does, as far as that can be.
-    pub fn optimized(path: impl Into<String>, bytes: Vec<u8>, target: Target) -> Result<Self, Unfit> {
+    pub(crate) fn optimized(path: impl Into<String>, bytes: Vec<u8>, target: Target) -> Result<Self, Unfit> {
         let path = path.into();
         let (types, most) = target.takes();
         let (new, said) = match Self::new(path.clone(), bytes.clone(), target, None) {
@@ -146,7 +146,7 @@ impl Upload {
     }
 
     /// Checks a file for where it is to go.
-    pub fn new(
+    pub(crate) fn new(
         path: impl Into<String>,
         bytes: Vec<u8>,
         target: Target,
@@ -175,7 +175,7 @@ impl Upload {
     }
 
     /// What a dry run shows in the place of the form.
-    pub fn shown(&self) -> Value {
+    pub(crate) fn shown(&self) -> Value {
         let mut body = json!({ "media": {
             "file": self.path, "content_type": self.content_type, "bytes": self.bytes.len(), "sha256": self.sha256["sha256:".len()..],
         } });
@@ -192,18 +192,18 @@ impl Upload {
     }
 
     /// Names the upload: the same bytes to the same place with the same words are the same upload.
-    pub fn key(&self) -> String {
+    pub(crate) fn key(&self) -> String {
         let identity = json!(["qunfa/upload/1", self.target.path(), self.target.kind(), self.sha256, self.description]);
         payload::digest(identity.to_string().as_bytes())["sha256:".len()..][..32].to_owned()
     }
 
     /// The slot of what the upload gives.
-    pub fn slot(&self) -> Slot {
+    pub(crate) fn slot(&self) -> Slot {
         Slot::Upload { gives: self.target.gives(), path: self.path.clone() }
     }
 
     /// The form, and its boundary: nothing in it depends on chance.
-    pub fn form(&self) -> (String, Vec<u8>) {
+    pub(crate) fn form(&self) -> (String, Vec<u8>) {
         let boundary = format!("qunfa-{}", self.key());
         let name = self.path.rsplit('/').next().unwrap_or("file");
         // The ending of what it was would be refused.

@@ -1,7 +1,7 @@
 //! What a file is, by its bytes.
 
 /// What a file is, by its first bytes; none if it is nothing that is known here.
-pub fn content_type(bytes: &[u8]) -> Option<&'static str> {
+pub(crate) fn content_type(bytes: &[u8]) -> Option<&'static str> {
     let at = |from: usize, magic: &[u8]| bytes.get(from..from + magic.len()) == Some(magic);
     Some(match bytes {
         _ if at(0, b"\x89PNG\r\n\x1a\n") => "image/png",
@@ -19,7 +19,7 @@ pub fn content_type(bytes: &[u8]) -> Option<&'static str> {
 }
 
 /// Width and height of a png, jpeg, gif or bmp.
-pub fn dimensions(bytes: &[u8]) -> Option<(u32, u32)> {
+pub(crate) fn dimensions(bytes: &[u8]) -> Option<(u32, u32)> {
     let be32 = |at: usize| Some(u32::from_be_bytes(bytes.get(at..at + 4)?.try_into().ok()?));
     let be16 = |at: usize| Some(u32::from(u16::from_be_bytes(bytes.get(at..at + 2)?.try_into().ok()?)));
     let le16 = |at: usize| Some(u32::from(u16::from_le_bytes(bytes.get(at..at + 2)?.try_into().ok()?)));

@@ -46,19 +46,19 @@ pub struct Failure {
 
 impl Failure {
     /// A failure of the template itself.
-    pub fn new(code: Code, message: impl Into<String>, range: Option<Range<usize>>) -> Self {
+    pub(crate) fn new(code: Code, message: impl Into<String>, range: Option<Range<usize>>) -> Self {
         Self { code, message: message.into(), file: None, range, used: None, help: Vec::new() }
     }
 
     /// What to write instead.
-    pub fn help(mut self, help: impl Into<String>) -> Self {
+    pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
         self.help.push(help.into());
         self
     }
 }
 
 /// What templates may include or import, by name: a file that was read, or why it cannot be used.
-pub type Library = BTreeMap<String, Result<(FileId, String), String>>;
+pub(crate) type Library = BTreeMap<String, Result<(FileId, String), String>>;
 
 /// The template environment of a plan.
 pub struct Engine {
@@ -138,7 +138,7 @@ impl Default for Engine {
 
 impl Engine {
     /// Templates that may include what is in the library.
-    pub fn new(library: Library) -> Self {
+    pub(crate) fn new(library: Library) -> Self {
         let unusable = Arc::new(unusable(&library));
         let library = Arc::new(library);
         let texts = environment(false, &library, &unusable);
@@ -146,7 +146,7 @@ impl Engine {
     }
 
     /// True if a file of the library holds such a word.
-    pub fn library_mentions(&self, word: &str) -> bool {
+    pub(crate) fn library_mentions(&self, word: &str) -> bool {
         self.library.values().flatten().any(|(_, text)| text.contains(word))
     }
 
@@ -162,7 +162,7 @@ impl Engine {
 
     /// Renders an article: values in it are text, whatever they hold ([`source::disguise`]), unless `html` is false. Gives
     /// the text, and for each of its lines the line of the source that it comes from, both from 0.
-    pub fn render_lines(
+    pub(crate) fn render_lines(
         &self,
         source: &str,
         html: bool,
@@ -185,7 +185,7 @@ impl Engine {
     }
 
     /// Evaluates a condition: its value must be a boolean, or the word `true` or `false`.
-    pub fn condition(&self, source: &str, context: &Value) -> Result<bool, Vec<Failure>> {
+    pub(crate) fn condition(&self, source: &str, context: &Value) -> Result<bool, Vec<Failure>> {
         let source = bare_expression(source);
         too_deep(source)?;
         let value = self.report(source, context, |context| self.texts.compile_expression(source)?.eval(context))?;
@@ -602,14 +602,14 @@ fn same_lines(source: &str, text: &str) -> Vec<usize> {
 }
 
 /// A condition may be written with braces, which say nothing there.
-pub fn bare_expression(source: &str) -> &str {
+pub(crate) fn bare_expression(source: &str) -> &str {
     let trimmed = source.trim();
     trimmed.strip_prefix("{{").and_then(|rest| rest.strip_suffix("}}")).map_or(source, str::trim)
 }
 
 /// What a template says of a value that is known only at run time: `steps.a.msg_id`, `run.id`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reference {
+pub(crate) struct Reference {
     /// `steps` or `run`, and the parts after it, unquoted.
     pub path: Vec<String>,
     /// Bytes of the template.
@@ -620,13 +620,13 @@ pub struct Reference {
 
 impl Reference {
     /// `run.date` is known before the run, and a bare `run` is nothing special.
-    pub fn is_at_run_time(&self) -> bool {
+    pub(crate) fn is_at_run_time(&self) -> bool {
         self.path[0] != "run" || matches!(self.path.get(1).map(String::as_str), Some("id" | "time"))
     }
 }
 
 /// All references to run-time values in a text with `{{ }}` and `{% %}`.
-pub fn references(source: &str) -> Vec<Reference> {
+pub(crate) fn references(source: &str) -> Vec<Reference> {
     let mut found = Vec::new();
     let mut from = 0;
     // Each byte is looked at once, however many tags there are.
@@ -654,7 +654,7 @@ pub fn references(source: &str) -> Vec<Reference> {
 }
 
 /// All references to run-time values in an expression.
-pub fn references_in(expression: &str) -> Vec<Reference> {
+pub(crate) fn references_in(expression: &str) -> Vec<Reference> {
     let mut found = Vec::new();
     for root in ["steps", "run"] {
         for (start, _) in expression.match_indices(root) {
@@ -694,20 +694,20 @@ fn path_part(text: &str) -> Option<(String, usize)> {
 }
 
 /// What stands for the value of a reference in a rendered text, as [`Placeholder`] makes it.
-pub fn stand_in(path: &[String]) -> String {
+pub(crate) fn stand_in(path: &[String]) -> String {
     let members: String = path[1..].iter().map(|part| slot::member(part)).collect();
     payload::stand_in(&format!("{}{members}", path[0]))
 }
 
 /// Stands for everything under `steps` in a dry run: any path gives a slot of that name.
 #[derive(Debug)]
-pub struct Placeholder {
+pub(crate) struct Placeholder {
     name: String,
 }
 
 impl Placeholder {
     /// The root, usually `steps`.
-    pub fn value(name: &str) -> Value {
+    pub(crate) fn value(name: &str) -> Value {
         Value::from_object(Self { name: name.to_owned() })
     }
 

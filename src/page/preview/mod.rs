@@ -37,7 +37,7 @@ use text::Piece;
 const INSTANCES: usize = 20;
 
 /// The page of a plan without errors, and of what was found in it.
-pub fn page(plan: &RenderedPlan, diagnostics: &[Diagnostic], sources: &SourceMap) -> String {
+pub(crate) fn page(plan: &RenderedPlan, diagnostics: &[Diagnostic], sources: &SourceMap) -> String {
     render(include_str!("page.html"), Builder::new(plan, diagnostics, sources).page())
 }
 
