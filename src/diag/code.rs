@@ -5,14 +5,12 @@
 
 use super::Severity;
 
-/// What a code means.
 #[derive(Debug)]
 pub struct Info {
     /// `Q201`.
     pub id: &'static str,
     /// `unknown-key`.
     pub name: &'static str,
-    /// Error or warning.
     pub severity: Severity,
     /// An input is missing or unreadable (exit code 4), rather than the plan being wrong (3).
     pub missing_input: bool,
@@ -27,10 +25,8 @@ macro_rules! codes {
         pub enum Code { $(#[doc = $name] $variant,)* }
 
         impl Code {
-            /// Every code.
             pub const ALL: &[Code] = &[$(Code::$variant,)*];
 
-            /// What it means.
             pub fn info(self) -> &'static Info {
                 match self {
                     $(Code::$variant => &Info {

@@ -4,10 +4,8 @@
 use super::{Severity, finding::Finding};
 use crate::limits::ANNOTATIONS_SHOWN;
 
-/// One annotation.
 #[derive(Debug, Clone)]
 pub struct Annotation {
-    /// Its kind.
     pub severity: Severity,
     /// What it is headed with.
     pub title: String,

@@ -27,16 +27,13 @@ pub enum Severity {
 /// A place with a word on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Label {
-    /// The place.
     pub span: Span,
     /// What is there; may be empty.
     pub text: String,
 }
 
-/// One finding.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnostic {
-    /// Which rule.
     pub code: Code,
     /// What is wrong: lower case, user's words in backticks, no full stop.
     pub message: String,

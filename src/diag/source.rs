@@ -9,16 +9,13 @@ pub struct FileId(usize);
 /// A range of bytes in a file.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Span {
-    /// The file.
     pub file: FileId,
-    /// First byte.
     pub start: usize,
     /// One past the last byte.
     pub end: usize,
 }
 
 impl Span {
-    /// A place in `file`.
     pub(crate) fn new(file: FileId, range: Range<usize>) -> Self {
         Self { file, start: range.start, end: range.end }
     }
@@ -86,7 +83,6 @@ pub struct SourceMap {
 }
 
 impl SourceMap {
-    /// Takes a file in.
     pub fn add(&mut self, path: impl Into<String>, text: String) -> FileId {
         self.files.push(SourceFile::new(path.into(), text));
         FileId(self.files.len() - 1)

@@ -8,7 +8,6 @@ use crate::text;
 
 pub(crate) mod preview;
 
-/// A labelled value.
 #[derive(Serialize)]
 pub(crate) struct Fact {
     pub(crate) label: &'static str,

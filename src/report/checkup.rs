@@ -153,7 +153,6 @@ impl CheckState {
 }
 
 impl Check {
-    /// A line.
     pub(crate) fn new(id: CheckId, state: CheckState, message: impl Into<String>) -> Self {
         let message = message.into();
         Self { id, subject: None, state, message, help: Vec::new(), errcode: None, facts: BTreeMap::new() }
@@ -185,19 +184,16 @@ impl Check {
         Self { help, errcode, ..Self::new(id, state, message) }
     }
 
-    /// Which one.
     pub(crate) fn of(mut self, subject: impl Into<String>) -> Self {
         self.subject = Some(subject.into());
         self
     }
 
-    /// What to do.
     pub(crate) fn help(mut self, text: impl Into<String>) -> Self {
         self.help.push(text.into());
         self
     }
 
-    /// A fact.
     pub(crate) fn fact(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.facts.insert(name.to_owned(), value.into());
         self
@@ -239,7 +235,6 @@ pub(crate) fn human(checkup: &Checkup) -> String {
     out
 }
 
-/// The document for programs.
 pub(crate) fn json(checkup: &Checkup) -> String {
     format!("{}\n", serde_json::to_string_pretty(checkup).unwrap_or_default())
 }

@@ -13,75 +13,53 @@ use crate::{plan::message::MessageView, problem::Problem};
 /// The interface between the run loop and everything that shows it: display, report.
 #[derive(Debug, Clone, PartialEq)]
 pub enum RunEvent {
-    /// The run begins.
     Started {
-        /// Identifies it.
         run_id: String,
-        /// The plan.
         plan: PlanRef,
-        /// The account.
         account: AccountRef,
-        /// The edition.
         occurrence: String,
-        /// Where the calls go.
         platform: String,
-        /// When.
         at: Timestamp,
         /// The step instances, in order.
         steps: Vec<StepView>,
     },
-    /// A step begins.
     StepStarted {
         /// Its number, from 0.
         step: usize,
-        /// When.
         at: Timestamp,
     },
-    /// The run waits.
     Waiting {
-        /// The step that waits.
         step: usize,
-        /// How long.
         duration: Duration,
-        /// Why, in words.
         why: String,
     },
     /// A call has an outcome.
     CallFinished {
-        /// Its step.
         step: usize,
-        /// The call.
         call: CallReport,
     },
     /// Something that is no failure but should be said.
     Note {
-        /// The words.
         text: String,
     },
     /// A step has an outcome.
     StepFinished {
         /// Its number, from 0.
         step: usize,
-        /// What became of it.
         outcome: StepOutcome,
         /// What later steps can refer to.
         outputs: BTreeMap<String, Value>,
         /// Why it did not succeed.
         error: Option<Problem>,
-        /// When.
         at: Timestamp,
     },
-    /// The run ends.
     Finished {
-        /// The verdict.
         outcome: RunOutcome,
-        /// The exit code.
         exit_code: u8,
         /// How often a token was fetched.
         token_fetches: u32,
         /// Why, where no step says it.
         error: Option<Problem>,
-        /// When.
         at: Timestamp,
     },
 }
@@ -89,19 +67,14 @@ pub enum RunEvent {
 /// A step before it runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StepView {
-    /// `id` of the step.
     pub id: String,
     /// The `foreach` key.
     pub key: Option<String>,
-    /// The action.
     pub action: String,
     /// What the plan says of it.
     pub description: Option<String>,
-    /// Line in the plan.
     pub line: u32,
-    /// Who it is for.
     pub audience: Option<String>,
-    /// What is sent.
     pub message: Option<MessageView>,
     /// How many calls it makes.
     pub calls: usize,

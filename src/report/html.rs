@@ -28,7 +28,6 @@ const TICKS_MS: [u64; 27] = [
 ];
 const DAY_MS: u64 = 86_400_000;
 
-/// The page.
 pub(super) fn render(report: &Report) -> String {
     page::render(include_str!("html.template.html"), Page::new(report))
 }

@@ -34,7 +34,6 @@ const STARRED: u64 = 2;
 /// Whom a request asks for, before it is looked up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Asked {
-    /// All followers.
     All,
     /// A tag, known or not.
     Tag(u64),
@@ -45,7 +44,6 @@ pub(super) enum Asked {
 /// Whom a send goes to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Target {
-    /// All followers.
     All,
     /// The followers with a tag.
     Tag(Tag),

@@ -9,7 +9,6 @@ use jiff::{SignedDuration, Timestamp};
 
 const CHINA: Offset = jiff::tz::offset(8);
 
-/// A calendar month.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Month {
     year: i16,

@@ -7,7 +7,6 @@
 /// An error code and the text WeChat sends with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Errcode {
-    /// The number.
     pub code: i64,
     /// The text, before ` rid: ...` is appended.
     pub errmsg: &'static str,
@@ -16,7 +15,6 @@ pub(super) struct Errcode {
 /// Why a request is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Refusal {
-    /// The code.
     pub errcode: Errcode,
     /// The job a duplicate points at: the only error that carries more than a text.
     pub msg_id: Option<u64>,

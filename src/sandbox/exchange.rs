@@ -17,15 +17,12 @@ const BLANK: &str = "***";
 /// A request as it came from the connection.
 #[derive(Clone, Debug)]
 pub(super) struct Request {
-    /// The HTTP method.
     pub method: String,
     /// The path without the query.
     pub path: String,
     /// The decoded parameters of the query.
     pub query: Vec<(String, String)>,
-    /// The `Content-Type`.
     pub content_type: Option<String>,
-    /// The body.
     pub body: Vec<u8>,
 }
 
@@ -120,9 +117,7 @@ fn percent_decode(text: &str) -> String {
 
 /// What a handler is given beside the state.
 pub(super) struct Context<'a> {
-    /// The time.
     pub now: Timestamp,
-    /// The request.
     pub request: &'a Request,
     /// Its body; `null` for an endpoint without one.
     pub body: Value,
@@ -132,14 +127,10 @@ pub(super) struct Context<'a> {
     pub loss: Option<Loss>,
 }
 
-/// What goes back.
 #[derive(Clone, Debug)]
 pub(super) struct Reply {
-    /// The HTTP status.
     pub status: u16,
-    /// The `Content-Type`.
     pub content_type: &'static str,
-    /// The body.
     pub body: String,
     /// See [`Call::errcode`].
     pub errcode: i64,

@@ -47,7 +47,6 @@ pub(super) enum Kind {
     Empty,
     /// No answer ever.
     Stall,
-    /// An errcode.
     Code(i64),
     /// A draft that loses something.
     Lossy(Loss),

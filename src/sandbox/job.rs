@@ -29,15 +29,12 @@ const REAL_SPEED: [u64; 5] = [80, 60, 45, 30, 10];
 /// How a job ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
-    /// It was sent.
     Sent,
-    /// It failed.
     Failed,
     /// It was withdrawn, or nobody was left to send it to.
     Deleted,
 }
 
-/// An accepted send.
 pub(super) struct Job {
     accepted: Timestamp,
     msg_id: u64,
@@ -115,7 +112,6 @@ impl Jobs {
         id
     }
 
-    /// Adds a job.
     pub(super) fn push(&mut self, job: Job) {
         self.list.push(job);
     }

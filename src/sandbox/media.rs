@@ -35,9 +35,7 @@ struct Medium {
 pub(super) struct Draft {
     /// Its articles, as `draft/get` gives them but for their addresses.
     pub articles: Vec<Value>,
-    /// When it was added.
     pub created: Timestamp,
-    /// When it was changed.
     pub updated: Timestamp,
 }
 
@@ -147,7 +145,6 @@ impl Media {
         self.by_id.values().filter(|medium| !medium.temporary && kinds.contains(&medium.kind.as_str())).count()
     }
 
-    /// Removes permanent material.
     pub(super) fn remove_material(&mut self, id: &str) -> Result<(), Errcode> {
         let medium = self.by_id.get(id).filter(|medium| !medium.temporary && medium.draft.is_none());
         let url = medium.ok_or(INVALID_MEDIA_ID)?.url.clone();

@@ -34,7 +34,6 @@ pub(super) enum Purpose {
 /// A message of correct form.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Message {
-    /// Its `msgtype`.
     pub msgtype: String,
     content: Content,
 }

@@ -81,7 +81,6 @@ pub enum AccountKind {
     Subscription,
 }
 
-/// A tag of followers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tag {
     /// The number the API knows it by.
@@ -95,7 +94,6 @@ pub struct Tag {
 /// The made-up account, and the rules it plays by.
 #[derive(Clone)]
 pub struct Config {
-    /// Kind of the account.
     pub kind: AccountKind,
     /// The only AppID accepted; without it any well-formed one (`wx` and 16 hexadecimal digits).
     pub appid: Option<String>,
@@ -110,7 +108,6 @@ pub struct Config {
     pub followers: u64,
     /// Mass calls a service account may make a day, openid and tag sends together.
     pub daily_mass_calls: u64,
-    /// The time.
     pub now: Clock,
     /// What goes wrong.
     pub faults: Vec<Fault>,
@@ -143,9 +140,7 @@ impl Default for Config {
 /// A request the sandbox answered.
 #[derive(Clone, Debug)]
 pub struct Call {
-    /// When it was answered.
     pub at: Timestamp,
-    /// The HTTP method.
     pub method: String,
     /// The path without the query, hence without token and secret.
     pub path: String,
@@ -176,13 +171,10 @@ pub enum DeliveryKind {
 /// Who was written to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Audience {
-    /// All followers.
     All,
     /// The followers with a tag.
     Tag {
-        /// Its number.
         id: u64,
-        /// Its name.
         name: String,
     },
     /// A list of openids, as asked for, without duplicates.
@@ -196,15 +188,12 @@ pub enum Audience {
 pub struct Delivery {
     /// When the call was accepted.
     pub at: Timestamp,
-    /// What it was.
     pub kind: DeliveryKind,
-    /// The job.
     pub msg_id: Option<u64>,
     /// Whom it was meant for.
     pub audience: Audience,
     /// How many it reached, after those who had their four messages this month were left out.
     pub recipients: u64,
-    /// `msgtype` of the message.
     pub msgtype: String,
     /// The text; for other messages the media ids, joined by `,`.
     pub content: String,

@@ -12,7 +12,6 @@ const MAX_PARTS: usize = 16;
 /// Headers of one part; file names are most of it.
 const MAX_HEADERS: usize = 8 * 1024;
 
-/// What a form holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Form<'b> {
     /// In order.
@@ -28,7 +27,6 @@ pub(super) struct Part<'b> {
     pub filename: Option<String>,
     /// The `Content-Type` of the part.
     pub content_type: Option<String>,
-    /// What it holds.
     pub bytes: &'b [u8],
 }
 

@@ -105,7 +105,6 @@ impl Quotas {
         if self.used(path, now) < published_limit(path) { Ok(()) } else { Err(DAILY_QUOTA) }
     }
 
-    /// Counts a call.
     pub(super) fn count_day(&mut self, counter: &'static str, now: Timestamp) {
         let used = self.used(counter, now);
         self.daily.insert(counter, (day(now), used + 1));

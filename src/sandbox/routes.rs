@@ -122,7 +122,6 @@ fn quota_get(state: &mut State, context: &Context) -> Result<Value, Refusal> {
 }
 
 impl State {
-    /// Answers a request.
     pub(super) fn handle(&mut self, now: Timestamp, request: &Request) -> Reply {
         let Some(route) = ROUTES.iter().find(|route| route.path == request.path) else {
             return Reply::http(404, "404 page not found\n");

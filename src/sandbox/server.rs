@@ -55,7 +55,6 @@ struct Account {
 
 /// What becomes of a request.
 enum Answer {
-    /// It is answered.
     Whole(Reply),
     /// The answer breaks off in the middle.
     Half(Reply),

@@ -9,21 +9,16 @@ use super::quota::Quotas;
 use super::token::Tokens;
 use super::{AccountKind, Config, Delivery};
 
-/// Everything the account remembers.
 pub(super) struct State {
     /// What kind of account it is.
     pub kind: AccountKind,
-    /// Access tokens.
     pub tokens: Tokens,
-    /// Tags and followers.
     pub directory: Directory,
-    /// Drafts and other media.
     pub media: Media,
     /// Use of the limits.
     pub quotas: Quotas,
     /// The `clientmsgid`s of the last day.
     pub client_ids: ClientIds,
-    /// Accepted sends.
     pub jobs: Jobs,
     /// What readers saw.
     pub deliveries: Vec<Delivery>,

@@ -33,7 +33,6 @@ pub(crate) struct ApiBase {
     pub loopback: bool,
 }
 
-/// WeChat's own address.
 pub(crate) const WECHAT: &str = "https://api.weixin.qq.com";
 
 impl ApiBase {

@@ -26,15 +26,12 @@ pub(crate) enum Links {
     Error,
 }
 
-/// An article to convert.
 pub(crate) struct Input<'a> {
-    /// How it is written.
     pub format: Format,
     /// The body: templates rendered, without front matter.
     pub text: &'a str,
     /// From bytes of `text` to the place in the source file.
     pub place: &'a dyn Fn(Range<usize>) -> Span,
-    /// How it looks.
     pub theme: &'a Theme,
     /// What becomes of external links.
     pub links: Links,
@@ -42,7 +39,6 @@ pub(crate) struct Input<'a> {
     pub webp: bool,
 }
 
-/// A converted article.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Article {
     /// The HTML, in order.
@@ -51,7 +47,6 @@ pub struct Article {
     pub images: Vec<Image>,
     /// The visible text in order, a line for each block.
     pub text: String,
-    /// How large it is.
     pub budget: Budget,
     /// What was found in it that is no error.
     pub findings: Vec<Finding>,
@@ -70,7 +65,6 @@ pub struct Finding {
 /// A part of the HTML.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Piece {
-    /// HTML as it is.
     Html(String),
     /// The address of this one of the images, inside of a `src` attribute.
     Image(usize),
@@ -92,11 +86,8 @@ pub struct Image {
 pub struct Budget {
     /// Visible characters.
     pub characters: usize,
-    /// Characters of the HTML.
     pub html_characters: usize,
-    /// Bytes of the HTML.
     pub bytes: usize,
-    /// Pictures shown.
     pub images: usize,
     /// The three causes that take most bytes, in words.
     pub heaviest: Vec<(String, usize)>,

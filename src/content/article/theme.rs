@@ -40,7 +40,6 @@ pub(super) const HOOKS: &[&str] = &[
     "code-attribute",
 ];
 
-/// How articles look.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Theme {
     rules: Vec<Rule>,

@@ -125,7 +125,6 @@ struct Finding {
 #[derive(Debug)]
 struct Allowed {
     code: Code,
-    /// The comment.
     comment: Range<usize>,
     /// What it silences, the comment included.
     range: Range<usize>,

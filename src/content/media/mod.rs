@@ -19,11 +19,9 @@ pub(crate) use sniff::{content_type, dimensions};
 pub struct Upload {
     /// Its path as users know it.
     pub path: String,
-    /// Where it goes.
     pub target: Target,
     /// Content type by its bytes.
     pub content_type: &'static str,
-    /// What it holds.
     pub bytes: Arc<[u8]>,
     /// SHA-256 of the bytes, named.
     pub sha256: String,
@@ -39,7 +37,6 @@ impl fmt::Debug for Upload {
     }
 }
 
-/// Where a file goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Target {
     /// A picture of an article's body: gives a URL.
@@ -78,8 +75,7 @@ impl Material {
 }
 
 impl Target {
-    /// Path of the API.
-    pub(crate) fn path(self) -> &'static str {
+    pub fn path(self) -> &'static str {
         match self {
             Target::BodyImage => "/cgi-bin/media/uploadimg",
             Target::Material(_) => "/cgi-bin/material/add_material",
@@ -94,7 +90,6 @@ impl Target {
         }
     }
 
-    /// What the reply gives.
     pub fn gives(self) -> Output {
         match self {
             Target::BodyImage => Output::Url,
@@ -121,7 +116,6 @@ impl Target {
 /// Why a file cannot be uploaded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Unfit {
-    /// It holds nothing.
     Empty,
     /// It is not what it is to be: what it is by its bytes, and what is taken.
     Type(&'static str, Vec<&'static str>),

@@ -30,9 +30,7 @@ mod filters;
 /// Why a template failed, with the place inside its text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
-    /// Which rule.
     pub code: Code,
-    /// What is wrong.
     pub message: String,
     /// The included file in which it is wrong; none for the template itself.
     pub file: Option<FileId>,
@@ -40,7 +38,6 @@ pub struct Failure {
     pub range: Option<Range<usize>>,
     /// For an included file: bytes of the template that uses it.
     pub used: Option<Range<usize>>,
-    /// What to write instead.
     pub help: Vec<String>,
 }
 
@@ -50,7 +47,6 @@ impl Failure {
         Self { code, message: message.into(), file: None, range, used: None, help: Vec::new() }
     }
 
-    /// What to write instead.
     pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
         self.help.push(help.into());
         self
@@ -612,7 +608,6 @@ pub(crate) fn bare_expression(source: &str) -> &str {
 pub(crate) struct Reference {
     /// `steps` or `run`, and the parts after it, unquoted.
     pub path: Vec<String>,
-    /// Bytes of the template.
     pub range: Range<usize>,
     /// True if a `{{ }}` holds it and nothing else, so that a slot can stand for it.
     pub alone: bool,
