@@ -22,7 +22,7 @@ impl Lock {
         let failed = |error: std::io::Error| {
             WriteError::Lock(format!("the lock {} cannot be made: {}", path.display(), reason(&error)))
         };
-        let mut file = super::open_private(path).map_err(failed)?;
+        let mut file = super::files::open_private(path).map_err(failed)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(fs::TryLockError::WouldBlock) => return Err(WriteError::Held(owner_in(&mut file))),

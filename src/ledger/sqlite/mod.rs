@@ -15,13 +15,15 @@ use rusqlite::{
     Connection, OpenFlags, OptionalExtension, Row, Transaction, TransactionBehavior, config::DbConfig, params,
 };
 
-use self::lock::Lock;
+pub(crate) use self::files::make_folder;
+use self::{files::open_private, lock::Lock};
 use super::{
     CallId, CallRecord, Edition, Event, FrozenCall, Kind, Ledger, LedgerError, RunRecord, Scope, Status, Usage,
     next_status, store::Health,
 };
 use crate::payload::{self, Effect};
 
+mod files;
 mod lock;
 pub mod store;
 mod tokens;
@@ -432,33 +434,6 @@ fn wrap(path: &str, error: rusqlite::Error) -> LedgerError {
         _ => "failed",
     };
     LedgerError::Store { path, what: what.into(), source: Some(Box::new(error)) }
-}
-
-/// The folder of the state keeps itself out of git.
-pub(crate) fn make_folder(folder: &Path) -> std::io::Result<()> {
-    if folder.exists() {
-        return Ok(());
-    }
-    fs::create_dir_all(folder)?;
-    if folder.file_name().is_some_and(|name| name == ".qunfa") {
-        fs::write(folder.join(".gitignore"), "*\n")?;
-    }
-    Ok(())
-}
-
-/// Opens a file for reading and writing that nobody else may read, making it and its folder where there is none.
-fn open_private(path: &Path) -> std::io::Result<fs::File> {
-    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        make_folder(folder)?;
-    }
-    let mut options = fs::OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt as _;
-        options.mode(0o600);
-    }
-    options.open(path)
 }
 
 /// A new row; a call that is there is a conflict, or is planned anew, and keeps its key.

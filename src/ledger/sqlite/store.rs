@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::{
     Sqlite,
+    files::beside,
     lock::{self, Lock},
     tokens::{TokenEntry, TokenFile},
 };
@@ -104,11 +105,4 @@ impl Store for SqliteStore {
             None
         }
     }
-}
-
-/// A file beside another: its name and a suffix.
-pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    name.into()
 }

@@ -50,9 +50,9 @@ impl TokenFile {
     }
 
     fn locked<T>(&self, work: impl FnOnce() -> T) -> Result<T, String> {
-        let path = super::store::beside(&self.path, ".lock");
+        let path = super::files::beside(&self.path, ".lock");
         let failed = |error: std::io::Error| format!("the lock {} cannot be made: {}", path.display(), reason(&error));
-        let file = super::open_private(&path).map_err(failed)?;
+        let file = super::files::open_private(&path).map_err(failed)?;
         file.lock().map_err(failed)?;
         Ok(work())
     }
