@@ -100,7 +100,7 @@ fn intent_and_outcome_synced(bencher: Bencher<'_, '_>) {
     let owner = Owner { pid: 1, host: "here".into(), since: Timestamp::UNIX_EPOCH, plan: "plan.yaml".into() };
     let mut ledger = open::of_rehearsal(folder.path()).write("loopback", "wx0123456789abcdef", &owner).expect("opens");
     let scope = Scope {
-        platform: "loopback".into(),
+        platform: qunfa::platform::Platform::Loopback,
         appid: "wx0123456789abcdef".into(),
         plan: "bench".into(),
         occurrence: "once".into(),

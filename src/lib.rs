@@ -28,6 +28,7 @@ pub mod openids;
 pub(crate) mod page;
 pub mod payload;
 pub mod plan;
+pub mod platform;
 pub mod problem;
 pub mod redact;
 pub mod render;

@@ -15,6 +15,57 @@ pub struct Problem {
     pub errcode: Option<i64>,
 }
 
+impl Problem {
+    /// A problem about which there is nothing to say but what it is.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), help: Vec::new(), errcode: None }
+    }
+
+    /// Adds a sentence on what to do about it.
+    pub fn help(mut self, text: impl Into<String>) -> Self {
+        self.help.push(text.into());
+        self
+    }
+
+    /// Says which reply of WeChat is the cause.
+    pub fn errcode(mut self, code: i64) -> Self {
+        self.errcode = Some(code);
+        self
+    }
+}
+
+/// Why a command does not go on, and the exit code that says so. It is returned up to `cli::main`, which alone prints it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// Never [`ExitCode::Done`].
+    pub code: ExitCode,
+    /// What people and programs are told.
+    pub problem: Problem,
+}
+
+impl Refusal {
+    /// Without help.
+    pub fn new(code: ExitCode, message: impl Into<String>) -> Self {
+        Self { code, problem: Problem::new(message) }
+    }
+
+    /// Exit code 2.
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self::new(ExitCode::Usage, message)
+    }
+
+    /// Exit code 4.
+    pub fn missing_input(message: impl Into<String>) -> Self {
+        Self::new(ExitCode::MissingInput, message)
+    }
+
+    /// Adds a sentence on what to do about it.
+    pub fn help(mut self, text: impl Into<String>) -> Self {
+        self.problem = self.problem.help(text);
+        self
+    }
+}
+
 /// What the calling script reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]

@@ -285,7 +285,7 @@ fn what_the_ledger_keeps_is_what_it_always_was() {
     case.against(&server, &[]).exits(0);
     let store = Sqlite::open(&case.path(".qunfa/state.db")).expect("opens");
     let scope = Scope {
-        platform: "loopback".into(),
+        platform: qunfa::platform::Platform::Loopback,
         appid: "wx0123456789abcdef".into(),
         plan: "test".into(),
         occurrence: "once".into(),

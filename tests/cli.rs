@@ -148,6 +148,18 @@ fn reports_of_past_runs() {
 }
 
 #[test]
+fn a_refused_run_says_what_to_do_in_its_report_too() {
+    let case = one_send();
+    case.write("a-file", "");
+    let state = ["--state", "sqlite:a-file/state.db"];
+    let ran = case.run(&[&["run", "plan.yaml", "--sandbox", "--format", "json"][..], &state].concat()).exits(4);
+    let report: Value = serde_json::from_str(&ran.stdout).expect("one document");
+    let help = "choose another place with --state sqlite:PATH";
+    assert_eq!((&report["error"]["help"][0], &report["exit_code"]), (&json!(help), &json!(4)));
+    assert!(ran.stderr.ends_with(&format!("  = help: {help}\n")), "{}", ran.stderr);
+}
+
+#[test]
 fn under_github_actions_problems_are_annotations() {
     let case = one_send().env("GITHUB_ACTIONS", "true");
     let summary = case.path("summary.md").display().to_string();

@@ -20,6 +20,7 @@ use qunfa::{
         store::{Owner, Store, TokenKey, WriteError},
     },
     payload::{Effect, digest},
+    platform::Platform,
     redact::Secret,
     wechat::token::{Token, TokenError},
 };
@@ -80,7 +81,7 @@ trait StoreBench: Bench {
 }
 
 fn scope() -> Scope {
-    Scope { platform: "wechat".into(), appid: "wx1".into(), plan: "p".into(), occurrence: "once".into() }
+    Scope { platform: Platform::Wechat, appid: "wx1".into(), plan: "p".into(), occurrence: "once".into() }
 }
 
 fn edition(occurrence: &str) -> Scope {
@@ -153,8 +154,8 @@ fn all_of(ledger: &dyn Ledger, scope: &Scope) -> String {
     format!(
         "{:#?} {:?} {:?} {:?}",
         ledger.calls(scope).expect("reads"),
-        ledger.mass_attempts(platform, appid, at(0)).expect("reads"),
-        ledger.usage(platform, appid, at(0)).expect("reads"),
+        ledger.mass_attempts(platform.name(), appid, at(0)).expect("reads"),
+        ledger.usage(platform.name(), appid, at(0)).expect("reads"),
         ledger.runs(appid, plan).expect("reads"),
     )
 }
@@ -382,7 +383,7 @@ fn calls_come_in_the_order_in_which_they_were_frozen(bench: &dyn Bench) {
 fn scopes_have_nothing_to_do_with_each_other(bench: &dyn Bench) {
     let base = scope();
     let others = [
-        Scope { platform: "loopback".into(), ..base.clone() },
+        Scope { platform: Platform::Loopback, ..base.clone() },
         Scope { appid: "wx2".into(), ..base.clone() },
         Scope { plan: "q".into(), ..base.clone() },
         Scope { occurrence: "twice".into(), ..base.clone() },
@@ -495,7 +496,7 @@ fn usage_counts_what_wechat_took_of_an_account_over_all_plans(bench: &dyn Bench)
         }
     }
     drop(ledger);
-    for other in [Scope { platform: "loopback".into(), ..scope() }, Scope { appid: "wx2".into(), ..scope() }] {
+    for other in [Scope { platform: Platform::Loopback, ..scope() }, Scope { appid: "wx2".into(), ..scope() }] {
         take(&mut *bench.write(&other), &other, &call("s", 1), 50);
     }
     let ledger = bench.read();
@@ -527,7 +528,7 @@ fn mass_attempts_are_those_of_an_account_over_all_plans(bench: &dyn Bench) {
     let upload = FrozenCall { effect: Effect::Media, ..call("upload", 1) };
     freeze(&mut *ledger, &scope(), &[upload]);
     drop(ledger);
-    let other = Scope { platform: "sandbox".into(), ..scope() };
+    let other = Scope { platform: Platform::Sandbox, ..scope() };
     freeze(&mut *bench.write(&other), &other, &[call("s", 1)]);
     let ledger = bench.read();
     let times = |platform: &str, since: i64| ledger.mass_attempts(platform, "wx1", at(since)).expect("reads");
@@ -563,7 +564,7 @@ fn the_edition_before_is_the_one_that_was_frozen_last(bench: &dyn Bench) {
     assert_eq!(before(&*ledger, &now, "t", None), None);
     assert_eq!(before(&*ledger, &now, "s", Some("a")), None);
     for other in [
-        Scope { platform: "loopback".into(), ..now.clone() },
+        Scope { platform: Platform::Loopback, ..now.clone() },
         Scope { appid: "wx2".into(), ..now.clone() },
         Scope { plan: "q".into(), ..now },
     ] {
@@ -603,7 +604,7 @@ fn runs_are_listed_the_latest_first(bench: &dyn Bench) {
     let begin = |scope: &Scope, run: &str, second: i64| {
         bench.write(scope).begin_run(scope, run, "plan.yaml", "sha256:x", at(second)).expect("writes");
     };
-    let rehearsal = Scope { platform: "sandbox".into(), occurrence: "twice".into(), ..scope() };
+    let rehearsal = Scope { platform: Platform::Sandbox, occurrence: "twice".into(), ..scope() };
     begin(&scope(), "r1", 20);
     begin(&rehearsal, "r2", 10);
     begin(&scope(), "r3", 20);
@@ -618,7 +619,7 @@ fn runs_are_listed_the_latest_first(bench: &dyn Bench) {
     assert_eq!(runs.iter().map(|run| run.run_id.as_str()).collect::<Vec<_>>(), ["r3", "r1", "r2"]);
     assert_eq!(runs.iter().map(|run| run.report.as_deref()).collect::<Vec<_>>(), [None, Some("{\"a\":2}"), None]);
     let run = &runs[2];
-    assert_eq!((run.platform.as_str(), run.occurrence.as_str()), ("sandbox", "twice"));
+    assert_eq!((run.platform.name(), run.occurrence.as_str()), ("sandbox", "twice"));
     assert_eq!((run.path.as_str(), run.digest.as_str(), run.started_at), ("plan.yaml", "sha256:x", at(10)));
 }
 
@@ -845,7 +846,7 @@ impl SqliteBench {
 
 impl Bench for SqliteBench {
     fn write(&self, scope: &Scope) -> Box<dyn Ledger + '_> {
-        self.store().write(&scope.platform, &scope.appid, &owner()).expect("opens")
+        self.store().write(scope.platform.name(), &scope.appid, &owner()).expect("opens")
     }
 
     fn intrude(&self) -> Box<dyn Ledger + '_> {

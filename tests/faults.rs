@@ -383,7 +383,7 @@ fn process(plan: &RenderedPlan, world: &World) -> End {
 fn work(plan: &RenderedPlan, world: &World) -> End {
     let run_id = format!("r{}", world.runs.get());
     let scope = Scope {
-        platform: "wechat".into(),
+        platform: qunfa::platform::Platform::Wechat,
         appid: plan.appid.clone(),
         plan: plan.name.clone(),
         occurrence: plan.occurrence.clone(),
@@ -423,12 +423,11 @@ fn work(plan: &RenderedPlan, world: &World) -> End {
         at: world.now(),
         steps: run::views(plan),
     });
-    let settings =
-        Settings { run_id: run_id.clone(), scope, real: true, clock: world, interrupted: &|| world.interrupted.get() };
+    let settings = Settings { run_id: run_id.clone(), scope, clock: world, interrupted: &|| world.interrupted.get() };
     let ended = run::run(plan, prepared, &mut book, &mut client, &settings, &mut |event| fold.apply(&event));
     fold.apply(&RunEvent::Finished {
         outcome: ended.outcome,
-        exit_code: 0,
+        exit_code: qunfa::problem::ExitCode::Done,
         token_fetches: client.token_fetches(),
         error: ended.error.clone(),
         at: world.now(),

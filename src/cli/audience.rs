@@ -2,14 +2,19 @@
 
 use serde_json::{Value, json};
 
-use super::{Common, Format, FormatArg, document, fail, load::load_or_fail, session, world::Terminal};
-use crate::problem::ExitCode;
+use super::{
+    failure::Failure,
+    load::open_session,
+    options::{Common, Format, FormatArg},
+    terminal::Terminal,
+};
 use crate::{
     diag::{did_you_mean, one_of},
     ledger::{CallRecord, LedgerError, Status},
     openids::Openids,
     payload,
-    render::RenderedStep,
+    problem::{ExitCode, Refusal},
+    render::{RenderedPlan, RenderedStep},
     run::frozen,
 };
 
@@ -45,51 +50,38 @@ struct Sent {
     gone: Option<usize>,
 }
 
-pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> ExitCode {
-    match audience(args, common, terminal) {
-        Ok(code) | Err(code) => code,
-    }
-}
-
-fn audience(args: &Args, common: &Common, terminal: &Terminal) -> Result<ExitCode, ExitCode> {
-    let base = session::api_base(common, terminal)?;
-    let platform = session::platform(&base);
-    let (plan, project) = load_or_fail(&args.plan, common, &args.format, Some(platform), terminal)?;
-    let sends: Vec<&RenderedStep> =
-        plan.steps.iter().filter(|step| step.people.is_some() || step.listed.is_some()).collect();
-    let chosen: Vec<&RenderedStep> =
-        sends.iter().copied().filter(|step| step.id == args.step || step.name() == args.step).collect();
-    if chosen.is_empty() {
-        let names: Vec<String> = sends.iter().map(|step| step.name()).collect();
-        let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        let help = match did_you_mean(&args.step, names.iter().copied()) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None if names.is_empty() => "the plan has none; a send to a tag names nobody".to_owned(),
-            None => format!("the plan has {}", one_of(&names)),
-        };
-        return Err(fail(
-            terminal,
-            ExitCode::Usage,
-            &format!("no send to openids has the id `{}`", args.step),
-            &[help],
-        ));
-    }
-    let state = session::state(common, &project, terminal)?;
-    let scope = session::scope(&plan, platform);
-    let records = match state.read().map_err(|error| session::store_failed(&error, terminal))? {
-        Some(ledger) => ledger.calls(&scope).map_err(|error| session::store_failed(&error, terminal))?,
-        None => Vec::new(),
-    };
-    let facts = chosen.into_iter().map(|step| facts(step, &records)).collect::<Result<Vec<Facts>, _>>();
-    let facts = facts.map_err(|error| session::store_failed(&error, terminal))?;
+pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<ExitCode, Failure> {
+    let session = open_session(&args.plan, common, terminal)?;
+    let plan = &session.plan;
+    let sends = chosen(plan, &args.step)?;
+    let records = session.records()?;
+    let facts = sends.into_iter().map(|step| facts(step, &records)).collect::<Result<Vec<Facts>, _>>()?;
     if args.format.format == Format::Json {
         let sends: Vec<Value> = facts.iter().map(as_json).collect();
+        let platform = session.scope.platform.name();
         let members = json!({ "plan": plan.name, "digest": plan.digest(), "occurrence": plan.occurrence, "platform": platform, "sends": sends });
-        document(terminal, ExitCode::Done, members);
+        terminal.document(ExitCode::Done, members);
     } else {
         terminal.out(&facts.iter().map(human).collect::<Vec<_>>().join("\n"));
     }
     Ok(ExitCode::Done)
+}
+
+/// The sends to openids that a name means.
+fn chosen<'p>(plan: &'p RenderedPlan, name: &str) -> Result<Vec<&'p RenderedStep>, Refusal> {
+    let sends = || plan.steps.iter().filter(|step| step.people.is_some() || step.listed.is_some());
+    let chosen: Vec<&RenderedStep> = sends().filter(|step| step.id == name || step.name() == name).collect();
+    if !chosen.is_empty() {
+        return Ok(chosen);
+    }
+    let names: Vec<String> = sends().map(RenderedStep::name).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let help = match did_you_mean(name, names.iter().copied()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None if names.is_empty() => "the plan has none; a send to a tag names nobody".to_owned(),
+        None => format!("the plan has {}", one_of(&names)),
+    };
+    Err(Refusal::usage(format!("no send to openids has the id `{name}`")).help(help))
 }
 
 fn facts(step: &RenderedStep, records: &[CallRecord]) -> Result<Facts, LedgerError> {

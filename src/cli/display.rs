@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::world::Terminal;
+use super::terminal::Terminal;
 use crate::report::{CallOutcome, RunEvent, StepOutcome, StepView};
 
 /// Shows a run.
@@ -48,7 +48,6 @@ impl<'a> Display<'a> {
         crate::text::step_name(&step.id, step.key.as_deref())
     }
 
-    /// Shows one event.
     pub(super) fn show(&mut self, event: &RunEvent) {
         match event {
             RunEvent::Started { plan, steps, platform, .. } => {
@@ -69,6 +68,8 @@ impl<'a> Display<'a> {
                 self.current = self.name(*step);
                 self.message(&self.current.clone());
             }
+            // What is over at once is no wait to tell of.
+            RunEvent::Waiting { duration, .. } if duration.as_millis() < 500 => {}
             RunEvent::Waiting { step, duration, why } => {
                 let seconds = duration.as_secs_f64();
                 let text = format!("{}: waiting {seconds:.0} s {why}", self.name(*step));

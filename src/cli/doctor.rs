@@ -1,38 +1,35 @@
 //! `qunfa doctor`: is the account ready for a plan? Reads only: nothing is sent, nothing is changed at WeChat or here.
 
-use std::cell::Cell;
+use std::{cell::Cell, collections::BTreeMap};
 
 use super::{
-    Common, Format, FormatArg, fail,
+    clock::RealClock,
+    failure::Failure,
     load::load,
-    sandbox, session,
-    world::{self, RealClock, RehearsalClock, Terminal},
+    options::{Common, Format, FormatArg},
+    process,
+    sandbox::{self, Stage},
+    session::{self, Address, Credential, Session, temporary_folder},
+    terminal::Terminal,
 };
-use crate::problem::ExitCode;
 use crate::{
-    clock::{Clock, shanghai},
-    diag::{Severity, any_error},
+    clock::Clock,
+    diag::Severity,
     ledger::{
-        LedgerError, Scope, open,
-        store::{Store, Tokens},
+        Scope, open,
+        store::{Tokens, WriteError},
     },
     limits,
     plan::model::TokenEndpoint,
-    redact::{Redactor, Secret},
+    platform::Platform,
+    problem::{ExitCode, Refusal},
     render::RenderedPlan,
     report::{
         AccountRef, PlanRef,
         checkup::{self, CHECKUP_SCHEMA, Check, CheckId, CheckState, Checkup},
     },
-    run::{
-        self,
-        doctor::{self, Books, TokenWay},
-    },
-    wechat::{
-        client::Client,
-        http::{ApiBase, Http},
-        token::{Keeper, Token, TokenError, TokenSource, TokenStore},
-    },
+    run::doctor::{self, LedgerChecks, TokenWay},
+    wechat::token::{Token, TokenError, TokenSource, TokenStore},
 };
 
 #[derive(Debug, clap::Args)]
@@ -48,74 +45,61 @@ pub(super) struct Args {
     pub(super) format: FormatArg,
 }
 
-pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> ExitCode {
-    match examine(args, common, terminal) {
-        Ok(code) | Err(code) => code,
-    }
+pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<ExitCode, Failure> {
+    args.faults.only_of(args.sandbox)?;
+    let address = if args.sandbox { None } else { Some(Address::of(common)?) };
+    let platform = address.as_ref().map_or(Platform::Sandbox, |address| address.platform);
+    // Without a plan that is right there is nothing to look at: its errors are said as `validate` says them.
+    let kept = platform != Platform::Sandbox || common.state.is_some();
+    let mut loaded = load(&args.plan, common, kept.then_some(platform));
+    let Some(plan) = loaded.plan.take() else { return Err(loaded.refuse(&args.plan, Some("nothing was sent"))) };
+    let warnings = loaded.diagnostics.iter().filter(|d| d.severity() == Severity::Warning).count();
+    process::catch_signals();
+    let stage = Stage::set(address, &plan, &args.faults, common.now)?;
+    let mut session = Session::new(&args.plan, plan, loaded.project, stage.address, common)?;
+    let checks = examine(&mut session, warnings, &*stage.clock)?;
+    let (code, checkup) = checkup(&session, checks);
+    terminal.out(&match args.format.format {
+        Format::Json => checkup::json(&checkup),
+        Format::Human => checkup::human(&checkup),
+    });
+    Ok(code)
 }
 
-fn examine(args: &Args, common: &Common, terminal: &Terminal) -> Result<ExitCode, ExitCode> {
-    if !args.sandbox && !args.faults.is_empty() {
-        let help = "add --sandbox, or start `qunfa sandbox --fault ...` and give --api-base";
-        return Err(fail(terminal, ExitCode::Usage, "--fault is for the sandbox only", &[help.into()]));
-    }
-    let base = if args.sandbox { None } else { Some(session::api_base(common, terminal)?) };
-    let platform = base.as_ref().map_or("sandbox", session::platform);
-    // Without a plan that is right there is nothing to look at: its errors are said as `validate` says them.
-    let ledgered = base.is_some() || common.state.is_some();
-    let loaded = load(&args.plan, common, ledgered.then_some(platform));
-    if any_error(&loaded.diagnostics) {
-        return Err(loaded.refuse(&args.plan, &args.format, terminal));
-    }
-    let warnings = loaded.diagnostics.iter().filter(|d| d.severity() == Severity::Warning).count();
-    let Some(mut plan) = loaded.plan else { return Err(ExitCode::Internal) };
-    world::catch_signals();
-    let real = RealClock::at(common.now);
-    let mut checks = vec![plan_check(&plan, warnings)];
-    // A rehearsal has a state of its own, unless one is named.
-    let folder = tempfile::tempdir().map_err(|error| {
-        fail(terminal, ExitCode::MissingInput, &format!("no temporary folder can be made: {error}"), &[])
-    })?;
-    let state =
-        if ledgered { session::state(common, &loaded.project, terminal)? } else { open::of_rehearsal(folder.path()) };
-    let scope = session::scope(&plan, platform);
-    let mut redactor = Redactor::default();
-    let sandbox_secret = || TokenSource::Endpoint {
-        endpoint: TokenEndpoint::Stable,
-        appid: plan.appid.clone(),
-        secret: Secret::new("sandbox-secret".into()),
+/// Everything that is looked at, in the order in which it is shown.
+fn examine(session: &mut Session, warnings: usize, clock: &dyn Clock) -> Result<Vec<Check>, Refusal> {
+    let sandbox = session.scope.platform == Platform::Sandbox;
+    let mut checks = vec![plan_check(&session.plan, warnings)];
+    let credential = match sandbox {
+        true => Ok(session.sandbox_credential(TokenEndpoint::Stable)),
+        false => session.credential(),
     };
-    let source =
-        if args.sandbox { Ok(sandbox_secret()) } else { session::token_source(&plan, &args.plan, &mut redactor) };
-    checks.push(secret_check(&plan, args.sandbox, source.as_ref().err()));
-    let (of_state, usable) = state_checks(&*state, &plan, ledgered);
+    checks.push(secret_check(&session.plan, sandbox, credential.as_ref().err()));
+    let (of_state, usable) = state_checks(session);
     checks.extend(of_state);
-    let real_limits = base.as_ref().is_some_and(|base| !base.loopback);
-    let books = match usable {
-        true => books(&mut plan, &*state, folder.path(), &scope, &real, real_limits),
-        false => Books::closed("the state store cannot be used"),
+    let of_ledger = match usable {
+        true => ledger_checks(session, clock)?,
+        false => LedgerChecks::none("the state store cannot be used"),
     };
-    let api_base = base.as_ref().map(|base| base.as_str().to_owned());
-    let asked = match source.map(|source| (source, redactor)) {
-        Err(_) => Asked { checks: doctor::silent(&plan, "there is no secret to ask for a token with"), told: None },
-        Ok(source) => match base {
-            Some(base) => ask(&plan, &books, &*state, source, Server { base: &base, clock: &real, sandbox: false }),
-            None => {
-                let clock = RehearsalClock::new(real.now());
-                let server = sandbox::embedded(&plan, clock.clone(), &args.faults).map_err(|error| {
-                    fail(terminal, ExitCode::Internal, &format!("the sandbox cannot be started: {error}"), &[])
-                })?;
-                let base = ApiBase::parse(&server.base_url())
-                    .map_err(|message| fail(terminal, ExitCode::Internal, &message, &[]))?;
-                ask(&plan, &books, &*state, source, Server { base: &base, clock: &clock, sandbox: true })
-            }
-        },
+    let asked = match credential {
+        Ok(credential) => ask(session, of_ledger.wanted.as_ref(), credential, clock),
+        Err(_) => {
+            let why = "there is no secret to ask for a token with";
+            Asked { checks: doctor::silent(&session.plan, why), told: None }
+        }
     };
-    checks.extend(books.checks);
+    checks.extend(of_ledger.checks);
     let mut of_wechat = asked.checks;
     // After token and address, which come first.
     of_wechat.insert(2.min(of_wechat.len()), doctor::clock(RealClock::default().now(), asked.told));
     checks.extend(of_wechat);
+    Ok(checks)
+}
+
+fn checkup(session: &Session, checks: Vec<Check>) -> (ExitCode, Checkup) {
+    let Session { plan, scope, base, .. } = session;
+    // The embedded sandbox has an address that is gone with it.
+    let api_base = (scope.platform != Platform::Sandbox).then(|| base.as_str().to_owned());
     let code = checks.iter().find(|check| check.state == CheckState::Error).map_or(ExitCode::Done, code_of);
     let checkup = Checkup {
         schema: CHECKUP_SCHEMA,
@@ -123,16 +107,12 @@ fn examine(args: &Args, common: &Common, terminal: &Terminal) -> Result<ExitCode
         plan: PlanRef { name: plan.name.clone(), path: plan.path.clone(), digest: plan.digest().to_owned() },
         account: AccountRef { appid: plan.appid.clone(), kind: plan.account.kind.name().into() },
         occurrence: plan.occurrence.clone(),
-        platform: platform.to_owned(),
+        platform: scope.platform.name().to_owned(),
         api_base,
         verdict: checks.iter().map(|check| check.state).max().unwrap_or(CheckState::Ok).max(CheckState::Ok),
         checks,
     };
-    terminal.out(&match args.format.format {
-        Format::Json => checkup::json(&checkup),
-        Format::Human => checkup::human(&checkup),
-    });
-    Ok(code)
+    (code, checkup)
 }
 
 /// The code with which a run would end.
@@ -191,10 +171,9 @@ fn secret_check(plan: &RenderedPlan, sandbox: bool, problem: Option<&String>) ->
 }
 
 /// The lines about the state here, and whether the ledger can be looked at.
-fn state_checks(state: &dyn Store, plan: &RenderedPlan, ledgered: bool) -> (Vec<Check>, bool) {
-    let name = state.name();
-    let (store, usable) = store_check(state, &name, ledgered);
-    let disk = match state.free_bytes() {
+fn state_checks(session: &Session) -> (Vec<Check>, bool) {
+    let (store, usable) = store_check(session);
+    let disk = match session.store.free_bytes() {
         None => Check::not_checked(CheckId::Disk, "this system does not say how much is free"),
         Some(bytes) if bytes < limits::DISK_FREE_BYTES => {
             Check::warning(CheckId::Disk, format!("only {} MiB are free where the state is", bytes >> 20))
@@ -207,14 +186,11 @@ fn state_checks(state: &dyn Store, plan: &RenderedPlan, ledgered: bool) -> (Vec<
                 .fact("free_bytes", bytes)
         }
     };
-    let lock = match state.holder(&plan.appid) {
-        Err(error) => Check::not_checked(CheckId::Lock, run::chain(&error)),
+    let lock = match session.store.holder(&session.plan.appid) {
+        Err(error) => Check::not_checked(CheckId::Lock, crate::text::chain(&error)),
         Ok(None) => Check::ok(CheckId::Lock, "no run of the account is under way"),
         Ok(Some(owner)) => {
-            let who = owner.map_or_else(String::new, |owner| {
-                let since = shanghai(owner.since).strftime("%Y-%m-%d %H:%M:%S");
-                format!(": process {} on {} since {since} ({})", owner.pid, owner.host, owner.plan)
-            });
+            let who = owner.as_ref().map_or_else(String::new, session::holder);
             Check::error(CheckId::Lock, format!("a run of the account is under way{who}"))
                 .help("wait until it has ended; its lock dies with its process")
         }
@@ -222,11 +198,12 @@ fn state_checks(state: &dyn Store, plan: &RenderedPlan, ledgered: bool) -> (Vec<
     (vec![store, disk, lock], usable)
 }
 
-fn store_check(state: &dyn Store, name: &str, ledgered: bool) -> (Check, bool) {
+fn store_check(session: &Session) -> (Check, bool) {
+    let name = session.store.name();
     let id = CheckId::State;
-    let health = match state.examine() {
+    let health = match session.store.examine() {
         Ok(Some(health)) => health,
-        Ok(None) if !ledgered => return (Check::ok(id, "a rehearsal has one of its own"), true),
+        Ok(None) if !session.is_kept() => return (Check::ok(id, "a rehearsal has one of its own"), true),
         Ok(None) => {
             return (
                 Check::ok(id, format!("{name} is not there yet; the first run makes it")).fact("exists", false),
@@ -234,15 +211,8 @@ fn store_check(state: &dyn Store, name: &str, ledgered: bool) -> (Check, bool) {
             );
         }
         Err(error) => {
-            let help = match &error {
-                LedgerError::Newer { .. } => "use the newer qunfa",
-                LedgerError::Damaged { .. } | LedgerError::Unreadable { .. } => {
-                    "restore it from a copy; without it nobody knows what was sent"
-                }
-                LedgerError::Conflict { .. } => "look again",
-                LedgerError::Store { .. } => "check its path, its rights and the space on the disk",
-            };
-            return (Check::error(id, run::chain(&error)).help(help), false);
+            let Refusal { problem, .. } = error.into();
+            return (Check::problem(id, CheckState::Error, problem), false);
         }
     };
     let facts = |check: Check| {
@@ -266,30 +236,20 @@ fn store_check(state: &dyn Store, name: &str, ledgered: bool) -> (Check, bool) {
 }
 
 /// What the ledger says; one that is not there yet is empty.
-fn books(
-    plan: &mut RenderedPlan,
-    state: &dyn Store,
-    folder: &std::path::Path,
-    scope: &Scope,
-    clock: &dyn Clock,
-    real: bool,
-) -> Books {
-    let ledger = match state.read() {
+fn ledger_checks(session: &mut Session, clock: &dyn Clock) -> Result<LedgerChecks, Refusal> {
+    let folder = temporary_folder()?;
+    let ledger = match session.store.read() {
         Ok(Some(ledger)) => Ok(ledger),
-        Ok(None) => open::of_rehearsal(folder).write(&scope.platform, &scope.appid, &session::owner(plan, clock)),
-        Err(error) => Err(error.into()),
+        Ok(None) => {
+            let Scope { platform, appid, .. } = &session.scope;
+            open::of_rehearsal(folder.path()).write(platform.name(), appid, &session.owner(clock.now()))
+        }
+        Err(error) => Err(WriteError::from(error)),
     };
-    match ledger {
-        Ok(ledger) => doctor::books(plan, &*ledger, scope, clock.now(), real),
-        Err(error) => Books::closed(&run::chain(&error)),
-    }
-}
-
-/// Whom it asks: WeChat, or the sandbox, which has a time of its own.
-struct Server<'a> {
-    base: &'a ApiBase,
-    clock: &'a dyn Clock,
-    sandbox: bool,
+    Ok(match ledger {
+        Ok(ledger) => doctor::ledger_checks(&mut session.plan, &*ledger, &session.scope, clock.now()),
+        Err(error) => LedgerChecks::none(&crate::text::chain(&error)),
+    })
 }
 
 /// What WeChat said, and the time that it told last.
@@ -298,27 +258,17 @@ struct Asked {
     told: Option<jiff::Timestamp>,
 }
 
-fn ask(
-    plan: &RenderedPlan,
-    books: &Books,
-    state: &dyn Store,
-    (source, redactor): (TokenSource, Redactor),
-    server: Server<'_>,
-) -> Asked {
-    let Server { base, clock, sandbox } = server;
-    let way = match source {
-        _ if sandbox => TokenWay::Sandbox,
+fn ask(session: &Session, wanted: Option<&BTreeMap<String, u64>>, credential: Credential, clock: &dyn Clock) -> Asked {
+    let way = match credential.source {
+        _ if session.scope.platform == Platform::Sandbox => TokenWay::Sandbox,
         TokenSource::Given(_) => TokenWay::Given,
         TokenSource::Endpoint { endpoint: TokenEndpoint::Stable, .. } => TokenWay::Stable,
         TokenSource::Endpoint { endpoint: TokenEndpoint::Classic, .. } => TokenWay::Cached,
     };
-    let tokens = Peek { tokens: session::tokens(state, plan, base), way, now: clock.now(), given: Cell::new(false) };
-    let (timeout, pause) = session::patience(plan);
-    let mut http = Http::new(base.clone(), world::abandoned);
-    let mut client = Client::new(&mut http, Keeper::new(source, &tokens, timeout, pause), clock, redactor);
-    let checks = doctor::ask(plan, books.wanted.as_ref(), way, &mut client);
-    drop(client);
-    Asked { checks, told: http.told() }
+    let tokens = Peek { tokens: session.tokens(), way, now: clock.now(), given: Cell::new(false) };
+    let mut connection = session.connect(Box::new(tokens));
+    let checks = doctor::ask(&session.plan, wanted, way, &mut connection.client(credential, clock));
+    Asked { checks, told: connection.told() }
 }
 
 /// The cached token, looked at and left alone.

@@ -2,10 +2,14 @@
 
 use serde_json::json;
 
-use super::{Format, FormatArg, document, fail, world::Terminal};
-use crate::problem::ExitCode;
+use super::{
+    failure::Failure,
+    options::{Format, FormatArg},
+    terminal::Terminal,
+};
 use crate::{
     diag::{Code, Severity, did_you_mean},
+    problem::{ExitCode, Refusal},
     wechat::errcode,
 };
 
@@ -18,57 +22,59 @@ pub(super) struct Args {
     pub(super) format: FormatArg,
 }
 
-pub(super) fn main(args: &Args, terminal: &Terminal) -> ExitCode {
-    let json_wanted = args.format.format == Format::Json;
-    if let Ok(number) = args.code.parse::<i64>() {
-        let Some(row) = errcode::lookup(number) else {
-            let help = format!(
-                "WeChat's own list: {}; qunfa treats an unknown code as fatal and stops the run",
-                errcode::SOURCE
-            );
-            return fail(
-                terminal,
-                ExitCode::Usage,
-                &format!("{number} is not in the table of WeChat's codes"),
-                &[help],
-            );
-        };
-        let class = errcode::class_name(row.class);
-        if json_wanted {
-            let members = json!({ "code": row.code, "errmsg": row.errmsg, "class": class, "meaning": { "en": row.meaning_en, "zh": row.meaning_zh }, "todo": { "en": row.todo_en, "zh": row.todo_zh }, "source": errcode::SOURCE });
-            document(terminal, ExitCode::Done, members);
-        } else {
-            terminal.out(&format!(
-                "{} {}\n\n  {}.\n  {}\n\n  {}。\n  {}\n\n  class: {class} ({})\n",
-                row.code,
-                row.errmsg,
-                row.meaning_en,
-                row.todo_en,
-                row.meaning_zh.trim_end_matches('。'),
-                row.todo_zh,
-                what(row.class)
-            ));
-        }
-        return ExitCode::Done;
+pub(super) fn main(args: &Args, terminal: &Terminal) -> Result<ExitCode, Failure> {
+    let as_json = args.format.format == Format::Json;
+    match args.code.parse::<i64>() {
+        Ok(number) => of_wechat(number, as_json, terminal)?,
+        Err(_) => of_ours(&args.code, as_json, terminal)?,
     }
-    let Some(code) = Code::find(&args.code) else {
+    Ok(ExitCode::Done)
+}
+
+fn of_wechat(number: i64, as_json: bool, terminal: &Terminal) -> Result<(), Refusal> {
+    let row = errcode::lookup(number).ok_or_else(|| {
+        let source = errcode::SOURCE;
+        Refusal::usage(format!("{number} is not in the table of WeChat's codes"))
+            .help(format!("WeChat's own list: {source}; qunfa treats an unknown code as fatal and stops the run"))
+    })?;
+    let class = errcode::class_name(row.class);
+    if as_json {
+        let members = json!({ "code": row.code, "errmsg": row.errmsg, "class": class, "meaning": { "en": row.meaning_en, "zh": row.meaning_zh }, "todo": { "en": row.todo_en, "zh": row.todo_zh }, "source": errcode::SOURCE });
+        terminal.document(ExitCode::Done, members);
+    } else {
+        terminal.out(&format!(
+            "{} {}\n\n  {}.\n  {}\n\n  {}。\n  {}\n\n  class: {class} ({})\n",
+            row.code,
+            row.errmsg,
+            row.meaning_en,
+            row.todo_en,
+            row.meaning_zh.trim_end_matches('。'),
+            row.todo_zh,
+            what(row.class)
+        ));
+    }
+    Ok(())
+}
+
+fn of_ours(name: &str, as_json: bool, terminal: &Terminal) -> Result<(), Refusal> {
+    let code = Code::find(name).ok_or_else(|| {
         let names: Vec<&str> = Code::ALL.iter().flat_map(|code| [code.info().id, code.info().name]).collect();
-        let near = did_you_mean(&args.code, names.iter().copied()).map_or_else(
+        let near = did_you_mean(name, names.iter().copied()).map_or_else(
             || "codes are numbers of WeChat (45028) or of qunfa (Q201)".to_owned(),
             |near| format!("did you mean `{near}`?"),
         );
-        return fail(terminal, ExitCode::Usage, &format!("there is no code `{}`", args.code), &[near]);
-    };
+        Refusal::usage(format!("there is no code `{name}`")).help(near)
+    })?;
     let info = code.info();
     let severity = if info.severity == Severity::Error { "error" } else { "warning" };
-    if json_wanted {
+    if as_json {
         let members =
             json!({ "code": info.id, "name": info.name, "severity": severity, "meaning": { "en": info.explanation } });
-        document(terminal, ExitCode::Done, members);
+        terminal.document(ExitCode::Done, members);
     } else {
         terminal.out(&format!("{} {} ({severity})\n\n  {}\n", info.id, info.name, info.explanation));
     }
-    ExitCode::Done
+    Ok(())
 }
 
 /// What a run does about a class.

@@ -7,14 +7,16 @@ use clap::builder::FalseyValueParser;
 use serde_json::{Value, json};
 
 use super::{
-    Format, FormatArg, document, fail,
-    load::{Loaded, open, print_document},
-    world::{self, Terminal},
+    failure::Failure,
+    files,
+    load::{Loaded, open},
+    options::{Format, FormatArg},
+    terminal::Terminal,
 };
-use crate::problem::ExitCode;
 use crate::{
-    diag::{finding::Checked, source::FileId},
+    diag::source::FileId,
     plan::{self, fmt},
+    problem::{ExitCode, Refusal},
 };
 
 #[derive(Debug, clap::Args)]
@@ -39,61 +41,48 @@ struct Settled {
     data: Value,
 }
 
-pub(super) fn main(args: &Args, terminal: &Terminal) -> ExitCode {
-    let mut code = ExitCode::Done;
-    let mut unsettled = 0;
-    let (mut files, mut invalid) = (Vec::new(), Vec::new());
-    let json = args.format.format == Format::Json;
+pub(super) fn main(args: &Args, terminal: &Terminal) -> Result<ExitCode, Failure> {
+    let (mut settled, mut failed) = (Vec::new(), Vec::new());
     for path in &args.plans {
-        match file(path, args.check, terminal) {
-            Ok(settled) => {
-                unsettled += usize::from(settled.differs);
-                if json {
-                    files.push(settled.data);
-                } else {
-                    terminal.out(&settled.shown);
+        match settle(path, args.check) {
+            Ok(file) => {
+                if args.format.format == Format::Human {
+                    terminal.out(&file.shown);
                 }
+                settled.push(file);
             }
-            Err((failed, found)) => {
-                code = if code == ExitCode::Done { failed } else { code };
-                invalid.extend(found.map(|found| *found));
-            }
+            Err(failure) => failed.push(failure),
         }
     }
-    if json && !invalid.is_empty() {
-        print_document(invalid, code, terminal);
-        return code;
+    if !failed.is_empty() {
+        return Err(Failure::Files(failed));
     }
-    if json && code == ExitCode::Done {
-        let code = if unsettled > 0 && args.check { ExitCode::Refused } else { code };
-        document(terminal, code, json!({ "files": files }));
-        return code;
+    let unsettled = if args.check { settled.iter().filter(|file| file.differs).count() } else { 0 };
+    if args.format.format == Format::Json {
+        let code = if unsettled > 0 { ExitCode::Refused } else { ExitCode::Done };
+        let files: Vec<Value> = settled.into_iter().map(|file| file.data).collect();
+        terminal.document(code, json!({ "files": files }));
+        return Ok(code);
     }
-    if unsettled > 0 && args.check && code == ExitCode::Done {
-        let message = if unsettled == 1 {
-            "1 file is not as `qunfa fmt` writes it".to_owned()
-        } else {
-            format!("{unsettled} files are not as `qunfa fmt` writes them")
-        };
-        return fail(terminal, ExitCode::Refused, &message, &["run `qunfa fmt` without --check on them".into()]);
-    }
-    code
+    let message = match unsettled {
+        0 => return Ok(ExitCode::Done),
+        1 => "1 file is not as `qunfa fmt` writes it".to_owned(),
+        count => format!("{count} files are not as `qunfa fmt` writes them"),
+    };
+    Err(Refusal::new(ExitCode::Refused, message).help("run `qunfa fmt` without --check on them").into())
 }
 
-/// Settles one file; gives the exit code and what was found, if it cannot be settled.
-fn file(path: &str, check: bool, terminal: &Terminal) -> Result<Settled, (ExitCode, Option<Box<Checked>>)> {
+fn settle(path: &str, check: bool) -> Result<Settled, Failure> {
     let (mut loaded, file) = open(path);
     let settled = file.map(|file| (file, fmt::format(file, &mut loaded.sources, &mut loaded.diagnostics)));
     let (file, settled) = match settled {
         Some((file, Ok(text))) => (file, text),
         Some((_, Err(error @ fmt::Refusal::Changed(_)))) => {
             let help = "this is a fault of qunfa itself; nothing was written";
-            return Err((fail(terminal, ExitCode::Internal, &format!("{path}: {error}"), &[help.into()]), None));
+            return Err(Refusal::new(ExitCode::Internal, format!("{path}: {error}")).help(help).into());
         }
         None | Some((_, Err(fmt::Refusal::Unreadable))) => {
-            loaded.print(terminal);
-            terminal.err(&format!("{path}: {}; nothing was written\n", loaded.counts()));
-            return Err((loaded.exit_code(), Some(Box::new(loaded.checked(path, false)))));
+            return Err(loaded.refuse(path, Some("nothing was written")));
         }
     };
     let differs = settled != loaded.sources.file(file).text;
@@ -106,10 +95,9 @@ fn file(path: &str, check: bool, terminal: &Terminal) -> Result<Settled, (ExitCo
         data["text"] = settled.clone().into();
         settled
     } else if differs {
-        if let Err(error) = world::rewrite_file(Path::new(path), settled.as_bytes()) {
-            let message = format!("`{path}` cannot be written: {}", crate::text::chain(&error));
-            return Err((fail(terminal, ExitCode::MissingInput, &message, &[]), None));
-        }
+        files::rewrite_file(Path::new(path), settled.as_bytes()).map_err(|error| {
+            Refusal::missing_input(format!("`{path}` cannot be written: {}", crate::text::chain(&error)))
+        })?;
         format!("{path}\n")
     } else {
         String::new()

@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use clap::{Command, ValueEnum};
 use clap_complete::Shell;
 
-use super::{
-    fail,
-    world::{self, Terminal},
+use super::{failure::Failure, files, terminal::Terminal};
+use crate::{
+    plan::schema,
+    problem::{ExitCode, Refusal},
 };
-use crate::{plan::schema, problem::ExitCode};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct SchemaArgs {
@@ -30,14 +30,14 @@ enum Which {
     Doctor,
 }
 
-pub(super) fn schema(args: &SchemaArgs, terminal: &Terminal) -> ExitCode {
+pub(super) fn schema(args: &SchemaArgs, terminal: &Terminal) -> Result<ExitCode, Failure> {
     terminal.out(match args.what {
         Which::Plan => schema::PLAN,
         Which::Report => include_str!("../../schemas/report.schema.json"),
         Which::Diagnostics => include_str!("../../schemas/diagnostics.schema.json"),
         Which::Doctor => include_str!("../../schemas/doctor.schema.json"),
     });
-    ExitCode::Done
+    Ok(ExitCode::Done)
 }
 
 #[derive(Debug, clap::Args)]
@@ -46,11 +46,15 @@ pub(super) struct CompletionsArgs {
     shell: Shell,
 }
 
-pub(super) fn completions(args: &CompletionsArgs, mut command: Command, terminal: &Terminal) -> ExitCode {
+pub(super) fn completions(
+    args: &CompletionsArgs,
+    mut command: Command,
+    terminal: &Terminal,
+) -> Result<ExitCode, Failure> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut command, "qunfa", &mut script);
     terminal.out(&String::from_utf8_lossy(&script));
-    ExitCode::Done
+    Ok(ExitCode::Done)
 }
 
 #[derive(Debug, clap::Args)]
@@ -59,7 +63,7 @@ pub(super) struct ManArgs {
     dir: PathBuf,
 }
 
-pub(super) fn man(args: &ManArgs, command: Command, terminal: &Terminal) -> ExitCode {
+pub(super) fn man(args: &ManArgs, command: Command, terminal: &Terminal) -> Result<ExitCode, Failure> {
     let mut pages = vec![("qunfa".to_owned(), command.clone())];
     for sub in command.get_subcommands() {
         let name = format!("qunfa-{}", sub.get_name());
@@ -69,16 +73,11 @@ pub(super) fn man(args: &ManArgs, command: Command, terminal: &Terminal) -> Exit
         let mut page = Vec::new();
         let written = clap_mangen::Man::new(command)
             .render(&mut page)
-            .and_then(|()| world::write_file(&args.dir.join(format!("{name}.1")), &page));
-        if let Err(error) = written {
-            return fail(
-                terminal,
-                ExitCode::MissingInput,
-                &format!("{name}.1 cannot be written to {}: {error}", args.dir.display()),
-                &[],
-            );
-        }
+            .and_then(|()| files::write_file(&args.dir.join(format!("{name}.1")), &page));
+        written.map_err(|error| {
+            Refusal::missing_input(format!("{name}.1 cannot be written to {}: {error}", args.dir.display()))
+        })?;
     }
     terminal.note(&format!("man pages are in {}\n", args.dir.display()));
-    ExitCode::Done
+    Ok(ExitCode::Done)
 }

@@ -3,21 +3,28 @@
 use std::path::Path;
 
 use super::{
-    Common, Format, FormatArg,
-    world::{self, DiskProject, Terminal},
+    clock,
+    failure::Failure,
+    files,
+    findings::{self, WrongPlan},
+    options::Common,
+    process,
+    project::DiskProject,
+    session::{self, Address, Session},
+    terminal::Terminal,
 };
-use crate::problem::ExitCode;
 use crate::{
     clock::Clock as _,
     content::article::Budget,
     diag::{
         self, Code, Diagnostic, Severity,
-        finding::{self, ArticleSize, Cause, Checked, Document, Finding},
-        github::Annotation,
+        finding::{self, ArticleSize, Cause, Checked, Finding},
         source::{self, BadText, FileId, SourceMap, Span},
     },
     ledger::{Scope, Status},
     limits, plan,
+    platform::Platform,
+    problem::ExitCode,
     render::{self, RenderedPlan},
     resolve::{self, Begun, Inputs, ReadError, ResolvedPlan, article::Shows},
     run::frozen,
@@ -68,21 +75,6 @@ fn sizes(resolved: &ResolvedPlan) -> Vec<ArticleSize> {
     sizes
 }
 
-/// How large an article is, in two lines for people.
-pub(super) fn size(article: &ArticleSize) -> String {
-    let ArticleSize { step, article: number, title, characters, html_characters, bytes, .. } = article;
-    let key = article.key.as_ref().map(|key| format!("[{key}]")).unwrap_or_default();
-    let pictures = crate::text::plural(article.images, "picture");
-    let heaviest: Vec<String> =
-        article.heaviest.iter().map(|cause| format!("{} {}", cause.cause, cause.bytes)).collect();
-    let limit = limits::ARTICLE_CHARS;
-    format!(
-        "  {step}{key}, article {number} `{title}`: {characters} characters, {html_characters} with tags and styles (of {limit}), {bytes} bytes, {pictures}\n    \
-         bytes by cause: {}\n",
-        heaviest.join("; ")
-    )
-}
-
 /// Reads the text of a plan; `-` is standard input.
 pub(super) fn open(path: &str) -> (Loaded, Option<FileId>) {
     let folder = if path == "-" { Path::new("") } else { Path::new(path).parent().unwrap_or(Path::new("")) };
@@ -102,9 +94,9 @@ fn read(path: &str, loaded: &mut Loaded) -> Option<FileId> {
     let Loaded { sources, diagnostics, .. } = loaded;
     let name = shown_name(path);
     let bytes = if path == "-" {
-        world::read_stdin(limits::PLAN_BYTES_MAX)
+        files::read_stdin(limits::PLAN_BYTES_MAX)
     } else {
-        world::read_regular(Path::new(path), limits::PLAN_BYTES_MAX)
+        files::read_regular(Path::new(path), limits::PLAN_BYTES_MAX)
     };
     let bytes = match bytes {
         Ok(bytes) => bytes,
@@ -146,7 +138,7 @@ fn shown_name(path: &str) -> &str {
 
 /// Reads, validates, resolves and renders a plan; `-` is standard input. `platform` names whose ledger is asked for people
 /// whose file is gone; without it none is.
-pub(super) fn load(path: &str, common: &Common, platform: Option<&str>) -> Loaded {
+pub(super) fn load(path: &str, common: &Common, platform: Option<Platform>) -> Loaded {
     let (mut loaded, file) = open(path);
     let rendered = file.and_then(|file| pipe(path, file, common, platform, &mut loaded));
     dedupe(&mut loaded.diagnostics);
@@ -158,7 +150,7 @@ fn pipe(
     path: &str,
     file: FileId,
     common: &Common,
-    platform: Option<&str>,
+    platform: Option<Platform>,
     loaded: &mut Loaded,
 ) -> Option<RenderedPlan> {
     let Loaded { sources, diagnostics, project, sizes, .. } = loaded;
@@ -166,30 +158,31 @@ fn pipe(
     let valid = plan::validate(parsed, diagnostics);
     let mut vars_files = Vec::new();
     for path in &common.vars_file {
-        match world::read_regular(Path::new(path), limits::DATA_BYTES_MAX) {
+        match files::read_regular(Path::new(path), limits::DATA_BYTES_MAX) {
             Ok(bytes) => vars_files.push((path.clone(), bytes)),
             Err(error) => diagnostics.push(unreadable(path, &error)),
         }
     }
-    let now = world::RealClock::at(common.now).now();
+    let now = clock::RealClock::at(common.now).now();
     let begun = |asked: &Begun<'_>| platform.and_then(|platform| begun(common, project, platform, asked));
-    let inputs =
-        Inputs { project: &*project, env: &world::env, vars_files: &vars_files, vars: &common.var, now, begun: &begun };
+    let inputs = Inputs {
+        project: &*project,
+        env: &process::env,
+        vars_files: &vars_files,
+        vars: &common.var,
+        now,
+        begun: &begun,
+    };
     let resolved = resolve::resolve(valid, &inputs, sources, diagnostics)?;
     *sizes = self::sizes(&resolved);
     Some(render::render(resolved, shown_name(path), sources, diagnostics))
 }
 
 /// The people whom the ledger froze for a send. A store that fails says so when it is opened for the run.
-fn begun(common: &Common, project: &DiskProject, platform: &str, asked: &Begun<'_>) -> Option<Vec<String>> {
-    let state = super::session::store(common, project).ok()?;
-    let scope = Scope {
-        platform: platform.into(),
-        appid: asked.appid.into(),
-        plan: asked.plan.into(),
-        occurrence: asked.occurrence.into(),
-    };
-    let mut records = state.read().ok()??.calls(&scope).ok()?;
+fn begun(common: &Common, project: &DiskProject, platform: Platform, asked: &Begun<'_>) -> Option<Vec<String>> {
+    let scope =
+        Scope { platform, appid: asked.appid.into(), plan: asked.plan.into(), occurrence: asked.occurrence.into() };
+    let mut records = session::records(&*session::locate(common, project).ok()?, &scope).ok()?;
     records.retain(|record| record.frozen.id.step == asked.step && record.frozen.id.key.as_deref() == asked.key);
     let sent = records.iter().any(|record| record.status == Status::Accepted || record.status.in_doubt());
     records.sort_by_key(|record| record.frozen.id.chunk);
@@ -246,15 +239,25 @@ impl Loaded {
     /// Says what was found, on standard error; under GitHub Actions as annotations too.
     pub(super) fn print(&self, terminal: &Terminal) {
         self.say(terminal);
-        annotate(|| self.found(true), terminal);
+        findings::annotate(&self.annotations(), terminal);
     }
 
     /// Says what was found, on standard error.
     pub(super) fn say(&self, terminal: &Terminal) {
-        if self.diagnostics.is_empty() || (terminal.quiet && !self.strict && !diag::any_error(&self.diagnostics)) {
-            return;
+        if !terminal.quiet || self.strict || diag::any_error(&self.diagnostics) {
+            terminal.err(&self.text());
         }
-        terminal.err(&diag::render::human(&self.diagnostics, &self.sources));
+    }
+
+    fn text(&self) -> String {
+        if self.diagnostics.is_empty() {
+            return String::new();
+        }
+        diag::render::human(&self.diagnostics, &self.sources)
+    }
+
+    pub(super) fn annotations(&self) -> Vec<Finding> {
+        if process::is_github() { self.found(true) } else { Vec::new() }
     }
 
     /// What was found, as data. Files are named as users know them, or as seen from the root of the repository.
@@ -277,20 +280,16 @@ impl Loaded {
         }
     }
 
-    /// Says why the plan is not taken: as text, or as a document.
-    pub(super) fn refuse(&self, path: &str, format: &FormatArg, terminal: &Terminal) -> ExitCode {
-        let code = self.exit_code();
-        match format.format {
-            Format::Json => {
-                print_document(vec![self.checked(path, false)], code, terminal);
-                annotate(|| self.found(true), terminal);
-            }
-            Format::Human => {
-                self.print(terminal);
-                terminal.err(&format!("{path}: {}{}; nothing was sent\n", self.counts(), self.why()));
-            }
-        }
-        code
+    /// Why the plan is not taken; `so` is what follows from it, for the last line.
+    pub(super) fn refuse(&self, path: &str, so: Option<&str>) -> Failure {
+        let verdict = |so: &str| format!("{path}: {}{}; {so}\n", self.counts(), self.why());
+        Failure::Plan(Box::new(WrongPlan {
+            code: self.exit_code(),
+            text: self.text(),
+            verdict: so.map_or_else(String::new, verdict),
+            checked: self.checked(path, false),
+            annotations: self.annotations(),
+        }))
     }
 
     /// "2 errors and 1 warning".
@@ -305,47 +304,23 @@ impl Loaded {
     }
 }
 
-/// Findings as annotations, under GitHub Actions. Its limit holds for all plans of a command together.
-pub(super) fn annotate(findings: impl FnOnce() -> Vec<Finding>, terminal: &Terminal) {
-    if world::is_github() {
-        let annotations: Vec<Annotation> = findings().iter().map(Annotation::from).collect();
-        terminal.err(&diag::github::commands(&annotations));
-    }
-}
-
-/// Findings as data, on standard output.
-pub(super) fn print_document(plans: Vec<Checked>, code: ExitCode, terminal: &Terminal) {
-    let document = Document { schema: finding::DIAGNOSTICS_SCHEMA, exit_code: code as u8, plans };
-    terminal.out(&format!("{}\n", serde_json::to_string_pretty(&document).unwrap_or_default()));
-}
-
-/// A plan that is right, or the exit code after everything was said.
-pub(super) fn load_or_fail(
+/// A plan that is right, if need be without warnings, with all that was found in it; the warnings are said.
+pub(super) fn load_plan(
     path: &str,
     common: &Common,
-    format: &FormatArg,
-    platform: Option<&str>,
-    terminal: &Terminal,
-) -> Result<(RenderedPlan, DiskProject), ExitCode> {
-    let strict = Strict::default();
-    loaded_or_fail(path, common, format, platform, strict, terminal).map(|(plan, loaded)| (plan, loaded.project))
-}
-
-/// A plan that is right (if need be without warnings) with all that was found in it, or the exit code after everything
-/// was said.
-pub(super) fn loaded_or_fail(
-    path: &str,
-    common: &Common,
-    format: &FormatArg,
-    platform: Option<&str>,
+    platform: Option<Platform>,
     strict: Strict,
     terminal: &Terminal,
-) -> Result<(RenderedPlan, Loaded), ExitCode> {
+) -> Result<(RenderedPlan, Loaded), Failure> {
     let mut loaded = load(path, common, platform).held_to(strict);
-    if loaded.plan.is_none() {
-        return Err(loaded.refuse(path, format, terminal));
-    }
+    let Some(plan) = loaded.plan.take() else { return Err(loaded.refuse(path, Some("nothing was sent"))) };
     loaded.print(terminal);
-    let plan = loaded.plan.take().ok_or(ExitCode::Internal)?;
     Ok((plan, loaded))
+}
+
+/// Opens a command about a plan whose calls go where the common options say.
+pub(super) fn open_session(path: &str, common: &Common, terminal: &Terminal) -> Result<Session, Failure> {
+    let address = Address::of(common)?;
+    let (plan, loaded) = load_plan(path, common, Some(address.platform), Strict::default(), terminal)?;
+    Ok(Session::new(path, plan, loaded.project, address, common)?)
 }

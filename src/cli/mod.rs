@@ -1,35 +1,42 @@
 //! The command line: arguments in, exit code out. One file a subcommand; nothing after this point sees clap.
 
-use clap::{
-    Args, ColorChoice, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum,
-    builder::FalseyValueParser,
-};
-use jiff::Timestamp;
-use serde_json::{Value, json};
+use clap::{ColorChoice, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 mod audience;
+mod browser;
+mod clock;
 mod display;
 mod doctor;
 mod explain;
+mod failure;
+mod files;
+mod findings;
 mod fmt;
 mod generate;
 mod init;
 mod load;
+mod options;
 mod preview_html;
+mod process;
+mod project;
 mod render;
 mod report;
-mod resolve;
+mod reports;
 mod run;
 mod sandbox;
+mod secrets;
 mod session;
+mod settle;
 mod status;
+mod terminal;
 mod token;
 mod validate;
-mod world;
 
 use crate::problem::ExitCode;
 
-use world::Terminal;
+use failure::Failure;
+use options::{Common, Format, FormatArg};
+use terminal::Terminal;
 
 /// Campaigns as code for WeChat Official Accounts (群发): a YAML plan is validated, rendered, sent exactly once and reported on.
 #[derive(Debug, Parser)]
@@ -60,95 +67,6 @@ struct Cli {
     common: Common,
     #[command(subcommand)]
     command: Command,
-}
-
-/// Options of every command.
-#[derive(Debug, Clone, Args)]
-struct Common {
-    /// Where ledger, token and lock are kept [default: .qunfa/state.db in the project root]
-    #[arg(
-        long,
-        global = true,
-        value_name = "sqlite:PATH",
-        env = "QUNFA_STATE",
-        hide_env_values = true,
-        help_heading = "Common options"
-    )]
-    state: Option<String>,
-    /// Address of the API [default: https://api.weixin.qq.com]; plain http only to this machine
-    #[arg(
-        long,
-        global = true,
-        value_name = "URL",
-        env = "QUNFA_API_BASE",
-        hide_env_values = true,
-        help_heading = "Common options"
-    )]
-    api_base: Option<String>,
-    /// Sets a variable of the plan; typed as in YAML (may be repeated)
-    #[arg(
-        long,
-        global = true,
-        value_name = "KEY=VALUE",
-        env = "QUNFA_VAR",
-        hide_env_values = true,
-        help_heading = "Common options"
-    )]
-    var: Vec<String>,
-    /// Sets variables from a YAML file (may be repeated; --var wins)
-    #[arg(
-        long,
-        global = true,
-        value_name = "FILE",
-        env = "QUNFA_VARS_FILE",
-        hide_env_values = true,
-        help_heading = "Common options"
-    )]
-    vars_file: Vec<String>,
-    /// When to colour
-    #[arg(
-        long,
-        global = true,
-        value_name = "WHEN",
-        default_value = "auto",
-        env = "QUNFA_COLOR",
-        hide_env_values = true,
-        hide_possible_values = false,
-        help_heading = "Common options"
-    )]
-    color: ColorChoice,
-    /// Prints results and errors only
-    #[arg(long, short, global = true, env = "QUNFA_QUIET", hide_env_values = true, value_parser = FalseyValueParser::new(), help_heading = "Common options")]
-    quiet: bool,
-    /// Says more
-    #[arg(long, short, global = true, env = "QUNFA_VERBOSE", hide_env_values = true, value_parser = FalseyValueParser::new(), help_heading = "Common options")]
-    verbose: bool,
-    /// Pretends that it is this time (RFC 3339), for rehearsals; not against WeChat
-    #[arg(
-        long,
-        global = true,
-        value_name = "TIME",
-        env = "QUNFA_NOW",
-        hide_env_values = true,
-        help_heading = "Common options"
-    )]
-    now: Option<Timestamp>,
-}
-
-/// How results are printed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// For people
-    Human,
-    /// For programs
-    Json,
-}
-
-#[derive(Debug, Clone, Args)]
-struct FormatArg {
-    /// How results are printed
-    #[arg(long, value_name = "FORMAT", default_value = "human", env = "QUNFA_FORMAT", hide_env_values = true)]
-    format: Format,
 }
 
 #[derive(Debug, Subcommand)]
@@ -197,7 +115,8 @@ enum Command {
     #[command(
         after_help = "Example: qunfa resolve plan.yaml announce --sent 3147494552 --reason 'seen in the console'"
     )]
-    Resolve(resolve::Args),
+    #[command(name = "resolve")]
+    Settle(settle::Args),
     /// Looks whether the account is ready for a plan; reads only
     #[command(
         after_help = "Examples: qunfa doctor plan.yaml\n          qunfa doctor plan.yaml --sandbox --format json\n\nExit codes: 0 no error (there may be warnings), 4 secret or state store, 5 token, address,\npermission or account, 8 locked or changed since it was sent, 9 quota; the first error decides"
@@ -237,7 +156,7 @@ impl Command {
             Command::Run(args) => wants(&args.format),
             Command::Status(args) => wants(&args.format),
             Command::Report(args) => args.wants_json(),
-            Command::Resolve(args) => wants(&args.format),
+            Command::Settle(args) => wants(&args.format),
             Command::Token(args) => wants(args.format()),
             Command::Doctor(args) => wants(&args.format),
             Command::Explain(args) => wants(&args.format),
@@ -267,41 +186,21 @@ pub fn main() -> ExitCode {
     let terminal = Terminal::new(color, cli.common.quiet);
     let json = cli.command.wants_json();
     // A fault of ours is exit code 1, never a success, and never a code that a script takes for something else.
-    let code = match std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| dispatch(cli, &terminal))) {
-        Ok(code) => code,
-        Err(_) => {
-            let (fault, help) = ("this is a fault of qunfa itself", "`qunfa status PLAN` shows what was sent");
-            terminal.err(&format!("qunfa: {fault}; {help}\n"));
-            terminal.failed(fault, &[help.into()]);
-            ExitCode::Internal
-        }
-    };
-    if let Some((message, help)) = terminal.unwritten_failure().filter(|_| json) {
-        document(&terminal, code, json!({ "error": { "message": message, "help": help } }));
-    }
-    code
-}
-
-/// A result for programs: one document, which begins with the version of its shape and the exit code.
-fn document(terminal: &Terminal, code: ExitCode, members: Value) {
-    let mut document = json!({ "schema": 1, "exit_code": code as u8 });
-    if let (Some(document), Value::Object(members)) = (document.as_object_mut(), members) {
-        document.extend(members);
-    }
-    terminal.out(&format!("{document:#}\n"));
+    let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| dispatch(cli, &terminal)));
+    ended.unwrap_or(Err(Failure::Fault)).unwrap_or_else(|failure| failure.say(json, &terminal))
 }
 
 /// An environment variable that is set to nothing counts as not set: CI systems set those that nobody gave.
 fn without_empty(command: clap::Command) -> clap::Command {
     let empty = |arg: &clap::Arg| {
-        arg.get_env().and_then(|name| world::env(name.to_str()?)).is_some_and(|value| value.is_empty())
+        arg.get_env().and_then(|name| process::env(name.to_str()?)).is_some_and(|value| value.is_empty())
     };
     command
         .mut_args(|arg| if empty(&arg) { arg.env(clap::builder::Resettable::Reset) } else { arg })
         .mut_subcommands(without_empty)
 }
 
-fn dispatch(cli: Cli, terminal: &Terminal) -> ExitCode {
+fn dispatch(cli: Cli, terminal: &Terminal) -> Result<ExitCode, Failure> {
     let common = &cli.common;
     match cli.command {
         Command::Init(args) => init::main(&args, common, terminal),
@@ -313,7 +212,7 @@ fn dispatch(cli: Cli, terminal: &Terminal) -> ExitCode {
         Command::Run(args) => run::main(&args, common, terminal),
         Command::Status(args) => status::main(&args, common, terminal),
         Command::Report(args) => report::main(&args, common, terminal),
-        Command::Resolve(args) => resolve::main(&args, common, terminal),
+        Command::Settle(args) => settle::main(&args, common, terminal),
         Command::Doctor(args) => doctor::main(&args, common, terminal),
         Command::Token(args) => token::main(&args, common, terminal),
         Command::Sandbox(args) => sandbox::main(&args, common, terminal),
@@ -334,19 +233,6 @@ fn usage(error: &clap::Error) -> ExitCode {
         }
         _ => ExitCode::Usage,
     }
-}
-
-/// An error line, with help.
-fn fail(terminal: &Terminal, code: ExitCode, message: &str, help: &[String]) -> ExitCode {
-    let bold = anstyle::Style::new().bold();
-    let red = anstyle::AnsiColor::Red.on_default().bold();
-    let mut text = format!("{red}error{red:#}{bold}: {message}{bold:#}\n");
-    for line in help {
-        text.push_str(&format!("  = help: {line}\n"));
-    }
-    terminal.err(&text);
-    terminal.failed(message, help);
-    code
 }
 
 #[cfg(test)]

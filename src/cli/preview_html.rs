@@ -5,12 +5,18 @@ use std::path::{Path, PathBuf};
 use clap::builder::FalseyValueParser;
 
 use super::{
-    Common, Format, FormatArg, fail,
-    load::{Loaded, Strict, loaded_or_fail},
-    world::{self, Terminal},
+    browser,
+    failure::Failure,
+    files,
+    load::{Loaded, Strict, load_plan},
+    options::Common,
+    terminal::Terminal,
 };
-use crate::problem::ExitCode;
-use crate::{page::preview, render::RenderedPlan};
+use crate::{
+    page::preview,
+    problem::{ExitCode, Refusal},
+    render::RenderedPlan,
+};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -24,61 +30,39 @@ pub(super) struct Args {
     open: bool,
 }
 
-pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> ExitCode {
-    let (plan, loaded) = match loaded_or_fail(
-        &args.plan,
-        common,
-        &FormatArg { format: Format::Human },
-        None,
-        Strict::default(),
-        terminal,
-    ) {
-        Ok(loaded) => loaded,
-        Err(code) => return code,
-    };
+pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<ExitCode, Failure> {
+    let (plan, loaded) = load_plan(&args.plan, common, None, Strict::default(), terminal)?;
     let path = match &args.out {
         Some(path) => path.clone(),
         None if args.open => loaded.project.root().join(".qunfa").join(format!("preview-{}.html", plan.name)),
         None => {
             terminal.out(&page(&plan, &loaded));
-            return ExitCode::Done;
+            return Ok(ExitCode::Done);
         }
     };
-    if let Err(code) = write(&path, &plan, &loaded, terminal) {
-        return code;
+    write(&path, &plan, &loaded)?;
+    terminal.note(&written(&path, &plan));
+    if args.open {
+        browser::open_on_desktop(&path).map_err(|why| {
+            Refusal::missing_input(format!("the page is written, and cannot be opened: {why}"))
+                .help(format!("open {} in a browser", path.display()))
+        })?;
     }
-    if !args.open {
-        return ExitCode::Done;
-    }
-    match world::open_on_desktop(&path) {
-        Ok(()) => ExitCode::Done,
-        Err(why) => {
-            let help = format!("open {} in a browser", path.display());
-            fail(
-                terminal,
-                ExitCode::MissingInput,
-                &format!("the page is written, and cannot be opened: {why}"),
-                &[help],
-            )
-        }
-    }
+    Ok(ExitCode::Done)
 }
 
 fn page(plan: &RenderedPlan, loaded: &Loaded) -> String {
     preview::page(plan, &loaded.diagnostics, &loaded.sources)
 }
 
-/// Writes the page of a plan and says where it is.
-pub(super) fn write(path: &Path, plan: &RenderedPlan, loaded: &Loaded, terminal: &Terminal) -> Result<(), ExitCode> {
-    match world::write_page(path, page(plan, loaded).as_bytes()) {
-        Ok(()) => {
-            terminal.note(&format!("the preview of {} is in {}\n", plan.name, path.display()));
-            Ok(())
-        }
-        Err(error) => {
-            let help = "name a file that can be written, such as --out preview.html".to_owned();
-            let message = format!("the page cannot be written to {}: {error}", path.display());
-            Err(fail(terminal, ExitCode::MissingInput, &message, &[help]))
-        }
-    }
+pub(super) fn write(path: &Path, plan: &RenderedPlan, loaded: &Loaded) -> Result<(), Refusal> {
+    files::write_page(path, page(plan, loaded).as_bytes()).map_err(|error| {
+        Refusal::missing_input(format!("the page cannot be written to {}: {error}", path.display()))
+            .help("name a file that can be written, such as --out preview.html")
+    })
+}
+
+/// Where the page is.
+pub(super) fn written(path: &Path, plan: &RenderedPlan) -> String {
+    format!("the preview of {} is in {}\n", plan.name, path.display())
 }

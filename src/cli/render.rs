@@ -6,14 +6,16 @@ use clap::ValueEnum;
 use serde_json::{Value, json};
 
 use super::{
-    Common, Format, FormatArg, fail,
-    load::{Strict, loaded_or_fail},
+    failure::Failure,
+    files::{self, read_regular},
+    load::{Strict, load_plan},
+    options::Common,
     preview_html,
-    world::{self, Terminal},
+    terminal::Terminal,
 };
-use crate::problem::ExitCode;
 use crate::{
     limits,
+    problem::{ExitCode, Refusal},
     render::{RenderedPlan, request_json},
     resolve::ReadError,
 };
@@ -47,45 +49,37 @@ pub(super) enum RequestFormat {
     Http,
 }
 
-pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> ExitCode {
-    let format = FormatArg { format: Format::Human };
-    let (plan, loaded) = match loaded_or_fail(&args.plan, common, &format, None, args.strict, terminal) {
-        Ok(loaded) => loaded,
-        Err(code) => return code,
-    };
+pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<ExitCode, Failure> {
+    let (plan, loaded) = load_plan(&args.plan, common, None, args.strict, terminal)?;
     if let Some(folder) = &args.html {
-        let written = preview_html::write(&folder.join("index.html"), &plan, &loaded, terminal);
-        match written {
-            Err(code) => return code,
-            Ok(()) if args.out.is_none() => return ExitCode::Done,
-            Ok(()) => {}
+        let path = folder.join("index.html");
+        preview_html::write(&path, &plan, &loaded)?;
+        terminal.note(&preview_html::written(&path, &plan));
+        if args.out.is_none() {
+            return Ok(ExitCode::Done);
         }
     }
     if let Some(folder) = &args.out {
-        return match write(&plan, folder, args.format) {
-            Ok(count) => {
-                terminal.out(&format!("{}: {count} requests, {}\n", folder.display(), plan.digest()));
-                ExitCode::Done
-            }
-            Err(error) => {
-                let message =
-                    format!("the requests cannot be written to {}: {}", folder.display(), crate::text::chain(&error));
-                fail(terminal, ExitCode::MissingInput, &message, &[])
-            }
-        };
+        let count = write(&plan, folder, args.format).map_err(|error| {
+            let why = crate::text::chain(&error);
+            Refusal::missing_input(format!("the requests cannot be written to {}: {why}", folder.display()))
+        })?;
+        terminal.out(&format!("{}: {count} requests, {}\n", folder.display(), plan.digest()));
+        return Ok(ExitCode::Done);
     }
     if let Some(folder) = &args.check {
-        return check(&plan, folder, terminal);
+        check(&plan, folder, terminal)?;
+        return Ok(ExitCode::Done);
     }
     match args.format {
         RequestFormat::Json => plan.to_json().for_each(|part| terminal.out(&part)),
         RequestFormat::Http => plan.to_http().for_each(|part| terminal.out(&part)),
     }
-    ExitCode::Done
+    Ok(ExitCode::Done)
 }
 
 /// The files of a rendering, one after the other; the manifest comes last.
-fn files(plan: &RenderedPlan, format: RequestFormat) -> impl Iterator<Item = (String, String)> {
+fn requests(plan: &RenderedPlan, format: RequestFormat) -> impl Iterator<Item = (String, String)> {
     let ending = if format == RequestFormat::Json { "json" } else { "http" };
     let mut calls = plan.calls().enumerate();
     let mut entries: Vec<Value> = Vec::new();
@@ -112,30 +106,31 @@ const MANIFEST: &str = "manifest.json";
 
 /// Writes a rendering into a folder, and says how many requests it has.
 pub(super) fn write(plan: &RenderedPlan, folder: &Path, format: RequestFormat) -> std::io::Result<usize> {
-    world::remove_old_requests(folder)?;
+    files::remove_old_requests(folder)?;
     let mut count = 0;
-    for (name, text) in files(plan, format) {
-        world::write_file(&folder.join(&name), text.as_bytes())?;
+    for (name, text) in requests(plan, format) {
+        files::write_file(&folder.join(&name), text.as_bytes())?;
         count += usize::from(name != MANIFEST);
     }
     Ok(count)
 }
 
 /// What was committed against what is rendered now.
-fn check(plan: &RenderedPlan, folder: &Path, terminal: &Terminal) -> ExitCode {
-    let unreadable = |path: &Path, error: &ReadError| {
+fn check(plan: &RenderedPlan, folder: &Path, terminal: &Terminal) -> Result<(), Refusal> {
+    let unreadable = |path: &Path, error: ReadError| {
         let why = match error {
-            ReadError::Unreadable(why) => why.clone(),
+            ReadError::Unreadable(why) => why,
             ReadError::Escapes | ReadError::TooLarge(_) => "it is too large".into(),
         };
-        let help = format!("write it with: qunfa render {} --out {}", plan.path, folder.display());
-        fail(terminal, ExitCode::MissingInput, &format!("`{}` cannot be read: {why}", path.display()), &[help])
+        Refusal::missing_input(format!("`{}` cannot be read: {why}", path.display())).help(format!(
+            "write it with: qunfa render {} --out {}",
+            plan.path,
+            folder.display()
+        ))
     };
     let manifest = folder.join(MANIFEST);
-    let committed: Value = match world::read_regular(&manifest, limits::DATA_BYTES_MAX) {
-        Ok(bytes) => serde_json::from_slice(&bytes).unwrap_or_default(),
-        Err(error) => return unreadable(&manifest, &error),
-    };
+    let committed = read_regular(&manifest, limits::DATA_BYTES_MAX).map_err(|error| unreadable(&manifest, error))?;
+    let committed: Value = serde_json::from_slice(&committed).unwrap_or_default();
     let listed: Vec<String> = committed["requests"]
         .as_array()
         .into_iter()
@@ -146,10 +141,10 @@ fn check(plan: &RenderedPlan, folder: &Path, terminal: &Terminal) -> ExitCode {
         if listed.iter().any(|name| name.ends_with(".http")) { RequestFormat::Http } else { RequestFormat::Json };
     let (mut differing, mut count) = (0, 0);
     let mut rendered = std::collections::HashSet::new();
-    for (name, text) in files(plan, format) {
+    for (name, text) in requests(plan, format) {
         let path = folder.join(&name);
         count += usize::from(name != MANIFEST);
-        match world::read_regular(&path, limits::AUDIENCE_BYTES_MAX) {
+        match read_regular(&path, limits::AUDIENCE_BYTES_MAX) {
             Ok(bytes) if bytes == text.as_bytes() => {}
             Ok(bytes) => {
                 differing += 1;
@@ -159,7 +154,7 @@ fn check(plan: &RenderedPlan, folder: &Path, terminal: &Terminal) -> ExitCode {
                 differing += 1;
                 terminal.out(&format!("{}: is not there; the plan makes this request now\n", path.display()));
             }
-            Err(error) => return unreadable(&path, &error),
+            Err(error) => return Err(unreadable(&path, error)),
         }
         rendered.insert(name);
     }
@@ -170,15 +165,12 @@ fn check(plan: &RenderedPlan, folder: &Path, terminal: &Terminal) -> ExitCode {
     if differing == 0 {
         let requests = crate::text::plural(count, "request");
         terminal.out(&format!("{}: {requests} as rendered, {}\n", folder.display(), plan.digest()));
-        return ExitCode::Done;
+        return Ok(());
     }
     let files = if differing == 1 { "1 file differs".to_owned() } else { format!("{differing} files differ") };
-    fail(
-        terminal,
-        ExitCode::Refused,
-        &format!("what was committed in {} is not what the plan renders to: {files}", folder.display()),
-        &[format!("if the change is meant: qunfa render {} --out {}, and commit it", plan.path, folder.display())],
-    )
+    let message = format!("what was committed in {} is not what the plan renders to: {files}", folder.display());
+    let help = format!("if the change is meant: qunfa render {} --out {}, and commit it", plan.path, folder.display());
+    Err(Refusal::new(ExitCode::Refused, message).help(help))
 }
 
 /// The lines that differ, with the line of the committed file where each group of them begins.

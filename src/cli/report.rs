@@ -1,11 +1,11 @@
 //! `qunfa report`: a report of a past run.
 
-use super::{Common, Format, FormatArg, fail, load::load_or_fail, session, world::Terminal};
-use crate::problem::ExitCode;
+use super::{failure::Failure, load::open_session, options::Common, session::Session, terminal::Terminal};
 use crate::{
-    ledger::Scope,
+    ledger::{Ledger, LedgerError, RunRecord, Scope},
+    problem::{ExitCode, Refusal},
     report::{self, Fold, Report},
-    run,
+    run::replay::replay,
 };
 
 #[derive(Debug, clap::Args)]
@@ -26,60 +26,42 @@ impl Args {
     }
 }
 
-pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> ExitCode {
-    match print(args, common, terminal) {
-        Ok(code) | Err(code) => code,
-    }
-}
-
-fn print(args: &Args, common: &Common, terminal: &Terminal) -> Result<ExitCode, ExitCode> {
-    let base = session::api_base(common, terminal)?;
-    let platform = session::platform(&base);
-    let format = FormatArg { format: if args.wants_json() { Format::Json } else { Format::Human } };
-    let (plan, project) = load_or_fail(&args.plan, common, &format, Some(platform), terminal)?;
-    let state = session::state(common, &project, terminal)?;
-    let store = state.read().map_err(|error| session::store_failed(&error, terminal))?;
-    let runs = match &store {
-        Some(store) => store.runs(&plan.appid, &plan.name).map_err(|error| session::store_failed(&error, terminal))?,
-        None => Vec::new(),
-    };
-    let missing =
-        |message: String, help: &str| Err(fail(terminal, ExitCode::MissingInput, &message, &[help.to_owned()]));
+pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<ExitCode, Failure> {
+    let session = open_session(&args.plan, common, terminal)?;
+    let plan = &session.plan;
+    let Some(ledger) = session.store.read()? else { return Err(no_run(&plan.name, &[]).into()) };
+    let runs = ledger.runs(&plan.appid, &plan.name)?;
     let run = match &args.run {
         None => runs.first(),
         Some(id) => runs.iter().find(|run| run.run_id == *id),
     };
-    let Some(run) = run else {
-        let known: Vec<&str> = runs.iter().take(5).map(|run| run.run_id.as_str()).collect();
-        let help = if known.is_empty() {
-            "run it first; a --sandbox run keeps no state unless --state names one".to_owned()
-        } else {
-            format!("the last runs are {}", known.join(", "))
-        };
-        return missing(format!("no run of `{}` is known", plan.name), &help);
-    };
-    let format = args.format.parse().unwrap_or(report::Format::Human);
-    let found = match (&run.report, &store) {
-        (Some(text), _) => serde_json::from_str::<Report>(text).ok(),
-        (None, Some(store)) => {
-            let scope = Scope {
-                platform: run.platform.clone(),
-                occurrence: run.occurrence.clone(),
-                ..session::scope(&plan, platform)
-            };
-            let records = store.calls(&scope).map_err(|error| session::store_failed(&error, terminal))?;
-            let mut fold = Fold::default();
-            run::replay::replay(&plan, run, &records, &mut |event| fold.apply(&event));
-            fold.finish()
-        }
-        (None, None) => None,
-    };
-    let Some(found) = found else {
-        return missing(
-            format!("the report of the run {} cannot be read", run.run_id),
-            "it was written by another version of qunfa",
-        );
-    };
-    terminal.out(&report::render(&found, format));
+    let run = run.ok_or_else(|| no_run(&plan.name, &runs))?;
+    let report = report_of(run, &session, &*ledger)?.ok_or_else(|| {
+        Refusal::missing_input(format!("the report of the run {} cannot be read", run.run_id))
+            .help("it was written by another version of qunfa")
+    })?;
+    terminal.out(&report::render(&report, args.format.parse().unwrap_or(report::Format::Human)));
     Ok(ExitCode::Done)
+}
+
+fn no_run(plan: &str, runs: &[RunRecord]) -> Refusal {
+    let known: Vec<&str> = runs.iter().take(5).map(|run| run.run_id.as_str()).collect();
+    let help = if known.is_empty() {
+        "run it first; a --sandbox run keeps no state unless --state names one".to_owned()
+    } else {
+        format!("the last runs are {}", known.join(", "))
+    };
+    Refusal::missing_input(format!("no run of `{plan}` is known")).help(help)
+}
+
+/// As it was kept, or of a run that did not end as what the ledger has of it; none if it cannot be read.
+fn report_of(run: &RunRecord, session: &Session, ledger: &dyn Ledger) -> Result<Option<Report>, LedgerError> {
+    if let Some(text) = &run.report {
+        return Ok(serde_json::from_str(text).ok());
+    }
+    let scope = Scope { platform: run.platform, occurrence: run.occurrence.clone(), ..session.scope.clone() };
+    let records = ledger.calls(&scope)?;
+    let mut fold = Fold::default();
+    replay(&session.plan, run, &records, &mut |event| fold.apply(&event));
+    Ok(fold.finish())
 }

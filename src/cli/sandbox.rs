@@ -6,23 +6,29 @@ use std::{
     sync::Arc,
 };
 
+use jiff::Timestamp;
 use serde_json::json;
 
 use super::{
-    Common, Format, FormatArg, fail, load,
-    run::clock_of,
-    world::{RehearsalClock, Terminal},
+    clock::{RealClock, RehearsalClock},
+    failure::Failure,
+    load,
+    options::{Common, Format, FormatArg},
+    session::Address,
+    terminal::Terminal,
 };
 use crate::{
-    clock::shanghai,
+    clock::{Clock, shanghai},
     content::article::Piece,
     payload::{MediaId, Target},
     plan::model::AccountKind,
-    problem::ExitCode,
+    platform::Platform,
+    problem::{ExitCode, Refusal},
     render::{Content, RenderedPlan},
     resolve::article::{Article, Shows},
     sandbox::{self as server, Audience, Config, Delivery, DeliveryKind, Fault, Sandbox, Tag},
     slot::{self, Followers},
+    wechat::http::ApiBase,
 };
 
 #[derive(Debug, clap::Args)]
@@ -76,9 +82,13 @@ pub(super) struct FaultArgs {
 }
 
 impl FaultArgs {
-    /// None are asked for.
-    pub(super) fn is_empty(&self) -> bool {
-        self.fault.is_empty()
+    /// Wrong usage where there is no embedded sandbox for them.
+    pub(super) fn only_of(&self, sandbox: bool) -> Result<(), Refusal> {
+        if sandbox || self.fault.is_empty() {
+            return Ok(());
+        }
+        Err(Refusal::usage("--fault is for the sandbox only")
+            .help("add --sandbox, or start `qunfa sandbox --fault ...` and give --api-base"))
     }
 
     fn give(&self, config: &mut Config) {
@@ -87,62 +97,37 @@ impl FaultArgs {
     }
 }
 
-pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> ExitCode {
+pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<ExitCode, Failure> {
     let mut config = Config { appid: args.appid.clone(), secret: args.secret.clone(), ..Config::default() };
     config.kind =
         if args.kind == "subscription" { server::AccountKind::Subscription } else { server::AccountKind::Service };
     if let Some(path) = &args.plan {
         let loaded = load::load(path, common, None);
+        let Some(plan) = &loaded.plan else { return Err(loaded.refuse(path, None)) };
         loaded.print(terminal);
-        match &loaded.plan {
-            Some(plan) => seed(&mut config, plan),
-            None => return loaded.exit_code(),
-        }
+        seed(&mut config, plan);
     }
     for text in &args.tag {
-        match parse_tag(text) {
-            Some(tag) => config.tags.push(tag),
-            None => {
-                return fail(
-                    terminal,
-                    ExitCode::Usage,
-                    &format!("`--tag {text}` is not a tag"),
-                    &["write --tag 100=VIP or --tag 100=VIP:1200".into()],
-                );
-            }
-        }
+        let tag = parse_tag(text).ok_or_else(|| {
+            Refusal::usage(format!("`--tag {text}` is not a tag")).help("write --tag 100=VIP or --tag 100=VIP:1200")
+        })?;
+        config.tags.push(tag);
     }
     for text in &args.media {
-        match text.split_once('=').filter(|(kind, id)| {
-            ["mpnews", "image", "voice", "mpvideo", "thumb", "url"].contains(kind) && !id.is_empty()
-        }) {
-            Some((kind, id)) => config.media.push((kind.to_owned(), id.to_owned())),
-            None => {
-                return fail(
-                    terminal,
-                    ExitCode::Usage,
-                    &format!("`--media {text}` is not a medium"),
-                    &["write --media mpnews=MEDIA_ID".into()],
-                );
-            }
-        }
+        let medium = parse_medium(text).ok_or_else(|| {
+            Refusal::usage(format!("`--media {text}` is not a medium")).help("write --media mpnews=MEDIA_ID")
+        })?;
+        config.media.push(medium);
     }
     args.faults.give(&mut config);
     let log = Terminal::new(anstream::ColorChoice::Auto, common.quiet);
     let as_json = args.format.format == Format::Json;
     config.on_call =
         Some(Arc::new(move |call: &server::Call| if as_json { print_json(&log, call) } else { print(&log, call) }));
-    let running = match Sandbox::start(args.listen, config) {
-        Ok(running) => running,
-        Err(error) => {
-            return fail(
-                terminal,
-                ExitCode::MissingInput,
-                &format!("the sandbox cannot listen on {}: {error}", args.listen),
-                &["choose another address with --listen 127.0.0.1:0".into()],
-            );
-        }
-    };
+    let running = Sandbox::start(args.listen, config).map_err(|error| {
+        Refusal::missing_input(format!("the sandbox cannot listen on {}: {error}", args.listen))
+            .help("choose another address with --listen 127.0.0.1:0")
+    })?;
     if as_json {
         terminal.out(&format!("{}\n", json!({ "schema": 1, "event": "listening", "url": running.base_url() })));
     } else {
@@ -150,7 +135,7 @@ pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> ExitCod
     }
     terminal.note("use it with: qunfa run PLAN --api-base URL; Ctrl-C ends it\n");
     running.join();
-    ExitCode::Done
+    Ok(ExitCode::Done)
 }
 
 /// `100=VIP` or `100=VIP:1200`.
@@ -161,6 +146,12 @@ fn parse_tag(text: &str) -> Option<Tag> {
         None => (rest, 100),
     };
     (!name.is_empty()).then_some(Tag { id: id.parse().ok()?, name: name.to_owned(), count })
+}
+
+fn parse_medium(text: &str) -> Option<(String, String)> {
+    const KINDS: [&str; 6] = ["mpnews", "image", "voice", "mpvideo", "thumb", "url"];
+    let (kind, id) = text.split_once('=').filter(|(kind, id)| KINDS.contains(kind) && !id.is_empty())?;
+    Some((kind.to_owned(), id.to_owned()))
 }
 
 /// One line a call.
@@ -260,12 +251,37 @@ fn seed(config: &mut Config, plan: &RenderedPlan) {
     config.tags.extend(tags.into_iter().filter(|(id, _)| *id != 2).map(|(id, name)| Tag { id, name, count: 100 }));
 }
 
-/// The server of `run --sandbox`, in the time of the run.
-pub(super) fn embedded(plan: &RenderedPlan, clock: RehearsalClock, faults: &FaultArgs) -> std::io::Result<Sandbox> {
-    let mut config = Config { now: clock_of(clock), ..Config::default() };
-    faults.give(&mut config);
-    seed(&mut config, plan);
-    Sandbox::start((Ipv4Addr::LOCALHOST, 0).into(), config)
+/// Where the calls of `run` and `doctor` go, and the time in which they do.
+pub(super) struct Stage {
+    pub(super) address: Address,
+    pub(super) clock: Box<dyn Clock>,
+    /// Of a rehearsal: an account that has what the plan names.
+    pub(super) server: Option<Sandbox>,
+}
+
+impl Stage {
+    /// At `address`, or without one in an embedded sandbox. There time passes only when the run waits, and then at once.
+    pub(super) fn set(
+        address: Option<Address>,
+        plan: &RenderedPlan,
+        faults: &FaultArgs,
+        now: Option<Timestamp>,
+    ) -> Result<Self, Refusal> {
+        let real = RealClock::at(now);
+        if let Some(address) = address {
+            return Ok(Self { address, clock: Box::new(real), server: None });
+        }
+        let internal = |message: String| Refusal::new(ExitCode::Internal, message);
+        let clock = RehearsalClock::new(real.now());
+        let mut config = Config { now: clock.reader(), ..Config::default() };
+        faults.give(&mut config);
+        seed(&mut config, plan);
+        let server = Sandbox::start((Ipv4Addr::LOCALHOST, 0).into(), config)
+            .map_err(|error| internal(format!("the sandbox cannot be started: {error}")))?;
+        let base = ApiBase::parse(&server.base_url()).map_err(internal)?;
+        let address = Address { base, platform: Platform::Sandbox };
+        Ok(Self { address, clock: Box::new(clock), server: Some(server) })
+    }
 }
 
 /// What the sandbox handed out, for people.

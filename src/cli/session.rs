@@ -1,172 +1,229 @@
-//! What commands that reach the state or WeChat share: address, state, lock, token source.
+//! What commands about one plan share: where its calls go, its state, its ledger, the way to WeChat.
 
 use std::{
     path::{Path, PathBuf},
     time::Duration,
 };
 
-use super::{
-    Common, fail,
-    world::{self, DiskProject, Terminal},
-};
-use crate::problem::ExitCode;
+use jiff::Timestamp;
+use tempfile::TempDir;
+
+use super::{options::Common, process, project::DiskProject, secrets::read_secret};
 use crate::{
     clock::{Clock, shanghai},
     ledger::{
-        Ledger, LedgerError, Scope, open,
+        CallRecord, Ledger, LedgerError, Scope, open,
         store::{Owner, Store, TokenKey, Tokens, WriteError},
     },
-    plan::model::{SecretSource, TokenEndpoint},
-    problem::Problem,
-    redact::Redactor,
+    plan::model::TokenEndpoint,
+    platform::Platform,
+    problem::{ExitCode, Refusal},
+    redact::{Redactor, Secret},
     render::RenderedPlan,
-    run,
     wechat::{
-        http::{ApiBase, WECHAT},
-        token::TokenSource,
+        client::Client,
+        http::{ApiBase, Http, WECHAT},
+        token::{Keeper, TokenSource, TokenStore},
     },
 };
 
-/// The address of the API, or wrong usage.
-pub(super) fn api_base(common: &Common, terminal: &Terminal) -> Result<ApiBase, ExitCode> {
-    let text = common.api_base.as_deref().filter(|text| !text.is_empty()).unwrap_or(WECHAT);
-    let base = ApiBase::parse(text).map_err(|message| {
-        fail(terminal, ExitCode::Usage, &message, &["write --api-base https://..., or http://127.0.0.1:PORT".into()])
-    })?;
-    if common.now.is_some() && !base.loopback {
-        return Err(fail(
-            terminal,
-            ExitCode::Usage,
-            "--now is for rehearsals: it is not taken against WeChat",
-            &["use --sandbox, or --api-base http://127.0.0.1:PORT".into()],
-        ));
-    }
-    Ok(base)
+#[derive(Debug, Clone)]
+pub(super) struct Address {
+    pub(super) base: ApiBase,
+    pub(super) platform: Platform,
 }
 
-/// A rehearsal on this machine never counts as the real thing.
-pub(super) fn platform(base: &ApiBase) -> &'static str {
-    if base.loopback { "loopback" } else { "wechat" }
-}
-
-/// Where the state is: as `--state` says, or in the project.
-pub(super) fn store(common: &Common, project: &DiskProject) -> Result<Box<dyn Store>, String> {
-    common.state.as_deref().map_or_else(|| Ok(open::of_project(project.root())), open::named)
-}
-
-pub(super) fn state(common: &Common, project: &DiskProject, terminal: &Terminal) -> Result<Box<dyn Store>, ExitCode> {
-    store(common, project).map_err(|message| fail(terminal, ExitCode::Usage, &message, &[]))
-}
-
-/// Where the token of a plan's account is kept.
-pub(super) fn tokens(state: &dyn Store, plan: &RenderedPlan, base: &ApiBase) -> Box<dyn Tokens> {
-    let endpoint = endpoint_name(plan.account.token);
-    state.tokens(TokenKey { appid: &plan.appid, base: base.as_str(), endpoint })
-}
-
-pub(super) fn scope(plan: &RenderedPlan, platform: &str) -> Scope {
-    Scope {
-        platform: platform.into(),
-        appid: plan.appid.clone(),
-        plan: plan.name.clone(),
-        occurrence: plan.occurrence.clone(),
+impl Address {
+    /// As the common options say.
+    pub(super) fn of(common: &Common) -> Result<Self, Refusal> {
+        let text = common.api_base.as_deref().filter(|text| !text.is_empty()).unwrap_or(WECHAT);
+        let base = ApiBase::parse(text).map_err(|message| {
+            Refusal::usage(message).help("write --api-base https://..., or http://127.0.0.1:PORT")
+        })?;
+        if common.now.is_some() && !base.loopback {
+            return Err(Refusal::usage("--now is for rehearsals: it is not taken against WeChat")
+                .help("use --sandbox, or --api-base http://127.0.0.1:PORT"));
+        }
+        // A rehearsal on this machine never counts as the real thing.
+        let platform = if base.loopback { Platform::Loopback } else { Platform::Wechat };
+        Ok(Self { base, platform })
     }
 }
 
-/// This process, as others are told that it holds the lock.
-pub(super) fn owner(plan: &RenderedPlan, clock: &dyn Clock) -> Owner {
-    let (host, pid) = world::identity();
-    Owner { pid, host, since: clock.now(), plan: plan.path.clone() }
+/// Where the state of a project is: beside it, or where --state says.
+pub(super) fn locate(common: &Common, project: &DiskProject) -> Result<Box<dyn Store>, Refusal> {
+    match &common.state {
+        Some(name) => open::named(name).map_err(Refusal::usage),
+        None => Ok(open::of_project(project.root())),
+    }
 }
 
-/// The ledger with the lock of the account, or 8 with who holds it. What is wrong is said here.
-pub(super) fn write(
-    state: &dyn Store,
-    plan: &RenderedPlan,
-    platform: &str,
-    clock: &dyn Clock,
-    terminal: &Terminal,
-) -> Result<Box<dyn Ledger>, (ExitCode, Problem)> {
-    let problem = |message: String| Problem { message, help: Vec::new(), errcode: None };
-    state.write(platform, &plan.appid, &owner(plan, clock)).map_err(|error| match error {
-        WriteError::Held(owner) => {
-            let who = owner.map_or_else(String::new, |owner| {
-                format!(
-                    ": process {} on {} since {} ({})",
-                    owner.pid,
-                    owner.host,
-                    shanghai(owner.since).strftime("%Y-%m-%d %H:%M:%S"),
-                    owner.plan
-                )
+/// What the ledger has of a scope.
+pub(super) fn records(store: &dyn Store, scope: &Scope) -> Result<Vec<CallRecord>, LedgerError> {
+    store.read()?.map_or_else(|| Ok(Vec::new()), |ledger| ledger.calls(scope))
+}
+
+/// A plan that is right, where its calls go, and where its state is.
+pub(super) struct Session {
+    pub(super) plan: RenderedPlan,
+    pub(super) project: DiskProject,
+    pub(super) scope: Scope,
+    pub(super) base: ApiBase,
+    pub(super) store: Box<dyn Store>,
+    /// The folder of the account's files, which the plan's are relative to.
+    folder: PathBuf,
+    /// Of a rehearsal: it ends with the session.
+    rehearsal: Option<TempDir>,
+}
+
+impl Session {
+    /// A rehearsal has a state of its own, unless one is named.
+    pub(super) fn new(
+        path: &str,
+        plan: RenderedPlan,
+        project: DiskProject,
+        address: Address,
+        common: &Common,
+    ) -> Result<Self, Refusal> {
+        let Address { base, platform } = address;
+        let own_state = platform == Platform::Sandbox && common.state.is_none();
+        let rehearsal = own_state.then(temporary_folder).transpose()?;
+        let store = match &rehearsal {
+            Some(folder) => open::of_rehearsal(folder.path()),
+            None => locate(common, &project)?,
+        };
+        let scope =
+            Scope { platform, appid: plan.appid.clone(), plan: plan.name.clone(), occurrence: plan.occurrence.clone() };
+        let folder = account_folder(&plan, path);
+        Ok(Self { plan, project, scope, base, store, folder, rehearsal })
+    }
+
+    /// Whether the state outlives the session.
+    pub(super) fn is_kept(&self) -> bool {
+        self.rehearsal.is_none()
+    }
+
+    pub(super) fn records(&self) -> Result<Vec<CallRecord>, LedgerError> {
+        records(&*self.store, &self.scope)
+    }
+
+    /// The ledger, to be written, with the lock of the account; exit code 8 if another run has that.
+    pub(super) fn write(&self, now: Timestamp) -> Result<Box<dyn Ledger>, Refusal> {
+        let Scope { platform, appid, .. } = &self.scope;
+        self.store.write(platform.name(), appid, &self.owner(now)).map_err(|error| match error {
+            WriteError::Held(owner) => {
+                let who = owner.as_ref().map_or_else(String::new, holder);
+                Refusal::new(ExitCode::Conflict, format!("another run of the account {appid} is under way{who}"))
+                    .help("wait until it has ended; its lock dies with its process")
+            }
+            WriteError::Lock(message) => {
+                Refusal::missing_input(message).help("choose another place with --state sqlite:PATH")
+            }
+            WriteError::Ledger(error) => error.into(),
+        })
+    }
+
+    /// This process, as others are told that it holds the lock.
+    pub(super) fn owner(&self, now: Timestamp) -> Owner {
+        let (host, pid) = process::identity();
+        Owner { pid, host, since: now, plan: self.plan.path.clone() }
+    }
+
+    pub(super) fn tokens(&self) -> Box<dyn Tokens> {
+        let endpoint = match self.plan.account.token {
+            TokenEndpoint::Stable => "stable",
+            TokenEndpoint::Classic => "classic",
+        };
+        self.store.tokens(TokenKey { appid: &self.plan.appid, base: self.base.as_str(), endpoint })
+    }
+
+    /// What the account's token is asked for with; an error says what is missing.
+    pub(super) fn credential(&self) -> Result<Credential, String> {
+        let account = &self.plan.account;
+        if self.scope.platform == Platform::Sandbox {
+            return Ok(self.sandbox_credential(account.token));
+        }
+        let mut redactor = Redactor::default();
+        if let Some(source) = account.access_token.clone() {
+            let folder = self.folder.clone();
+            redactor.learn(&read_secret(&source, &folder)?);
+            return Ok(Credential {
+                source: TokenSource::Given(Box::new(move || read_secret(&source, &folder))),
+                redactor,
             });
-            let message = format!("another run of the account {} is under way{who}", plan.appid);
-            fail(
-                terminal,
-                ExitCode::Conflict,
-                &message,
-                &["wait until it has ended; its lock dies with its process".into()],
-            );
-            (ExitCode::Conflict, problem(message))
         }
-        WriteError::Lock(message) => {
-            fail(terminal, ExitCode::MissingInput, &message, &["choose another place with --state sqlite:PATH".into()]);
-            (ExitCode::MissingInput, problem(message))
+        let source = account.secret.as_ref().ok_or("the account has neither `secret` nor `access_token`")?;
+        let secret = read_secret(source, &self.folder)?;
+        redactor.learn(&secret);
+        Ok(Credential { source: self.endpoint(account.token, secret), redactor })
+    }
+
+    /// The sandbox takes any secret: the real one is not even read.
+    pub(super) fn sandbox_credential(&self, endpoint: TokenEndpoint) -> Credential {
+        let secret = Secret::new("sandbox-secret".into());
+        Credential { source: self.endpoint(endpoint, secret), redactor: Redactor::default() }
+    }
+
+    fn endpoint(&self, endpoint: TokenEndpoint, secret: Secret) -> TokenSource {
+        TokenSource::Endpoint { endpoint, appid: self.plan.appid.clone(), secret }
+    }
+
+    pub(super) fn connect(&self, tokens: Box<dyn TokenStore>) -> Connection {
+        let first = self.plan.steps.first();
+        Connection {
+            http: Http::new(self.base.clone(), process::abandoned),
+            tokens,
+            timeout: first.map_or(Duration::from_secs(30), |step| step.timeout),
+            pause: first.map_or(Duration::from_secs(1), |step| step.retry.backoff),
         }
-        WriteError::Ledger(error) => (store_failed(&error, terminal), store_problem(&error)),
-    })
+    }
 }
 
-pub(super) fn store_failed(error: &LedgerError, terminal: &Terminal) -> ExitCode {
-    let problem = store_problem(error);
-    fail(terminal, ExitCode::MissingInput, &problem.message, &problem.help)
+/// It is gone with its value.
+pub(super) fn temporary_folder() -> Result<TempDir, Refusal> {
+    tempfile::tempdir().map_err(|error| Refusal::missing_input(format!("no temporary folder can be made: {error}")))
 }
 
-/// What is wrong with the store, and what to do.
-pub(super) fn store_problem(error: &LedgerError) -> Problem {
-    let help = match error {
-        LedgerError::Newer { .. } => "use the newer qunfa",
-        LedgerError::Damaged { .. } | LedgerError::Unreadable { .. } => {
-            "restore it from a copy; without it nobody knows what was sent"
-        }
-        LedgerError::Conflict { .. } => "run it again; what was sent meanwhile is in the state store",
-        LedgerError::Store { .. } => "check its path, its rights and the space on the disk",
-    };
-    Problem { message: run::chain(error), help: vec![help.into()], errcode: None }
+/// Who holds the lock of an account: `: process 1 on host since ...`.
+pub(super) fn holder(owner: &Owner) -> String {
+    let since = shanghai(owner.since).strftime("%Y-%m-%d %H:%M:%S");
+    format!(": process {} on {} since {since} ({})", owner.pid, owner.host, owner.plan)
 }
 
-/// The credential of a plan's account.
-pub(super) fn token_source(
-    plan: &RenderedPlan,
-    plan_path: &str,
-    redactor: &mut Redactor,
-) -> Result<TokenSource, String> {
-    // Relative to the file that names it: the account's own file, or the plan.
-    let base = if plan_path == "-" { Path::new("") } else { Path::new(plan_path).parent().unwrap_or(Path::new("")) };
-    let folder: PathBuf = match &plan.account_path {
+/// Secrets are relative to the file that names them: the account's own file, or the plan.
+fn account_folder(plan: &RenderedPlan, path: &str) -> PathBuf {
+    let base = if path == "-" { Path::new("") } else { Path::new(path).parent().unwrap_or(Path::new("")) };
+    match &plan.account_path {
         Some(account) => base.join(account).parent().map(Path::to_owned).unwrap_or_default(),
         None => base.to_owned(),
-    };
-    if let Some(source) = &plan.account.access_token {
-        let source: SecretSource = source.clone();
-        redactor.learn(&world::read_secret(&source, &folder)?);
-        return Ok(TokenSource::Given(Box::new(move || world::read_secret(&source, &folder))));
-    }
-    let source = plan.account.secret.as_ref().ok_or("the account has neither `secret` nor `access_token`")?;
-    let secret = world::read_secret(source, &folder)?;
-    redactor.learn(&secret);
-    Ok(TokenSource::Endpoint { endpoint: plan.account.token, appid: plan.appid.clone(), secret })
-}
-
-pub(super) fn endpoint_name(endpoint: TokenEndpoint) -> &'static str {
-    match endpoint {
-        TokenEndpoint::Stable => "stable",
-        TokenEndpoint::Classic => "classic",
     }
 }
 
-/// How long a token is waited for, and the pause before it is asked for again.
-pub(super) fn patience(plan: &RenderedPlan) -> (Duration, Duration) {
-    let first = plan.steps.first();
-    let timeout = first.map_or(Duration::from_secs(30), |step| step.timeout);
-    (timeout, first.map_or(Duration::from_secs(1), |step| step.retry.backoff))
+/// What a token is asked for with, and the secrets that are known with it.
+pub(super) struct Credential {
+    pub(super) source: TokenSource,
+    redactor: Redactor,
+}
+
+/// The way to WeChat, and where its token is kept.
+pub(super) struct Connection {
+    http: Http,
+    tokens: Box<dyn TokenStore>,
+    /// How long an answer is waited for.
+    pub(super) timeout: Duration,
+    /// Before a token is asked for again.
+    pause: Duration,
+}
+
+impl Connection {
+    pub(super) fn client<'c>(&'c mut self, credential: Credential, clock: &'c dyn Clock) -> Client<'c> {
+        let Credential { source, redactor } = credential;
+        let keeper = Keeper::new(source, &*self.tokens, self.timeout, self.pause);
+        Client::new(&mut self.http, keeper, clock, redactor)
+    }
+
+    /// The time that the server told with its last answer.
+    pub(super) fn told(&self) -> Option<Timestamp> {
+        self.http.told()
+    }
 }

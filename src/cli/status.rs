@@ -4,25 +4,27 @@ use serde_json::{Value, json};
 use unicode_width::UnicodeWidthStr as _;
 
 use super::{
-    Common, Format, FormatArg, document, fail,
-    load::load_or_fail,
-    session,
-    world::{self, RealClock, Terminal},
+    clock::RealClock,
+    failure::Failure,
+    load::open_session,
+    options::{Common, Format, FormatArg},
+    session::Session,
+    terminal::Terminal,
 };
-use crate::problem::{ExitCode, Problem};
 use crate::{
     clock::{Clock, shanghai},
-    ledger::{CallRecord, LedgerError, Status, store::Store},
-    redact::Redactor,
+    ledger::{CallRecord, LedgerError, Status},
+    payload::Effect,
+    platform::Platform,
+    problem::{ExitCode, Refusal},
     render::{RenderedPlan, RenderedStep},
     run::{
         self,
         reconcile::{Plan, has_versions, is_current, latest, reconcile},
     },
+    text::pad,
     wechat::{
-        client::{Client, Outcome},
-        http::Http,
-        token::{Keeper, TokenSource},
+        client::Outcome,
         transport::{Body, Method},
     },
 };
@@ -51,44 +53,28 @@ struct Row {
     wechat: Vec<String>,
 }
 
-pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> ExitCode {
-    match status(args, common, terminal) {
-        Ok(code) | Err(code) => code,
-    }
-}
-
-fn status(args: &Args, common: &Common, terminal: &Terminal) -> Result<ExitCode, ExitCode> {
-    let base = session::api_base(common, terminal)?;
-    let (plan, project) = load_or_fail(&args.plan, common, &args.format, Some(session::platform(&base)), terminal)?;
-    let state = session::state(common, &project, terminal)?;
-    let scope = session::scope(&plan, session::platform(&base));
-    let records = match state.read().map_err(|error| session::store_failed(&error, terminal))? {
-        Some(ledger) => ledger.calls(&scope).map_err(|error| session::store_failed(&error, terminal))?,
-        None => Vec::new(),
-    };
-    let rows = plan.steps.iter().map(|step| row(step, &records)).collect::<Result<Vec<Row>, _>>();
-    let mut rows = rows.map_err(|error| session::store_failed(&error, terminal))?;
+pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<ExitCode, Failure> {
+    let session = open_session(&args.plan, common, terminal)?;
+    let (plan, platform) = (&session.plan, session.scope.platform);
+    let records = session.records()?;
+    let mut rows = plan.steps.iter().map(|step| row(step, &records)).collect::<Result<Vec<Row>, _>>()?;
     if args.refresh {
-        let mut redactor = Redactor::default();
-        let source = session::token_source(&plan, &args.plan, &mut redactor)
-            .map_err(|message| fail(terminal, ExitCode::MissingInput, &message, &[]))?;
-        refresh(&plan, &mut rows, &*state, &base, (source, redactor), &RealClock::at(common.now))
-            .map_err(|problem| fail(terminal, ExitCode::Failed, &problem.message, &problem.help))?;
+        refresh(&session, &mut rows, &RealClock::at(common.now))?;
     }
     if args.format.format == Format::Json {
         let steps: Vec<Value> = plan.steps.iter().zip(&rows).map(|(step, row)| {
             json!({ "id": step.id, "key": step.key, "action": row.action, "state": row.state, "accepted_calls": row.accepted, "calls": row.calls,
                     "last_event_at": row.last, "msg_ids": row.msg_ids, "changed": row.changed, "msg_status": row.wechat })
         }).collect();
-        let forgotten: Vec<Value> = run::forgotten(&plan, &records)
+        let forgotten: Vec<Value> = run::forgotten(plan, &records)
             .map(|record| json!({ "id": record.frozen.id.step, "key": record.frozen.id.key, "chunk": record.frozen.id.chunk, "state": "unknown" }))
             .collect();
-        let members = json!({ "plan": plan.name, "digest": plan.digest(), "occurrence": plan.occurrence, "platform": scope.platform, "steps": steps,
+        let members = json!({ "plan": plan.name, "digest": plan.digest(), "occurrence": plan.occurrence, "platform": platform.name(), "steps": steps,
                               "no_longer_in_the_plan": forgotten });
-        document(terminal, ExitCode::Done, members);
+        terminal.document(ExitCode::Done, members);
     } else {
-        let mut text = human(&plan, &scope.platform, &rows);
-        for record in run::forgotten(&plan, &records) {
+        let mut text = human(plan, platform, &rows);
+        for record in run::forgotten(plan, &records) {
             let name = record.frozen.id.name();
             text.push_str(&format!(
                 "  {name}  unknown, and no longer in the plan: qunfa resolve {} {name} --sent MSG_ID | --not-sent\n",
@@ -137,29 +123,20 @@ fn row(step: &RenderedStep, records: &[CallRecord]) -> Result<Row, LedgerError> 
 }
 
 /// Asks `mass/get` for every job: reads only.
-fn refresh(
-    plan: &RenderedPlan,
-    rows: &mut [Row],
-    state: &dyn Store,
-    base: &crate::wechat::http::ApiBase,
-    (source, redactor): (TokenSource, Redactor),
-    clock: &dyn Clock,
-) -> Result<(), Problem> {
-    let tokens = session::tokens(state, plan, base);
-    let (timeout, pause) = session::patience(plan);
-    let mut http = Http::new(base.clone(), world::abandoned);
-    let mut client = Client::new(&mut http, Keeper::new(source, &*tokens, timeout, pause), clock, redactor);
-    for (row, _) in
-        rows.iter_mut().zip(&plan.steps).filter(|(_, step)| step.spec.effect == crate::payload::Effect::Mass)
-    {
+fn refresh(session: &Session, rows: &mut [Row], clock: &dyn Clock) -> Result<(), Refusal> {
+    let credential = session.credential().map_err(Refusal::missing_input)?;
+    let mut connection = session.connect(session.tokens());
+    let timeout = connection.timeout;
+    let mut client = connection.client(credential, clock);
+    for (row, _) in rows.iter_mut().zip(&session.plan.steps).filter(|(_, step)| step.spec.effect == Effect::Mass) {
         for id in &row.msg_ids {
             let body = json!({ "msg_id": id.to_string() }).to_string();
             let word = match client.call(Method::Post, "/cgi-bin/message/mass/get", Body::Json(&body), timeout) {
                 Outcome::Reply(reply) if reply.errcode == 0 => reply.msg_status().unwrap_or("not said").to_owned(),
                 outcome => {
-                    let (why, help, errcode) = run::policy::advice(&outcome);
-                    let message = format!("the status of msg_id {id} cannot be asked for: {why}");
-                    return Err(Problem { message, help, errcode });
+                    let mut problem = run::policy::advice(&outcome);
+                    problem.message = format!("the status of msg_id {id} cannot be asked for: {}", problem.message);
+                    return Err(Refusal { code: ExitCode::Failed, problem });
                 }
             };
             row.wechat.push(word);
@@ -168,18 +145,13 @@ fn refresh(
     Ok(())
 }
 
-fn human(plan: &RenderedPlan, platform: &str, rows: &[Row]) -> String {
-    let place = if platform == "loopback" { ", on a server on this machine" } else { "" };
+fn human(plan: &RenderedPlan, platform: Platform, rows: &[Row]) -> String {
+    let place = if platform == Platform::Loopback { ", on a server on this machine" } else { "" };
     let mut text = format!("{} (occurrence {}), account {}{place}\n\n", plan.name, plan.occurrence, plan.appid);
     let width = |pick: fn(&Row) -> &str| rows.iter().map(|row| pick(row).width()).max().unwrap_or(0);
     let (names, actions, states) = (width(|row| &row.name), width(|row| row.action), width(|row| row.state));
     for row in rows {
-        let mut line = format!(
-            "  {}  {}  {}",
-            crate::text::pad(&row.name, names),
-            crate::text::pad(row.action, actions),
-            crate::text::pad(row.state, states)
-        );
+        let mut line = format!("  {}  {}  {}", pad(&row.name, names), pad(row.action, actions), pad(row.state, states));
         if row.calls > 0 {
             line.push_str(&format!("  {}/{} calls", row.accepted, row.calls));
         }

@@ -4,21 +4,20 @@ use clap::Subcommand;
 use serde_json::json;
 
 use super::{
-    Common, Format, FormatArg, document, fail,
-    load::load_or_fail,
-    session,
-    world::{self, RealClock, Terminal},
+    clock::RealClock,
+    failure::Failure,
+    load::{Strict, load_plan},
+    options::{Common, Format, FormatArg},
+    project::DiskProject,
+    session::{self, Address, Session},
+    terminal::Terminal,
 };
-use crate::problem::ExitCode;
 use crate::{
-    clock::{Clock as _, shanghai},
+    clock::{Clock, shanghai},
     ledger::store::SavedToken,
-    redact::Redactor,
+    problem::{ExitCode, Refusal},
     run::policy,
-    wechat::{
-        http::Http,
-        token::{Keeper, TokenSource},
-    },
+    wechat::token::TokenSource,
 };
 
 #[derive(Debug, clap::Args)]
@@ -55,51 +54,29 @@ impl Args {
     }
 }
 
-pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> ExitCode {
-    match token(args, common, terminal) {
-        Ok(code) | Err(code) => code,
-    }
-}
-
-fn token(args: &Args, common: &Common, terminal: &Terminal) -> Result<ExitCode, ExitCode> {
+pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<ExitCode, Failure> {
     let (Action::Show(which) | Action::Refresh(which) | Action::Clear(which)) = &args.action;
-    let base = session::api_base(common, terminal)?;
+    let address = Address::of(common)?;
     let Some(path) = &which.plan else { return without_plan(&args.action, which, common, terminal) };
-    let (plan, project) = load_or_fail(path, common, &which.format, None, terminal)?;
-    let state = session::state(common, &project, terminal)?;
-    let tokens = session::tokens(&*state, &plan, &base);
+    let (plan, loaded) = load_plan(path, common, None, Strict::default(), terminal)?;
+    let session = Session::new(path, plan, loaded.project, address, common)?;
+    let (appid, base) = (&session.plan.appid, session.base.as_str());
+    let tokens = session.tokens();
     let clock = RealClock::at(common.now);
-    let failed = |message: String| fail(terminal, ExitCode::MissingInput, &message, &[]);
     let mut fetched = 0;
     match &args.action {
         Action::Show(_) => {}
         Action::Clear(_) => {
-            tokens.forget().map_err(failed)?;
+            tokens.forget().map_err(Refusal::missing_input)?;
         }
-        Action::Refresh(_) => {
-            let mut redactor = Redactor::default();
-            let source = session::token_source(&plan, path, &mut redactor).map_err(failed)?;
-            if matches!(source, TokenSource::Given(_)) {
-                let message = "the account's `access_token` is kept by somebody else; qunfa cannot refresh it";
-                return Err(fail(terminal, ExitCode::Usage, message, &["refresh it where it is kept".into()]));
-            }
-            let mut http = Http::new(base.clone(), world::abandoned);
-            let (timeout, pause) = session::patience(&plan);
-            let mut keeper = Keeper::new(source, &*tokens, timeout, pause);
-            let result = keeper.get(&mut http, &clock);
-            fetched = keeper.fetches;
-            if let Err(error) = result {
-                let (message, help, _) = policy::token_advice(&error);
-                return Err(fail(terminal, ExitCode::Failed, &redactor.clean(&message), &help));
-            }
-        }
+        Action::Refresh(_) => fetched = refresh(&session, &clock)?,
     }
-    let saved = tokens.saved().map_err(failed)?;
+    let saved = tokens.saved().map_err(Refusal::missing_input)?;
     let good = saved.as_ref().is_some_and(|token| token.is_fresh(clock.now()));
     let ends = saved.map(|token| token.good_until);
     if which.format.format == Format::Json {
-        let members = json!({ "appid": plan.appid, "api_base": base.as_str(), "cached": ends.is_some(), "good": good, "good_until": ends, "fetched": fetched });
-        document(terminal, ExitCode::Done, members);
+        let members = json!({ "appid": appid, "api_base": base, "cached": ends.is_some(), "good": good, "good_until": ends, "fetched": fetched });
+        terminal.document(ExitCode::Done, members);
     } else {
         let words = match ends {
             None => "no token is cached".to_owned(),
@@ -108,30 +85,45 @@ fn token(args: &Args, common: &Common, terminal: &Terminal) -> Result<ExitCode, 
             }
             Some(at) => format!("a token is cached, which ended at {}", shanghai(at).strftime("%Y-%m-%d %H:%M:%S %:z")),
         };
-        terminal.out(&format!("{} at {}: {words}\n", plan.appid, base.as_str()));
+        terminal.out(&format!("{appid} at {base}: {words}\n"));
     }
     Ok(ExitCode::Done)
 }
 
+/// How often a token was fetched for it.
+fn refresh(session: &Session, clock: &dyn Clock) -> Result<u32, Refusal> {
+    let credential = session.credential().map_err(Refusal::missing_input)?;
+    if matches!(credential.source, TokenSource::Given(_)) {
+        let message = "the account's `access_token` is kept by somebody else; qunfa cannot refresh it";
+        return Err(Refusal::usage(message).help("refresh it where it is kept"));
+    }
+    let mut connection = session.connect(session.tokens());
+    let mut client = connection.client(credential, clock);
+    match client.ready() {
+        Ok(()) => Ok(client.token_fetches()),
+        Err(error) => Err(Refusal { code: ExitCode::Failed, problem: policy::token_advice(&error) }),
+    }
+}
+
 /// Every token of the state store.
-fn without_plan(action: &Action, which: &Which, common: &Common, terminal: &Terminal) -> Result<ExitCode, ExitCode> {
-    let project = world::DiskProject::new(std::path::Path::new("."));
-    let state = session::state(common, &project, terminal)?;
-    let failed = |message: String| fail(terminal, ExitCode::MissingInput, &message, &[]);
+fn without_plan(action: &Action, which: &Which, common: &Common, terminal: &Terminal) -> Result<ExitCode, Failure> {
+    let project = DiskProject::new(std::path::Path::new("."));
+    let store = session::locate(common, &project)?;
     match action {
         Action::Show(_) => {}
-        Action::Clear(_) => state.forget_all_tokens().map_err(failed)?,
+        Action::Clear(_) => store.forget_all_tokens().map_err(Refusal::missing_input)?,
         Action::Refresh(_) => {
-            let help = "write: qunfa token refresh PLAN";
-            return Err(fail(terminal, ExitCode::Usage, "which account's token is not said", &[help.into()]));
+            return Err(Refusal::usage("which account's token is not said")
+                .help("write: qunfa token refresh PLAN")
+                .into());
         }
     }
     let now = RealClock::at(common.now).now();
-    let all = state.all_tokens().map_err(failed)?;
+    let all = store.all_tokens().map_err(Refusal::missing_input)?;
     if which.format.format == Format::Json {
         let entry = |SavedToken { appid, base, good_until }: &SavedToken| json!({ "appid": appid, "api_base": base, "good": now < *good_until, "good_until": good_until });
         let members = json!({ "tokens": all.iter().map(entry).collect::<Vec<_>>() });
-        document(terminal, ExitCode::Done, members);
+        terminal.document(ExitCode::Done, members);
     } else if all.is_empty() {
         terminal.out("no token is cached\n");
     } else {

@@ -3,12 +3,16 @@
 use clap::ValueEnum;
 
 use super::{
-    Common,
-    load::{Strict, annotate, load, print_document, size},
-    world::{self, Terminal},
+    failure::Failure,
+    findings::{self, annotate, size},
+    load::{Strict, load},
+    options::Common,
+    terminal::Terminal,
 };
-use crate::diag::{self, github::Annotation};
-use crate::problem::ExitCode;
+use crate::{
+    diag::{self, github::Annotation},
+    problem::ExitCode,
+};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -43,20 +47,18 @@ impl Args {
     }
 }
 
-pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> ExitCode {
+pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<ExitCode, Failure> {
     let mut worst = ExitCode::Done;
     // Programs of this machine know files as users do, other systems from the root of the repository.
     let from_root = args.format != Findings::Json;
-    let (mut plans, mut findings) = (Vec::new(), Vec::new());
+    let (mut plans, mut found) = (Vec::new(), Vec::new());
     for path in &args.plans {
         let loaded = load(path, common, None).held_to(args.strict);
         let code = loaded.exit_code();
         if worst == ExitCode::Done || code == ExitCode::Invalid {
             worst = code;
         }
-        if world::is_github() {
-            findings.extend(loaded.found(true));
-        }
+        found.extend(loaded.annotations());
         if args.format != Findings::Human {
             plans.push(loaded.checked(path, from_root));
             continue;
@@ -85,16 +87,16 @@ pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> ExitCod
     }
     match args.format {
         Findings::Human => {}
-        Findings::Json => print_document(plans, worst, terminal),
+        Findings::Json => findings::document(plans, worst, terminal),
         Findings::Sarif => terminal.out(&format!("{:#}\n", diag::sarif::document(&plans, worst as u8))),
         Findings::Gitlab => terminal.out(&format!("{:#}\n", diag::gitlab::document(&plans))),
         Findings::Github => {
             let annotations: Vec<Annotation> =
                 plans.iter().flat_map(|checked| &checked.diagnostics).map(Annotation::from).collect();
             terminal.out(&diag::github::commands(&annotations));
-            return worst;
+            return Ok(worst);
         }
     }
-    annotate(|| findings, terminal);
-    worst
+    annotate(&found, terminal);
+    Ok(worst)
 }

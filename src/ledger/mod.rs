@@ -10,7 +10,7 @@
 
 use jiff::Timestamp;
 
-use crate::payload::Effect;
+use crate::{payload::Effect, platform::Platform};
 
 pub mod open;
 pub mod sqlite;
@@ -19,8 +19,8 @@ pub mod store;
 /// Which edition of which plan, for which account, and where it was sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Scope {
-    /// `wechat`, `loopback` or `sandbox`: a rehearsal never counts as the real thing.
-    pub platform: String,
+    /// Where its calls go.
+    pub platform: Platform,
     /// The AppID.
     pub appid: String,
     /// Name of the plan.
@@ -319,7 +319,7 @@ pub struct RunRecord {
     /// Identifies it.
     pub run_id: String,
     /// Where its calls went.
-    pub platform: String,
+    pub platform: Platform,
     /// Its edition.
     pub occurrence: String,
     /// The path of the plan.

@@ -22,6 +22,7 @@ use crate::{
         message::{MessageView, Shown},
         model::{Account, Guards, Retry},
     },
+    platform::Platform,
     resolve::{ResolvedPlan, article::Article, audience::Audience},
     slot::{Followers, Output, Slot},
 };
@@ -413,8 +414,8 @@ impl RenderedPlan {
     }
 
     /// Mass calls a minute: as the plan has it, and never more than WeChat allows where it is the real one.
-    pub fn pace(&self, real: bool) -> u32 {
-        if real { self.per_minute.min(limits::MASS_CALLS_PER_MINUTE) } else { self.per_minute }
+    pub fn pace(&self, platform: Platform) -> u32 {
+        if platform.is_real() { self.per_minute.min(limits::MASS_CALLS_PER_MINUTE) } else { self.per_minute }
     }
 
     /// All calls that the plan may make.

@@ -8,7 +8,10 @@ use serde_json::Value;
 use super::{
     AccountRef, CallOutcome, CallReport, PlanRef, REPORT_SCHEMA, Report, RunOutcome, StepOutcome, StepReport, Totals,
 };
-use crate::{plan::message::MessageView, problem::Problem};
+use crate::{
+    plan::message::MessageView,
+    problem::{ExitCode, Problem},
+};
 
 /// The interface between the run loop and everything that shows it: display, report.
 #[derive(Debug, Clone, PartialEq)]
@@ -55,7 +58,7 @@ pub enum RunEvent {
     },
     Finished {
         outcome: RunOutcome,
-        exit_code: u8,
+        exit_code: ExitCode,
         /// How often a token was fetched.
         token_fetches: u32,
         /// Why, where no step says it.
@@ -102,7 +105,7 @@ impl Fold {
                 started_at: *at,
                 finished_at: *at,
                 outcome: RunOutcome::Interrupted,
-                exit_code: 130,
+                exit_code: ExitCode::Interrupted as u8,
                 token_fetches: 0,
                 totals: Totals::default(),
                 steps: steps.iter().map(not_run).collect(),
@@ -127,7 +130,7 @@ impl Fold {
             }
             RunEvent::Finished { outcome, exit_code, token_fetches, error, at } => {
                 report.outcome = *outcome;
-                report.exit_code = *exit_code;
+                report.exit_code = *exit_code as u8;
                 report.token_fetches = *token_fetches;
                 report.error = error.clone();
                 report.finished_at = *at;
@@ -245,7 +248,7 @@ mod tests {
         });
         fold.apply(&RunEvent::Finished {
             outcome: RunOutcome::Failed,
-            exit_code: 6,
+            exit_code: ExitCode::PartlyFailed,
             token_fetches: 1,
             error: None,
             at: at(14),

@@ -163,7 +163,8 @@ impl<'r, 'a, 'c> CallRun<'r, 'a, 'c> {
         let wait = match (self.resend_pause(self.runner.clock.now())?, pause) {
             (Some(pause), _) => Some((pause, "before the same send is repeated with the same clientmsgid")),
             (None, Some(pause)) => {
-                let too_fast = self.runner.settings.real && self.last.as_ref().is_some_and(policy::is_rate_limit);
+                let too_fast = self.runner.settings.scope.platform.is_real()
+                    && self.last.as_ref().is_some_and(policy::is_rate_limit);
                 let least = if too_fast { Duration::from_secs(60) } else { Duration::ZERO };
                 Some((pause.max(least), "before another attempt"))
             }
@@ -188,7 +189,8 @@ impl<'r, 'a, 'c> CallRun<'r, 'a, 'c> {
     fn resend_pause(&mut self, now: Timestamp) -> Result<Option<Duration>, StepEnd> {
         let Some((first, last)) = self.record.in_doubt_since().filter(|_| self.is_mass()) else { return Ok(None) };
         let asked = self.at.step.retry.resend_after;
-        let resend_after = if self.runner.settings.real { asked.max(limits::RESEND_AFTER_MIN) } else { asked };
+        let resend_after =
+            if self.runner.settings.scope.platform.is_real() { asked.max(limits::RESEND_AFTER_MIN) } else { asked };
         match policy::resend(now, first, last, resend_after, self.at.step.timeout) {
             Resend::After(pause) => Ok(Some(pause)),
             Resend::Never(why) => Err(self.give_up(why)),
@@ -377,7 +379,7 @@ impl<'r, 'a, 'c> CallRun<'r, 'a, 'c> {
     /// WeChat said no. If an earlier attempt is in doubt, that settles nothing.
     fn refused(&mut self, answer: &Outcome, stop: bool) -> StepEnd {
         self.finish(self.outcome(Some(answer)), Some(answer));
-        let (message, mut help, errcode) = policy::advice(answer);
+        let Problem { message, mut help, errcode } = policy::advice(answer);
         if self.in_doubt() {
             return StepEnd { stop: true, ..self.unknown(&message) };
         }
@@ -406,7 +408,7 @@ impl<'r, 'a, 'c> CallRun<'r, 'a, 'c> {
         if self.in_doubt() {
             return self.unknown(&why);
         }
-        let (message, help, errcode) = last.as_ref().map_or((why, Vec::new(), None), policy::advice);
+        let Problem { message, help, errcode } = last.as_ref().map_or_else(|| Problem::new(why), policy::advice);
         let attempts = self.attempts;
         let times = if attempts == 1 { "one attempt".to_owned() } else { format!("{attempts} attempts") };
         let error = Some(Problem { message: format!("{message} (given up after {times})"), help, errcode });

@@ -30,23 +30,23 @@ const SEND: &str = "/cgi-bin/message/mass/send";
 
 /// What the ledger says of the plan.
 #[derive(Debug)]
-pub struct Books {
+pub struct LedgerChecks {
     /// The lines: ledger, guards, forecast.
     pub checks: Vec<Check>,
     /// Calls that a run would make, by path; none if the plan cannot go on.
     pub wanted: Option<BTreeMap<String, u64>>,
 }
 
-impl Books {
+impl LedgerChecks {
     /// When the ledger cannot be looked at.
-    pub fn closed(why: &str) -> Self {
+    pub fn none(why: &str) -> Self {
         let ids = [CheckId::Ledger, CheckId::Guards, CheckId::Forecast];
         Self { checks: ids.map(|id| Check::not_checked(id, why)).into(), wanted: None }
     }
 }
 
-/// Holds the plan against the ledger, as a run does before it begins. `real` says whose limits hold.
-pub fn books(plan: &mut RenderedPlan, ledger: &dyn Ledger, scope: &Scope, now: Timestamp, real: bool) -> Books {
+/// Holds the plan against the ledger, as a run does before it begins.
+pub fn ledger_checks(plan: &mut RenderedPlan, ledger: &dyn Ledger, scope: &Scope, now: Timestamp) -> LedgerChecks {
     // A guard is a line of its own: what it says of this hour hides nothing else.
     let own = std::mem::take(&mut plan.guards);
     let prepared = prepare(plan, ledger, scope, &Selection::default(), now);
@@ -54,7 +54,7 @@ pub fn books(plan: &mut RenderedPlan, ledger: &dyn Ledger, scope: &Scope, now: T
     let prepared = match prepared {
         Ok(prepared) => prepared,
         Err(refusal) => {
-            let mut books = Books::closed("the plan cannot go on from what the ledger has");
+            let mut none = LedgerChecks::none("the plan cannot go on from what the ledger has");
             let problem = match refusal {
                 Refusal::Selection(problem)
                 | Refusal::MissingOutputs(problem)
@@ -62,16 +62,16 @@ pub fn books(plan: &mut RenderedPlan, ledger: &dyn Ledger, scope: &Scope, now: T
                 | Refusal::Guard(problem) => problem,
                 Refusal::Store(error) => Problem { message: super::chain(&error), help: Vec::new(), errcode: None },
             };
-            books.checks[0] = Check::problem(CheckId::Ledger, CheckState::Error, problem);
-            return books;
+            none.checks[0] = Check::problem(CheckId::Ledger, CheckState::Error, problem);
+            return none;
         }
     };
     let checks = vec![
         unknown(plan, ledger, scope, now),
         guarded(plan, &prepared, ledger, scope, now),
-        forecasted(plan, &prepared, ledger, scope, now, real),
+        forecasted(plan, &prepared, ledger, scope, now),
     ];
-    Books { checks, wanted: Some(wanted(plan, &prepared)) }
+    LedgerChecks { checks, wanted: Some(wanted(plan, &prepared)) }
 }
 
 /// Calls whose outcome nobody knows yet.
@@ -124,20 +124,13 @@ fn guarded(plan: &RenderedPlan, prepared: &Prepared, ledger: &dyn Ledger, scope:
     }
 }
 
-fn forecasted(
-    plan: &RenderedPlan,
-    prepared: &Prepared,
-    ledger: &dyn Ledger,
-    scope: &Scope,
-    now: Timestamp,
-    real: bool,
-) -> Check {
+fn forecasted(plan: &RenderedPlan, prepared: &Prepared, ledger: &dyn Ledger, scope: &Scope, now: Timestamp) -> Check {
     let id = CheckId::Forecast;
-    let used = match ledger.usage(&scope.platform, &plan.appid, forecast::since(now)) {
+    let used = match ledger.usage(scope.platform.name(), &plan.appid, forecast::since(now)) {
         Ok(used) => used,
         Err(error) => return Check::error(id, super::chain(&error)),
     };
-    let forecast = match forecast::forecast(plan, &prepared.todo, &used, plan.pace(real), now) {
+    let forecast = match forecast::forecast(plan, &prepared.todo, &used, plan.pace(scope.platform), now) {
         Ok(forecast) => forecast,
         Err(error) => return Check::error(id, super::chain(&error)),
     };
@@ -274,10 +267,7 @@ fn token(way: TokenWay, ready: &Result<(), TokenError>) -> Check {
             };
             Check::ok(CheckId::Token, words)
         }
-        Err(error) => {
-            let (message, help, errcode) = policy::token_advice(error);
-            Check::problem(CheckId::Token, CheckState::Error, Problem { message, help, errcode })
-        }
+        Err(error) => Check::problem(CheckId::Token, CheckState::Error, policy::token_advice(error)),
     }
 }
 
@@ -391,13 +381,13 @@ impl Permission {
                 }
             }
             Outcome::Reply(reply) => {
-                let (message, help, errcode) = policy::advice(outcome);
+                let problem = policy::advice(outcome);
                 // Busy, or waiting for the administrator: it says nothing about the permission.
                 let state = match errcode::disposition(reply.errcode) {
                     errcode::Disposition::Retry | errcode::Disposition::WaitQuota => CheckState::Warning,
                     _ => CheckState::Error,
                 };
-                Check::problem(id, state, Problem { message, help, errcode })
+                Check::problem(id, state, problem)
             }
             outcome => unreadable(id, outcome),
         };
@@ -502,9 +492,9 @@ fn quota(path: &str, wanted: Option<u64>, outcome: &Outcome) -> Check {
 
 /// A question that was not answered: no error, for nothing that is sent needs the answer.
 fn unreadable(id: CheckId, outcome: &Outcome) -> Check {
-    let (message, help, errcode) = policy::advice(outcome);
-    let message = format!("WeChat did not say: {message}");
-    Check::problem(id, CheckState::Warning, Problem { message, help, errcode })
+    let problem = policy::advice(outcome);
+    let message = format!("WeChat did not say: {}", problem.message);
+    Check::problem(id, CheckState::Warning, Problem { message, ..problem })
 }
 
 #[cfg(test)]

@@ -176,7 +176,7 @@ impl CallRun<'_, '_, '_> {
         let media = self.media.as_ref().filter(|media| !media.fresh);
         let Some(upload) = media.and_then(|media| media.upload.as_ref()) else { return Ok(None) };
         let Settings { scope, run_id, .. } = self.runner.settings;
-        let known = self.runner.ledger.uploaded(&scope.platform, &scope.appid, &upload.key())?;
+        let known = self.runner.ledger.uploaded(scope.platform.name(), &scope.appid, &upload.key())?;
         let Some(known) = known else { return Ok(None) };
         let now = self.runner.clock.now();
         self.note(Event::new(Kind::Attempted, now, run_id))?;

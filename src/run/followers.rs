@@ -201,8 +201,7 @@ impl Reader<'_, '_> {
             let again = policy::judge(Effect::Read, &outcome).1 == policy::Next::Again;
             let pause = retry.next().filter(|_| again);
             if !pause.is_some_and(|pause| self.clock.sleep(pause)) {
-                let (message, help, errcode) = policy::advice(&outcome);
-                return Err(Problem { message, help, errcode });
+                return Err(policy::advice(&outcome));
             }
         }
     }

@@ -50,8 +50,6 @@ pub struct Settings<'a> {
     pub run_id: String,
     /// Edition, plan, account, platform.
     pub scope: Scope,
-    /// Whether the platform is the real one, whose limits hold whatever the plan says.
-    pub real: bool,
     /// The time, and the way to let it pass.
     pub clock: &'a dyn Clock,
     /// True once somebody asked to stop.
@@ -431,7 +429,7 @@ impl<'a> Runner<'a, '_> {
     }
 
     fn pace(&mut self, step: usize) -> Result<bool, LedgerError> {
-        let per_minute = self.plan.pace(self.settings.real);
+        let per_minute = self.plan.pace(self.settings.scope.platform);
         let now = self.clock.now();
         let since = now.saturating_sub(SignedDuration::from_secs(60)).unwrap_or(now);
         // Nobody else sends while this run has the lock: what came before it is read once, its own attempts are added.
@@ -439,7 +437,7 @@ impl<'a> Runner<'a, '_> {
             Some(recent) => recent,
             unread => {
                 let scope = &self.settings.scope;
-                unread.insert(self.ledger.mass_attempts(&scope.platform, &scope.appid, since)?.into())
+                unread.insert(self.ledger.mass_attempts(scope.platform.name(), &scope.appid, since)?.into())
             }
         };
         while recent.front().is_some_and(|at| *at < since) {

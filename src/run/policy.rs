@@ -8,6 +8,7 @@ use crate::{
     ledger::Kind,
     limits,
     payload::Effect,
+    problem::Problem,
     wechat::{
         client::Outcome,
         errcode::{self, Disposition},
@@ -109,56 +110,49 @@ pub fn pace(now: Timestamp, recent: &[Timestamp], per_minute: u32) -> Duration {
 }
 
 /// What to do about a code, and about a missing token.
-pub fn advice(outcome: &Outcome) -> (String, Vec<String>, Option<i64>) {
+pub fn advice(outcome: &Outcome) -> Problem {
     match outcome {
-        Outcome::Reply(reply) if reply.errcode == 0 => {
-            ("the answer says neither an errcode nor a job".into(), Vec::new(), None)
-        }
+        Outcome::Reply(reply) if reply.errcode == 0 => Problem::new("the answer says neither an errcode nor a job"),
         Outcome::Reply(reply) => refusal(reply.errcode, &reply.errmsg),
-        Outcome::NotSent(why) => (
-            format!("WeChat cannot be reached: {why}"),
-            vec!["check the network, a proxy (HTTPS_PROXY) and --api-base; nothing left this machine".into()],
-            None,
-        ),
-        Outcome::Unknown(why) => (format!("no answer that says what happened: {why}"), Vec::new(), None),
+        Outcome::NotSent(why) => Problem::new(format!("WeChat cannot be reached: {why}"))
+            .help("check the network, a proxy (HTTPS_PROXY) and --api-base; nothing left this machine"),
+        Outcome::Unknown(why) => Problem::new(format!("no answer that says what happened: {why}")),
         Outcome::NoToken(error) => token_advice(error),
     }
 }
 
 /// Why there is no token, and what to do.
-pub fn token_advice(error: &TokenError) -> (String, Vec<String>, Option<i64>) {
+pub fn token_advice(error: &TokenError) -> Problem {
     match error {
         TokenError::Refused { errcode: 40001, errmsg } => {
             let message = format!("WeChat gives no access token: 40001 {}", errcode::strip(errmsg));
-            (message, vec!["the AppSecret is wrong: compare it with the console".into()], Some(40001))
+            Problem::new(message).help("the AppSecret is wrong: compare it with the console").errcode(40001)
         }
         TokenError::Refused { errcode, errmsg } => {
-            let (message, help, code) = refusal(*errcode, errmsg);
-            (format!("no access token: {message}"), help, code)
+            let problem = refusal(*errcode, errmsg);
+            Problem { message: format!("no access token: {}", problem.message), ..problem }
         }
         TokenError::Unreachable(_) => {
-            (error.to_string(), vec!["check the network, a proxy (HTTPS_PROXY) and --api-base".into()], None)
+            Problem::new(error.to_string()).help("check the network, a proxy (HTTPS_PROXY) and --api-base")
         }
-        TokenError::Source(_) | TokenError::Interrupted => (error.to_string(), Vec::new(), None),
+        TokenError::Source(_) | TokenError::Interrupted => Problem::new(error.to_string()),
     }
 }
 
-fn refusal(code: i64, errmsg: &str) -> (String, Vec<String>, Option<i64>) {
+fn refusal(code: i64, errmsg: &str) -> Problem {
     let words = errcode::strip(errmsg);
     let Some(row) = errcode::lookup(code) else {
-        let message = format!("WeChat refused with an unknown code: {code} {words}");
-        return (
-            message,
-            vec!["look the code up in WeChat's list; the run stops, for nobody knows what it asks for".into()],
-            Some(code),
-        );
+        return Problem::new(format!("WeChat refused with an unknown code: {code} {words}"))
+            .help("look the code up in WeChat's list; the run stops, for nobody knows what it asks for")
+            .errcode(code);
     };
     let words = if words.is_empty() { row.errmsg } else { words };
-    let mut help = vec![row.todo_en.to_owned()];
-    if let Some(ip) = errcode::ip_in(errmsg).filter(|_| matches!(code, 40164 | 61004)) {
-        help.insert(0, format!("add {ip} to the IP allow-list (IP 白名单) of the account"));
+    let problem = Problem::new(format!("{} ({code} {words})", row.meaning_en)).errcode(code);
+    match errcode::ip_in(errmsg).filter(|_| matches!(code, 40164 | 61004)) {
+        Some(ip) => problem.help(format!("add {ip} to the IP allow-list (IP 白名单) of the account")),
+        None => problem,
     }
-    (format!("{} ({code} {})", row.meaning_en, words), help, Some(code))
+    .help(row.todo_en)
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use crate::{
     ledger::{CallRecord, Ledger, LedgerError, Scope, Status},
     openids::Openids,
     payload::Effect,
-    problem::Problem,
+    problem::{self, ExitCode, Problem},
     render::{PlannedCall, RenderedPlan, RenderedStep},
     run::reconcile::{Plan, has_versions, is_current, latest, reconcile},
     slot::Slot,
@@ -54,6 +54,34 @@ pub enum Refusal {
     Guard(Problem),
     /// The store failed.
     Store(LedgerError),
+}
+
+/// What a calling script and a person are told of it.
+impl From<Refusal> for problem::Refusal {
+    fn from(refusal: Refusal) -> Self {
+        let (code, problem) = match refusal {
+            Refusal::Selection(problem) => (ExitCode::Usage, problem),
+            Refusal::MissingOutputs(problem) => (ExitCode::MissingInput, problem),
+            Refusal::Changed(problem) => (ExitCode::Conflict, problem),
+            Refusal::Guard(problem) => (ExitCode::Refused, problem),
+            Refusal::Store(error) => return error.into(),
+        };
+        Self { code, problem }
+    }
+}
+
+impl From<LedgerError> for problem::Refusal {
+    fn from(error: LedgerError) -> Self {
+        let help = match &error {
+            LedgerError::Newer { .. } => "use the newer qunfa",
+            LedgerError::Damaged { .. } | LedgerError::Unreadable { .. } => {
+                "restore it from a copy; without it nobody knows what was sent"
+            }
+            LedgerError::Conflict { .. } => "run it again; what was sent meanwhile is in the state store",
+            LedgerError::Store { .. } => "check its path, its rights and the space on the disk",
+        };
+        Self::missing_input(super::chain(&error)).help(help)
+    }
 }
 
 /// Compares the plan with the ledger.

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::{attempt::outcome_of, named, outputs, views};
 use crate::{
     ledger::{CallRecord, Kind, RunRecord, Status},
-    problem::Problem,
+    problem::{ExitCode, Problem},
     render::{RenderedPlan, RenderedStep},
     report::{AccountRef, CallOutcome, CallReport, PlanRef, RunEvent, RunOutcome, StepOutcome, StepView},
     wechat::errcode,
@@ -46,7 +46,7 @@ pub fn replay(plan: &RenderedPlan, run: &RunRecord, records: &[CallRecord], emit
         plan: PlanRef { name: plan.name.clone(), path: run.path.clone(), digest: run.digest.clone() },
         account: AccountRef { appid: plan.appid.clone(), kind: plan.account.kind.name().into() },
         occurrence: run.occurrence.clone(),
-        platform: run.platform.clone(),
+        platform: run.platform.name().to_owned(),
         at: run.started_at,
         steps: known.iter().map(|(view, ..)| view.clone()).collect(),
     });
@@ -57,7 +57,11 @@ pub fn replay(plan: &RenderedPlan, run: &RunRecord, records: &[CallRecord], emit
         unknown |= end == StepOutcome::Unknown;
         last = last.max(at.unwrap_or(last));
     }
-    let (outcome, exit_code) = if unknown { (RunOutcome::Unknown, 7) } else { (RunOutcome::Interrupted, 130) };
+    let (outcome, exit_code) = if unknown {
+        (RunOutcome::Unknown, ExitCode::Unknown)
+    } else {
+        (RunOutcome::Interrupted, ExitCode::Interrupted)
+    };
     let error = Problem {
         message: "the run did not end: it was killed, the machine stopped, or it is still under way; this is what the ledger has of it".into(),
         help: vec!["run the plan again: it goes on where this run was".into()],

@@ -100,17 +100,17 @@ impl Http {
             .output_buffer_size(limits::CONNECTION_BUFFER)
             .user_agent(concat!("qunfa/", env!("CARGO_PKG_VERSION")));
         let config = if base.loopback { config.proxy(None) } else { config };
-        let outside = Outside::default();
-        let door = Door { inner: DefaultConnector::default(), outside: outside.clone() };
-        let addresses = Addresses { inner: DefaultResolver::default(), outside: outside.clone() };
-        let agent = Agent::with_parts(config.build(), door, addresses);
+        let unconnected = Unconnected::default();
+        let connector = WatchedConnector { inner: DefaultConnector::default(), unconnected: unconnected.clone() };
+        let addresses = Addresses { inner: DefaultResolver::default(), unconnected: unconnected.clone() };
+        let agent = Agent::with_parts(config.build(), connector, addresses);
         let (requests, incoming) = mpsc::channel::<Owned>();
         let (outgoing, answers) = mpsc::channel();
         // It ends with its channel, or with the process.
         std::thread::spawn(move || {
             for request in incoming {
                 let mut told = None;
-                let answer = exchange(&agent, &base, &request, &outside, &mut told);
+                let answer = exchange(&agent, &base, &request, &unconnected, &mut told);
                 if outgoing.send((answer, told)).is_err() {
                     return;
                 }
@@ -164,9 +164,9 @@ impl Transport for Http {
 /// Whether the call failed before there was a connection: then, and only then, nothing of it can have left. No kind of
 /// error proves that, for a connection that broke later may say "host unreachable" too.
 #[derive(Debug, Clone, Default)]
-struct Outside(Arc<AtomicBool>);
+struct Unconnected(Arc<AtomicBool>);
 
-impl Outside {
+impl Unconnected {
     fn note<T, E>(&self, result: Result<T, E>) -> Result<T, E> {
         self.0.store(result.is_err(), Ordering::SeqCst);
         result
@@ -175,16 +175,16 @@ impl Outside {
 
 /// Makes connections, encryption and all, and notes which could not be made.
 #[derive(Debug)]
-struct Door {
+struct WatchedConnector {
     inner: DefaultConnector,
-    outside: Outside,
+    unconnected: Unconnected,
 }
 
-impl Connector for Door {
+impl Connector for WatchedConnector {
     type Out = Box<dyn wire::Transport>;
 
     fn connect(&self, details: &ConnectionDetails<'_>, chained: Option<()>) -> Result<Option<Self::Out>, ureq::Error> {
-        self.outside.note(self.inner.connect(details, chained))
+        self.unconnected.note(self.inner.connect(details, chained))
     }
 }
 
@@ -192,7 +192,7 @@ impl Connector for Door {
 #[derive(Debug)]
 struct Addresses {
     inner: DefaultResolver,
-    outside: Outside,
+    unconnected: Unconnected,
 }
 
 impl Resolver for Addresses {
@@ -205,7 +205,7 @@ impl Resolver for Addresses {
                 found.push(SocketAddr::new(address, port));
                 Ok(found)
             }
-            _ => self.outside.note(self.inner.resolve(uri, config, timeout)),
+            _ => self.unconnected.note(self.inner.resolve(uri, config, timeout)),
         }
     }
 }
@@ -215,10 +215,10 @@ fn exchange(
     agent: &Agent,
     base: &ApiBase,
     request: &Owned,
-    outside: &Outside,
+    unconnected: &Unconnected,
     told: &mut Option<Timestamp>,
 ) -> Result<Answer, Failure> {
-    outside.0.store(false, Ordering::SeqCst);
+    unconnected.0.store(false, Ordering::SeqCst);
     let url = format!("{}{}", base.url, request.path);
     let query = request.query.iter().map(|(name, value)| (name.as_str(), value.expose()));
     let timeout = Some(request.timeout);
@@ -236,7 +236,7 @@ fn exchange(
             }
         }
     };
-    let mut response = sent.map_err(|error| classify(&error, request.timeout, outside.0.load(Ordering::SeqCst)))?;
+    let mut response = sent.map_err(|error| classify(&error, request.timeout, unconnected.0.load(Ordering::SeqCst)))?;
     let status = response.status().as_u16();
     *told = response.headers().get("date").and_then(|date| http_date(date.to_str().ok()?));
     let body = response.body_mut().with_config().limit(limits::REPLY_BYTES_MAX).read_to_vec();
@@ -252,9 +252,9 @@ fn http_date(text: &str) -> Option<Timestamp> {
 
 /// Only what provably comes before the first byte of the request counts as not sent. The words are ours: the error's
 /// own may hold the URL, and with it the token.
-fn classify(error: &ureq::Error, timeout: Duration, outside: bool) -> Failure {
+fn classify(error: &ureq::Error, timeout: Duration, unconnected: bool) -> Failure {
     use ureq::{Error, Timeout};
-    let surely = outside
+    let surely = unconnected
         || matches!(
             error,
             Error::BadUri(_) | Error::RequireHttpsOnly(_) | Error::InvalidProxyUrl | Error::HostNotFound
@@ -262,7 +262,7 @@ fn classify(error: &ureq::Error, timeout: Duration, outside: bool) -> Failure {
     let words = match error {
         Error::HostNotFound => "the host name cannot be resolved".into(),
         Error::Timeout(Timeout::Resolve) => "the host name was not resolved in time".into(),
-        Error::Timeout(_) if outside => "no connection was made in time".into(),
+        Error::Timeout(_) if unconnected => "no connection was made in time".into(),
         Error::Timeout(_) => format!("no answer within {} s", timeout.as_secs_f64()),
         Error::ConnectionFailed => "no connection could be made".into(),
         Error::ConnectProxyFailed(_) => "the proxy refused the connection".into(),
@@ -271,10 +271,10 @@ fn classify(error: &ureq::Error, timeout: Duration, outside: bool) -> Failure {
         Error::Rustls(error) if error.to_string().contains("certificate") => {
             "the server's certificate is not trusted".into()
         }
-        Error::Rustls(_) if outside => "no encrypted connection could be made".into(),
+        Error::Rustls(_) if unconnected => "no encrypted connection could be made".into(),
         Error::Rustls(_) => "the encrypted connection broke".into(),
         Error::BadUri(_) | Error::Http(_) | Error::RequireHttpsOnly(_) => "the address of the API is not valid".into(),
-        Error::Io(error) => io_words(error, outside),
+        Error::Io(error) => io_words(error, unconnected),
         Error::Protocol(_) => "the answer is not HTTP".into(),
         Error::LargeResponseHeader(..) => "the header of the answer is too large".into(),
         Error::BodyExceedsLimit(_) => "the answer is too large".into(),
@@ -283,20 +283,20 @@ fn classify(error: &ureq::Error, timeout: Duration, outside: bool) -> Failure {
     if surely { Failure::NotSent(words) } else { Failure::MaybeSent(words) }
 }
 
-fn io_words(error: &io::Error, outside: bool) -> String {
+fn io_words(error: &io::Error, unconnected: bool) -> String {
     match error.kind() {
         io::ErrorKind::ConnectionRefused => "connection refused".into(),
         io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => "the network is not reachable".into(),
         io::ErrorKind::AddrNotAvailable => "no local address for the connection".into(),
         io::ErrorKind::ConnectionReset => "the connection was reset".into(),
-        io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock if outside => "no connection was made in time".into(),
+        io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock if unconnected => "no connection was made in time".into(),
         io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => "no answer in time".into(),
         _ if error.to_string().contains("certificate") => "the server's certificate is not trusted".into(),
         _ if error.to_string().contains("failed to lookup address") => "the host name cannot be resolved".into(),
-        io::ErrorKind::UnexpectedEof | io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionAborted if !outside => {
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionAborted if !unconnected => {
             "the connection was closed before the answer was complete".into()
         }
-        kind if outside => format!("no connection could be made ({kind})"),
+        kind if unconnected => format!("no connection could be made ({kind})"),
         kind => format!("the connection broke ({kind})"),
     }
 }
@@ -315,7 +315,7 @@ mod tests {
     #[test]
     fn what_was_not_sent_is_decided_by_when_and_not_by_the_words() {
         let error = |kind| ureq::Error::Io(io::Error::from(kind));
-        let judged = |error: &ureq::Error, outside| classify(error, Duration::from_secs(1), outside);
+        let judged = |error: &ureq::Error, unconnected| classify(error, Duration::from_secs(1), unconnected);
         for kind in [io::ErrorKind::HostUnreachable, io::ErrorKind::NetworkUnreachable, io::ErrorKind::TimedOut] {
             assert!(matches!(judged(&error(kind), true), Failure::NotSent(_)), "{kind}");
             assert!(matches!(judged(&error(kind), false), Failure::MaybeSent(_)), "{kind}: a connection broke");

@@ -42,7 +42,7 @@ impl Row {
     }
 
     fn has_account(&self, platform: &str, appid: &str) -> bool {
-        self.scope.platform == platform && self.scope.appid == appid
+        self.scope.platform.name() == platform && self.scope.appid == appid
     }
 
     /// Where the call stands; an error if its events cannot follow each other.
@@ -320,7 +320,7 @@ impl Ledger for Book<'_> {
             }
             let run = RunRecord {
                 run_id: run_id.to_owned(),
-                platform: scope.platform.clone(),
+                platform: scope.platform,
                 occurrence: scope.occurrence.clone(),
                 path: path.to_owned(),
                 digest: digest.to_owned(),
@@ -355,6 +355,7 @@ mod tests {
     use qunfa::{
         ledger::sqlite::Sqlite,
         payload::{self, Effect},
+        platform::Platform,
     };
 
     use super::*;
@@ -377,7 +378,7 @@ mod tests {
 
     fn scope(chance: &mut Chance) -> Scope {
         Scope {
-            platform: chance.among(&["wechat", "wechat", "sandbox"]).into(),
+            platform: chance.among(&[Platform::Wechat, Platform::Wechat, Platform::Sandbox]),
             appid: "wx1".into(),
             plan: "p".into(),
             occurrence: chance.among(&["one", "two"]).into(),
@@ -404,7 +405,7 @@ mod tests {
     fn all_of(ledger: &dyn Ledger, scope: &Scope) -> String {
         let read = |text: Result<String, LedgerError>| text.unwrap_or_else(|error| sort_of(&error).to_owned());
         let since = Timestamp::from_second(20).expect("in range");
-        let (platform, appid) = (scope.platform.as_str(), "wx1");
+        let (platform, appid) = (scope.platform.name(), "wx1");
         let mut parts = vec![read(ledger.calls(scope).map(|calls| format!("{calls:#?}")))];
         parts.push(read(ledger.mass_attempts(platform, appid, since).map(|times| format!("{times:?}"))));
         parts.push(read(ledger.usage(platform, appid, since).map(|usage| {

@@ -8,13 +8,18 @@ use std::{
 use clap::ValueEnum;
 
 use super::{
-    Common, Format, FormatArg, document, fail,
+    failure::Failure,
+    files,
     load::load,
+    options::{Common, Format, FormatArg},
+    project::DiskProject,
     render,
-    world::{self, DiskProject, Terminal},
+    terminal::Terminal,
 };
-use crate::plan::{model::Head, schema};
-use crate::problem::ExitCode;
+use crate::{
+    plan::{model::Head, schema},
+    problem::{ExitCode, Refusal},
+};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -59,44 +64,39 @@ fn name(text: &str) -> Result<String, String> {
 /// The dry run for review is made by the same pipe as any other.
 const RENDERED: &str = "rendered";
 
-pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> ExitCode {
-    let folder_name = world::folder_name(&args.dir).filter(|name| Head::is_name(name));
+pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<ExitCode, Failure> {
+    let folder_name = files::folder_name(&args.dir).filter(|name| Head::is_name(name));
     let name = args.name.clone().or(folder_name).unwrap_or_else(|| "campaign".into());
-    let files = files(args.kind, &name);
-    let wanted: Vec<&str> = files.iter().map(|(path, _)| *path).chain([RENDERED]).collect();
-    let taken = world::taken(&args.dir, &wanted);
+    let contents = contents(args.kind, &name);
+    let wanted: Vec<&str> = contents.iter().map(|(path, _)| *path).chain([RENDERED]).collect();
+    let taken = files::taken(&args.dir, &wanted);
     if !taken.is_empty() {
         let taken: Vec<String> = taken.iter().map(|path| format!("`{}`", shown(&args.dir, path))).collect();
         let message = match taken.as_slice() {
             [one] => format!("{one} is there already; nothing was written"),
             many => format!("these are there already, so nothing was written:\n  {}", many.join("\n  ")),
         };
-        return fail(terminal, ExitCode::Refused, &message, &["name an empty folder: qunfa init DIR".into()]);
+        return Err(Refusal::new(ExitCode::Refused, message).help("name an empty folder: qunfa init DIR").into());
     }
-    if let Err((path, error)) = world::write_new_files(&args.dir, &files) {
-        let message = format!(
-            "`{}` cannot be written: {}; nothing was written",
-            shown(&args.dir, path),
-            crate::text::chain(&error)
-        );
-        return fail(terminal, ExitCode::MissingInput, &message, &[]);
-    }
-    let written: Vec<String> = files.iter().map(|(path, _)| shown(&args.dir, path)).collect();
+    files::write_new_files(&args.dir, &contents).map_err(|(path, error)| {
+        let (path, why) = (shown(&args.dir, path), crate::text::chain(&error));
+        Refusal::missing_input(format!("`{path}` cannot be written: {why}; nothing was written"))
+    })?;
+    let written: Vec<String> = contents.iter().map(|(path, _)| shown(&args.dir, path)).collect();
     let plan = shown(&args.dir, "plan.yaml");
     let vars = |which: &str| shown(&args.dir, format!("vars/{which}.yaml"));
     let common = Common { var: Vec::new(), vars_file: vec![vars("production")], ..common.clone() };
     let loaded = load(&plan, &common, None);
+    let Some(rendered) = &loaded.plan else { return Err(loaded.refuse(&plan, None)) };
     loaded.print(terminal);
-    let Some(rendered) = &loaded.plan else { return loaded.exit_code() };
     let folder = args.dir.join(RENDERED);
-    if let Err(error) = render::write(rendered, &folder, render::RequestFormat::Json) {
-        let message = format!("`{}` cannot be written: {}", folder.display(), crate::text::chain(&error));
-        return fail(terminal, ExitCode::MissingInput, &message, &[]);
-    }
+    render::write(rendered, &folder, render::RequestFormat::Json).map_err(|error| {
+        Refusal::missing_input(format!("`{}` cannot be written: {}", folder.display(), crate::text::chain(&error)))
+    })?;
     let written: Vec<String> = written.into_iter().chain([format!("{}/", shown(&args.dir, RENDERED))]).collect();
     if args.format.format == Format::Json {
-        document(terminal, ExitCode::Done, serde_json::json!({ "name": name, "plan": plan, "written": written }));
-        return ExitCode::Done;
+        terminal.document(ExitCode::Done, serde_json::json!({ "name": name, "plan": plan, "written": written }));
+        return Ok(ExitCode::Done);
     }
     written.iter().for_each(|path| terminal.out(&format!("{path}\n")));
     let next = format!(
@@ -104,12 +104,12 @@ pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> ExitCod
         vars("staging")
     );
     terminal.note(&next);
-    if !world::same_folder(DiskProject::new(&args.dir).root(), &args.dir) {
+    if !files::same_folder(DiskProject::new(&args.dir).root(), &args.dir) {
         terminal.note(
             "\nThis is a folder of a larger repository: workflows are found at its root alone. Move .github or .gitlab-ci.yml there,\nand say in them where the campaign is.\n",
         );
     }
-    ExitCode::Done
+    Ok(ExitCode::Done)
 }
 
 /// A path as users write it.
@@ -119,7 +119,7 @@ fn shown(folder: &Path, path: impl AsRef<Path>) -> String {
 }
 
 /// What is written, by paths below the folder.
-fn files(kind: Kind, name: &str) -> Vec<(&'static str, Cow<'static, [u8]>)> {
+fn contents(kind: Kind, name: &str) -> Vec<(&'static str, Cow<'static, [u8]>)> {
     let filled = |template: &'static str| -> Cow<'static, [u8]> {
         let text = template.replace("@name@", name).replace("@kind@", kind.name());
         text.replace("@version@", env!("CARGO_PKG_VERSION")).into_bytes().into()

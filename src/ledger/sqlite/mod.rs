@@ -12,7 +12,10 @@ use std::{error::Error, fs, path::Path, time::Duration};
 
 use jiff::Timestamp;
 use rusqlite::{
-    Connection, OpenFlags, OptionalExtension, Row, Transaction, TransactionBehavior, config::DbConfig, params,
+    Connection, OpenFlags, OptionalExtension, Row, ToSql, Transaction, TransactionBehavior,
+    config::DbConfig,
+    params,
+    types::{FromSql, FromSqlError, FromSqlResult, ToSqlOutput, ValueRef},
 };
 
 pub(crate) use self::files::make_folder;
@@ -21,12 +24,27 @@ use super::{
     CallId, CallRecord, Edition, Event, FrozenCall, Kind, Ledger, LedgerError, RunRecord, Scope, Status, Usage,
     next_status, store::Health,
 };
-use crate::payload::{self, Effect};
+use crate::{
+    payload::{self, Effect},
+    platform::Platform,
+};
 
 mod files;
 mod lock;
 pub mod store;
 mod tokens;
+
+impl ToSql for Platform {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(self.name().into())
+    }
+}
+
+impl FromSql for Platform {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        Self::from_name(value.as_str()?).ok_or(FromSqlError::InvalidType)
+    }
+}
 
 /// The format that this version writes.
 pub const FORMAT: i64 = CHANGES.len() as i64;
@@ -686,7 +704,7 @@ mod tests {
     use super::*;
 
     fn scope() -> Scope {
-        Scope { platform: "sandbox".into(), appid: "wx1".into(), plan: "p".into(), occurrence: "once".into() }
+        Scope { platform: Platform::Sandbox, appid: "wx1".into(), plan: "p".into(), occurrence: "once".into() }
     }
 
     fn at(second: i64) -> Timestamp {

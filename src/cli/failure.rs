@@ -1,0 +1,118 @@
+//! Why a command does not end well, as one value: made where it happens, said by `cli::main` and nowhere else.
+
+use serde_json::json;
+
+use super::{
+    findings::{self, WrongPlan},
+    reports::Reports,
+    terminal::Terminal,
+};
+use crate::{
+    ledger::LedgerError,
+    problem::{ExitCode, Problem, Refusal},
+    report::Report,
+};
+
+pub(super) enum Failure {
+    Refused(Refusal),
+    Plan(Box<WrongPlan>),
+    /// Of several files, in their order; what could be done to the others is done.
+    Files(Vec<Failure>),
+    Run(Box<RefusedRun>),
+    /// A panic.
+    Fault,
+}
+
+/// A run that is refused has a report all the same: a CI job shows it.
+pub(super) struct RefusedRun {
+    pub(super) refusal: Refusal,
+    pub(super) report: Report,
+    pub(super) reports: Reports,
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl From<LedgerError> for Failure {
+    fn from(error: LedgerError) -> Self {
+        Self::Refused(error.into())
+    }
+}
+
+impl Failure {
+    fn code(&self) -> ExitCode {
+        match self {
+            Self::Refused(refusal) => refusal.code,
+            Self::Plan(plan) => plan.code,
+            Self::Files(files) => files.first().map_or(ExitCode::Internal, Self::code),
+            Self::Run(run) => run.refusal.code,
+            Self::Fault => ExitCode::Internal,
+        }
+    }
+
+    /// Says it on standard error; on standard output as a document too, where `json` asks for one.
+    pub(super) fn say(self, json: bool, terminal: &Terminal) -> ExitCode {
+        let code = self.code();
+        match self {
+            // The document of what was found says all that the text would.
+            Self::Plan(plan) if json => {
+                findings::document(vec![plan.checked], code, terminal);
+                findings::annotate(&plan.annotations, terminal);
+            }
+            Self::Run(run) => {
+                terminal.error(&run.refusal.problem);
+                run.reports.publish_refused(&run.report, terminal);
+            }
+            Self::Fault => {
+                let (message, help) = ("this is a fault of qunfa itself", "`qunfa status PLAN` shows what was sent");
+                terminal.err(&format!("qunfa: {message}; {help}\n"));
+                if json {
+                    document(&Problem::new(message).help(help), code, terminal);
+                }
+            }
+            failure => {
+                failure.say_as_text(terminal);
+                if json {
+                    failure.say_as_document(code, terminal);
+                }
+            }
+        }
+        code
+    }
+
+    fn say_as_text(&self, terminal: &Terminal) {
+        match self {
+            Self::Refused(refusal) => terminal.error(&refusal.problem),
+            Self::Plan(plan) => plan.say(terminal),
+            Self::Files(files) => files.iter().for_each(|failure| failure.say_as_text(terminal)),
+            Self::Run(_) | Self::Fault => {}
+        }
+    }
+
+    /// One document for all files: what was found in them, else what was refused last.
+    fn say_as_document(self, code: ExitCode, terminal: &Terminal) {
+        let files = match self {
+            Self::Files(files) => files,
+            one => vec![one],
+        };
+        let (mut wrong, mut refused) = (Vec::new(), None);
+        for failure in files {
+            match failure {
+                Self::Plan(plan) => wrong.push(plan.checked),
+                Self::Refused(refusal) => refused = Some(refusal.problem),
+                Self::Files(_) | Self::Run(_) | Self::Fault => {}
+            }
+        }
+        match refused {
+            Some(problem) if wrong.is_empty() => document(&problem, code, terminal),
+            _ => findings::document(wrong, code, terminal),
+        }
+    }
+}
+
+fn document(problem: &Problem, code: ExitCode, terminal: &Terminal) {
+    terminal.document(code, json!({ "error": { "message": problem.message, "help": problem.help } }));
+}

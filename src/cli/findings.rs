@@ -1,0 +1,61 @@
+//! What was found in plans, as it is printed.
+
+use super::{process, terminal::Terminal};
+use crate::{
+    diag::{
+        self,
+        finding::{ArticleSize, Checked, DIAGNOSTICS_SCHEMA, Document, Finding},
+        github::Annotation,
+    },
+    limits,
+    problem::ExitCode,
+};
+
+/// A plan that is not taken.
+pub(super) struct WrongPlan {
+    pub(super) code: ExitCode,
+    /// For people.
+    pub(super) text: String,
+    /// The last line for people: what follows from it. Or nothing.
+    pub(super) verdict: String,
+    /// For programs.
+    pub(super) checked: Checked,
+    /// For GitHub Actions, with files as seen from the root of the repository; empty elsewhere.
+    pub(super) annotations: Vec<Finding>,
+}
+
+impl WrongPlan {
+    pub(super) fn say(&self, terminal: &Terminal) {
+        terminal.err(&self.text);
+        annotate(&self.annotations, terminal);
+        terminal.err(&self.verdict);
+    }
+}
+
+/// Under GitHub Actions. Its limit holds for all plans of a command together.
+pub(super) fn annotate(findings: &[Finding], terminal: &Terminal) {
+    if process::is_github() {
+        let annotations: Vec<Annotation> = findings.iter().map(Annotation::from).collect();
+        terminal.err(&diag::github::commands(&annotations));
+    }
+}
+
+pub(super) fn document(plans: Vec<Checked>, code: ExitCode, terminal: &Terminal) {
+    let document = Document { schema: DIAGNOSTICS_SCHEMA, exit_code: code as u8, plans };
+    terminal.out(&format!("{}\n", serde_json::to_string_pretty(&document).unwrap_or_default()));
+}
+
+/// How large an article is, in two lines for people.
+pub(super) fn size(article: &ArticleSize) -> String {
+    let ArticleSize { step, article: number, title, characters, html_characters, bytes, .. } = article;
+    let key = article.key.as_ref().map(|key| format!("[{key}]")).unwrap_or_default();
+    let pictures = if article.images == 1 { "1 picture".to_owned() } else { format!("{} pictures", article.images) };
+    let heaviest: Vec<String> =
+        article.heaviest.iter().map(|cause| format!("{} {}", cause.cause, cause.bytes)).collect();
+    let limit = limits::ARTICLE_CHARS;
+    format!(
+        "  {step}{key}, article {number} `{title}`: {characters} characters, {html_characters} with tags and styles (of {limit}), {bytes} bytes, {pictures}\n    \
+         bytes by cause: {}\n",
+        heaviest.join("; ")
+    )
+}

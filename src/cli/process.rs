@@ -1,0 +1,66 @@
+//! This process: its signals, its environment, its name.
+#![expect(clippy::disallowed_methods, reason = "this module owns the signals and the environment of the process")]
+
+use std::{
+    fs,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+};
+
+use jiff::Timestamp;
+
+use crate::problem::ExitCode;
+
+/// How often somebody asked to stop.
+static INTERRUPTS: AtomicU32 = AtomicU32::new(0);
+
+/// Remembers Ctrl-C and SIGTERM; the third one ends the process.
+pub(super) fn catch_signals() {
+    let result = ctrlc::set_handler(|| {
+        if INTERRUPTS.fetch_add(1, Ordering::SeqCst) >= 2 {
+            std::process::exit(ExitCode::Interrupted as i32);
+        }
+    });
+    debug_assert!(result.is_ok(), "the only handler of the process");
+    // A file that grows past the limit of the process is a full disk: the write fails, and that is recorded and reported.
+    #[cfg(unix)]
+    let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default());
+}
+
+/// True once somebody asked to stop.
+pub(super) fn interrupted() -> bool {
+    INTERRUPTS.load(Ordering::SeqCst) > 0
+}
+
+/// True once somebody asked twice: the call in flight is not waited for.
+pub(super) fn abandoned() -> bool {
+    INTERRUPTS.load(Ordering::SeqCst) > 1
+}
+
+pub(super) fn env(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// Whether this is a step of GitHub Actions.
+pub(super) fn is_github() -> bool {
+    env("GITHUB_ACTIONS").as_deref() == Some("true")
+}
+
+/// The name of this machine and the number of this process, for the lock.
+pub(super) fn identity() -> (String, u32) {
+    let host = fs::read_to_string("/proc/sys/kernel/hostname")
+        .ok()
+        .or_else(|| env("HOSTNAME"))
+        .or_else(|| env("COMPUTERNAME"));
+    (host.map_or_else(|| "unknown".into(), |host| host.trim().to_owned()), std::process::id())
+}
+
+/// A new name for a run: time and chance.
+pub(super) fn new_run_id(now: Timestamp) -> String {
+    use std::hash::{BuildHasher as _, Hasher as _};
+    let mut hasher = std::collections::hash_map::RandomState::new().build_hasher();
+    hasher.write_u32(std::process::id());
+    format!("{}-{:06x}", crate::clock::shanghai(now).strftime("%Y%m%d-%H%M%S"), hasher.finish() & 0xff_ffff)
+}

@@ -1,0 +1,108 @@
+//! Where the report of a run goes: standard output, files, the summary and the annotations of a CI job.
+
+use std::path::PathBuf;
+
+use super::{files, options::Format, process, terminal::Terminal};
+use crate::{
+    diag::{self, Severity, github::Annotation},
+    limits,
+    problem::{Problem, Refusal},
+    report::{self, Report, StepOutcome},
+};
+
+/// The files that `--report` names.
+pub(super) fn files_of(options: &[String]) -> Result<Vec<(report::Format, PathBuf)>, Refusal> {
+    let file = |option: &String| {
+        let (format, path) = option.split_once('=').filter(|(_, path)| !path.is_empty())?;
+        Some((format.parse().ok()?, path.into()))
+    };
+    let parsed = options.iter().map(|option| {
+        file(option).ok_or_else(|| {
+            Refusal::usage(format!("`--report {option}` is not a report")).help(
+                "write FORMAT=PATH with human, json, junit, markdown or html, for example --report junit=report.xml",
+            )
+        })
+    });
+    parsed.collect()
+}
+
+pub(super) struct Reports {
+    pub(super) files: Vec<(report::Format, PathBuf)>,
+    /// Of standard output.
+    pub(super) format: Format,
+    /// The plan's path as seen from the root of the repository.
+    pub(super) plan: String,
+}
+
+impl Reports {
+    /// `delivered` is what the embedded sandbox handed out, for people.
+    pub(super) fn publish(&self, report: &Report, delivered: Option<&str>, terminal: &Terminal) {
+        match self.format {
+            Format::Json => {
+                terminal.out(&report::render(report, report::Format::Json));
+                delivered.iter().for_each(|text| terminal.note(text));
+            }
+            Format::Human => {
+                terminal.out(&report::render(report, report::Format::Human));
+                delivered.iter().for_each(|text| terminal.out(text));
+            }
+        }
+        self.write(report, terminal);
+    }
+
+    /// Why it was refused is said on standard error already.
+    pub(super) fn publish_refused(&self, report: &Report, terminal: &Terminal) {
+        if self.format == Format::Json {
+            terminal.out(&report::render(report, report::Format::Json));
+        }
+        self.write(report, terminal);
+    }
+
+    fn write(&self, report: &Report, terminal: &Terminal) {
+        for (format, path) in &self.files {
+            let text = report::render(report, *format);
+            // Colours are for terminals; the other formats hold none.
+            let text = anstream::adapter::strip_str(&text).to_string();
+            if let Err(error) = files::write_file(path, text.as_bytes()) {
+                terminal.err(&format!("warning: the report {} cannot be written: {error}\n", path.display()));
+            }
+        }
+        if let Some(summary) = process::env("GITHUB_STEP_SUMMARY").filter(|path| !path.is_empty()) {
+            // Other steps of the same job have summaries of their own; what this step wrote before counts.
+            let room = limits::STEP_SUMMARY_BYTES.saturating_sub(1 + files::file_length(summary.as_ref()));
+            let text = report::summary(report, usize::try_from(room).unwrap_or(usize::MAX));
+            if let Err(error) = files::append_file(summary.as_ref(), &text) {
+                terminal.err(&format!("warning: the step summary cannot be written: {error}\n"));
+            }
+        }
+        if process::is_github() {
+            self.annotate(report, terminal);
+        }
+    }
+
+    /// Failed steps as annotations on their lines; what concerns the run as a whole comes first.
+    fn annotate(&self, report: &Report, terminal: &Terminal) {
+        let annotation = |title: &str, line: Option<u32>, problem: &Problem| Annotation {
+            severity: Severity::Error,
+            title: title.to_owned(),
+            text: std::iter::once(&problem.message)
+                .chain(&problem.help)
+                .map(String::as_str)
+                .collect::<Vec<_>>()
+                .join("\n"),
+            file: Some(self.plan.clone()),
+            line: line.map(|line| line as usize),
+            columns: None,
+        };
+        let mut annotations: Vec<Annotation> =
+            report.error.iter().map(|error| annotation(&report.plan.name, None, error)).collect();
+        for step in &report.steps {
+            let bad = matches!(step.outcome, StepOutcome::Failed | StepOutcome::Unknown);
+            annotations.extend(step.error.iter().filter(|_| bad).map(|error| {
+                let name = step.key.as_ref().map_or_else(|| step.id.clone(), |key| format!("{}[{key}]", step.id));
+                annotation(&name, Some(step.line), error)
+            }));
+        }
+        terminal.err(&diag::github::commands(&annotations));
+    }
+}

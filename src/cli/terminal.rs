@@ -1,0 +1,100 @@
+//! Standard output, standard error, and a person who can be asked.
+
+use std::{
+    io::{self, IsTerminal as _},
+    sync::atomic::{AtomicBool, Ordering},
+};
+
+use anstream::{AutoStream, ColorChoice};
+use serde_json::{Value, json};
+
+use crate::problem::{ExitCode, Problem};
+
+/// Standard output, standard error and what is known of them.
+#[derive(Debug)]
+pub(super) struct Terminal {
+    color: ColorChoice,
+    /// Nothing but results and errors.
+    pub(super) quiet: bool,
+    /// Whether standard error is a terminal, so that progress may move.
+    pub(super) interactive: bool,
+    /// The reader of standard output is gone: there is nobody to write for.
+    closed: AtomicBool,
+}
+
+impl Terminal {
+    /// `auto` looks at NO_COLOR, CLICOLOR and whether the stream is a terminal.
+    pub(super) fn new(color: ColorChoice, quiet: bool) -> Self {
+        Self { color, quiet, interactive: io::stderr().is_terminal(), closed: AtomicBool::new(false) }
+    }
+
+    /// A result.
+    pub(super) fn out(&self, text: &str) {
+        if self.closed.load(Ordering::Relaxed) {
+            return;
+        }
+        let written = if is_plain(text) {
+            write_all(io::stdout(), text)
+        } else {
+            write_all(AutoStream::new(io::stdout(), self.color), text)
+        };
+        if written.is_err() {
+            self.closed.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// A result for programs: one document, which begins with the version of its shape and the exit code.
+    pub(super) fn document(&self, code: ExitCode, members: Value) {
+        let mut document = json!({ "schema": 1, "exit_code": code as u8 });
+        if let (Some(document), Value::Object(members)) = (document.as_object_mut(), members) {
+            document.extend(members);
+        }
+        self.out(&format!("{document:#}\n"));
+    }
+
+    /// An error line, and a line for each sentence of help.
+    pub(super) fn error(&self, problem: &Problem) {
+        let bold = anstyle::Style::new().bold();
+        let red = anstyle::AnsiColor::Red.on_default().bold();
+        let mut text = format!("{red}error{red:#}{bold}: {}{bold:#}\n", problem.message);
+        for line in &problem.help {
+            text.push_str(&format!("  = help: {line}\n"));
+        }
+        self.err(&text);
+    }
+
+    /// Anything else. A closed pipe is no error.
+    pub(super) fn err(&self, text: &str) {
+        let _ = write_all(AutoStream::new(io::stderr(), self.color), text);
+    }
+
+    /// A remark, which --quiet leaves out.
+    pub(super) fn note(&self, text: &str) {
+        if !self.quiet {
+            self.err(text);
+        }
+    }
+
+    /// Whether somebody can be asked.
+    pub(super) fn can_ask(&self) -> bool {
+        io::stdin().is_terminal() && io::stderr().is_terminal()
+    }
+
+    pub(super) fn ask(&self, question: &str) -> Option<String> {
+        self.err(question);
+        let mut line = String::new();
+        io::stdin().read_line(&mut line).ok().filter(|read| *read > 0)?;
+        Some(line.trim().to_owned())
+    }
+}
+
+/// Writes a text, with its colours or without.
+fn write_all(mut stream: impl io::Write, text: &str) -> io::Result<()> {
+    stream.write_all(text.as_bytes())?;
+    stream.flush()
+}
+
+/// To look for colours in a dry run of a million people would take longer than to make it.
+fn is_plain(text: &str) -> bool {
+    !text.as_bytes().contains(&0x1b)
+}
