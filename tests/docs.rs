@@ -6,6 +6,7 @@ use std::{collections::HashSet, fmt::Write as _, fs, path::Path};
 
 use qunfa::{
     diag::{Code, Severity},
+    message::MessageKind,
     wechat::errcode,
 };
 use serde_json::{Map, Value};
@@ -199,7 +200,7 @@ fn plan(language: Language) -> String {
     out.push_str(l.of("These keys are those of every action:\n\n", "所有动作共有的键：\n\n"));
     table(&mut out, l, step, &[]);
     let shared: Vec<&str> = step["properties"].as_object().expect("keys").keys().map(String::as_str).collect();
-    for spec in qunfa::plan::action::SPECS {
+    for spec in qunfa::plan::action::ACTIONS {
         let action = &definitions[spec.name];
         assert!(action.is_object(), "{}", spec.name);
         section(&mut out, "##", spec.name, action);
@@ -214,7 +215,7 @@ fn plan(language: Language) -> String {
         table(&mut out, l, action, &but);
     }
     section(&mut out, "##", "message", &definitions["message"]);
-    for kind_of in qunfa::plan::message::KINDS {
+    for kind_of in qunfa::plan::message::kinds().map(MessageKind::name) {
         let message = &definitions["message"]["properties"][kind_of];
         assert!(message.is_object(), "{kind_of}");
         section(&mut out, "###", kind_of, message);

@@ -15,7 +15,7 @@ use qunfa::{
     clock::Clock,
     diag::source::SourceMap,
     ledger::{Kind, Ledger, Scope, Status},
-    plan::{self, model::TokenEndpoint},
+    plan::{self, account::TokenEndpoint},
     redact::{Redactor, Secret},
     render::{self, RenderedPlan},
     report::{AccountRef, CallOutcome, CallReport, Fold, PlanRef, Report, RunEvent, RunOutcome, StepOutcome},

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fs};
 
-use qunfa::diag::Code;
+use qunfa::{diag::Code, message::MessageKind};
 
 use crate::support::{Case, Ran, repository};
 
@@ -74,14 +74,22 @@ fn every_code_is_raised_by_a_plan() {
 
 #[test]
 fn every_action_and_message_type_has_a_plan() {
-    let mut text = String::new();
+    let mut made: BTreeSet<(String, Option<String>)> = BTreeSet::new();
     for entry in fs::read_dir(repository().join("tests/plans/ok")).expect("readable").flatten() {
-        text.push_str(&fs::read_to_string(entry.path()).expect("readable"));
+        let name = format!("ok/{}", entry.file_name().to_string_lossy());
+        let rendered = qunfa(&["render", &name, "--quiet"]).exits(0).json();
+        for request in rendered["requests"].as_array().expect("a list") {
+            let text = |value: &serde_json::Value| value.as_str().map(str::to_owned);
+            made.insert((text(&request["action"]).expect("a name"), text(&request["body"]["msgtype"])));
+        }
     }
-    for spec in qunfa::plan::action::SPECS {
-        assert!(text.contains(&format!("action: {}", spec.name)), "{}", spec.name);
+    for spec in qunfa::plan::action::ACTIONS {
+        assert!(made.iter().any(|(action, _)| action == spec.name), "no plan has the action {}", spec.name);
     }
-    for kind in qunfa::plan::message::KINDS {
-        assert!(text.contains(&format!("{{ {kind}: ")), "{kind}");
+    for kind in qunfa::plan::message::kinds().map(MessageKind::name) {
+        let with =
+            |begin: &str| made.iter().any(|(action, of)| action.starts_with(begin) && of.as_deref() == Some(kind));
+        assert!(with("send_by_"), "no plan sends {kind}");
+        assert!(with("preview"), "no plan previews {kind}");
     }
 }

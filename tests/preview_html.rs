@@ -1,5 +1,7 @@
 //! The page that shows messages as phones will: every message type, and what may not be on it.
 
+use qunfa::message::MessageKind;
+
 use crate::support::{Case, plan, repository, send};
 
 const JADE: &[u8] = include_bytes!("pictures/jade-4x2.png");
@@ -86,6 +88,18 @@ fn every_message_type_is_shown() {
     let (_, body) = page.split_once("<body>").expect("a body");
     let (before, digest) = body.split_once("sha256:").expect("the digest of the plan");
     insta::assert_snapshot!(format!("{before}sha256:…{}", &digest[64..]));
+}
+
+#[test]
+fn no_message_type_is_missing_on_the_page() {
+    let (head, _) = PLAN.split_once("steps:").expect("steps");
+    for kind in qunfa::plan::message::kinds().map(MessageKind::name) {
+        let step = format!("  - {{ id: a, action: send_by_tag, to: all, message: {{ {kind}: WHAT_IS_SENT }} }}\n");
+        let page = page(&Case::new().file("plan.yaml", format!("{head}steps:\n{step}")));
+        let (_, phone) = page.split_once("<figure class=\"phone\"").unwrap_or_else(|| panic!("no phone for {kind}"));
+        let (phone, _) = phone.split_once("</figure>").expect("its end");
+        assert!(phone.contains("WHAT_IS_SENT"), "{kind}: {phone}");
+    }
 }
 
 #[test]

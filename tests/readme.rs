@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use qunfa::message::MessageKind;
+
 use crate::{examples::copied, support::repository};
 
 #[test]
@@ -27,10 +29,10 @@ fn tables_list_what_there_is() {
         for code in ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "130"] {
             assert!(text.contains(&format!("\n| {code} | ")), "{readme} has no row for exit code {code}");
         }
-        for spec in qunfa::plan::action::SPECS {
+        for spec in qunfa::plan::action::ACTIONS {
             assert!(text.contains(&format!("| `{}` |", spec.name)), "{readme} has no row for {}", spec.name);
         }
-        for kind in qunfa::plan::message::KINDS {
+        for kind in qunfa::plan::message::kinds().map(MessageKind::name) {
             assert!(text.contains(&format!("| `{kind}` |")), "{readme} has no row for {kind}");
         }
     }

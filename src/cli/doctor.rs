@@ -20,7 +20,7 @@ use crate::{
         store::{Tokens, WriteError},
     },
     limits,
-    plan::model::TokenEndpoint,
+    plan::account::TokenEndpoint,
     platform::Platform,
     problem::{ExitCode, Refusal},
     render::RenderedPlan,

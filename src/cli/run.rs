@@ -301,7 +301,7 @@ impl Run<'_> {
             };
             let message = step.message().map_or_else(String::new, |message| {
                 let first: String = message.content.lines().next().unwrap_or_default().chars().take(16).collect();
-                format!("  {}: {first}", message.kind)
+                format!("  {}: {first}", message.kind.name())
             });
             let (name, action) = (pad(&step.name(), 14), pad(step.spec.name, 14));
             let to = pad(step.audience.as_deref().unwrap_or("-"), 16);

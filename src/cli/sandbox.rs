@@ -21,7 +21,7 @@ use crate::{
     clock::{Clock, shanghai},
     content::article::Piece,
     payload::{MediaId, Target},
-    plan::model::AccountKind,
+    plan::account::AccountKind,
     platform::Platform,
     problem::{ExitCode, Refusal},
     render::{Content, RenderedPlan},
@@ -224,7 +224,9 @@ fn seed(config: &mut Config, plan: &RenderedPlan) {
     // What the plan makes itself is not there yet.
     for step in plan.steps.iter().filter(|step| step.may_run()) {
         if let Content::Message(message) = &step.content {
-            config.media.extend(message.media.iter().filter_map(|id| Some((message.view.kind.clone(), known(id)?))));
+            config
+                .media
+                .extend(message.media.iter().filter_map(|id| Some((message.view.kind.name().to_owned(), known(id)?))));
         }
         for article in step.articles.iter() {
             config.media.extend(pictures(article).map(|address| ("url".to_owned(), address)));

@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::{files::read_regular, process::env};
-use crate::{limits, plan::model::SecretSource, problem::reason, redact::Secret, resolve::ReadError};
+use crate::{limits, plan::account::SecretSource, problem::reason, redact::Secret, resolve::ReadError};
 
 /// Reads a secret from where the plan says it is; the error is in words that hold nothing of it.
 pub(super) fn read_secret(source: &SecretSource, folder: &Path) -> Result<Secret, String> {

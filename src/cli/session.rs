@@ -15,7 +15,7 @@ use crate::{
         CallRecord, Ledger, LedgerError, Scope, open,
         store::{Owner, Store, TokenKey, Tokens, WriteError},
     },
-    plan::model::TokenEndpoint,
+    plan::account::TokenEndpoint,
     platform::Platform,
     problem::{ExitCode, Refusal},
     redact::{Redactor, Secret},

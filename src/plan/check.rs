@@ -640,7 +640,7 @@ mod tests {
 
     #[test]
     fn a_general_validator_agrees() {
-        for spec in crate::plan::action::SPECS {
+        for spec in crate::plan::action::ACTIONS {
             agree(&sample(spec.name), Part::Step(spec.name));
         }
         let account =

@@ -1,16 +1,20 @@
 //! The plan file: text to a typed, valid plan. Every problem is collected; a step that has one is set aside, so that
 //! the others are still looked at.
 
+pub mod account;
 pub mod action;
+pub(crate) mod article;
+pub mod ask;
 pub mod check;
 pub mod fmt;
 pub mod message;
 pub mod model;
 mod parse;
+pub(crate) mod people;
 pub mod schema;
 mod validate;
 pub mod value;
 pub mod yaml;
 
 pub use parse::{ParsedPlan, account_file, mask_secrets, parse};
-pub use validate::{ValidPlan, check_credential, later_step, unknown_step, validate};
+pub use validate::{ValidPlan, later_step, unknown_step, validate};

@@ -1,11 +1,17 @@
 //! The plan as its author writes it, typed. Doc comments here are what editors show.
 
-use schemars::JsonSchema;
-use serde::Deserialize;
-use serde_json::{Map, Value};
+use std::borrow::Cow;
 
-use super::value::{Condition, Span, Template};
-use crate::plan::action::Action;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, de};
+use serde_json::{Map, Value, json};
+
+use super::{
+    account::AccountField,
+    action::{ACTIONS, Action, Spec},
+    value::{Condition, Length, Template},
+};
+use crate::limits;
 
 /// A campaign for a WeChat Official Account: mass messages, in the order in which they are sent.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -44,7 +50,7 @@ pub struct Head {
     #[serde(default)]
     pub lint: Lint,
     /// What is done, in this order.
-    #[schemars(with = "super::schema::Steps")]
+    #[schemars(with = "Steps")]
     pub steps: Vec<Value>,
 }
 
@@ -54,184 +60,6 @@ impl Head {
         let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
         (1..=63).contains(&text.len()) && text.bytes().all(|b| plain(b) || b == b'-') && !text.starts_with('-')
     }
-}
-
-/// The account of a plan.
-#[derive(Debug, Clone)]
-pub enum AccountField {
-    /// Written in the plan.
-    Inline(Box<Account>),
-    /// In a file of its own, relative to the plan.
-    File(String),
-}
-
-impl<'de> Deserialize<'de> for AccountField {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match Value::deserialize(deserializer)? {
-            Value::String(path) => Ok(AccountField::File(path)),
-            value => serde_json::from_value(value).map(AccountField::Inline).map_err(serde::de::Error::custom),
-        }
-    }
-}
-
-impl JsonSchema for AccountField {
-    fn inline_schema() -> bool {
-        true
-    }
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "AccountField".into()
-    }
-    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        // One flat schema for both forms: keywords for mappings say nothing of a string.
-        let mut schema = Account::json_schema(generator);
-        schema.insert("type".into(), serde_json::json!(["object", "string"]));
-        schema.insert("minLength".into(), 1.into());
-        schema
-    }
-}
-
-/// An Official Account and how to get a token for it. Give `secret` or `access_token`.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Account {
-    /// 服务号 `service` or 订阅号 `subscription`: decides quotas and which actions are allowed.
-    pub kind: AccountKind,
-    /// The AppID, or { env: NAME }.
-    pub appid: AppId,
-    /// Where the AppSecret is; never the secret itself.
-    #[serde(default)]
-    pub secret: Option<SecretSource>,
-    /// Which endpoint gives the token: `stable` (`/cgi-bin/stable_token`, does not disturb other programs) or `classic`.
-    #[serde(default)]
-    pub token: TokenEndpoint,
-    /// What becomes of external links in articles, which WeChat does not open: a footnote, kept (for accounts that may), or an error.
-    #[serde(default)]
-    pub links: LinkPolicy,
-    /// Instead of `secret`: where a token kept by a central token store is.
-    #[serde(default)]
-    pub access_token: Option<SecretSource>,
-}
-
-/// The kind of an account.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-#[schemars(inline)]
-pub enum AccountKind {
-    /// 服务号
-    Service,
-    /// 订阅号
-    Subscription,
-}
-
-impl AccountKind {
-    /// As in the plan.
-    pub fn name(self) -> &'static str {
-        match self {
-            AccountKind::Service => "service",
-            AccountKind::Subscription => "subscription",
-        }
-    }
-}
-
-/// What becomes of external links in articles.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-#[schemars(inline)]
-pub enum LinkPolicy {
-    /// The text, a number, and the address in a list at the end.
-    #[default]
-    Footnote,
-    /// They stay.
-    Keep,
-    /// They are an error.
-    Error,
-}
-
-/// Which endpoint gives the token.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-#[schemars(inline)]
-pub enum TokenEndpoint {
-    /// `POST /cgi-bin/stable_token`
-    #[default]
-    Stable,
-    /// `GET /cgi-bin/token`
-    Classic,
-}
-
-/// An AppID, or the environment variable that holds it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum AppId {
-    /// Written out.
-    Literal(String),
-    /// Name of the variable.
-    Env(String),
-}
-
-impl AppId {
-    /// `wx` and 16 hexadecimal digits.
-    pub fn is_well_formed(text: &str) -> bool {
-        text.len() == 18
-            && text.starts_with("wx")
-            && text[2..].bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct FromEnv {
-    env: String,
-}
-
-impl<'de> Deserialize<'de> for AppId {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match Value::deserialize(deserializer)? {
-            Value::String(text) => Ok(AppId::Literal(text)),
-            value => {
-                serde_json::from_value(value).map(|FromEnv { env }| AppId::Env(env)).map_err(serde::de::Error::custom)
-            }
-        }
-    }
-}
-
-impl JsonSchema for AppId {
-    fn inline_schema() -> bool {
-        true
-    }
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "AppId".into()
-    }
-    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({
-            "type": ["string", "object"],
-            "pattern": "^wx[0-9a-f]{16}$",
-            "x-form": "`wx` and 16 hexadecimal digits (lower case), or { env: NAME }",
-            "properties": { "env": { "type": "string", "minLength": 1, "description": "Name of the environment variable." } },
-            "additionalProperties": false,
-            "minProperties": 1,
-            "maxProperties": 1,
-            "examples": ["wx0123456789abcdef", { "env": "WECHAT_APPID" }],
-        })
-    }
-}
-
-/// Where a secret is: exactly one of the three.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(extend("minProperties" = 1, "maxProperties" = 1, "examples" = [{ "env": "WECHAT_SECRET" }, { "file": "/run/secrets/wechat" }, { "command": ["vault", "kv", "get", "-field=secret", "wechat"] }]))]
-pub struct SecretSource {
-    /// Name of the environment variable that holds it.
-    #[serde(default)]
-    #[schemars(extend("pattern" = "^[A-Za-z_][A-Za-z0-9_]*$", "x-form" = "the name of an environment variable"))]
-    pub env: Option<String>,
-    /// Path of the file that holds it; may lie anywhere.
-    #[serde(default)]
-    #[schemars(extend("minLength" = 1))]
-    pub file: Option<String>,
-    /// Program and arguments that print it; run without a shell.
-    #[serde(default)]
-    #[schemars(extend("minItems" = 1))]
-    pub command: Option<Vec<String>>,
 }
 
 /// Settings for all steps.
@@ -244,7 +72,7 @@ pub struct Defaults {
     /// The longest one request may take.
     #[serde(default)]
     #[schemars(extend("default" = "30s"))]
-    pub timeout: Option<Span>,
+    pub timeout: Option<Length>,
     /// How fast mass calls are made.
     #[serde(default)]
     pub pace: Pace,
@@ -261,15 +89,15 @@ pub struct Retry {
     /// The first pause; each next one is twice as long.
     #[serde(default)]
     #[schemars(extend("default" = "1s"))]
-    pub backoff: Option<Span>,
+    pub backoff: Option<Length>,
     /// The longest pause.
     #[serde(default)]
     #[schemars(extend("default" = "60s"))]
-    pub max_backoff: Option<Span>,
+    pub max_backoff: Option<Length>,
     /// The pause before a send whose outcome is unknown is repeated with the same `clientmsgid`; at least 60s against WeChat.
     #[serde(default)]
     #[schemars(extend("default" = "60s"))]
-    pub resend_after: Option<Span>,
+    pub resend_after: Option<Length>,
 }
 
 /// How fast mass calls are made.
@@ -354,10 +182,10 @@ impl SendWindow {
 }
 
 impl<'de> Deserialize<'de> for SendWindow {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         SendWindow::parse(&text).ok_or_else(|| {
-            serde::de::Error::custom(format!("`{text}` is not two different times of day such as `09:00-21:00`"))
+            de::Error::custom(format!("`{text}` is not two different times of day such as `09:00-21:00`"))
         })
     }
 }
@@ -366,11 +194,11 @@ impl JsonSchema for SendWindow {
     fn inline_schema() -> bool {
         true
     }
-    fn schema_name() -> std::borrow::Cow<'static, str> {
+    fn schema_name() -> Cow<'static, str> {
         "SendWindow".into()
     }
-    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
             "type": "string", "pattern": SendWindow::PATTERN,
             "x-form": "two times of day such as `09:00-21:00`", "examples": ["09:00-21:00"],
         })
@@ -403,7 +231,7 @@ pub struct Common {
     pub retry: Option<Retry>,
     /// The longest one request may take.
     #[serde(default)]
-    pub timeout: Option<Span>,
+    pub timeout: Option<Length>,
     /// If this step fails, go on with those that do not need its outputs.
     #[serde(default)]
     pub continue_on_error: bool,
@@ -425,27 +253,27 @@ struct FromFile {
 }
 
 impl<'de> Deserialize<'de> for Foreach {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let value = Value::deserialize(deserializer)?;
         if value.is_array() {
-            serde_json::from_value(value).map(Foreach::Rows).map_err(serde::de::Error::custom)
+            serde_json::from_value(value).map(Foreach::Rows).map_err(de::Error::custom)
         } else {
-            serde_json::from_value(value).map(|FromFile { file }| Foreach::File(file)).map_err(serde::de::Error::custom)
+            serde_json::from_value(value).map(|FromFile { file }| Foreach::File(file)).map_err(de::Error::custom)
         }
     }
 }
 
 impl JsonSchema for Foreach {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
+    fn schema_name() -> Cow<'static, str> {
         "Foreach".into()
     }
-    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
             "description": "Rows: a list of mappings, or { file: data.csv } (also .jsonl).",
             "type": ["array", "object"],
             "items": { "type": "object", "minProperties": 1 },
             "minItems": 1,
-            "maxItems": crate::limits::FOREACH_MAX,
+            "maxItems": limits::FOREACH_MAX,
             "properties": { "file": { "type": "string", "pattern": r"(\.(csv|jsonl)|\{\{.*\}\})$", "x-form": "the path of a .csv or .jsonl file", "description": "A .csv file with a header line, or a .jsonl file with one object a line." } },
             "required": ["file"],
             "additionalProperties": false,
@@ -455,14 +283,14 @@ impl JsonSchema for Foreach {
 }
 
 /// A step: what all share, and what its action adds.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Step {
     /// Position in the plan, from 0; its places are under `/steps/INDEX`.
     pub index: usize,
     /// What all steps share.
     pub common: Common,
     /// What it does.
-    pub action: Action,
+    pub(crate) action: Box<dyn Action>,
 }
 
 impl Step {
@@ -470,6 +298,63 @@ impl Step {
     pub fn pointer(&self, suffix: &str) -> String {
         format!("/steps/{}{suffix}", self.index)
     }
+}
+
+/// The schema of the list of steps. A step is one branch per action, chosen by `action` (`if`/`then`), so that no error
+/// speaks of another action.
+enum Steps {}
+
+impl JsonSchema for Steps {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> Cow<'static, str> {
+        "steps".into()
+    }
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let common = Common::json_schema(generator);
+        let mut branches = Vec::new();
+        // All of them first: the definitions that they share come before those of the actions.
+        let own: Vec<(&Spec, Schema)> = ACTIONS.iter().map(|spec| (*spec, (spec.schema)(generator))).collect();
+        for (spec, own) in own {
+            let branch = branch(spec, &common, own);
+            generator.definitions_mut().insert(spec.name.to_owned(), branch);
+            branches.push(json!({
+                "if": { "properties": { "action": { "const": spec.name } }, "required": ["action"] },
+                "then": { "$ref": format!("#/$defs/{}", spec.name) },
+            }));
+        }
+        let mut properties = common.as_value()["properties"].clone();
+        properties["action"]["enum"] = ACTIONS.iter().map(|spec| spec.name).collect();
+        let step = json!({
+            "type": "object", "description": "One step of the campaign.",
+            "properties": properties, "required": ["id", "action"], "allOf": branches,
+        });
+        generator.definitions_mut().insert("step".to_owned(), step);
+        json_schema!({ "type": "array", "minItems": 1, "maxItems": limits::STEPS_MAX, "items": { "$ref": "#/$defs/step" } })
+    }
+}
+
+/// The schema of a step with one action: what all share, and its own fields.
+fn branch(spec: &Spec, common: &Schema, own: Schema) -> Value {
+    let mut branch = own.to_value();
+    let mut properties = common.as_value()["properties"].as_object().cloned().unwrap_or_default();
+    properties["action"]["const"] = spec.name.into();
+    if let Some(own) = branch["properties"].as_object() {
+        properties.extend(own.clone());
+    }
+    let mut required = vec![json!("id"), json!("action")];
+    required.extend(branch["required"].as_array().cloned().unwrap_or_default());
+    branch["description"] = spec.summary.into();
+    branch["properties"] = properties.into();
+    branch["required"] = required.into();
+    branch["additionalProperties"] = false.into();
+    branch["dependentRequired"] = json!({ "foreach": ["key"], "key": ["foreach"] });
+    if !spec.exactly_one.is_empty() {
+        branch["oneOf"] = spec.exactly_one.iter().map(|name| json!({ "required": [name] })).collect();
+        branch["x-exactly-one"] = json!(spec.exactly_one);
+    }
+    branch
 }
 
 #[cfg(test)]
@@ -484,11 +369,5 @@ mod tests {
         assert!(night.contains(0) && night.contains(1439) && !night.contains(360));
         assert!(SendWindow::parse("09:00-09:00").is_none() && SendWindow::parse("9-21").is_none());
         assert!(SendWindow::parse("18:00-24:00").expect("valid").contains(1439));
-    }
-
-    #[test]
-    fn appids() {
-        assert!(AppId::is_well_formed("wx0123456789abcdef"));
-        assert!(!AppId::is_well_formed("wx0123456789ABCDEF") && !AppId::is_well_formed("wx123"));
     }
 }

@@ -3,9 +3,10 @@
 use serde_json::{Map, Value, json};
 
 use super::{
+    account::{Account, check_credential},
+    action::ACTIONS,
     check::{Part, check},
-    check_credential,
-    model::{Account, Common, Head, Step},
+    model::{Common, Head, Step},
     yaml::{self, Document},
 };
 use crate::{
@@ -144,9 +145,13 @@ fn steps(
     (steps, ids)
 }
 
+/// The keys of the part that all steps share.
+const SHARED: &[&str] =
+    &["id", "action", "description", "when", "foreach", "key", "retry", "timeout", "continue_on_error"];
+
 fn step(document: &Document, index: usize, value: &Value, diagnostics: &mut Vec<Diagnostic>) -> Option<Step> {
     let pointer = format!("/steps/{index}");
-    let names: Vec<&str> = crate::plan::action::SPECS.iter().map(|spec| spec.name).collect();
+    let names: Vec<&str> = ACTIONS.iter().map(|spec| spec.name).collect();
     let Some(fields) = value.as_object() else {
         let diagnostic = Diagnostic::new(Code::WrongType, document.span(&pointer), "a step is a mapping");
         diagnostics.push(diagnostic.help("begin it with `- id:` and `action:`"));
@@ -164,7 +169,7 @@ fn step(document: &Document, index: usize, value: &Value, diagnostics: &mut Vec<
         );
         return None;
     };
-    if !names.contains(&action) {
+    let Some(spec) = ACTIONS.iter().find(|spec| spec.name == action) else {
         let diagnostic = Diagnostic::new(
             Code::NotAllowed,
             document.span(&format!("{pointer}/action")),
@@ -175,20 +180,16 @@ fn step(document: &Document, index: usize, value: &Value, diagnostics: &mut Vec<
             None => diagnostic.help(format!("write {}", one_of(&names))),
         });
         return None;
-    }
+    };
     if !check(document, &pointer, value, Part::Step(action), diagnostics).is_empty() {
         return None;
     }
-    // `timeout` of a check is its own; all other shared keys go to the common part.
-    const SHARED: &[&str] =
-        &["id", "action", "description", "when", "foreach", "key", "retry", "timeout", "continue_on_error"];
-    let own_timeout = action == "check";
     let (common, own): (Map<String, Value>, Map<String, Value>) = fields
         .clone()
         .into_iter()
-        .partition(|(key, _)| SHARED.contains(&key.as_str()) && !(own_timeout && key == "timeout"));
+        .partition(|(key, _)| SHARED.contains(&key.as_str()) && !(spec.own_timeout && key == "timeout"));
     let common: Result<Common, _> = serde_path_to_error::deserialize(Value::Object(common));
-    let own = crate::plan::action::Action::read(action, Value::Object(own))?;
+    let own = (spec.read)(Value::Object(own));
     match (common, own) {
         (Ok(common), Ok(action)) => Some(Step { index, common, action }),
         (common, own) => {
@@ -296,6 +297,41 @@ mod tests {
         let file = sources.add("p", text.to_owned());
         mask_secrets(file, &mut sources);
         sources.file(file).shown_text().into_owned()
+    }
+
+    #[test]
+    fn an_action_says_of_itself_what_it_is() {
+        let mut seen = std::collections::HashSet::new();
+        for text in
+            [include_str!("../../tests/plans/ok/every-action.yaml"), include_str!("../../tests/plans/ok/media.yaml")]
+        {
+            let (mut sources, mut diagnostics) = (SourceMap::default(), Vec::new());
+            let file = sources.add("p", text.to_owned());
+            let plan = parse(file, &mut sources, &mut diagnostics).expect("a plan");
+            assert_eq!(diagnostics, []);
+            for step in plan.steps {
+                let spec = step.action.spec();
+                assert_eq!(spec.name, step.common.action);
+                assert_eq!(spec.effect, step.action.asks().effect(), "{}", spec.name);
+                seen.insert(spec.name);
+            }
+        }
+        for spec in ACTIONS {
+            assert!(seen.contains(spec.name), "no step is a `{}`", spec.name);
+        }
+    }
+
+    #[test]
+    fn no_action_has_a_shared_key_but_an_own_timeout() {
+        for spec in ACTIONS {
+            let fields = (spec.schema)(&mut schemars::SchemaGenerator::default()).to_value();
+            let fields = fields["properties"].as_object().expect("a mapping");
+            let shared: Vec<&str> = SHARED.iter().copied().filter(|key| fields.contains_key(*key)).collect();
+            assert_eq!(shared, if spec.own_timeout { &["timeout"][..] } else { &[] }, "{}", spec.name);
+        }
+        let common =
+            <Common as schemars::JsonSchema>::json_schema(&mut schemars::SchemaGenerator::default()).to_value();
+        assert!(common["properties"].as_object().expect("a mapping").keys().eq(SHARED));
     }
 
     #[test]

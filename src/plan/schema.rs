@@ -1,72 +1,12 @@
 //! JSON Schemas, generated from the types.
-//!
-//! A step is one branch per action, chosen by `action` (`if`/`then`), so that no error speaks of another action.
 
-use std::borrow::Cow;
-
-use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings, json_schema};
+use schemars::{JsonSchema, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
-use super::model::{Account, Common, Head};
-use crate::{limits, plan::action};
+use super::{account::Account, model::Head};
 
 /// The committed schema of a plan.
 pub const PLAN: &str = include_str!("../../schemas/plan.schema.json");
-
-/// The list of steps, for the schema.
-#[derive(Debug)]
-pub enum Steps {}
-
-impl JsonSchema for Steps {
-    fn inline_schema() -> bool {
-        true
-    }
-    fn schema_name() -> Cow<'static, str> {
-        "steps".into()
-    }
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let common = Common::json_schema(generator);
-        let mut branches = Vec::new();
-        for (spec, own) in action::schemas(generator) {
-            let branch = branch(spec, &common, own);
-            generator.definitions_mut().insert(spec.name.to_owned(), branch);
-            branches.push(json!({
-                "if": { "properties": { "action": { "const": spec.name } }, "required": ["action"] },
-                "then": { "$ref": format!("#/$defs/{}", spec.name) },
-            }));
-        }
-        let mut properties = common.as_value()["properties"].clone();
-        properties["action"]["enum"] = action::SPECS.iter().map(|spec| spec.name).collect();
-        let step = json!({
-            "type": "object", "description": "One step of the campaign.",
-            "properties": properties, "required": ["id", "action"], "allOf": branches,
-        });
-        generator.definitions_mut().insert("step".to_owned(), step);
-        json_schema!({ "type": "array", "minItems": 1, "maxItems": limits::STEPS_MAX, "items": { "$ref": "#/$defs/step" } })
-    }
-}
-
-/// The schema of a step with one action: what all share, and its own fields.
-fn branch(spec: &action::Spec, common: &Schema, own: Schema) -> Value {
-    let mut branch = own.to_value();
-    let mut properties = common.as_value()["properties"].as_object().cloned().unwrap_or_default();
-    properties["action"]["const"] = spec.name.into();
-    if let Some(own) = branch["properties"].as_object() {
-        properties.extend(own.clone());
-    }
-    let mut required = vec![json!("id"), json!("action")];
-    required.extend(branch["required"].as_array().cloned().unwrap_or_default());
-    branch["description"] = spec.summary.into();
-    branch["properties"] = properties.into();
-    branch["required"] = required.into();
-    branch["additionalProperties"] = false.into();
-    branch["dependentRequired"] = json!({ "foreach": ["key"], "key": ["foreach"] });
-    if !spec.exactly_one.is_empty() {
-        branch["oneOf"] = spec.exactly_one.iter().map(|name| json!({ "required": [name] })).collect();
-        branch["x-exactly-one"] = json!(spec.exactly_one);
-    }
-    branch
-}
 
 /// Generates the schema of a plan from the types.
 pub fn generate_plan() -> Value {

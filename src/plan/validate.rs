@@ -8,8 +8,9 @@ use crate::{
 };
 
 use super::{
-    ParsedPlan,
-    model::{self, Account, Head, Step},
+    account::{AccountField, check_credential},
+    model::{Head, Step},
+    parse::ParsedPlan,
     yaml::Document,
 };
 
@@ -39,7 +40,7 @@ pub fn validate(parsed: ParsedPlan, diagnostics: &mut Vec<Diagnostic>) -> ValidP
             first.insert(id, *index);
         }
     }
-    if let model::AccountField::Inline(account) = &head.account {
+    if let AccountField::Inline(account) = &head.account {
         check_credential(account, document.key_span("/account"), diagnostics);
     }
     if let (Some(from), Some(to)) = (head.guards.not_before, head.guards.not_after)
@@ -52,7 +53,7 @@ pub fn validate(parsed: ParsedPlan, diagnostics: &mut Vec<Diagnostic>) -> ValidP
     let mut good: Vec<Step> = Vec::new();
     let mut set_aside: HashSet<String> = ids.iter().map(|(id, _)| id.clone()).collect();
     for step in steps {
-        let problem = step.action.target().and_then(|of| check_target(&document, &step, of, &first, &ids, &good));
+        let problem = step.action.asks().of().and_then(|of| check_target(&document, &step, of, &first, &ids, &good));
         match problem {
             Some(problem) => diagnostics.push(problem),
             None => {
@@ -62,17 +63,6 @@ pub fn validate(parsed: ParsedPlan, diagnostics: &mut Vec<Diagnostic>) -> ValidP
         }
     }
     ValidPlan { document, head, steps: good, set_aside }
-}
-
-/// A run needs exactly one of `secret` and `access_token`.
-pub fn check_credential(account: &Account, place: Span, diagnostics: &mut Vec<Diagnostic>) {
-    let message = match (&account.secret, &account.access_token) {
-        (Some(_), None) | (None, Some(_)) => return,
-        (None, None) => "the account has neither `secret` nor `access_token`",
-        (Some(_), Some(_)) => "the account has both `secret` and `access_token`",
-    };
-    let help = "give one of them, for example `secret: { env: WECHAT_SECRET }`";
-    diagnostics.push(Diagnostic::new(Code::NoCredential, place, message).help(help));
 }
 
 fn check_target(
@@ -110,11 +100,11 @@ fn check_target(
         };
         return Some(Diagnostic::new(Code::WrongStep, place, message).help(help));
     }
-    let message = target.action.message()?;
-    if step.action.spec().effect == Effect::Delete && !message.can_be_deleted() {
-        let text = format!("`{of}` sends `{}`, which cannot be deleted after it was sent", message.kind());
+    let message = target.action.asks().message()?;
+    if step.action.spec().effect == Effect::Delete && !message.of.can_be_deleted {
+        let text = format!("`{of}` sends `{}`, which cannot be deleted after it was sent", message.of.kind.name());
         let diagnostic = Diagnostic::new(Code::CannotDelete, place, text);
-        let there = document.key_span(&target.pointer(&format!("/message/{}", message.kind())));
+        let there = document.key_span(&target.pointer(&format!("/message/{}", message.of.kind.name())));
         return Some(
             diagnostic
                 .related(there, "sent here")

@@ -78,9 +78,9 @@ impl<const MIN: u64, const MAX: u64> JsonSchema for Number<MIN, MAX> {
 
 /// A length of time such as `30s`, `5m` or `1h30m`; at most a day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Span(pub Duration);
+pub struct Length(pub Duration);
 
-impl Span {
+impl Length {
     /// `1500` milliseconds is `1s500ms`.
     pub const PATTERN: &str = r"^([0-9]{1,6}h)?([0-9]{1,6}m)?([0-9]{1,6}s)?([0-9]{1,6}ms)?$";
 
@@ -109,16 +109,16 @@ impl Span {
     }
 }
 
-impl<'de> Deserialize<'de> for Span {
+impl<'de> Deserialize<'de> for Length {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        Span::parse(&text).ok_or_else(|| {
+        Length::parse(&text).ok_or_else(|| {
             de::Error::custom(format!("`{text}` is not a length of time up to 24h, such as `30s`, `5m` or `1h30m`"))
         })
     }
 }
 
-impl JsonSchema for Span {
+impl JsonSchema for Length {
     fn inline_schema() -> bool {
         true
     }
@@ -127,7 +127,7 @@ impl JsonSchema for Span {
     }
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
-            "type": "string", "minLength": 2, "pattern": Span::PATTERN,
+            "type": "string", "minLength": 2, "pattern": Length::PATTERN,
             "x-form": "a length of time such as `30s`, `5m` or `1h30m`",
             "examples": ["30s", "5m", "1h30m"],
         })
@@ -182,7 +182,7 @@ mod tests {
 
     #[test]
     fn lengths_of_time() {
-        let ms = |text| Span::parse(text).map(|span| span.0.as_millis());
+        let ms = |text| Length::parse(text).map(|length| length.0.as_millis());
         assert_eq!(ms("30s"), Some(30_000));
         assert_eq!(ms("1h30m"), Some(5_400_000));
         assert_eq!(ms("1s500ms"), Some(1_500));

@@ -18,12 +18,13 @@ use crate::{
         Code, Diagnostic, did_you_mean, one_of,
         source::{SourceMap, Span},
     },
+    message::{MessageView, Shown},
     openids::Openids,
     payload::{self, Effect, Payload, Target},
     plan::{
-        action::{self, Call, Draft, Fields, Job, Spec},
+        action::Spec,
+        ask::{self, Call, Draft, Fields, Job},
         later_step,
-        message::{MessageView, Shown},
         model::Step,
         unknown_step,
         value::{Condition, Template},
@@ -109,14 +110,14 @@ impl StepFields<'_> {
             retry: RetryPolicy::new(common.retry, defaults.retry),
             timeout: common.timeout.or(defaults.timeout).map_or(Duration::from_secs(30), |span| span.0),
             continue_on_error: common.continue_on_error,
-            poll: self.step.action.poll(),
+            poll: self.step.action.asks().poll(),
             audience: rendered.audience.as_deref().map(payload::shown),
             content,
             needs: std::mem::take(&mut self.needs),
             people: self.instance.audience.clone(),
             listed: rendered.listed,
             excluded: Arc::clone(&self.instance.excluded),
-            sends_new: self.step.action.sends_new(),
+            sends_new: self.step.action.asks().sends_new(),
             covers: self.covers,
             calls,
             articles: Arc::clone(&self.instance.articles),
@@ -125,7 +126,7 @@ impl StepFields<'_> {
     }
 
     /// What the step brings, known by its digest.
-    fn content(&self, spec: &Spec, content: action::Content, calls: &[PlannedCall]) -> Content {
+    fn content(&self, spec: &Spec, content: ask::Content, calls: &[PlannedCall]) -> Content {
         // What it shows is another thing when an earlier step makes another thing for it.
         let made: BTreeMap<String, &String> = calls
             .iter()
@@ -140,15 +141,15 @@ impl StepFields<'_> {
             with_made(payload::digest(all.join("\n").as_bytes()))
         };
         match (spec.effect, content) {
-            (Effect::Mass | Effect::Preview, action::Content::Message(shown)) => {
+            (Effect::Mass | Effect::Preview, ask::Content::Message(shown)) => {
                 Content::Message(Shown { digest: with_made(shown.digest), ..shown })
             }
-            (Effect::Media, action::Content::Draft(view)) => {
+            (Effect::Media, ask::Content::Draft(view)) => {
                 let view = MessageView { content: payload::shown(&view.content), ..view };
                 Content::Media { view: Some(view), digest: version() }
             }
-            (Effect::Media, action::Content::Nothing) => Content::Media { view: None, digest: version() },
-            (Effect::Delete | Effect::Setting | Effect::Read, action::Content::Nothing) => Content::Nothing,
+            (Effect::Media, ask::Content::Nothing) => Content::Media { view: None, digest: version() },
+            (Effect::Delete | Effect::Setting | Effect::Read, ask::Content::Nothing) => Content::Nothing,
             // A send without a message would pass `require_preview` unseen.
             (effect, content) => unreachable!("`{}` is {effect:?} and brings {content:?}", spec.name),
         }
@@ -464,7 +465,7 @@ impl Fields for StepFields<'_> {
     fn draft(&mut self) -> Option<Draft> {
         let step = self.step;
         // Only a cover may be a value of an earlier step.
-        for (number, article) in step.action.articles().iter().enumerate() {
+        for (number, article) in step.action.asks().articles().iter().enumerate() {
             let Some(cover) = &article.cover else { continue };
             for reference in run_time(template::references(&cover.0)) {
                 if !self.reference(&format!("/articles/{number}/cover"), &reference, false) {

@@ -15,12 +15,15 @@ use crate::{
     content::template::Engine,
     diag::{Code, Diagnostic, source::SourceMap},
     limits,
+    message::{MessageView, Shown},
     openids::Openids,
     payload::{self, Effect, Payload, Target},
     plan::{
-        action::{Poll, Spec},
-        message::{MessageView, Shown},
-        model::{Account, Guards, Retry},
+        account::Account,
+        action::Spec,
+        ask::Poll,
+        model::{Guards, Retry},
+        value::Length,
     },
     platform::Platform,
     resolve::{ResolvedPlan, article::Article, audience::Audience},
@@ -29,7 +32,7 @@ use crate::{
 
 mod fields;
 
-pub use crate::plan::action::{Gives, MediaCall};
+pub use crate::plan::ask::{Gives, MediaCall};
 
 use fields::{Known, StepFields};
 
@@ -203,7 +206,7 @@ impl Default for RetryPolicy {
 impl RetryPolicy {
     fn new(step: Option<Retry>, defaults: Retry) -> Self {
         let step = step.unwrap_or_default();
-        let pick = |own: Option<crate::plan::value::Span>, shared: Option<crate::plan::value::Span>, seconds| {
+        let pick = |own: Option<Length>, shared: Option<Length>, seconds| {
             own.or(shared).map_or(Duration::from_secs(seconds), |span| span.0)
         };
         Self {
@@ -260,7 +263,7 @@ pub fn render(
                 index: step.step.index,
                 spec: step.step.action.spec(),
                 foreach,
-                open_ended: step.step.action.is_open_ended(),
+                open_ended: step.step.action.asks().is_open_ended(),
                 calls: Vec::new(),
                 good: true,
                 place,

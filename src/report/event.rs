@@ -9,7 +9,7 @@ use super::{
     AccountRef, CallOutcome, CallReport, PlanRef, REPORT_SCHEMA, Report, RunOutcome, StepOutcome, StepReport, Totals,
 };
 use crate::{
-    plan::message::MessageView,
+    message::MessageView,
     problem::{ExitCode, Problem},
 };
 

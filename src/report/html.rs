@@ -9,8 +9,8 @@ use serde::Serialize;
 use super::words::{self, one_line, visible};
 use super::{CallReport, Report, RunOutcome, StepOutcome, StepReport};
 use crate::{
+    message::{MessageKind, MessageView},
     page::{self, Fact, Span},
-    plan::message::MessageView,
     problem::Problem,
     text,
 };
@@ -124,7 +124,7 @@ struct Step {
 
 #[derive(Serialize)]
 struct Message {
-    kind: String,
+    kind: &'static str,
     label: &'static str,
     is_text: bool,
     content: String,
@@ -353,20 +353,19 @@ impl Message {
             StepOutcome::Failed if arrived => ("Sent in part", false),
             StepOutcome::Failed | StepOutcome::Skipped | StepOutcome::NotRun => ("Not sent", true),
         };
-        let is_text = message.kind == "text";
-        let label = match message.kind.as_str() {
-            "text" => "Text",
-            "mpnews" => "Article",
-            "voice" => "Voice",
-            "image" => "Image",
-            "mpvideo" => "Video",
-            "wxcard" => "Card",
-            _ => "Message",
+        let label = match message.kind {
+            MessageKind::Text => "Text",
+            MessageKind::Mpnews => "Article",
+            MessageKind::Voice => "Voice",
+            MessageKind::Image => "Image",
+            MessageKind::Mpvideo => "Video",
+            MessageKind::Wxcard => "Card",
+            MessageKind::Draft => "Message",
         };
         Self {
-            kind: one_line(&message.kind),
+            kind: message.kind.name(),
             label,
-            is_text,
+            is_text: message.kind == MessageKind::Text,
             content: visible(&message.content),
             fate,
             unsent,
@@ -493,7 +492,7 @@ mod tests {
             step.action = attack.to_owned();
             step.description = Some(attack.to_owned());
             step.audience = Some(attack.to_owned());
-            step.message = Some(MessageView { kind: attack.to_owned(), content: attack.to_owned() });
+            step.message = Some(MessageView { kind: MessageKind::Mpnews, content: attack.to_owned() });
             step.outputs.insert(attack.to_owned(), attack.into());
             step.error = Some(Problem { message: attack.to_owned(), help: vec![attack.to_owned()], errcode: None });
             for call in &mut step.calls {

@@ -121,7 +121,7 @@ fn messages(out: &mut String, report: &Report) {
     paragraph(out, &format!("<details>\n<summary>{} of this run</summary>", text::count(sent.len() as u64, "message")));
     for (step, message) in sent {
         let audience = step.audience.as_deref().map(|audience| format!(" to {}", plain(audience))).unwrap_or_default();
-        let kind = plain(&message.kind);
+        let kind = message.kind.name();
         paragraph(out, &format!("{}, {kind}{audience} ({}):", code(&step.name()), step.outcome.label()));
         paragraph(out, &block(&message.content));
     }

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{plan::message::MessageView, problem::Problem};
+use crate::{message::MessageView, problem::Problem};
 
 /// Version of the report's shape; a reader refuses what it does not know.
 pub const REPORT_SCHEMA: u32 = 1;

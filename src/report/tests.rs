@@ -7,7 +7,10 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::*;
-use crate::{plan::message::MessageView, problem::Problem};
+use crate::{
+    message::{MessageKind, MessageView},
+    problem::Problem,
+};
 
 fn at(time: &str) -> Timestamp {
     format!("2026-03-01T{time}+08:00").parse().expect("a time")
@@ -57,11 +60,11 @@ fn send(chunk: u32, recipients: u64, outcome: CallOutcome) -> CallReport {
 }
 
 fn text(content: &str) -> Option<MessageView> {
-    Some(MessageView { kind: "text".to_owned(), content: content.to_owned() })
+    Some(MessageView { kind: MessageKind::Text, content: content.to_owned() })
 }
 
 fn mpnews() -> Option<MessageView> {
-    Some(MessageView { kind: "mpnews".to_owned(), content: "dFhKQm1lZGlhX2lkX29mX3RoZV9kcmFmdF9zcHJpbmc".to_owned() })
+    Some(MessageView { kind: MessageKind::Mpnews, content: "dFhKQm1lZGlhX2lkX29mX3RoZV9kcmFmdF9zcHJpbmc".to_owned() })
 }
 
 fn cities() -> [StepReport; 3] {

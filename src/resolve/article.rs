@@ -7,10 +7,10 @@ use super::*;
 use crate::{
     content::{
         article::{self, Format, Image, Input, Links, Piece, Theme},
-        media::{Material, Target, Unfit},
+        media::{Material, MediaTarget, Unfit},
     },
     payload::MediaId,
-    plan::action::create_draft::{self, ArticleKind},
+    plan::article::{Article as PlanArticle, ArticleKind},
 };
 
 /// An article, ready but for what uploads give.
@@ -93,7 +93,7 @@ impl Reader<'_> {
         account: &Account,
         templates: Templates<'_>,
     ) -> Option<Vec<Article>> {
-        let articles = step.action.articles();
+        let articles = step.action.asks().articles();
         let mut done = Vec::new();
         for (number, article) in articles.iter().enumerate() {
             let pointer = step.pointer(&format!("/articles/{number}"));
@@ -104,7 +104,7 @@ impl Reader<'_> {
 
     fn article(
         &mut self,
-        plan: &create_draft::Article,
+        plan: &PlanArticle,
         pointer: &str,
         count: usize,
         account: &Account,
@@ -193,7 +193,7 @@ impl Reader<'_> {
     /// The text of an article, and its front matter if it has some.
     fn body(
         &mut self,
-        plan: &create_draft::Article,
+        plan: &PlanArticle,
         pointer: &str,
         templates: Templates<'_>,
     ) -> Option<(Body, Option<Rc<Document>>)> {
@@ -376,7 +376,13 @@ impl Reader<'_> {
 
     /// A file, checked for where it is to go. It is named as the plan names it, which is the same from wherever the plan is
     /// looked at, and so is what is made of it.
-    pub(super) fn file(&mut self, path: &str, target: Target, optimize: bool, place: &Span) -> Option<Arc<Upload>> {
+    pub(super) fn file(
+        &mut self,
+        path: &str,
+        target: MediaTarget,
+        optimize: bool,
+        place: &Span,
+    ) -> Option<Arc<Upload>> {
         // One byte more than is taken, so that "too large" can be said of the file rather than of the reading.
         let most = if optimize { limits::OPTIMIZE_BYTES_MAX } else { limits::MATERIAL_BYTES + 1 };
         let (name, bytes) = self.bytes(path, place, most)?;
@@ -408,7 +414,7 @@ impl Reader<'_> {
                 Code::MediaSize,
                 format!("`{name}` has {bytes} bytes; WeChat takes fewer than {most} here"),
                 match target {
-                    Target::BodyImage | Target::Material(Material::Image | Material::Thumb) if !optimize => {
+                    MediaTarget::BodyImage | MediaTarget::Material(Material::Image | Material::Thumb) if !optimize => {
                         "make it smaller (fewer pixels, or more compression), or write `optimize: true`".into()
                     }
                     _ => "make it smaller".into(),
@@ -430,7 +436,7 @@ impl Reader<'_> {
             }
             return Some(Cover::MediaId(MediaId::new(text)));
         }
-        let target = Target::Material(Material::Image);
+        let target = MediaTarget::Material(Material::Image);
         self.file(&format!("{}{text}", field.folder), target, optimize, &place).map(Cover::File)
     }
 
@@ -469,16 +475,16 @@ impl Reader<'_> {
         &mut self,
         body: &Body,
         theme: Option<&Theme>,
-        links: plan::model::LinkPolicy,
+        links: plan::account::LinkPolicy,
         optimize: bool,
         templates: Templates<'_>,
     ) -> Option<Shows> {
         let (text, lines) = self.rendered_body(body, true, templates)?;
         let theme = theme?;
         let links = match links {
-            plan::model::LinkPolicy::Footnote => Links::Footnote,
-            plan::model::LinkPolicy::Keep => Links::Keep,
-            plan::model::LinkPolicy::Error => Links::Error,
+            plan::account::LinkPolicy::Footnote => Links::Footnote,
+            plan::account::LinkPolicy::Keep => Links::Keep,
+            plan::account::LinkPolicy::Error => Links::Error,
         };
         let mut found = Vec::new();
         let converted = {
@@ -491,7 +497,7 @@ impl Reader<'_> {
         let converted = converted?;
         let mut uploads = Vec::new();
         for Image { path, place, .. } in &converted.images {
-            uploads.push(self.file(&format!("{}{path}", body.folder), Target::BodyImage, optimize, place));
+            uploads.push(self.file(&format!("{}{path}", body.folder), MediaTarget::BodyImage, optimize, place));
         }
         let uploads: Option<Vec<Arc<Upload>>> = uploads.into_iter().collect();
         Some(Shows::News(converted, uploads?))
@@ -499,7 +505,7 @@ impl Reader<'_> {
 
     fn pictures(
         &mut self,
-        plan: &create_draft::Article,
+        plan: &PlanArticle,
         pointer: &str,
         body: &Body,
         optimize: bool,
@@ -517,7 +523,7 @@ impl Reader<'_> {
             let pointer = format!("{pointer}/images/{number}");
             let field = Field { template: &template.0, folder: String::new(), from: From::Plan(pointer.clone()) };
             let place = self.document.span(&pointer);
-            let target = Target::Material(Material::Image);
+            let target = MediaTarget::Material(Material::Image);
             uploads.push(self.field(&field, templates).and_then(|path| self.file(&path, target, optimize, &place)));
         }
         let uploads: Option<Vec<Arc<Upload>>> = uploads.into_iter().collect();

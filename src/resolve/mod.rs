@@ -28,8 +28,9 @@ use crate::{
     payload,
     plan::{
         self, ValidPlan,
-        action::Holds,
-        model::{Account, AccountField, AppId, Foreach, Step},
+        account::{Account, AccountField, AppId},
+        ask::Holds,
+        model::{Foreach, Step},
         value::Template,
         yaml::{self, Document},
     },
@@ -202,11 +203,11 @@ pub fn resolve(
     // A plan without an account is still looked at, with a stand-in.
     let known = account.is_some();
     let account = account.unwrap_or_else(|| Account {
-        kind: plan::model::AccountKind::Service,
+        kind: plan::account::AccountKind::Service,
         appid: AppId::Literal("wx0000000000000000".into()),
         secret: None,
-        token: plan::model::TokenEndpoint::default(),
-        links: plan::model::LinkPolicy::default(),
+        token: plan::account::TokenEndpoint::default(),
+        links: plan::account::LinkPolicy::default(),
         access_token: None,
     });
     let appid = match &account.appid {
@@ -309,7 +310,7 @@ impl Reader<'_> {
 
     fn wrong_account(&mut self, step: &Step, account: &Account) {
         let spec = step.action.spec();
-        let only = spec.only.map_or("", plan::model::AccountKind::name);
+        let only = spec.only.map_or("", plan::account::AccountKind::name);
         let message = format!("`{}` is for {only} accounts, and this is a {} account", spec.name, account.kind.name());
         let diagnostic = Diagnostic::new(Code::AccountKind, self.document.span(&step.pointer("/action")), message);
         let there = self.document.span("/account/kind");
@@ -600,9 +601,9 @@ impl Reader<'_> {
         let mut excluded: Vec<Rc<Openids>> = Vec::new();
         let mut begun: Option<Vec<String>> = None;
         let mut good = true;
-        let listed = step.action.openids().is_some_and(|to| to.is_listed());
-        let column = step.action.openids().and_then(|to| to.column.clone()).unwrap_or_else(|| "openid".into());
-        for file in step.action.files() {
+        let listed = step.action.asks().people().is_some_and(|to| to.is_listed());
+        let column = step.action.asks().people().and_then(|to| to.column.clone()).unwrap_or_else(|| "openid".into());
+        for file in step.action.asks().files() {
             let pointer = step.pointer(&file.suffix);
             let place = self.document.span(&pointer);
             let Some(path) = self.path(templates, &pointer, &file.path) else {
@@ -647,7 +648,7 @@ impl Reader<'_> {
             }
         }
         let mut left_out = Arc::default();
-        let audience = match (step.action.openids(), begun) {
+        let audience = match (step.action.asks().people(), begun) {
             (Some(_), Some(people)) => {
                 let openids = people.iter().map(String::as_str).collect();
                 Some(Arc::new(Audience { openids: Arc::new(openids), duplicates: 0, excluded: 0 }))

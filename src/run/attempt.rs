@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     ledger::next_status,
-    plan::action::Poll,
+    plan::ask::Poll,
     retry::Retry,
     run::policy::{Next, Resend},
     wechat::{

@@ -12,7 +12,7 @@ use crate::{
     ledger::{Ledger, Scope},
     limits,
     payload::{Effect, Target},
-    plan::model::AccountKind,
+    plan::{account::AccountKind, action::send_by_openid},
     problem::Problem,
     render::RenderedPlan,
     report::checkup::{Check, CheckId, CheckState},
@@ -25,8 +25,6 @@ use crate::{
         transport::{Body, Method},
     },
 };
-
-const SEND: &str = "/cgi-bin/message/mass/send";
 
 /// What the ledger says of the plan.
 #[derive(Debug)]
@@ -210,7 +208,7 @@ pub fn ask(
         let body = if method == Method::Get { String::new() } else { body.to_string() };
         client.call(method, path, Body::Json(&body), timeout)
     };
-    checks.push(account(plan, &ask(Method::Post, QUOTA, &json!({ "cgi_path": SEND }))));
+    checks.push(account(plan, &ask(Method::Post, QUOTA, &json!({ "cgi_path": send_by_openid::SPEC.path }))));
     for permission in permissions(plan) {
         let outcome = ask(permission.method, permission.path, &json!({}));
         checks.push(permission.judge(plan, &outcome));
@@ -315,7 +313,7 @@ fn allow_list(way: TokenWay, ready: &Result<(), TokenError>) -> Check {
 fn account(plan: &RenderedPlan, outcome: &Outcome) -> Check {
     let id = CheckId::Account;
     let kind = plan.account.kind;
-    let uses = plan.calls().any(|(_, call)| call.path == SEND);
+    let uses = plan.calls().any(|(step, _)| step.spec.only == Some(AccountKind::Service));
     let code = match outcome {
         Outcome::Reply(reply) => reply.errcode,
         outcome => return unreadable(id, outcome),

@@ -3,19 +3,14 @@
 //! What such a step makes has versions: all of its calls carry the digest of the whole. The latest version that the ledger
 //! has is compared with the plan; a new one gets calls of its own, with numbers after those before.
 
-use super::{
-    attempt::CallRun,
-    frozen::{ADD, UPDATE},
-    *,
-};
+use super::{attempt::CallRun, *};
 use crate::{
     content::article::compare,
     payload::Payload,
+    plan::action::create_draft::{ADD, GET, UPDATE},
     render::Gives,
     run::reconcile::{anew, is_current, latest},
 };
-
-const GET: &str = "/cgi-bin/draft/get";
 
 /// What is to be done with a media step; what has changed, if that may not be changed any more.
 pub(super) fn todo(

@@ -12,7 +12,7 @@ use crate::{
     ledger::{LedgerError, Usage},
     limits,
     payload::{Effect, Target},
-    plan::model::AccountKind,
+    plan::account::AccountKind,
     problem::Problem,
     render::RenderedPlan,
 };

@@ -9,13 +9,9 @@ use crate::{
     ledger::{CallId, CallRecord, Event, FrozenCall, LedgerError, Usage},
     openids::Openids,
     payload::{self, Effect, Payload, People, Target},
+    plan::action::create_draft::{ADD, UPDATE},
     slot::{Output, Slot, Tag},
 };
-
-/// Adds an article to the draft box.
-pub(super) const ADD: &str = "/cgi-bin/draft/add";
-/// Changes one article of a draft.
-pub(super) const UPDATE: &str = "/cgi-bin/draft/update";
 
 fn damaged(id: &CallId, what: &str) -> LedgerError {
     LedgerError::Unreadable { what: format!("call {} of step `{}` {what}", id.chunk, id.name()) }

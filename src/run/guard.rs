@@ -129,16 +129,16 @@ fn was_previewed(content: &Content, previewed: &HashSet<String>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::{
-        message::{MessageView, Shown},
-        model::SendWindow,
+    use crate::{
+        message::{MessageKind, MessageView, Shown},
+        plan::model::SendWindow,
     };
 
     #[test]
     fn what_has_no_message_was_not_previewed() {
         let digest = "sha256:0".to_owned();
         let previewed: HashSet<String> = [digest.clone()].into();
-        let view = MessageView { kind: "text".into(), content: "a".into() };
+        let view = MessageView { kind: MessageKind::Text, content: "a".into() };
         let message = |digest: &str| {
             let (view, digest) = (view.clone(), digest.to_owned());
             Content::Message(Shown { view, digest, media: Vec::new(), title: None, words: None })

@@ -102,7 +102,7 @@ pub fn prepare(
         list.sort_by_key(|record| record.frozen.id.chunk);
     }
     let previews =
-        records.iter().filter(|record| record.frozen.action == "preview" && record.status == Status::Accepted);
+        records.iter().filter(|record| record.frozen.effect == Effect::Preview && record.status == Status::Accepted);
     let mut prepared = Prepared {
         todo: Vec::new(),
         slots: HashMap::new(),

@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::{
     clock::Clock,
     limits,
-    plan::model::TokenEndpoint,
+    plan::account::TokenEndpoint,
     redact::Secret,
     retry::Retry,
     wechat::{

@@ -19,7 +19,7 @@ pub(crate) use sniff::{content_type, dimensions};
 pub struct Upload {
     /// Its path as users know it.
     pub path: String,
-    pub target: Target,
+    pub target: MediaTarget,
     /// Content type by its bytes.
     pub content_type: &'static str,
     pub bytes: Arc<[u8]>,
@@ -38,7 +38,7 @@ impl fmt::Debug for Upload {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Target {
+pub enum MediaTarget {
     /// A picture of an article's body: gives a URL.
     /// <https://developers.weixin.qq.com/doc/service/api/material/permanent/api_uploadimage>
     BodyImage,
@@ -74,41 +74,41 @@ impl Material {
     }
 }
 
-impl Target {
+impl MediaTarget {
     pub fn path(self) -> &'static str {
         match self {
-            Target::BodyImage => "/cgi-bin/media/uploadimg",
-            Target::Material(_) => "/cgi-bin/material/add_material",
+            MediaTarget::BodyImage => "/cgi-bin/media/uploadimg",
+            MediaTarget::Material(_) => "/cgi-bin/material/add_material",
         }
     }
 
     /// `type` in the query.
     pub(crate) fn kind(self) -> Option<&'static str> {
         match self {
-            Target::BodyImage => None,
-            Target::Material(kind) => Some(kind.name()),
+            MediaTarget::BodyImage => None,
+            MediaTarget::Material(kind) => Some(kind.name()),
         }
     }
 
     pub fn gives(self) -> Output {
         match self {
-            Target::BodyImage => Output::Url,
-            Target::Material(_) => Output::MediaId,
+            MediaTarget::BodyImage => Output::Url,
+            MediaTarget::Material(_) => Output::MediaId,
         }
     }
 
     /// Content types that are taken, and the most bytes.
     fn takes(self) -> (&'static [&'static str], u64) {
         match self {
-            Target::BodyImage => (&["image/jpeg", "image/png"], limits::BODY_IMAGE_BYTES),
-            Target::Material(Material::Image) => {
+            MediaTarget::BodyImage => (&["image/jpeg", "image/png"], limits::BODY_IMAGE_BYTES),
+            MediaTarget::Material(Material::Image) => {
                 (&["image/jpeg", "image/png", "image/gif", "image/bmp"], limits::MATERIAL_BYTES)
             }
-            Target::Material(Material::Voice) => {
+            MediaTarget::Material(Material::Voice) => {
                 (&["audio/mpeg", "audio/x-ms-wma", "audio/wav", "audio/amr"], limits::VOICE_BYTES)
             }
-            Target::Material(Material::Video) => (&["video/mp4"], limits::MATERIAL_BYTES),
-            Target::Material(Material::Thumb) => (&["image/jpeg"], limits::THUMB_BYTES),
+            MediaTarget::Material(Material::Video) => (&["video/mp4"], limits::MATERIAL_BYTES),
+            MediaTarget::Material(Material::Thumb) => (&["image/jpeg"], limits::THUMB_BYTES),
         }
     }
 }
@@ -129,7 +129,7 @@ pub(crate) enum Unfit {
 
 impl Upload {
     /// Checks a file for where it is to go; a picture that does not fit is made such that it does, as far as that can be.
-    pub(crate) fn optimized(path: impl Into<String>, bytes: Vec<u8>, target: Target) -> Result<Self, Unfit> {
+    pub(crate) fn optimized(path: impl Into<String>, bytes: Vec<u8>, target: MediaTarget) -> Result<Self, Unfit> {
         let path = path.into();
         let (types, most) = target.takes();
         let (new, said) = match Self::new(path.clone(), bytes.clone(), target, None) {
@@ -143,7 +143,7 @@ impl Upload {
     pub(crate) fn new(
         path: impl Into<String>,
         bytes: Vec<u8>,
-        target: Target,
+        target: MediaTarget,
         description: Option<(String, String)>,
     ) -> Result<Self, Unfit> {
         let (types, most) = target.takes();
@@ -245,26 +245,29 @@ mod tests {
     fn files_are_what_their_bytes_say() {
         let new = |bytes: &[u8], target| Upload::new("a.png", bytes.to_vec(), target, None).map(|u| u.content_type);
         let webp = b"RIFF\x10\0\0\0WEBPVP8 ";
-        assert_eq!(new(&png(60), Target::BodyImage), Ok("image/png"));
-        assert_eq!(new(b"", Target::BodyImage), Err(Unfit::Empty));
-        assert_eq!(new(webp, Target::BodyImage), Err(Unfit::Type("image/webp", vec!["image/jpeg", "image/png"])));
-        assert!(new(b"GIF89a\x03\0\x02\0;", Target::BodyImage).is_err());
-        assert_eq!(new(b"GIF89a\x03\0\x02\0;", Target::Material(Material::Image)), Ok("image/gif"));
-        assert_eq!(new(b"GIF89a\x03\0\x02\0", Target::Material(Material::Image)), Err(Unfit::Damaged));
-        assert_eq!(new(&png(10), Target::BodyImage), Err(Unfit::Damaged));
-        assert_eq!(new(&png(44), Target::BodyImage), Err(Unfit::Damaged));
-        assert_eq!(new(&png_of(32_767, 3051, 60), Target::BodyImage), Ok("image/png"));
-        assert_eq!(new(&png_of(32_767, 3052, 60), Target::BodyImage), Err(Unfit::Dimensions(32_767, 3052)));
-        assert_eq!(new(&png_of(32_768, 1, 60), Target::BodyImage), Err(Unfit::Dimensions(32_768, 1)));
+        assert_eq!(new(&png(60), MediaTarget::BodyImage), Ok("image/png"));
+        assert_eq!(new(b"", MediaTarget::BodyImage), Err(Unfit::Empty));
+        assert_eq!(new(webp, MediaTarget::BodyImage), Err(Unfit::Type("image/webp", vec!["image/jpeg", "image/png"])));
+        assert!(new(b"GIF89a\x03\0\x02\0;", MediaTarget::BodyImage).is_err());
+        assert_eq!(new(b"GIF89a\x03\0\x02\0;", MediaTarget::Material(Material::Image)), Ok("image/gif"));
+        assert_eq!(new(b"GIF89a\x03\0\x02\0", MediaTarget::Material(Material::Image)), Err(Unfit::Damaged));
+        assert_eq!(new(&png(10), MediaTarget::BodyImage), Err(Unfit::Damaged));
+        assert_eq!(new(&png(44), MediaTarget::BodyImage), Err(Unfit::Damaged));
+        assert_eq!(new(&png_of(32_767, 3051, 60), MediaTarget::BodyImage), Ok("image/png"));
+        assert_eq!(new(&png_of(32_767, 3052, 60), MediaTarget::BodyImage), Err(Unfit::Dimensions(32_767, 3052)));
+        assert_eq!(new(&png_of(32_768, 1, 60), MediaTarget::BodyImage), Err(Unfit::Dimensions(32_768, 1)));
         let jpeg =
             b"\xff\xd8\xff\xe0\0\x04\xff\xd9\xff\xc0\0\x0b\x08\0\x02\0\x03\x01\x01\x11\0\xff\xda\0\x02ab\xff\xd9";
-        assert_eq!(new(jpeg, Target::BodyImage), Ok("image/jpeg"));
-        assert_eq!(new(&jpeg[..jpeg.len() - 1], Target::BodyImage), Err(Unfit::Damaged));
-        assert_eq!(new(&png((1 << 20) - 1), Target::BodyImage), Ok("image/png"));
-        assert_eq!(new(&png(1 << 20), Target::BodyImage), Err(Unfit::Size(1 << 20, 1 << 20)));
-        assert_eq!(new(&png(60), Target::Material(Material::Thumb)), Err(Unfit::Type("image/png", vec!["image/jpeg"])));
-        assert_eq!(new(b"\0\0\0\x20ftypisom", Target::Material(Material::Video)), Ok("video/mp4"));
-        assert_eq!(new(b"#!AMR\n", Target::Material(Material::Voice)), Ok("audio/amr"));
+        assert_eq!(new(jpeg, MediaTarget::BodyImage), Ok("image/jpeg"));
+        assert_eq!(new(&jpeg[..jpeg.len() - 1], MediaTarget::BodyImage), Err(Unfit::Damaged));
+        assert_eq!(new(&png((1 << 20) - 1), MediaTarget::BodyImage), Ok("image/png"));
+        assert_eq!(new(&png(1 << 20), MediaTarget::BodyImage), Err(Unfit::Size(1 << 20, 1 << 20)));
+        assert_eq!(
+            new(&png(60), MediaTarget::Material(Material::Thumb)),
+            Err(Unfit::Type("image/png", vec!["image/jpeg"]))
+        );
+        assert_eq!(new(b"\0\0\0\x20ftypisom", MediaTarget::Material(Material::Video)), Ok("video/mp4"));
+        assert_eq!(new(b"#!AMR\n", MediaTarget::Material(Material::Voice)), Ok("audio/amr"));
     }
 
     #[test]
@@ -279,15 +282,19 @@ mod tests {
 
     #[test]
     fn the_form_is_the_same_every_time() {
-        let upload = Upload::new("图/a\".png", png(60), Target::BodyImage, None).expect("fits");
+        let upload = Upload::new("图/a\".png", png(60), MediaTarget::BodyImage, None).expect("fits");
         let (boundary, form) = upload.form();
         let text = String::from_utf8_lossy(&form);
         assert!(text.starts_with(&format!("--{boundary}\r\nContent-Disposition: form-data; name=\"media\"; filename=\"a_.png\"\r\nContent-Type: image/png\r\n\r\n\u{fffd}PNG")));
         assert!(text.ends_with(&format!("\r\n--{boundary}--\r\n")));
         assert_eq!(upload.form(), (boundary, form));
         let described = ("标题".to_owned(), "介绍".to_owned());
-        let video =
-            Upload::new("v.mp4", b"\0\0\0\x20ftypisom".to_vec(), Target::Material(Material::Video), Some(described));
+        let video = Upload::new(
+            "v.mp4",
+            b"\0\0\0\x20ftypisom".to_vec(),
+            MediaTarget::Material(Material::Video),
+            Some(described),
+        );
         let (_, form) = video.expect("fits").form();
         assert!(
             String::from_utf8_lossy(&form)

@@ -18,7 +18,8 @@ use crate::{
     },
     diag::{Diagnostic, Severity, source::SourceMap},
     limits,
-    payload::MediaId,
+    message::MessageKind,
+    payload::{Effect, MediaId},
     render::{Content, RenderedPlan, RenderedStep, When},
     resolve::article::{Article, Cover, Shows},
     slot::{Output, Slot},
@@ -72,7 +73,7 @@ struct Step {
 
 #[derive(Serialize, Default)]
 struct Message {
-    kind: String,
+    kind: &'static str,
     text: Vec<Piece>,
     /// The articles of a draft of the plan.
     rows: Vec<Row>,
@@ -325,9 +326,9 @@ impl<'a> Builder<'a> {
             place: format!("{}:{}", plan.path, step.line),
             description: step.description.clone(),
             facts,
-            preview: step.spec.name == "preview",
+            preview: step.spec.effect == Effect::Preview,
             never: !step.may_run(),
-            message: if step.articles.is_empty() { self.message(step) } else { self.draft_card(at) },
+            message: self.message(at, step),
             articles,
             file: file.map(|upload| self.file(&upload)),
             findings: found.iter().map(|found| self.finding(found, None)).collect(),
@@ -343,11 +344,6 @@ impl<'a> Builder<'a> {
             size: bytes(upload.bytes.len()),
             shot: is_picture.then(|| self.pictures.shot(upload)),
         }
-    }
-
-    /// A draft as a message that sends it shows it.
-    fn draft_card(&mut self, at: usize) -> Option<Message> {
-        Some(Message { kind: "mpnews".into(), rows: self.rows(at), ..Message::default() })
     }
 
     fn rows(&mut self, at: usize) -> Vec<Row> {
@@ -399,32 +395,40 @@ impl<'a> Builder<'a> {
         }
     }
 
-    fn message(&mut self, step: &RenderedStep) -> Option<Message> {
-        let Content::Message(shown) = &step.content else { return None };
+    fn message(&mut self, at: usize, step: &RenderedStep) -> Option<Message> {
+        let shown = match &step.content {
+            Content::Message(shown) => shown,
+            // As a message that sends it.
+            Content::Media { view: Some(_), .. } => {
+                return Some(Message { kind: MessageKind::Mpnews.name(), rows: self.rows(at), ..Message::default() });
+            }
+            Content::Media { view: None, .. } | Content::Nothing => return None,
+        };
         let (view, media) = (&shown.view, &shown.media);
-        let mut message = Message { kind: view.kind.clone(), id: Some(view.content.clone()), ..Message::default() };
+        let mut message = Message { kind: view.kind.name(), id: Some(view.content.clone()), ..Message::default() };
         (message.title, message.words) = (shown.title.clone(), shown.words.clone());
-        match view.kind.as_str() {
-            "text" => {
+        match view.kind {
+            MessageKind::Text => {
                 message.id = None;
                 message.text = text::pieces(&view.content);
             }
-            "mpnews" => match media.iter().find_map(|id| self.draft(id)) {
+            MessageKind::Mpnews => match media.iter().find_map(|id| self.draft(id)) {
                 Some(at) => message.rows = self.rows(at),
                 None => {
                     message.title = Some("A draft made elsewhere".into());
                     message.note = Some("What is in it is not known here: no step of this plan makes it.");
                 }
             },
-            "image" => {
+            MessageKind::Image => {
                 message.pictures = media.iter().map(|id| self.medium(id)).collect();
                 message.id = None;
             }
-            "wxcard" => message.note = Some("WeChat has discontinued cards."),
-            _ => {
+            MessageKind::Wxcard => message.note = Some("WeChat has discontinued cards."),
+            MessageKind::Voice | MessageKind::Mpvideo => {
                 let file = media.iter().find_map(|id| self.uploaded(id));
                 message.file = file.map(|file| self.file(&file));
             }
+            MessageKind::Draft => {}
         }
         Some(message)
     }

@@ -7,17 +7,33 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Call, Calls, Content, Fields, Kind, Poll, Spec, job};
+use super::spec::{Action, Asks, Spec, read};
 use crate::{
     payload::{Effect, Target},
-    plan::value::{Number, Span},
+    plan::{
+        ask::{Call, Calls, Content, Fields, Poll, job},
+        value::{Length, Number},
+    },
     slot::Output,
 };
 
-/// Fields of the action: exactly one of `of` and `msg_id`.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+pub(super) static SPEC: Spec = Spec {
+    name: "check",
+    summary: "Asks for the status of a send until it has the one that is waited for.",
+    path: "/cgi-bin/message/mass/get",
+    effect: Effect::Read,
+    outputs: &[Output::Status],
+    exactly_one: &["of", "msg_id"],
+    only: None,
+    own_timeout: true,
+    schema: Check::json_schema,
+    read: read::<Check>,
+};
+
+/// Exactly one of `of` and `msg_id`.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Check {
+struct Check {
     /// The send step of this plan that is checked; all of its calls.
     #[serde(default)]
     #[schemars(extend("minLength" = 1))]
@@ -31,11 +47,11 @@ pub struct Check {
     /// The pause between two questions.
     #[serde(default)]
     #[schemars(extend("default" = "30s"))]
-    every: Option<Span>,
+    every: Option<Length>,
     /// How long it is waited at most.
     #[serde(default)]
     #[schemars(extend("default" = "30m"))]
-    timeout: Option<Span>,
+    timeout: Option<Length>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -49,16 +65,10 @@ enum Until {
     Delete,
 }
 
-impl Kind for Check {
-    const SPEC: Spec = Spec {
-        name: "check",
-        summary: "Asks for the status of a send until it has the one that is waited for.",
-        path: "/cgi-bin/message/mass/get",
-        effect: Effect::Read,
-        outputs: &[Output::Status],
-        exactly_one: &["of", "msg_id"],
-        only: None,
-    };
+impl Action for Check {
+    fn spec(&self) -> &'static Spec {
+        &SPEC
+    }
 
     fn calls(&self, fields: &mut dyn Fields) -> Option<Calls> {
         let (jobs, audience) = match (&self.of, &self.msg_id) {
@@ -75,16 +85,13 @@ impl Kind for Check {
         Some(Calls { calls, audience: Some(audience), content: Content::Nothing, listed: None })
     }
 
-    fn target(&self) -> Option<&str> {
-        self.of.as_deref()
-    }
-
-    fn poll(&self) -> Option<Poll> {
-        let or = |span: Option<Span>, seconds| span.map_or(Duration::from_secs(seconds), |span| span.0);
+    fn asks(&self) -> Asks<'_> {
+        let or = |length: Option<Length>, seconds| length.map_or(Duration::from_secs(seconds), |length| length.0);
         let until = match self.until {
             Until::SendSuccess => "SEND_SUCCESS",
             Until::Delete => "DELETE",
         };
-        Some(Poll { until, every: or(self.every, 30), timeout: or(self.timeout, 30 * 60) })
+        let poll = Poll { until, every: or(self.every, 30), timeout: or(self.timeout, 30 * 60) };
+        Asks::Check { of: self.of.as_deref(), poll }
     }
 }

@@ -5,17 +5,33 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Call, Calls, Content, Fields, Kind, Spec, job, number};
+use super::spec::{Action, Asks, Spec, read};
 use crate::{
     diag::Code,
     payload::{self, Effect, Target},
-    plan::value::{Number, Template},
+    plan::{
+        ask::{Call, Calls, Content, Fields, job, number},
+        value::{Number, Template},
+    },
 };
 
-/// Fields of the action: exactly one of `of`, `msg_id` and `url`.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+pub(super) static SPEC: Spec = Spec {
+    name: "delete",
+    summary: "Deletes a sent article or video; text, pictures and voice cannot be taken back.",
+    path: "/cgi-bin/message/mass/delete",
+    effect: Effect::Delete,
+    outputs: &[],
+    exactly_one: &["of", "msg_id", "url"],
+    only: None,
+    own_timeout: false,
+    schema: Delete::json_schema,
+    read: read::<Delete>,
+};
+
+/// Exactly one of `of`, `msg_id` and `url`.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Delete {
+struct Delete {
     /// The send step of this plan whose article is deleted; all of its calls.
     #[serde(default)]
     #[schemars(extend("minLength" = 1))]
@@ -31,16 +47,10 @@ pub struct Delete {
     article_idx: Option<Number<0, 8>>,
 }
 
-impl Kind for Delete {
-    const SPEC: Spec = Spec {
-        name: "delete",
-        summary: "Deletes a sent article or video; text, pictures and voice cannot be taken back.",
-        path: "/cgi-bin/message/mass/delete",
-        effect: Effect::Delete,
-        outputs: &[],
-        exactly_one: &["of", "msg_id", "url"],
-        only: None,
-    };
+impl Action for Delete {
+    fn spec(&self) -> &'static Spec {
+        &SPEC
+    }
 
     fn calls(&self, fields: &mut dyn Fields) -> Option<Calls> {
         let article = match &self.article_idx {
@@ -86,7 +96,7 @@ impl Kind for Delete {
         Some(Calls { calls: calls.collect(), audience: Some(audience), content: Content::Nothing, listed: None })
     }
 
-    fn target(&self) -> Option<&str> {
-        self.of.as_deref()
+    fn asks(&self) -> Asks<'_> {
+        Asks::Delete { of: self.of.as_deref() }
     }
 }

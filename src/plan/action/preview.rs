@@ -7,17 +7,33 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Call, Calls, Content, Fields, Kind, Spec};
+use super::spec::{Action, Asks, Spec, read};
 use crate::{
     diag::Code,
     payload::{self, Effect, Target},
-    plan::{message::Message, value::Template},
+    plan::{
+        ask::{Call, Calls, Content, Fields},
+        message::Message,
+        value::Template,
+    },
 };
 
-/// Fields of the action.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+pub(super) static SPEC: Spec = Spec {
+    name: "preview",
+    summary: "Shows a message to one person, as it will be sent.",
+    path: "/cgi-bin/message/mass/preview",
+    effect: Effect::Preview,
+    outputs: &[],
+    exactly_one: &[],
+    only: None,
+    own_timeout: false,
+    schema: Preview::json_schema,
+    read: read::<Preview>,
+};
+
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Preview {
+struct Preview {
     /// Who sees it: { wxname: NAME } or { openid: OPENID }.
     to: To,
     /// What is shown.
@@ -51,16 +67,10 @@ impl JsonSchema for To {
     }
 }
 
-impl Kind for Preview {
-    const SPEC: Spec = Spec {
-        name: "preview",
-        summary: "Shows a message to one person, as it will be sent.",
-        path: "/cgi-bin/message/mass/preview",
-        effect: Effect::Preview,
-        outputs: &[],
-        exactly_one: &[],
-        only: None,
-    };
+impl Action for Preview {
+    fn spec(&self) -> &'static Spec {
+        &SPEC
+    }
 
     fn calls(&self, fields: &mut dyn Fields) -> Option<Calls> {
         let (key, suffix, template) = match &self.to {
@@ -96,7 +106,7 @@ impl Kind for Preview {
         })
     }
 
-    fn message(&self) -> Option<&Message> {
-        Some(&self.message)
+    fn asks(&self) -> Asks<'_> {
+        Asks::Preview(&self.message)
     }
 }

@@ -7,25 +7,41 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Call, Calls, Content, Fields, FileUse, Holds, Kind, Spec, number, put_reprint, send_by_tag::tag_name};
+use super::{
+    send_by_tag::tag_name,
+    spec::{Action, Asks, Spec, put_reprint, read},
+};
 use crate::{
     diag::Code,
     limits,
     payload::{self, Effect, People, Target},
     plan::{
+        account::AccountKind,
+        ask::{Call, Calls, Content, Fields, number},
         message::Message,
-        model::AccountKind,
-        value::{Number, Template, one_or_many},
+        people::PeopleSource,
     },
     slot::{Followers, Output, Slot, Tag},
 };
 
-/// Fields of the action.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+pub(crate) static SPEC: Spec = Spec {
+    name: "send_by_openid",
+    summary: "Sends a message to a list of people (service accounts only), 2 to 10,000 a call.",
+    path: "/cgi-bin/message/mass/send",
+    effect: Effect::Mass,
+    outputs: &[Output::MsgId, Output::MsgIds, Output::MsgDataId],
+    exactly_one: &[],
+    only: Some(AccountKind::Service),
+    own_timeout: false,
+    schema: SendByOpenid::json_schema,
+    read: read::<SendByOpenid>,
+};
+
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct SendByOpenid {
+struct SendByOpenid {
     /// Who gets it: { openids: [...] }, { file, column, exclude }, { tag or tag_id, exclude } or { followers: true, exclude }.
-    to: To,
+    to: PeopleSource,
     /// What is sent.
     message: Message,
     /// For articles that WeChat takes for a reprint: send them all the same, if their owner allows it.
@@ -48,70 +64,10 @@ enum OnAudienceChange {
     SendNew,
 }
 
-/// People: written out, from files, or the followers (of a tag) as WeChat lists them when the plan runs.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(inline, extend(
-    "oneOf" = [{ "required": ["openids"] }, { "required": ["file"] }, { "required": ["tag"] }, { "required": ["tag_id"] }, { "required": ["followers"] }],
-    "x-exactly-one" = ["openids", "file", "tag", "tag_id", "followers"],
-    "examples" = [{ "file": "audience/vip.csv", "column": "openid" }],
-))]
-pub struct To {
-    /// The openids, written out.
-    #[serde(default)]
-    #[schemars(extend("minItems" = 1))]
-    pub openids: Option<Vec<Template>>,
-    /// A .txt file (one openid a line), .csv file (with a header line) or .jsonl file, or one of these packed with gzip
-    /// (.csv.gz); or a list of them.
-    #[serde(default, deserialize_with = "many")]
-    #[schemars(schema_with = "paths")]
-    pub file: Vec<Template>,
-    /// The column (or key) of the file that holds the openids.
-    #[serde(default)]
-    #[schemars(extend("default" = "openid"))]
-    pub column: Option<String>,
-    /// Files of openids that do not get it, of the same kinds; the column has the same name.
-    #[serde(default, deserialize_with = "many")]
-    #[schemars(schema_with = "paths")]
-    pub exclude: Vec<Template>,
-    /// Name of a tag, whose followers are listed when the plan runs.
-    #[serde(default)]
-    #[schemars(extend("minLength" = 1))]
-    pub tag: Option<Template>,
-    /// Number of a tag, whose followers are listed when the plan runs.
-    #[serde(default)]
-    pub tag_id: Option<Number<0, { u64::MAX }>>,
-    /// All followers, listed when the plan runs.
-    #[serde(default)]
-    #[schemars(extend("const" = true))]
-    pub followers: Option<bool>,
-}
-
-impl To {
-    /// Whether the people are listed by WeChat when the plan runs.
-    pub fn is_listed(&self) -> bool {
-        self.tag.is_some() || self.tag_id.is_some() || self.followers.is_some()
+impl Action for SendByOpenid {
+    fn spec(&self) -> &'static Spec {
+        &SPEC
     }
-}
-
-fn many<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<Template>, D::Error> {
-    one_or_many(deserializer)
-}
-
-fn paths(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-    schemars::json_schema!({ "type": ["string", "array"], "minLength": 1, "items": { "type": "string", "minLength": 1 }, "minItems": 1 })
-}
-
-impl Kind for SendByOpenid {
-    const SPEC: Spec = Spec {
-        name: "send_by_openid",
-        summary: "Sends a message to a list of people (service accounts only), 2 to 10,000 a call.",
-        path: "/cgi-bin/message/mass/send",
-        effect: Effect::Mass,
-        outputs: &[Output::MsgId, Output::MsgIds, Output::MsgDataId],
-        exactly_one: &[],
-        only: Some(AccountKind::Service),
-    };
 
     fn calls(&self, fields: &mut dyn Fields) -> Option<Calls> {
         if self.to.column.is_some() && self.to.file.is_empty() && self.to.exclude.is_empty() {
@@ -142,34 +98,9 @@ impl Kind for SendByOpenid {
         })
     }
 
-    fn message(&self) -> Option<&Message> {
-        Some(&self.message)
-    }
-
-    fn openids(&self) -> Option<&To> {
-        Some(&self.to)
-    }
-
-    fn sends_new(&self) -> bool {
-        self.on_audience_change == OnAudienceChange::SendNew
-    }
-
-    fn files(&self) -> Vec<FileUse> {
-        let name = |field: &str, list: &[Template], holds| -> Vec<FileUse> {
-            // A list of one is most often written as a plain string, whose place is the field itself.
-            list.iter()
-                .enumerate()
-                .map(|(at, path)| FileUse { suffix: format!("/to/{field}/{at}"), path: path.clone(), holds })
-                .collect()
-        };
-        let mut files = name("file", &self.to.file, Holds::Openids);
-        files.extend(name("exclude", &self.to.exclude, Holds::Exclude));
-        files.extend(self.message.file().map(|(suffix, path)| FileUse {
-            suffix: suffix.into(),
-            path: path.clone(),
-            holds: Holds::Text,
-        }));
-        files
+    fn asks(&self) -> Asks<'_> {
+        let sends_new = self.on_audience_change == OnAudienceChange::SendNew;
+        Asks::SendTo { message: &self.message, people: &self.to, sends_new }
     }
 }
 
@@ -197,7 +128,7 @@ impl SendByOpenid {
 }
 
 /// Ranges of as few calls as can be, each of 2 to 10,000 openids, in order.
-pub fn chunks(count: usize) -> impl Iterator<Item = Range<usize>> {
+pub(crate) fn chunks(count: usize) -> impl Iterator<Item = Range<usize>> {
     let calls = count.div_ceil(limits::OPENIDS_MAX);
     (0..calls).map(move |call| {
         // A last call of one is not taken by WeChat (40130): the one before it gives one up.

@@ -7,20 +7,34 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, de};
 use serde_json::{Value, json};
 
-use super::{Call, Calls, Content, Fields, Kind, Spec, number, put_reprint};
+use super::spec::{Action, Asks, Spec, put_reprint, read};
 use crate::{
+    diag::Code,
     payload::{self, Effect, Target},
     plan::{
+        ask::{Call, Calls, Content, Fields, number},
         message::Message,
         value::{Number, Template},
     },
     slot::{Output, Slot, Tag},
 };
 
-/// Fields of the action.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+pub(super) static SPEC: Spec = Spec {
+    name: "send_by_tag",
+    summary: "Sends a message to the followers of a tag, or to all.",
+    path: "/cgi-bin/message/mass/sendall",
+    effect: Effect::Mass,
+    outputs: &[Output::MsgId, Output::MsgIds, Output::MsgDataId],
+    exactly_one: &[],
+    only: None,
+    own_timeout: false,
+    schema: SendByTag::json_schema,
+    read: read::<SendByTag>,
+};
+
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct SendByTag {
+struct SendByTag {
     /// Who gets it: { tag_id: 2 }, { tag: VIP } (looked up by its name), or the word `all`.
     to: To,
     /// What is sent.
@@ -81,16 +95,10 @@ impl JsonSchema for To {
     }
 }
 
-impl Kind for SendByTag {
-    const SPEC: Spec = Spec {
-        name: "send_by_tag",
-        summary: "Sends a message to the followers of a tag, or to all.",
-        path: "/cgi-bin/message/mass/sendall",
-        effect: Effect::Mass,
-        outputs: &[Output::MsgId, Output::MsgIds, Output::MsgDataId],
-        exactly_one: &[],
-        only: None,
-    };
+impl Action for SendByTag {
+    fn spec(&self) -> &'static Spec {
+        &SPEC
+    }
 
     fn calls(&self, fields: &mut dyn Fields) -> Option<Calls> {
         // Both are rendered before either failure counts, so that all problems are reported.
@@ -109,8 +117,8 @@ impl Kind for SendByTag {
         })
     }
 
-    fn message(&self) -> Option<&Message> {
-        Some(&self.message)
+    fn asks(&self) -> Asks<'_> {
+        Asks::Send(&self.message)
     }
 }
 
@@ -119,12 +127,7 @@ pub(super) fn tag_name(fields: &mut dyn Fields, name: &Template) -> Option<Strin
     let name = fields.text("/to/tag", name)?;
     if payload::has_slot(&name) || name.trim() != name || name.is_empty() {
         let message = format!("the name of a tag is plain text, and this renders to `{}`", payload::shown(&name));
-        fields.problem(
-            "/to/tag",
-            crate::diag::Code::BadRendered,
-            message,
-            "write the name as it stands in the console",
-        );
+        fields.problem("/to/tag", Code::BadRendered, message, "write the name as it stands in the console");
         return None;
     }
     Some(name)

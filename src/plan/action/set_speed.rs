@@ -5,31 +5,46 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Calls, Fields, Kind, Spec, number};
-use crate::payload::Effect;
-use crate::plan::value::Number;
+use super::spec::{Action, Asks, Spec, read};
+use crate::{
+    payload::Effect,
+    plan::{
+        ask::{Calls, Fields, number},
+        value::Number,
+    },
+};
 
-/// Fields of the action.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+pub(super) static SPEC: Spec = Spec {
+    name: "set_speed",
+    summary: "Sets how fast WeChat delivers mass messages, for the whole account.",
+    path: "/cgi-bin/message/mass/speed/set",
+    effect: Effect::Setting,
+    outputs: &[],
+    exactly_one: &[],
+    only: None,
+    own_timeout: false,
+    schema: SetSpeed::json_schema,
+    read: read::<SetSpeed>,
+};
+
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct SetSpeed {
+struct SetSpeed {
     /// Recipients a minute: 0 = 800,000, 1 = 600,000, 2 = 450,000, 3 = 300,000, 4 = 100,000.
     speed: Number<0, 4>,
 }
 
-impl Kind for SetSpeed {
-    const SPEC: Spec = Spec {
-        name: "set_speed",
-        summary: "Sets how fast WeChat delivers mass messages, for the whole account.",
-        path: "/cgi-bin/message/mass/speed/set",
-        effect: Effect::Setting,
-        outputs: &[],
-        exactly_one: &[],
-        only: None,
-    };
+impl Action for SetSpeed {
+    fn spec(&self) -> &'static Spec {
+        &SPEC
+    }
 
     fn calls(&self, fields: &mut dyn Fields) -> Option<Calls> {
         let speed = number(fields, "/speed", &self.speed)?;
         Some(Calls { audience: Some(format!("speed {speed}")), ..Calls::one(json!({ "speed": speed })) })
+    }
+
+    fn asks(&self) -> Asks<'_> {
+        Asks::Setting
     }
 }

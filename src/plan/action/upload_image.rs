@@ -4,14 +4,33 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Calls, Fields, FileUse, Holds, Kind, Spec, upload};
-use crate::payload::Effect;
-use crate::{content::media::Target, plan::value::Template, slot::Output};
+use super::spec::{Action, Asks, Spec, read};
+use crate::{
+    content::media::MediaTarget,
+    payload::Effect,
+    plan::{
+        ask::{Calls, Fields, upload},
+        value::Template,
+    },
+    slot::Output,
+};
 
-/// Fields of the action.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+pub(super) static SPEC: Spec = Spec {
+    name: "upload_image",
+    summary: "Uploads a picture for the body of an article; gives its url.",
+    path: "/cgi-bin/media/uploadimg",
+    effect: Effect::Media,
+    outputs: &[Output::Url],
+    exactly_one: &[],
+    only: None,
+    own_timeout: false,
+    schema: UploadImage::json_schema,
+    read: read::<UploadImage>,
+};
+
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct UploadImage {
+struct UploadImage {
     /// The picture: jpg or png, smaller than 1 MiB.
     file: Template,
     /// Converts webp and makes a larger picture smaller, instead of refusing it.
@@ -19,23 +38,16 @@ pub struct UploadImage {
     optimize: bool,
 }
 
-impl Kind for UploadImage {
-    const SPEC: Spec = Spec {
-        name: "upload_image",
-        summary: "Uploads a picture for the body of an article; gives its url.",
-        path: "/cgi-bin/media/uploadimg",
-        effect: Effect::Media,
-        outputs: &[Output::Url],
-        exactly_one: &[],
-        only: None,
-    };
-
-    fn files(&self) -> Vec<FileUse> {
-        let holds = Holds::Media(Target::BodyImage, self.optimize);
-        vec![FileUse { suffix: "/file".into(), path: self.file.clone(), holds }]
+impl Action for UploadImage {
+    fn spec(&self) -> &'static Spec {
+        &SPEC
     }
 
     fn calls(&self, fields: &mut dyn Fields) -> Option<Calls> {
         upload(fields, None)
+    }
+
+    fn asks(&self) -> Asks<'_> {
+        Asks::Upload { path: &self.file, target: MediaTarget::BodyImage, optimize: self.optimize }
     }
 }

@@ -4,19 +4,34 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Calls, Fields, FileUse, Holds, Kind, Spec, upload};
-use crate::payload::Effect;
+use super::spec::{Action, Asks, Spec, read};
 use crate::{
-    content::media::{Material, Target},
+    content::media::{Material, MediaTarget},
     diag::Code,
-    plan::value::Template,
+    payload::Effect,
+    plan::{
+        ask::{Calls, Fields, upload},
+        value::Template,
+    },
     slot::Output,
 };
 
-/// Fields of the action.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+pub(super) static SPEC: Spec = Spec {
+    name: "upload_material",
+    summary: "Uploads permanent material; gives its media_id, and the url of a picture.",
+    path: "/cgi-bin/material/add_material",
+    effect: Effect::Media,
+    outputs: &[Output::MediaId, Output::Url],
+    exactly_one: &[],
+    only: None,
+    own_timeout: false,
+    schema: UploadMaterial::json_schema,
+    read: read::<UploadMaterial>,
+};
+
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct UploadMaterial {
+struct UploadMaterial {
     /// `image` (bmp, png, jpg, gif, 10 MiB), `voice` (mp3, wma, wav, amr, 2 MiB, 60 s), `video` (mp4, 10 MiB) or `thumb` (jpg, 64 KiB).
     #[serde(rename = "type")]
     kind: Material,
@@ -33,20 +48,9 @@ pub struct UploadMaterial {
     optimize: bool,
 }
 
-impl Kind for UploadMaterial {
-    const SPEC: Spec = Spec {
-        name: "upload_material",
-        summary: "Uploads permanent material; gives its media_id, and the url of a picture.",
-        path: "/cgi-bin/material/add_material",
-        effect: Effect::Media,
-        outputs: &[Output::MediaId, Output::Url],
-        exactly_one: &[],
-        only: None,
-    };
-
-    fn files(&self) -> Vec<FileUse> {
-        let holds = Holds::Media(Target::Material(self.kind), self.optimize);
-        vec![FileUse { suffix: "/file".into(), path: self.file.clone(), holds }]
+impl Action for UploadMaterial {
+    fn spec(&self) -> &'static Spec {
+        &SPEC
     }
 
     fn calls(&self, fields: &mut dyn Fields) -> Option<Calls> {
@@ -75,5 +79,9 @@ impl Kind for UploadMaterial {
             return None;
         };
         upload(fields, Some((title, introduction.unwrap_or_default())))
+    }
+
+    fn asks(&self) -> Asks<'_> {
+        Asks::Upload { path: &self.file, target: MediaTarget::Material(self.kind), optimize: self.optimize }
     }
 }

@@ -1,6 +1,6 @@
 //! What a text should not hold when it reaches followers.
 
-use crate::{diag::Code, plan::action::Fields};
+use crate::{diag::Code, plan::ask::Fields};
 
 /// Words that mark a draft, as whole words in capitals.
 const DRAFT: &[&str] = &["TODO", "FIXME", "XXX", "TBD"];

@@ -1,0 +1,207 @@
+//! The account of a plan, and where its secrets are. Doc comments of fields are what editors show.
+
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, de};
+use serde_json::{Value, json};
+
+use crate::diag::{Code, Diagnostic, source::Span};
+
+/// The account of a plan.
+#[derive(Debug, Clone)]
+pub enum AccountField {
+    /// Written in the plan.
+    Inline(Box<Account>),
+    /// In a file of its own, relative to the plan.
+    File(String),
+}
+
+impl<'de> Deserialize<'de> for AccountField {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match Value::deserialize(deserializer)? {
+            Value::String(path) => Ok(AccountField::File(path)),
+            value => serde_json::from_value(value).map(AccountField::Inline).map_err(de::Error::custom),
+        }
+    }
+}
+
+impl JsonSchema for AccountField {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> Cow<'static, str> {
+        "AccountField".into()
+    }
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        // One flat schema for both forms: keywords for mappings say nothing of a string.
+        let mut schema = Account::json_schema(generator);
+        schema.insert("type".into(), json!(["object", "string"]));
+        schema.insert("minLength".into(), 1.into());
+        schema
+    }
+}
+
+/// An Official Account and how to get a token for it. Give `secret` or `access_token`.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Account {
+    /// 服务号 `service` or 订阅号 `subscription`: decides quotas and which actions are allowed.
+    pub kind: AccountKind,
+    /// The AppID, or { env: NAME }.
+    pub appid: AppId,
+    /// Where the AppSecret is; never the secret itself.
+    #[serde(default)]
+    pub secret: Option<SecretSource>,
+    /// Which endpoint gives the token: `stable` (`/cgi-bin/stable_token`, does not disturb other programs) or `classic`.
+    #[serde(default)]
+    pub token: TokenEndpoint,
+    /// What becomes of external links in articles, which WeChat does not open: a footnote, kept (for accounts that may), or an error.
+    #[serde(default)]
+    pub links: LinkPolicy,
+    /// Instead of `secret`: where a token kept by a central token store is.
+    #[serde(default)]
+    pub access_token: Option<SecretSource>,
+}
+
+/// The kind of an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+pub enum AccountKind {
+    /// 服务号
+    Service,
+    /// 订阅号
+    Subscription,
+}
+
+impl AccountKind {
+    /// As in the plan.
+    pub fn name(self) -> &'static str {
+        match self {
+            AccountKind::Service => "service",
+            AccountKind::Subscription => "subscription",
+        }
+    }
+}
+
+/// What becomes of external links in articles.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+pub enum LinkPolicy {
+    /// The text, a number, and the address in a list at the end.
+    #[default]
+    Footnote,
+    /// They stay.
+    Keep,
+    /// They are an error.
+    Error,
+}
+
+/// Which endpoint gives the token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+pub enum TokenEndpoint {
+    /// `POST /cgi-bin/stable_token`
+    #[default]
+    Stable,
+    /// `GET /cgi-bin/token`
+    Classic,
+}
+
+/// An AppID, or the environment variable that holds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AppId {
+    /// Written out.
+    Literal(String),
+    /// Name of the variable.
+    Env(String),
+}
+
+impl AppId {
+    /// `wx` and 16 hexadecimal digits.
+    pub fn is_well_formed(text: &str) -> bool {
+        text.len() == 18
+            && text.starts_with("wx")
+            && text[2..].bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FromEnv {
+    env: String,
+}
+
+impl<'de> Deserialize<'de> for AppId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match Value::deserialize(deserializer)? {
+            Value::String(text) => Ok(AppId::Literal(text)),
+            value => serde_json::from_value(value).map(|FromEnv { env }| AppId::Env(env)).map_err(de::Error::custom),
+        }
+    }
+}
+
+impl JsonSchema for AppId {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> Cow<'static, str> {
+        "AppId".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": ["string", "object"],
+            "pattern": "^wx[0-9a-f]{16}$",
+            "x-form": "`wx` and 16 hexadecimal digits (lower case), or { env: NAME }",
+            "properties": { "env": { "type": "string", "minLength": 1, "description": "Name of the environment variable." } },
+            "additionalProperties": false,
+            "minProperties": 1,
+            "maxProperties": 1,
+            "examples": ["wx0123456789abcdef", { "env": "WECHAT_APPID" }],
+        })
+    }
+}
+
+/// Where a secret is: exactly one of the three.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(extend("minProperties" = 1, "maxProperties" = 1, "examples" = [{ "env": "WECHAT_SECRET" }, { "file": "/run/secrets/wechat" }, { "command": ["vault", "kv", "get", "-field=secret", "wechat"] }]))]
+pub struct SecretSource {
+    /// Name of the environment variable that holds it.
+    #[serde(default)]
+    #[schemars(extend("pattern" = "^[A-Za-z_][A-Za-z0-9_]*$", "x-form" = "the name of an environment variable"))]
+    pub env: Option<String>,
+    /// Path of the file that holds it; may lie anywhere.
+    #[serde(default)]
+    #[schemars(extend("minLength" = 1))]
+    pub file: Option<String>,
+    /// Program and arguments that print it; run without a shell.
+    #[serde(default)]
+    #[schemars(extend("minItems" = 1))]
+    pub command: Option<Vec<String>>,
+}
+
+/// A run needs exactly one of `secret` and `access_token`.
+pub(super) fn check_credential(account: &Account, place: Span, diagnostics: &mut Vec<Diagnostic>) {
+    let message = match (&account.secret, &account.access_token) {
+        (Some(_), None) | (None, Some(_)) => return,
+        (None, None) => "the account has neither `secret` nor `access_token`",
+        (Some(_), Some(_)) => "the account has both `secret` and `access_token`",
+    };
+    let help = "give one of them, for example `secret: { env: WECHAT_SECRET }`";
+    diagnostics.push(Diagnostic::new(Code::NoCredential, place, message).help(help));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn appids() {
+        assert!(AppId::is_well_formed("wx0123456789abcdef"));
+        assert!(!AppId::is_well_formed("wx0123456789ABCDEF") && !AppId::is_well_formed("wx123"));
+    }
+}

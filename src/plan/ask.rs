@@ -1,0 +1,222 @@
+//! What actions and messages ask of whoever resolves and renders them, and the calls that they make of it. They do no
+//! IO themselves.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use serde_json::Value;
+
+use super::value::{Number, Template};
+use crate::{
+    content::media::{MediaTarget, Upload},
+    diag::Code,
+    message::{MessageView, Shown},
+    openids::Openids,
+    payload::{self, Payload, Target},
+    slot::{Followers, Output, Slot},
+};
+
+/// The calls of a step, before keys are put in.
+#[derive(Debug)]
+pub(crate) struct Calls {
+    /// One body a call, in order.
+    pub(crate) calls: Vec<Call>,
+    /// Who it is for, in words.
+    pub(crate) audience: Option<String>,
+    pub(crate) content: Content,
+    /// Where the people come from, if WeChat lists them when the plan runs: the one call then stands for all.
+    pub(crate) listed: Option<Followers>,
+}
+
+impl Calls {
+    /// A step of one call that reaches nobody.
+    pub(crate) fn one(body: Value) -> Self {
+        Self { calls: vec![Call::new(body, Target::Nobody)], audience: None, content: Content::Nothing, listed: None }
+    }
+}
+
+/// What the calls of a step bring.
+#[derive(Debug)]
+pub(crate) enum Content {
+    /// A message: sends and previews.
+    Message(Shown),
+    /// Articles, as people read them.
+    Draft(MessageView),
+    /// An upload, a question, a setting, a deletion.
+    Nothing,
+}
+
+#[derive(Debug)]
+pub(crate) struct Call {
+    /// The body; a `clientmsgid` is added to mass calls.
+    pub(crate) body: Value,
+    /// Whom it reaches; people are not in the body, whose `touser` is empty.
+    pub(crate) target: Target,
+    /// What it does besides, if it is a call of a media step; it then has a path of its own.
+    pub(crate) media: Option<(&'static str, MediaCall)>,
+}
+
+impl Call {
+    pub(crate) fn new(body: Value, target: Target) -> Self {
+        Self { body, target, media: None }
+    }
+}
+
+/// What a call of a media step does besides.
+#[derive(Debug, Clone, Default)]
+pub struct MediaCall {
+    /// The file that it carries.
+    pub upload: Option<Arc<Upload>>,
+    /// The slot that its answer fills.
+    pub gives: Option<Gives>,
+    /// The articles that it adds as a draft.
+    pub adds: Option<Arc<Vec<Payload>>>,
+    /// The articles that the answer must hold.
+    pub verify: Option<Arc<Vec<Payload>>>,
+    /// What was uploaded before is gone: the file is uploaded again.
+    pub fresh: bool,
+}
+
+/// What fills a slot when a call is accepted.
+#[derive(Debug, Clone)]
+pub struct Gives {
+    pub slot: Slot,
+    /// The member of the answer.
+    pub member: Output,
+    /// Its value, where it is known before.
+    pub known: Option<String>,
+}
+
+/// Polling: until when, how often, how long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Poll {
+    /// The `msg_status` that is waited for.
+    pub until: &'static str,
+    /// The pause between two calls.
+    pub every: Duration,
+    /// How long it is waited at most.
+    pub timeout: Duration,
+}
+
+/// A file that a step reads.
+#[derive(Debug)]
+pub(crate) struct FileUse {
+    /// The field that names it, as a pointer below the step.
+    pub(crate) suffix: String,
+    pub(crate) path: Template,
+    pub(crate) holds: Holds,
+}
+
+/// What a file of a step holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Holds {
+    /// Text of a message, a template itself.
+    Text,
+    /// Openids to send to.
+    Openids,
+    /// Openids to leave out.
+    Exclude,
+    /// A file that is uploaded, and whether it may be made smaller or converted for that.
+    Media(MediaTarget, bool),
+}
+
+/// The articles of a draft, as they are sent but for slots, and the files that fill these.
+#[derive(Debug)]
+pub(crate) struct Draft {
+    /// Members of `articles`.
+    pub(crate) articles: Vec<Value>,
+    /// Each once, in the order of use.
+    pub(crate) uploads: Vec<Arc<Upload>>,
+    /// The draft's `media_id`.
+    pub(crate) slot: Slot,
+}
+
+/// The number that WeChat gave a send.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Job {
+    /// Written in the plan.
+    Id(u64),
+    /// Given by an earlier step.
+    Of(Slot),
+}
+
+impl Job {
+    /// As a number of a body.
+    pub(crate) fn number(&self) -> Value {
+        match self {
+            Self::Id(id) => (*id).into(),
+            Self::Of(slot) => payload::number_stand_in(slot).into(),
+        }
+    }
+
+    /// As a string of a body.
+    pub(crate) fn text(&self) -> Value {
+        match self {
+            Self::Id(id) => id.to_string().into(),
+            Self::Of(slot) => payload::stand_in(slot).into(),
+        }
+    }
+}
+
+impl fmt::Display for Job {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Id(id) => write!(f, "msg_id {id}"),
+            Self::Of(slot) => write!(f, "msg_id <{slot}>"),
+        }
+    }
+}
+
+/// What an action needs to make its bodies; every problem is noted by the one who implements it.
+pub(crate) trait Fields {
+    /// A field rendered; run-time values are slots.
+    fn text(&mut self, suffix: &str, template: &Template) -> Option<String>;
+    /// A field that must render to a whole number.
+    fn number(&mut self, suffix: &str, template: &Template, min: u64, max: u64) -> Option<u64>;
+    /// A field that must render to the number of a job, or be one that an earlier step gives.
+    fn job(&mut self, suffix: &str, template: &Template) -> Option<Job>;
+    /// The rendered content of the file that a field names.
+    fn file(&mut self, suffix: &str) -> Option<String>;
+    /// The file that the step uploads, with the words that go with it.
+    fn upload(&mut self, description: Option<(String, String)>) -> Option<Arc<Upload>>;
+    fn draft(&mut self) -> Option<Draft>;
+    /// The openids of this step: unique, in order, at least two.
+    fn openids(&mut self) -> Option<Arc<Openids>>;
+    /// The jobs of all calls of a send step.
+    fn jobs(&mut self, of: &str) -> Option<Vec<Job>>;
+    /// Notes a problem at a field.
+    fn problem(&mut self, suffix: &str, code: Code, message: String, help: &str);
+    /// Notes a problem of a rendered text: at these words of the field or of the file that it names, if they stand there.
+    fn problem_in(&mut self, suffix: &str, words: &str, code: Code, message: String, help: &str);
+    /// Hosts that followers must never be led to.
+    fn staging_hosts(&self) -> Vec<String>;
+}
+
+/// The one call of a step that uploads a file.
+pub(crate) fn upload(fields: &mut dyn Fields, description: Option<(String, String)>) -> Option<Calls> {
+    let file = fields.upload(description)?;
+    let gives = Gives { slot: file.slot(), member: file.target.gives(), known: None };
+    let media = MediaCall { gives: Some(gives), upload: Some(Arc::clone(&file)), ..MediaCall::default() };
+    let call = Call { media: Some((file.target.path(), media)), ..Call::new(file.shown(), Target::Nobody) };
+    let audience = Some(format!("{} ({} bytes)", file.path, file.bytes.len()));
+    Some(Calls { calls: vec![call], audience, content: Content::Nothing, listed: None })
+}
+
+/// A whole number of the plan, written out or rendered.
+pub(crate) fn number<const MIN: u64, const MAX: u64>(
+    fields: &mut dyn Fields,
+    suffix: &str,
+    number: &Number<MIN, MAX>,
+) -> Option<u64> {
+    match number {
+        Number::Literal(number) => Some(*number),
+        Number::Template(template) => fields.number(suffix, template, MIN, MAX),
+    }
+}
+
+/// A job of the plan, written out, rendered or given by an earlier step.
+pub(crate) fn job(fields: &mut dyn Fields, id: &Number<1, { u64::MAX }>) -> Option<Job> {
+    match id {
+        Number::Literal(id) => Some(Job::Id(*id)),
+        Number::Template(template) => fields.job("/msg_id", template),
+    }
+}

@@ -1,0 +1,72 @@
+//! `wxcard`: a card. WeChat has discontinued sending them.
+
+use serde::{Deserialize, Deserializer};
+use serde_json::{Value, json};
+
+use super::{
+    parts::{id, long},
+    spec::{Body, MessageFields, MessageType, read},
+};
+use crate::{
+    diag::Code,
+    message::MessageKind,
+    plan::{ask::Fields, value::Template},
+};
+
+pub(super) static TYPE: MessageType =
+    MessageType { kind: MessageKind::Wxcard, is_article: false, can_be_deleted: false, schema, read: read::<Card> };
+
+#[derive(Debug)]
+struct Card {
+    card_id: Template,
+    /// Where the id stands below the key: `/card_id` in the long form.
+    place: &'static str,
+    card_ext: Option<Value>,
+}
+
+impl MessageFields for Card {
+    fn for_send(&self, fields: &mut dyn Fields) -> Option<Body> {
+        let message = "WeChat has discontinued sending cards; the call will most likely be refused (45113)";
+        fields.problem(
+            "/message/wxcard",
+            Code::DiscontinuedCard,
+            message.into(),
+            "send an article or a text with a link",
+        );
+        let id = id(fields, &format!("/message/wxcard{}", self.place), &self.card_id)?;
+        let mut object = json!({ "card_id": id });
+        if let Some(ext) = &self.card_ext {
+            object["card_ext"] = ext.clone();
+        }
+        Some(Body::new(MessageKind::Wxcard, object, id))
+    }
+}
+
+impl<'de> Deserialize<'de> for Card {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Long {
+            card_id: Template,
+            card_ext: Option<Value>,
+        }
+        Ok(match Value::deserialize(deserializer)? {
+            Value::String(id) => Card { card_id: Template(id), place: "", card_ext: None },
+            value => {
+                let Long { card_id, card_ext } = long::<Long, D>(value)?;
+                Card { card_id, place: "/card_id", card_ext }
+            }
+        })
+    }
+}
+
+fn schema() -> Value {
+    json!({
+        "description": "A card. WeChat has discontinued sending them (45113).", "type": ["string", "object"], "minLength": 1,
+        "properties": {
+            "card_id": { "type": "string", "minLength": 1, "description": "Id of the card." },
+            "card_ext": { "type": ["string", "object"], "description": "`code`, `openid`, `timestamp` and `signature`, for a preview." },
+        },
+        "required": ["card_id"], "additionalProperties": false,
+    })
+}
