@@ -9,13 +9,13 @@ use super::{
     terminal::Terminal,
 };
 use crate::{
-    diag::{did_you_mean, one_of},
     ledger::{CallRecord, LedgerError, Status},
     openids::Openids,
     payload,
     problem::{ExitCode, Refusal},
     render::{RenderedPlan, RenderedStep},
     run::frozen,
+    text::{did_you_mean, one_of},
 };
 
 #[derive(Debug, clap::Args)]

@@ -8,8 +8,9 @@ use super::{
     terminal::Terminal,
 };
 use crate::{
-    diag::{Code, Severity, did_you_mean},
+    diag::{Code, Severity},
     problem::{ExitCode, Refusal},
+    text::did_you_mean,
     wechat::errcode,
 };
 

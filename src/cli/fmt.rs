@@ -110,6 +110,6 @@ fn difference(path: &str, loaded: &mut Loaded, file: FileId, settled: String) ->
     let settled = loaded.sources.add(path, settled);
     plan::mask_secrets(settled, &mut loaded.sources);
     let (before, after) = (loaded.sources.file(file).shown_text(), loaded.sources.file(settled).shown_text());
-    let diff = similar::TextDiff::configure().timeout(std::time::Duration::from_secs(2)).diff_lines(&*before, &*after);
+    let diff = similar::TextDiff::configure().timeout(crate::limits::DIFF_TIME).diff_lines(&*before, &*after);
     diff.unified_diff().header(path, &format!("{path} (settled)")).to_string()
 }

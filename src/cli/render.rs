@@ -176,7 +176,7 @@ fn check(plan: &RenderedPlan, folder: &Path, terminal: &Terminal) -> Result<(), 
 /// The lines that differ, with the line of the committed file where each group of them begins.
 fn difference(path: &Path, before: &str, now: &str) -> String {
     const MOST: usize = 40;
-    let diff = similar::TextDiff::configure().timeout(std::time::Duration::from_secs(2)).diff_lines(before, now);
+    let diff = similar::TextDiff::configure().timeout(crate::limits::DIFF_TIME).diff_lines(before, now);
     let mut lines = Vec::new();
     for group in diff.grouped_ops(0) {
         let at = group.first().map_or(0, |op| op.old_range().start);

@@ -15,6 +15,7 @@ use crate::{
         CallRecord, Ledger, LedgerError, Scope, open,
         store::{Owner, Store, TokenKey, Tokens, WriteError},
     },
+    limits,
     plan::account::TokenEndpoint,
     platform::Platform,
     problem::{ExitCode, Refusal},
@@ -173,8 +174,8 @@ impl Session {
         Connection {
             http: Http::new(self.base.clone(), process::abandoned),
             tokens,
-            timeout: first.map_or(Duration::from_secs(30), |step| step.timeout),
-            pause: first.map_or(Duration::from_secs(1), |step| step.retry.backoff),
+            timeout: first.map_or(limits::TIMEOUT, |step| step.timeout),
+            pause: first.map_or(limits::BACKOFF, |step| step.retry.backoff),
         }
     }
 }

@@ -13,8 +13,9 @@ use super::{
     yaml::{Document, escape},
 };
 use crate::{
-    diag::{Code, Diagnostic, did_you_mean, one_of},
+    diag::{Code, Diagnostic},
     limits,
+    text::{did_you_mean, one_of},
 };
 
 /// What part of a plan is checked.

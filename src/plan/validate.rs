@@ -3,8 +3,9 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::{
-    diag::{Code, Diagnostic, did_you_mean, one_of, source::Span},
+    diag::{Code, Diagnostic, source::Span},
     payload::Effect,
+    text::{did_you_mean, one_of},
 };
 
 use super::{

@@ -8,7 +8,7 @@
 //! notice is never sent.
 #![expect(clippy::disallowed_methods, reason = "this module is an adapter: it owns the files of the state")]
 
-use std::{error::Error, fs, path::Path, time::Duration};
+use std::{error::Error, fs, path::Path};
 
 use jiff::Timestamp;
 use rusqlite::{
@@ -25,6 +25,7 @@ use super::{
     next_status, store::Health,
 };
 use crate::{
+    limits,
     payload::{self, Effect},
     platform::Platform,
 };
@@ -156,7 +157,7 @@ impl Sqlite {
         let failed = |error| wrap(&name, error);
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
-        connection.busy_timeout(Duration::from_secs(10)).map_err(failed)?;
+        connection.busy_timeout(limits::STORE_BUSY).map_err(failed)?;
         let store = Self { connection, path: name.clone(), unsynced: false, _lock: None };
         let format = store.check_identity()?;
         let mut statement = store.connection.prepare("PRAGMA integrity_check(5)").map_err(failed)?;
@@ -179,7 +180,7 @@ impl Sqlite {
     }
 
     fn prepare(&mut self) -> Result<(), LedgerError> {
-        self.connection.busy_timeout(Duration::from_secs(10)).map_err(|error| self.error(error))?;
+        self.connection.busy_timeout(limits::STORE_BUSY).map_err(|error| self.error(error))?;
         // Statements are planned once, and not again for each value that is bound to them.
         let stable = self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true);
         stable.map_err(|error| self.error(error))?;

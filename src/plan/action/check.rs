@@ -1,14 +1,13 @@
 //! `check`: asks for the status of a send until it is there.
 //! <https://developers.weixin.qq.com/doc/service/api/notify/message/api_massmsgget>
 
-use std::time::Duration;
-
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 
 use super::spec::{Action, Asks, Spec, read};
 use crate::{
+    limits,
     payload::{Effect, Target},
     plan::{
         ask::{Call, Calls, Content, Fields, Poll, job},
@@ -86,12 +85,13 @@ impl Action for Check {
     }
 
     fn asks(&self) -> Asks<'_> {
-        let or = |length: Option<Length>, seconds| length.map_or(Duration::from_secs(seconds), |length| length.0);
+        let or = |length: Option<Length>, ours| length.map_or(ours, |length| length.0);
         let until = match self.until {
             Until::SendSuccess => "SEND_SUCCESS",
             Until::Delete => "DELETE",
         };
-        let poll = Poll { until, every: or(self.every, 30), timeout: or(self.timeout, 30 * 60) };
+        let poll =
+            Poll { until, every: or(self.every, limits::POLL_EVERY), timeout: or(self.timeout, limits::POLL_TIMEOUT) };
         Asks::Check { of: self.of.as_deref(), poll }
     }
 }
