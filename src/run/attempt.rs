@@ -1,12 +1,31 @@
 //! The calls of a step: intent, call, outcome, and again if the outcome asks for it.
 
-use super::*;
+use std::{borrow::Cow, collections::HashMap, time::Duration};
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
+
+use super::{
+    frozen,
+    outputs::outputs,
+    policy::{self, Next, Resend},
+    steps::{At, Runner, StepEnd},
+    work::{Freeze, TodoCall},
+};
 use crate::{
-    ledger::next_status,
+    ledger::{CallRecord, Event, FrozenCall, Kind, LedgerError, Status, next_status},
+    limits,
+    payload::Effect,
     plan::ask::Poll,
+    problem::Problem,
+    render::{MediaCall, PlannedCall},
+    report::{CallOutcome, CallReport, RunEvent, StepOutcome},
     retry::Retry,
-    run::policy::{Next, Resend},
+    slot::Slot,
+    text::chain,
     wechat::{
+        client::Outcome,
+        errcode,
         token::TokenError,
         transport::{Body, Method},
     },
@@ -491,6 +510,15 @@ impl<'r, 'a, 'c> CallRun<'r, 'a, 'c> {
     pub(super) fn say(&mut self, call: CallReport) {
         (self.runner.emit)(RunEvent::CallFinished { step: self.at.index, call });
     }
+}
+
+/// The bytes to send, or why there are none: from the plan, or from the ledger if the call was frozen before.
+fn body(planned: Option<&PlannedCall>, frozen: &FrozenCall, slots: &HashMap<Slot, Value>) -> Result<String, String> {
+    let payload = match planned {
+        Some(call) => Cow::Borrowed(&call.payload),
+        None => Cow::Owned(frozen::payload(frozen).map_err(|error| chain(&error))?),
+    };
+    payload.fill(&|slot| slots.get(slot).cloned()).map_err(|missing| missing.to_string())
 }
 
 /// A length of time as a plan writes it.

@@ -6,7 +6,12 @@ use std::{collections::BTreeMap, time::Duration};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use super::{Prepared, Refusal, Selection, Todo, forecast, guards, policy, prepare};
+use super::{
+    forecast, policy,
+    prepare::{Prepared, Selection, guards, prepare},
+    refusal::Refusal,
+    work::Todo,
+};
 use crate::{
     diag::{did_you_mean, one_of},
     ledger::{Ledger, Scope},
@@ -17,6 +22,7 @@ use crate::{
     render::RenderedPlan,
     report::checkup::{Check, CheckId, CheckState},
     slot::{Followers, Tag},
+    text::chain,
     wechat::{
         Reply,
         client::{Client, Outcome},
@@ -58,7 +64,7 @@ pub fn ledger_checks(plan: &mut RenderedPlan, ledger: &dyn Ledger, scope: &Scope
                 | Refusal::MissingOutputs(problem)
                 | Refusal::Changed(problem)
                 | Refusal::Guard(problem) => problem,
-                Refusal::Store(error) => Problem { message: super::chain(&error), help: Vec::new(), errcode: None },
+                Refusal::Store(error) => Problem { message: chain(&error), help: Vec::new(), errcode: None },
             };
             none.checks[0] = Check::problem(CheckId::Ledger, CheckState::Error, problem);
             return none;
@@ -77,7 +83,7 @@ fn unknown(plan: &RenderedPlan, ledger: &dyn Ledger, scope: &Scope, now: Timesta
     let id = CheckId::Ledger;
     let records = match ledger.calls(scope) {
         Ok(records) => records,
-        Err(error) => return Check::error(id, super::chain(&error)),
+        Err(error) => return Check::error(id, chain(&error)),
     };
     let accepted = records.iter().filter(|record| record.status == crate::ledger::Status::Accepted).count();
     let open: Vec<_> = records.iter().filter(|record| record.status.in_doubt()).collect();
@@ -115,7 +121,7 @@ fn guarded(plan: &RenderedPlan, prepared: &Prepared, ledger: &dyn Ledger, scope:
     match guards(plan, prepared, ledger, scope, now) {
         Ok(()) => Check::ok(CheckId::Guards, "no guard refuses a run now"),
         Err(Refusal::Guard(problem)) => Check::problem(CheckId::Guards, CheckState::Warning, problem),
-        Err(Refusal::Store(error)) => Check::error(CheckId::Guards, super::chain(&error)),
+        Err(Refusal::Store(error)) => Check::error(CheckId::Guards, chain(&error)),
         Err(Refusal::Selection(problem) | Refusal::MissingOutputs(problem) | Refusal::Changed(problem)) => {
             Check::problem(CheckId::Guards, CheckState::Error, problem)
         }
@@ -126,11 +132,11 @@ fn forecasted(plan: &RenderedPlan, prepared: &Prepared, ledger: &dyn Ledger, sco
     let id = CheckId::Forecast;
     let used = match ledger.usage(scope.platform.name(), &plan.appid, forecast::since(now)) {
         Ok(used) => used,
-        Err(error) => return Check::error(id, super::chain(&error)),
+        Err(error) => return Check::error(id, chain(&error)),
     };
     let forecast = match forecast::forecast(plan, &prepared.todo, &used, plan.pace(scope.platform), now) {
         Ok(forecast) => forecast,
-        Err(error) => return Check::error(id, super::chain(&error)),
+        Err(error) => return Check::error(id, chain(&error)),
     };
     let quotas: Vec<Value> = forecast
         .quotas

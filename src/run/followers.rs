@@ -1,63 +1,27 @@
 //! People who are known only now: followers whom WeChat lists, and those who are new since a send was accepted.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
-use super::{policy, tags, *};
+use serde_json::{Value, json};
+
+use super::{
+    reader::Reader,
+    work::{Freeze, Todo, TodoCall},
+};
 use crate::{
-    payload::People,
+    ledger::{CallRecord, LedgerError, Status},
+    openids::Openids,
+    payload::{People, Target},
     plan::action::send_by_openid::chunks,
-    render::idempotency_key,
-    slot::{Followers, Tag},
-    wechat::transport::{Body, Method},
+    problem::Problem,
+    render::{PlannedCall, RenderedPlan, RenderedStep, idempotency_key},
+    resolve::audience::is_openid,
+    slot::Slot,
+    wechat::transport::Method,
 };
 
 /// Most pages of followers that are read of one list: fifty million people.
 const PAGES_MAX: usize = 5_000;
-
-/// Lists the people of every send whose people WeChat lists, before anything is sent. Reads only.
-pub fn gather(
-    plan: &RenderedPlan,
-    prepared: &mut Prepared,
-    client: &mut Client<'_>,
-    clock: &dyn Clock,
-) -> Result<(), Problem> {
-    let mut reader = Reader { client, clock, retry: RetryPolicy::default(), timeout: Duration::from_secs(30) };
-    let mut names: Option<Vec<tags::Tag>> = None;
-    for (step, todo) in plan.steps.iter().zip(&mut prepared.todo) {
-        let (Todo::Gather { records, had }, Some(list)) = (&mut *todo, &step.listed) else { continue };
-        (reader.retry, reader.timeout) = (step.retry, step.timeout);
-        let tag = match list {
-            Followers::All => None,
-            Followers::Of(Tag::Id(id)) => Some(*id),
-            Followers::Of(Tag::Name(name)) => {
-                if names.is_none() {
-                    names = Some(reader.tags()?);
-                }
-                Some(tags::id_of(name, names.as_deref().unwrap_or_default())?)
-            }
-        };
-        let mut people = reader.list(tag).map_err(|problem| Problem {
-            message: format!("the people of `{}` cannot be listed: {}", step.name(), problem.message),
-            ..problem
-        })?;
-        people.unique(&step.excluded);
-        let listed = with_new(plan, step, std::mem::take(records), had, people);
-        let listed = listed.map_err(|error| Problem { message: chain(&error), help: Vec::new(), errcode: None })?;
-        *todo = match listed {
-            Todo::Run { calls, .. } if calls.is_empty() => {
-                let message =
-                    format!("`{}`: {} are fewer than two people; WeChat takes at least two (40130)", step.name(), list);
-                return Err(Problem {
-                    message,
-                    help: vec!["show it to one person with `preview`".into()],
-                    errcode: None,
-                });
-            }
-            todo => todo,
-        };
-    }
-    Ok(())
-}
 
 /// What is to be done when people may be new: what was begun goes on, and those who have not had it get calls of their
 /// own. `records` are all accepted, or go on; `had` are their people.
@@ -83,7 +47,7 @@ pub(super) fn with_new(
     }
     let next = records.iter().map(|record| record.frozen.id.chunk).max().unwrap_or(0) + 1;
     let more = if new.len() < 2 { Vec::new() } else { calls(plan, step, &Arc::new(new), next) };
-    if !fresh && more.is_empty() && records.iter().all(|record| record.status == crate::ledger::Status::Accepted) {
+    if !fresh && more.is_empty() && records.iter().all(|record| record.status == Status::Accepted) {
         return Ok(Todo::Done { records, notes });
     }
     if !fresh && !more.is_empty() {
@@ -143,19 +107,11 @@ pub(super) fn covering(
     Ok(calls)
 }
 
-/// Reads lists, page by page.
-pub(super) struct Reader<'a, 'c> {
-    pub(super) client: &'a mut Client<'c>,
-    pub(super) clock: &'a dyn Clock,
-    pub(super) retry: RetryPolicy,
-    pub(super) timeout: Duration,
-}
-
 impl Reader<'_, '_> {
     /// All followers, or those of a tag.
     /// <https://developers.weixin.qq.com/doc/service/api/usermanage/userinfo/api_getfans.html>,
     /// <https://developers.weixin.qq.com/doc/service/api/usermanage/tagmng/api_gettagfans.html>
-    fn list(&mut self, tag: Option<u64>) -> Result<Openids, Problem> {
+    pub(super) fn list(&mut self, tag: Option<u64>) -> Result<Openids, Problem> {
         let mut people = Openids::default();
         let mut next = String::new();
         for _ in 0..PAGES_MAX {
@@ -170,7 +126,7 @@ impl Reader<'_, '_> {
             let page =
                 reply.members.get("data").and_then(|data| data["openid"].as_array()).cloned().unwrap_or_default();
             for openid in page.iter().filter_map(Value::as_str) {
-                if !crate::resolve::audience::is_openid(openid) {
+                if !is_openid(openid) {
                     return Err(strange("a follower that is no openid"));
                 }
                 people.push(openid).map_err(|_| strange("more people than can be held"))?;
@@ -180,30 +136,12 @@ impl Reader<'_, '_> {
             if page.is_empty() || from.is_empty() {
                 return Ok(people);
             }
-            if from == next || !crate::resolve::audience::is_openid(from) {
+            if from == next || !is_openid(from) {
                 return Err(strange("a page that leads nowhere"));
             }
             next = from.to_owned();
         }
         Err(strange("more pages than any account has"))
-    }
-
-    /// A call that only reads, repeated as the plan says.
-    pub(super) fn read(&mut self, method: Method, path: &str, body: &str) -> Result<crate::wechat::Reply, Problem> {
-        let mut retry = self.retry.retry();
-        loop {
-            let outcome = self.client.call(method, path, Body::Json(body), self.timeout);
-            if let Outcome::Reply(reply) = &outcome
-                && reply.errcode == 0
-            {
-                return Ok(reply.clone());
-            }
-            let again = policy::judge(Effect::Read, &outcome).1 == policy::Next::Again;
-            let pause = retry.next().filter(|_| again);
-            if !pause.is_some_and(|pause| self.clock.sleep(pause)) {
-                return Err(policy::advice(&outcome));
-            }
-        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::{borrow::Cow, collections::HashMap, time::Duration};
 
 use jiff::Timestamp;
 
-use super::{Todo, frozen};
+use super::{frozen, work::Todo};
 use crate::{
     clock::shanghai,
     ledger::{LedgerError, Usage},

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use jiff::Timestamp;
 
-use super::{Freeze, Todo};
+use super::work::{Freeze, Todo};
 use crate::{
     clock::shanghai,
     ledger::{Ledger, LedgerError, Scope},

@@ -5,15 +5,22 @@ use std::collections::{HashMap, HashSet};
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{Freeze, Todo, TodoCall, drafts, followers::with_new, frozen, guard, outputs, slots_of};
+use super::{
+    drafts,
+    followers::with_new,
+    frozen, guard,
+    outputs::{outputs, slots_of},
+    reconcile::{Plan, has_versions, is_current, latest, reconcile},
+    refusal::Refusal,
+    work::{Freeze, Todo, TodoCall},
+};
 use crate::{
     diag::{did_you_mean, one_of},
     ledger::{CallRecord, Ledger, LedgerError, Scope, Status},
     openids::Openids,
     payload::Effect,
-    problem::{self, ExitCode, Problem},
+    problem::Problem,
     render::{PlannedCall, RenderedPlan, RenderedStep},
-    run::reconcile::{Plan, has_versions, is_current, latest, reconcile},
     slot::Slot,
 };
 
@@ -39,49 +46,6 @@ pub struct Prepared {
     pub previewed: HashSet<String>,
     /// What is to be said before anything is done.
     pub notes: Vec<String>,
-}
-
-/// Why nothing is run.
-#[derive(Debug)]
-pub enum Refusal {
-    /// `--only` or `--from` name no step.
-    Selection(Problem),
-    /// A step needs outputs that nobody has.
-    MissingOutputs(Problem),
-    /// The plan no longer matches what was sent.
-    Changed(Problem),
-    /// A guard says no.
-    Guard(Problem),
-    /// The store failed.
-    Store(LedgerError),
-}
-
-/// What a calling script and a person are told of it.
-impl From<Refusal> for problem::Refusal {
-    fn from(refusal: Refusal) -> Self {
-        let (code, problem) = match refusal {
-            Refusal::Selection(problem) => (ExitCode::Usage, problem),
-            Refusal::MissingOutputs(problem) => (ExitCode::MissingInput, problem),
-            Refusal::Changed(problem) => (ExitCode::Conflict, problem),
-            Refusal::Guard(problem) => (ExitCode::Refused, problem),
-            Refusal::Store(error) => return error.into(),
-        };
-        Self { code, problem }
-    }
-}
-
-impl From<LedgerError> for problem::Refusal {
-    fn from(error: LedgerError) -> Self {
-        let help = match &error {
-            LedgerError::Newer { .. } => "use the newer qunfa",
-            LedgerError::Damaged { .. } | LedgerError::Unreadable { .. } => {
-                "restore it from a copy; without it nobody knows what was sent"
-            }
-            LedgerError::Conflict { .. } => "run it again; what was sent meanwhile is in the state store",
-            LedgerError::Store { .. } => "check its path, its rights and the space on the disk",
-        };
-        Self::missing_input(super::chain(&error)).help(help)
-    }
 }
 
 /// Compares the plan with the ledger.

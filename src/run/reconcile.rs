@@ -5,8 +5,8 @@ use std::collections::HashSet;
 use serde_json::{Map, Value};
 
 use super::{
-    freeze,
     frozen::{self, Row},
+    work::freeze,
 };
 use crate::{
     ledger::{CallRecord, LedgerError, Status},

@@ -5,7 +5,11 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::{attempt::outcome_of, named, outputs, views};
+use super::{
+    attempt::outcome_of,
+    outputs::{named, outputs},
+    views::views,
+};
 use crate::{
     ledger::{CallRecord, Kind, RunRecord, Status},
     problem::{ExitCode, Problem},

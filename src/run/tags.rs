@@ -1,9 +1,18 @@
 //! Before anything is sent: names of tags become numbers, and the sizes of tags count for `max_recipients`.
 
-use super::{followers::Reader, guard, *};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::{guard, reader::Reader, steps::Runner, work::Todo};
 use crate::{
     diag::{did_you_mean, one_of},
-    slot,
+    ledger::LedgerError,
+    payload::{Effect, Target},
+    problem::Problem,
+    render::RetryPolicy,
+    slot::{self, Slot},
+    text::chain,
     wechat::transport::Method,
 };
 

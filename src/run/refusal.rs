@@ -1,0 +1,50 @@
+//! Why nothing is run.
+
+use crate::{
+    ledger::LedgerError,
+    problem::{self, ExitCode, Problem},
+    text::chain,
+};
+
+/// Why nothing is run.
+#[derive(Debug)]
+pub enum Refusal {
+    /// `--only` or `--from` name no step.
+    Selection(Problem),
+    /// A step needs outputs that nobody has.
+    MissingOutputs(Problem),
+    /// The plan no longer matches what was sent.
+    Changed(Problem),
+    /// A guard says no.
+    Guard(Problem),
+    /// The store failed.
+    Store(LedgerError),
+}
+
+/// What a calling script and a person are told of it.
+impl From<Refusal> for problem::Refusal {
+    fn from(refusal: Refusal) -> Self {
+        let (code, problem) = match refusal {
+            Refusal::Selection(problem) => (ExitCode::Usage, problem),
+            Refusal::MissingOutputs(problem) => (ExitCode::MissingInput, problem),
+            Refusal::Changed(problem) => (ExitCode::Conflict, problem),
+            Refusal::Guard(problem) => (ExitCode::Refused, problem),
+            Refusal::Store(error) => return error.into(),
+        };
+        Self { code, problem }
+    }
+}
+
+impl From<LedgerError> for problem::Refusal {
+    fn from(error: LedgerError) -> Self {
+        let help = match &error {
+            LedgerError::Newer { .. } => "use the newer qunfa",
+            LedgerError::Damaged { .. } | LedgerError::Unreadable { .. } => {
+                "restore it from a copy; without it nobody knows what was sent"
+            }
+            LedgerError::Conflict { .. } => "run it again; what was sent meanwhile is in the state store",
+            LedgerError::Store { .. } => "check its path, its rights and the space on the disk",
+        };
+        Self::missing_input(chain(&error)).help(help)
+    }
+}
