@@ -20,7 +20,7 @@ use qunfa::{
     render::{self, RenderedPlan},
     report::{AccountRef, CallOutcome, CallReport, Fold, PlanRef, Report, RunEvent, RunOutcome, StepOutcome},
     resolve::{self, Inputs, Project, ReadError},
-    run::{self, Ended, Refusal, Selection, Settings, Todo},
+    run::{self, Ended, Refusal, Selection, Settings},
     wechat::{
         client::Client,
         token::{Keeper, TokenSource},
@@ -389,7 +389,7 @@ fn work(plan: &RenderedPlan, world: &World) -> End {
         occurrence: plan.occurrence.clone(),
     };
     let mut book = world.store.open(world);
-    let mut prepared = match run::prepare(plan, &book, &scope, &Selection::default(), world.now()) {
+    let prepared = match run::prepare(plan, &book, &scope, &Selection::default(), world.now()) {
         Ok(prepared) => prepared,
         Err(Refusal::Store(error)) => panic!("{error}"),
         Err(refusal) => panic!("refused: {refusal:?}"),
@@ -404,12 +404,12 @@ fn work(plan: &RenderedPlan, world: &World) -> End {
     let mut transport = Platform(world);
     let keeper = Keeper::new(source, world, Duration::from_secs(30), Duration::from_secs(1));
     let mut client = Client::new(&mut transport, keeper, world, redactor);
-    if prepared.todo.iter().any(|todo| matches!(todo, Todo::Gather { .. })) {
-        if let Err(problem) = run::gather(plan, &mut prepared, &mut client, world) {
-            return End::Refused(problem.message);
-        }
-        run::guards(plan, &prepared, &book, &scope, world.now()).expect("the plans have no guards");
-    }
+    let interrupted = || world.interrupted.get();
+    let settings = Settings { run_id: run_id.clone(), scope: scope.clone(), clock: world, interrupted: &interrupted };
+    let ready = match prepared.complete(&book, &mut client, &settings) {
+        Ok(ready) => ready,
+        Err(refusal) => return End::Refused(format!("{refusal:?}")),
+    };
     if let Err(error) = book.begin_run(&scope, &run_id, &plan.path, plan.digest(), world.now()) {
         return End::Refused(error.to_string());
     }
@@ -423,8 +423,7 @@ fn work(plan: &RenderedPlan, world: &World) -> End {
         at: world.now(),
         steps: run::views(plan),
     });
-    let settings = Settings { run_id: run_id.clone(), scope, clock: world, interrupted: &|| world.interrupted.get() };
-    let ended = run::run(plan, prepared, &mut book, &mut client, &settings, &mut |event| fold.apply(&event));
+    let ended = ready.run(&mut book, &mut client, &settings, &mut |event| fold.apply(&event));
     fold.apply(&RunEvent::Finished {
         outcome: ended.outcome,
         exit_code: qunfa::problem::ExitCode::Done,

@@ -728,6 +728,21 @@ fn guards_name_their_line_and_send_nothing() {
 }
 
 #[test]
+fn nobody_is_asked_about_a_run_that_a_guard_refuses() {
+    let text = plan(&send("one")).replace("name: test\n", "name: test\nguards: { max_recipients: 44 }\n");
+    let (case, server) = (Case::new().file("plan.yaml", text), Fake::usual());
+    let refused = case.run(&["run", "plan.yaml", "--api-base", &server.base]).exits(9);
+    refused.says("the run would send to 45 people, and at most 44 are allowed");
+    assert_eq!(server.calls("/tags/get").len(), 1);
+    // What is known without a call is refused without a call.
+    let people = "  - { id: vip, action: send_by_openid, to: { openids: [oA, oB] }, message: { text: 你好 } }\n";
+    let text = plan(&(send("one") + people)).replace("name: test\n", "name: test\nguards: { max_recipients: 1 }\n");
+    let (case, server) = (Case::new().file("plan.yaml", text), Fake::usual());
+    case.against(&server, &[]).exits(9).says("the run would send to 2 people, and at most 1 are allowed");
+    assert!(server.got().is_empty());
+}
+
+#[test]
 fn a_run_that_the_quota_does_not_allow_is_refused() {
     let subscription = plan(&(send("one") + &send("two"))).replace("kind: service", "kind: subscription");
     let (case, server) = (Case::new().file("plan.yaml", subscription), Fake::usual());
@@ -743,7 +758,10 @@ fn a_run_that_the_quota_does_not_allow_is_refused() {
 fn tags_are_looked_up_before_anything_is_sent() {
     let steps = send("one") + "  - { id: vip, action: send_by_tag, to: { tag: VPI }, message: { text: 你好 } }\n";
     let (case, server) = (Case::new().file("plan.yaml", plan(&steps)), Fake::usual());
-    case.against(&server, &[]).exits(5).prints("tag-unknown");
+    case.against(&server, &["--report", "json=report.json"]).exits(5).prints("tag-unknown");
+    let report: serde_json::Value = serde_json::from_str(&case.read("report.json")).expect("JSON");
+    assert_eq!((&report["outcome"], &report["steps"][1]["outcome"]), (&json!("failed"), &json!("not_run")));
+    case.run(&["run", "plan.yaml", "--api-base", &server.base]).exits(5).says("no tag has the name `VPI`");
     assert!(server.sends().is_empty());
     case.write("plan.yaml", plan(&steps.replace("VPI", "VIP")));
     case.against(&server, &[]).exits(0);

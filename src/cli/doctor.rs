@@ -56,8 +56,8 @@ pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<
     let warnings = loaded.diagnostics.iter().filter(|d| d.severity() == Severity::Warning).count();
     process::catch_signals();
     let stage = Stage::set(address, &plan, &args.faults, common.now)?;
-    let mut session = Session::new(&args.plan, plan, loaded.project, stage.address, common)?;
-    let checks = examine(&mut session, warnings, &*stage.clock)?;
+    let session = Session::new(&args.plan, plan, loaded.project, stage.address, common)?;
+    let checks = examine(&session, warnings, &*stage.clock)?;
     let (code, checkup) = checkup(&session, checks);
     terminal.out(&match args.format.format {
         Format::Json => checkup::json(&checkup),
@@ -67,7 +67,7 @@ pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<
 }
 
 /// Everything that is looked at, in the order in which it is shown.
-fn examine(session: &mut Session, warnings: usize, clock: &dyn Clock) -> Result<Vec<Check>, Refusal> {
+fn examine(session: &Session, warnings: usize, clock: &dyn Clock) -> Result<Vec<Check>, Refusal> {
     let sandbox = session.scope.platform == Platform::Sandbox;
     let mut checks = vec![plan_check(&session.plan, warnings)];
     let credential = match sandbox {
@@ -236,7 +236,7 @@ fn store_check(session: &Session) -> (Check, bool) {
 }
 
 /// What the ledger says; one that is not there yet is empty.
-fn ledger_checks(session: &mut Session, clock: &dyn Clock) -> Result<LedgerChecks, Refusal> {
+fn ledger_checks(session: &Session, clock: &dyn Clock) -> Result<LedgerChecks, Refusal> {
     let folder = temporary_folder()?;
     let ledger = match session.store.read() {
         Ok(Some(ledger)) => Ok(ledger),
@@ -247,7 +247,7 @@ fn ledger_checks(session: &mut Session, clock: &dyn Clock) -> Result<LedgerCheck
         Err(error) => Err(WriteError::from(error)),
     };
     Ok(match ledger {
-        Ok(ledger) => doctor::ledger_checks(&mut session.plan, &*ledger, &session.scope, clock.now()),
+        Ok(ledger) => doctor::ledger_checks(&session.plan, &*ledger, &session.scope, clock.now()),
         Err(error) => LedgerChecks::none(&crate::text::chain(&error)),
     })
 }

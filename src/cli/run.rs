@@ -14,14 +14,16 @@ use super::{
 use crate::{
     clock::Clock,
     ledger::Ledger,
+    limits,
     payload::Effect,
     platform::Platform,
     problem::{ExitCode, Refusal},
     render::RenderedStep,
     report::{AccountRef, Fold, PlanRef, Report, RunEvent, RunOutcome},
     run::{
-        self, Prepared, Selection, Settings, Todo,
-        forecast::{self, Forecast},
+        self, Ready, Selection, Settings,
+        forecast::Forecast,
+        work::{Left, Work},
     },
     text::pad,
     wechat::{
@@ -108,19 +110,29 @@ impl Run<'_> {
         self.expected()?;
         let mut ledger = self.session.write(self.clock.now())?;
         let selection = Selection { only: self.args.only.clone(), from: self.args.from.clone() };
-        let mut prepared = run::prepare(plan, &*ledger, &self.session.scope, &selection, self.clock.now())?;
+        let prepared = run::prepare(plan, &*ledger, &self.session.scope, &selection, self.clock.now())?;
         let credential = self
             .session
             .credential()
             .map_err(|message| Refusal::missing_input(message).help("`qunfa run PLAN --sandbox` needs no secret"))?;
         let mut connection = self.session.connect(self.session.tokens());
         let mut client = connection.client(credential, self.clock);
-        self.gather(&mut prepared, &mut client, &*ledger)?;
-        let forecast = self.forecast(&prepared, &*ledger)?;
+        let settings = self.settings();
+        let ready = prepared.complete(&*ledger, &mut client, &settings)?;
+        let forecast = self.forecast(&ready, &*ledger, &settings)?;
         if self.session.scope.platform != Platform::Sandbox {
-            self.confirm(&prepared, &forecast, &mut client)?;
+            self.confirm(&ready, &forecast, &mut client)?;
         }
-        self.execute(prepared, &mut *ledger, &mut client)
+        self.execute(ready, &mut *ledger, &mut client, &settings)
+    }
+
+    fn settings(&self) -> Settings<'_> {
+        Settings {
+            run_id: self.run_id.clone(),
+            scope: self.session.scope.clone(),
+            clock: self.clock,
+            interrupted: &process::interrupted,
+        }
     }
 
     /// Whether the plan is the one that was approved.
@@ -136,26 +148,12 @@ impl Run<'_> {
         }
     }
 
-    /// Lists the people whom WeChat alone knows, and asks the guards again about them.
-    fn gather(&self, prepared: &mut Prepared, client: &mut Client<'_>, ledger: &dyn Ledger) -> Result<(), Refusal> {
-        if !prepared.todo.iter().any(|todo| matches!(todo, Todo::Gather { .. })) {
-            return Ok(());
-        }
-        let Session { plan, scope, .. } = &self.session;
-        run::gather(plan, prepared, client, self.clock).map_err(|mut problem| {
-            let code = if process::interrupted() { ExitCode::Interrupted } else { ExitCode::Failed };
-            // The report has no step that the reply belongs to.
-            problem.errcode = None;
-            Refusal { code, problem }
-        })?;
-        Ok(run::guards(plan, prepared, ledger, scope, self.clock.now())?)
-    }
-
     fn execute(
         &self,
-        prepared: Prepared,
+        ready: Ready<'_>,
         ledger: &mut dyn Ledger,
         client: &mut Client<'_>,
+        settings: &Settings<'_>,
     ) -> Result<(ExitCode, Report), Refusal> {
         let Session { plan, scope, .. } = &self.session;
         ledger.begin_run(scope, &self.run_id, &plan.path, plan.digest(), self.clock.now())?;
@@ -169,13 +167,7 @@ impl Run<'_> {
             fold.apply(&event);
         };
         emit(self.started());
-        let settings = Settings {
-            run_id: self.run_id.clone(),
-            scope: scope.clone(),
-            clock: self.clock,
-            interrupted: &process::interrupted,
-        };
-        let ended = run::run(plan, prepared, ledger, client, &settings, &mut emit);
+        let ended = ready.run(ledger, client, settings, &mut emit);
         let code = exit_code(&ended);
         let outcome = if code == ExitCode::Refused { RunOutcome::Refused } else { ended.outcome };
         emit(RunEvent::Finished {
@@ -235,11 +227,8 @@ impl Run<'_> {
     }
 
     /// What the run needs of the quotas that our own ledger knows; refused if they do not suffice.
-    fn forecast(&self, prepared: &Prepared, ledger: &dyn Ledger) -> Result<Forecast, Refusal> {
-        let Session { plan, scope, .. } = &self.session;
-        let now = self.clock.now();
-        let used = ledger.usage(scope.platform.name(), &plan.appid, forecast::since(now))?;
-        let forecast = forecast::forecast(plan, &prepared.todo, &used, plan.pace(scope.platform), now)?;
+    fn forecast(&self, ready: &Ready<'_>, ledger: &dyn Ledger, settings: &Settings<'_>) -> Result<Forecast, Refusal> {
+        let forecast = ready.forecast(ledger, settings)?;
         if forecast.calls > 0 && self.args.format.format == Format::Human {
             self.terminal.note(&format!("forecast: {}\n", forecast.words()));
         }
@@ -253,17 +242,17 @@ impl Run<'_> {
     }
 
     /// Asks for the name of the campaign; shows who receives what first.
-    fn confirm(&self, prepared: &Prepared, forecast: &Forecast, client: &mut Client<'_>) -> Result<(), Refusal> {
+    fn confirm(&self, ready: &Ready<'_>, forecast: &Forecast, client: &mut Client<'_>) -> Result<(), Refusal> {
         let plan = &self.session.plan;
-        if self.args.yes || self.open(prepared).all(|(step, _)| step.spec.effect == Effect::Read) {
+        if self.args.yes || ready.open().all(|work| work.step.spec.effect == Effect::Read) {
             return Ok(());
         }
         if !self.terminal.can_ask() {
             let message = format!("`{}` was not confirmed, and there is no terminal to ask on", plan.name);
             return Err(Refusal::new(ExitCode::Refused, message).help("give --yes, after `qunfa render` was reviewed"));
         }
-        let mut text = self.overview(prepared, forecast);
-        for path in self.mass_paths(prepared) {
+        let mut text = self.overview(ready, forecast);
+        for path in mass_paths(ready) {
             text.extend(quota(client, path));
         }
         text.push_str(&format!("Type the name of the campaign ({}) to send it: ", plan.name));
@@ -273,13 +262,8 @@ impl Run<'_> {
         }
     }
 
-    /// The steps of which something is left to do.
-    fn open<'p>(&'p self, prepared: &'p Prepared) -> impl Iterator<Item = (&'p RenderedStep, &'p Todo)> {
-        self.session.plan.steps.iter().zip(&prepared.todo).filter(|(_, todo)| todo.is_open())
-    }
-
     /// Who receives what.
-    fn overview(&self, prepared: &Prepared, forecast: &Forecast) -> String {
+    fn overview(&self, ready: &Ready<'_>, forecast: &Forecast) -> String {
         let Session { plan, base, .. } = &self.session;
         let mut text = format!(
             "\n{} (occurrence {}) for {} account {} at {}\n\n",
@@ -290,12 +274,14 @@ impl Run<'_> {
             base.as_str()
         );
         let mut people = 0;
-        for (step, todo) in self.open(prepared).filter(|(step, _)| step.spec.effect != Effect::Read) {
-            let open: Vec<_> = todo.open_calls().collect();
-            people +=
-                open.iter().filter(|call| call.frozen.is_mass()).filter_map(|call| call.frozen.recipients).sum::<u64>();
+        for Work { step, left, .. } in ready.open().filter(|work| work.step.spec.effect != Effect::Read) {
+            let open: Vec<_> = left.open_calls().collect();
+            if step.spec.effect == Effect::Mass {
+                // The followers of a tag are not counted here, whether or not a guard asked how many they are.
+                people += open.iter().filter_map(|call| call.target().ok()?.recipients()).sum::<u64>();
+            }
             let words = match open.len() {
-                _ if matches!(todo, Todo::Cover { .. }) => "a call for each of the send".to_owned(),
+                _ if matches!(left, Left::Cover { .. }) => "a call for each of the send".to_owned(),
                 1 => "1 call".to_owned(),
                 count => format!("{count} calls"),
             };
@@ -313,21 +299,21 @@ impl Run<'_> {
         ));
         text
     }
+}
 
-    fn mass_paths(&self, prepared: &Prepared) -> Vec<&'static str> {
-        let running = self.open(prepared).filter(|(step, _)| step.spec.effect == Effect::Mass);
-        let mut paths: Vec<&'static str> = running.map(|(step, _)| step.spec.path).collect();
-        paths.sort_unstable();
-        paths.dedup();
-        paths
-    }
+fn mass_paths(ready: &Ready<'_>) -> Vec<&'static str> {
+    let running = ready.open().filter(|work| work.step.spec.effect == Effect::Mass);
+    let mut paths: Vec<&'static str> = running.map(|work| work.step.spec.path).collect();
+    paths.sort_unstable();
+    paths.dedup();
+    paths
 }
 
 /// What WeChat says is left of a quota; nothing where it does not say.
 fn quota(client: &mut Client<'_>, path: &str) -> Option<String> {
     let body = serde_json::json!({ "cgi_path": path }).to_string();
     let Outcome::Reply(reply) =
-        client.call(Method::Post, "/cgi-bin/openapi/quota/get", Body::Json(&body), std::time::Duration::from_secs(10))
+        client.call(Method::Post, "/cgi-bin/openapi/quota/get", Body::Json(&body), limits::QUOTA_TIMEOUT)
     else {
         return None;
     };

@@ -20,7 +20,7 @@ use crate::{
     render::{RenderedPlan, RenderedStep},
     run::{
         self,
-        reconcile::{Plan, has_versions, is_current, latest, reconcile},
+        reconcile::{Verdict, has_versions, is_current, latest, reconcile},
     },
     text::pad,
     wechat::{
@@ -96,8 +96,8 @@ fn row(step: &RenderedStep, records: &[CallRecord]) -> Result<Row, LedgerError> 
         if changed { vec!["it is made anew by the next run".to_owned()] } else { Vec::new() }
     } else {
         match reconcile(step, &own)? {
-            Plan::Resume { changed } | Plan::Conflict { changed } => changed,
-            Plan::Fresh | Plan::Done => Vec::new(),
+            Verdict::Resume { changed } | Verdict::Conflict { changed } => changed,
+            Verdict::Fresh | Verdict::Done => Vec::new(),
         }
     };
     let accepted = own.iter().filter(|record| record.status == Status::Accepted).count();

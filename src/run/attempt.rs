@@ -10,7 +10,7 @@ use super::{
     outputs::outputs,
     policy::{self, Next, Resend},
     steps::{At, Runner, StepEnd},
-    work::{Freeze, TodoCall},
+    work::{StepCall, Write},
 };
 use crate::{
     ledger::{CallRecord, Event, FrozenCall, Kind, LedgerError, Status, next_status},
@@ -34,16 +34,16 @@ use crate::{
 /// Why an event of a call can follow what is known of it: another would be a fault of this program.
 const LEGAL: &str = "an attempt is followed by its outcome, and what was accepted is not attempted";
 
-/// Calls that are frozen with the first attempt among them.
-pub(super) struct Unfrozen {
-    freeze: Freeze,
+/// Calls that are written to the ledger with the first attempt among them.
+pub(super) struct Unwritten {
+    write: Write,
     calls: Vec<FrozenCall>,
 }
 
-impl Unfrozen {
-    fn new(freeze: Freeze, calls: &[TodoCall]) -> Self {
-        let new = calls.iter().filter(|call| freeze != Freeze::Nothing && call.record.is_none());
-        Self { freeze, calls: new.map(|call| call.frozen.clone()).collect() }
+impl Unwritten {
+    fn new(write: Write, calls: &[StepCall]) -> Self {
+        let new = calls.iter().filter(|call| write != Write::None && call.record.is_none());
+        Self { write, calls: new.map(|call| call.frozen.clone()).collect() }
     }
 }
 
@@ -51,7 +51,7 @@ impl Unfrozen {
 pub(super) struct CallRun<'r, 'a, 'c> {
     pub(super) runner: &'r mut Runner<'a, 'c>,
     at: At<'a>,
-    unfrozen: &'r mut Unfrozen,
+    unwritten: &'r mut Unwritten,
     pub(super) media: Option<MediaCall>,
     /// What the plan says of it; none if it was frozen before, and the ledger says it.
     planned: Option<PlannedCall>,
@@ -65,14 +65,14 @@ pub(super) struct CallRun<'r, 'a, 'c> {
 }
 
 impl<'a> Runner<'a, '_> {
-    pub(super) fn calls(&mut self, at: At<'a>, calls: Vec<TodoCall>, freeze: Freeze) -> StepEnd {
+    pub(super) fn calls(&mut self, at: At<'a>, calls: Vec<StepCall>, write: Write) -> StepEnd {
         let step = at.step;
         if step.spec.effect != Effect::Mass
             && let Err(error) = self.ledger.sync()
         {
             return self.store_failed(&error);
         }
-        let mut unfrozen = Unfrozen::new(freeze, &calls);
+        let mut unwritten = Unwritten::new(write, &calls);
         let poll = step.poll.map(|poll| {
             let timeout = SignedDuration::try_from(poll.timeout).unwrap_or(SignedDuration::MAX);
             (poll, self.clock.now().saturating_add(timeout).unwrap_or(Timestamp::MAX))
@@ -91,7 +91,7 @@ impl<'a> Runner<'a, '_> {
                 let outputs = outputs(step, facts.iter());
                 return StepEnd { outputs, stop: true, ..StepEnd::problem(StepOutcome::NotRun, message, Vec::new()) };
             }
-            let mut run = CallRun::new(self, at, call, &mut unfrozen);
+            let mut run = CallRun::new(self, at, call, &mut unwritten);
             let end = match (run.uploaded(), poll) {
                 (Err(error), _) => return run.runner.store_failed(&error),
                 (Ok(Some(fact)), _) => Ok(fact),
@@ -128,8 +128,8 @@ impl<'a> Runner<'a, '_> {
 }
 
 impl<'r, 'a, 'c> CallRun<'r, 'a, 'c> {
-    fn new(runner: &'r mut Runner<'a, 'c>, at: At<'a>, call: TodoCall, unfrozen: &'r mut Unfrozen) -> Self {
-        let TodoCall { frozen, record, media, planned } = call;
+    fn new(runner: &'r mut Runner<'a, 'c>, at: At<'a>, call: StepCall, unwritten: &'r mut Unwritten) -> Self {
+        let StepCall { frozen, record, media, planned } = call;
         // What was planned now may know more than what was frozen: how many people a tag has.
         let record = match record {
             Some(mut record) => {
@@ -138,7 +138,7 @@ impl<'r, 'a, 'c> CallRun<'r, 'a, 'c> {
             }
             None => CallRecord::planned(frozen),
         };
-        Self { runner, at, unfrozen, media, planned, record, retry: at.step.retry.retry(), attempts: 0, last: None }
+        Self { runner, at, unwritten, media, planned, record, retry: at.step.retry.retry(), attempts: 0, last: None }
     }
 
     /// Appends an event to the ledger and adds it to the record, or neither. The first event of a call that is new
@@ -146,12 +146,12 @@ impl<'r, 'a, 'c> CallRun<'r, 'a, 'c> {
     pub(super) fn note(&mut self, event: Event) -> Result<(), LedgerError> {
         next_status(self.record.status, event.kind).expect(LEGAL);
         let (ledger, scope) = (&mut *self.runner.ledger, &self.runner.settings.scope);
-        let (id, new) = (&self.record.frozen.id, &mut self.unfrozen.calls);
+        let (id, new) = (&self.record.frozen.id, &mut self.unwritten.calls);
         if new.iter().any(|call| call.id == *id) {
             let calls = std::mem::take(new);
-            match self.unfrozen.freeze {
-                Freeze::All => ledger.freeze(scope, &calls, id, &event)?,
-                Freeze::New | Freeze::Nothing => ledger.extend(scope, &calls, id, &event)?,
+            match self.unwritten.write {
+                Write::All => ledger.freeze(scope, &calls, id, &event)?,
+                Write::New | Write::None => ledger.extend(scope, &calls, id, &event)?,
             }
         } else {
             ledger.append(scope, id, &event)?;
@@ -184,7 +184,7 @@ impl<'r, 'a, 'c> CallRun<'r, 'a, 'c> {
             (None, Some(pause)) => {
                 let too_fast = self.runner.settings.scope.platform.is_real()
                     && self.last.as_ref().is_some_and(policy::is_rate_limit);
-                let least = if too_fast { Duration::from_secs(60) } else { Duration::ZERO };
+                let least = if too_fast { limits::MASS_CALLS_WINDOW } else { Duration::ZERO };
                 Some((pause.max(least), "before another attempt"))
             }
             (None, None) => None,
@@ -382,7 +382,7 @@ impl<'r, 'a, 'c> CallRun<'r, 'a, 'c> {
 
     /// The body of the frozen call with its slots filled; `help` says why a value may be missing.
     fn fill(&self, help: &str) -> Result<String, StepEnd> {
-        let filled = body(self.planned.as_ref(), &self.record.frozen, &self.runner.slots);
+        let filled = body(self.planned.as_ref(), &self.record.frozen, &self.runner.facts.slots);
         filled.map_err(|missing| StepEnd::problem(StepOutcome::Failed, missing, vec![help.to_owned()]))
     }
 

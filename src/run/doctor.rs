@@ -7,10 +7,11 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::{
-    forecast, policy,
-    prepare::{Prepared, Selection, guards, prepare},
+    forecast::forecast,
+    guard, policy,
+    prepare::{Prepared, Selection, compare},
     refusal::Refusal,
-    work::Todo,
+    work::{Left, Work},
 };
 use crate::{
     diag::{did_you_mean, one_of},
@@ -49,33 +50,36 @@ impl LedgerChecks {
     }
 }
 
-/// Holds the plan against the ledger, as a run does before it begins.
-pub fn ledger_checks(plan: &mut RenderedPlan, ledger: &dyn Ledger, scope: &Scope, now: Timestamp) -> LedgerChecks {
-    // A guard is a line of its own: what it says of this hour hides nothing else.
-    let own = std::mem::take(&mut plan.guards);
-    let prepared = prepare(plan, ledger, scope, &Selection::default(), now);
-    plan.guards = own;
-    let prepared = match prepared {
+/// Holds the plan against the ledger, as a run does before it begins. A guard is a line of its own: what it says of this
+/// hour hides nothing else.
+pub fn ledger_checks(plan: &RenderedPlan, ledger: &dyn Ledger, scope: &Scope, now: Timestamp) -> LedgerChecks {
+    let prepared = match compare(plan, ledger, scope, &Selection::default()) {
         Ok(prepared) => prepared,
         Err(refusal) => {
             let mut none = LedgerChecks::none("the plan cannot go on from what the ledger has");
-            let problem = match refusal {
-                Refusal::Selection(problem)
-                | Refusal::MissingOutputs(problem)
-                | Refusal::Changed(problem)
-                | Refusal::Guard(problem) => problem,
-                Refusal::Store(error) => Problem { message: chain(&error), help: Vec::new(), errcode: None },
-            };
-            none.checks[0] = Check::problem(CheckId::Ledger, CheckState::Error, problem);
+            none.checks[0] = Check::problem(CheckId::Ledger, CheckState::Error, problem(refusal));
             return none;
         }
     };
     let checks = vec![
         unknown(plan, ledger, scope, now),
-        guarded(plan, &prepared, ledger, scope, now),
-        forecasted(plan, &prepared, ledger, scope, now),
+        guarded(&prepared, ledger, scope, now),
+        forecasted(&prepared, ledger, scope, now),
     ];
-    LedgerChecks { checks, wanted: Some(wanted(plan, &prepared)) }
+    LedgerChecks { checks, wanted: Some(wanted(&prepared)) }
+}
+
+/// Why the plan cannot go on; what to do about the store is said with its own line.
+fn problem(refusal: Refusal) -> Problem {
+    match refusal {
+        Refusal::Store(error) => Problem::new(chain(&error)),
+        Refusal::Selection(problem)
+        | Refusal::MissingOutputs(problem)
+        | Refusal::Changed(problem)
+        | Refusal::Guard(problem)
+        | Refusal::LookUp(problem)
+        | Refusal::Interrupted(problem) => problem,
+    }
 }
 
 /// Calls whose outcome nobody knows yet.
@@ -117,24 +121,17 @@ fn unknown(plan: &RenderedPlan, ledger: &dyn Ledger, scope: &Scope, now: Timesta
     }
 }
 
-fn guarded(plan: &RenderedPlan, prepared: &Prepared, ledger: &dyn Ledger, scope: &Scope, now: Timestamp) -> Check {
-    match guards(plan, prepared, ledger, scope, now) {
-        Ok(()) => Check::ok(CheckId::Guards, "no guard refuses a run now"),
-        Err(Refusal::Guard(problem)) => Check::problem(CheckId::Guards, CheckState::Warning, problem),
-        Err(Refusal::Store(error)) => Check::error(CheckId::Guards, chain(&error)),
-        Err(Refusal::Selection(problem) | Refusal::MissingOutputs(problem) | Refusal::Changed(problem)) => {
-            Check::problem(CheckId::Guards, CheckState::Error, problem)
-        }
+fn guarded(prepared: &Prepared<'_>, ledger: &dyn Ledger, scope: &Scope, now: Timestamp) -> Check {
+    match guard::refusal(prepared.plan, &prepared.work, &prepared.facts, ledger, scope, now) {
+        Ok(None) => Check::ok(CheckId::Guards, "no guard refuses a run now"),
+        Ok(Some(problem)) => Check::problem(CheckId::Guards, CheckState::Warning, problem),
+        Err(error) => Check::error(CheckId::Guards, chain(&error)),
     }
 }
 
-fn forecasted(plan: &RenderedPlan, prepared: &Prepared, ledger: &dyn Ledger, scope: &Scope, now: Timestamp) -> Check {
+fn forecasted(prepared: &Prepared<'_>, ledger: &dyn Ledger, scope: &Scope, now: Timestamp) -> Check {
     let id = CheckId::Forecast;
-    let used = match ledger.usage(scope.platform.name(), &plan.appid, forecast::since(now)) {
-        Ok(used) => used,
-        Err(error) => return Check::error(id, chain(&error)),
-    };
-    let forecast = match forecast::forecast(plan, &prepared.todo, &used, plan.pace(scope.platform), now) {
+    let forecast = match forecast(prepared.plan, &prepared.work, ledger, scope, now) {
         Ok(forecast) => forecast,
         Err(error) => return Check::error(id, chain(&error)),
     };
@@ -157,17 +154,17 @@ fn paths(plan: &RenderedPlan) -> BTreeMap<String, u64> {
 }
 
 /// How many of each a run makes at least: a send to people whom WeChat lists may take more.
-fn wanted(plan: &RenderedPlan, prepared: &Prepared) -> BTreeMap<String, u64> {
-    let mut wanted = paths(plan);
-    for (step, todo) in plan.steps.iter().zip(&prepared.todo).filter(|(step, _)| step.spec.effect != Effect::Read) {
-        match todo {
-            Todo::Skip | Todo::Done { .. } => {}
-            Todo::Run { .. } => {
-                for call in todo.open_calls() {
+fn wanted(prepared: &Prepared<'_>) -> BTreeMap<String, u64> {
+    let mut wanted = paths(prepared.plan);
+    for Work { step, left, .. } in prepared.work.iter().filter(|work| work.step.spec.effect != Effect::Read) {
+        match left {
+            Left::NotSelected | Left::Never | Left::Done { .. } => {}
+            Left::Calls { .. } => {
+                for call in left.open_calls() {
                     *wanted.entry(call.frozen.path.clone()).or_default() += 1;
                 }
             }
-            Todo::Gather { .. } | Todo::Cover { .. } => {
+            Left::List(_) | Left::Cover { .. } => {
                 for call in &step.calls {
                     *wanted.entry(call.path.to_owned()).or_default() += 1;
                 }
@@ -248,7 +245,7 @@ pub fn clock(now: Timestamp, told: Option<Timestamp>) -> Check {
 const QUOTA: &str = "/cgi-bin/openapi/quota/get";
 
 fn timeout(plan: &RenderedPlan) -> Duration {
-    plan.steps.first().map_or(Duration::from_secs(30), |step| step.timeout)
+    plan.steps.first().map_or(limits::TIMEOUT, |step| step.timeout)
 }
 
 fn without_token(plan: &RenderedPlan, why: &str) -> Vec<Check> {

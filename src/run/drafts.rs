@@ -9,7 +9,7 @@ use super::{
     frozen,
     outputs::given,
     reconcile::{anew, is_current, latest},
-    work::{Freeze, Todo, TodoCall},
+    work::{Left, StepCall, Write},
 };
 use crate::{
     ledger::{CallRecord, Kind, LedgerError, Status},
@@ -19,12 +19,12 @@ use crate::{
     slot::Output,
 };
 
-/// What is to be done with a media step; what has changed, if that may not be changed any more.
-pub(super) fn todo(
+/// What is left of a media step; what has changed, if that may not be changed any more.
+pub(super) fn left<L>(
     step: &RenderedStep,
     known: &[&CallRecord],
     all: &[CallRecord],
-) -> Result<Result<Todo, Vec<String>>, LedgerError> {
+) -> Result<Result<Left<L>, Vec<String>>, LedgerError> {
     frozen::check_given(known)?;
     let version = latest(step, known);
     let gone = version.iter().any(|record| is_gone(record));
@@ -34,7 +34,7 @@ pub(super) fn todo(
     if current {
         if version.iter().all(|record| record.status == Status::Accepted) {
             let records = version.iter().map(|record| (*record).clone()).collect();
-            return Ok(Ok(Todo::Done { records, notes: Vec::new() }));
+            return Ok(Ok(Left::Done { records, notes: Vec::new() }));
         }
         let updates = version.iter().any(|record| record.frozen.path == UPDATE);
         let fresh = version[0].frozen.message_digest.as_deref() != step.content.digest();
@@ -43,7 +43,7 @@ pub(super) fn todo(
             let record = version.iter().find(|record| record.frozen.id == call.frozen.id);
             call.record = record.map(|record| (*record).clone());
         }
-        return Ok(Ok(Todo::Run { calls: resumed, freeze: Freeze::New, notes: Vec::new() }));
+        return Ok(Ok(Left::Calls { calls: resumed, write: Write::New, notes: Vec::new() }));
     }
     let mut notes = Vec::new();
     let mut base = None;
@@ -67,7 +67,7 @@ pub(super) fn todo(
         }
     }
     let first = known.last().map_or(1, |record| record.frozen.id.chunk + 1);
-    Ok(Ok(Todo::Run { calls: calls(step, base, first, gone), freeze: Freeze::New, notes }))
+    Ok(Ok(Left::Calls { calls: calls(step, base, first, gone), write: Write::New, notes }))
 }
 
 /// The draft that was made or changed last, and how many articles it has.
@@ -90,7 +90,7 @@ fn is_gone(record: &CallRecord) -> bool {
 
 /// The calls of a version: as planned, or with updates of a draft in place of adding one. What is made anew uploads
 /// anew.
-fn calls(step: &RenderedStep, base: Option<(String, usize)>, first: u32, fresh: bool) -> Vec<TodoCall> {
+fn calls(step: &RenderedStep, base: Option<(String, usize)>, first: u32, fresh: bool) -> Vec<StepCall> {
     let mut planned: Vec<(PlannedCall, MediaCall)> = Vec::new();
     for call in &step.calls {
         let media = MediaCall { fresh, ..call.media.clone().unwrap_or_default() };
@@ -108,7 +108,7 @@ fn calls(step: &RenderedStep, base: Option<(String, usize)>, first: u32, fresh: 
         }
     }
     let numbered = planned.into_iter().zip(first..).map(|((call, media), chunk)| {
-        let mut call = TodoCall::planned(step, PlannedCall { chunk, ..call });
+        let mut call = StepCall::planned(step, PlannedCall { chunk, ..call });
         call.media = Some(media);
         if fresh {
             call.frozen.message_digest = anew(step, first);

@@ -5,8 +5,9 @@ use std::{collections::HashMap, sync::Arc};
 use serde_json::{Value, json};
 
 use super::{
-    reader::Reader,
-    work::{Freeze, Todo, TodoCall},
+    reader::{AccountReader, Question},
+    refusal::Refusal,
+    work::{Left, StepCall, Write},
 };
 use crate::{
     ledger::{CallRecord, LedgerError, Status},
@@ -23,15 +24,15 @@ use crate::{
 /// Most pages of followers that are read of one list: fifty million people.
 const PAGES_MAX: usize = 5_000;
 
-/// What is to be done when people may be new: what was begun goes on, and those who have not had it get calls of their
+/// What is left when people may be new: what was begun goes on, and those who have not had it get calls of their
 /// own. `records` are all accepted, or go on; `had` are their people.
-pub(super) fn with_new(
+pub(super) fn with_new<L>(
     plan: &RenderedPlan,
     step: &RenderedStep,
     records: Vec<CallRecord>,
     had: &Openids,
     people: Openids,
-) -> Result<Todo, LedgerError> {
+) -> Result<Left<L>, LedgerError> {
     let fresh = records.is_empty();
     let mut new = people;
     if !fresh {
@@ -48,20 +49,20 @@ pub(super) fn with_new(
     let next = records.iter().map(|record| record.frozen.id.chunk).max().unwrap_or(0) + 1;
     let more = if new.len() < 2 { Vec::new() } else { calls(plan, step, &Arc::new(new), next) };
     if !fresh && more.is_empty() && records.iter().all(|record| record.status == Status::Accepted) {
-        return Ok(Todo::Done { records, notes });
+        return Ok(Left::Done { records, notes });
     }
     if !fresh && !more.is_empty() {
         let count: u64 = more.iter().filter_map(|call| call.frozen.recipients).sum();
         notes.push(format!("`{}` was sent before; it is now sent to {count} people who are new", step.name()));
     }
-    let freeze = if fresh { Freeze::All } else { Freeze::New };
-    let mut calls = records.iter().map(TodoCall::begun).collect::<Result<Vec<_>, _>>()?;
+    let write = if fresh { Write::All } else { Write::New };
+    let mut calls = records.iter().map(StepCall::begun).collect::<Result<Vec<_>, _>>()?;
     calls.extend(more);
-    Ok(Todo::Run { calls, freeze, notes })
+    Ok(Left::Calls { calls, write, notes })
 }
 
 /// Calls of a send to these people, numbered from `first`.
-fn calls(plan: &RenderedPlan, step: &RenderedStep, people: &Arc<Openids>, first: u32) -> Vec<TodoCall> {
+fn calls(plan: &RenderedPlan, step: &RenderedStep, people: &Arc<Openids>, first: u32) -> Vec<StepCall> {
     let model = step.calls.first().expect("a send has a call, if only one that stands for all");
     let calls = chunks(people.len()).enumerate().map(|(number, range)| {
         let chunk = first.saturating_add(u32::try_from(number).unwrap_or(u32::MAX));
@@ -69,7 +70,7 @@ fn calls(plan: &RenderedPlan, step: &RenderedStep, people: &Arc<Openids>, first:
         let people = People { openids: Arc::clone(people), range };
         let payload = model.payload.to(&people, &key);
         let target = Target::People(people);
-        TodoCall::planned(step, PlannedCall { chunk, key, path: step.spec.path, payload, target, media: None })
+        StepCall::planned(step, PlannedCall { chunk, key, path: step.spec.path, payload, target, media: None })
     });
     calls.collect()
 }
@@ -81,7 +82,7 @@ pub(super) fn covering(
     step: &RenderedStep,
     records: &[CallRecord],
     slots: &HashMap<Slot, Value>,
-) -> Result<Vec<TodoCall>, LedgerError> {
+) -> Result<Vec<StepCall>, LedgerError> {
     let mut next = records.iter().map(|record| record.frozen.id.chunk).max().unwrap_or(0);
     let mut calls = Vec::new();
     for call in &step.calls {
@@ -95,56 +96,57 @@ pub(super) fn covering(
         for index in 0..count {
             let payload = call.payload.at(index);
             if let Some(record) = records.iter().find(|record| record.frozen.digest == payload.digest()) {
-                calls.push(TodoCall::begun(record)?);
+                calls.push(StepCall::begun(record)?);
                 continue;
             }
             next += 1;
             let key = idempotency_key(&plan.appid, &plan.name, &plan.occurrence, &step.id, step.key.as_deref(), next);
             let (path, target) = (step.spec.path, Target::Nobody);
-            calls.push(TodoCall::planned(step, PlannedCall { chunk: next, key, path, payload, target, media: None }));
+            calls.push(StepCall::planned(step, PlannedCall { chunk: next, key, path, payload, target, media: None }));
         }
     }
     Ok(calls)
 }
 
-impl Reader<'_, '_> {
-    /// All followers, or those of a tag.
-    /// <https://developers.weixin.qq.com/doc/service/api/usermanage/userinfo/api_getfans.html>,
-    /// <https://developers.weixin.qq.com/doc/service/api/usermanage/tagmng/api_gettagfans.html>
-    pub(super) fn list(&mut self, tag: Option<u64>) -> Result<Openids, Problem> {
-        let mut people = Openids::default();
-        let mut next = String::new();
-        for _ in 0..PAGES_MAX {
-            let reply = match tag {
-                Some(tag) => {
-                    let body = json!({ "tagid": tag, "next_openid": next }).to_string();
-                    self.read(Method::Post, "/cgi-bin/user/tag/get", &body)?
-                }
-                None if next.is_empty() => self.read(Method::Get, "/cgi-bin/user/get", "")?,
-                None => self.read(Method::Get, &format!("/cgi-bin/user/get?next_openid={next}"), "")?,
-            };
-            let page =
-                reply.members.get("data").and_then(|data| data["openid"].as_array()).cloned().unwrap_or_default();
-            for openid in page.iter().filter_map(Value::as_str) {
-                if !is_openid(openid) {
-                    return Err(strange("a follower that is no openid"));
-                }
-                people.push(openid).map_err(|_| strange("more people than can be held"))?;
+/// All followers, or those of a tag.
+/// <https://developers.weixin.qq.com/doc/service/api/usermanage/userinfo/api_getfans.html>,
+/// <https://developers.weixin.qq.com/doc/service/api/usermanage/tagmng/api_gettagfans.html>
+pub(super) fn list(
+    reader: &mut AccountReader<'_, '_>,
+    question: Question<'_>,
+    tag: Option<u64>,
+) -> Result<Openids, Refusal> {
+    let mut people = Openids::default();
+    let mut next = String::new();
+    for _ in 0..PAGES_MAX {
+        let reply = match tag {
+            Some(tag) => {
+                let body = json!({ "tagid": tag, "next_openid": next }).to_string();
+                reader.read(question, Method::Post, "/cgi-bin/user/tag/get", &body)?
             }
-            // The last page is empty, or names nobody to go on from.
-            let from = reply.members.get("next_openid").and_then(Value::as_str).unwrap_or_default();
-            if page.is_empty() || from.is_empty() {
-                return Ok(people);
+            None if next.is_empty() => reader.read(question, Method::Get, "/cgi-bin/user/get", "")?,
+            None => reader.read(question, Method::Get, &format!("/cgi-bin/user/get?next_openid={next}"), "")?,
+        };
+        let page = reply.members.get("data").and_then(|data| data["openid"].as_array()).cloned().unwrap_or_default();
+        for openid in page.iter().filter_map(Value::as_str) {
+            if !is_openid(openid) {
+                return Err(question.failed(strange("a follower that is no openid")));
             }
-            if from == next || !is_openid(from) {
-                return Err(strange("a page that leads nowhere"));
-            }
-            next = from.to_owned();
+            people.push(openid).map_err(|_| question.failed(strange("more people than can be held")))?;
         }
-        Err(strange("more pages than any account has"))
+        // The last page is empty, or names nobody to go on from.
+        let from = reply.members.get("next_openid").and_then(Value::as_str).unwrap_or_default();
+        if page.is_empty() || from.is_empty() {
+            return Ok(people);
+        }
+        if from == next || !is_openid(from) {
+            return Err(question.failed(strange("a page that leads nowhere")));
+        }
+        next = from.to_owned();
     }
+    Err(question.failed(strange("more pages than any account has")))
 }
 
 fn strange(what: &str) -> Problem {
-    Problem { message: format!("WeChat answered with {what}"), help: Vec::new(), errcode: None }
+    Problem::new(format!("WeChat answered with {what}"))
 }

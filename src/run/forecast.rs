@@ -6,10 +6,13 @@ use std::{borrow::Cow, collections::HashMap, time::Duration};
 
 use jiff::Timestamp;
 
-use super::{frozen, work::Todo};
+use super::{
+    frozen,
+    work::{Left, Work},
+};
 use crate::{
     clock::shanghai,
-    ledger::{LedgerError, Usage},
+    ledger::{Ledger, LedgerError, Scope},
     limits,
     payload::{Effect, Target},
     plan::account::AccountKind,
@@ -77,31 +80,32 @@ impl Forecast {
 }
 
 /// From when on the ledger's calls count: the beginning of the month.
-pub fn since(now: Timestamp) -> Timestamp {
+fn since(now: Timestamp) -> Timestamp {
     shanghai(now).date().first_of_month().in_tz("Asia/Shanghai").map_or(now, |start| start.timestamp())
 }
 
 /// Counts calls against quotas; days and months are those of Asia/Shanghai. What the ledger has and cannot be read is an
 /// error: what is left out would be sent once too often.
-pub fn forecast(
+pub(super) fn forecast<L>(
     plan: &RenderedPlan,
-    todo: &[Todo],
-    used: &[Usage],
-    per_minute: u32,
+    work: &[Work<'_, L>],
+    ledger: &dyn Ledger,
+    scope: &Scope,
     now: Timestamp,
 ) -> Result<Forecast, LedgerError> {
     let mut needs = Needs::default();
-    for (step, todo) in plan.steps.iter().zip(todo) {
-        for call in todo.open_calls() {
+    for Work { step, left, .. } in work {
+        for call in left.open_calls() {
             needs.add(step.spec.effect, || call.target().map(Cow::into_owned))?;
         }
         // As many as the send turns out to have: one at least.
-        if matches!(todo, Todo::Cover { .. }) {
+        if matches!(left, Left::Cover { .. }) {
             for call in &step.calls {
                 needs.add(step.spec.effect, || Ok(call.target.clone()))?;
             }
         }
     }
+    let used = ledger.usage(scope.platform.name(), &plan.appid, since(now))?;
     let today = shanghai(now).date();
     let mut done_today = Needs::default();
     let mut done_this_month = Needs::default();
@@ -115,10 +119,10 @@ pub fn forecast(
             done_this_month.add(usage.effect, || frozen::target_of(usage))?;
         }
     }
-    let minutes = needs.mass.saturating_sub(1) / per_minute.max(1) as usize;
+    let minutes = needs.mass.saturating_sub(1) / plan.pace(scope.platform).max(1) as usize;
     let quotas = quotas(plan.account.kind, &needs, &done_today, &done_this_month);
     let short = short(plan.account.kind, &quotas, &needs, &done_this_month);
-    let duration = Duration::from_secs(60 * minutes as u64);
+    let duration = limits::MASS_CALLS_WINDOW.saturating_mul(u32::try_from(minutes).unwrap_or(u32::MAX));
     Ok(Forecast { calls: needs.calls, mass: needs.mass, duration, quotas, short })
 }
 

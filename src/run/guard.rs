@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use jiff::Timestamp;
 
-use super::work::{Freeze, Todo};
+use super::work::{Facts, Left, Work, Write};
 use crate::{
     clock::shanghai,
     ledger::{Ledger, LedgerError, Scope},
@@ -14,20 +14,66 @@ use crate::{
     render::{Content, RenderedPlan, RenderedStep},
 };
 
+/// Why a guard refuses what is known, in words. It is asked at two moments: before the account is asked for anything, so that
+/// a run that is refused makes no call ([`prepare`](super::prepare())), and when WeChat has said who the people are and
+/// how many a tag holds ([`Prepared::complete`](super::Prepared::complete)). What it says of time and previews is true
+/// for that moment; the run looks at both again before each send.
+pub(super) fn refusal<L>(
+    plan: &RenderedPlan,
+    work: &[Work<'_, L>],
+    facts: &Facts,
+    ledger: &dyn Ledger,
+    scope: &Scope,
+    now: Timestamp,
+) -> Result<Option<Problem>, LedgerError> {
+    let mut recipients_now = 0;
+    // Those of this run come before the sends that they are for.
+    let mut coming: HashSet<&str> = HashSet::new();
+    let mut any = false;
+    for Work { step, left, .. } in work.iter().filter(|work| work.left.is_open()) {
+        if step.spec.effect == Effect::Preview {
+            coming.extend(step.content.digest());
+        }
+        if step.spec.effect != Effect::Mass {
+            continue;
+        }
+        any = true;
+        recipients_now += left.open_calls().filter_map(|call| call.frozen.recipients).sum::<u64>();
+        let seen = |digest: &str| facts.previewed.contains(digest) || coming.contains(digest);
+        if let Some(hit) = previewed(plan, step, seen) {
+            return Ok(Some(hit.problem(plan)));
+        }
+    }
+    if !any {
+        return Ok(None);
+    }
+    let hit = match time(&plan.guards, now).or_else(|| recipients(&plan.guards, recipients_now)) {
+        Some(hit) => Some(hit),
+        None => changed(plan, work, ledger, scope)?,
+    };
+    Ok(hit.map(|hit| hit.problem(plan)))
+}
+
+/// Why a guard refuses a send that is about to begin: since the run began time has passed, and previews were made or failed.
+pub(super) fn before_send(plan: &RenderedPlan, step: &RenderedStep, facts: &Facts, now: Timestamp) -> Option<Problem> {
+    let hit = time(&plan.guards, now).or_else(|| previewed(plan, step, |digest| facts.previewed.contains(digest)))?;
+    Some(hit.problem(plan))
+}
+
 /// A guard that says no.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Hit {
+struct Hit {
     /// Its name in the plan.
-    pub guard: &'static str,
+    guard: &'static str,
     /// The fact.
-    pub message: String,
+    message: String,
     /// What to do.
-    pub help: String,
+    help: String,
 }
 
 impl Hit {
     /// The refusal in words, with the guard's line.
-    pub fn problem(self, plan: &RenderedPlan) -> Problem {
+    fn problem(self, plan: &RenderedPlan) -> Problem {
         let line = plan.guard_lines.get(self.guard).copied().unwrap_or(1);
         let message = format!("refused by the guard `{}` ({}:{line}): {}", self.guard, plan.path, self.message);
         Problem { message, help: vec![self.help], errcode: None }
@@ -35,7 +81,7 @@ impl Hit {
 }
 
 /// `not_before`, `not_after`, `send_window`.
-pub fn time(guards: &Guards, now: Timestamp) -> Option<Hit> {
+fn time(guards: &Guards, now: Timestamp) -> Option<Hit> {
     let local = shanghai(now);
     let words = |at: Timestamp| shanghai(at).strftime("%Y-%m-%d %H:%M:%S %:z").to_string();
     let hit = |guard, message, help: &str| Some(Hit { guard, message, help: help.into() });
@@ -64,7 +110,7 @@ pub fn time(guards: &Guards, now: Timestamp) -> Option<Hit> {
 }
 
 /// `max_recipients`.
-pub fn recipients(guards: &Guards, recipients: u64) -> Option<Hit> {
+fn recipients(guards: &Guards, recipients: u64) -> Option<Hit> {
     let most = guards.max_recipients.filter(|most| recipients > *most)?;
     let message = format!("the run would send to {recipients} people, and at most {most} are allowed");
     Some(Hit {
@@ -75,15 +121,15 @@ pub fn recipients(guards: &Guards, recipients: u64) -> Option<Hit> {
 }
 
 /// `max_change_percent`: the audience of each send that begins now, against the edition before.
-pub fn changed(
+fn changed<L>(
     plan: &RenderedPlan,
-    todo: &[Todo],
+    work: &[Work<'_, L>],
     ledger: &dyn Ledger,
     scope: &Scope,
 ) -> Result<Option<Hit>, LedgerError> {
     let Some(most) = plan.guards.max_change_percent else { return Ok(None) };
-    for (step, todo) in plan.steps.iter().zip(todo) {
-        let Todo::Run { calls, freeze: Freeze::All, .. } = todo else { continue };
+    for Work { step, left, .. } in work {
+        let Left::Calls { calls, write: Write::All, .. } = left else { continue };
         let counts: Option<Vec<u64>> = calls.iter().map(|call| call.frozen.recipients).collect();
         let Some(now) = counts.filter(|_| step.spec.effect == Effect::Mass).map(|counts| counts.iter().sum::<u64>())
         else {
@@ -110,8 +156,8 @@ pub fn changed(
 }
 
 /// `require_preview`: the same message, previewed in this occurrence.
-pub fn previewed(plan: &RenderedPlan, step: &RenderedStep, previewed: &HashSet<String>) -> Option<Hit> {
-    if !plan.guards.require_preview || was_previewed(&step.content, previewed) {
+fn previewed(plan: &RenderedPlan, step: &RenderedStep, seen: impl Fn(&str) -> bool) -> Option<Hit> {
+    if !plan.guards.require_preview || was_previewed(&step.content, seen) {
         return None;
     }
     let message = format!("the message of `{}` was not previewed in this occurrence", step.name());
@@ -119,9 +165,9 @@ pub fn previewed(plan: &RenderedPlan, step: &RenderedStep, previewed: &HashSet<S
 }
 
 /// What is no message was seen by nobody.
-fn was_previewed(content: &Content, previewed: &HashSet<String>) -> bool {
+fn was_previewed(content: &Content, seen: impl Fn(&str) -> bool) -> bool {
     match content {
-        Content::Message(shown) => previewed.contains(&shown.digest),
+        Content::Message(shown) => seen(&shown.digest),
         Content::Media { .. } | Content::Nothing => false,
     }
 }
@@ -137,16 +183,16 @@ mod tests {
     #[test]
     fn what_has_no_message_was_not_previewed() {
         let digest = "sha256:0".to_owned();
-        let previewed: HashSet<String> = [digest.clone()].into();
+        let seen = |digest: &str| digest == "sha256:0";
         let view = MessageView { kind: MessageKind::Text, content: "a".into() };
         let message = |digest: &str| {
             let (view, digest) = (view.clone(), digest.to_owned());
             Content::Message(Shown { view, digest, media: Vec::new(), title: None, words: None })
         };
-        assert!(was_previewed(&message(&digest), &previewed));
-        assert!(!was_previewed(&message("sha256:1"), &previewed));
-        assert!(!was_previewed(&Content::Media { view: None, digest }, &previewed));
-        assert!(!was_previewed(&Content::Nothing, &previewed));
+        assert!(was_previewed(&message(&digest), seen));
+        assert!(!was_previewed(&message("sha256:1"), seen));
+        assert!(!was_previewed(&Content::Media { view: None, digest }, seen));
+        assert!(!was_previewed(&Content::Nothing, seen));
     }
 
     #[test]

@@ -2,11 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{
-    attempt::CallRun,
-    outputs::given,
-    steps::{Runner, Settings},
-};
+use super::{attempt::CallRun, outputs::given, ready::Settings, steps::Runner};
 use crate::{
     content::article::compare,
     ledger::{Event, Kind, LedgerError},
@@ -23,7 +19,7 @@ impl Runner<'_, '_> {
     pub(super) fn remember_given(&mut self, media: Option<&MediaCall>, fact: Option<&Event>) {
         let gives = media.and_then(|media| media.gives.as_ref());
         if let Some((gives, value)) = gives.and_then(|gives| Some((gives, given(fact?, gives.member)?))) {
-            self.slots.insert(gives.slot.clone(), value.into());
+            self.facts.slots.insert(gives.slot.clone(), value.into());
         }
     }
 
@@ -51,7 +47,7 @@ impl Runner<'_, '_> {
             event.result = Some(result.to_string());
         }
         if let Some(articles) = &media.verify {
-            let filled = |article: &Payload| article.filled(&|slot| self.slots.get(slot).cloned());
+            let filled = |article: &Payload| article.filled(&|slot| self.facts.slots.get(slot).cloned());
             let wanted = articles.iter().map(filled).collect::<Result<Vec<_>, _>>();
             let wanted = wanted.map_err(|missing| problem(missing.to_string(), "run it again"))?;
             let got = reply.members.get("news_item").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);

@@ -1,5 +1,8 @@
 //! The run: steps in order, calls in order, every intent on disk before its call and every outcome after it. Emits
 //! events; formats nothing, reads no clock but the one it is given.
+//!
+//! Its order is one of types: [`prepare()`] compares plan and ledger; [`Prepared::complete`] looks up what WeChat alone
+//! knows; [`Ready`] is what a person is asked about, and [`Ready::run`] ends it.
 
 mod attempt;
 pub mod doctor;
@@ -20,11 +23,10 @@ pub mod replay;
 mod steps;
 mod tags;
 mod views;
-mod work;
+pub mod work;
 
-pub use prepare::{Prepared, Selection, forgotten, guards, prepare};
-pub use ready::gather;
+pub use prepare::{Prepared, Selection, forgotten, prepare};
+pub use ready::{Ready, Settings};
 pub use refusal::Refusal;
-pub use steps::{Ended, Settings, run};
+pub use steps::Ended;
 pub use views::views;
-pub use work::Todo;

@@ -77,8 +77,6 @@ pub enum Resend {
 
 /// WeChat forgets a `clientmsgid` after 24 hours: from then on a repetition would be a second send.
 pub fn resend(now: Timestamp, first: Timestamp, last: Timestamp, resend_after: Duration, timeout: Duration) -> Resend {
-    // The repetition itself takes time, and clocks differ.
-    const MARGIN: Duration = Duration::from_secs(5 * 60);
     let after = |from: Timestamp, duration: Duration| {
         from.saturating_add(SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX)).unwrap_or(Timestamp::MAX)
     };
@@ -89,7 +87,8 @@ pub fn resend(now: Timestamp, first: Timestamp, last: Timestamp, resend_after: D
         );
     }
     let begins = after(last, resend_after).max(now);
-    if after(begins, timeout + MARGIN) >= after(first, limits::CLIENTMSGID_MEMORY) {
+    // The repetition itself takes time, and clocks differ.
+    if after(begins, timeout + limits::CLIENTMSGID_MARGIN) >= after(first, limits::CLIENTMSGID_MEMORY) {
         return Resend::Never(
             "the first attempt is (almost) 24 hours ago: WeChat no longer remembers it, and repeating could send twice"
                 .into(),
@@ -98,13 +97,15 @@ pub fn resend(now: Timestamp, first: Timestamp, last: Timestamp, resend_after: D
     Resend::After(begins.duration_since(now).unsigned_abs())
 }
 
-/// The pause before the next mass call: at most `per_minute` in any 60 seconds.
+/// In it `per_minute` mass calls may be made.
+pub(super) const WINDOW: SignedDuration = SignedDuration::from_secs(limits::MASS_CALLS_WINDOW.as_secs() as i64);
+
+/// The pause before the next mass call: at most `per_minute` in any window.
 pub fn pace(now: Timestamp, recent: &[Timestamp], per_minute: u32) -> Duration {
-    let minute = SignedDuration::from_secs(60);
-    let window: Vec<&Timestamp> = recent.iter().filter(|at| now.duration_since(**at) < minute && **at <= now).collect();
+    let window: Vec<&Timestamp> = recent.iter().filter(|at| now.duration_since(**at) < WINDOW && **at <= now).collect();
     let allowed = per_minute.max(1) as usize;
     match window.len().checked_sub(allowed).and_then(|over| window.get(over)) {
-        Some(oldest) => (minute - now.duration_since(**oldest)).unsigned_abs(),
+        Some(oldest) => (WINDOW - now.duration_since(**oldest)).unsigned_abs(),
         None => Duration::ZERO,
     }
 }

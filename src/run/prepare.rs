@@ -3,16 +3,15 @@
 use std::collections::{HashMap, HashSet};
 
 use jiff::Timestamp;
-use serde_json::Value;
 
 use super::{
     drafts,
     followers::with_new,
     frozen, guard,
     outputs::{outputs, slots_of},
-    reconcile::{Plan, has_versions, is_current, latest, reconcile},
+    reconcile::{Verdict, has_versions, is_current, latest, reconcile},
     refusal::Refusal,
-    work::{Freeze, Todo, TodoCall},
+    work::{Facts, Left, StepCall, StepState, Unlisted, Work, Write},
 };
 use crate::{
     diag::{did_you_mean, one_of},
@@ -21,7 +20,6 @@ use crate::{
     payload::Effect,
     problem::Problem,
     render::{PlannedCall, RenderedPlan, RenderedStep},
-    slot::Slot,
 };
 
 /// Which steps are run.
@@ -33,31 +31,41 @@ pub struct Selection {
     pub from: Option<String>,
 }
 
-/// What is to be done.
+/// What is to be done, as far as plan and ledger know it.
 #[derive(Debug)]
-pub struct Prepared {
+pub struct Prepared<'p> {
+    pub(super) plan: &'p RenderedPlan,
     /// One entry a step instance.
-    pub todo: Vec<Todo>,
-    /// Values of slots that the ledger knows.
-    pub slots: HashMap<Slot, Value>,
-    /// Ids of steps that are not selected, whose outputs the ledger knows.
-    pub available: HashSet<String>,
-    /// Digests of messages that were previewed in this occurrence.
-    pub previewed: HashSet<String>,
+    pub(super) work: Vec<Work<'p, Unlisted<'p>>>,
+    pub(super) facts: Facts,
     /// What is to be said before anything is done.
-    pub notes: Vec<String>,
+    pub(super) notes: Vec<String>,
 }
 
-/// Compares the plan with the ledger.
-pub fn prepare(
-    plan: &RenderedPlan,
+/// Compares the plan with the ledger, and asks the guards about what is known without a call.
+pub fn prepare<'p>(
+    plan: &'p RenderedPlan,
     ledger: &dyn Ledger,
     scope: &Scope,
     selection: &Selection,
     now: Timestamp,
-) -> Result<Prepared, Refusal> {
+) -> Result<Prepared<'p>, Refusal> {
+    let prepared = compare(plan, ledger, scope, selection)?;
+    match guard::refusal(plan, &prepared.work, &prepared.facts, ledger, scope, now)? {
+        Some(problem) => Err(Refusal::Guard(problem)),
+        None => Ok(prepared),
+    }
+}
+
+/// Compares the plan with the ledger alone: the guards are not asked.
+pub(super) fn compare<'p>(
+    plan: &'p RenderedPlan,
+    ledger: &dyn Ledger,
+    scope: &Scope,
+    selection: &Selection,
+) -> Result<Prepared<'p>, Refusal> {
     let selected = select(plan, selection).map_err(Refusal::Selection)?;
-    let records = ledger.calls(scope).map_err(Refusal::Store)?;
+    let records = ledger.calls(scope)?;
     let mut by_step: HashMap<(&str, Option<&str>), Vec<&CallRecord>> = HashMap::new();
     for record in &records {
         by_step.entry((&record.frozen.id.step, record.frozen.id.key.as_deref())).or_default().push(record);
@@ -67,35 +75,30 @@ pub fn prepare(
     }
     let previews =
         records.iter().filter(|record| record.frozen.effect == Effect::Preview && record.status == Status::Accepted);
-    let mut prepared = Prepared {
-        todo: Vec::new(),
-        slots: HashMap::new(),
-        available: HashSet::new(),
-        previewed: previews.filter_map(|record| record.frozen.message_digest.clone()).collect(),
-        notes: forgotten(plan, &records)
-            .map(|record| {
-                let name = record.frozen.id.name();
-                format!("whether `{name}` was sent by an earlier run is not known, and the plan no longer has it: qunfa resolve {} {name}", plan.path)
-            })
-            .collect(),
-    };
+    let previewed = previews.filter_map(|record| record.frozen.message_digest.clone()).collect();
+    let mut facts = Facts { slots: HashMap::new(), previewed };
+    let mut work = Vec::with_capacity(plan.steps.len());
     let mut conflicts = Vec::new();
-    for (step, selected) in plan.steps.iter().zip(&selected) {
+    for (index, step) in plan.steps.iter().enumerate() {
         let known = by_step.get(&(step.id.as_str(), step.key.as_deref())).map(Vec::as_slice).unwrap_or_default();
-        let todo = if *selected {
-            todo(plan, step, known, &records, &mut conflicts)
+        let (left, state) = if selected(index, step) {
+            (left(plan, step, known, &records, &mut conflicts)?, StepState::Pending)
         } else {
-            unselected(step, known, &mut prepared)
+            (Left::NotSelected, unselected(step, known, &mut facts)?)
         };
-        let todo = todo.map_err(Refusal::Store)?;
-        prepared.todo.push(todo);
+        work.push(Work { step, left, state });
     }
     if !conflicts.is_empty() {
         return Err(Refusal::Changed(changed(plan, &conflicts)));
     }
-    missing_outputs(plan, &selected, &prepared).map_err(Refusal::MissingOutputs)?;
-    guards(plan, &prepared, ledger, scope, now)?;
-    Ok(prepared)
+    missing_outputs(&work).map_err(Refusal::MissingOutputs)?;
+    let notes = forgotten(plan, &records)
+        .map(|record| {
+            let name = record.frozen.id.name();
+            format!("whether `{name}` was sent by an earlier run is not known, and the plan no longer has it: qunfa resolve {} {name}", plan.path)
+        })
+        .collect();
+    Ok(Prepared { plan, work, facts, notes })
 }
 
 /// Sends in doubt whose step the plan no longer has.
@@ -108,7 +111,11 @@ pub fn forgotten<'r>(plan: &RenderedPlan, records: &'r [CallRecord]) -> impl Ite
     })
 }
 
-fn select(plan: &RenderedPlan, selection: &Selection) -> Result<Vec<bool>, Problem> {
+/// Whether a step, by its number in the plan from 0, is to be run.
+fn select<'s>(
+    plan: &RenderedPlan,
+    selection: &'s Selection,
+) -> Result<impl Fn(usize, &RenderedStep) -> bool + use<'s>, Problem> {
     let matches = |step: &RenderedStep, name: &str| step.id == name || step.name() == name;
     for name in selection.only.iter().chain(&selection.from) {
         if !plan.steps.iter().any(|step| matches(step, name)) {
@@ -120,13 +127,13 @@ fn select(plan: &RenderedPlan, selection: &Selection) -> Result<Vec<bool>, Probl
     }
     let from =
         selection.from.as_ref().and_then(|name| plan.steps.iter().position(|step| matches(step, name))).unwrap_or(0);
-    let chosen =
-        |step: &RenderedStep| selection.only.is_empty() || selection.only.iter().any(|name| matches(step, name));
-    Ok(plan.steps.iter().enumerate().map(|(index, step)| index >= from && chosen(step)).collect())
+    let only = &selection.only;
+    let chosen = move |step: &RenderedStep| only.is_empty() || only.iter().any(|name| matches(step, name));
+    Ok(move |index, step: &RenderedStep| index >= from && chosen(step))
 }
 
 /// A step that is not selected gives what the ledger has of it.
-fn unselected(step: &RenderedStep, known: &[&CallRecord], prepared: &mut Prepared) -> Result<Todo, LedgerError> {
+fn unselected(step: &RenderedStep, known: &[&CallRecord], facts: &mut Facts) -> Result<StepState, LedgerError> {
     // A draft that is not what the plan says any more was not looked at: it is not sent.
     let version = if has_versions(step) { latest(step, known) } else { known };
     let current = !has_versions(step) || is_current(step, version);
@@ -135,51 +142,50 @@ fn unselected(step: &RenderedStep, known: &[&CallRecord], prepared: &mut Prepare
             frozen::check_given(version)?;
         }
         let outputs = outputs(step, version.iter().filter_map(|record| record.acceptance()));
-        prepared.slots.extend(slots_of(step, &outputs));
-        prepared.available.insert(step.id.clone());
+        facts.slots.extend(slots_of(step, &outputs));
+        return Ok(StepState::Available);
     }
-    Ok(Todo::Skip)
+    Ok(StepState::Pending)
 }
 
-fn todo<'p>(
+fn left<'p>(
     plan: &RenderedPlan,
     step: &'p RenderedStep,
     known: &[&CallRecord],
     all: &[CallRecord],
     conflicts: &mut Vec<(&'p RenderedStep, Vec<String>)>,
-) -> Result<Todo, LedgerError> {
+) -> Result<Left<Unlisted<'p>>, LedgerError> {
     if !step.may_run() {
-        return Ok(Todo::Skip);
+        return Ok(Left::Never);
     }
     if step.spec.effect == Effect::Media {
-        return Ok(drafts::todo(step, known, all)?.unwrap_or_else(|changed| {
-            conflicts.push((step, changed));
-            Todo::Skip
-        }));
+        return Ok(drafts::left(step, known, all)?.unwrap_or_else(|changed| conflict(step, changed, conflicts)));
     }
     if step.spec.effect == Effect::Preview {
         return preview(step, known);
     }
     let records = || -> Vec<CallRecord> { known.iter().map(|record| (*record).clone()).collect() };
     if step.covers {
-        return Ok(Todo::Cover { records: records() });
+        return Ok(Left::Cover { records: records() });
     }
-    Ok(match reconcile(step, known)? {
-        Plan::Done if step.sends_new && step.listed.is_some() => {
-            Todo::Gather { records: records(), had: frozen::people(known.iter().map(|record| &record.frozen))? }
+    Ok(match (reconcile(step, known)?, &step.listed) {
+        (Verdict::Done, followers) if step.sends_new => {
+            let (records, had) = (records(), frozen::people(known.iter().map(|record| &record.frozen))?);
+            match followers {
+                Some(followers) => Left::List(Unlisted { followers, records, had }),
+                None => with_new(plan, step, records, &had, people(step))?,
+            }
         }
-        Plan::Done if step.sends_new => {
-            let had = frozen::people(known.iter().map(|record| &record.frozen))?;
-            with_new(plan, step, records(), &had, people(step))?
+        (Verdict::Done, _) => Left::Done { records: records(), notes: Vec::new() },
+        (Verdict::Fresh, Some(followers)) => {
+            Left::List(Unlisted { followers, records: Vec::new(), had: Openids::default() })
         }
-        Plan::Done => Todo::Done { records: records(), notes: Vec::new() },
-        Plan::Fresh if step.listed.is_some() => Todo::Gather { records: Vec::new(), had: Openids::default() },
-        Plan::Fresh => {
-            let calls = step.calls.iter().map(|call| TodoCall::planned(step, call.clone()));
-            Todo::Run { calls: calls.collect(), freeze: Freeze::All, notes: Vec::new() }
+        (Verdict::Fresh, None) => {
+            let calls = step.calls.iter().map(|call| StepCall::planned(step, call.clone()));
+            Left::Calls { calls: calls.collect(), write: Write::All, notes: Vec::new() }
         }
-        Plan::Resume { changed } => {
-            let calls = known.iter().map(|record| TodoCall::begun(record)).collect::<Result<Vec<_>, _>>()?;
+        (Verdict::Resume { changed }, _) => {
+            let calls = known.iter().map(|record| StepCall::begun(record)).collect::<Result<Vec<_>, _>>()?;
             let done = known.iter().filter(|record| record.status == Status::Accepted).count();
             let mut notes = vec![format!(
                 "`{}` was begun by an earlier run: {done} of {} calls are accepted, the rest goes on",
@@ -193,32 +199,39 @@ fn todo<'p>(
                     changed.join(", ")
                 ));
             }
-            Todo::Run { calls, freeze: Freeze::Nothing, notes }
+            Left::Calls { calls, write: Write::None, notes }
         }
-        Plan::Conflict { changed } => {
-            conflicts.push((step, changed));
-            Todo::Skip
-        }
+        (Verdict::Conflict { changed }, _) => conflict(step, changed, conflicts),
     })
 }
 
+/// With a conflict nothing is run at all: nothing is left of the step.
+fn conflict<'p>(
+    step: &'p RenderedStep,
+    changed: Vec<String>,
+    conflicts: &mut Vec<(&'p RenderedStep, Vec<String>)>,
+) -> Left<Unlisted<'p>> {
+    conflicts.push((step, changed));
+    Left::Never
+}
+
 /// A preview that has changed is shown again.
-fn preview(step: &RenderedStep, known: &[&CallRecord]) -> Result<Todo, LedgerError> {
+fn preview<L>(step: &RenderedStep, known: &[&CallRecord]) -> Result<Left<L>, LedgerError> {
     let shown = known.iter().find(|record| is_current(step, &[record]));
     Ok(match shown {
         Some(record) if record.status == Status::Accepted => {
-            Todo::Done { records: vec![(*record).clone()], notes: Vec::new() }
+            Left::Done { records: vec![(*record).clone()], notes: Vec::new() }
         }
-        Some(record) => Todo::Run { calls: vec![TodoCall::begun(record)?], freeze: Freeze::Nothing, notes: Vec::new() },
+        Some(record) => Left::Calls { calls: vec![StepCall::begun(record)?], write: Write::None, notes: Vec::new() },
         None => {
             let first = known.last().map_or(1, |record| record.frozen.id.chunk + 1);
             let numbered = step.calls.iter().zip(first..);
-            let calls = numbered.map(|(call, chunk)| TodoCall::planned(step, PlannedCall { chunk, ..call.clone() }));
+            let calls = numbered.map(|(call, chunk)| StepCall::planned(step, PlannedCall { chunk, ..call.clone() }));
             let again = known.iter().any(|record| record.status == Status::Accepted);
             let note = format!("`{}` has changed since it was previewed: it is previewed again", step.name());
-            Todo::Run {
+            Left::Calls {
                 calls: calls.collect(),
-                freeze: Freeze::New,
+                write: Write::New,
                 notes: again.then_some(note).into_iter().collect(),
             }
         }
@@ -244,14 +257,12 @@ fn changed(plan: &RenderedPlan, conflicts: &[(&RenderedStep, Vec<String>)]) -> P
     }
 }
 
-fn missing_outputs(plan: &RenderedPlan, selected: &[bool], prepared: &Prepared) -> Result<(), Problem> {
-    for (index, step) in plan.steps.iter().enumerate() {
-        if !prepared.todo[index].is_open() {
-            continue;
-        }
+fn missing_outputs<L>(work: &[Work<'_, L>]) -> Result<(), Problem> {
+    for Work { step, .. } in work.iter().filter(|work| work.left.is_open()) {
         for need in &step.needs {
-            let given = plan.steps.iter().zip(selected).any(|(other, selected)| other.id == *need && *selected);
-            if !given && !prepared.available.contains(need) {
+            let mut given = work.iter().filter(|other| other.step.id == *need);
+            let to_come = |other: &Work<'_, L>| !matches!(other.left, Left::NotSelected);
+            if !given.any(|other| to_come(other) || other.state == StepState::Available) {
                 let message = format!(
                     "`{}` needs the outputs of `{need}`, which is not selected, and the ledger has none of what the plan says now",
                     step.name()
@@ -265,39 +276,4 @@ fn missing_outputs(plan: &RenderedPlan, selected: &[bool], prepared: &Prepared) 
         }
     }
     Ok(())
-}
-
-/// Holds what is known against the guards: before the run, and again when people were listed.
-pub fn guards(
-    plan: &RenderedPlan,
-    prepared: &Prepared,
-    ledger: &dyn Ledger,
-    scope: &Scope,
-    now: Timestamp,
-) -> Result<(), Refusal> {
-    let mut recipients = 0;
-    let mut previewed = prepared.previewed.clone();
-    let mut any = false;
-    let hit = |hit: guard::Hit| Err(Refusal::Guard(hit.problem(plan)));
-    for (step, todo) in plan.steps.iter().zip(&prepared.todo).filter(|(_, todo)| todo.is_open()) {
-        if step.spec.effect == Effect::Preview {
-            previewed.extend(step.content.digest().map(str::to_owned));
-        }
-        if step.spec.effect != Effect::Mass {
-            continue;
-        }
-        any = true;
-        recipients += todo.open_calls().filter_map(|call| call.frozen.recipients).sum::<u64>();
-        if let Some(problem) = guard::previewed(plan, step, &previewed) {
-            return hit(problem);
-        }
-    }
-    if !any {
-        return Ok(());
-    }
-    let known = guard::time(&plan.guards, now).or_else(|| guard::recipients(&plan.guards, recipients));
-    if let Some(problem) = known {
-        return hit(problem);
-    }
-    guard::changed(plan, &prepared.todo, ledger, scope).map_err(Refusal::Store)?.map_or(Ok(()), hit)
 }

@@ -1,13 +1,11 @@
-//! Calls that only read: lists of the account.
+//! Calls that only read: what the account has, asked for before anything is sent.
 
-use std::time::Duration;
-
-use super::policy;
+use super::{policy, refusal::Refusal};
 use crate::{
     clock::Clock,
     payload::Effect,
     problem::Problem,
-    render::RetryPolicy,
+    render::RenderedStep,
     wechat::{
         Reply,
         client::{Client, Outcome},
@@ -15,20 +13,45 @@ use crate::{
     },
 };
 
-/// Reads lists, page by page.
-pub(super) struct Reader<'a, 'c> {
+/// Asks WeChat about the account.
+pub(super) struct AccountReader<'a, 'c> {
     pub(super) client: &'a mut Client<'c>,
     pub(super) clock: &'a dyn Clock,
-    pub(super) retry: RetryPolicy,
-    pub(super) timeout: Duration,
+    /// True once somebody asked to stop.
+    pub(super) interrupted: &'a dyn Fn() -> bool,
 }
 
-impl Reader<'_, '_> {
-    /// A call that only reads, repeated as the plan says.
-    pub(super) fn read(&mut self, method: Method, path: &str, body: &str) -> Result<Reply, Problem> {
-        let mut retry = self.retry.retry();
+/// What is wanted, and how it is asked for.
+#[derive(Clone, Copy)]
+pub(super) struct Question<'s> {
+    /// For whom: it says how long an answer is waited for, and how often it is asked again.
+    pub(super) step: &'s RenderedStep,
+    /// What cannot be had without an answer, in words.
+    pub(super) what: &'s str,
+}
+
+impl Question<'_> {
+    /// Without what is wanted nothing is run.
+    pub(super) fn failed(&self, problem: Problem) -> Refusal {
+        Refusal::LookUp(Problem { message: format!("{}: {}", self.what, problem.message), ..problem })
+    }
+}
+
+impl AccountReader<'_, '_> {
+    /// A call that only reads, repeated as the step says.
+    pub(super) fn read(
+        &mut self,
+        question: Question<'_>,
+        method: Method,
+        path: &str,
+        body: &str,
+    ) -> Result<Reply, Refusal> {
+        let mut retry = question.step.retry.retry();
         loop {
-            let outcome = self.client.call(method, path, Body::Json(body), self.timeout);
+            if (self.interrupted)() {
+                return Err(interrupted());
+            }
+            let outcome = self.client.call(method, path, Body::Json(body), question.step.timeout);
             if let Outcome::Reply(reply) = &outcome
                 && reply.errcode == 0
             {
@@ -37,8 +60,16 @@ impl Reader<'_, '_> {
             let again = policy::judge(Effect::Read, &outcome).1 == policy::Next::Again;
             let pause = retry.next().filter(|_| again);
             if !pause.is_some_and(|pause| self.clock.sleep(pause)) {
-                return Err(policy::advice(&outcome));
+                return Err(if (self.interrupted)() {
+                    interrupted()
+                } else {
+                    question.failed(policy::advice(&outcome))
+                });
             }
         }
     }
+}
+
+fn interrupted() -> Refusal {
+    Refusal::Interrupted(Problem::new("the run was interrupted before it sent anything"))
 }

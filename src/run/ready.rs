@@ -1,58 +1,111 @@
-//! What only WeChat knows.
+//! What WeChat alone knows, looked up before the person is asked: who follows, which tags there are.
 
-use std::time::Duration;
-
-use super::{followers::with_new, prepare::Prepared, reader::Reader, tags, work::Todo};
+use super::{
+    followers::{list, with_new},
+    forecast::{Forecast, forecast},
+    guard,
+    prepare::Prepared,
+    reader::{AccountReader, Question},
+    refusal::Refusal,
+    tags::{self, Tags},
+    work::{Facts, Left, Unlisted, Work},
+};
 use crate::{
     clock::Clock,
+    ledger::{Ledger, LedgerError, Scope},
     problem::Problem,
-    render::{RenderedPlan, RetryPolicy},
-    slot::{Followers, Tag},
-    text::chain,
+    render::{RenderedPlan, RenderedStep},
+    slot::Followers,
     wechat::client::Client,
 };
 
-/// Lists the people of every send whose people WeChat lists, before anything is sent. Reads only.
-pub fn gather(
-    plan: &RenderedPlan,
-    prepared: &mut Prepared,
-    client: &mut Client<'_>,
-    clock: &dyn Clock,
-) -> Result<(), Problem> {
-    let mut reader = Reader { client, clock, retry: RetryPolicy::default(), timeout: Duration::from_secs(30) };
-    let mut names: Option<Vec<tags::Tag>> = None;
-    for (step, todo) in plan.steps.iter().zip(&mut prepared.todo) {
-        let (Todo::Gather { records, had }, Some(list)) = (&mut *todo, &step.listed) else { continue };
-        (reader.retry, reader.timeout) = (step.retry, step.timeout);
-        let tag = match list {
-            Followers::All => None,
-            Followers::Of(Tag::Id(id)) => Some(*id),
-            Followers::Of(Tag::Name(name)) => {
-                if names.is_none() {
-                    names = Some(reader.tags()?);
-                }
-                Some(tags::id_of(name, names.as_deref().unwrap_or_default())?)
-            }
-        };
-        let mut people = reader.list(tag).map_err(|problem| Problem {
-            message: format!("the people of `{}` cannot be listed: {}", step.name(), problem.message),
-            ..problem
-        })?;
-        people.unique(&step.excluded);
-        let listed = with_new(plan, step, std::mem::take(records), had, people);
-        let listed = listed.map_err(|error| Problem { message: chain(&error), help: Vec::new(), errcode: None })?;
-        *todo = match listed {
-            Todo::Run { calls, .. } if calls.is_empty() => {
-                let message =
-                    format!("`{}`: {} are fewer than two people; WeChat takes at least two (40130)", step.name(), list);
-                return Err(Problem {
-                    message,
-                    help: vec!["show it to one person with `preview`".into()],
-                    errcode: None,
-                });
-            }
-            todo => todo,
-        };
+/// What a run is told from outside.
+pub struct Settings<'a> {
+    /// Identifies it.
+    pub run_id: String,
+    /// Edition, plan, account, platform.
+    pub scope: Scope,
+    /// The time, and the way to let it pass.
+    pub clock: &'a dyn Clock,
+    /// True once somebody asked to stop.
+    pub interrupted: &'a dyn Fn() -> bool,
+}
+
+/// All that is to be done: whom every send reaches is settled, and the guards had no objection.
+#[derive(Debug)]
+pub struct Ready<'p> {
+    pub(super) plan: &'p RenderedPlan,
+    /// One entry a step instance.
+    pub(super) work: Vec<Work<'p>>,
+    pub(super) facts: Facts,
+    /// What is to be said before anything is done.
+    pub(super) notes: Vec<String>,
+}
+
+impl<'p> Prepared<'p> {
+    /// Lists followers, looks tags up, and asks the guards about both. Reads only; makes no call if nothing is to be
+    /// looked up.
+    pub fn complete(
+        self,
+        ledger: &dyn Ledger,
+        client: &mut Client<'_>,
+        settings: &Settings<'_>,
+    ) -> Result<Ready<'p>, Refusal> {
+        let Prepared { plan, work, mut facts, notes } = self;
+        let Settings { scope, clock, interrupted, .. } = settings;
+        let mut reader = AccountReader { client, clock: *clock, interrupted: *interrupted };
+        let looked_up = tags::look_up(&mut reader, &plan.guards, &work)?;
+        let asked = looked_up.is_some() || work.iter().any(|work| matches!(work.left, Left::List(_)));
+        let tags = looked_up.unwrap_or_default();
+        facts.slots.extend(tags.slots(&work)?);
+        let mut complete = Vec::with_capacity(work.len());
+        for Work { step, left, state } in work {
+            let left = left.listed(|unlisted| listed(plan, step, unlisted, &tags, &mut reader))?;
+            let mut work = Work { step, left, state };
+            tags.count(&mut work)?;
+            complete.push(work);
+        }
+        if asked && let Some(problem) = guard::refusal(plan, &complete, &facts, ledger, scope, clock.now())? {
+            return Err(Refusal::Guard(problem));
+        }
+        Ok(Ready { plan, work: complete, facts, notes })
     }
-    Ok(())
+}
+
+impl<'p> Ready<'p> {
+    /// The steps of which something is left to do.
+    pub fn open(&self) -> impl Iterator<Item = &Work<'p>> {
+        self.work.iter().filter(|work| work.left.is_open())
+    }
+
+    /// What the run needs of the quotas that the ledger knows.
+    pub fn forecast(&self, ledger: &dyn Ledger, settings: &Settings<'_>) -> Result<Forecast, LedgerError> {
+        forecast(self.plan, &self.work, ledger, &settings.scope, settings.clock.now())
+    }
+}
+
+/// What is left of a send when its people are listed.
+fn listed(
+    plan: &RenderedPlan,
+    step: &RenderedStep,
+    unlisted: Unlisted<'_>,
+    tags: &Tags,
+    reader: &mut AccountReader<'_, '_>,
+) -> Result<Left, Refusal> {
+    let Unlisted { followers, records, had } = unlisted;
+    let tag = match followers {
+        Followers::All => None,
+        Followers::Of(tag) => Some(tags.id(tag)?),
+    };
+    let what = format!("the people of `{}` cannot be listed", step.name());
+    let mut people = list(reader, Question { step, what: &what }, tag)?;
+    people.unique(&step.excluded);
+    match with_new(plan, step, records, &had, people)? {
+        Left::Calls { calls, .. } if calls.is_empty() => {
+            let message =
+                format!("`{}`: {followers} are fewer than two people; WeChat takes at least two (40130)", step.name());
+            Err(Refusal::LookUp(Problem::new(message).help("show it to one person with `preview`")))
+        }
+        left => Ok(left),
+    }
 }

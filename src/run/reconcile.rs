@@ -14,9 +14,9 @@ use crate::{
     render::RenderedStep,
 };
 
-/// What is to be done with a step.
+/// What the ledger says of a step.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Plan {
+pub enum Verdict {
     /// Nothing of it was ever attempted, or nothing that was has left a trace: send it as planned.
     Fresh,
     /// All of it was accepted.
@@ -34,10 +34,10 @@ pub enum Plan {
 }
 
 /// Compares a step with its records.
-pub fn reconcile(step: &RenderedStep, records: &[&CallRecord]) -> Result<Plan, LedgerError> {
+pub fn reconcile(step: &RenderedStep, records: &[&CallRecord]) -> Result<Verdict, LedgerError> {
     let sent = records.iter().any(|record| record.status == Status::Accepted || record.status.in_doubt());
     if !sent {
-        return Ok(Plan::Fresh);
+        return Ok(Verdict::Fresh);
     }
     let same = || {
         records.len() == step.calls.len()
@@ -63,10 +63,10 @@ pub fn reconcile(step: &RenderedStep, records: &[&CallRecord]) -> Result<Plan, L
     // A half-sent message that changed would reach one half of the people in one form, the rest in another.
     let only_people = changed.iter().all(|change| change.starts_with(PEOPLE));
     Ok(match (changed.is_empty(), all_accepted) {
-        (true, true) => Plan::Done,
-        (_, false) if only_people => Plan::Resume { changed },
-        (_, true) if only_people && step.sends_new => Plan::Done,
-        _ => Plan::Conflict { changed },
+        (true, true) => Verdict::Done,
+        (_, false) if only_people => Verdict::Resume { changed },
+        (_, true) if only_people && step.sends_new => Verdict::Done,
+        _ => Verdict::Conflict { changed },
     })
 }
 

@@ -17,6 +17,10 @@ pub enum Refusal {
     Changed(Problem),
     /// A guard says no.
     Guard(Problem),
+    /// WeChat does not say who the people are or which tags there are, or not such that it can be sent.
+    LookUp(Problem),
+    /// Somebody asked to stop while WeChat was asked.
+    Interrupted(Problem),
     /// The store failed.
     Store(LedgerError),
 }
@@ -29,9 +33,18 @@ impl From<Refusal> for problem::Refusal {
             Refusal::MissingOutputs(problem) => (ExitCode::MissingInput, problem),
             Refusal::Changed(problem) => (ExitCode::Conflict, problem),
             Refusal::Guard(problem) => (ExitCode::Refused, problem),
+            // The report has no step that the reply belongs to.
+            Refusal::LookUp(problem) => (ExitCode::Failed, Problem { errcode: None, ..problem }),
+            Refusal::Interrupted(problem) => (ExitCode::Interrupted, problem),
             Refusal::Store(error) => return error.into(),
         };
         Self { code, problem }
+    }
+}
+
+impl From<LedgerError> for Refusal {
+    fn from(error: LedgerError) -> Self {
+        Self::Store(error)
     }
 }
 

@@ -1,11 +1,11 @@
-//! Step after step.
+//! Step after step, in the order of the plan.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet, VecDeque},
+    collections::{BTreeMap, VecDeque},
     time::Duration,
 };
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use minijinja::Value as Tpl;
 use serde_json::{Value, json};
 
@@ -13,12 +13,12 @@ use super::{
     followers, guard,
     outputs::{named, nested, outputs, slots_of},
     policy,
-    prepare::Prepared,
-    work::{Freeze, Todo},
+    ready::{Ready, Settings},
+    work::{Facts, Left, StepCall, StepState, Work, Write, unmet},
 };
 use crate::{
     clock::Clock,
-    ledger::{CallRecord, Ledger, LedgerError, Scope, Status},
+    ledger::{CallRecord, Ledger, LedgerError},
     payload::Effect,
     problem::Problem,
     render::{RenderedPlan, RenderedStep, When},
@@ -27,18 +27,6 @@ use crate::{
     text::chain,
     wechat::client::Client,
 };
-
-/// What a run is told from outside.
-pub struct Settings<'a> {
-    /// Identifies it.
-    pub run_id: String,
-    /// Edition, plan, account, platform.
-    pub scope: Scope,
-    /// The time, and the way to let it pass.
-    pub clock: &'a dyn Clock,
-    /// True once somebody asked to stop.
-    pub interrupted: &'a dyn Fn() -> bool,
-}
 
 /// How a run ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,37 +43,43 @@ pub struct Ended {
     pub guarded: bool,
 }
 
-/// Runs a prepared plan.
-pub fn run(
-    plan: &RenderedPlan,
-    prepared: Prepared,
-    ledger: &mut dyn Ledger,
-    client: &mut Client<'_>,
-    settings: &Settings<'_>,
-    emit: &mut dyn FnMut(RunEvent),
-) -> Ended {
-    let clock = settings.clock;
-    let mut runner = Runner {
-        plan,
-        ledger,
-        client,
-        clock,
-        settings,
-        emit,
-        slots: prepared.slots,
-        available: prepared.available,
-        previewed: prepared.previewed,
-        not_good: HashSet::new(),
-        recent: None,
-        stopped: None,
-        ended: Ended { outcome: RunOutcome::Succeeded, sent: false, error: None, store_failed: false, guarded: false },
-    };
-    runner.slots.insert(Slot::RunId, json!(settings.run_id));
-    let time = crate::clock::shanghai(clock.now()).strftime("%H:%M").to_string();
-    runner.slots.insert(Slot::RunTime, json!(time));
-    prepared.notes.into_iter().for_each(|text| (runner.emit)(RunEvent::Note { text }));
-    runner.all(prepared.todo);
-    runner.ended
+impl Ready<'_> {
+    /// Runs it. Steps and calls are told as events.
+    pub fn run(
+        self,
+        ledger: &mut dyn Ledger,
+        client: &mut Client<'_>,
+        settings: &Settings<'_>,
+        emit: &mut dyn FnMut(RunEvent),
+    ) -> Ended {
+        let Ready { plan, work, mut facts, notes } = self;
+        let clock = settings.clock;
+        facts.slots.insert(Slot::RunId, json!(settings.run_id));
+        let time = crate::clock::shanghai(clock.now()).strftime("%H:%M").to_string();
+        facts.slots.insert(Slot::RunTime, json!(time));
+        notes.into_iter().for_each(|text| emit(RunEvent::Note { text }));
+        let mut runner = Runner {
+            plan,
+            ledger,
+            client,
+            clock,
+            settings,
+            emit,
+            facts,
+            states: Vec::with_capacity(work.len()),
+            recent: None,
+            stopped: None,
+            ended: Ended {
+                outcome: RunOutcome::Succeeded,
+                sent: false,
+                error: None,
+                store_failed: false,
+                guarded: false,
+            },
+        };
+        runner.all(work);
+        runner.ended
+    }
 }
 
 pub(super) struct Runner<'a, 'c> {
@@ -95,14 +89,9 @@ pub(super) struct Runner<'a, 'c> {
     pub(super) clock: &'a dyn Clock,
     pub(super) settings: &'a Settings<'a>,
     pub(super) emit: &'a mut dyn FnMut(RunEvent),
-    /// Values of slots.
-    pub(super) slots: HashMap<Slot, Value>,
-    /// Ids of steps whose outputs are there.
-    available: HashSet<String>,
-    /// Digests of messages that were previewed in this occurrence.
-    previewed: HashSet<String>,
-    /// Ids of steps that did not succeed in this run.
-    not_good: HashSet<String>,
+    pub(super) facts: Facts,
+    /// The steps before, and how they stand.
+    pub(super) states: Vec<(&'a RenderedStep, StepState)>,
     /// When mass calls were attempted in the last minute, in order; read at the first.
     pub(super) recent: Option<VecDeque<Timestamp>>,
     /// Why nothing more is run.
@@ -138,19 +127,12 @@ impl StepEnd {
 }
 
 impl<'a> Runner<'a, '_> {
-    fn all(&mut self, mut todo: Vec<Todo>) {
-        if let Err(problem) = self.look_up_tags(&mut todo) {
-            self.ended.outcome =
-                if (self.settings.interrupted)() { RunOutcome::Interrupted } else { RunOutcome::Failed };
-            self.stopped = Some(problem.message.clone());
-            self.ended.error = Some(problem);
-        }
-        for (index, todo) in todo.into_iter().enumerate() {
-            let at = At { index, step: &self.plan.steps[index] };
+    fn all(&mut self, work: Vec<Work<'a>>) {
+        for (index, Work { step, left, state }) in work.into_iter().enumerate() {
             let began = self.clock.now();
             (self.emit)(RunEvent::StepStarted { step: index, at: began });
-            let end = self.step(at, todo);
-            self.remember(at.step, &end);
+            let end = self.step(At { index, step }, left);
+            self.remember(step, state, &end);
             (self.emit)(RunEvent::StepFinished {
                 step: index,
                 outcome: end.outcome,
@@ -171,22 +153,20 @@ impl<'a> Runner<'a, '_> {
         }
     }
 
-    fn remember(&mut self, step: &RenderedStep, end: &StepEnd) {
-        match end.outcome {
+    /// `before` is how the step stood when the run began.
+    fn remember(&mut self, step: &'a RenderedStep, before: StepState, end: &StepEnd) {
+        let state = match end.outcome {
             StepOutcome::Succeeded | StepOutcome::AlreadyDone => {
-                self.slots.extend(slots_of(step, &end.outputs));
-                self.available.insert(step.id.clone());
+                self.facts.slots.extend(slots_of(step, &end.outputs));
                 if step.spec.effect == Effect::Preview {
-                    self.previewed.extend(step.content.digest().map(str::to_owned));
+                    self.facts.previewed.extend(step.content.digest().map(str::to_owned));
                 }
+                StepState::Available
             }
             // What was not selected may be known to the ledger; a skipped row is no part of its step.
-            StepOutcome::Skipped if self.available.contains(&step.id) || step.key.is_some() => {}
-            StepOutcome::Skipped | StepOutcome::NotRun => {
-                self.not_good.insert(step.id.clone());
-            }
+            StepOutcome::Skipped if before == StepState::Available || step.key.is_some() => before,
+            StepOutcome::Skipped | StepOutcome::NotRun => StepState::Unavailable,
             StepOutcome::Failed | StepOutcome::Unknown => {
-                self.not_good.insert(step.id.clone());
                 let worse = if end.outcome == StepOutcome::Unknown { RunOutcome::Unknown } else { RunOutcome::Failed };
                 if self.ended.outcome != RunOutcome::Unknown {
                     self.ended.outcome = worse;
@@ -195,37 +175,33 @@ impl<'a> Runner<'a, '_> {
                     let word = if end.outcome == StepOutcome::Unknown { "is unknown" } else { "failed" };
                     self.stopped = Some(format!("`{}` {word}", step.name()));
                 }
+                StepState::Unavailable
             }
-        }
+        };
+        self.states.push((step, state));
     }
 
-    fn step(&mut self, at: At<'a>, todo: Todo) -> StepEnd {
+    fn step(&mut self, at: At<'a>, left: Left) -> StepEnd {
         let step = at.step;
-        let (calls, freeze, notes) = match todo {
-            Todo::Skip => return StepEnd::new(StepOutcome::Skipped),
-            Todo::Done { records, notes } => {
+        let unmet = unmet(step, &self.states);
+        let (calls, write, notes) = match left {
+            Left::NotSelected | Left::Never => return StepEnd::new(StepOutcome::Skipped),
+            Left::Done { records, notes } => {
                 notes.into_iter().for_each(|text| (self.emit)(RunEvent::Note { text }));
                 return already_done(step, records.iter());
             }
-            Todo::Gather { .. } => {
-                let problem = "the people of the send were not listed".to_owned();
-                return StepEnd { stop: true, ..StepEnd::problem(StepOutcome::Failed, problem, Vec::new()) };
-            }
-            Todo::Cover { records } => {
-                let calls = match followers::covering(self.plan, step, &records, &self.slots) {
+            Left::Cover { records } => {
+                let calls = match followers::covering(self.plan, step, &records, &self.facts.slots) {
                     Ok(calls) => calls,
                     Err(error) => return self.store_failed(&error),
                 };
-                let done = calls.iter().filter_map(|call| call.record.as_ref());
                 // How many calls there are is known only if the send is all there: of one that goes on, more may come.
-                if step.needs.iter().all(|id| self.available.contains(id) && !self.not_good.contains(id))
-                    && done.clone().filter(|record| record.status == Status::Accepted).count() == calls.len()
-                {
-                    return already_done(step, done);
+                if unmet.is_none() && !calls.iter().any(StepCall::is_open) {
+                    return already_done(step, calls.iter().filter_map(|call| call.record.as_ref()));
                 }
-                (calls, Freeze::New, Vec::new())
+                (calls, Write::New, Vec::new())
             }
-            Todo::Run { calls, freeze, notes } => (calls, freeze, notes),
+            Left::Calls { calls, write, notes } => (calls, write, notes),
         };
         if self.stopped.is_none() && (self.settings.interrupted)() {
             self.stopped = Some("the run was interrupted".into());
@@ -233,11 +209,10 @@ impl<'a> Runner<'a, '_> {
         if let Some(why) = &self.stopped {
             return StepEnd::problem(StepOutcome::NotRun, format!("not run, because {why}"), Vec::new());
         }
-        let missing = step.needs.iter().find(|id| self.not_good.contains(*id) || !self.available.contains(*id));
-        if let Some(missing) = missing {
+        if let Some(unmet) = unmet {
             return StepEnd::problem(
                 StepOutcome::NotRun,
-                format!("not run, because it needs `{missing}`, which did not succeed"),
+                format!("not run, because it needs `{unmet}`, which did not succeed"),
                 Vec::new(),
             );
         }
@@ -247,7 +222,7 @@ impl<'a> Runner<'a, '_> {
             Err(message) => return StepEnd::problem(StepOutcome::Failed, message, vec!["correct `when`".into()]),
         }
         if step.spec.effect == Effect::Mass
-            && let Some(problem) = self.guarded(step)
+            && let Some(problem) = guard::before_send(self.plan, step, &self.facts, self.clock.now())
         {
             self.ended.guarded = true;
             return StepEnd { error: Some(problem), stop: true, ..StepEnd::new(StepOutcome::Failed) };
@@ -255,7 +230,7 @@ impl<'a> Runner<'a, '_> {
         for text in notes {
             (self.emit)(RunEvent::Note { text });
         }
-        self.calls(at, calls, freeze)
+        self.calls(at, calls, write)
     }
 
     fn when(&self, step: &RenderedStep) -> Result<bool, String> {
@@ -264,7 +239,7 @@ impl<'a> Runner<'a, '_> {
         for name in context.try_iter().into_iter().flatten() {
             seen.insert(name.to_string(), context.get_item(&name).unwrap_or_default());
         }
-        seen.insert("steps".into(), Tpl::from(minijinja::value::Serde(nested(&self.slots))));
+        seen.insert("steps".into(), Tpl::from(minijinja::value::Serde(nested(&self.facts.slots))));
         let verdict = self.plan.engine.condition(expression, &Tpl::from(seen));
         verdict.map_err(|failures| {
             format!(
@@ -272,12 +247,6 @@ impl<'a> Runner<'a, '_> {
                 failures.into_iter().map(|failure| failure.message).collect::<Vec<_>>().join("; ")
             )
         })
-    }
-
-    fn guarded(&self, step: &RenderedStep) -> Option<Problem> {
-        let hit = guard::time(&self.plan.guards, self.clock.now())
-            .or_else(|| guard::previewed(self.plan, step, &self.previewed))?;
-        Some(hit.problem(self.plan))
     }
 
     /// Waits, and says so; false if the run was interrupted.
@@ -292,7 +261,7 @@ impl<'a> Runner<'a, '_> {
     pub(super) fn pace(&mut self, step: usize) -> Result<bool, LedgerError> {
         let per_minute = self.plan.pace(self.settings.scope.platform);
         let now = self.clock.now();
-        let since = now.saturating_sub(SignedDuration::from_secs(60)).unwrap_or(now);
+        let since = now.saturating_sub(policy::WINDOW).unwrap_or(now);
         // Nobody else sends while this run has the lock: what came before it is read once, its own attempts are added.
         let recent = match &mut self.recent {
             Some(recent) => recent,

@@ -1,142 +1,120 @@
-//! Before anything is sent: names of tags become numbers, and the sizes of tags count for `max_recipients`.
-
-use std::time::Duration;
+//! Tags of the account: their names become numbers, and their sizes count for the guards.
 
 use serde_json::{Value, json};
 
-use super::{guard, reader::Reader, steps::Runner, work::Todo};
+use super::{
+    reader::{AccountReader, Question},
+    refusal::Refusal,
+    work::{Left, Unlisted, Work},
+};
 use crate::{
     diag::{did_you_mean, one_of},
     ledger::LedgerError,
     payload::{Effect, Target},
+    plan::model::Guards,
     problem::Problem,
-    render::RetryPolicy,
-    slot::{self, Slot},
-    text::chain,
+    slot::{Followers, Slot, Tag},
     wechat::transport::Method,
 };
 
 /// A tag as `tags/get` lists it.
-pub(super) struct Tag {
+struct Listed {
     name: String,
     id: u64,
     count: u64,
 }
 
-impl Runner<'_, '_> {
-    /// One call to `tags/get`, if a send names a tag, or if the guard wants to know how many people tags hold.
-    pub(super) fn look_up_tags(&mut self, todo: &mut [Todo]) -> Result<(), Problem> {
-        let mut names = Vec::new();
-        let mut guarded = false;
-        for (step, todo) in self.plan.steps.iter().zip(todo.iter()) {
-            if matches!(todo, Todo::Run { .. }) {
-                let guards = &self.plan.guards;
-                let counted = guards.max_recipients.is_some() || guards.max_change_percent.is_some();
-                for call in &step.calls {
-                    guarded |= counted && matches!(call.target, Target::Everyone | Target::Tag(_));
-                    if let Target::Tag(slot::Tag::Name(name)) = &call.target {
-                        names.push(name.clone());
-                    }
-                }
-            }
+/// The tags of the account; none where nothing asks for them.
+#[derive(Default)]
+pub(super) struct Tags(Vec<Listed>);
+
+/// All tags, if a send or a list names one, or if a guard asks how many people one has: one call.
+pub(super) fn look_up(
+    reader: &mut AccountReader<'_, '_>,
+    guards: &Guards,
+    work: &[Work<'_, Unlisted<'_>>],
+) -> Result<Option<Tags>, Refusal> {
+    let counts = guards.max_recipients.is_some() || guards.max_change_percent.is_some();
+    let wanted = |tag: &Tag| counts || matches!(tag, Tag::Name(_));
+    let wants = |work: &&Work<'_, Unlisted<'_>>| match &work.left {
+        Left::List(Unlisted { followers, .. }) => matches!(followers, Followers::Of(Tag::Name(_))),
+        Left::Calls { .. } => sends_to(work).any(wanted),
+        Left::NotSelected | Left::Never | Left::Done { .. } | Left::Cover { .. } => false,
+    };
+    let Some(Work { step, .. }) = work.iter().find(wants) else { return Ok(None) };
+    let question = Question { step, what: "the tags cannot be looked up" };
+    let reply = reader.read(question, Method::Get, "/cgi-bin/tags/get", "")?;
+    let list = reply.members.get("tags").and_then(Value::as_array).cloned().unwrap_or_default();
+    let tag = |tag: &Value| {
+        let name = tag["name"].as_str()?.to_owned();
+        Some(Listed { name, id: tag["id"].as_u64()?, count: tag["count"].as_u64().unwrap_or(0) })
+    };
+    Ok(Some(Tags(list.iter().filter_map(tag).collect())))
+}
+
+/// The tags that a step sends to.
+fn sends_to<'w, L>(work: &'w Work<'_, L>) -> impl Iterator<Item = &'w Tag> {
+    work.step.calls.iter().filter_map(|call| match &call.target {
+        Target::Tag(tag) => Some(tag),
+        Target::Everyone | Target::People(_) | Target::Followers(_) | Target::Person | Target::Nobody => None,
+    })
+}
+
+impl Tags {
+    /// The slots of the names that calls hold.
+    pub(super) fn slots<L>(&self, work: &[Work<'_, L>]) -> Result<Vec<(Slot, Value)>, Refusal> {
+        let calls = work.iter().filter(|work| matches!(work.left, Left::Calls { .. }));
+        let names = calls.flat_map(sends_to).filter_map(|tag| match tag {
+            Tag::Name(name) => Some(name),
+            Tag::Id(_) => None,
+        });
+        names.map(|name| Ok((Slot::Tag(name.clone()), json!(self.by_name(name)?.id)))).collect()
+    }
+
+    pub(super) fn id(&self, tag: &Tag) -> Result<u64, Refusal> {
+        match tag {
+            Tag::Id(id) => Ok(*id),
+            Tag::Name(name) => Ok(self.by_name(name)?.id),
         }
-        if names.is_empty() && !guarded {
+    }
+
+    /// Sends to a tag reach as many people as it has.
+    pub(super) fn count<L>(&self, work: &mut Work<'_, L>) -> Result<(), LedgerError> {
+        let Left::Calls { calls, .. } = &mut work.left else { return Ok(()) };
+        if work.step.spec.effect != Effect::Mass {
             return Ok(());
         }
-        let (retry, timeout) = self
-            .plan
-            .steps
-            .first()
-            .map_or((RetryPolicy::default(), Duration::from_secs(30)), |step| (step.retry, step.timeout));
-        let tags = Reader { client: self.client, clock: self.clock, retry, timeout }.tags()?;
-        for name in names {
-            let id = id_of(&name, &tags)?;
-            self.slots.insert(Slot::Tag(name), json!(id));
+        for call in calls.iter_mut().filter(|call| call.is_open() && call.frozen.recipients.is_none()) {
+            if let Target::Tag(tag) = &*call.target()? {
+                call.frozen.recipients = self.size(tag);
+            }
         }
-        self.count_people(todo, &tags)
+        Ok(())
     }
 
-    /// Tag sends count the size of the tag; the sum is held against the guard.
-    fn count_people(&mut self, todo: &mut [Todo], tags: &[Tag]) -> Result<(), Problem> {
-        let mut people = 0;
-        for (step, todo) in self.plan.steps.iter().zip(&mut *todo) {
-            let Todo::Run { calls, .. } = todo else { continue };
-            if step.spec.effect != Effect::Mass {
-                continue;
-            }
-            for call in calls {
-                if call.record.as_ref().is_some_and(|record| record.status == crate::ledger::Status::Accepted) {
-                    continue;
-                }
-                if call.frozen.recipients.is_none() {
-                    let target = call.target().map_err(|error| unreadable(&error))?;
-                    call.frozen.recipients = self.size_of(&target, tags);
-                }
-                people += call.frozen.recipients.unwrap_or(0);
-            }
-        }
-        let hit = guard::recipients(&self.plan.guards, people);
-        let hit = match hit {
-            Some(hit) => Some(hit),
-            None => {
-                let changed = guard::changed(self.plan, todo, self.ledger, &self.settings.scope);
-                changed.map_err(|error| unreadable(&error))?
-            }
+    fn size(&self, tag: &Tag) -> Option<u64> {
+        let mut listed = self.0.iter();
+        let found = match tag {
+            Tag::Id(id) => listed.find(|listed| listed.id == *id),
+            Tag::Name(name) => listed.find(|listed| listed.name == *name),
         };
-        match hit {
-            Some(hit) => {
-                self.ended.guarded = true;
-                Err(hit.problem(self.plan))
+        found.map(|listed| listed.count)
+    }
+
+    fn by_name(&self, name: &str) -> Result<&Listed, Refusal> {
+        let refused = |message: String, help: String| Err(Refusal::LookUp(Problem::new(message).help(help)));
+        let found: Vec<&Listed> = self.0.iter().filter(|tag| tag.name == name).collect();
+        match found.as_slice() {
+            [tag] => Ok(tag),
+            [] => {
+                let known: Vec<&str> = self.0.iter().map(|tag| tag.name.as_str()).collect();
+                let near = did_you_mean(name, known.iter().copied()).map(|near| format!("did you mean `{near}`?"));
+                refused(
+                    format!("no tag has the name `{name}`"),
+                    near.unwrap_or_else(|| format!("the account has {}", one_of(&known))),
+                )
             }
-            None => Ok(()),
+            _ => refused(format!("several tags have the name `{name}`"), "give the tag as `tag_id`".into()),
         }
-    }
-
-    fn size_of(&self, target: &Target, tags: &[Tag]) -> Option<u64> {
-        let id = match target {
-            Target::Tag(slot::Tag::Id(id)) => *id,
-            Target::Tag(slot::Tag::Name(name)) => self.slots.get(&Slot::Tag(name.clone()))?.as_u64()?,
-            Target::Everyone | Target::People(_) | Target::Followers(_) | Target::Person | Target::Nobody => {
-                return None;
-            }
-        };
-        tags.iter().find(|tag| tag.id == id).map(|tag| tag.count)
-    }
-}
-
-fn unreadable(error: &LedgerError) -> Problem {
-    Problem { message: chain(error), help: Vec::new(), errcode: None }
-}
-
-impl Reader<'_, '_> {
-    /// All tags of the account.
-    pub(super) fn tags(&mut self) -> Result<Vec<Tag>, Problem> {
-        let reply = self.read(Method::Get, "/cgi-bin/tags/get", "").map_err(|problem| Problem {
-            message: format!("the tags cannot be looked up: {}", problem.message),
-            ..problem
-        })?;
-        let list = reply.members.get("tags").and_then(Value::as_array).cloned().unwrap_or_default();
-        let tag = |tag: &Value| {
-            let name = tag["name"].as_str()?.to_owned();
-            Some(Tag { name, id: tag["id"].as_u64()?, count: tag["count"].as_u64().unwrap_or(0) })
-        };
-        Ok(list.iter().filter_map(tag).collect())
-    }
-}
-
-pub(super) fn id_of(name: &str, tags: &[Tag]) -> Result<u64, Problem> {
-    let refused = |message: String, help: String| Err(Problem { message, help: vec![help], errcode: None });
-    let found: Vec<&Tag> = tags.iter().filter(|tag| tag.name == name).collect();
-    match found.as_slice() {
-        [tag] => Ok(tag.id),
-        [] => {
-            let known: Vec<&str> = tags.iter().map(|tag| tag.name.as_str()).collect();
-            let near = did_you_mean(name, known.iter().copied()).map(|near| format!("did you mean `{near}`?"));
-            refused(
-                format!("no tag has the name `{name}`"),
-                near.unwrap_or_else(|| format!("the account has {}", one_of(&known))),
-            )
-        }
-        _ => refused(format!("several tags have the name `{name}`"), "give the tag as `tag_id`".into()),
     }
 }

@@ -1,6 +1,12 @@
-//! What is left of the steps of a plan.
+//! What is left of each step of a plan, and what is known beside it.
 
-use std::borrow::Cow;
+use std::{
+    borrow::Cow,
+    collections::{HashMap, HashSet},
+    convert::Infallible,
+};
+
+use serde_json::Value;
 
 use super::frozen;
 use crate::{
@@ -8,13 +14,55 @@ use crate::{
     openids::Openids,
     payload::Target,
     render::{MediaCall, PlannedCall, RenderedStep},
+    slot::{Followers, Slot},
 };
 
-/// A step that is to be run, skipped, or is done.
+/// A step, what is left of it, and how it stands. `L` as in [`Left`].
 #[derive(Debug)]
-pub enum Todo {
-    /// Not selected, or its `when` is false.
-    Skip,
+pub struct Work<'p, L = Infallible> {
+    pub step: &'p RenderedStep,
+    pub left: Left<L>,
+    pub state: StepState,
+}
+
+/// What steps that need a step can count on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StepState {
+    /// Nothing yet; or it was skipped, and is a row of a step whose other rows may have outputs.
+    Pending,
+    /// Its outputs are there.
+    Available,
+    /// It did not succeed: what needs it is not run.
+    Unavailable,
+}
+
+/// The first step that `step` needs and cannot count on: one of its instances did not succeed, or none has outputs.
+/// `states` are those of the steps before it.
+pub(super) fn unmet<'s>(step: &'s RenderedStep, states: &[(&RenderedStep, StepState)]) -> Option<&'s str> {
+    let met = |id: &String| {
+        let mut own = states.iter().filter(|(other, _)| other.id == *id).map(|(_, state)| *state).peekable();
+        let available = own.clone().any(|state| state == StepState::Available);
+        available && own.all(|state| state != StepState::Unavailable)
+    };
+    step.needs.iter().find(|id| !met(id)).map(String::as_str)
+}
+
+/// What is known beside the steps; it grows while the plan runs.
+#[derive(Debug, Default)]
+pub struct Facts {
+    /// Values of slots.
+    pub slots: HashMap<Slot, Value>,
+    /// Digests of messages that were previewed in this occurrence.
+    pub previewed: HashSet<String>,
+}
+
+/// What is left of a step. `L` is what stands for a send whose people WeChat has not listed yet: [`Unlisted`] in
+/// [`Prepared`](super::Prepared); in [`Ready`](super::Ready) there is no such send, and no value of `L`.
+#[derive(Debug)]
+pub enum Left<L = Infallible> {
+    NotSelected,
+    /// Its `when` is false.
+    Never,
     /// Accepted by an earlier run.
     Done {
         /// What the ledger has of it.
@@ -22,60 +70,77 @@ pub enum Todo {
         /// What is to be said of it.
         notes: Vec<String>,
     },
-    /// A send whose people are to be listed first; with what the ledger has of it. See [`gather`].
-    Gather {
-        /// Its calls so far.
-        records: Vec<CallRecord>,
-        /// The people of these.
-        had: Openids,
-    },
+    /// A send whose people are to be listed first.
+    List(L),
     /// A check or deletion of a send that makes as many calls as it turns out to; with what the ledger has of it.
     Cover {
         /// Its calls so far.
         records: Vec<CallRecord>,
     },
-    /// To be run; with what the ledger has of it, one entry a call.
-    Run {
-        /// The calls, frozen or as planned.
-        calls: Vec<TodoCall>,
-        /// Which of them are frozen with the first attempt.
-        freeze: Freeze,
+    /// To be run.
+    Calls {
+        /// The calls, frozen or as planned, those that are accepted included.
+        calls: Vec<StepCall>,
+        /// Which of them are written to the ledger with the first attempt.
+        write: Write,
         /// What is to be said of it first.
         notes: Vec<String>,
     },
 }
 
-impl Todo {
+/// A send whose people are to be listed first.
+#[derive(Debug)]
+pub struct Unlisted<'p> {
+    /// Who they are.
+    pub followers: &'p Followers,
+    /// Its calls that the ledger has.
+    pub records: Vec<CallRecord>,
+    /// The people of these.
+    pub had: Openids,
+}
+
+impl<L> Left<L> {
     /// Whether something of it is left to do.
     pub fn is_open(&self) -> bool {
-        matches!(self, Todo::Run { .. } | Todo::Gather { .. } | Todo::Cover { .. })
+        matches!(self, Left::Calls { .. } | Left::List(_) | Left::Cover { .. })
     }
 
     /// The calls that are not accepted yet, where they are known.
-    pub fn open_calls(&self) -> impl Iterator<Item = &TodoCall> {
+    pub fn open_calls(&self) -> impl Iterator<Item = &StepCall> {
         let calls = match self {
-            Todo::Run { calls, .. } => calls.as_slice(),
+            Left::Calls { calls, .. } => calls.as_slice(),
             _ => &[],
         };
-        let open = |call: &&TodoCall| call.record.as_ref().is_none_or(|record| record.status != Status::Accepted);
-        calls.iter().filter(open)
+        calls.iter().filter(|call| call.is_open())
+    }
+
+    /// What is left once the people of a send are listed.
+    pub(super) fn listed<E>(self, list: impl FnOnce(L) -> Result<Left, E>) -> Result<Left, E> {
+        Ok(match self {
+            Left::List(unlisted) => list(unlisted)?,
+            Left::NotSelected => Left::NotSelected,
+            Left::Never => Left::Never,
+            Left::Done { records, notes } => Left::Done { records, notes },
+            Left::Cover { records } => Left::Cover { records },
+            Left::Calls { calls, write, notes } => Left::Calls { calls, write, notes },
+        })
     }
 }
 
-/// Which calls of a step are frozen with the first attempt among them.
+/// Which calls of a step are written to the ledger, frozen, with the first attempt among them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Freeze {
-    /// None: all are frozen.
-    Nothing,
+pub enum Write {
+    /// None: the ledger has all.
+    None,
     /// All: none was sent.
     All,
     /// Those that the ledger does not have yet.
     New,
 }
 
-/// One call that is to be made, unless it is done.
+/// One call of a step, to be made unless it is done.
 #[derive(Debug, Clone)]
-pub struct TodoCall {
+pub struct StepCall {
     /// What is planned, or was frozen.
     pub frozen: FrozenCall,
     /// What happened to it.
@@ -86,7 +151,7 @@ pub struct TodoCall {
     pub planned: Option<PlannedCall>,
 }
 
-impl TodoCall {
+impl StepCall {
     /// As the plan says it.
     pub(super) fn planned(step: &RenderedStep, call: PlannedCall) -> Self {
         Self { frozen: freeze(step, &call), record: None, media: None, planned: Some(call) }
@@ -100,6 +165,10 @@ impl TodoCall {
         Ok(Self { frozen: record.frozen.clone(), record: Some(record.clone()), media: None, planned: None })
     }
 
+    pub(super) fn is_open(&self) -> bool {
+        self.record.as_ref().is_none_or(|record| record.status != Status::Accepted)
+    }
+
     /// Whom a send or preview reaches.
     pub fn target(&self) -> Result<Cow<'_, Target>, LedgerError> {
         match &self.planned {
@@ -110,7 +179,7 @@ impl TodoCall {
 }
 
 /// A planned call as it is frozen.
-pub(crate) fn freeze(step: &RenderedStep, call: &PlannedCall) -> FrozenCall {
+pub(super) fn freeze(step: &RenderedStep, call: &PlannedCall) -> FrozenCall {
     FrozenCall {
         id: CallId { step: step.id.clone(), key: step.key.clone(), chunk: call.chunk },
         action: step.spec.name.to_owned(),
