@@ -8,7 +8,7 @@ use minijinja::context;
 use qunfa::{
     content::template::Engine,
     diag::{self, source::SourceMap},
-    ledger::{CallId, Event, FrozenCall, Kind, Scope, open, store::Owner},
+    ledger::{CallId, Event, EventKind, FrozenCall, Scope, open, store::Owner},
     payload::{self, Effect},
     plan,
     render::{self, RenderedPlan},
@@ -122,8 +122,8 @@ fn intent_and_outcome_synced(bencher: Bencher<'_, '_>) {
             recipients: None,
         };
         ledger
-            .freeze(&scope, &[call], &id, &Event::new(Kind::Attempted, Timestamp::UNIX_EPOCH, "run"))
+            .freeze(&scope, &[call], &id, &Event::new(EventKind::Attempted, Timestamp::UNIX_EPOCH, "run"))
             .expect("written");
-        ledger.append(&scope, &id, &Event::new(Kind::Accepted, Timestamp::UNIX_EPOCH, "run")).expect("written");
+        ledger.append(&scope, &id, &Event::new(EventKind::Accepted, Timestamp::UNIX_EPOCH, "run")).expect("written");
     });
 }

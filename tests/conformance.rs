@@ -15,7 +15,7 @@ use std::{
 use jiff::Timestamp;
 use qunfa::{
     ledger::{
-        CallId, Edition, Event, FrozenCall, Kind, Ledger, LedgerError, Scope, Status, next_status, open,
+        CallId, Edition, Event, EventKind, FrozenCall, Ledger, LedgerError, Scope, Status, next_status, open,
         sqlite::{FORMAT, Sqlite},
         store::{Owner, Store, TokenKey, WriteError},
     },
@@ -114,13 +114,13 @@ fn call(step: &str, chunk: u32) -> FrozenCall {
     call_with(step, chunk, &format!("{{\"n\":{chunk}}}"))
 }
 
-fn event(kind: Kind, second: i64) -> Event {
+fn event(kind: EventKind, second: i64) -> Event {
     Event::new(kind, at(second), "run")
 }
 
 /// An attempt with bytes of its own.
 fn attempt(second: i64) -> Event {
-    Event { body: Some("{\"sent\":1}".into()), ..event(Kind::Attempted, second) }
+    Event { body: Some("{\"sent\":1}".into()), ..event(EventKind::Attempted, second) }
 }
 
 /// Freezes calls, the first of them attempted in the second 1.
@@ -131,7 +131,7 @@ fn freeze(ledger: &mut dyn Ledger, scope: &Scope, calls: &[FrozenCall]) {
 /// Freezes a call that is attempted and taken.
 fn take(ledger: &mut dyn Ledger, scope: &Scope, call: &FrozenCall, second: i64) {
     ledger.extend(scope, std::slice::from_ref(call), &call.id, &attempt(second)).expect("writes");
-    ledger.append(scope, &call.id, &event(Kind::Accepted, second)).expect("writes");
+    ledger.append(scope, &call.id, &event(EventKind::Accepted, second)).expect("writes");
 }
 
 fn statuses(ledger: &dyn Ledger, scope: &Scope) -> Vec<(String, u32, Status)> {
@@ -192,7 +192,13 @@ fn an_intent_is_there_after_a_power_cut(bench: &dyn Bench) {
 }
 
 fn an_outcome_other_than_acceptance_is_there_after_a_power_cut(bench: &dyn Bench) {
-    for kind in [Kind::Refused, Kind::NotSent, Kind::Unknown, Kind::ResolvedSent, Kind::ResolvedNotSent] {
+    for kind in [
+        EventKind::Refused,
+        EventKind::NotSent,
+        EventKind::Unknown,
+        EventKind::ResolvedSent,
+        EventKind::ResolvedNotSent,
+    ] {
         let scope = edition(kind.name());
         let mut ledger = bench.write(&scope);
         freeze(&mut *ledger, &scope, &[call("s", 1)]);
@@ -224,7 +230,7 @@ fn an_acceptance_is_in_doubt_until_the_next_write_or_sync(bench: &dyn Bench) {
     type Then = fn(&mut dyn Ledger, &Scope);
     let cases: [(&str, Then, bool); 3] = [("next", next, true), ("sync", sync, true), ("nothing", nothing, false)];
     for (name, then, durable) in cases {
-        for kind in [Kind::Accepted, Kind::Adopted] {
+        for kind in [EventKind::Accepted, EventKind::Adopted] {
             let scope = edition(&format!("{name} {}", kind.name()));
             let mut ledger = bench.write(&scope);
             freeze(&mut *ledger, &scope, &[call("s", 1)]);
@@ -245,7 +251,7 @@ fn freezing_again_replaces_what_was_never_attempted(bench: &dyn Bench) {
     freeze(&mut *ledger, &scope, &[call("other", 1), call("other", 2)]);
     freeze(&mut *ledger, &scope, &[call("s", 1), call("s", 2), call("s", 3)]);
     ledger
-        .append(&scope, &call("s", 1).id, &Event { errcode: Some(40130), ..event(Kind::Refused, 2) })
+        .append(&scope, &call("s", 1).id, &Event { errcode: Some(40130), ..event(EventKind::Refused, 2) })
         .expect("writes");
     // The second call is not the one that it was, and there is no third any more.
     let second = FrozenCall { idempotency_key: "another".into(), ..call_with("s", 2, "{\"anew\":2}") };
@@ -257,8 +263,8 @@ fn freezing_again_replaces_what_was_never_attempted(bench: &dyn Bench) {
     let frozen: Vec<_> = calls.iter().map(|call| &call.frozen).collect();
     assert_eq!(frozen, [&anew[0], &anew[1]]);
     let kinds = |index: usize| calls[index].events.iter().map(|event| event.kind).collect::<Vec<_>>();
-    assert_eq!(kinds(0), [Kind::Attempted, Kind::Refused], "what happened to it stays with it");
-    assert_eq!(kinds(1), [Kind::Attempted]);
+    assert_eq!(kinds(0), [EventKind::Attempted, EventKind::Refused], "what happened to it stays with it");
+    assert_eq!(kinds(1), [EventKind::Attempted]);
     let other = [("other".to_owned(), 1, IN_FLIGHT), ("other".to_owned(), 2, Status::Planned)];
     assert_eq!(statuses(&*ledger, &scope)[..2], other, "other steps stay as they are");
 }
@@ -267,7 +273,7 @@ fn a_call_that_is_planned_anew_keeps_its_key_and_is_what_it_is_now(bench: &dyn B
     let scope = scope();
     let mut ledger = bench.write(&scope);
     freeze(&mut *ledger, &scope, &[call("s", 1)]);
-    ledger.append(&scope, &call("s", 1).id, &event(Kind::NotSent, 2)).expect("writes");
+    ledger.append(&scope, &call("s", 1).id, &event(EventKind::NotSent, 2)).expect("writes");
     let anew = FrozenCall {
         action: "preview".into(),
         path: "/cgi-bin/message/mass/preview".into(),
@@ -284,8 +290,14 @@ fn a_call_that_is_planned_anew_keeps_its_key_and_is_what_it_is_now(bench: &dyn B
 }
 
 fn a_step_that_is_accepted_or_in_doubt_is_not_frozen_again(bench: &dyn Bench) {
-    for kind in [None, Some(Kind::Unknown), Some(Kind::Accepted), Some(Kind::Adopted), Some(Kind::ResolvedSent)] {
-        let scope = edition(kind.map_or("in flight", Kind::name));
+    for kind in [
+        None,
+        Some(EventKind::Unknown),
+        Some(EventKind::Accepted),
+        Some(EventKind::Adopted),
+        Some(EventKind::ResolvedSent),
+    ] {
+        let scope = edition(kind.map_or("in flight", EventKind::name));
         let mut ledger = bench.write(&scope);
         freeze(&mut *ledger, &scope, &[call("s", 1), call("s", 2)]);
         if let Some(kind) = kind {
@@ -313,9 +325,9 @@ fn extending_adds_calls_and_touches_none(bench: &dyn Bench) {
 
 fn an_event_follows_where_next_status_says_and_nowhere_else(bench: &dyn Bench) {
     let mut ledger = bench.write(&scope());
-    let mut paths: Vec<Vec<Kind>> = vec![Vec::new()];
+    let mut paths: Vec<Vec<EventKind>> = vec![Vec::new()];
     while let Some(path) = paths.pop() {
-        for (kind, _) in Kind::ALL {
+        for (kind, _) in EventKind::ALL {
             let scope = edition(&format!("{path:?} {kind:?}"));
             // The second call is played with: it can be planned.
             freeze(&mut *ledger, &scope, &[call("s", 1), call("s", 2)]);
@@ -348,14 +360,14 @@ fn an_event_is_held_against_what_another_process_wrote(bench: &dyn Bench) {
     freeze(&mut *one, &scope, &[call("s", 1), call("s", 2)]);
     conflicts(&mut *other, &scope, |other| other.freeze(&scope, &[call("s", 1)], &call("s", 1).id, &attempt(1)));
     conflicts(&mut *other, &scope, |other| other.extend(&scope, &[call("s", 2)], &call("s", 2).id, &attempt(1)));
-    other.append(&scope, &call("s", 1).id, &event(Kind::Accepted, 2)).expect("it may follow");
-    for kind in [Kind::Attempted, Kind::Accepted, Kind::Refused, Kind::Unknown] {
+    other.append(&scope, &call("s", 1).id, &event(EventKind::Accepted, 2)).expect("it may follow");
+    for kind in [EventKind::Attempted, EventKind::Accepted, EventKind::Refused, EventKind::Unknown] {
         conflicts(&mut *one, &scope, |one| one.append(&scope, &call("s", 1).id, &event(kind, 3)));
     }
     // What is not begun may be begun by either, once.
     one.append(&scope, &call("s", 2).id, &attempt(4)).expect("it may follow");
-    other.append(&scope, &call("s", 2).id, &event(Kind::Refused, 5)).expect("it may follow");
-    conflicts(&mut *one, &scope, |one| one.append(&scope, &call("s", 2).id, &event(Kind::NotSent, 6)));
+    other.append(&scope, &call("s", 2).id, &event(EventKind::Refused, 5)).expect("it may follow");
+    conflicts(&mut *one, &scope, |one| one.append(&scope, &call("s", 2).id, &event(EventKind::NotSent, 6)));
 }
 
 fn an_event_of_a_call_that_is_not_frozen_is_refused(bench: &dyn Bench) {
@@ -392,7 +404,7 @@ fn scopes_have_nothing_to_do_with_each_other(bench: &dyn Bench) {
         freeze(&mut *bench.write(&scope), &scope, &[call("s", 1)]);
     }
     let mut ledger = bench.write(&base);
-    ledger.append(&base, &call("s", 1).id, &event(Kind::Accepted, 2)).expect("writes");
+    ledger.append(&base, &call("s", 1).id, &event(EventKind::Accepted, 2)).expect("writes");
     assert_eq!(only_status(&*ledger, &base), Status::Accepted);
     for other in others {
         assert_eq!(only_status(&*ledger, &other), IN_FLIGHT, "{other:?}");
@@ -411,7 +423,7 @@ fn instances_of_a_step_have_nothing_to_do_with_each_other(bench: &dyn Bench) {
     for key in keys {
         freeze(&mut *ledger, &scope, &[keyed(key)]);
     }
-    ledger.append(&scope, &keyed(Some("a")).id, &event(Kind::Refused, 2)).expect("writes");
+    ledger.append(&scope, &keyed(Some("a")).id, &event(EventKind::Refused, 2)).expect("writes");
     freeze(&mut *ledger, &scope, &[keyed(Some("a"))]);
     let calls = ledger.calls(&scope).expect("reads");
     assert_eq!(calls.iter().map(|call| call.frozen.id.key.as_deref()).collect::<Vec<_>>(), keys, "none stays none");
@@ -437,7 +449,7 @@ fn what_is_read_is_what_was_written(bench: &dyn Bench) {
         msg_id: Some(u64::MAX),
         msg_data_id: Some(9_007_199_254_740_993),
         result: Some(String::new()),
-        ..event(Kind::Unknown, 2)
+        ..event(EventKind::Unknown, 2)
     };
     ledger.append(&scope, &frozen.id, &unknown).expect("writes");
     drop(ledger);
@@ -456,7 +468,7 @@ fn an_outcome_with_a_nul_in_its_words_is_recorded(bench: &dyn Bench) {
     let scope = scope();
     let mut ledger = bench.write(&scope);
     freeze(&mut *ledger, &scope, &[call("s", 1)]);
-    let words = Event { note: Some("a\0b".into()), result: Some("c\0d".into()), ..event(Kind::Accepted, 2) };
+    let words = Event { note: Some("a\0b".into()), result: Some("c\0d".into()), ..event(EventKind::Accepted, 2) };
     ledger.append(&scope, &call("s", 1).id, &words).expect("writes");
     let calls = bench.read().calls(&scope).expect("reads");
     let clean = |text: &Option<String>| text.as_deref().unwrap_or("").replace(['\0', '\u{fffd}'], "");
@@ -474,7 +486,7 @@ fn the_body_of_what_wechat_has_is_left_out_where_it_is_the_payload(bench: &dyn B
         let body = if own { "{\"sent\":1}".to_owned() } else { call.payload.clone() };
         let intent = Event { body: Some(body), ..attempt(1) };
         ledger.freeze(&scope, std::slice::from_ref(call), &call.id, &intent).expect("writes");
-        let kind = if call.id.step == "unknown" { Kind::Unknown } else { Kind::Accepted };
+        let kind = if call.id.step == "unknown" { EventKind::Unknown } else { EventKind::Accepted };
         ledger.append(&scope, &call.id, &event(kind, 2)).expect("writes");
     }
     let read = ledger.calls(&scope).expect("reads");
@@ -488,10 +500,10 @@ fn usage_counts_what_wechat_took_of_an_account_over_all_plans(bench: &dyn Bench)
     for (second, (effect, name)) in (10..).zip(Effect::ALL) {
         take(&mut *ledger, &plan(name), &FrozenCall { effect: *effect, ..call_with("s", 1, name) }, second);
     }
-    for (kind, name) in Kind::ALL {
+    for (kind, name) in EventKind::ALL {
         let of = plan(&format!("ends with {name}"));
         freeze(&mut *ledger, &of, &[call_with("s", 1, name)]);
-        if *kind != Kind::Attempted {
+        if *kind != EventKind::Attempted {
             ledger.append(&of, &call("s", 1).id, &event(*kind, 100)).expect("writes");
         }
     }
@@ -521,7 +533,7 @@ fn mass_attempts_are_those_of_an_account_over_all_plans(bench: &dyn Bench) {
         let scope = Scope { plan: plan.into(), ..scope() };
         let calls = [call("s", 1), call("s", 2)];
         ledger.freeze(&scope, &calls, &calls[0].id, &attempt(second)).expect("writes");
-        ledger.append(&scope, &calls[0].id, &event(Kind::Refused, second + 1)).expect("writes");
+        ledger.append(&scope, &calls[0].id, &event(EventKind::Refused, second + 1)).expect("writes");
     }
     let again = attempt(40);
     ledger.append(&scope(), &call("s", 1).id, &again).expect("writes");
@@ -551,7 +563,7 @@ fn the_edition_before_is_the_one_that_was_frozen_last(bench: &dyn Bench) {
     take(&mut *ledger, &edition("one"), &of("s", 2, Some(3)), 2);
     take(&mut *ledger, &edition("one"), &of("s", 3, None), 3);
     ledger.extend(&edition("one"), &[of("s", 4, Some(9))], &call("s", 4).id, &attempt(4)).expect("writes");
-    ledger.append(&edition("one"), &call("s", 4).id, &event(Kind::Refused, 4)).expect("writes");
+    ledger.append(&edition("one"), &call("s", 4).id, &event(EventKind::Refused, 4)).expect("writes");
     assert_eq!(before(&*ledger, &now, "s", None), found("one", 5), "what was accepted, and has a number");
     take(&mut *ledger, &edition("tags only"), &of("s", 1, None), 5);
     take(&mut *ledger, &now, &of("s", 1, Some(7)), 6);
@@ -559,7 +571,7 @@ fn the_edition_before_is_the_one_that_was_frozen_last(bench: &dyn Bench) {
     assert_eq!(before(&*ledger, &edition("one"), "s", None), found("now", 7));
     // Earlier by the clock, and frozen later.
     freeze(&mut *ledger, &edition("two"), &[of("s", 1, Some(4))]);
-    ledger.append(&edition("two"), &call("s", 1).id, &event(Kind::ResolvedSent, 0)).expect("writes");
+    ledger.append(&edition("two"), &call("s", 1).id, &event(EventKind::ResolvedSent, 0)).expect("writes");
     assert_eq!(before(&*ledger, &now, "s", None), found("two", 4));
     assert_eq!(before(&*ledger, &now, "t", None), None);
     assert_eq!(before(&*ledger, &now, "s", Some("a")), None);
@@ -580,7 +592,7 @@ fn an_upload_is_found_by_its_key_in_whatever_plan(bench: &dyn Bench) {
         ..call(step, 1)
     };
     let plan = |plan: &str| Scope { plan: plan.into(), ..scope() };
-    let gives = |result: &str| Event { result: Some(result.into()), ..event(Kind::Accepted, 2) };
+    let gives = |result: &str| Event { result: Some(result.into()), ..event(EventKind::Accepted, 2) };
     let mut ledger = bench.write(&scope());
     let mut make = |scope: &Scope, call: &FrozenCall, outcome: &Event| {
         freeze(&mut *ledger, scope, std::slice::from_ref(call));
@@ -588,8 +600,8 @@ fn an_upload_is_found_by_its_key_in_whatever_plan(bench: &dyn Bench) {
     };
     make(&plan("p"), &upload("a", "leaf"), &gives("first"));
     make(&plan("q"), &upload("b", "leaf"), &gives("second"));
-    make(&plan("r"), &upload("c", "leaf"), &event(Kind::Accepted, 2));
-    make(&plan("r"), &upload("d", "leaf"), &Event { kind: Kind::Refused, ..gives("refused") });
+    make(&plan("r"), &upload("c", "leaf"), &event(EventKind::Accepted, 2));
+    make(&plan("r"), &upload("d", "leaf"), &Event { kind: EventKind::Refused, ..gives("refused") });
     make(&plan("r"), &FrozenCall { idempotency_key: "send".into(), ..call("e", 1) }, &gives("a send"));
     drop(ledger);
     let ledger = bench.read();
@@ -931,7 +943,7 @@ impl Bench for BookBench {
 
     fn damage(&self, scope: &Scope, damage: Damage) -> bool {
         let Damage::Order = damage else { return false };
-        let spoil = |row: &mut Row| row.events.push(event(Kind::Refused, 3));
+        let spoil = |row: &mut Row| row.events.push(event(EventKind::Refused, 3));
         self.0.spoil(|rows| rows.iter_mut().filter(|row| row.scope == *scope).for_each(spoil));
         true
     }

@@ -14,7 +14,7 @@ use jiff::{SignedDuration, Timestamp};
 use qunfa::{
     clock::Clock,
     diag::source::SourceMap,
-    ledger::{Kind, Ledger, Scope, Status},
+    ledger::{EventKind, Ledger, Scope, Status},
     plan::{self, account::TokenEndpoint},
     redact::{Redactor, Secret},
     render::{self, RenderedPlan},
@@ -486,7 +486,7 @@ fn ledger_and_report_agree(rows: &[Row], report: &Report, store_failed: bool, st
     }
     for row in rows.iter().filter(|row| row.frozen.is_mass()) {
         let mut events = row.events.iter().filter(|event| event.run_id == report.run_id);
-        if events.clone().any(|event| matches!(event.kind, Kind::Accepted | Kind::Adopted)) {
+        if events.clone().any(|event| matches!(event.kind, EventKind::Accepted | EventKind::Adopted)) {
             let said = calls().any(|call| call.clientmsgid.as_ref() == Some(&row.frozen.idempotency_key) && done(call));
             assert!(said, "{:?} was accepted, and the report does not say so {story}", row.frozen.id);
         }

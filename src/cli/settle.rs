@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     clock::Clock as _,
-    ledger::{CallRecord, Event, Kind},
+    ledger::{CallRecord, Event, EventKind},
     problem::{ExitCode, Refusal},
 };
 
@@ -47,7 +47,7 @@ pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<
     let records = ledger.calls(scope)?;
     let id = &in_doubt(&records, args)?.frozen.id;
     let (host, _) = process::identity();
-    let kind = if args.sent.is_some() { Kind::ResolvedSent } else { Kind::ResolvedNotSent };
+    let kind = if args.sent.is_some() { EventKind::ResolvedSent } else { EventKind::ResolvedNotSent };
     let mut event = Event::new(kind, clock.now(), "by hand");
     event.msg_id = args.sent.filter(|id| *id > 0);
     let who = process::env("USER").unwrap_or_else(|| "somebody".into());

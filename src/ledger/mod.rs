@@ -79,7 +79,7 @@ impl FrozenCall {
 
 /// What happened to a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum EventKind {
     /// It is about to be made.
     Attempted,
     /// WeChat took it.
@@ -98,17 +98,17 @@ pub enum Kind {
     ResolvedNotSent,
 }
 
-impl Kind {
+impl EventKind {
     /// All, with the names they have in the store.
-    pub const ALL: &[(Kind, &str)] = &[
-        (Kind::Attempted, "attempted"),
-        (Kind::Accepted, "accepted"),
-        (Kind::Adopted, "adopted"),
-        (Kind::Refused, "refused"),
-        (Kind::NotSent, "not_sent"),
-        (Kind::Unknown, "unknown"),
-        (Kind::ResolvedSent, "resolved_sent"),
-        (Kind::ResolvedNotSent, "resolved_not_sent"),
+    pub const ALL: &[(EventKind, &str)] = &[
+        (EventKind::Attempted, "attempted"),
+        (EventKind::Accepted, "accepted"),
+        (EventKind::Adopted, "adopted"),
+        (EventKind::Refused, "refused"),
+        (EventKind::NotSent, "not_sent"),
+        (EventKind::Unknown, "unknown"),
+        (EventKind::ResolvedSent, "resolved_sent"),
+        (EventKind::ResolvedNotSent, "resolved_not_sent"),
     ];
 
     /// The name in the store.
@@ -172,19 +172,19 @@ pub struct Illegal {
 
 /// The one rule of how a call goes on. A refusal or a failure to connect settles its own attempt only: if an earlier one
 /// is in doubt, the call stays in doubt.
-pub fn next_status(status: Status, event: Kind) -> Result<Status, Illegal> {
+pub fn next_status(status: Status, event: EventKind) -> Result<Status, Illegal> {
     use Status::{Accepted, InFlight, NotSent, Planned, Refused, Unknown};
     match (status, event) {
-        (Planned | NotSent | Refused, Kind::Attempted) => Ok(InFlight { doubt: false }),
+        (Planned | NotSent | Refused, EventKind::Attempted) => Ok(InFlight { doubt: false }),
         // A process that died in a call leaves it in flight.
-        (Unknown | InFlight { .. }, Kind::Attempted) => Ok(InFlight { doubt: true }),
-        (InFlight { .. }, Kind::Accepted | Kind::Adopted) => Ok(Accepted),
-        (InFlight { doubt: false }, Kind::Refused) => Ok(Refused),
-        (InFlight { doubt: false }, Kind::NotSent) => Ok(NotSent),
-        (InFlight { doubt: true }, Kind::Refused | Kind::NotSent) => Ok(Unknown),
-        (InFlight { .. }, Kind::Unknown) => Ok(Unknown),
-        (InFlight { .. } | Unknown, Kind::ResolvedSent) => Ok(Accepted),
-        (InFlight { .. } | Unknown, Kind::ResolvedNotSent) => Ok(NotSent),
+        (Unknown | InFlight { .. }, EventKind::Attempted) => Ok(InFlight { doubt: true }),
+        (InFlight { .. }, EventKind::Accepted | EventKind::Adopted) => Ok(Accepted),
+        (InFlight { doubt: false }, EventKind::Refused) => Ok(Refused),
+        (InFlight { doubt: false }, EventKind::NotSent) => Ok(NotSent),
+        (InFlight { doubt: true }, EventKind::Refused | EventKind::NotSent) => Ok(Unknown),
+        (InFlight { .. }, EventKind::Unknown) => Ok(Unknown),
+        (InFlight { .. } | Unknown, EventKind::ResolvedSent) => Ok(Accepted),
+        (InFlight { .. } | Unknown, EventKind::ResolvedNotSent) => Ok(NotSent),
         (status, event) => Err(Illegal { status, event: event.name() }),
     }
 }
@@ -193,7 +193,7 @@ pub fn next_status(status: Status, event: Kind) -> Result<Status, Illegal> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
     /// What happened.
-    pub kind: Kind,
+    pub kind: EventKind,
     /// When.
     pub at: Timestamp,
     /// The run in which it happened.
@@ -214,7 +214,7 @@ pub struct Event {
 
 impl Event {
     /// An event without facts.
-    pub fn new(kind: Kind, at: Timestamp, run_id: &str) -> Self {
+    pub fn new(kind: EventKind, at: Timestamp, run_id: &str) -> Self {
         Self {
             kind,
             at,
@@ -267,7 +267,7 @@ impl CallRecord {
 
     /// The attempts that may still matter: since the call was last settled.
     fn attempts(&self) -> impl DoubleEndedIterator<Item = &Event> {
-        self.events[self.settled..].iter().filter(|event| event.kind == Kind::Attempted)
+        self.events[self.settled..].iter().filter(|event| event.kind == EventKind::Attempted)
     }
 
     /// When the first attempt that is in doubt was made.
@@ -289,7 +289,10 @@ impl CallRecord {
 
     /// The facts of its acceptance.
     pub fn acceptance(&self) -> Option<&Event> {
-        self.events.iter().rev().find(|event| matches!(event.kind, Kind::Accepted | Kind::Adopted | Kind::ResolvedSent))
+        self.events
+            .iter()
+            .rev()
+            .find(|event| matches!(event.kind, EventKind::Accepted | EventKind::Adopted | EventKind::ResolvedSent))
     }
 }
 
@@ -383,7 +386,7 @@ pub enum LedgerError {
 /// Where calls are recorded.
 ///
 /// **A write is whole or not at all, and on disk when it returns** (it survives a power cut), but for one: that WeChat took
-/// a call ([`Kind::Accepted`], [`Kind::Adopted`]) is written when [`append`](Ledger::append) returns (it survives the end of
+/// a call ([`EventKind::Accepted`], [`EventKind::Adopted`]) is written when [`append`](Ledger::append) returns (it survives the end of
 /// the process) and on disk when the next write is, or after [`sync`](Ledger::sync). The intent of the next call is such a
 /// write; before anything else that takes time, `sync` is called. A power cut in between leaves the call in doubt, which
 /// repeats it under its `clientmsgid`.
@@ -456,7 +459,7 @@ pub trait Ledger {
 mod tests {
     use super::*;
 
-    fn fold(events: &[Kind]) -> Result<Status, Illegal> {
+    fn fold(events: &[EventKind]) -> Result<Status, Illegal> {
         events.iter().try_fold(Status::Planned, |status, event| next_status(status, *event))
     }
 
@@ -476,7 +479,7 @@ mod tests {
 
     #[test]
     fn an_attempt_without_outcome_is_in_doubt_until_it_is_settled() {
-        use Kind::*;
+        use EventKind::*;
         assert_eq!(fold(&[Attempted]), Ok(Status::InFlight { doubt: false }));
         assert_eq!(fold(&[Attempted, Attempted, Refused]), Ok(Status::Unknown));
         assert_eq!(fold(&[Attempted, Unknown, Attempted, NotSent]), Ok(Status::Unknown));
@@ -488,20 +491,20 @@ mod tests {
 
     #[test]
     fn nothing_follows_acceptance() {
-        for (kind, _) in Kind::ALL {
-            assert!(fold(&[Kind::Attempted, Kind::Accepted, *kind]).is_err());
+        for (kind, _) in EventKind::ALL {
+            assert!(fold(&[EventKind::Attempted, EventKind::Accepted, *kind]).is_err());
         }
-        assert!(fold(&[Kind::Accepted]).is_err() && fold(&[Kind::ResolvedSent]).is_err());
+        assert!(fold(&[EventKind::Accepted]).is_err() && fold(&[EventKind::ResolvedSent]).is_err());
     }
 
     #[test]
     fn an_attempt_that_was_refused_is_not_the_first_in_doubt() {
         let at = |second| Timestamp::from_second(second).expect("in range");
-        let events = |kinds: &[Kind]| {
-            let event = |(second, kind): (usize, &Kind)| Event::new(*kind, at(second as i64), "r");
+        let events = |kinds: &[EventKind]| {
+            let event = |(second, kind): (usize, &EventKind)| Event::new(*kind, at(second as i64), "r");
             CallRecord::new(frozen(), kinds.iter().enumerate().map(event).collect()).expect("legal")
         };
-        use Kind::*;
+        use EventKind::*;
         assert_eq!(events(&[Attempted, Refused, Attempted]).first_attempt(), Some(at(2)));
         assert_eq!(events(&[Attempted, Unknown, ResolvedNotSent, Attempted]).first_attempt(), Some(at(3)));
         assert_eq!(events(&[Attempted, Unknown, Attempted, Refused]).first_attempt(), Some(at(0)), "still in doubt");
@@ -514,18 +517,18 @@ mod tests {
     fn an_event_that_cannot_follow_changes_nothing() {
         let event = |kind| Event::new(kind, Timestamp::UNIX_EPOCH, "r");
         let mut record = CallRecord::planned(frozen());
-        record.push(event(Kind::Attempted)).expect("legal");
-        record.push(event(Kind::Accepted)).expect("legal");
+        record.push(event(EventKind::Attempted)).expect("legal");
+        record.push(event(EventKind::Accepted)).expect("legal");
         let before = record.clone();
-        assert!(record.push(event(Kind::Attempted)).is_err());
+        assert!(record.push(event(EventKind::Attempted)).is_err());
         assert_eq!(record, before);
         assert_eq!(record, CallRecord::new(frozen(), before.events).expect("legal"), "a fold of its events");
     }
 
     #[test]
     fn names_of_events_are_kept() {
-        for (kind, name) in Kind::ALL {
-            assert_eq!((Kind::from_name(name), kind.name()), (Some(*kind), *name));
+        for (kind, name) in EventKind::ALL {
+            assert_eq!((EventKind::from_name(name), kind.name()), (Some(*kind), *name));
         }
     }
 }

@@ -13,7 +13,7 @@ use super::{
     work::{StepCall, Write},
 };
 use crate::{
-    ledger::{CallRecord, Event, FrozenCall, Kind, LedgerError, Status, next_status},
+    ledger::{CallRecord, Event, EventKind, FrozenCall, LedgerError, Status, next_status},
     limits,
     payload::Effect,
     plan::ask::Poll,
@@ -110,7 +110,7 @@ impl<'a> Runner<'a, '_> {
     }
 
     /// The event of an outcome.
-    fn event(&self, kind: Kind, outcome: &Outcome) -> Event {
+    fn event(&self, kind: EventKind, outcome: &Outcome) -> Event {
         let mut event = Event::new(kind, self.clock.now(), &self.settings.run_id);
         match outcome {
             Outcome::Reply(reply) => {
@@ -234,7 +234,7 @@ impl<'r, 'a, 'c> CallRun<'r, 'a, 'c> {
         let now = self.runner.clock.now();
         // The waits may have taken longer than they were to take: a machine that slept, a token that was long in coming.
         self.resend_pause(now)?;
-        let intent = Event::new(Kind::Attempted, now, &self.runner.settings.run_id);
+        let intent = Event::new(EventKind::Attempted, now, &self.runner.settings.run_id);
         if let Err(error) = self.note(Event { body: Some(body), ..intent }) {
             return Err(self.store_failed(self.record.status, &error));
         }
@@ -266,7 +266,7 @@ impl<'r, 'a, 'c> CallRun<'r, 'a, 'c> {
             && let Err(problem) = self.runner.take(media, &answer, &mut event)
         {
             // It was carried out, and is not what was asked for: the next run does it again.
-            (kind, next) = (Kind::Refused, Next::Fail { stop: false });
+            (kind, next) = (EventKind::Refused, Next::Fail { stop: false });
             (event.kind, event.note) = (kind, Some(problem.message.clone()));
             lost = Some(problem);
         }
@@ -298,9 +298,9 @@ impl<'r, 'a, 'c> CallRun<'r, 'a, 'c> {
     }
 
     /// WeChat has it; `repeated` if an earlier attempt may have done the same.
-    fn accepted(&mut self, kind: Kind, answer: &Outcome, repeated: bool) {
+    fn accepted(&mut self, kind: EventKind, answer: &Outcome, repeated: bool) {
         self.runner.ended.sent |= self.is_mass();
-        let outcome = if kind == Kind::Adopted { CallOutcome::Adopted } else { CallOutcome::Accepted };
+        let outcome = if kind == EventKind::Adopted { CallOutcome::Adopted } else { CallOutcome::Accepted };
         self.finish(outcome, Some(answer));
         let adds = self.media.as_ref().is_some_and(|media| media.gives.is_some());
         if repeated && adds && self.at.step.spec.effect == Effect::Media {
@@ -364,9 +364,9 @@ impl<'r, 'a, 'c> CallRun<'r, 'a, 'c> {
 
     /// The status is there: intent and facts are noted together.
     fn seen(&mut self, body: String, answer: &Outcome) -> Result<Event, StepEnd> {
-        let facts = self.runner.event(Kind::Accepted, answer);
+        let facts = self.runner.event(EventKind::Accepted, answer);
         self.finish(CallOutcome::Accepted, Some(answer));
-        let intent = Event::new(Kind::Attempted, self.runner.clock.now(), &self.runner.settings.run_id);
+        let intent = Event::new(EventKind::Attempted, self.runner.clock.now(), &self.runner.settings.run_id);
         let noted = self.note(Event { body: Some(body), ..intent }).and_then(|()| self.note(facts.clone()));
         match noted {
             Ok(()) => Ok(facts),

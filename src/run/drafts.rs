@@ -12,7 +12,7 @@ use super::{
     work::{Left, StepCall, Write},
 };
 use crate::{
-    ledger::{CallRecord, Kind, LedgerError, Status},
+    ledger::{CallRecord, EventKind, LedgerError, Status},
     payload::Payload,
     plan::action::create_draft::{ADD, GET, UPDATE},
     render::{Gives, MediaCall, PlannedCall, RenderedStep},
@@ -84,7 +84,8 @@ fn latest_draft(records: &[&CallRecord]) -> Result<Option<(String, usize)>, Ledg
 
 /// Whether what a call stands on is not there any more: somebody deleted the draft or a picture, or sent the draft.
 fn is_gone(record: &CallRecord) -> bool {
-    let refused = record.events.last().is_some_and(|event| event.kind == Kind::Refused && event.errcode == Some(40007));
+    let refused =
+        record.events.last().is_some_and(|event| event.kind == EventKind::Refused && event.errcode == Some(40007));
     refused && matches!(record.frozen.path.as_str(), ADD | UPDATE | GET)
 }
 

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{attempt::CallRun, outputs::given, ready::Settings, steps::Runner};
 use crate::{
     content::article::compare,
-    ledger::{Event, Kind, LedgerError},
+    ledger::{Event, EventKind, LedgerError},
     payload::Payload,
     problem::Problem,
     render::MediaCall,
@@ -71,9 +71,9 @@ impl CallRun<'_, '_, '_> {
         let known = self.runner.ledger.uploaded(scope.platform.name(), &scope.appid, &upload.key())?;
         let Some(known) = known else { return Ok(None) };
         let now = self.runner.clock.now();
-        self.note(Event::new(Kind::Attempted, now, run_id))?;
+        self.note(Event::new(EventKind::Attempted, now, run_id))?;
         let note = Some("uploaded before".to_owned());
-        let fact = Event { note, result: known.result, ..Event::new(Kind::Accepted, now, run_id) };
+        let fact = Event { note, result: known.result, ..Event::new(EventKind::Accepted, now, run_id) };
         self.note(fact.clone())?;
         let report = self.report(CallOutcome::Accepted, None);
         self.say(CallReport { errmsg: fact.note.clone(), ..report });

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
-    ledger::Kind,
+    ledger::EventKind,
     limits,
     payload::Effect,
     problem::Problem,
@@ -33,30 +33,32 @@ pub enum Next {
 }
 
 /// The event to record, and what follows.
-pub fn judge(effect: Effect, outcome: &Outcome) -> (Kind, Next) {
+pub fn judge(effect: Effect, outcome: &Outcome) -> (EventKind, Next) {
     let reply = match outcome {
         Outcome::Reply(reply) => reply,
-        Outcome::NotSent(_) => return (Kind::NotSent, Next::Again),
-        Outcome::Unknown(_) => return (Kind::Unknown, if effect == Effect::Mass { Next::Doubt } else { Next::Again }),
-        Outcome::NoToken(_) => return (Kind::NotSent, Next::Fail { stop: true }),
+        Outcome::NotSent(_) => return (EventKind::NotSent, Next::Again),
+        Outcome::Unknown(_) => {
+            return (EventKind::Unknown, if effect == Effect::Mass { Next::Doubt } else { Next::Again });
+        }
+        Outcome::NoToken(_) => return (EventKind::NotSent, Next::Fail { stop: true }),
     };
     match errcode::disposition(reply.errcode) {
         // Answers that only carry values need no errcode; that something was done must be said.
         Disposition::Done if !matches!(effect, Effect::Read | Effect::Media) && !reply.is_explicit() => {
-            (Kind::Unknown, if effect == Effect::Mass { Next::Doubt } else { Next::Again })
+            (EventKind::Unknown, if effect == Effect::Mass { Next::Doubt } else { Next::Again })
         }
-        Disposition::Done => (Kind::Accepted, Next::Done),
-        Disposition::Duplicate if effect == Effect::Mass => (Kind::Adopted, Next::Done),
-        Disposition::Duplicate => (Kind::Refused, Next::Fail { stop: false }),
+        Disposition::Done => (EventKind::Accepted, Next::Done),
+        Disposition::Duplicate if effect == Effect::Mass => (EventKind::Adopted, Next::Done),
+        Disposition::Duplicate => (EventKind::Refused, Next::Fail { stop: false }),
         // Too fast: WeChat says that it did not take the call.
         Disposition::Retry if matches!(reply.errcode, 42010 | 45011 | 46007) || effect != Effect::Mass => {
-            (Kind::Refused, Next::Again)
+            (EventKind::Refused, Next::Again)
         }
         // -1, 268488001, 45066, 89504: the send may be there, or be made later.
-        Disposition::Retry => (Kind::Unknown, Next::Doubt),
-        Disposition::FixPlan => (Kind::Refused, Next::Fail { stop: false }),
+        Disposition::Retry => (EventKind::Unknown, Next::Doubt),
+        Disposition::FixPlan => (EventKind::Refused, Next::Fail { stop: false }),
         Disposition::WaitQuota | Disposition::Fatal | Disposition::RefreshToken => {
-            (Kind::Refused, Next::Fail { stop: true })
+            (EventKind::Refused, Next::Fail { stop: true })
         }
     }
 }
@@ -174,29 +176,29 @@ mod tests {
     #[test]
     fn one_code_of_each_class() {
         let judged = |code| judge(Effect::Mass, &reply(code));
-        assert_eq!(judged(0), (Kind::Accepted, Next::Done));
-        assert_eq!(judged(45065), (Kind::Adopted, Next::Done));
-        assert_eq!(judged(45066), (Kind::Unknown, Next::Doubt));
-        assert_eq!(judged(-1), (Kind::Unknown, Next::Doubt));
-        assert_eq!(judged(268_488_001), (Kind::Unknown, Next::Doubt));
-        assert_eq!(judged(42010), (Kind::Refused, Next::Again));
-        assert_eq!(judged(40003), (Kind::Refused, Next::Fail { stop: false }));
-        assert_eq!(judged(45028), (Kind::Refused, Next::Fail { stop: true }));
-        assert_eq!(judged(48001), (Kind::Refused, Next::Fail { stop: true }));
-        assert_eq!(judged(999_999), (Kind::Refused, Next::Fail { stop: true }));
-        assert_eq!(judge(Effect::Read, &reply(-1)), (Kind::Refused, Next::Again));
-        assert_eq!(judge(Effect::Mass, &Outcome::NotSent(String::new())), (Kind::NotSent, Next::Again));
-        assert_eq!(judge(Effect::Mass, &Outcome::Unknown(String::new())), (Kind::Unknown, Next::Doubt));
-        assert_eq!(judge(Effect::Preview, &Outcome::Unknown(String::new())), (Kind::Unknown, Next::Again));
+        assert_eq!(judged(0), (EventKind::Accepted, Next::Done));
+        assert_eq!(judged(45065), (EventKind::Adopted, Next::Done));
+        assert_eq!(judged(45066), (EventKind::Unknown, Next::Doubt));
+        assert_eq!(judged(-1), (EventKind::Unknown, Next::Doubt));
+        assert_eq!(judged(268_488_001), (EventKind::Unknown, Next::Doubt));
+        assert_eq!(judged(42010), (EventKind::Refused, Next::Again));
+        assert_eq!(judged(40003), (EventKind::Refused, Next::Fail { stop: false }));
+        assert_eq!(judged(45028), (EventKind::Refused, Next::Fail { stop: true }));
+        assert_eq!(judged(48001), (EventKind::Refused, Next::Fail { stop: true }));
+        assert_eq!(judged(999_999), (EventKind::Refused, Next::Fail { stop: true }));
+        assert_eq!(judge(Effect::Read, &reply(-1)), (EventKind::Refused, Next::Again));
+        assert_eq!(judge(Effect::Mass, &Outcome::NotSent(String::new())), (EventKind::NotSent, Next::Again));
+        assert_eq!(judge(Effect::Mass, &Outcome::Unknown(String::new())), (EventKind::Unknown, Next::Doubt));
+        assert_eq!(judge(Effect::Preview, &Outcome::Unknown(String::new())), (EventKind::Unknown, Next::Again));
     }
 
     #[test]
     fn an_answer_without_errcode_and_job_is_no_success() {
         let said = |text: &str| Outcome::Reply(wechat::decode(200, text.as_bytes()).expect("readable"));
-        assert_eq!(judge(Effect::Mass, &said(r#"{"message":"busy"}"#)), (Kind::Unknown, Next::Doubt));
-        assert_eq!(judge(Effect::Preview, &said(r#"{"message":"busy"}"#)), (Kind::Unknown, Next::Again));
-        assert_eq!(judge(Effect::Mass, &said(r#"{"msg_id":7}"#)), (Kind::Accepted, Next::Done));
-        assert_eq!(judge(Effect::Read, &said(r#"{"msg_status":"SENDING"}"#)), (Kind::Accepted, Next::Done));
+        assert_eq!(judge(Effect::Mass, &said(r#"{"message":"busy"}"#)), (EventKind::Unknown, Next::Doubt));
+        assert_eq!(judge(Effect::Preview, &said(r#"{"message":"busy"}"#)), (EventKind::Unknown, Next::Again));
+        assert_eq!(judge(Effect::Mass, &said(r#"{"msg_id":7}"#)), (EventKind::Accepted, Next::Done));
+        assert_eq!(judge(Effect::Read, &said(r#"{"msg_status":"SENDING"}"#)), (EventKind::Accepted, Next::Done));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use super::{
     views::views,
 };
 use crate::{
-    ledger::{CallRecord, Kind, RunRecord, Status},
+    ledger::{CallRecord, EventKind, RunRecord, Status},
     problem::{ExitCode, Problem},
     render::{RenderedPlan, RenderedStep},
     report::{AccountRef, CallOutcome, CallReport, PlanRef, RunEvent, RunOutcome, StepOutcome, StepView},
@@ -135,11 +135,11 @@ fn one_step(
 
 fn call(record: &CallRecord, run: &RunRecord) -> CallReport {
     let mine = || record.events.iter().filter(|event| event.run_id == run.run_id);
-    let attempts = mine().filter(|event| event.kind == Kind::Attempted).count();
+    let attempts = mine().filter(|event| event.kind == EventKind::Attempted).count();
     let last = mine().next_back();
-    let facts = last.filter(|event| event.kind != Kind::Attempted);
+    let facts = last.filter(|event| event.kind != EventKind::Attempted);
     let outcome = match last.map(|event| event.kind) {
-        Some(Kind::Adopted) => CallOutcome::Adopted,
+        Some(EventKind::Adopted) => CallOutcome::Adopted,
         _ => outcome_of(record.status),
     };
     CallReport {

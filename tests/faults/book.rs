@@ -5,7 +5,7 @@ use std::cell::RefCell;
 
 use jiff::Timestamp;
 use qunfa::ledger::{
-    CallId, CallRecord, Edition, Event, FrozenCall, Kind, Ledger, LedgerError, RunRecord, Scope, Status, Usage,
+    CallId, CallRecord, Edition, Event, EventKind, FrozenCall, Ledger, LedgerError, RunRecord, Scope, Status, Usage,
     next_status,
 };
 
@@ -55,7 +55,7 @@ impl Row {
     /// What is read of it: the body of what WeChat has is not, where it is the payload.
     fn record(&self) -> Result<CallRecord, LedgerError> {
         let last = self.events.last().map(|event| event.kind);
-        let done = self.frozen.is_mass() && matches!(last, Some(Kind::Accepted | Kind::Adopted));
+        let done = self.frozen.is_mass() && matches!(last, Some(EventKind::Accepted | EventKind::Adopted));
         let events = self.events.iter().map(|event| {
             let twice = done && event.body.as_ref() == Some(&self.frozen.payload);
             if twice { Event { body: None, ..bare(event) } } else { event.clone() }
@@ -157,8 +157,8 @@ fn kept(at: Timestamp) -> Timestamp {
     Timestamp::from_millisecond(at.as_millisecond()).expect("it was a time before")
 }
 
-fn is_taken(kind: Kind) -> bool {
-    matches!(kind, Kind::Accepted | Kind::Adopted | Kind::ResolvedSent)
+fn is_taken(kind: EventKind) -> bool {
+    matches!(kind, EventKind::Accepted | EventKind::Adopted | EventKind::ResolvedSent)
 }
 
 fn insert(rows: &mut Vec<Row>, scope: &Scope, call: &FrozenCall) -> Result<(), LedgerError> {
@@ -233,7 +233,7 @@ impl Ledger for Book<'_> {
     }
 
     fn append(&mut self, scope: &Scope, id: &CallId, event: &Event) -> Result<(), LedgerError> {
-        if !matches!(event.kind, Kind::Accepted | Kind::Adopted) {
+        if !matches!(event.kind, EventKind::Accepted | EventKind::Adopted) {
             return self.write(&mut |state| note(&mut state.rows, scope, id, event));
         }
         self.unsynced = true;
@@ -246,7 +246,7 @@ impl Ledger for Book<'_> {
     }
 
     fn uploaded(&self, platform: &str, appid: &str, key: &str) -> Result<Option<Event>, LedgerError> {
-        let gave = |event: &&Event| event.kind == Kind::Accepted && event.result.is_some();
+        let gave = |event: &&Event| event.kind == EventKind::Accepted && event.result.is_some();
         self.store.look(|rows| {
             let made = rows.iter().rev().filter(|row| row.has_account(platform, appid) && !row.frozen.is_mass());
             let mut made = made.filter(|row| row.frozen.idempotency_key == key);
@@ -266,7 +266,7 @@ impl Ledger for Book<'_> {
         let since = kept(since);
         self.store.look(|rows| {
             let calls = rows.iter().filter(|row| row.has_account(platform, appid) && row.frozen.is_mass());
-            let attempts = calls.flat_map(|row| &row.events).filter(|event| event.kind == Kind::Attempted);
+            let attempts = calls.flat_map(|row| &row.events).filter(|event| event.kind == EventKind::Attempted);
             let mut times: Vec<Timestamp> = attempts.map(|event| event.at).filter(|at| *at >= since).collect();
             times.sort();
             Ok(times)
@@ -442,7 +442,7 @@ mod tests {
         let calls: Vec<FrozenCall> = (1..=u32::try_from(1 + chance.below(3)).expect("small"))
             .map(|chunk| call(chance, step, key, chunk))
             .collect();
-        let mut attempt = Event::new(Kind::Attempted, at, &run);
+        let mut attempt = Event::new(EventKind::Attempted, at, &run);
         attempt.body = Some(chance.among(&["{\"n\":1}", "{\"n\":2}"]).into());
         let first = &calls[chance.below(calls.len() as u64) as usize].id;
         let written = match chance.below(10) {
@@ -458,13 +458,13 @@ mod tests {
                 let calls = ledger.calls(&scope).expect("only legal events were written");
                 let here = calls.iter().find(|call| call.frozen.id == *first);
                 let status = here.map_or(Status::Planned, |call| call.status);
-                let mut kinds: Vec<Kind> = Kind::ALL.iter().map(|(kind, _)| *kind).collect();
+                let mut kinds: Vec<EventKind> = EventKind::ALL.iter().map(|(kind, _)| *kind).collect();
                 // Most follow; what may not is refused by both.
                 if chance.below(4) > 0 && status != Status::Accepted {
                     kinds.retain(|kind| next_status(status, *kind).is_ok());
                 }
                 let mut event = Event::new(chance.among(&kinds), at, &run);
-                if event.kind == Kind::Attempted {
+                if event.kind == EventKind::Attempted {
                     event.body = attempt.body.clone();
                 } else {
                     event.msg_id = Some(9_007_199_254_740_993 + chance.below(9));
@@ -505,18 +505,18 @@ mod tests {
         let event = |kind| Event::new(kind, Timestamp::UNIX_EPOCH, "r");
         let statuses = || store.look(|rows| rows.iter().map(|row| row.status().expect("legal")).collect::<Vec<_>>());
         let mut book = store.open(&Calm);
-        book.freeze(&scope, &calls, &calls[0].id, &event(Kind::Attempted)).expect("writes");
-        book.append(&scope, &calls[0].id, &event(Kind::Accepted)).expect("writes");
+        book.freeze(&scope, &calls, &calls[0].id, &event(EventKind::Attempted)).expect("writes");
+        book.append(&scope, &calls[0].id, &event(EventKind::Accepted)).expect("writes");
         assert!(!store.is_synced());
         store.cut_power();
         assert_eq!(statuses(), [Status::InFlight { doubt: false }, Status::Planned]);
         let mut book = store.open(&Calm);
-        book.append(&scope, &calls[0].id, &event(Kind::Accepted)).expect("writes");
+        book.append(&scope, &calls[0].id, &event(EventKind::Accepted)).expect("writes");
         // The intent of the next call takes what came before to the disk.
-        book.append(&scope, &calls[1].id, &event(Kind::Attempted)).expect("writes");
+        book.append(&scope, &calls[1].id, &event(EventKind::Attempted)).expect("writes");
         store.cut_power();
         assert_eq!(statuses(), [Status::Accepted, Status::InFlight { doubt: false }]);
-        book.append(&scope, &calls[1].id, &event(Kind::Accepted)).expect("writes");
+        book.append(&scope, &calls[1].id, &event(EventKind::Accepted)).expect("writes");
         book.sync().expect("writes");
         store.cut_power();
         assert_eq!(statuses(), [Status::Accepted, Status::Accepted]);

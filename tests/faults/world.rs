@@ -12,7 +12,7 @@ use std::{
 use jiff::Timestamp;
 use qunfa::{
     clock::Clock,
-    ledger::{Kind, LedgerError, Status},
+    ledger::{EventKind, LedgerError, Status},
     wechat::{
         token::{Token, TokenError, TokenStore},
         transport::{Answer, Body, Failure, Request, Transport},
@@ -301,7 +301,7 @@ impl Platform<'_> {
     /// Before anything is changed, the ledger has on disk that it will be.
     fn was_written(&self, path: &str, body: Option<&str>) {
         let intended = |row: &Row| {
-            let last = row.events.last().filter(|event| event.kind == Kind::Attempted);
+            let last = row.events.last().filter(|event| event.kind == EventKind::Attempted);
             // A file is no text: its intent says what is uploaded, and how.
             row.frozen.path == path && last.is_some_and(|event| body.is_none() || event.body.as_deref() == body)
         };
@@ -390,7 +390,7 @@ impl Platform<'_> {
     /// A job is asked for, or deleted, only if the ledger has it as accepted.
     fn job(&self, id: u64, what: &str) {
         let accepted = |row: &Row| {
-            let taken = |kind| matches!(kind, Kind::Accepted | Kind::Adopted);
+            let taken = |kind| matches!(kind, EventKind::Accepted | EventKind::Adopted);
             row.frozen.is_mass()
                 && row.status().is_ok_and(|status| status == Status::Accepted)
                 && row.events.iter().any(|event| taken(event.kind) && event.msg_id == Some(id))

@@ -21,7 +21,7 @@ use rusqlite::{
 pub(crate) use self::files::make_folder;
 use self::{files::open_private, lock::Lock};
 use super::{
-    CallId, CallRecord, Edition, Event, FrozenCall, Kind, Ledger, LedgerError, RunRecord, Scope, Status, Usage,
+    CallId, CallRecord, Edition, Event, EventKind, FrozenCall, Ledger, LedgerError, RunRecord, Scope, Status, Usage,
     next_status, store::Health,
 };
 use crate::{
@@ -250,7 +250,7 @@ impl Sqlite {
             // What WeChat has is not sent again: a million people need not be in memory twice. What was put into its slots
             // is kept, for it says which draft was sent.
             let last = events.last().map(|event| event.kind);
-            if frozen.is_mass() && matches!(last, Some(Kind::Accepted | Kind::Adopted)) {
+            if frozen.is_mass() && matches!(last, Some(EventKind::Accepted | EventKind::Adopted)) {
                 let twice = |event: &&mut Event| event.body.as_ref() == Some(&frozen.payload);
                 events.iter_mut().filter(twice).for_each(|event| event.body = None);
             }
@@ -285,7 +285,7 @@ impl Sqlite {
         let Some(row) = rows.next()? else { return Ok(None) };
         let (call, frozen) = read_call(row)?;
         let events = self.events(call, &frozen)?;
-        Ok(events.into_iter().rev().find(|event| event.kind == Kind::Accepted && event.result.is_some()))
+        Ok(events.into_iter().rev().find(|event| event.kind == EventKind::Accepted && event.result.is_some()))
     }
 
     fn times_of_attempts(&self, platform: &str, appid: &str, since: Timestamp) -> Result<Vec<Timestamp>, Fault> {
@@ -383,7 +383,8 @@ fn read_call(row: &Row<'_>) -> Result<(i64, FrozenCall), Fault> {
 fn read_event(row: &Row<'_>, frozen: &FrozenCall) -> Result<Event, Fault> {
     let step = &frozen.id.step;
     let kind: String = row.get(0)?;
-    let kind = Kind::from_name(&kind).ok_or_else(|| Fault::Damaged(format!("step `{step}` has an event `{kind}`")))?;
+    let kind =
+        EventKind::from_name(&kind).ok_or_else(|| Fault::Damaged(format!("step `{step}` has an event `{kind}`")))?;
     let number = |text: Option<String>| {
         let number = text.as_deref().map(str::parse).transpose();
         number.map_err(|_| Fault::Damaged(format!("step `{step}` has an id that is no number")))
@@ -523,7 +524,7 @@ fn standing(
             continue;
         };
         let damaged = |what: String| Fault::Damaged(format!("step `{}`{what}", id.step));
-        let kind = Kind::from_name(&name).ok_or_else(|| damaged(format!(" has an event `{name}`")))?;
+        let kind = EventKind::from_name(&name).ok_or_else(|| damaged(format!(" has an event `{name}`")))?;
         *status = next_status(*status, kind).map_err(|illegal| damaged(format!(": {illegal}")))?;
         *last = row.get(1)?;
     }
@@ -628,7 +629,7 @@ impl Ledger for Sqlite {
 
     fn append(&mut self, scope: &Scope, id: &CallId, event: &Event) -> Result<(), LedgerError> {
         // Without a sync of its own: the sync of the next commit is one of the whole log.
-        let later = matches!(event.kind, Kind::Accepted | Kind::Adopted);
+        let later = matches!(event.kind, EventKind::Accepted | EventKind::Adopted);
         if later {
             self.connection.execute_batch("PRAGMA synchronous = NORMAL").map_err(|error| self.error(error))?;
         }
@@ -779,7 +780,7 @@ mod tests {
             }
             assert_eq!(store.mass_attempts("sandbox", "wx1", at(2)).expect("reads").len(), 3, "format {format}");
             let id = &records[0].frozen.id;
-            store.append(&scope(), id, &Event::new(Kind::Accepted, at(3), "r")).expect("writes");
+            store.append(&scope(), id, &Event::new(EventKind::Accepted, at(3), "r")).expect("writes");
             let used = store.usage("sandbox", "wx1", at(3)).expect("reads");
             assert_eq!(used.iter().map(|usage| usage.effect).collect::<Vec<_>>(), [Effect::Mass], "format {format}");
         }
@@ -827,12 +828,12 @@ mod tests {
         let full = "Integer(2)";
         assert_eq!((says(&store, "synchronous"), says(&store, "journal_mode")), (full.into(), "Text(\"wal\")".into()));
         let id = CallId { step: "preview".into(), key: None, chunk: 1 };
-        store.append(&scope(), &id, &Event::new(Kind::Accepted, at(3), "r")).expect("writes");
+        store.append(&scope(), &id, &Event::new(EventKind::Accepted, at(3), "r")).expect("writes");
         assert!(store.unsynced);
         assert_eq!(says(&store, "synchronous"), full);
         store.sync().expect("syncs");
         assert!(!store.unsynced);
-        store.append(&scope(), &id, &Event::new(Kind::Accepted, at(3), "r")).expect_err("nothing follows");
+        store.append(&scope(), &id, &Event::new(EventKind::Accepted, at(3), "r")).expect_err("nothing follows");
         assert_eq!(says(&store, "synchronous"), full, "also after a failure");
     }
 
