@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use minijinja::context;
 use qunfa::{
     content::template::Engine,
-    diag::{self, source::SourceMap},
+    diag::{self, Diagnostics, source::SourceMap},
     ledger::{CallId, Event, EventKind, FrozenCall, Scope, open, store::Owner},
     payload::{self, Effect},
     plan,
@@ -33,22 +33,15 @@ impl Project for Files {
 
 /// The whole pipe, as the program runs it.
 fn pipe(text: &str, files: &Files) -> RenderedPlan {
-    let (mut sources, mut diagnostics) = (SourceMap::default(), Vec::new());
+    let mut sources = SourceMap::default();
     let file = sources.add("plan.yaml", text.to_owned());
-    let parsed = plan::parse(file, &mut sources, &mut diagnostics).expect("a plan");
-    let valid = plan::validate(parsed, &mut diagnostics);
-    let inputs = Inputs {
-        project: files,
-        env: &|_| None,
-        vars_files: &[],
-        vars: &[],
-        now: Timestamp::UNIX_EPOCH,
-        begun: &|_| None,
-    };
-    let resolved = resolve::resolve(valid, &inputs, &mut sources, &mut diagnostics).expect("resolves");
-    let rendered = render::render(resolved, "plan.yaml", &sources, &mut diagnostics);
-    assert!(!diag::any_error(&diagnostics), "{}", diag::render::human(&diagnostics, &sources));
-    rendered
+    let parsed = plan::parse(file, &mut sources).expect("a plan");
+    let valid = plan::validate(parsed);
+    let inputs = Inputs { project: files, env: &|_| None, vars_files: &[], vars: &[], now: Timestamp::UNIX_EPOCH };
+    let resolved = resolve::resolve(valid, &inputs, &mut sources).expect("resolves");
+    let rendered = render::render(resolved, "plan.yaml", &sources);
+    let wrong = |found: Diagnostics| -> RenderedPlan { panic!("{}", diag::render::human(&found, &sources)) };
+    rendered.map_or_else(wrong, |(plan, _)| plan)
 }
 
 fn steps(count: usize) -> String {

@@ -325,21 +325,14 @@ impl Stage {
 
 fn rendered(steps: &str, people: usize) -> RenderedPlan {
     let mut sources = SourceMap::default();
-    let mut diagnostics = Vec::new();
     let file = sources.add("plan.yaml", format!("{HEAD}{steps}"));
-    let parsed = plan::parse(file, &mut sources, &mut diagnostics).expect("parses");
-    let valid = plan::validate(parsed, &mut diagnostics);
-    let inputs = Inputs {
-        project: &Files { people },
-        env: &|_| None,
-        vars_files: &[],
-        vars: &[],
-        now: Timestamp::UNIX_EPOCH,
-        begun: &|_| None,
-    };
-    let resolved = resolve::resolve(valid, &inputs, &mut sources, &mut diagnostics).expect("resolves");
-    let plan = render::render(resolved, "plan.yaml", &sources, &mut diagnostics);
-    assert!(diagnostics.is_empty(), "{diagnostics:?}");
+    let parsed = plan::parse(file, &mut sources).expect("parses");
+    let valid = plan::validate(parsed);
+    let inputs =
+        Inputs { project: &Files { people }, env: &|_| None, vars_files: &[], vars: &[], now: Timestamp::UNIX_EPOCH };
+    let resolved = resolve::resolve(valid, &inputs, &mut sources).expect("resolves");
+    let (plan, warnings) = render::render(resolved, "plan.yaml", &sources).expect("renders");
+    assert!(warnings.is_empty(), "{warnings:?}");
     plan
 }
 

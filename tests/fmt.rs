@@ -4,7 +4,10 @@ use std::{collections::HashMap, fs, io::Write as _, path::Path, process::Stdio};
 
 use proptest::prelude::*;
 use qunfa::{
-    diag::source::{self, SourceMap},
+    diag::{
+        Diagnostics,
+        source::{self, SourceMap},
+    },
     plan::{fmt, yaml},
 };
 use serde_json::Value;
@@ -15,7 +18,7 @@ use crate::{
 };
 
 fn settled(text: &str) -> String {
-    let (mut sources, mut diagnostics) = (SourceMap::default(), Vec::new());
+    let (mut sources, mut diagnostics) = (SourceMap::default(), Diagnostics::default());
     let text = source::decode(text.as_bytes().to_vec()).expect("text");
     let file = sources.add("plan.yaml", text);
     let settled = fmt::format(file, &mut sources, &mut diagnostics);
@@ -23,7 +26,7 @@ fn settled(text: &str) -> String {
 }
 
 fn value(text: &str) -> Value {
-    let (mut sources, mut diagnostics) = (SourceMap::default(), Vec::new());
+    let (mut sources, mut diagnostics) = (SourceMap::default(), Diagnostics::default());
     let file = sources.add("plan.yaml", text.to_owned());
     let document = yaml::parse(file, &sources, &mut diagnostics);
     document.filter(|_| diagnostics.is_empty()).unwrap_or_else(|| panic!("{diagnostics:?}\n{text}")).value

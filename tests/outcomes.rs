@@ -510,6 +510,59 @@ fn a_send_goes_on_although_its_file_of_people_is_lost() {
 }
 
 #[test]
+fn a_lost_file_of_people_matters_to_the_sends_alone_that_were_never_begun() {
+    let step = |id: &str| {
+        format!(
+            "  - {{ id: {id}, action: send_by_openid, to: {{ file: people.txt, exclude: out.txt }}, message: {{ text: 你好 }} }}\n"
+        )
+    };
+    let rows = "  - { id: city, action: send_by_openid, foreach: [{ name: a }, { name: b }], key: '{{ row.name }}', to: { file: '{{ row.name }}.txt' }, message: { text: 你好 } }\n";
+    let people: String = (0..10_002).map(|number| format!("o{number:027}\n")).collect();
+    let case = Case::new().file("plan.yaml", plan(&(step("vip") + rows)));
+    for path in ["people.txt", "a.txt", "b.txt"] {
+        case.write(path, &people);
+    }
+    case.write("out.txt", "oX\n");
+    // The second call of `vip` is refused, and so is the second of the first row.
+    let answers = vec![Answer::Usual, code(45009), Answer::Usual, Answer::Usual, code(45009)];
+    let server = Fake::scripted("/mass/send", answers);
+    case.against(&server, &[]).exits(6);
+    case.against(&server, &[]).exits(6);
+    for path in ["people.txt", "out.txt", "a.txt"] {
+        std::fs::remove_file(case.path(path)).expect("is there");
+    }
+    let count = |ran: &crate::support::Ran, text: &str| ran.stderr.matches(text).count();
+    // Without a ledger all of it is missing.
+    let checked = case.run(&["validate", "plan.yaml"]).exits(4);
+    for path in ["people.txt", "out.txt", "a.txt"] {
+        assert_eq!(count(&checked, &format!("`{path}` cannot be read")), 1, "{}", checked.stderr);
+    }
+    case.run(&["render", "plan.yaml"]).exits(4);
+    for command in ["status", "report"] {
+        let told = case.run(&[command, "plan.yaml", "--api-base", &server.base]).exits(0);
+        for path in ["people.txt", "a.txt"] {
+            assert_eq!(count(&told, &format!("`{path}` is gone; the send goes on with the")), 1, "{}", told.stderr);
+        }
+        assert_eq!(count(&told, "`out.txt`"), 0, "{}", told.stderr);
+    }
+    // Another step that names the same files was never begun.
+    case.write("plan.yaml", plan(&(step("vip") + rows + &step("other"))));
+    let refused = case.against(&server, &[]).exits(4);
+    for (text, times) in [
+        ("`people.txt` cannot be read", 1),
+        ("`out.txt` cannot be read", 1),
+        ("`people.txt` is gone", 1),
+        ("`a.txt` is gone", 1),
+        ("`a.txt` cannot be read", 0),
+    ] {
+        assert_eq!(count(&refused, text), times, "{text}: {}", refused.stderr);
+    }
+    case.write("plan.yaml", plan(&(step("vip") + rows)));
+    case.against(&server, &[]).exits(0);
+    server.delivered_once(6);
+}
+
+#[test]
 fn a_killed_run_has_a_report_too() {
     let case = Case::new().file("plan.yaml", plan(&(send("one") + &send("two") + &send("three"))));
     let server = Fake::new({

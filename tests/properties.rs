@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use proptest::prelude::*;
 use qunfa::{
     diag::{
-        self, Diagnostic,
+        self, Diagnostics,
         source::{self, SourceMap},
     },
     plan,
@@ -27,25 +27,19 @@ impl Project for Files {
 }
 
 /// The whole pipe, as the program runs it.
-pub(crate) fn pipe(bytes: Vec<u8>, files: &Files) -> (Option<RenderedPlan>, Vec<Diagnostic>, SourceMap) {
-    let (mut sources, mut diagnostics) = (SourceMap::default(), Vec::new());
-    let Ok(text) = source::decode(bytes) else { return (None, diagnostics, sources) };
+pub(crate) fn pipe(bytes: Vec<u8>, files: &Files) -> (Option<RenderedPlan>, Diagnostics, SourceMap) {
+    let mut sources = SourceMap::default();
+    let Ok(text) = source::decode(bytes) else { return (None, Diagnostics::default(), sources) };
     let file = sources.add("plan.yaml", text);
-    let plan = plan::parse(file, &mut sources, &mut diagnostics).and_then(|parsed| {
-        let valid = plan::validate(parsed, &mut diagnostics);
-        let inputs = Inputs {
-            project: files,
-            env: &|_| None,
-            vars_files: &[],
-            vars: &[],
-            now: Timestamp::UNIX_EPOCH,
-            begun: &|_| None,
-        };
-        let resolved = resolve::resolve(valid, &inputs, &mut sources, &mut diagnostics)?;
-        Some(render::render(resolved, "plan.yaml", &sources, &mut diagnostics))
+    let rendered = plan::parse(file, &mut sources).and_then(|parsed| {
+        let inputs = Inputs { project: files, env: &|_| None, vars_files: &[], vars: &[], now: Timestamp::UNIX_EPOCH };
+        let resolved = resolve::resolve(plan::validate(parsed), &inputs, &mut sources)?;
+        render::render(resolved, "plan.yaml", &sources)
     });
-    let good = plan.filter(|_| !diag::any_error(&diagnostics));
-    (good, diagnostics, sources)
+    match rendered {
+        Ok((plan, warnings)) => (Some(plan), warnings, sources),
+        Err(diagnostics) => (None, diagnostics, sources),
+    }
 }
 
 /// Whatever comes out can be shown, and a plan without errors can be rendered.
@@ -170,7 +164,7 @@ fn values_are_those_of_serde_yaml() {
         let text = source::decode(fs::read(entry.path()).expect("readable")).expect("text");
         let mut sources = SourceMap::default();
         let file = sources.add("plan.yaml", text.clone());
-        let mut diagnostics = Vec::new();
+        let mut diagnostics = Diagnostics::default();
         let ours = plan::yaml::parse(file, &sources, &mut diagnostics).expect("parses").value;
         let theirs: Value = serde_yaml::from_str(&text).expect("parses");
         assert_eq!(ours, theirs, "{}", entry.path().display());

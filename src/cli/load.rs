@@ -1,6 +1,6 @@
 //! From the path of a plan to a rendered plan: the whole pipe, with all problems of it.
 
-use std::path::Path;
+use std::{path::Path, rc::Rc};
 
 use super::{
     clock,
@@ -17,23 +17,25 @@ use crate::{
     clock::Clock as _,
     content::article::Budget,
     diag::{
-        self, Code, Diagnostic, Severity,
+        self, Code, Diagnostic, Diagnostics, Severity,
         finding::{self, ArticleSize, Cause, Checked, Finding},
         source::{self, BadText, FileId, SourceMap, Span},
     },
-    ledger::{Scope, Status},
-    limits, plan,
+    ledger::{CallRecord, Scope, Status},
+    limits,
+    openids::Openids,
+    plan,
     platform::Platform,
     problem::ExitCode,
     render::{self, RenderedPlan},
-    resolve::{self, Begun, Inputs, ReadError, ResolvedPlan, article::Shows},
+    resolve::{self, Inputs, ReadError, ResolvedPlan, article::Shows},
     run::frozen,
 };
 
 /// A plan and what is to be said of it.
 pub(super) struct Loaded {
     pub(super) sources: SourceMap,
-    pub(super) diagnostics: Vec<Diagnostic>,
+    pub(super) diagnostics: Diagnostics,
     /// None if there is an error.
     pub(super) plan: Option<RenderedPlan>,
     pub(super) project: DiskProject,
@@ -80,7 +82,7 @@ pub(super) fn open(path: &str) -> (Loaded, Option<FileId>) {
     let folder = if path == "-" { Path::new("") } else { Path::new(path).parent().unwrap_or(Path::new("")) };
     let mut loaded = Loaded {
         sources: SourceMap::default(),
-        diagnostics: Vec::new(),
+        diagnostics: Diagnostics::default(),
         plan: None,
         project: DiskProject::new(folder),
         sizes: Vec::new(),
@@ -140,9 +142,12 @@ fn shown_name(path: &str) -> &str {
 /// whose file is gone; without it none is.
 pub(super) fn load(path: &str, common: &Common, platform: Option<Platform>) -> Loaded {
     let (mut loaded, file) = open(path);
-    let rendered = file.and_then(|file| pipe(path, file, common, platform, &mut loaded));
-    dedupe(&mut loaded.diagnostics);
-    loaded.plan = rendered.filter(|_| !diag::any_error(&loaded.diagnostics));
+    if let Some(file) = file {
+        match pipe(path, file, common, platform, &mut loaded) {
+            Ok((plan, warnings)) => (loaded.plan, loaded.diagnostics) = (Some(plan), warnings),
+            Err(diagnostics) => loaded.diagnostics = diagnostics,
+        }
+    }
     loaded
 }
 
@@ -152,42 +157,45 @@ fn pipe(
     common: &Common,
     platform: Option<Platform>,
     loaded: &mut Loaded,
-) -> Option<RenderedPlan> {
-    let Loaded { sources, diagnostics, project, sizes, .. } = loaded;
-    let parsed = plan::parse(file, sources, diagnostics)?;
-    let valid = plan::validate(parsed, diagnostics);
+) -> Result<(RenderedPlan, Diagnostics), Diagnostics> {
+    let Loaded { sources, project, sizes, .. } = loaded;
+    let mut valid = plan::validate(plan::parse(file, sources)?);
     let mut vars_files = Vec::new();
     for path in &common.vars_file {
         match files::read_regular(Path::new(path), limits::DATA_BYTES_MAX) {
             Ok(bytes) => vars_files.push((path.clone(), bytes)),
-            Err(error) => diagnostics.push(unreadable(path, &error)),
+            Err(error) => valid.diagnostics.push(unreadable(path, &error)),
         }
     }
     let now = clock::RealClock::at(common.now).now();
-    let begun = |asked: &Begun<'_>| platform.and_then(|platform| begun(common, project, platform, asked));
-    let inputs = Inputs {
-        project: &*project,
-        env: &process::env,
-        vars_files: &vars_files,
-        vars: &common.var,
-        now,
-        begun: &begun,
-    };
-    let resolved = resolve::resolve(valid, &inputs, sources, diagnostics)?;
+    let inputs = Inputs { project: &*project, env: &process::env, vars_files: &vars_files, vars: &common.var, now };
+    let mut resolved = resolve::resolve(valid, &inputs, sources)?;
     *sizes = self::sizes(&resolved);
-    Some(render::render(resolved, shown_name(path), sources, diagnostics))
+    if let Some(platform) = platform.filter(|_| resolved.has_lost()) {
+        recover(&mut resolved, platform, common, project);
+    }
+    // Of a large plan these are a million small pieces; the process ends before they are worth giving back.
+    std::mem::forget(Rc::clone(&resolved.document));
+    render::render(resolved, shown_name(path), sources)
 }
 
-/// The people whom the ledger froze for a send. A store that fails says so when it is opened for the run.
-fn begun(common: &Common, project: &DiskProject, platform: Platform, asked: &Begun<'_>) -> Option<Vec<String>> {
-    let scope =
-        Scope { platform, appid: asked.appid.into(), plan: asked.plan.into(), occurrence: asked.occurrence.into() };
-    let mut records = session::records(&*session::locate(common, project).ok()?, &scope).ok()?;
-    records.retain(|record| record.frozen.id.step == asked.step && record.frozen.id.key.as_deref() == asked.key);
+/// Gives sends whose file of people is gone the people whom the ledger froze for them. A store that fails says so when it is
+/// opened for the run.
+fn recover(resolved: &mut ResolvedPlan, platform: Platform, common: &Common, project: &DiskProject) {
+    let ResolvedPlan { appid, occurrence, head, .. } = &*resolved;
+    let scope = Scope { platform, appid: appid.clone(), plan: head.name.clone(), occurrence: occurrence.clone() };
+    let store = session::locate(common, project).ok();
+    let records = store.and_then(|store| session::records(&*store, &scope).ok()).unwrap_or_default();
+    resolved.recover(&|step, key| begun(&records, step, key));
+}
+
+/// The people with whom a send began; none if nothing of it may have been sent.
+fn begun(records: &[CallRecord], step: &str, key: Option<&str>) -> Option<Openids> {
+    let of = |record: &&CallRecord| record.frozen.id.step == step && record.frozen.id.key.as_deref() == key;
+    let mut records: Vec<&CallRecord> = records.iter().filter(of).collect();
     let sent = records.iter().any(|record| record.status == Status::Accepted || record.status.in_doubt());
     records.sort_by_key(|record| record.frozen.id.chunk);
-    let people = frozen::people(records.iter().map(|record| &record.frozen)).ok()?;
-    let people: Vec<String> = people.iter().map(str::to_owned).collect();
+    let people = frozen::people(records.into_iter().map(|record| &record.frozen)).ok()?;
     Some(people).filter(|people| sent && !people.is_empty())
 }
 
@@ -201,13 +209,6 @@ fn unreadable(path: &str, error: &ReadError) -> Diagnostic {
         }
         ReadError::Escapes => Diagnostic::nowhere(Code::PathEscapes, format!("`{path}` lies outside the project")),
     }
-}
-
-/// The instances of a step find the same problems at the same places.
-fn dedupe(diagnostics: &mut Vec<Diagnostic>) {
-    let mut seen = std::collections::HashSet::new();
-    diagnostics
-        .retain(|d| seen.insert((d.code, d.message.clone(), d.primary.as_ref().map(|label| label.span.clone()))));
 }
 
 impl Loaded {
@@ -244,7 +245,7 @@ impl Loaded {
 
     /// Says what was found, on standard error.
     pub(super) fn say(&self, terminal: &Terminal) {
-        if !terminal.quiet || self.strict || diag::any_error(&self.diagnostics) {
+        if !terminal.quiet || self.strict || self.diagnostics.errors() > 0 {
             terminal.err(&self.text());
         }
     }

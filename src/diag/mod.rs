@@ -4,11 +4,13 @@ pub(crate) mod code;
 pub mod finding;
 pub mod github;
 pub mod gitlab;
+mod list;
 pub mod render;
 pub mod sarif;
 pub mod source;
 
 pub use code::Code;
+pub use list::{Diagnostics, Origin};
 
 pub(crate) use crate::text::{did_you_mean, one_of};
 
@@ -43,18 +45,27 @@ pub struct Diagnostic {
     pub related: Vec<Label>,
     /// What to write instead, or to do.
     pub help: Vec<String>,
+    /// What of the plan it is about; empty if the plan as a whole.
+    pub origins: Vec<Origin>,
 }
 
 impl Diagnostic {
     /// A finding at a place.
     pub(crate) fn new(code: Code, span: Span, message: impl Into<String>) -> Self {
         let primary = Some(Label { span, text: String::new() });
-        Self { code, message: message.into(), primary, related: Vec::new(), help: Vec::new() }
+        Self { code, message: message.into(), primary, related: Vec::new(), help: Vec::new(), origins: Vec::new() }
     }
 
     /// A finding without a place.
     pub(crate) fn nowhere(code: Code, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), primary: None, related: Vec::new(), help: Vec::new() }
+        Self {
+            code,
+            message: message.into(),
+            primary: None,
+            related: Vec::new(),
+            help: Vec::new(),
+            origins: Vec::new(),
+        }
     }
 
     /// Words under the caret.
@@ -81,9 +92,4 @@ impl Diagnostic {
     pub(crate) fn severity(&self) -> Severity {
         self.code.info().severity
     }
-}
-
-/// True if any finding is an error.
-pub fn any_error(diagnostics: &[Diagnostic]) -> bool {
-    diagnostics.iter().any(|d| d.severity() == Severity::Error)
 }

@@ -6,7 +6,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, de};
 use serde_json::{Value, json};
 
-use crate::diag::{Code, Diagnostic, source::Span};
+use crate::diag::{Code, Diagnostic, Diagnostics, source::Span};
 
 /// The account of a plan.
 #[derive(Debug, Clone)]
@@ -185,7 +185,7 @@ pub struct SecretSource {
 }
 
 /// A run needs exactly one of `secret` and `access_token`.
-pub(super) fn check_credential(account: &Account, place: Span, diagnostics: &mut Vec<Diagnostic>) {
+pub(super) fn check_credential(account: &Account, place: Span, diagnostics: &mut Diagnostics) {
     let message = match (&account.secret, &account.access_token) {
         (Some(_), None) | (None, Some(_)) => return,
         (None, None) => "the account has neither `secret` nor `access_token`",

@@ -13,7 +13,7 @@ use super::{
     yaml::{Document, escape},
 };
 use crate::{
-    diag::{Code, Diagnostic},
+    diag::{Code, Diagnostic, Diagnostics},
     limits,
     text::{did_you_mean, one_of},
 };
@@ -84,7 +84,7 @@ pub fn check(
     pointer: &str,
     value: &Value,
     part: Part<'_>,
-    diagnostics: &mut Vec<Diagnostic>,
+    diagnostics: &mut Diagnostics,
 ) -> Vec<String> {
     let mut wrong = errors(value, part);
     let misspelt: Vec<(String, &str)> = wrong.iter().filter_map(misspelt).collect();
@@ -305,7 +305,7 @@ fn explain(
     instance: &Value,
     keyword: &Keyword<'_>,
     schema: &Value,
-    diagnostics: &mut Vec<Diagnostic>,
+    diagnostics: &mut Diagnostics,
 ) {
     let mut parts = at.rsplit('/').map(|part| part.replace("~1", "/").replace("~0", "~"));
     let last = parts.next().unwrap_or_default();

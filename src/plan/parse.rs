@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     diag::{
-        Code, Diagnostic, did_you_mean, one_of,
+        Code, Diagnostic, Diagnostics, did_you_mean, one_of,
         source::{FileId, SourceMap, Span},
     },
     limits,
@@ -28,10 +28,21 @@ pub struct ParsedPlan {
     pub steps: Vec<Step>,
     /// Id and position of every step that has one, right or wrong.
     pub(super) ids: Vec<(String, usize)>,
+    pub(super) diagnostics: Diagnostics,
 }
 
-/// Reads a plan. `None` if nothing can be made of it; what is wrong is in the diagnostics.
-pub fn parse(file: FileId, sources: &mut SourceMap, diagnostics: &mut Vec<Diagnostic>) -> Option<ParsedPlan> {
+/// Reads a plan; an error if nothing can be made of it.
+pub fn parse(file: FileId, sources: &mut SourceMap) -> Result<ParsedPlan, Diagnostics> {
+    let mut diagnostics = Diagnostics::default();
+    match read(file, sources, &mut diagnostics) {
+        Some((document, head, steps, ids)) => Ok(ParsedPlan { document, head, steps, ids, diagnostics }),
+        None => Err(diagnostics),
+    }
+}
+
+type Parts = (Document, Head, Vec<Step>, Vec<(String, usize)>);
+
+fn read(file: FileId, sources: &mut SourceMap, diagnostics: &mut Diagnostics) -> Option<Parts> {
     let document = document(file, sources, diagnostics)?;
     let plan = document.value.as_object()?;
     literal_secrets(&document, "/account", &plan.get("account").cloned().unwrap_or_default(), diagnostics);
@@ -61,11 +72,11 @@ pub fn parse(file: FileId, sources: &mut SourceMap, diagnostics: &mut Vec<Diagno
         }
     }
     let head = head(&document, plan, &wrong, diagnostics)?;
-    Some(ParsedPlan { document, head, steps, ids })
+    Some((document, head, steps, ids))
 }
 
 /// The mapping that a plan is, whatever stands in it. From here on no output shows a literal secret of it.
-pub(super) fn document(file: FileId, sources: &mut SourceMap, diagnostics: &mut Vec<Diagnostic>) -> Option<Document> {
+pub(super) fn document(file: FileId, sources: &mut SourceMap, diagnostics: &mut Diagnostics) -> Option<Document> {
     mask_secrets(file, sources);
     let text = &sources.file(file).text;
     let only_comments =
@@ -92,7 +103,7 @@ fn head(
     document: &Document,
     plan: &Map<String, Value>,
     wrong: &[String],
-    diagnostics: &mut Vec<Diagnostic>,
+    diagnostics: &mut Diagnostics,
 ) -> Option<Head> {
     let stand_in = json!({
         "version": 1, "name": "unnamed", "steps": [],
@@ -131,7 +142,7 @@ fn typed(document: &Document, pointer: &str, error: &serde_path_to_error::Error<
 fn steps(
     document: &Document,
     plan: &Map<String, Value>,
-    diagnostics: &mut Vec<Diagnostic>,
+    diagnostics: &mut Diagnostics,
 ) -> (Vec<Step>, Vec<(String, usize)>) {
     let Some(values) = plan.get("steps").and_then(Value::as_array) else { return (Vec::new(), Vec::new()) };
     let mut steps = Vec::new();
@@ -149,7 +160,7 @@ fn steps(
 const SHARED: &[&str] =
     &["id", "action", "description", "when", "foreach", "key", "retry", "timeout", "continue_on_error"];
 
-fn step(document: &Document, index: usize, value: &Value, diagnostics: &mut Vec<Diagnostic>) -> Option<Step> {
+fn step(document: &Document, index: usize, value: &Value, diagnostics: &mut Diagnostics) -> Option<Step> {
     let pointer = format!("/steps/{index}");
     let names: Vec<&str> = ACTIONS.iter().map(|spec| spec.name).collect();
     let Some(fields) = value.as_object() else {
@@ -204,19 +215,19 @@ fn step(document: &Document, index: usize, value: &Value, diagnostics: &mut Vec<
 pub fn account_file(
     file: FileId,
     sources: &mut SourceMap,
-    diagnostics: &mut Vec<Diagnostic>,
+    diagnostics: &mut Diagnostics,
 ) -> Option<(Document, Account)> {
     mask_secrets(file, sources);
-    let before = diagnostics.len();
+    let before = diagnostics.raised();
     let Some(document) = yaml::parse(file, sources, diagnostics) else {
-        if diagnostics.len() == before {
+        if diagnostics.raised() == before {
             let empty = Diagnostic::new(Code::EmptyPlan, Span::new(file, 0..0), "the account file is empty");
             diagnostics.push(empty.help("it holds `kind`, `appid` and `secret`"));
         }
         return None;
     };
     literal_secrets(&document, "", &document.value, diagnostics);
-    if diagnostics.len() > before || !check(&document, "", &document.value, Part::Account, diagnostics).is_empty() {
+    if diagnostics.raised() > before || !check(&document, "", &document.value, Part::Account, diagnostics).is_empty() {
         return None;
     }
     match serde_path_to_error::deserialize::<_, Account>(document.value.clone()) {
@@ -231,7 +242,7 @@ pub fn account_file(
     }
 }
 
-fn literal_secrets(document: &Document, pointer: &str, account: &Value, diagnostics: &mut Vec<Diagnostic>) {
+fn literal_secrets(document: &Document, pointer: &str, account: &Value, diagnostics: &mut Diagnostics) {
     for (key, variable) in [("secret", "WECHAT_SECRET"), ("access_token", "WECHAT_ACCESS_TOKEN")] {
         if account.get(key).is_some_and(|value| value.is_string() || value.is_number()) {
             let place = document.span(&format!("{pointer}/{key}"));
@@ -305,10 +316,10 @@ mod tests {
         for text in
             [include_str!("../../tests/plans/ok/every-action.yaml"), include_str!("../../tests/plans/ok/media.yaml")]
         {
-            let (mut sources, mut diagnostics) = (SourceMap::default(), Vec::new());
+            let mut sources = SourceMap::default();
             let file = sources.add("p", text.to_owned());
-            let plan = parse(file, &mut sources, &mut diagnostics).expect("a plan");
-            assert_eq!(diagnostics, []);
+            let plan = parse(file, &mut sources).expect("a plan");
+            assert_eq!(plan.diagnostics[..], []);
             for step in plan.steps {
                 let spec = step.action.spec();
                 assert_eq!(spec.name, step.common.action);

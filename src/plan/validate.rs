@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::{
-    diag::{Code, Diagnostic, source::Span},
+    diag::{Code, Diagnostic, Diagnostics, source::Span},
     payload::Effect,
     text::{did_you_mean, one_of},
 };
@@ -26,11 +26,13 @@ pub struct ValidPlan {
     pub steps: Vec<Step>,
     /// Ids of steps that were set aside because of a problem.
     pub set_aside: HashSet<String>,
+    /// What was found so far.
+    pub(crate) diagnostics: Diagnostics,
 }
 
 /// Checks what a schema cannot: ids and what refers to them.
-pub fn validate(parsed: ParsedPlan, diagnostics: &mut Vec<Diagnostic>) -> ValidPlan {
-    let ParsedPlan { document, head, steps, ids } = parsed;
+pub fn validate(parsed: ParsedPlan) -> ValidPlan {
+    let ParsedPlan { document, head, steps, ids, mut diagnostics } = parsed;
     let mut first: HashMap<&str, usize> = HashMap::new();
     for (id, index) in &ids {
         if let Some(earlier) = first.get(id.as_str()) {
@@ -42,7 +44,7 @@ pub fn validate(parsed: ParsedPlan, diagnostics: &mut Vec<Diagnostic>) -> ValidP
         }
     }
     if let AccountField::Inline(account) = &head.account {
-        check_credential(account, document.key_span("/account"), diagnostics);
+        check_credential(account, document.key_span("/account"), &mut diagnostics);
     }
     if let (Some(from), Some(to)) = (head.guards.not_before, head.guards.not_after)
         && to < from
@@ -63,7 +65,7 @@ pub fn validate(parsed: ParsedPlan, diagnostics: &mut Vec<Diagnostic>) -> ValidP
             }
         }
     }
-    ValidPlan { document, head, steps: good, set_aside }
+    ValidPlan { document, head, steps: good, set_aside, diagnostics }
 }
 
 fn check_target(

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     diag::{
-        Code, Diagnostic,
+        Code, Diagnostic, Diagnostics,
         source::{FileId, SourceMap, Span},
     },
     limits,
@@ -94,7 +94,7 @@ pub fn escape(key: &str) -> Cow<'_, str> {
 }
 
 /// The value and places of a YAML text; findings that leave a value (duplicate keys) do not stop the reading.
-pub fn parse(file: FileId, sources: &SourceMap, diagnostics: &mut Vec<Diagnostic>) -> Option<Document> {
+pub fn parse(file: FileId, sources: &SourceMap, diagnostics: &mut Diagnostics) -> Option<Document> {
     let text = &sources.file(file).text;
     let options = granit_parser::options! {
         block_scalar_eof_without_line_feed: true,
@@ -131,7 +131,7 @@ struct Reader<'a> {
     /// Nodes that aliases have expanded to.
     aliased: usize,
     depth: usize,
-    diagnostics: &'a mut Vec<Diagnostic>,
+    diagnostics: &'a mut Diagnostics,
 }
 
 struct Anchored {
@@ -422,10 +422,10 @@ impl Raw<'_> {
 mod tests {
     use super::*;
 
-    fn read(text: &str) -> (SourceMap, Option<Document>, Vec<Diagnostic>) {
+    fn read(text: &str) -> (SourceMap, Option<Document>, Diagnostics) {
         let mut sources = SourceMap::default();
         let file = sources.add("plan.yaml", text.to_owned());
-        let mut diagnostics = Vec::new();
+        let mut diagnostics = Diagnostics::default();
         let document = parse(file, &sources, &mut diagnostics);
         (sources, document, diagnostics)
     }

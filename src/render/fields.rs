@@ -3,7 +3,6 @@
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
-    time::Duration,
 };
 
 use serde_json::Value;
@@ -15,9 +14,10 @@ use crate::{
         template::{self, Reference},
     },
     diag::{
-        Code, Diagnostic, did_you_mean, one_of,
+        Code, Diagnostic, Diagnostics, Origin, did_you_mean, one_of,
         source::{SourceMap, Span},
     },
+    limits,
     message::{MessageView, Shown},
     openids::Openids,
     payload::{self, Effect, Payload, Target},
@@ -50,13 +50,14 @@ pub(super) struct Known {
 pub(super) struct StepFields<'a> {
     pub(super) resolved: &'a ResolvedPlan,
     pub(super) sources: &'a SourceMap,
-    pub(super) diagnostics: &'a mut Vec<Diagnostic>,
+    pub(super) diagnostics: &'a mut Diagnostics,
     pub(super) known: &'a HashMap<String, Known>,
     /// Outputs of media steps before it, by their slots, and the digest of what is made: a message that holds one is
     /// another message when that is another thing.
     pub(super) made: &'a HashMap<Slot, String>,
     pub(super) step: &'a Step,
     pub(super) instance: &'a Instance,
+    pub(super) origin: Origin,
     pub(super) needs: BTreeSet<String>,
     /// It covers a send that is open-ended.
     pub(super) covers: bool,
@@ -108,7 +109,7 @@ impl StepFields<'_> {
             description: common.description.clone(),
             when,
             retry: RetryPolicy::new(common.retry, defaults.retry),
-            timeout: common.timeout.or(defaults.timeout).map_or(Duration::from_secs(30), |span| span.0),
+            timeout: common.timeout.or(defaults.timeout).map_or(limits::TIMEOUT, |span| span.0),
             continue_on_error: common.continue_on_error,
             poll: self.step.action.asks().poll(),
             audience: rendered.audience.as_deref().map(payload::shown),
@@ -121,7 +122,7 @@ impl StepFields<'_> {
             covers: self.covers,
             calls,
             articles: Arc::clone(&self.instance.articles),
-            findings: Vec::new(),
+            origin: self.origin,
         })
     }
 

@@ -13,7 +13,7 @@ use serde_json::json;
 
 use crate::{
     content::template::Engine,
-    diag::{Code, Diagnostic, source::SourceMap},
+    diag::{Code, Diagnostic, Diagnostics, Origin, source::SourceMap},
     limits,
     message::{MessageView, Shown},
     openids::Openids,
@@ -36,7 +36,8 @@ pub use crate::plan::ask::{Gives, MediaCall};
 
 use fields::{Known, StepFields};
 
-/// A plan, ready to run: nothing of it is decided later but the slots.
+/// A plan, ready to run: nothing of it is decided later but the slots, and nothing in it is wrong: [`render`] makes it, and
+/// only where nothing that was found is an error.
 #[derive(Debug)]
 pub struct RenderedPlan {
     /// Name of the campaign.
@@ -108,8 +109,8 @@ pub struct RenderedStep {
     pub calls: Vec<PlannedCall>,
     /// The articles of a draft.
     pub articles: Arc<Vec<Article>>,
-    /// What was found in its fields while they were rendered, and is no error.
-    pub findings: Vec<Diagnostic>,
+    /// What findings say that are about it.
+    pub origin: Origin,
 }
 
 impl RenderedStep {
@@ -206,14 +207,12 @@ impl Default for RetryPolicy {
 impl RetryPolicy {
     fn new(step: Option<Retry>, defaults: Retry) -> Self {
         let step = step.unwrap_or_default();
-        let pick = |own: Option<Length>, shared: Option<Length>, seconds| {
-            own.or(shared).map_or(Duration::from_secs(seconds), |span| span.0)
-        };
+        let pick = |own: Option<Length>, shared: Option<Length>, usual| own.or(shared).map_or(usual, |length| length.0);
         Self {
-            attempts: step.attempts.or(defaults.attempts).unwrap_or(4),
-            backoff: pick(step.backoff, defaults.backoff, 1),
-            max_backoff: pick(step.max_backoff, defaults.max_backoff, 60),
-            resend_after: pick(step.resend_after, defaults.resend_after, 60),
+            attempts: step.attempts.or(defaults.attempts).unwrap_or(limits::ATTEMPTS),
+            backoff: pick(step.backoff, defaults.backoff, limits::BACKOFF),
+            max_backoff: pick(step.max_backoff, defaults.max_backoff, limits::BACKOFF_MAX),
+            resend_after: pick(step.resend_after, defaults.resend_after, limits::RESEND_AFTER_MIN),
         }
     }
 
@@ -246,13 +245,43 @@ pub fn idempotency_key(appid: &str, plan: &str, occurrence: &str, step: &str, ke
     payload::digest(identity.to_string().as_bytes())["sha256:".len()..][..limits::CLIENTMSGID_MAX].to_owned()
 }
 
-/// Renders all steps. The result is to be used only if there is no error among the diagnostics.
+/// Renders all steps, and gives the warnings beside the plan. An error if anything that was found from the parser on is one:
+/// then all of it is given.
 pub fn render(
-    resolved: ResolvedPlan,
+    mut resolved: ResolvedPlan,
     path: &str,
     sources: &SourceMap,
-    diagnostics: &mut Vec<Diagnostic>,
-) -> RenderedPlan {
+) -> Result<(RenderedPlan, Diagnostics), Diagnostics> {
+    resolved.give_up();
+    let mut diagnostics = std::mem::take(&mut resolved.diagnostics);
+    let steps = steps(&resolved, sources, &mut diagnostics);
+    warn_limits(&resolved, &mut diagnostics);
+    if diagnostics.errors() > 0 {
+        return Err(diagnostics);
+    }
+    let lines = ["max_recipients", "max_change_percent", "send_window", "not_before", "not_after", "require_preview"]
+        .into_iter()
+        .map(|name| (name, sources.position(&resolved.document.key_span(&format!("/guards/{name}"))).line))
+        .collect();
+    let plan = RenderedPlan {
+        name: resolved.head.name,
+        path: path.to_owned(),
+        appid: resolved.appid,
+        account_path: resolved.account_path,
+        occurrence: resolved.occurrence,
+        guards: resolved.head.guards,
+        guard_lines: lines,
+        per_minute: resolved.head.defaults.pace.per_minute.unwrap_or(limits::MASS_CALLS_PER_MINUTE),
+        digest: OnceCell::new(),
+        steps,
+        engine: resolved.engine,
+        account: resolved.account,
+    };
+    Ok((plan, diagnostics))
+}
+
+/// The instances that could be rendered.
+fn steps(resolved: &ResolvedPlan, sources: &SourceMap, diagnostics: &mut Diagnostics) -> Vec<RenderedStep> {
     let mut known: HashMap<String, Known> = HashMap::new();
     for step in &resolved.steps {
         let place = resolved.document.span(&step.step.pointer("/id"));
@@ -275,23 +304,24 @@ pub fn render(
     for resolved_step in &resolved.steps {
         let mut counts = Vec::new();
         let mut good = true;
-        for instance in &resolved_step.instances {
-            let before = diagnostics.len();
+        for (number, instance) in resolved_step.instances.iter().enumerate() {
+            let origin = Origin::instance(resolved_step.step.index, number);
+            diagnostics.about(Some(origin));
             let mut fields = StepFields {
-                resolved: &resolved,
+                resolved,
                 sources,
                 diagnostics: &mut *diagnostics,
                 known: &known,
                 made: &made,
                 step: &resolved_step.step,
                 instance,
+                origin,
                 needs: BTreeSet::new(),
                 covers: false,
             };
             let rendered = fields.render().filter(|_| instance.good);
             good &= rendered.is_some();
-            if let Some(mut rendered) = rendered {
-                rendered.findings = diagnostics[before..].to_vec();
+            if let Some(rendered) = rendered {
                 if rendered.may_run() || instance.key.is_none() {
                     counts.push((instance.key.clone(), rendered.calls.len()));
                 }
@@ -307,35 +337,17 @@ pub fn render(
             known.good = good;
         }
     }
-    warn_limits(&resolved, diagnostics);
-    let lines = ["max_recipients", "max_change_percent", "send_window", "not_before", "not_after", "require_preview"]
-        .into_iter()
-        .map(|name| (name, sources.position(&resolved.document.key_span(&format!("/guards/{name}"))).line))
-        .collect();
-    // Of a large plan these are a million small pieces; the process ends before they are worth giving back.
-    std::mem::forget(resolved.document);
-    RenderedPlan {
-        name: resolved.head.name.clone(),
-        path: path.to_owned(),
-        appid: resolved.appid,
-        account_path: resolved.account_path,
-        occurrence: resolved.occurrence,
-        guards: resolved.head.guards.clone(),
-        guard_lines: lines,
-        per_minute: resolved.head.defaults.pace.per_minute.unwrap_or(limits::MASS_CALLS_PER_MINUTE),
-        digest: OnceCell::new(),
-        steps,
-        engine: resolved.engine,
-        account: resolved.account,
-    }
+    diagnostics.about(None);
+    steps
 }
 
 /// Settings that hold only for the sandbox are said to be so.
-fn warn_limits(resolved: &ResolvedPlan, diagnostics: &mut Vec<Diagnostic>) {
+fn warn_limits(resolved: &ResolvedPlan, diagnostics: &mut Diagnostics) {
     let head = &resolved.head;
     let mut places = Vec::new();
     if head.defaults.retry.resend_after.is_some_and(|span| span.0 < limits::RESEND_AFTER_MIN) {
         places.push((
+            None,
             "/defaults/retry/resend_after".to_owned(),
             "`resend_after` below 60s holds for the sandbox and loopback addresses only",
         ));
@@ -348,6 +360,7 @@ fn warn_limits(resolved: &ResolvedPlan, diagnostics: &mut Vec<Diagnostic>) {
             .is_some_and(|retry| retry.resend_after.is_some_and(|span| span.0 < limits::RESEND_AFTER_MIN))
         {
             places.push((
+                Some(Origin::step(step.step.index)),
                 step.step.pointer("/retry/resend_after"),
                 "`resend_after` below 60s holds for the sandbox and loopback addresses only",
             ));
@@ -355,11 +368,13 @@ fn warn_limits(resolved: &ResolvedPlan, diagnostics: &mut Vec<Diagnostic>) {
     }
     if head.defaults.pace.per_minute.is_some_and(|pace| pace > limits::MASS_CALLS_PER_MINUTE) {
         places.push((
+            None,
             "/defaults/pace/per_minute".to_owned(),
             "more than 60 mass calls a minute hold for the sandbox and loopback addresses only",
         ));
     }
-    for (pointer, message) in places {
+    for (origin, pointer, message) in places {
+        diagnostics.about(origin);
         let diagnostic = Diagnostic::new(Code::IgnoredSetting, resolved.document.span(&pointer), message);
         diagnostics.push(diagnostic.help("against WeChat 60s and 60 a minute are kept whatever the plan says"));
     }

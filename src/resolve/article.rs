@@ -6,7 +6,7 @@ use std::{cell::Cell, collections::BTreeMap};
 use super::*;
 use crate::{
     content::{
-        article::{self, Format, Image, Input, Links, Piece, Theme},
+        article::{self, Finding, Format, Image, Input, Links, Piece, Theme},
         media::{Material, MediaTarget, Unfit},
     },
     payload::MediaId,
@@ -49,11 +49,11 @@ struct Field<'t> {
     template: &'t str,
     /// The file that names it, relative to the plan: paths in it start there.
     folder: String,
-    from: From,
+    from: TextSource,
 }
 
 #[derive(Clone)]
-enum From {
+enum TextSource {
     /// At this pointer of the plan.
     Plan(String),
     /// At this pointer of the front matter.
@@ -90,6 +90,7 @@ impl Reader<'_> {
     pub(super) fn articles(
         &mut self,
         step: &Step,
+        instance: usize,
         account: &Account,
         templates: Templates<'_>,
     ) -> Option<Vec<Article>> {
@@ -97,7 +98,9 @@ impl Reader<'_> {
         let mut done = Vec::new();
         for (number, article) in articles.iter().enumerate() {
             let pointer = step.pointer(&format!("/articles/{number}"));
+            let around = self.diagnostics.about(Some(Origin::article(step.index, instance, number)));
             done.push(self.article(article, &pointer, articles.len(), account, templates));
+            self.diagnostics.about(around);
         }
         done.into_iter().collect()
     }
@@ -110,7 +113,7 @@ impl Reader<'_> {
         account: &Account,
         templates: Templates<'_>,
     ) -> Option<Article> {
-        let before = self.errors();
+        let before = self.diagnostics.errors();
         let (body, front) = self.body(plan, pointer, templates)?;
         if let Some(document) = &front {
             self.front_matter(document);
@@ -130,12 +133,12 @@ impl Reader<'_> {
         };
         let find = |name: &str| -> Option<Field<'_>> {
             if let Some(template) = own(name) {
-                let from = From::Plan(format!("{pointer}/{name}"));
+                let from = TextSource::Plan(format!("{pointer}/{name}"));
                 return Some(Field { template: &template.0, folder: String::new(), from });
             }
             let document = front.as_ref()?;
             let template = document.value.get(name)?.as_str()?;
-            let from = From::Front(Rc::clone(document), format!("/{name}"));
+            let from = TextSource::Front(Rc::clone(document), format!("/{name}"));
             Some(Field { template, folder: body.folder.clone(), from })
         };
         let flag = |own: Option<bool>, name: &str| own.or_else(|| front.as_ref()?.value.get(name)?.as_bool());
@@ -182,12 +185,8 @@ impl Reader<'_> {
             ArticleKind::News => self.news(&body, theme.as_deref(), account.links, optimize, templates),
             ArticleKind::Newspic => self.pictures(plan, pointer, &body, optimize, templates),
         };
-        let good = self.errors() == before;
+        let good = self.diagnostics.errors() == before;
         shows.filter(|_| good).map(|shows| Article { members, comments, shows, cover })
-    }
-
-    fn errors(&self) -> usize {
-        self.diagnostics.iter().filter(|diagnostic| diagnostic.severity() == crate::diag::Severity::Error).count()
     }
 
     /// The text of an article, and its front matter if it has some.
@@ -237,9 +236,9 @@ impl Reader<'_> {
                 // The same file up to the end of the front matter: the same lines and columns.
                 let name = self.sources.file(file).path.clone();
                 let front = self.sources.add(name, text[..end].trim_end().trim_end_matches('-').to_owned());
-                let before = self.diagnostics.len();
+                let before = self.diagnostics.raised();
                 let document = yaml::parse(front, self.sources, self.diagnostics);
-                if document.is_none() && self.diagnostics.len() == before { None } else { Some(Rc::new(document?)) }
+                if document.is_none() && self.diagnostics.raised() == before { None } else { Some(Rc::new(document?)) }
             }
         };
         let body = Body { text: text[begin..].into(), format, file: Some((file, begin)), pointer, folder };
@@ -274,10 +273,10 @@ impl Reader<'_> {
         }
     }
 
-    fn field_place(&self, from: &From, range: Option<Range<usize>>) -> Span {
+    fn field_place(&self, from: &TextSource, range: Option<Range<usize>>) -> Span {
         let (document, pointer) = match from {
-            From::Plan(pointer) => (self.document, pointer),
-            From::Front(document, pointer) => (&**document, pointer),
+            TextSource::Plan(pointer) => (self.document, pointer),
+            TextSource::Front(document, pointer) => (&**document, pointer),
         };
         match range {
             Some(range) => document.span_in(self.sources, pointer, range),
@@ -429,7 +428,7 @@ impl Reader<'_> {
         let text = self.field_with_slots(field, templates)?;
         let place = self.field_place(&field.from, None);
         if payload::has_slot(&text) {
-            if matches!(field.from, From::Front(..)) {
+            if matches!(field.from, TextSource::Front(..)) {
                 let diagnostic = Diagnostic::new(Code::RuntimeValue, place, "front matter is known before the run");
                 self.push(diagnostic.help("write `cover:` in the plan instead"));
                 return None;
@@ -486,14 +485,15 @@ impl Reader<'_> {
             plan::account::LinkPolicy::Keep => Links::Keep,
             plan::account::LinkPolicy::Error => Links::Error,
         };
-        let mut found = Vec::new();
-        let converted = {
+        let (converted, found) = {
             let places = Places::new(&text, &lines, &body.text);
             let place = |range: Range<usize>| self.body_place(body, places.source(range));
             let input = Input { format: body.format, text: &text, place: &place, theme, links, webp: optimize };
-            article::convert(&input, &mut found)
+            article::convert(&input)
         };
-        self.diagnostics.extend(found);
+        for Finding { diagnostic, block } in found {
+            self.diagnostics.push_in(diagnostic, block);
+        }
         let converted = converted?;
         let mut uploads = Vec::new();
         for Image { path, place, .. } in &converted.images {
@@ -521,7 +521,7 @@ impl Reader<'_> {
         let mut uploads = Vec::new();
         for (number, template) in images.iter().enumerate() {
             let pointer = format!("{pointer}/images/{number}");
-            let field = Field { template: &template.0, folder: String::new(), from: From::Plan(pointer.clone()) };
+            let field = Field { template: &template.0, folder: String::new(), from: TextSource::Plan(pointer.clone()) };
             let place = self.document.span(&pointer);
             let target = MediaTarget::Material(Material::Image);
             uploads.push(self.field(&field, templates).and_then(|path| self.file(&path, target, optimize, &place)));

@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::{ReadError, data};
 use crate::{
     diag::{
-        Code, Diagnostic,
+        Code, Diagnostic, Diagnostics,
         source::{self, BadText, SourceFile, SourceMap, Span},
     },
     limits,
@@ -70,7 +70,7 @@ pub struct File<'a> {
 
 /// Reads a .txt, .csv or .jsonl file of openids, or one of these packed with gzip. It is read in one go and never held
 /// as a whole; only if something is wrong with it, it is read again to show the lines.
-pub fn read(file: &File<'_>, sources: &mut SourceMap, diagnostics: &mut Vec<Diagnostic>) -> Option<Openids> {
+pub fn read(file: &File<'_>, sources: &mut SourceMap, diagnostics: &mut Diagnostics) -> Option<Openids> {
     let File { name, column, place, .. } = file;
     let packed = name.strip_suffix(".gz");
     let scan = match packed.unwrap_or(name).rsplit('.').next() {
@@ -405,7 +405,7 @@ mod tests {
     fn read_bytes(name: &str, bytes: &[u8]) -> Result<Vec<String>, Vec<(Code, usize, usize)>> {
         let mut sources = SourceMap::default();
         let plan = sources.add("plan.yaml", "file".into());
-        let mut diagnostics = Vec::new();
+        let mut diagnostics = Diagnostics::default();
         let open = || Ok(Box::new(io::Cursor::new(bytes.to_vec())) as Box<dyn Read>);
         let file = File { name, open: &open, column: "openid", place: &Span::new(plan, 0..4) };
         let found = read(&file, &mut sources, &mut diagnostics);

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     diag::{
-        Code, Diagnostic,
+        Code, Diagnostic, Diagnostics,
         source::{self, SourceMap, Span},
     },
     limits,
@@ -17,10 +17,10 @@ pub fn rows(
     text: String,
     place: &Span,
     sources: &mut SourceMap,
-    diagnostics: &mut Vec<Diagnostic>,
+    diagnostics: &mut Diagnostics,
 ) -> Option<Vec<Map<String, Value>>> {
     let file = sources.add(name, text);
-    let before = diagnostics.len();
+    let before = diagnostics.raised();
     let text = &sources.file(file).text;
     let line_span = |line: usize| {
         let source = sources.file(file);
@@ -80,7 +80,7 @@ pub fn rows(
             }
         }
     }
-    if diagnostics.len() > before {
+    if diagnostics.raised() > before {
         return None;
     }
     if rows.is_empty() || rows.len() > limits::FOREACH_MAX {
@@ -103,17 +103,17 @@ pub fn mapping(
     path: &str,
     bytes: Vec<u8>,
     sources: &mut SourceMap,
-    diagnostics: &mut Vec<Diagnostic>,
+    diagnostics: &mut Diagnostics,
 ) -> Option<Map<String, Value>> {
     let Ok(text) = source::decode(bytes) else {
         diagnostics.push(Diagnostic::nowhere(Code::BadVar, format!("`{path}` is not UTF-8 text")));
         return None;
     };
     let file = sources.add(path, text);
-    let before = diagnostics.len();
+    let before = diagnostics.raised();
     match yaml::parse(file, sources, diagnostics).map(|document| document.value) {
         Some(Value::Object(map)) => Some(map),
-        _ if diagnostics.len() > before => None,
+        _ if diagnostics.raised() > before => None,
         _ => {
             let message = "a variables file is a mapping of names to values";
             diagnostics

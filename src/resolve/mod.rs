@@ -20,7 +20,7 @@ use crate::{
         template::{self, Engine, Failure, Library, Placeholder},
     },
     diag::{
-        Code, Diagnostic,
+        Code, Diagnostic, Diagnostics, Origin,
         source::{self, BadText, FileId, SourceMap, Span},
     },
     limits,
@@ -40,8 +40,10 @@ use crate::{
 pub mod article;
 pub mod audience;
 pub mod data;
+mod lost;
 
 use audience::Audience;
+use lost::{Lost, Wrong};
 
 /// The files of a project, below its root.
 pub trait Project {
@@ -94,30 +96,13 @@ pub struct Inputs<'a> {
     pub vars: &'a [String],
     /// Now, for `run.date`.
     pub now: Timestamp,
-    /// The people that a send began with, if an earlier run began it: asked only where a file of people is gone.
-    pub begun: &'a dyn Fn(&Begun<'_>) -> Option<Vec<String>>,
-}
-
-/// Which send is asked for.
-#[derive(Debug, Clone, Copy)]
-pub struct Begun<'a> {
-    /// The AppID.
-    pub appid: &'a str,
-    /// The edition.
-    pub occurrence: &'a str,
-    /// Name of the plan.
-    pub plan: &'a str,
-    /// `id` of the step.
-    pub step: &'a str,
-    /// The `foreach` key.
-    pub key: Option<&'a str>,
 }
 
 /// A plan with everything that it names.
 #[derive(Debug)]
 pub struct ResolvedPlan {
     /// Its text and places.
-    pub document: Document,
+    pub document: Rc<Document>,
     /// All but the steps.
     pub head: plan::model::Head,
     /// The account, from the plan or a file of its own.
@@ -136,6 +121,10 @@ pub struct ResolvedPlan {
     pub engine: Engine,
     /// vars, env, account, run.
     pub base: BTreeMap<String, Tpl>,
+    /// Sends whose file of people is gone.
+    lost: Vec<Lost>,
+    /// What was found so far.
+    pub(crate) diagnostics: Diagnostics,
 }
 
 /// A step and its instances: one, or one a row.
@@ -175,23 +164,18 @@ struct Templates<'a> {
     context: &'a Tpl,
 }
 
-/// Reads all that a plan names.
-pub fn resolve(
-    valid: ValidPlan,
-    inputs: &Inputs<'_>,
-    sources: &mut SourceMap,
-    diagnostics: &mut Vec<Diagnostic>,
-) -> Option<ResolvedPlan> {
-    let ValidPlan { document, head, steps, mut set_aside } = valid;
+/// Reads all that a plan names; an error if nothing can be rendered of it.
+pub fn resolve(valid: ValidPlan, inputs: &Inputs<'_>, sources: &mut SourceMap) -> Result<ResolvedPlan, Diagnostics> {
+    let ValidPlan { document, head, steps, mut set_aside, mut diagnostics } = valid;
     let mut reader = Reader {
         inputs,
         sources,
-        diagnostics,
+        diagnostics: &mut diagnostics,
         document: &document,
         texts: HashMap::new(),
         people: HashMap::new(),
         themes: HashMap::new(),
-        edition: None,
+        lost: Vec::new(),
     };
     let account = reader.account(&head.account);
     let account_path = match &head.account {
@@ -215,25 +199,13 @@ pub fn resolve(
         AppId::Env(name) => reader.appid(name).unwrap_or_else(|| "wx0000000000000000".into()),
     };
     let engine = Engine::new(reader.library());
-    let mut base = BTreeMap::new();
-    base.insert("vars".to_owned(), Tpl::from(minijinja::value::Serde(&vars)));
-    base.insert("env".to_owned(), Tpl::from(minijinja::value::Serde(&env)));
-    base.insert(
-        "account".to_owned(),
-        Tpl::from(minijinja::value::Serde(serde_json::json!({ "appid": appid, "kind": account.kind.name() }))),
-    );
-    let date = shanghai(inputs.now).date().to_string();
-    let run = |name: &str| (name.to_owned(), Placeholder::value(&format!("run.{name}")));
-    base.insert(
-        "run".to_owned(),
-        Tpl::from(BTreeMap::from([("date".to_owned(), Tpl::from(date)), run("time"), run("id")])),
-    );
-    base.insert("steps".to_owned(), Placeholder::value("steps"));
+    let of_account = serde_json::json!({ "appid": appid, "kind": account.kind.name() });
+    let base = base([("vars", vars.into()), ("env", serde_json::json!(env)), ("account", of_account)], inputs.now);
     let occurrence = reader.occurrence(head.occurrence.as_ref(), &engine, &base);
-    reader.edition = occurrence.clone().map(|occurrence| (appid.clone(), occurrence, head.name.clone()));
 
     let mut resolved = Vec::new();
     for step in steps {
+        reader.diagnostics.about(Some(Origin::step(step.index)));
         if known && step.action.spec().only.is_some_and(|only| only != account.kind) {
             reader.wrong_account(&step, &account);
         }
@@ -244,19 +216,43 @@ pub fn resolve(
             }
         }
     }
+    reader.diagnostics.about(None);
     reader.unused_vars(&head.vars, &engine);
-    Some(ResolvedPlan {
+    let lost = reader.lost;
+    let known = occurrence.is_some();
+    let mut resolved = ResolvedPlan {
         account,
         appid,
-        occurrence: occurrence?,
+        occurrence: occurrence.unwrap_or_default(),
         account_path,
         steps: resolved,
         set_aside,
         engine,
         base,
-        document,
+        document: Rc::new(document),
         head,
-    })
+        lost,
+        diagnostics,
+    };
+    if known {
+        return Ok(resolved);
+    }
+    resolved.give_up();
+    Err(resolved.diagnostics)
+}
+
+/// What the templates of every step see.
+fn base(given: [(&str, Value); 3], now: Timestamp) -> BTreeMap<String, Tpl> {
+    let given = given.into_iter().map(|(name, value)| (name.to_owned(), Tpl::from(minijinja::value::Serde(&value))));
+    let mut base: BTreeMap<String, Tpl> = given.collect();
+    let date = shanghai(now).date().to_string();
+    let run = |name: &str| (name.to_owned(), Placeholder::value(&format!("run.{name}")));
+    base.insert(
+        "run".to_owned(),
+        Tpl::from(BTreeMap::from([("date".to_owned(), Tpl::from(date)), run("time"), run("id")])),
+    );
+    base.insert("steps".to_owned(), Placeholder::value("steps"));
+    base
 }
 
 /// Lists of up to so many people are kept for other steps.
@@ -265,7 +261,7 @@ const KEPT: usize = 200_000;
 struct Reader<'a> {
     inputs: &'a Inputs<'a>,
     sources: &'a mut SourceMap,
-    diagnostics: &'a mut Vec<Diagnostic>,
+    diagnostics: &'a mut Diagnostics,
     document: &'a Document,
     /// Content files by path; none if there was a problem, which is said at the first place only.
     texts: HashMap<String, Option<(FileId, Rc<str>)>>,
@@ -273,8 +269,7 @@ struct Reader<'a> {
     people: HashMap<(String, String), Option<Rc<Openids>>>,
     /// Themes by path.
     themes: HashMap<String, Option<Rc<crate::content::article::Theme>>>,
-    /// AppID, occurrence and name of the plan, once they are known.
-    edition: Option<(String, String, String)>,
+    lost: Vec<Lost>,
 }
 
 impl Reader<'_> {
@@ -538,7 +533,8 @@ impl Reader<'_> {
                 }
                 _ => None,
             };
-            instances.push(self.instance(step, key, context, account, engine));
+            let instance = self.instance(step, number, key, account, Templates { engine, context: &context });
+            instances.push(instance);
         }
         good.then_some(instances)
     }
@@ -589,17 +585,16 @@ impl Reader<'_> {
     fn instance(
         &mut self,
         step: &Step,
+        number: usize,
         key: Option<String>,
-        context: Tpl,
         account: &Account,
-        engine: &Engine,
+        templates: Templates<'_>,
     ) -> Instance {
-        let templates = Templates { engine, context: &context };
         let mut upload = None;
         let mut files = HashMap::new();
         let mut people: Vec<Rc<Openids>> = Vec::new();
         let mut excluded: Vec<Rc<Openids>> = Vec::new();
-        let mut begun: Option<Vec<String>> = None;
+        let mut lost: Option<Lost> = None;
         let mut good = true;
         let listed = step.action.asks().people().is_some_and(|to| to.is_listed());
         let column = step.action.asks().people().and_then(|to| to.column.clone()).unwrap_or_else(|| "openid".into());
@@ -622,23 +617,17 @@ impl Reader<'_> {
                     upload = self.file(&path, target, optimize, &place);
                     good &= upload.is_some();
                 }
-                Holds::Openids | Holds::Exclude if begun.is_some() => {}
-                Holds::Openids | Holds::Exclude if !listed && self.is_gone(&path) => {
-                    begun = self.begun(step, key.as_deref());
-                    match &begun {
-                        Some(people) => {
-                            let count = people.len();
-                            let message = format!(
-                                "`{path}` is gone; the send goes on with the {count} people that it began with"
-                            );
-                            self.push(
-                                Diagnostic::new(Code::AudienceLost, place, message)
-                                    .help("bring the file back, for the record"),
-                            );
-                        }
-                        // Says what is wrong with it.
-                        None => good = self.people(&path, &column, &place).is_some(),
-                    }
+                Holds::Openids | Holds::Exclude if lost.is_some() || (!listed && self.is_gone(&path)) => {
+                    let wrong = self.wrong(&path, &column, &place);
+                    let lost = lost.get_or_insert_with(|| Lost {
+                        step: step.common.id.clone(),
+                        key: key.clone(),
+                        origin: Origin::instance(step.index, number),
+                        path,
+                        place,
+                        wrong: Vec::new(),
+                    });
+                    lost.wrong.push(wrong);
                 }
                 Holds::Openids | Holds::Exclude => match self.people(&path, &column, &place) {
                     Some(list) if file.holds == Holds::Openids => people.push(list),
@@ -648,19 +637,15 @@ impl Reader<'_> {
             }
         }
         let mut left_out = Arc::default();
-        let audience = match (step.action.asks().people(), begun) {
-            (Some(_), Some(people)) => {
-                let openids = people.iter().map(String::as_str).collect();
-                Some(Arc::new(Audience { openids: Arc::new(openids), duplicates: 0, excluded: 0 }))
-            }
-            (Some(_), None) if listed => {
+        let audience = match step.action.asks().people() {
+            Some(_) if listed => {
                 match join(std::mem::take(&mut excluded)) {
                     Ok(list) => left_out = Arc::new(list),
                     Err(TooMany) => good = false,
                 }
                 None
             }
-            (Some(to), None) if good => {
+            Some(to) if good && lost.is_none() => {
                 if let Some(openids) = &to.openids {
                     people.extend(self.inline(step, openids, templates).map(Rc::new));
                 }
@@ -671,9 +656,11 @@ impl Reader<'_> {
             }
             _ => None,
         };
-        let articles = self.articles(step, account, templates);
+        self.lost.extend(lost);
+        let articles = self.articles(step, number, account, templates);
         good &= articles.is_some();
         let articles = Arc::new(articles.unwrap_or_default());
+        let context = templates.context.clone();
         Instance { key, context, files, articles, upload, audience, excluded: left_out, good }
     }
 
@@ -682,9 +669,16 @@ impl Reader<'_> {
         matches!(self.inputs.project.read(path, 0), Err(ReadError::Unreadable(_)))
     }
 
-    fn begun(&self, step: &Step, key: Option<&str>) -> Option<Vec<String>> {
-        let (appid, occurrence, plan) = self.edition.as_ref()?;
-        (self.inputs.begun)(&Begun { appid, occurrence, plan, step: &step.common.id, key })
+    /// What is wrong with a file of people, if anything. It is not said yet, and so is found again wherever the file is named.
+    fn wrong(&mut self, path: &str, column: &str, place: &Span) -> Wrong {
+        let said = std::mem::take(self.diagnostics);
+        self.people(path, column, place);
+        let findings = std::mem::replace(self.diagnostics, said).into_vec();
+        let file = (path.to_owned(), column.to_owned());
+        if !findings.is_empty() {
+            self.people.remove(&file);
+        }
+        Wrong { file, findings }
     }
 
     fn text(&mut self, path: &str, place: &Span) -> Option<(FileId, Rc<str>)> {

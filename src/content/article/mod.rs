@@ -27,16 +27,16 @@ mod tests;
 pub(crate) use model::{Article, Budget, Finding, Format, Image, Input, Links, Piece};
 pub(crate) use theme::Theme;
 
-/// Converts an article. Findings are added to `diagnostics`, those of [`check_budget`] among them; none if one is an
-/// error.
-pub(crate) fn convert(input: &Input<'_>, diagnostics: &mut Vec<Diagnostic>) -> Option<Article> {
+/// Converts an article; none if a finding is an error. The findings are in the order of the text, those of
+/// [`check_budget`] at the end.
+pub(crate) fn convert(input: &Input<'_>) -> (Option<Article>, Vec<Finding>) {
     let mut findings = tree::Findings::default();
     let nodes = match input.format {
         Format::Markdown => markdown::read(input.text, &mut findings),
         Format::Html => html::read(input.text, &mut findings),
     };
     tree::check(&nodes, None, false, &mut findings);
-    let (mut article, marks) = write::write(input, &nodes, &mut findings);
+    let (article, marks) = write::write(input, &nodes, &mut findings);
     // What is empty because of an error is no finding of its own.
     if article.text.trim().is_empty() && article.images.is_empty() && !findings.any_error() {
         let help = "write something, or leave the article out";
@@ -46,14 +46,14 @@ pub(crate) fn convert(input: &Input<'_>, diagnostics: &mut Vec<Diagnostic>) -> O
     check_budget(&article.budget, (input.place)(0..0), &mut sizes);
     sizes.retain(|size| size.severity() == Severity::Error || !findings.allows(size.code));
     findings.settle();
-    let before = diagnostics.len();
-    let starts = findings.report(input.place, diagnostics);
-    diagnostics.extend(sizes);
-    let found = &diagnostics[before..];
-    let at = starts.iter().map(|start| write::Mark::nearest(&marks, *start)).chain(std::iter::repeat(None));
-    let findings = found.iter().zip(at).map(|(diagnostic, at)| Finding { diagnostic: diagnostic.clone(), at });
-    article.findings = findings.collect();
-    (!crate::diag::any_error(found)).then_some(article)
+    let in_text = findings
+        .report(input.place)
+        .into_iter()
+        .map(|(start, diagnostic)| Finding { diagnostic, block: write::Mark::nearest(&marks, start) });
+    let of_whole = sizes.into_iter().map(|diagnostic| Finding { diagnostic, block: None });
+    let found: Vec<Finding> = in_text.chain(of_whole).collect();
+    let good = found.iter().all(|finding| finding.diagnostic.severity() != Severity::Error);
+    (good.then_some(article), found)
 }
 
 /// Compares the size of an article with WeChat's limits.

@@ -48,18 +48,16 @@ pub struct Article {
     /// The visible text in order, a line for each block.
     pub text: String,
     pub budget: Budget,
-    /// What was found in it that is no error.
-    pub findings: Vec<Finding>,
 }
 
 /// Something found in an article.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Finding {
+#[derive(Debug)]
+pub(crate) struct Finding {
     /// What it is, and where in the source.
     pub diagnostic: Diagnostic,
     /// Before the block that it is about: in which of the pieces, and after how many bytes of it; none if it is about the
     /// whole.
-    pub at: Option<(usize, usize)>,
+    pub block: Option<(usize, usize)>,
 }
 
 /// A part of the HTML.

@@ -3,7 +3,7 @@ use std::ops::Range;
 use proptest::prelude::*;
 
 use super::*;
-use crate::diag::source::SourceMap;
+use crate::diag::{Diagnostics, source::SourceMap};
 
 const RICH: &str = include_str!("fixtures/rich.md");
 
@@ -11,9 +11,8 @@ fn run(format: Format, text: &str, links: Links, theme: &Theme) -> (Option<Artic
     let mut map = SourceMap::default();
     let file = map.add("article.md", text.to_owned());
     let place = move |range: Range<usize>| Span::new(file, range);
-    let mut diagnostics = Vec::new();
-    let article = convert(&Input { format, text, place: &place, theme, links, webp: false }, &mut diagnostics);
-    (article, diagnostics, map)
+    let (article, found) = convert(&Input { format, text, place: &place, theme, links, webp: false });
+    (article, found.into_iter().map(|finding| finding.diagnostic).collect(), map)
 }
 
 fn plain() -> Theme {
@@ -28,7 +27,7 @@ fn shown(diagnostics: &[Diagnostic], map: &SourceMap) -> Vec<String> {
 
 fn findings(format: Format, text: &str) -> Vec<String> {
     let (article, diagnostics, map) = run(format, text, Links::Footnote, &plain());
-    assert_eq!(article.is_none(), crate::diag::any_error(&diagnostics), "{text}");
+    assert_eq!(article.is_none(), diagnostics.iter().any(|found| found.severity() == Severity::Error), "{text}");
     for diagnostic in &diagnostics {
         assert!(!diagnostic.help.is_empty(), "{diagnostic:?}");
         let span = &diagnostic.primary.as_ref().expect("a place").span;
@@ -289,7 +288,7 @@ fn sizes_are_limited() {
 fn theme(css: &str) -> Vec<String> {
     let mut map = SourceMap::default();
     let file = map.add("theme.css", css.to_owned());
-    let mut diagnostics = Vec::new();
+    let mut diagnostics = Diagnostics::default();
     Theme::parse(css, &|range| Span::new(file, range), &mut diagnostics);
     shown(&diagnostics, &map)
 }
@@ -337,7 +336,7 @@ fn rules_of_a_theme_match_by_weight() {
     let css = "blockquote p { color: #123456; } p { color: red; margin: 0.5em  1px }";
     let mut map = SourceMap::default();
     let file = map.add("theme.css", css.to_owned());
-    let theme = Theme::parse(css, &|range| Span::new(file, range), &mut Vec::new());
+    let theme = Theme::parse(css, &|range| Span::new(file, range), &mut Diagnostics::default());
     let (article, ..) = run(Format::Markdown, "a\n\n> b", Links::Footnote, &theme);
     let html = article.expect("good").html(|_, _| String::new());
     assert_eq!(

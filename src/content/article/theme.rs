@@ -9,7 +9,7 @@ use super::{
     rules::RULESET,
 };
 use crate::{
-    diag::{Code, Diagnostic, source::Span},
+    diag::{Code, Diagnostic, Diagnostics, source::Span},
     text::did_you_mean,
 };
 
@@ -71,7 +71,7 @@ impl Theme {
     }
 
     /// Reads a theme. Findings are told; a theme with an error is not to be used.
-    pub(crate) fn parse(css: &str, place: &dyn Fn(Range<usize>) -> Span, diagnostics: &mut Vec<Diagnostic>) -> Self {
+    pub(crate) fn parse(css: &str, place: &dyn Fn(Range<usize>) -> Span, diagnostics: &mut Diagnostics) -> Self {
         let (theme, problems) = read(css);
         for Problem { code, range, message, help } in problems {
             let mut diagnostic = Diagnostic::new(code, place(range), message);

@@ -200,20 +200,13 @@ impl Findings {
     }
 
     /// Hands out what is not silenced, in the order of the text; gives where in the text each of it begins.
-    pub(super) fn report(
-        mut self,
-        place: &dyn Fn(Range<usize>) -> Span,
-        diagnostics: &mut Vec<Diagnostic>,
-    ) -> Vec<usize> {
+    pub(super) fn report(mut self, place: &dyn Fn(Range<usize>) -> Span) -> Vec<(usize, Diagnostic)> {
         self.found.sort_by_key(|finding| finding.range.start);
-        let mut starts = Vec::new();
-        for finding in self.found {
-            starts.push(finding.range.start);
-            let mut diagnostic = Diagnostic::new(finding.code, place(finding.range), finding.message);
-            diagnostic.help = finding.help;
-            diagnostics.push(diagnostic);
-        }
-        starts
+        let told = self.found.into_iter().map(|Finding { code, range, message, help }| {
+            let start = range.start;
+            (start, Diagnostic { help, ..Diagnostic::new(code, place(range), message) })
+        });
+        told.collect()
     }
 }
 

@@ -179,7 +179,7 @@ impl Writer<'_> {
             heaviest,
         };
         let (pieces, images, text) = (self.pieces, self.images, self.text);
-        (Article { pieces, images, text, budget, findings: Vec::new() }, self.marks)
+        (Article { pieces, images, text, budget }, self.marks)
     }
 
     fn cost(&mut self, cause: &str, bytes: usize) {

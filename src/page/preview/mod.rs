@@ -179,6 +179,29 @@ struct Builder<'a> {
     numbers: usize,
 }
 
+/// With the block that it is about.
+type InArticle<'a> = (&'a Diagnostic, Option<(usize, usize)>);
+
+/// What was found, by the place of the page where it is said; steps by their number in the plan.
+#[derive(Default)]
+struct Found<'a> {
+    articles: HashMap<(usize, usize), Vec<InArticle<'a>>>,
+    instances: HashMap<usize, Vec<&'a Diagnostic>>,
+    steps: HashMap<usize, Vec<&'a Diagnostic>>,
+    /// Of the plan as a whole, and of instances that are not shown.
+    rest: Vec<&'a Diagnostic>,
+}
+
+impl<'a> Found<'a> {
+    fn of(&self, at: usize) -> impl Iterator<Item = &'a Diagnostic> {
+        [&self.instances, &self.steps].into_iter().filter_map(move |found| found.get(&at)).flatten().copied()
+    }
+}
+
+fn is_shown(step: &RenderedStep) -> bool {
+    step.origin.instance.is_none_or(|instance| instance < INSTANCES)
+}
+
 impl<'a> Builder<'a> {
     fn new(plan: &'a RenderedPlan, diagnostics: &'a [Diagnostic], sources: &'a SourceMap) -> Self {
         let slot = |step: &RenderedStep| step.slot(Output::MediaId);
@@ -190,32 +213,15 @@ impl<'a> Builder<'a> {
 
     fn page(mut self) -> Page {
         let plan = self.plan;
-        let (mut findings, mut of_steps) = self.distribute();
+        let found = self.distribute();
         let mut steps: Vec<Step> = Vec::new();
-        let mut shown = 0;
-        let mut seen: Vec<&Diagnostic> = Vec::new();
         for (at, step) in plan.steps.iter().enumerate() {
-            let again = at > 0 && plan.steps[at - 1].id == step.id;
-            shown = if again { shown + 1 } else { 1 };
-            let found = of_steps.remove(&at).unwrap_or_default();
             match steps.last_mut() {
-                Some(last) if shown > INSTANCES => {
-                    last.more += 1;
-                    // Most rows have the same findings: said once is enough.
-                    for new in found {
-                        if !seen.contains(&new) {
-                            seen.push(new);
-                            findings.push(new);
-                        }
-                    }
-                }
-                _ => {
-                    steps.push(self.step(at, step, &found));
-                    seen.extend(found);
-                }
+                Some(last) if !is_shown(step) => last.more += 1,
+                _ => steps.push(self.step(at, step, &found)),
             }
         }
-        let findings: Vec<Finding> = findings.into_iter().map(|found| self.finding(found, None)).collect();
+        let findings: Vec<Finding> = found.rest.into_iter().map(|found| self.finding(found, None)).collect();
         Page {
             name: plan.name.clone(),
             path: plan.path.clone(),
@@ -232,40 +238,38 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// What was found, where it is not shown in an article: of the plan as a whole, and of steps by their number.
-    fn distribute(&self) -> (Vec<&'a Diagnostic>, HashMap<usize, Vec<&'a Diagnostic>>) {
-        let plan = self.plan;
-        let in_articles = |found: &Diagnostic| {
-            plan.steps.iter().flat_map(|step| step.articles.iter()).any(|article| match &article.shows {
-                Shows::News(body, _) => body.findings.iter().any(|finding| finding.diagnostic == *found),
-                Shows::Pictures(..) => false,
-            })
-        };
-        let (mut rest, mut of_steps): (Vec<_>, HashMap<usize, Vec<_>>) = (Vec::new(), HashMap::new());
-        for (at, step) in plan.steps.iter().enumerate().filter(|(_, step)| !step.findings.is_empty()) {
-            of_steps.entry(at).or_default().extend(&step.findings);
+    fn distribute(&self) -> Found<'a> {
+        let mut places = HashMap::new();
+        for (at, step) in self.plan.steps.iter().enumerate().filter(|(_, step)| is_shown(step)) {
+            places.insert((step.origin.step, step.origin.instance), at);
+            // What is about the step as a whole is said at the first of its instances.
+            places.entry((step.origin.step, None)).or_insert(at);
         }
-        for found in self.diagnostics.iter().filter(|found| !in_articles(found)) {
-            if plan.steps.iter().any(|step| step.findings.contains(found)) {
-                continue;
+        let mut all = Found::default();
+        let mut hidden = Vec::new();
+        for found in self.diagnostics {
+            let mut said = false;
+            for origin in &found.origins {
+                let Some(at) = places.get(&(origin.step, origin.instance)).copied() else { continue };
+                said = true;
+                match (origin.article, origin.instance) {
+                    (Some(number), _) => all.articles.entry((at, number)).or_default().push((found, origin.block)),
+                    (None, Some(_)) => all.instances.entry(at).or_default().push(found),
+                    (None, None) => {
+                        let of_step = all.steps.entry(at).or_default();
+                        // Its instances raised it one after the other.
+                        if of_step.last().is_none_or(|last| !std::ptr::eq(*last, found)) {
+                            of_step.push(found);
+                        }
+                    }
+                }
             }
-            match self.step_of(found) {
-                Some(at) => of_steps.entry(at).or_default().push(found),
-                None => rest.push(found),
+            if !said {
+                if found.origins.is_empty() { &mut all.rest } else { &mut hidden }.push(found);
             }
         }
-        (rest, of_steps)
-    }
-
-    /// The step in whose lines of the plan something was found.
-    fn step_of(&self, found: &Diagnostic) -> Option<usize> {
-        let span = &found.primary.as_ref()?.span;
-        if self.sources.file(span.file).path != self.plan.path {
-            return None;
-        }
-        let line = self.sources.position(span).line;
-        let last = self.plan.steps.iter().filter(|step| step.line <= line).map(|step| step.line).max()?;
-        self.plan.steps.iter().position(|step| step.line == last)
+        all.rest.extend(hidden);
+        all
     }
 
     fn finding(&mut self, found: &Diagnostic, mark: Option<String>) -> Finding {
@@ -291,7 +295,7 @@ impl<'a> Builder<'a> {
         }
     }
 
-    fn step(&mut self, at: usize, step: &RenderedStep, found: &[&Diagnostic]) -> Step {
+    fn step(&mut self, at: usize, step: &RenderedStep, found: &Found<'_>) -> Step {
         let plan = self.plan;
         let instances: Vec<usize> =
             plan.steps.iter().enumerate().filter(|(_, other)| other.id == step.id).map(|(at, _)| at).collect();
@@ -317,8 +321,12 @@ impl<'a> Builder<'a> {
             let number = instances.iter().position(|instance| *instance == at).unwrap_or(0) + 1;
             facts.push(Fact::words("Row", format!("{key} ({number} of {})", instances.len())));
         }
-        let articles =
-            step.articles.iter().enumerate().map(|(number, article)| self.article(at, step, number, article)).collect();
+        let articles = step
+            .articles
+            .iter()
+            .enumerate()
+            .map(|(number, article)| self.article(at, number, article, found))
+            .collect();
         Step {
             anchor: format!("step-{}", at + 1),
             name: step.name(),
@@ -331,7 +339,7 @@ impl<'a> Builder<'a> {
             message: self.message(at, step),
             articles,
             file: file.map(|upload| self.file(&upload)),
-            findings: found.iter().map(|found| self.finding(found, None)).collect(),
+            findings: found.of(at).map(|found| self.finding(found, None)).collect(),
             more: 0,
         }
     }
@@ -433,7 +441,7 @@ impl<'a> Builder<'a> {
         Some(message)
     }
 
-    fn article(&mut self, at: usize, step: &RenderedStep, number: usize, article: &Article) -> ArticleView {
+    fn article(&mut self, at: usize, number: usize, article: &Article, found: &Found<'_>) -> ArticleView {
         let anchor = article_anchor(at, number);
         let digest = digest(article);
         let (mut marks, mut findings) = (Vec::new(), Vec::new());
@@ -442,9 +450,9 @@ impl<'a> Builder<'a> {
         match &article.shows {
             Shows::News(news, uploads) => {
                 let mut places = Vec::new();
-                for found in &news.findings {
-                    let mark = found.at.map(|place| (place, format!("mark-{}", self.numbers + 1)));
-                    let finding = self.finding(&found.diagnostic, mark.as_ref().map(|(_, mark)| mark.clone()));
+                for (diagnostic, block) in found.articles.get(&(at, number)).into_iter().flatten() {
+                    let mark = block.map(|place| (place, format!("mark-{}", self.numbers + 1)));
+                    let finding = self.finding(diagnostic, mark.as_ref().map(|(_, mark)| mark.clone()));
                     if let Some((place, mark)) = mark {
                         places.push((place, mark.clone()));
                         marks.push(Mark {
@@ -452,7 +460,7 @@ impl<'a> Builder<'a> {
                             finding: finding.anchor.clone(),
                             number: finding.number,
                             severity: finding.severity,
-                            words: found.diagnostic.message.clone(),
+                            words: diagnostic.message.clone(),
                         });
                     }
                     findings.push(finding);
@@ -474,7 +482,7 @@ impl<'a> Builder<'a> {
         ArticleView {
             anchor,
             number: number + 1,
-            count: step.articles.len(),
+            count: self.plan.steps[at].articles.len(),
             kind: if is_news { "news" } else { "newspic" },
             title: member(article, "title").unwrap_or_default(),
             author: member(article, "author"),

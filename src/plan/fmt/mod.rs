@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::{check, parse, yaml};
 use crate::diag::{
-    Code, Diagnostic,
+    Code, Diagnostic, Diagnostics,
     source::{FileId, SourceMap, Span},
 };
 
@@ -30,7 +30,7 @@ pub enum Refusal {
 }
 
 /// The text of a plan in its settled layout. Whether it is a valid plan does not matter, as long as its YAML is.
-pub fn format(file: FileId, sources: &mut SourceMap, diagnostics: &mut Vec<Diagnostic>) -> Result<String, Refusal> {
+pub fn format(file: FileId, sources: &mut SourceMap, diagnostics: &mut Diagnostics) -> Result<String, Refusal> {
     let document = parse::document(file, sources, diagnostics);
     if let (Some(_), Some(directive)) = (&document, directive(&sources.file(file).text)) {
         let what = "a directive (`%...`) is not supported by fmt";
@@ -50,7 +50,7 @@ pub fn format(file: FileId, sources: &mut SourceMap, diagnostics: &mut Vec<Diagn
 
     let mut again = SourceMap::default();
     let copy = again.add("settled", settled.clone());
-    let mut problems = Vec::new();
+    let mut problems = Diagnostics::default();
     let value = yaml::parse(copy, &again, &mut problems).map(|document| document.value);
     if !problems.is_empty() || value.as_ref() != Some(&document.value) {
         return Err(Refusal::Changed("the values"));

@@ -1,0 +1,145 @@
+//! What was found, as it is raised: each thing once, with all that it is about.
+
+use std::{collections::HashMap, ops::Deref};
+
+use super::{Code, Diagnostic, Severity, source::Span};
+
+/// What of a plan a finding is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Origin {
+    /// Index of the step in the plan.
+    pub step: usize,
+    /// Which of its instances, from 0; none if the step as a whole.
+    pub instance: Option<usize>,
+    /// Which article of the instance, from 0.
+    pub article: Option<usize>,
+    /// Before the block of the article that it is about: in which piece of its HTML, and after how many bytes of it.
+    pub block: Option<(usize, usize)>,
+}
+
+impl Origin {
+    pub(crate) fn step(step: usize) -> Self {
+        Self { step, instance: None, article: None, block: None }
+    }
+
+    pub(crate) fn instance(step: usize, instance: usize) -> Self {
+        Self { instance: Some(instance), ..Self::step(step) }
+    }
+
+    pub(crate) fn article(step: usize, instance: usize, article: usize) -> Self {
+        Self { article: Some(article), ..Self::instance(step, instance) }
+    }
+}
+
+/// All findings of a plan in the order in which they were raised first. The instances of a step find the same problems at
+/// the same places: such a problem is one finding of several origins.
+#[derive(Debug, Clone, Default)]
+pub struct Diagnostics {
+    list: Vec<Diagnostic>,
+    known: HashMap<(Code, Option<Span>), Vec<usize>>,
+    origin: Option<Origin>,
+    raised: usize,
+    errors: usize,
+}
+
+impl Diagnostics {
+    /// What is raised from now on is about this; gives what it was about until now.
+    pub(crate) fn about(&mut self, origin: Option<Origin>) -> Option<Origin> {
+        std::mem::replace(&mut self.origin, origin)
+    }
+
+    pub(crate) fn push(&mut self, diagnostic: Diagnostic) {
+        self.raise(diagnostic, self.origin);
+    }
+
+    /// What was found in an article, at a block of it.
+    pub(crate) fn push_in(&mut self, diagnostic: Diagnostic, block: Option<(usize, usize)>) {
+        self.raise(diagnostic, self.origin.map(|origin| Origin { block, ..origin }));
+    }
+
+    fn raise(&mut self, mut diagnostic: Diagnostic, origin: Option<Origin>) {
+        diagnostic.origins.extend(origin);
+        self.raised += 1;
+        self.errors += usize::from(diagnostic.severity() == Severity::Error);
+        let span = diagnostic.primary.as_ref().map(|label| label.span.clone());
+        let alike = self.known.entry((diagnostic.code, span)).or_default();
+        match alike.iter().find(|at| self.list[**at].message == diagnostic.message) {
+            Some(at) => self.list[*at].origins.append(&mut diagnostic.origins),
+            None => {
+                alike.push(self.list.len());
+                self.list.push(diagnostic);
+            }
+        }
+    }
+
+    /// How often something was raised so far, what was known already included.
+    pub(crate) fn raised(&self) -> usize {
+        self.raised
+    }
+
+    /// How often an error was raised so far, what was known already included.
+    pub(crate) fn errors(&self) -> usize {
+        self.errors
+    }
+
+    pub(crate) fn into_vec(self) -> Vec<Diagnostic> {
+        self.list
+    }
+
+    /// Takes back what was raised too much.
+    pub(crate) fn retain(&mut self, keep: impl FnMut(&Diagnostic) -> bool) {
+        let mut list = std::mem::take(&mut self.list);
+        list.retain(keep);
+        let origin = self.origin;
+        *self = list.into_iter().collect();
+        self.origin = origin;
+    }
+}
+
+impl Extend<Diagnostic> for Diagnostics {
+    fn extend<T: IntoIterator<Item = Diagnostic>>(&mut self, diagnostics: T) {
+        diagnostics.into_iter().for_each(|diagnostic| self.push(diagnostic));
+    }
+}
+
+impl FromIterator<Diagnostic> for Diagnostics {
+    fn from_iter<T: IntoIterator<Item = Diagnostic>>(diagnostics: T) -> Self {
+        let mut all = Self::default();
+        all.extend(diagnostics);
+        all
+    }
+}
+
+impl Deref for Diagnostics {
+    type Target = [Diagnostic];
+
+    fn deref(&self) -> &[Diagnostic] {
+        &self.list
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diag::source::SourceMap;
+
+    #[test]
+    fn what_is_raised_again_is_one_finding_of_both() {
+        let file = SourceMap::default().add("plan.yaml", "text".into());
+        let found = |message: &str| Diagnostic::new(Code::LongText, Span::new(file, 0..4), message);
+        let mut all = Diagnostics::default();
+        for instance in 0..2 {
+            all.about(Some(Origin::instance(3, instance)));
+            all.push(found("long"));
+        }
+        all.about(None);
+        all.push(Diagnostic::new(Code::UnknownKey, Span::new(file, 0..4), "long"));
+        all.push(found("longer"));
+        assert_eq!(all.len(), 3);
+        assert_eq!(all[0].origins, [Origin::instance(3, 0), Origin::instance(3, 1)]);
+        assert!(all[1..].iter().all(|found| found.origins.is_empty()));
+        assert_eq!((all.raised(), all.errors()), (4, 1));
+        all.retain(|found| found.severity() == Severity::Warning);
+        assert_eq!((all.len(), all.errors()), (2, 0), "what is taken back was no error");
+    }
+}
