@@ -105,6 +105,10 @@ pub const DATA_BYTES_MAX: u64 = 16 << 20;
 pub const AUDIENCE_BYTES_MAX: u64 = 1 << 30;
 /// Largest secret file, or output of a secret command, in bytes.
 pub const SECRET_BYTES_MAX: u64 = 64 << 10;
+/// Largest file that says who holds a lock, in bytes.
+pub const LOCK_BYTES_MAX: u64 = 64 << 10;
+/// Largest file of tokens, in bytes; one has about 600.
+pub const TOKENS_BYTES_MAX: u64 = 4 << 20;
 /// Deepest nesting of a plan.
 pub const YAML_DEPTH_MAX: usize = 64;
 /// Most nodes that the aliases of a plan may expand to.
@@ -163,6 +167,8 @@ pub const POLL_TIMEOUT: Duration = Duration::from_secs(30 * 60);
 pub const QUOTA_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longest wait for another process that writes to the state store; a write takes milliseconds.
 pub const STORE_BUSY: Duration = Duration::from_secs(10);
+/// How often a lock is asked for anew whose file is taken away meanwhile; once is rare.
+pub const LOCK_TRIES: usize = 100;
 /// Part of WeChat's memory for a `clientmsgid` in which it is not relied on any more: clocks differ.
 pub const CLIENTMSGID_MARGIN: Duration = Duration::from_secs(5 * 60);
 /// How often it is looked whether the call in flight is to be abandoned: a person who asks does not notice the wait.

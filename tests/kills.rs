@@ -148,11 +148,16 @@ fn a_store_that_fails_after_the_answer_says_what_was_answered() {
         let fails = format!(
             "CREATE TRIGGER fails BEFORE INSERT ON events WHEN NEW.kind = '{kind}' BEGIN SELECT RAISE(FAIL, 'no'); END"
         );
-        let store = rusqlite::Connection::open(case.path(".qunfa/state.db")).expect("opens");
-        store.execute_batch(&fails).expect("writes");
-        drop(store);
         case.write("plan.yaml", plan(&(send("one") + &send("two") + &send("three"))));
-        let server = Fake::scripted("/cgi-bin/message/mass/sendall", vec![answer]);
+        // It begins to fail in the call: a store with something strange in it is not even opened.
+        let (path, mut answer) = (case.path(".qunfa/state.db"), Some(answer));
+        let server = Fake::new(move |_, got| {
+            let answer = if got.path.ends_with("sendall") { answer.take() } else { None };
+            answer.map_or(Answer::Usual, |answer| {
+                rusqlite::Connection::open(&path).expect("opens").execute_batch(&fails).expect("writes");
+                answer
+            })
+        });
         let ran = case.against(&server, &["--report", "json=report.json"]);
         assert_eq!((ran.code, server.sends().len()), (code, 1), "{kind}: {}", ran.stderr);
         let report: serde_json::Value = serde_json::from_str(&case.read("report.json")).expect("JSON");
@@ -178,6 +183,14 @@ fn a_store_that_is_read_only_sends_nothing() {
     mode(".qunfa", 0o555);
     mode("", 0o755);
     let root = fs::OpenOptions::new().append(true).open(case.path(".qunfa/state.db")).is_ok();
+    let give = |path: &str| std::os::unix::fs::chown(case.path(path), Some(65534), Some(65534)).expect("root may");
+    if root {
+        // It must be the ledger of who runs it.
+        for entry in fs::read_dir(case.path(".qunfa")).expect("is there").flatten() {
+            give(&format!(".qunfa/{}", entry.file_name().to_string_lossy()));
+        }
+        give(".qunfa");
+    }
     let mut command = if root {
         // Its folder may be closed to others.
         fs::copy(env!("CARGO_BIN_EXE_qunfa"), case.path("qunfa")).expect("copies");

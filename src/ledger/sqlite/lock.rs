@@ -1,14 +1,18 @@
 //! The lock of an account: a file beside the ledger, locked by the operating system, so that it dies with its process.
+//!
+//! Whoever deletes or replaces the file while it is locked makes way for another holder. So the ledger itself counts its
+//! writers (table `writers`): who has been followed by another writes nothing any more.
 
 use std::{
     fs::{self, File},
-    io::{Read as _, Seek as _, Write as _},
+    io::{Seek as _, Write as _},
     path::Path,
 };
 
+use super::files::{is_at, open_own, open_private, read_bounded, reason};
 use crate::{
     ledger::store::{Owner, WriteError},
-    problem::reason,
+    limits,
 };
 
 /// A lock that is held.
@@ -22,16 +26,23 @@ impl Lock {
         let failed = |error: std::io::Error| {
             WriteError::Lock(format!("the lock {} cannot be made: {}", path.display(), reason(&error)))
         };
-        let mut file = super::files::open_private(path).map_err(failed)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(fs::TryLockError::WouldBlock) => return Err(WriteError::Held(owner_in(&mut file))),
-            Err(fs::TryLockError::Error(error)) => return Err(failed(error)),
+        // A file that lost its name before it was locked is nobody's lock.
+        for _ in 0..limits::LOCK_TRIES {
+            let mut file = open_private(path).map_err(failed)?;
+            match file.try_lock() {
+                Ok(()) => {}
+                Err(fs::TryLockError::WouldBlock) => return Err(WriteError::Held(owner_in(&mut file))),
+                Err(fs::TryLockError::Error(error)) => return Err(failed(error)),
+            }
+            if !is_at(&file, path).map_err(failed)? {
+                continue;
+            }
+            let text = serde_json::to_string(owner).unwrap_or_default();
+            let written = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| file.write_all(text.as_bytes()));
+            written.map_err(failed)?;
+            return Ok(Self { file });
         }
-        let text = serde_json::to_string(owner).unwrap_or_default();
-        let written = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| file.write_all(text.as_bytes()));
-        written.map_err(failed)?;
-        Ok(Self { file })
+        Err(failed(std::io::Error::other("it is taken away again and again")))
     }
 }
 
@@ -44,7 +55,7 @@ impl Drop for Lock {
 
 /// Who holds a lock. A run that begins in this very instant takes the question for another run.
 pub(super) fn holder(path: &Path) -> Option<Option<Owner>> {
-    let mut file = File::open(path).ok()?;
+    let mut file = open_own(path, false).ok()?;
     match file.try_lock_shared() {
         Err(fs::TryLockError::WouldBlock) => Some(owner_in(&mut file)),
         Ok(()) | Err(fs::TryLockError::Error(_)) => None,
@@ -52,7 +63,6 @@ pub(super) fn holder(path: &Path) -> Option<Option<Owner>> {
 }
 
 fn owner_in(file: &mut File) -> Option<Owner> {
-    let mut text = String::new();
-    file.read_to_string(&mut text).ok()?;
-    serde_json::from_str(&text).ok()
+    let text = read_bounded(file, limits::LOCK_BYTES_MAX).ok()?;
+    serde_json::from_slice(&text).ok()
 }

@@ -8,7 +8,10 @@
 //! notice is never sent.
 #![expect(clippy::disallowed_methods, reason = "this module is an adapter: it owns the files of the state")]
 
-use std::{error::Error, fs, path::Path};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
 
 use jiff::Timestamp;
 use rusqlite::{
@@ -19,7 +22,10 @@ use rusqlite::{
 };
 
 pub(crate) use self::files::make_folder;
-use self::{files::open_private, lock::Lock};
+use self::{
+    files::{Identity, beside, check_place, create_private, place, reason, sync_folder},
+    lock::Lock,
+};
 use super::{
     CallId, CallRecord, Edition, Event, EventKind, FrozenCall, Ledger, LedgerError, RunRecord, Scope, Status, Usage,
     next_status, store::Health,
@@ -49,6 +55,8 @@ impl FromSql for Platform {
 
 /// The format that this version writes.
 pub const FORMAT: i64 = CHANGES.len() as i64;
+/// `PRAGMA synchronous`: each commit is synced.
+const FULL: i64 = 2;
 /// "qunf", so that no other database is taken for one.
 const APPLICATION_ID: i64 = 0x7175_6e66;
 
@@ -100,17 +108,52 @@ UPDATE calls SET effect = CASE action
     WHEN 'upload_material' THEN 'media' WHEN 'create_draft' THEN 'media'
     ELSE CASE WHEN mass THEN 'mass' ELSE 'that of ' || action END END;
 ",
+    // How often an account had a writer. The last one alone writes, even if the file of its lock was deleted.
+    "CREATE TABLE writers (appid TEXT PRIMARY KEY, number INTEGER NOT NULL) WITHOUT ROWID;",
 ];
 
 /// A ledger file.
 #[derive(Debug)]
 pub struct Sqlite {
     connection: Connection,
+    /// As messages name it.
     path: String,
+    /// Absolute, and through no link.
+    file: PathBuf,
     /// A commit was written and not synced.
     unsynced: bool,
-    /// Of the account that is written; none when the store is read. It is given up after the file is closed.
-    _lock: Option<Lock>,
+    /// None when the store is read. It is given up after the file is closed.
+    held: Option<Held>,
+}
+
+/// What makes it the writer of an account.
+#[derive(Debug)]
+struct Held {
+    _lock: Lock,
+    appid: String,
+    /// Which writer of the account it is, from 1.
+    number: i64,
+    /// The files that are written, by their names.
+    files: Vec<(PathBuf, Identity)>,
+}
+
+impl Held {
+    /// Whether nobody else writes, and what is written is found by its name.
+    fn check(&self, transaction: &Transaction<'_>) -> Result<(), Fault> {
+        let gone = |(path, identity): &&(PathBuf, Identity)| Identity::at(path).ok().as_ref() != Some(identity);
+        if let Some((path, _)) = self.files.iter().find(gone) {
+            return Err(Fault::Conflict(format!("{} was taken away or replaced while it was in use", path.display())));
+        }
+        let last = transaction
+            .prepare_cached("SELECT number FROM writers WHERE appid = ?1")?
+            .query_row([&self.appid], |row| row.get::<_, i64>(0))
+            .optional()?;
+        if last != Some(self.number) {
+            let what = "another run has the account by now, for the file of this one's lock was deleted or replaced";
+            return Err(Fault::Conflict(what.into()));
+        }
+        Ok(())
+    }
 }
 
 /// Why something could not be done, before it is known in which store.
@@ -130,41 +173,94 @@ impl Sqlite {
     /// Opens a ledger, making it where there is none; who writes it needs the lock, which [`store::SqliteStore`] takes.
     pub fn open(path: &Path) -> Result<Self, LedgerError> {
         let name = path.display().to_string();
-        let failed = |what: &str, source: Box<dyn Error + Send + Sync>| LedgerError::Store {
-            path: name.clone(),
-            what: what.into(),
-            source: Some(source),
-        };
-        if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-            make_folder(parent).map_err(|error| failed("cannot be made", error.into()))?;
+        let place = place(path).map_err(|error| unusable(&name, &error))?;
+        Self::open_at(&place, name)
+    }
+
+    /// Opens the ledger of a place, which is absolute and through no link: no name of it can be a URI or memory for SQLite, of
+    /// which a build may understand such names. `name` is for messages.
+    fn open_at(place: &Path, name: String) -> Result<Self, LedgerError> {
+        make_file(place).map_err(|error| unusable(&name, &error))?;
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let mut store = Self::connect(place, name, flags)?;
+        if store.connection.is_readonly("main").map_err(|error| store.error(error))? {
+            let what = "cannot be opened for writing".into();
+            return Err(LedgerError::Store { path: store.path, what, source: None });
         }
-        // SQLite gives its side files the mode of the main file.
-        open_private(path).map_err(|error| failed("cannot be opened for writing", error.into()))?;
-        let connection =
-            Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)
-                .map_err(|error| failed("cannot be opened", error.into()))?;
-        let mut store = Self { connection, path: name, unsynced: false, _lock: None };
         store.prepare()?;
         Ok(store)
     }
 
-    /// Looks at a ledger without changing it; `None` if there is none yet.
-    fn examine(path: &Path) -> Result<Option<Health>, LedgerError> {
-        if !path.exists() {
-            return Ok(None);
-        }
-        let name = path.display().to_string();
-        let failed = |error| wrap(&name, error);
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
-        connection.busy_timeout(limits::STORE_BUSY).map_err(failed)?;
-        let store = Self { connection, path: name.clone(), unsynced: false, _lock: None };
+    fn connect(place: &Path, name: String, flags: OpenFlags) -> Result<Self, LedgerError> {
+        let connection = Connection::open_with_flags(place, flags | OpenFlags::SQLITE_OPEN_NOFOLLOW)
+            .map_err(|error| wrap(&name, error))?;
+        let file = place.to_owned();
+        let store = Self { connection, path: name, file, unsynced: false, held: None };
+        store.connection.busy_timeout(limits::STORE_BUSY).map_err(|error| store.error(error))?;
+        Ok(store)
+    }
+
+    /// Looks at a ledger without changing it.
+    fn examine(place: &Path, name: String) -> Result<Health, LedgerError> {
+        check_files(place).map_err(|error| unusable(&name, &error))?;
+        let store = Self::connect(place, name, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
         let format = store.check_identity()?;
-        let mut statement = store.connection.prepare("PRAGMA integrity_check(5)").map_err(failed)?;
-        let said = statement.query_map([], |row| row.get::<_, String>(0)).map_err(failed)?;
-        let said: Vec<String> = said.collect::<Result<_, _>>().map_err(failed)?;
-        let damage = said.into_iter().filter(|line| line != "ok").collect();
-        Ok(Some(Health { format, newest: FORMAT, damage, warnings: Vec::new() }))
+        let damage = store.damage(format).map_err(|error| store.error(error))?;
+        Ok(Health { format, newest: FORMAT, damage, warnings: Vec::new() })
+    }
+
+    /// Refuses a ledger that is damaged, before anything is decided by what it says.
+    fn check(&self) -> Result<(), LedgerError> {
+        match self.damage(FORMAT).map_err(|error| self.error(error))?.into_iter().next() {
+            Some(what) => Err(self.damaged(what)),
+            None => Ok(()),
+        }
+    }
+
+    /// What is wrong with the file: its pages, its indexes, which must say what the tables say, rows of nothing, and whatever
+    /// is in it besides what this version makes (a trigger, say, by which an intent is not written).
+    fn damage(&self, format: i64) -> rusqlite::Result<Vec<String>> {
+        let mut statement = self.connection.prepare("PRAGMA integrity_check(5)")?;
+        let said = statement.query_map([], |row| row.get::<_, String>(0))?;
+        let mut damage: Vec<String> = said.collect::<Result<_, _>>()?;
+        damage.retain(|line| line != "ok");
+        if format == FORMAT && damage.is_empty() {
+            let made = Connection::open_in_memory()?;
+            made.execute_batch(&CHANGES.concat())?;
+            let (found, made) = (schema(&self.connection)?, schema(&made)?);
+            let strange =
+                found.iter().find(|part| !made.contains(part)).or(made.iter().find(|part| !found.contains(part)));
+            damage.extend(strange.map(|(name, _)| format!("`{name}` in it is not what qunfa makes")));
+            let mut statement = self.connection.prepare("PRAGMA foreign_key_check")?;
+            if statement.exists([])? {
+                damage.push("it has an event of a call that is not there".into());
+            }
+        }
+        Ok(damage)
+    }
+
+    /// Becomes the writer of an account, whose lock was taken: who was it before writes nothing any more.
+    fn hold(&mut self, lock: Lock, place: &Path, appid: &str) -> Result<(), LedgerError> {
+        // Needs no sync of its own: a power cut ends all writers.
+        let count = "INSERT INTO writers VALUES (?1, 1) ON CONFLICT DO UPDATE SET number = number + 1 RETURNING number";
+        let counted = self.later(|store| {
+            store.connection.query_row(count, [appid], |row| row.get(0)).map_err(|error| store.error(error))
+        });
+        let number: i64 = counted?;
+        let files = [place.to_owned(), beside(place, "-wal")].into_iter();
+        let files: Result<Vec<_>, _> = files.map(|path| Ok((path.clone(), Identity::at(&path)?))).collect();
+        let files = files.map_err(|error| unusable(&self.path, &error))?;
+        self.held = Some(Held { _lock: lock, appid: appid.to_owned(), number, files });
+        Ok(())
+    }
+
+    /// A write without a sync of its own: the sync of the next commit is one of the whole log.
+    fn later<T>(&mut self, write: impl FnOnce(&mut Self) -> Result<T, LedgerError>) -> Result<T, LedgerError> {
+        self.connection.execute_batch("PRAGMA synchronous = NORMAL").map_err(|error| self.error(error))?;
+        let written = write(self);
+        self.unsynced = true;
+        self.connection.execute_batch("PRAGMA synchronous = FULL").map_err(|error| self.error(error))?;
+        written
     }
 
     /// The format of a store that is ours and not newer than this version.
@@ -180,7 +276,6 @@ impl Sqlite {
     }
 
     fn prepare(&mut self) -> Result<(), LedgerError> {
-        self.connection.busy_timeout(limits::STORE_BUSY).map_err(|error| self.error(error))?;
         // Statements are planned once, and not again for each value that is bound to them.
         let stable = self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true);
         stable.map_err(|error| self.error(error))?;
@@ -190,6 +285,7 @@ impl Sqlite {
         // store keeps its pages.
         let pragmas = "PRAGMA page_size = 2048; PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 256; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;";
         self.connection.execute_batch(pragmas).map_err(|error| self.error(error))?;
+        self.check_durability()?;
         if version < FORMAT {
             let path = self.path.clone();
             let failed = |error| wrap(&path, error);
@@ -208,6 +304,24 @@ impl Sqlite {
             let head = format!("PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {FORMAT};");
             transaction.execute_batch(&head).map_err(failed)?;
             transaction.commit().map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    /// What was asked for need not be what there is: in memory, or on a disk of the network, there is no such log.
+    fn check_durability(&self) -> Result<(), LedgerError> {
+        let pragma = |name: &str| format!("PRAGMA {name}");
+        let journal: String = (self.connection)
+            .query_row(&pragma("journal_mode"), [], |row| row.get(0))
+            .map_err(|error| self.error(error))?;
+        let synchronous: i64 = (self.connection)
+            .query_row(&pragma("synchronous"), [], |row| row.get(0))
+            .map_err(|error| self.error(error))?;
+        if journal != "wal" || synchronous != FULL {
+            let what = format!(
+                "cannot be kept so that it survives a power cut (journal `{journal}`, synchronous {synchronous}); it must be on a disk of this machine"
+            );
+            return Err(LedgerError::Store { path: self.path.clone(), what, source: None });
         }
         Ok(())
     }
@@ -234,7 +348,8 @@ impl Sqlite {
         let path = &self.path;
         let failed = |error: rusqlite::Error| told(path, error);
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
-        change(&transaction).map_err(|fault| told(path, fault))?;
+        let alone = self.held.as_ref().map_or(Ok(()), |held| held.check(&transaction));
+        alone.and_then(|()| change(&transaction)).map_err(|fault| told(path, fault))?;
         transaction.commit().map_err(failed)
     }
 
@@ -350,6 +465,46 @@ impl Sqlite {
         }
         Ok(runs)
     }
+}
+
+/// Makes the file of a ledger where there is none, so that a power cut does not lose it, and looks at those that are there. None
+/// is opened: with the closing of any, SQLite's own locks of it would be gone from this process.
+fn make_file(place: &Path) -> io::Result<()> {
+    let folder = place.parent().unwrap_or(Path::new("/"));
+    make_folder(folder)?;
+    match create_private(place) {
+        // SQLite gives its side files the mode of the main file.
+        Ok(_) => {
+            sync_folder(folder)?;
+            folder.parent().map_or(Ok(()), sync_folder)?;
+        }
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        // Of a folder that cannot be written, what is there may still be read.
+        Err(error) if fs::symlink_metadata(place).is_err() => return Err(error),
+        Err(_) => {}
+    }
+    check_files(place)
+}
+
+fn check_files(place: &Path) -> io::Result<()> {
+    check_place(place)?;
+    for suffix in ["-wal", "-shm", "-journal"] {
+        let path = beside(place, suffix);
+        check_place(&path).map_err(|error| io::Error::other(format!("{}: {}", path.display(), reason(&error))))?;
+    }
+    Ok(())
+}
+
+fn unusable(name: &str, error: &io::Error) -> LedgerError {
+    LedgerError::Store { path: name.to_owned(), what: format!("cannot be opened: {}", reason(error)), source: None }
+}
+
+/// All that a database holds besides its rows, by name; not what it notes about itself to plan queries.
+fn schema(connection: &Connection) -> rusqlite::Result<Vec<(String, Option<String>)>> {
+    let parts = "SELECT name, sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite_stat%'";
+    let mut statement = connection.prepare(parts)?;
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    rows.collect()
 }
 
 /// The kinds of an event that says that WeChat took a call.
@@ -628,17 +783,8 @@ impl Ledger for Sqlite {
     }
 
     fn append(&mut self, scope: &Scope, id: &CallId, event: &Event) -> Result<(), LedgerError> {
-        // Without a sync of its own: the sync of the next commit is one of the whole log.
-        let later = matches!(event.kind, EventKind::Accepted | EventKind::Adopted);
-        if later {
-            self.connection.execute_batch("PRAGMA synchronous = NORMAL").map_err(|error| self.error(error))?;
-        }
-        let appended = self.write(|transaction| note(transaction, scope, id, event));
-        if later {
-            self.unsynced = true;
-            self.connection.execute_batch("PRAGMA synchronous = FULL").map_err(|error| self.error(error))?;
-        }
-        appended
+        let append = |store: &mut Self| store.write(|transaction| note(transaction, scope, id, event));
+        if matches!(event.kind, EventKind::Accepted | EventKind::Adopted) { self.later(append) } else { append(self) }
     }
 
     fn uploaded(&self, platform: &str, appid: &str, key: &str) -> Result<Option<Event>, LedgerError> {
@@ -647,7 +793,7 @@ impl Ledger for Sqlite {
 
     fn sync(&mut self) -> Result<(), LedgerError> {
         if self.unsynced {
-            let wal = fs::File::open(format!("{}-wal", self.path)).and_then(|wal| wal.sync_data());
+            let wal = fs::File::open(beside(&self.file, "-wal")).and_then(|wal| wal.sync_data());
             wal.map_err(|error| LedgerError::Store {
                 path: self.path.clone(),
                 what: "cannot be written".into(),
@@ -703,7 +849,8 @@ impl Ledger for Sqlite {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{store::SqliteStore, *};
+    use crate::ledger::store::{Owner, Store as _, WriteError};
 
     fn scope() -> Scope {
         Scope { platform: Platform::Sandbox, appid: "wx1".into(), plan: "p".into(), occurrence: "once".into() }
@@ -735,9 +882,14 @@ mod tests {
         let head = format!("PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {format};");
         old.execute_batch(&format!("{} {head}", CHANGES[..format].concat())).expect("writes");
         let digest = |body: &str| payload::digest(body.as_bytes());
-        for (id, (action, mass, _)) in (1_i64..).zip(OLD) {
-            let call = "INSERT INTO calls VALUES (?1, 'sandbox', 'wx1', 'p', 'once', ?2, '', 1, ?2, '/p', 'k' || ?1, ?3, '{}', NULL, 2, ?4)";
-            old.execute(call, params![id, action, digest("{}"), mass]).expect("writes");
+        for (id, (action, mass, effect_of)) in (1_i64..).zip(OLD) {
+            let effect = if format < 5 { "" } else { ", ?5" };
+            let call = format!(
+                "INSERT INTO calls VALUES (?1, 'sandbox', 'wx1', 'p', 'once', ?2, '', 1, ?2, '/p', 'k' || ?1, ?3, '{{}}', NULL, 2, ?4{effect})"
+            );
+            let mut call = old.prepare(&call).expect("reads");
+            let values = params![id, action, digest("{}"), mass, effect_of];
+            call.execute(&values[..if format < 5 { 4 } else { 5 }]).expect("writes");
             // Two attempts: with the payload, and with bytes of its own.
             for (number, body) in [(1, "{}"), (2, OWN)] {
                 let written = match format {
@@ -814,6 +966,189 @@ mod tests {
         assert!(matches!(store.calls(&scope()), Err(LedgerError::Damaged { .. })));
     }
 
+    fn owner() -> Owner {
+        Owner { pid: 1, host: "h".into(), since: at(1), plan: "p".into() }
+    }
+
+    /// A file that holds what every version of this format holds.
+    fn new(folder: &tempfile::TempDir) -> PathBuf {
+        let path = folder.path().join("state.db");
+        let mut store = Sqlite::open(&path).expect("opens");
+        let call = |step: &str| FrozenCall {
+            id: CallId { step: step.into(), key: None, chunk: 1 },
+            action: "send_by_tag".into(),
+            path: "/p".into(),
+            idempotency_key: step.into(),
+            digest: payload::digest(b"{}"),
+            payload: "{}".into(),
+            message_digest: None,
+            recipients: None,
+            effect: Effect::Mass,
+        };
+        for call in ["a", "b", "c"].map(call) {
+            let attempt = Event { body: Some("{}".into()), ..Event::new(EventKind::Attempted, at(1), "r") };
+            store.freeze(&scope(), std::slice::from_ref(&call), &call.id, &attempt).expect("writes");
+        }
+        path
+    }
+
+    #[test]
+    fn damage_is_found_before_a_run_begins_and_not_only_where_it_reads() {
+        let write = |path: &Path| SqliteStore::new(path.to_owned()).write("sandbox", "wx1", &owner()).map(drop);
+        let strange: [(&str, &str); 5] = [
+            ("CREATE TRIGGER t BEFORE INSERT ON events BEGIN SELECT RAISE(IGNORE); END", "`t` in it"),
+            ("CREATE VIEW v AS SELECT 1", "`v` in it"),
+            ("DROP INDEX uploads", "`uploads` in it"),
+            ("DROP TABLE writers", "`writers` in it"),
+            ("PRAGMA foreign_keys = OFF; DELETE FROM calls WHERE step = 'b'", "an event of a call that is not there"),
+        ];
+        for (change, why) in strange {
+            let folder = tempfile::tempdir().expect("a folder");
+            let path = new(&folder);
+            assert!(write(&path).is_ok());
+            Connection::open(&path).expect("opens").execute_batch(change).expect("writes");
+            let error = write(&path).expect_err(change).to_string();
+            assert!(error.contains("is damaged") && error.contains(why), "{change}: {error}");
+        }
+        // What SQLite notes to plan queries changes nothing.
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = new(&folder);
+        Connection::open(&path).expect("opens").execute_batch("ANALYZE").expect("writes");
+        assert!(write(&path).is_ok());
+        // A row that an index does not hold is not found by it, and would be sent again: a page of the index is put back as it
+        // was before the row came.
+        let index = |connection: &Connection| -> (usize, usize) {
+            let root = "SELECT rootpage FROM sqlite_schema WHERE name = 'sqlite_autoindex_calls_1'";
+            let root: i64 = connection.query_row(root, [], |row| row.get(0)).expect("reads");
+            let size: i64 = connection.query_row("PRAGMA page_size", [], |row| row.get(0)).expect("reads");
+            connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").expect("writes");
+            (usize::try_from((root - 1) * size).expect("small"), usize::try_from(size).expect("small"))
+        };
+        let (from, size) = index(&Connection::open(&path).expect("opens"));
+        let before = fs::read(&path).expect("reads")[from..from + size].to_vec();
+        let mut store = Sqlite::open(&path).expect("opens");
+        let call = CallRecord::clone(&store.calls(&scope()).expect("reads")[0]).frozen;
+        let call = FrozenCall { id: CallId { step: "d".into(), key: None, chunk: 1 }, ..call };
+        let attempt = Event::new(EventKind::Attempted, at(1), "r");
+        store.freeze(&scope(), std::slice::from_ref(&call), &call.id, &attempt).expect("writes");
+        drop(store);
+        index(&Connection::open(&path).expect("opens"));
+        assert!(write(&path).is_ok());
+        index(&Connection::open(&path).expect("opens"));
+        let mut bytes = fs::read(&path).expect("reads");
+        bytes[from..from + size].copy_from_slice(&before);
+        fs::write(&path, bytes).expect("writes");
+        let error = write(&path).expect_err("the index misses a row").to_string();
+        assert!(error.contains("index sqlite_autoindex_calls_1"), "{error}");
+    }
+
+    #[test]
+    fn a_journal_that_is_not_the_one_that_was_asked_for_is_refused() {
+        let connection = Connection::open_in_memory().expect("opens");
+        let mut store = Sqlite { connection, path: "x".into(), file: "/x".into(), unsynced: false, held: None };
+        let error = store.prepare().expect_err("memory does not last").to_string();
+        assert!(
+            error.starts_with("the state store x cannot be kept so that it survives a power cut (journal `memory`"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn no_name_is_a_uri_or_memory() {
+        let folder = tempfile::tempdir().expect("a folder");
+        for name in ["file:x.db?mode=memory", ":memory:", "x.db?vfs=none", "-x.db", "file::memory:"] {
+            drop(Sqlite::open(&folder.path().join(name)).expect("opens"));
+            assert!(folder.path().join(name).is_file(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_writer_that_was_followed_by_another_writes_nothing_any_more() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = new(&folder);
+        let write = || SqliteStore::new(path.clone()).write("sandbox", "wx1", &owner());
+        let lock = folder.path().join("state.db.wx1.lock");
+        let append = |ledger: &mut dyn Ledger, step: &str| {
+            let id = CallId { step: step.into(), key: None, chunk: 1 };
+            ledger
+                .append(&scope(), &id, &Event::new(EventKind::Accepted, at(2), "r"))
+                .map_err(|error| error.to_string())
+        };
+        let mut first = write().expect("free");
+        assert!(matches!(write(), Err(WriteError::Held(_))));
+        fs::rename(&lock, folder.path().join("aside")).expect("is there");
+        append(&mut *first, "a").expect("nobody else has begun");
+        let mut second = write().expect("nobody has this lock");
+        for _ in 0..2 {
+            let error = append(&mut *first, "b").expect_err("it was followed");
+            assert!(error.contains("another run has the account by now"), "{error}");
+            // Also if its file is put back.
+            let _ = fs::rename(folder.path().join("aside"), &lock);
+        }
+        append(&mut *second, "b").expect("the only writer");
+        // A writer of another account is another thing.
+        let other = SqliteStore::new(path.clone()).write("sandbox", "wx2", &owner()).expect("free");
+        append(&mut *second, "c").expect("still the only writer");
+        drop((first, other));
+    }
+
+    #[test]
+    fn a_ledger_that_is_taken_away_is_not_written_any_more() {
+        for name in ["state.db", "state.db-wal"] {
+            let folder = tempfile::tempdir().expect("a folder");
+            let path = new(&folder);
+            let mut ledger = SqliteStore::new(path.clone()).write("sandbox", "wx1", &owner()).expect("free");
+            fs::remove_file(folder.path().join(name)).expect("is there");
+            let id = CallId { step: "a".into(), key: None, chunk: 1 };
+            let event = Event::new(EventKind::Unknown, at(2), "r");
+            let error = ledger.append(&scope(), &id, &event).expect_err(name).to_string();
+            assert!(error.contains("was taken away or replaced while it was in use"), "{name}: {error}");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn two_names_of_a_ledger_have_one_lock() {
+        use std::os::unix::fs::symlink;
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = new(&folder);
+        let at = |name: &str| SqliteStore::new(folder.path().join(name));
+        fs::create_dir_all(folder.path().join("x/y")).expect("makes");
+        symlink("..", folder.path().join("x/up")).expect("makes");
+        symlink("../state.db", folder.path().join("x/other.db")).expect("makes");
+        let held = at("state.db").write("sandbox", "wx1", &owner()).expect("free");
+        for name in ["state.db", "./state.db", "x/../state.db", "x/up/state.db", "x/other.db", "x/y/../other.db"] {
+            assert!(matches!(at(name).write("sandbox", "wx1", &owner()), Err(WriteError::Held(_))), "{name}");
+            assert!(at(name).holder("wx1").expect("looks").is_some(), "{name}");
+            assert_eq!(at(name).name(), folder.path().join(name).display().to_string(), "messages name it as it was");
+        }
+        drop(held);
+        fs::hard_link(&path, folder.path().join("x/hard.db")).expect("makes");
+        for name in ["state.db", "x/hard.db"] {
+            let error = at(name).write("sandbox", "wx1", &owner()).err().expect(name).to_string();
+            assert!(error.contains("it has another name (a hard link)"), "{name}: {error}");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn nothing_is_written_through_a_link_beside_the_ledger() {
+        use std::os::unix::fs::symlink;
+        for name in ["state.db-wal", "state.db-shm", "state.db-journal", "state.db.wx1.lock"] {
+            for target in ["victim", "nowhere"] {
+                let folder = tempfile::tempdir().expect("a folder");
+                let path = new(&folder);
+                fs::write(folder.path().join("victim"), "mine").expect("writes");
+                let _ = fs::remove_file(folder.path().join(name));
+                symlink(target, folder.path().join(name)).expect("makes");
+                let error = SqliteStore::new(path).write("sandbox", "wx1", &owner()).err().expect(name).to_string();
+                assert!(error.contains("it is a link"), "{name}: {error}");
+                assert_eq!(fs::read_to_string(folder.path().join("victim")).expect("reads"), "mine", "{name}");
+                assert!(!folder.path().join("nowhere").exists(), "{name}");
+            }
+        }
+    }
+
     // That a sync was asked for cannot be seen from here; that SQLite is told to make one with each commit can.
     #[test]
     fn every_commit_is_synced_but_that_of_an_acceptance() {
@@ -842,16 +1177,11 @@ mod tests {
     fn the_files_are_private() {
         use std::os::unix::fs::PermissionsExt as _;
 
-        use crate::{
-            ledger::store::{Owner, Store as _, TokenKey},
-            redact::Secret,
-            wechat::token::Token,
-        };
+        use crate::{ledger::store::TokenKey, redact::Secret, wechat::token::Token};
 
         let folder = tempfile::tempdir().expect("a folder");
-        let state = store::SqliteStore::new(folder.path().join("state.db"));
-        let owner = Owner { pid: 1, host: "h".into(), since: at(1), plan: "p".into() };
-        let mut ledger = state.write("sandbox", "wx1", &owner).expect("opens");
+        let state = SqliteStore::new(folder.path().join("state.db"));
+        let mut ledger = state.write("sandbox", "wx1", &owner()).expect("opens");
         ledger.begin_run(&scope(), "r", "p.yaml", "sha256:x", at(1)).expect("writes");
         let tokens = state.tokens(TokenKey { appid: "wx1", base: "https://a", endpoint: "stable" });
         tokens.exclusively(&mut |_| Ok(Token { value: Secret::new("t".into()), good_until: at(1) })).expect("saves");

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::{
     Sqlite,
-    files::beside,
+    files::{beside, make_folder, place, reason},
     lock::{self, Lock},
     tokens::{TokenEntry, TokenFile},
 };
@@ -16,6 +16,7 @@ use crate::ledger::{
 /// The state in a folder, by the path of its ledger.
 #[derive(Debug, Clone)]
 pub struct SqliteStore {
+    /// As it was named.
     path: PathBuf,
 }
 
@@ -25,12 +26,33 @@ impl SqliteStore {
         Self { path }
     }
 
-    fn lock(&self, appid: &str) -> PathBuf {
-        beside(&self.path, &format!(".{appid}.lock"))
+    /// The one name of the ledger, by which all of its files are named.
+    fn place(&self) -> Result<PathBuf, LedgerError> {
+        place(&self.path).map_err(|error| LedgerError::Store {
+            path: self.name(),
+            what: format!("cannot be opened: {}", reason(&error)),
+            source: None,
+        })
+    }
+
+    /// What it is that has the name of the ledger, if it cannot be one; what cannot be looked at is left for who opens it.
+    pub(in crate::ledger) fn other_kind(&self) -> Option<String> {
+        let place = place(&self.path).ok()?;
+        if ["/dev", "/proc", "/sys"].iter().any(|folder| place.starts_with(folder)) && !place.starts_with("/dev/shm") {
+            return Some("what is there does not last".into());
+        }
+        let kind = place.symlink_metadata().ok()?.file_type();
+        (!kind.is_file()).then(|| if kind.is_dir() { "it is a folder" } else { "it is no regular file" }.to_owned())
+    }
+
+    /// The ledger by its one name, if there is one.
+    fn found(&self) -> Result<Option<PathBuf>, LedgerError> {
+        // What is no file is found, and said to be none when it is opened.
+        self.place().map(|place| Some(place).filter(|place| place.symlink_metadata().is_ok()))
     }
 
     fn token_file(&self) -> TokenFile {
-        TokenFile { path: beside(&self.path, ".tokens") }
+        TokenFile { ledger: self.path.clone() }
     }
 
     /// The files of the state that others than their owner may read or write.
@@ -46,7 +68,7 @@ impl SqliteStore {
                 errcode: None,
             })
         };
-        [self.path.clone(), self.token_file().path].into_iter().filter_map(warning).collect()
+        [place(&self.path), self.token_file().path()].into_iter().flatten().filter_map(warning).collect()
     }
 
     #[cfg(not(unix))]
@@ -61,16 +83,26 @@ impl Store for SqliteStore {
     }
 
     fn read(&self) -> Result<Option<Box<dyn Ledger>>, LedgerError> {
-        if self.path.exists() { Ok(Some(Box::new(Sqlite::open(&self.path)?))) } else { Ok(None) }
+        let Some(place) = self.found()? else { return Ok(None) };
+        Ok(Some(Box::new(Sqlite::open_at(&place, self.name())?)))
     }
 
     fn write(&self, _platform: &str, appid: &str, owner: &Owner) -> Result<Box<dyn Ledger>, WriteError> {
-        let lock = Lock::take(&self.lock(appid), owner)?;
-        Ok(Box::new(Sqlite { _lock: Some(lock), ..Sqlite::open(&self.path)? }))
+        let path = lock_of(&self.path, appid);
+        let failed = |error: std::io::Error| {
+            WriteError::Lock(format!("the lock {} cannot be made: {}", path.display(), reason(&error)))
+        };
+        let place = place(&self.path).map_err(failed)?;
+        make_folder(place.parent().unwrap_or(Path::new("/"))).map_err(failed)?;
+        let lock = Lock::take(&lock_of(&place, appid), owner)?;
+        let mut ledger = Sqlite::open_at(&place, self.name())?;
+        ledger.check()?;
+        ledger.hold(lock, &place, appid)?;
+        Ok(Box::new(ledger))
     }
 
     fn holder(&self, appid: &str) -> Result<Option<Option<Owner>>, LedgerError> {
-        Ok(lock::holder(&self.lock(appid)))
+        Ok(lock::holder(&lock_of(&self.place()?, appid)))
     }
 
     fn tokens(&self, key: TokenKey<'_>) -> Box<dyn Tokens> {
@@ -86,7 +118,8 @@ impl Store for SqliteStore {
     }
 
     fn examine(&self) -> Result<Option<Health>, LedgerError> {
-        let health = Sqlite::examine(&self.path)?;
+        let Some(place) = self.found()? else { return Ok(None) };
+        let health = Some(Sqlite::examine(&place, self.name())?);
         Ok(health.map(|health| Health { warnings: self.open_to_others(), ..health }))
     }
 
@@ -105,4 +138,8 @@ impl Store for SqliteStore {
             None
         }
     }
+}
+
+fn lock_of(ledger: &Path, appid: &str) -> PathBuf {
+    beside(ledger, &format!(".{appid}.lock"))
 }

@@ -10,9 +10,10 @@ use std::{
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::files::{beside, is_at, make_folder, open_own, open_private, place, read_bounded, reason};
 use crate::{
     ledger::store::{SavedToken, TokenKey, Tokens},
-    problem::reason,
+    limits,
     redact::Secret,
     wechat::token::{Token, TokenError, TokenStore},
 };
@@ -20,7 +21,8 @@ use crate::{
 /// The file of all tokens.
 #[derive(Debug)]
 pub(super) struct TokenFile {
-    pub(super) path: PathBuf,
+    /// The ledger that it is beside, as it was named.
+    pub(super) ledger: PathBuf,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -33,28 +35,54 @@ struct Saved {
 type SavedTokens = BTreeMap<String, Saved>;
 
 impl TokenFile {
+    pub(super) fn path(&self) -> std::io::Result<PathBuf> {
+        place(&self.ledger).map(|ledger| beside(&ledger, ".tokens"))
+    }
+
+    /// Whether there is something by its name.
+    fn is_there(&self) -> bool {
+        self.path().is_ok_and(|path| fs::symlink_metadata(path).is_ok())
+    }
+
     fn read(&self) -> SavedTokens {
-        // A file that cannot be read costs a token, and nothing else.
-        fs::read(&self.path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
+        // A file that cannot be read, or is not ours, costs a token, and nothing else.
+        let opened = self.path().and_then(|path| open_own(&path, false));
+        let bytes = opened.and_then(|mut file| read_bounded(&mut file, limits::TOKENS_BYTES_MAX));
+        bytes.ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
     }
 
     fn write(&self, tokens: &SavedTokens) -> Result<(), String> {
-        let failed =
-            |error: &std::io::Error| format!("the token cannot be saved in {}: {}", self.path.display(), reason(error));
-        let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        // `tempfile` makes files of mode 0600.
+        let failed = |error: &std::io::Error| {
+            format!("the token cannot be saved in {}.tokens: {}", self.ledger.display(), reason(error))
+        };
+        let path = self.path().map_err(|error| failed(&error))?;
+        let folder = path.parent().unwrap_or(Path::new("/"));
         let mut file = tempfile::NamedTempFile::new_in(folder).map_err(|error| failed(&error))?;
+        #[cfg(unix)]
+        {
+            let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+            file.as_file().set_permissions(private).map_err(|error| failed(&error))?;
+        }
         let text = serde_json::to_string_pretty(tokens).unwrap_or_default();
         file.write_all(text.as_bytes()).map_err(|error| failed(&error))?;
-        file.persist(&self.path).map(drop).map_err(|error| failed(&error.error))
+        // A link in its place is replaced, and not followed.
+        file.persist(&path).map(drop).map_err(|error| failed(&error.error))
     }
 
     fn locked<T>(&self, work: impl FnOnce() -> T) -> Result<T, String> {
-        let path = super::files::beside(&self.path, ".lock");
-        let failed = |error: std::io::Error| format!("the lock {} cannot be made: {}", path.display(), reason(&error));
-        let file = super::files::open_private(&path).map_err(failed)?;
-        file.lock().map_err(failed)?;
-        Ok(work())
+        let failed = |error: std::io::Error| {
+            format!("the lock {}.tokens.lock cannot be made: {}", self.ledger.display(), reason(&error))
+        };
+        let path = beside(&self.path().map_err(failed)?, ".lock");
+        make_folder(path.parent().unwrap_or(Path::new("/"))).map_err(failed)?;
+        for _ in 0..limits::LOCK_TRIES {
+            let file = open_private(&path).map_err(failed)?;
+            file.lock().map_err(failed)?;
+            if is_at(&file, &path).map_err(failed)? {
+                return Ok(work());
+            }
+        }
+        Err(failed(std::io::Error::other("it is taken away again and again")))
     }
 
     pub(super) fn all(&self) -> Vec<SavedToken> {
@@ -67,7 +95,7 @@ impl TokenFile {
     }
 
     pub(super) fn forget_all(&self) -> Result<(), String> {
-        if self.path.exists() { self.locked(|| self.write(&SavedTokens::new()))? } else { Ok(()) }
+        if self.is_there() { self.locked(|| self.write(&SavedTokens::new()))? } else { Ok(()) }
     }
 }
 
@@ -115,7 +143,7 @@ impl Tokens for TokenEntry {
     }
 
     fn forget(&self) -> Result<bool, String> {
-        if !self.file.path.exists() {
+        if !self.file.is_there() {
             return Ok(false);
         }
         self.file.locked(|| {
