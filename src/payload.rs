@@ -388,6 +388,30 @@ impl Payload {
         Ok(out)
     }
 
+    /// Whether a text can be this body with its slots filled: with these values, and where there is none with anything that
+    /// such a slot can hold.
+    pub fn may_be(&self, text: &str, value: &dyn Fn(&Slot) -> Option<Value>) -> bool {
+        let mut parts: Vec<Part<'_>> = Vec::new();
+        for piece in &self.pieces {
+            let part = match piece {
+                Piece::Text(text) | Piece::Key(text) => Part::Text(text.into()),
+                Piece::Slot(slot) => value(slot).map_or(Part::Slot(slot, false), |value| {
+                    Part::Text(escaped(&value.as_str().map_or_else(|| value.to_string(), str::to_owned)).into())
+                }),
+                Piece::Number(slot) => {
+                    value(slot).map_or(Part::Slot(slot, true), |value| Part::Text(value.to_string().into()))
+                }
+                Piece::People(people) => {
+                    let mut text = String::new();
+                    people.write(&mut text, ",");
+                    Part::Text(text.into())
+                }
+            };
+            parts.push(part);
+        }
+        fits(&parts, text, &mut FITS_TRIES.clone())
+    }
+
     /// The body to send, as a value.
     pub fn filled(&self, value: &dyn Fn(&Slot) -> Option<Value>) -> Result<Value, MissingValue> {
         let text = self.fill(value)?;
@@ -398,6 +422,56 @@ impl Payload {
     pub fn digest(&self) -> &str {
         self.digest.get_or_init(|| digest(self.raw().as_bytes()))
     }
+}
+
+/// A part of a body that a text is held against.
+enum Part<'p> {
+    Text(Cow<'p, str>),
+    /// Of a value that is not known; true for a number.
+    Slot(&'p Slot, bool),
+}
+
+/// How many ends of values are tried until a text is taken to be another: some slots are followed by what may be in them.
+const FITS_TRIES: u32 = 1_000_000;
+
+fn fits(parts: &[Part<'_>], text: &str, tries: &mut u32) -> bool {
+    match parts {
+        [] => text.is_empty(),
+        [Part::Text(part), rest @ ..] => text.strip_prefix(&**part).is_some_and(|text| fits(rest, text, tries)),
+        [Part::Slot(slot, number), rest @ ..] => {
+            // All values are of ASCII: each byte of one is a character.
+            let longest = text.bytes().take_while(|byte| holds(slot, *number, *byte)).count();
+            let (least, most) = match slot {
+                Slot::RunTime => (5, 5),
+                Slot::RunId => (1, 32),
+                _ => (0, usize::MAX),
+            };
+            (least..=longest.min(most)).any(|end| {
+                *tries = tries.saturating_sub(1);
+                *tries > 0 && fits(rest, &text[end..], tries)
+            })
+        }
+    }
+}
+
+/// Whether a value of a slot can have such a byte.
+fn holds(slot: &Slot, number: bool, byte: u8) -> bool {
+    match slot {
+        _ if number => byte.is_ascii_digit(),
+        Slot::RunTime => byte.is_ascii_digit() || byte == b':',
+        Slot::RunId => byte.is_ascii_alphanumeric() || byte == b'-',
+        _ => is_in_value(byte),
+    }
+}
+
+/// Whether WeChat's ids, addresses and states can have such a byte: what ends a text of JSON or HTML is in none.
+fn is_in_value(byte: u8) -> bool {
+    byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\'' | b'\\' | b'<' | b'>' | b'`')
+}
+
+/// Whether a text can be an id, an address or a state that WeChat gave, and is nothing else where it is put into a body.
+pub fn is_value(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(is_in_value)
 }
 
 /// The one place where stand-ins become slots.
@@ -497,6 +571,49 @@ mod tests {
         for text in ["\u{fdd0}steps.a\u{fdd1}", "\u{fdd0}run.id", "\u{fdd0}#tag VIP\u{fdd1}"] {
             assert!(Payload::from_raw(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_text_is_held_against_the_body_that_it_was_made_of() {
+        let slot = |text: &str| stand_in(&slot(text));
+        let tag = number_stand_in(&"tag VIP".parse().expect("a slot"));
+        let text =
+            format!("{} 第 {}-{}{}。", slot("steps.a.media_id"), slot("run.id"), slot("run.id"), slot("run.time"));
+        let body = payload(&json!({ "tag_id": tag, "t": text, "k": "x" }));
+        let may =
+            |tag: &str, text: &str| body.may_be(&format!(r#"{{"tag_id":{tag},"t":"{text}","k":"x"}}"#), &|_| None);
+        let id = "20260302-100000-abcdef";
+        assert!(may("134", &format!("Ab-_1 第 {id}-{id}09:59。")));
+        for (tag, text) in [
+            ("134,\"tag_id\":2", format!("Ab-_1 第 {id}-{id}09:59。")),
+            ("-1", format!("Ab-_1 第 {id}-{id}09:59。")),
+            ("134", format!("Ab 1 第 {id}-{id}09:59。")),
+            ("134", format!("<b> 第 {id}-{id}09:59。")),
+            ("134", format!("Ab\",\"t\":\"x 第 {id}-{id}09:59。")),
+            ("134", format!("Ab 第 {id} http://x 第 {id}-{id}09:59。")),
+            ("134", format!("Ab 第 {id}-{id}9:59。")),
+            ("134", format!("Ab 第 -{}09:59。", "a".repeat(40))),
+            ("134", format!("Ab 第 {id}-{id}09:59")),
+        ] {
+            assert!(!may(tag, &text), "{tag} {text}");
+        }
+        // With what is known.
+        let known = |media: &'static str| move |slot: &Slot| matches!(slot, Slot::Output { .. }).then(|| json!(media));
+        let sent = format!(r#"{{"tag_id":7,"t":"Ab 第 {id}-{id}09:59。","k":"x"}}"#);
+        assert!(
+            body.may_be(&sent, &known("Ab")) && !body.may_be(&sent, &known("A")) && !body.may_be(&sent, &known("Abc"))
+        );
+        let filled = body.fill(&|slot| {
+            Some(match slot {
+                Slot::Tag(_) => json!(7),
+                Slot::RunTime => json!("12:34"),
+                _ => json!("r1"),
+            })
+        });
+        assert!(body.may_be(&filled.expect("all known"), &|_| None));
+        // Not even a text that was made for it keeps it busy.
+        let many = payload(&json!({ "t": slot("run.id").repeat(200) }));
+        assert!(!many.may_be(&format!(r#"{{"t":"{}!"}}"#, "a".repeat(3000)), &|_| None));
     }
 
     #[test]

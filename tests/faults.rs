@@ -398,7 +398,9 @@ fn work(plan: &RenderedPlan, world: &World) -> End {
     let keeper = Keeper::new(source, world, Duration::from_secs(30), Duration::from_secs(1));
     let mut client = Client::new(&mut transport, keeper, world, redactor);
     let interrupted = || world.interrupted.get();
-    let settings = Settings { run_id: run_id.clone(), scope: scope.clone(), clock: world, interrupted: &interrupted };
+    let approved = false;
+    let settings =
+        Settings { run_id: run_id.clone(), scope: scope.clone(), clock: world, interrupted: &interrupted, approved };
     let ready = match prepared.complete(&book, &mut client, &settings) {
         Ok(ready) => ready,
         Err(refusal) => return End::Refused(format!("{refusal:?}")),

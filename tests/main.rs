@@ -25,5 +25,6 @@ mod properties;
 mod readme;
 mod schema;
 mod security;
+mod store;
 mod support;
 mod templates;

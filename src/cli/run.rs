@@ -132,6 +132,7 @@ impl Run<'_> {
             scope: self.session.scope.clone(),
             clock: self.clock,
             interrupted: &process::interrupted,
+            approved: self.args.expect.is_some(),
         }
     }
 

@@ -218,9 +218,13 @@ impl<'r, 'a, 'c> CallRun<'r, 'a, 'c> {
 
     /// Notes the intent, if nothing keeps the call from being made.
     fn begin(&mut self) -> Result<(), StepEnd> {
-        let body = match self.record.sent_body() {
+        let body = match self.record.sent_body().filter(|_| self.is_mass()) {
             // In doubt: the same bytes again.
-            Some(sent) => sent.to_owned(),
+            Some(sent) => {
+                let sent = sent.to_owned();
+                self.hold_values(&sent)?;
+                sent
+            }
             None => self.fill("WeChat did not say it, or the step that gives it was settled without it")?,
         };
         // A token first: what is noted as attempted is then really attempted.
@@ -384,6 +388,33 @@ impl<'r, 'a, 'c> CallRun<'r, 'a, 'c> {
     fn fill(&self, help: &str) -> Result<String, StepEnd> {
         let filled = body(self.planned.as_ref(), &self.record.frozen, &self.runner.facts.slots);
         filled.map_err(|missing| StepEnd::problem(StepOutcome::Failed, missing, vec![help.to_owned()]))
+    }
+
+    /// What is sent again should be what would be sent now, but for what each run has of its own.
+    fn hold_values(&mut self, sent: &str) -> Result<(), StepEnd> {
+        let payload = match frozen::payload(&self.record.frozen) {
+            Ok(payload) => payload,
+            Err(error) => return Err(self.store_failed(self.record.status, &error)),
+        };
+        let slots = &self.runner.facts.slots;
+        let known = |slot: &Slot| match slot {
+            Slot::RunId | Slot::RunTime => None,
+            slot => slots.get(slot).cloned(),
+        };
+        if payload.may_be(sent, &known) {
+            return Ok(());
+        }
+        let why = "what was sent is not what would be sent now: a value that WeChat gave it is another one";
+        if self.runner.settings.approved {
+            return Err(self.give_up(format!("{why}, and the digest that is expected does not cover it")));
+        }
+        let text = format!(
+            "`{}` call {}: {why}; the same bytes are sent again",
+            self.at.step.name(),
+            self.record.frozen.id.chunk
+        );
+        (self.runner.emit)(RunEvent::Note { text });
+        Ok(())
     }
 
     fn is_mass(&self) -> bool {

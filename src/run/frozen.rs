@@ -126,9 +126,15 @@ pub(super) fn given(fact: &Event, output: Output) -> Result<Option<String>, NotG
     let Some(text) = &fact.result else { return Ok(None) };
     match members(text).ok_or(NotGiven)?.get(output.name()) {
         None => Ok(None),
-        Some(Value::String(value)) => Ok(Some(value.clone())),
+        // It is put into bodies: what could be more than one value there is none.
+        Some(Value::String(value)) if payload::is_value(value) => Ok(Some(value.clone())),
         Some(_) => Err(NotGiven),
     }
+}
+
+/// The state that a check saw; none if it is no word.
+pub(super) fn status(fact: &Event) -> Option<&str> {
+    fact.result.as_deref().filter(|word| payload::is_value(word))
 }
 
 /// Whether all that accepted calls of a media step gave can be read.

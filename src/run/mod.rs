@@ -22,6 +22,7 @@ mod refusal;
 pub mod replay;
 mod steps;
 mod tags;
+mod tamper;
 mod views;
 pub mod work;
 

@@ -18,7 +18,7 @@ pub(super) fn outputs<'e>(step: &RenderedStep, facts: impl Iterator<Item = &'e E
         Output::MsgId => facts.first().and_then(|fact| fact.msg_id).map(|id| json!(id)),
         Output::MsgIds => Some(json!(facts.iter().map(|fact| fact.msg_id).collect::<Vec<_>>())),
         Output::MsgDataId => facts.iter().find_map(|fact| fact.msg_data_id).map(|id| json!(id)),
-        Output::Status => facts.last().and_then(|fact| fact.result.clone()).map(Value::from),
+        Output::Status => facts.last().and_then(|fact| frozen::status(fact)).map(Value::from),
         Output::MediaId | Output::Url => facts.iter().rev().find_map(|fact| given(fact, output)).map(Value::from),
     };
     step.spec.outputs.iter().filter_map(|output| Some((*output, value(*output)?))).collect()

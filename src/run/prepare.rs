@@ -11,6 +11,7 @@ use super::{
     outputs::{outputs, slots_of},
     reconcile::{Verdict, has_versions, is_current, latest, reconcile},
     refusal::Refusal,
+    tamper,
     work::{Facts, Left, StepCall, StepState, Unlisted, Work, Write},
 };
 use crate::{
@@ -86,6 +87,9 @@ pub(super) fn compare<'p>(
         } else {
             (Left::NotSelected, unselected(step, known, &mut facts)?)
         };
+        if let Left::Calls { calls, .. } = &left {
+            tamper::check(plan, step, calls)?;
+        }
         work.push(Work { step, left, state });
     }
     if !conflicts.is_empty() {

@@ -8,6 +8,7 @@ use super::{
     reader::{AccountReader, Question},
     refusal::Refusal,
     tags::{self, Tags},
+    tamper,
     work::{Facts, Left, Unlisted, Work},
 };
 use crate::{
@@ -29,6 +30,8 @@ pub struct Settings<'a> {
     pub clock: &'a dyn Clock,
     /// True once somebody asked to stop.
     pub interrupted: &'a dyn Fn() -> bool,
+    /// Whether the digest of the plan was expected: nothing is sent then that it does not cover.
+    pub approved: bool,
 }
 
 /// All that is to be done: whom every send reaches is settled, and the guards had no objection.
@@ -52,7 +55,10 @@ impl<'p> Prepared<'p> {
         settings: &Settings<'_>,
     ) -> Result<Ready<'p>, Refusal> {
         let Prepared { plan, work, mut facts, notes } = self;
-        let Settings { scope, clock, interrupted, .. } = settings;
+        let Settings { scope, clock, interrupted, approved, .. } = settings;
+        if *approved {
+            tamper::approved(plan, &work)?;
+        }
         let mut reader = AccountReader { client, clock: *clock, interrupted: *interrupted };
         let looked_up = tags::look_up(&mut reader, &plan.guards, &work)?;
         let asked = looked_up.is_some() || work.iter().any(|work| matches!(work.left, Left::List(_)));

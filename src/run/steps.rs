@@ -14,6 +14,7 @@ use super::{
     outputs::{named, nested, outputs, slots_of},
     policy,
     ready::{Ready, Settings},
+    tamper,
     work::{Facts, Left, StepCall, StepState, Work, Write, unmet},
 };
 use crate::{
@@ -195,6 +196,9 @@ impl<'a> Runner<'a, '_> {
                     Ok(calls) => calls,
                     Err(error) => return self.store_failed(&error),
                 };
+                if let Err(error) = tamper::check(self.plan, step, &calls) {
+                    return self.store_failed(&error);
+                }
                 // How many calls there are is known only if the send is all there: of one that goes on, more may come.
                 if unmet.is_none() && !calls.iter().any(StepCall::is_open) {
                     return already_done(step, calls.iter().filter_map(|call| call.record.as_ref()));
