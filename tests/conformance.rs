@@ -722,6 +722,70 @@ fn a_lock_dies_with_its_process(bench: &dyn StoreBench) {
     assert!(store.write("wechat", "wx1", &owner()).is_ok());
 }
 
+/// What another process of the test below writes to.
+const RACES: &str = "CONFORMANCE_RACES_ON";
+const RACED: usize = 40;
+
+/// Tries to freeze, to extend and to accept each of many, past the lock; how often it was first.
+fn race(name: &str) -> [usize; 3] {
+    let path = name.strip_prefix("sqlite:").expect("a path");
+    let mut ledger = Sqlite::open(path.as_ref()).expect("opens");
+    let mut first = [0; 3];
+    let mut count = |kind: usize, written: Result<(), LedgerError>| match written {
+        Ok(()) => first[kind] += 1,
+        Err(LedgerError::Conflict { .. }) => {}
+        Err(error) => panic!("{error}"),
+    };
+    for number in 0..RACED {
+        let [frozen, more, taken] = ["frozen", "more", "taken"].map(|what| call(&format!("{what}{number}"), 1));
+        count(0, ledger.freeze(&scope(), std::slice::from_ref(&frozen), &frozen.id, &attempt(2)));
+        count(1, ledger.extend(&scope(), std::slice::from_ref(&more), &more.id, &attempt(2)));
+        count(2, ledger.append(&scope(), &taken.id, &event(EventKind::Accepted, 2)));
+    }
+    first
+}
+
+fn what_may_follow_once_follows_once_whichever_process_writes_it(bench: &dyn StoreBench) {
+    if let Ok(name) = std::env::var(RACES) {
+        std::io::stdout().write_all(b"\nready\n").expect("somebody reads");
+        std::io::stdin().read_to_end(&mut Vec::new()).expect("a pipe");
+        let first = race(&name);
+        let said = format!("\nfirst {} {} {}\n", first[0], first[1], first[2]);
+        std::io::stdout().write_all(said.as_bytes()).expect("somebody reads");
+        return;
+    }
+    for number in 0..RACED {
+        freeze(&mut *bench.write(&scope()), &scope(), &[call(&format!("taken{number}"), 1)]);
+    }
+    let this = std::env::current_exe().expect("a test");
+    let test =
+        format!("conformance::{}::what_may_follow_once_follows_once_whichever_process_writes_it", bench.module());
+    let start = |_| {
+        let mut command = Command::new(&this);
+        command.args([&test, "--exact", "--nocapture"]).env(RACES, bench.name());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("starts")
+    };
+    let mut children = [0, 1].map(start);
+    let mut said = children.each_mut().map(|child| BufReader::new(child.stdout.take().expect("a pipe")).lines());
+    for lines in &mut said {
+        assert!(lines.any(|line| line.is_ok_and(|line| line == "ready")), "it is there");
+    }
+    // Both begin now.
+    children.iter_mut().for_each(|child| drop(child.stdin.take()));
+    let mut all = [0; 3];
+    for lines in &mut said {
+        let first = lines.find_map(|line| line.ok()?.strip_prefix("first ").map(str::to_owned)).expect("it ended well");
+        for (sum, count) in all.iter_mut().zip(first.split(' ')) {
+            *sum += count.parse::<usize>().expect("a number");
+        }
+    }
+    for child in &mut children {
+        child.wait().expect("ours");
+    }
+    assert_eq!(all, [RACED; 3], "frozen, extended, accepted");
+    assert_eq!(bench.read().calls(&scope()).expect("reads").len(), 3 * RACED);
+}
+
 const KEY: TokenKey<'_> = TokenKey { appid: "wx1", base: "https://a", endpoint: "stable" };
 
 fn token(value: &str, second: i64) -> Token {
@@ -990,6 +1054,7 @@ over_every_store! {
     store:
         an_account_has_one_writer_and_says_who
         a_lock_dies_with_its_process
+        what_may_follow_once_follows_once_whichever_process_writes_it
         a_token_is_fetched_by_one_at_a_time
         tokens_are_kept_apart_and_forgotten
         a_store_is_made_by_who_writes_and_by_nobody_else

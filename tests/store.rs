@@ -104,6 +104,30 @@ fn a_store_that_was_tampered_with_sends_nothing_else_and_calls_nothing_else() {
     }
 }
 
+/// A check, a deletion and a preview that begin again are calls of the plan, too.
+#[test]
+fn other_calls_that_go_on_are_those_of_the_plan() {
+    let steps = send("one").replace("text: 你好", "mpnews: \"M1\"")
+        + "  - { id: proof, action: preview, to: { wxname: x }, message: { text: 你好 } }\n"
+        + "  - { id: gone, action: delete, of: one }\n";
+    for step in ["proof", "gone"] {
+        let path = if step == "proof" { "/mass/preview" } else { "/mass/delete" };
+        let mut closed = 0;
+        let server = Fake::new(move |_, got| {
+            closed += u32::from(got.path.ends_with(path));
+            if got.path.ends_with(path) && closed <= 3 { Answer::Close } else { Answer::Usual }
+        });
+        let case = Case::new().file("plan.yaml", plan(&steps));
+        let first = case.against(&server, &[]);
+        assert!(matches!(first.code, 5 | 6), "{step}: {}", first.stderr);
+        let before = server.got().len();
+        let path = format!("UPDATE calls SET path = '/cgi-bin/message/mass/sendall' WHERE step = '{step}'");
+        open(&case).execute_batch(&path).expect("writes");
+        case.against(&server, &[]).exits(4).says("has another path or effect than the plan gives it");
+        assert_eq!(server.got().len(), before, "{step}");
+    }
+}
+
 #[test]
 fn people_whom_nobody_approved_are_not_sent_to_under_expect() {
     for tampered in [false, true] {

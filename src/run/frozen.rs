@@ -193,6 +193,23 @@ mod tests {
     }
 
     #[test]
+    fn what_wechat_gave_is_one_value_or_is_not_taken() {
+        let fact = |result: &str| Event {
+            result: Some(result.to_owned()),
+            ..Event::new(crate::ledger::EventKind::Accepted, jiff::Timestamp::UNIX_EPOCH, "r")
+        };
+        let read = |value: &str| given(&fact(&serde_json::json!({ "url": value }).to_string()), Output::Url);
+        for value in ["https://mmbiz.qpic.cn/mmbiz_png/a_B-1/0?wx_fmt=png&tp=webp#x", "1-4DTQ_hU"] {
+            assert!(read(value).is_ok_and(|found| found.as_deref() == Some(value)), "{value}");
+        }
+        for value in ["", " ", "https://x\"><b>", "https://x'onload=", "a b", "中奖", "x\\", "x\n", "<p>", "x`"] {
+            assert!(read(value).is_err(), "{value}");
+            assert_eq!(status(&fact(value)), None, "{value}");
+        }
+        assert_eq!(status(&fact("SEND_SUCCESS")), Some("SEND_SUCCESS"));
+    }
+
+    #[test]
     fn what_a_draft_holds_is_read_or_is_an_error() {
         let read = |text: &str, path: &str| articles(&call(text, path)).ok();
         assert_eq!(read(r#"{"articles":[{},{}]}"#, ADD), Some(Some(2)));

@@ -84,9 +84,12 @@ impl Tags {
         if work.step.spec.effect != Effect::Mass {
             return Ok(());
         }
-        for call in calls.iter_mut().filter(|call| call.is_open() && call.frozen.recipients.is_none()) {
-            if let Target::Tag(tag) = &*call.target()? {
-                call.frozen.recipients = self.size(tag);
+        for call in calls.iter_mut().filter(|call| call.is_open()) {
+            // What the ledger has of an earlier run is no count of today.
+            if let Target::Tag(tag) = &*call.target()?
+                && let Some(size) = self.size(tag)
+            {
+                call.frozen.recipients = Some(size);
             }
         }
         Ok(())
