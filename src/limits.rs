@@ -38,7 +38,7 @@ pub const TEXT_CHARS_WARN: usize = 293;
 pub const TEXT_BYTES_MAX: usize = 20_480;
 /// Most pictures of an image message (the limit of `newspic` drafts).
 /// <https://developers.weixin.qq.com/doc/service/api/draftbox/draftmanage/api_draft_add>
-pub const IMAGES_MAX: usize = 20;
+pub(crate) const IMAGES_MAX: usize = 20;
 /// Longest title of an article, in characters.
 /// <https://developers.weixin.qq.com/doc/service/api/draftbox/draftmanage/api_draft_add>
 pub const TITLE_CHARS: usize = 32;
@@ -114,9 +114,9 @@ pub const YAML_DEPTH_MAX: usize = 64;
 /// Most nodes that the aliases of a plan may expand to.
 pub const YAML_ALIASED_MAX: usize = 100_000;
 /// Steps of a plan.
-pub const STEPS_MAX: usize = 20_000;
+pub(crate) const STEPS_MAX: usize = 20_000;
 /// Instances of one `foreach`.
-pub const FOREACH_MAX: usize = 10_000;
+pub(crate) const FOREACH_MAX: usize = 10_000;
 /// Work that one template may do, in minijinja's units.
 pub const TEMPLATE_FUEL: u64 = 200_000;
 /// Deepest nesting of one template; beyond it the parser would use up the stack.
@@ -141,7 +141,7 @@ pub const SECRET_COMMAND_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long an opener of pages is waited for before it is taken to have opened one.
 pub const OPENER_TIMEOUT: Duration = Duration::from_secs(2);
 /// Longest wait that a plan may ask for (`timeout` of a check, backoff, pause before a repetition).
-pub const WAIT_MAX: Duration = Duration::from_secs(24 * 3600);
+pub(crate) const WAIT_MAX: Duration = Duration::from_secs(24 * 3600);
 
 // Pauses and patience: ours, where neither the platform nor the plan says one.
 

@@ -46,9 +46,9 @@ impl MessageKind {
 pub struct MessageView {
     /// `text`, `mpnews`, `voice`, `image`, `mpvideo` or `wxcard`.
     #[schemars(with = "String")]
-    pub kind: MessageKind,
+    pub(crate) kind: MessageKind,
     /// The text itself, or the ids of the media.
-    pub content: String,
+    pub(crate) content: String,
 }
 
 /// A message as it is sent or previewed: what is known of it without its body.
@@ -56,7 +56,7 @@ pub struct MessageView {
 pub struct Shown {
     pub view: MessageView,
     /// `sha256:` and the digest of what people see: that of a preview is that of its send.
-    pub digest: String,
+    pub(crate) digest: String,
     /// The media in it, in order.
     pub media: Vec<MediaId>,
     /// The title of pictures or of a video.

@@ -93,9 +93,9 @@ impl Target {
 #[derive(Debug, Clone)]
 pub struct People {
     /// All of them.
-    pub openids: Arc<Openids>,
+    pub(crate) openids: Arc<Openids>,
     /// Which of them.
-    pub range: Range<usize>,
+    pub(crate) range: Range<usize>,
 }
 
 impl People {

@@ -8,11 +8,11 @@ use serde::{Deserialize, Serialize};
 #[serde(deny_unknown_fields)]
 pub struct Problem {
     /// One line.
-    pub message: String,
+    pub(crate) message: String,
     /// What to do about it, one entry a sentence.
-    pub help: Vec<String>,
+    pub(crate) help: Vec<String>,
     /// WeChat's code, where the cause is a reply.
-    pub errcode: Option<i64>,
+    pub(crate) errcode: Option<i64>,
 }
 
 impl Problem {
@@ -38,9 +38,9 @@ impl Problem {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
     /// Never [`ExitCode::Done`].
-    pub code: ExitCode,
+    pub(crate) code: ExitCode,
     /// What people and programs are told.
-    pub problem: Problem,
+    pub(crate) problem: Problem,
 }
 
 impl Refusal {
@@ -101,7 +101,7 @@ impl From<ExitCode> for std::process::ExitCode {
 }
 
 /// A system error in few words.
-pub(crate) fn reason(error: &std::io::Error) -> &'static str {
+pub fn reason(error: &std::io::Error) -> &'static str {
     match error.kind() {
         std::io::ErrorKind::NotFound => "no such file",
         std::io::ErrorKind::PermissionDenied => "permission denied",

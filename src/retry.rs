@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// The pauses of what is tried again: one after each attempt that failed, and none after the last that is made.
 #[derive(Debug, Clone)]
-pub(crate) struct Retry {
+pub struct Retry {
     left: u32,
     pause: Duration,
     longest: Duration,
@@ -12,7 +12,7 @@ pub(crate) struct Retry {
 
 impl Retry {
     /// `attempts` counts the first one. The first pause is `backoff`, each next one twice as long, up to `longest`.
-    pub(crate) fn new(attempts: u32, backoff: Duration, longest: Duration) -> Self {
+    pub fn new(attempts: u32, backoff: Duration, longest: Duration) -> Self {
         Self { left: attempts.saturating_sub(1), pause: backoff, longest: longest.max(backoff) }
     }
 }

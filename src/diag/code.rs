@@ -229,7 +229,7 @@ codes! {
 
 impl Code {
     /// `Q201` or `unknown-key` to its code, whatever the case.
-    pub(crate) fn find(text: &str) -> Option<Code> {
+    pub fn find(text: &str) -> Option<Code> {
         let text = text.to_lowercase();
         Self::ALL.iter().copied().find(|code| code.info().id.to_lowercase() == text || code.info().name == text)
     }

@@ -10,18 +10,18 @@ use super::{Diagnostic, Severity, render::sorted};
 use crate::diag::source::{SourceMap, Span};
 
 /// Version of the shape.
-pub(crate) const DIAGNOSTICS_SCHEMA: u32 = 1;
+pub const DIAGNOSTICS_SCHEMA: u32 = 1;
 
 /// What was found in plans, as every command prints it with `--format json` if a plan is wrong; `validate` prints it always.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct Document {
     /// Version of this shape.
-    pub schema: u32,
+    pub(crate) schema: u32,
     /// The exit code of the process.
-    pub exit_code: u8,
+    pub(crate) exit_code: u8,
     /// One entry a plan, in the order of the command line.
-    pub plans: Vec<Checked>,
+    pub(crate) plans: Vec<Checked>,
 }
 
 /// A plan that was checked.
@@ -45,23 +45,23 @@ pub struct Checked {
 #[schemars(deny_unknown_fields)]
 pub struct ArticleSize {
     /// The step that makes it.
-    pub step: String,
+    pub(crate) step: String,
     /// The `foreach` key of the step.
-    pub key: Option<String>,
+    pub(crate) key: Option<String>,
     /// Its number in the draft, from 1.
-    pub article: usize,
+    pub(crate) article: usize,
     /// Its title.
-    pub title: String,
+    pub(crate) title: String,
     /// Characters that readers see.
-    pub characters: usize,
+    pub(crate) characters: usize,
     /// Characters with tags and styles.
-    pub html_characters: usize,
+    pub(crate) html_characters: usize,
     /// Bytes of the HTML.
-    pub bytes: usize,
+    pub(crate) bytes: usize,
     /// Pictures in it.
-    pub images: usize,
+    pub(crate) images: usize,
     /// What takes most bytes.
-    pub heaviest: Vec<Cause>,
+    pub(crate) heaviest: Vec<Cause>,
 }
 
 /// What takes bytes of an article.
@@ -69,9 +69,9 @@ pub struct ArticleSize {
 #[schemars(deny_unknown_fields)]
 pub struct Cause {
     /// In words.
-    pub cause: String,
+    pub(crate) cause: String,
     /// How many.
-    pub bytes: usize,
+    pub(crate) bytes: usize,
 }
 
 /// One finding.
@@ -79,19 +79,19 @@ pub struct Cause {
 #[schemars(deny_unknown_fields)]
 pub struct Finding {
     /// Its code, such as `Q201`; `qunfa explain` knows more of it.
-    pub code: &'static str,
+    pub(crate) code: &'static str,
     /// The code in words, such as `unknown-key`.
-    pub name: &'static str,
+    pub(crate) name: &'static str,
     /// How bad it is.
-    pub severity: Severity,
+    pub(crate) severity: Severity,
     /// What is wrong, in one line.
-    pub message: String,
+    pub(crate) message: String,
     /// Where; null for what has no file, such as an option.
-    pub place: Option<Place>,
+    pub(crate) place: Option<Place>,
     /// Other places that belong to it.
-    pub related: Vec<Place>,
+    pub(crate) related: Vec<Place>,
     /// What to write instead, or to do.
-    pub help: Vec<String>,
+    pub(crate) help: Vec<String>,
 }
 
 /// A place in a file, with words on it.
@@ -99,21 +99,21 @@ pub struct Finding {
 #[schemars(deny_unknown_fields)]
 pub struct Place {
     /// Path as the user knows it; `<stdin>` is standard input.
-    pub file: String,
+    pub(crate) file: String,
     /// Line of the beginning, from 1.
-    pub line: usize,
+    pub(crate) line: usize,
     /// Column of the beginning, in characters, from 1.
-    pub column: usize,
+    pub(crate) column: usize,
     /// Line of the end.
-    pub end_line: usize,
+    pub(crate) end_line: usize,
     /// Column of the first character behind the end.
-    pub end_column: usize,
+    pub(crate) end_column: usize,
     /// Bytes of UTF-8 before the beginning; a byte order mark is not counted.
-    pub byte_start: usize,
+    pub(crate) byte_start: usize,
     /// Bytes of UTF-8 before the end.
-    pub byte_end: usize,
+    pub(crate) byte_end: usize,
     /// What is there; may be empty.
-    pub label: String,
+    pub(crate) label: String,
 }
 
 /// All findings as data.
@@ -155,12 +155,12 @@ fn place(span: &Span, label: &str, sources: &SourceMap) -> Place {
 
 impl Finding {
     /// The message, and what to do about it below.
-    pub(crate) fn text(&self) -> String {
+    pub fn text(&self) -> String {
         std::iter::once(&self.message).chain(&self.help).map(String::as_str).collect::<Vec<_>>().join("\n")
     }
 
     /// Names its files otherwise: systems that show findings know them from the root of the repository.
-    pub(crate) fn rename(&mut self, name: &dyn Fn(&str) -> String) {
+    pub fn rename(&mut self, name: &dyn Fn(&str) -> String) {
         for place in self.place.iter_mut().chain(&mut self.related) {
             place.file = name(&place.file);
         }

@@ -6,17 +6,17 @@ use crate::limits::ANNOTATIONS_SHOWN;
 
 #[derive(Debug, Clone)]
 pub struct Annotation {
-    pub severity: Severity,
+    pub(crate) severity: Severity,
     /// What it is headed with.
-    pub title: String,
+    pub(crate) title: String,
     /// What it says; may have several lines.
-    pub text: String,
+    pub(crate) text: String,
     /// The file, as seen from the root of the repository; none if it belongs to no file.
-    pub file: Option<String>,
+    pub(crate) file: Option<String>,
     /// The first line. GitHub would show a whole block at its end.
-    pub line: Option<usize>,
+    pub(crate) line: Option<usize>,
     /// First column, and the first one behind the end; only within one line.
-    pub columns: Option<(usize, usize)>,
+    pub(crate) columns: Option<(usize, usize)>,
 }
 
 impl From<&Finding> for Annotation {

@@ -8,25 +8,25 @@ use super::{Code, Diagnostic, Severity, source::Span};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Origin {
     /// Index of the step in the plan.
-    pub step: usize,
+    pub(crate) step: usize,
     /// Which of its instances, from 0; none if the step as a whole.
-    pub instance: Option<usize>,
+    pub(crate) instance: Option<usize>,
     /// Which article of the instance, from 0.
-    pub article: Option<usize>,
+    pub(crate) article: Option<usize>,
     /// Before the block of the article that it is about: in which piece of its HTML, and after how many bytes of it.
-    pub block: Option<(usize, usize)>,
+    pub(crate) block: Option<(usize, usize)>,
 }
 
 impl Origin {
-    pub(crate) fn step(step: usize) -> Self {
+    pub fn step(step: usize) -> Self {
         Self { step, instance: None, article: None, block: None }
     }
 
-    pub(crate) fn instance(step: usize, instance: usize) -> Self {
+    pub fn instance(step: usize, instance: usize) -> Self {
         Self { instance: Some(instance), ..Self::step(step) }
     }
 
-    pub(crate) fn article(step: usize, instance: usize, article: usize) -> Self {
+    pub fn article(step: usize, instance: usize, article: usize) -> Self {
         Self { article: Some(article), ..Self::instance(step, instance) }
     }
 }
@@ -44,16 +44,16 @@ pub struct Diagnostics {
 
 impl Diagnostics {
     /// What is raised from now on is about this; gives what it was about until now.
-    pub(crate) fn about(&mut self, origin: Option<Origin>) -> Option<Origin> {
+    pub fn about(&mut self, origin: Option<Origin>) -> Option<Origin> {
         std::mem::replace(&mut self.origin, origin)
     }
 
-    pub(crate) fn push(&mut self, diagnostic: Diagnostic) {
+    pub fn push(&mut self, diagnostic: Diagnostic) {
         self.raise(diagnostic, self.origin);
     }
 
     /// What was found in an article, at a block of it.
-    pub(crate) fn push_in(&mut self, diagnostic: Diagnostic, block: Option<(usize, usize)>) {
+    pub fn push_in(&mut self, diagnostic: Diagnostic, block: Option<(usize, usize)>) {
         self.raise(diagnostic, self.origin.map(|origin| Origin { block, ..origin }));
     }
 
@@ -73,21 +73,21 @@ impl Diagnostics {
     }
 
     /// How often something was raised so far, what was known already included.
-    pub(crate) fn raised(&self) -> usize {
+    pub fn raised(&self) -> usize {
         self.raised
     }
 
     /// How often an error was raised so far, what was known already included.
-    pub(crate) fn errors(&self) -> usize {
+    pub fn errors(&self) -> usize {
         self.errors
     }
 
-    pub(crate) fn into_vec(self) -> Vec<Diagnostic> {
+    pub fn into_vec(self) -> Vec<Diagnostic> {
         self.list
     }
 
     /// Takes back what was raised too much.
-    pub(crate) fn retain(&mut self, keep: impl FnMut(&Diagnostic) -> bool) {
+    pub fn retain(&mut self, keep: impl FnMut(&Diagnostic) -> bool) {
         let mut list = std::mem::take(&mut self.list);
         list.retain(keep);
         let origin = self.origin;

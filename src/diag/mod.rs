@@ -29,35 +29,35 @@ pub enum Severity {
 /// A place with a word on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Label {
-    pub span: Span,
+    pub(crate) span: Span,
     /// What is there; may be empty.
-    pub text: String,
+    pub(crate) text: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnostic {
-    pub code: Code,
+    pub(crate) code: Code,
     /// What is wrong: lower case, user's words in backticks, no full stop.
-    pub message: String,
+    pub(crate) message: String,
     /// The place; none only for what has no file (an option, an environment variable of no plan).
-    pub primary: Option<Label>,
+    pub(crate) primary: Option<Label>,
     /// Other places that belong to it.
-    pub related: Vec<Label>,
+    pub(crate) related: Vec<Label>,
     /// What to write instead, or to do.
-    pub help: Vec<String>,
+    pub(crate) help: Vec<String>,
     /// What of the plan it is about; empty if the plan as a whole.
-    pub origins: Vec<Origin>,
+    pub(crate) origins: Vec<Origin>,
 }
 
 impl Diagnostic {
     /// A finding at a place.
-    pub(crate) fn new(code: Code, span: Span, message: impl Into<String>) -> Self {
+    pub fn new(code: Code, span: Span, message: impl Into<String>) -> Self {
         let primary = Some(Label { span, text: String::new() });
         Self { code, message: message.into(), primary, related: Vec::new(), help: Vec::new(), origins: Vec::new() }
     }
 
     /// A finding without a place.
-    pub(crate) fn nowhere(code: Code, message: impl Into<String>) -> Self {
+    pub fn nowhere(code: Code, message: impl Into<String>) -> Self {
         Self {
             code,
             message: message.into(),
@@ -69,7 +69,7 @@ impl Diagnostic {
     }
 
     /// Words under the caret.
-    pub(crate) fn label(mut self, text: impl Into<String>) -> Self {
+    pub fn label(mut self, text: impl Into<String>) -> Self {
         if let Some(label) = &mut self.primary {
             label.text = text.into();
         }
@@ -77,19 +77,19 @@ impl Diagnostic {
     }
 
     /// Another place that belongs to it.
-    pub(crate) fn related(mut self, span: Span, text: impl Into<String>) -> Self {
+    pub fn related(mut self, span: Span, text: impl Into<String>) -> Self {
         self.related.push(Label { span, text: text.into() });
         self
     }
 
     /// What to write instead, or to do.
-    pub(crate) fn help(mut self, text: impl Into<String>) -> Self {
+    pub fn help(mut self, text: impl Into<String>) -> Self {
         self.help.push(text.into());
         self
     }
 
     /// The severity, which belongs to the code.
-    pub(crate) fn severity(&self) -> Severity {
+    pub fn severity(&self) -> Severity {
         self.code.info().severity
     }
 }

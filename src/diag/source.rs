@@ -9,14 +9,14 @@ pub struct FileId(usize);
 /// A range of bytes in a file.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Span {
-    pub file: FileId,
-    pub start: usize,
+    pub(crate) file: FileId,
+    pub(crate) start: usize,
     /// One past the last byte.
-    pub end: usize,
+    pub(crate) end: usize,
 }
 
 impl Span {
-    pub(crate) fn new(file: FileId, range: Range<usize>) -> Self {
+    pub fn new(file: FileId, range: Range<usize>) -> Self {
         Self { file, start: range.start, end: range.end }
     }
 }
@@ -25,7 +25,7 @@ impl Span {
 #[derive(Debug)]
 pub struct SourceFile {
     /// The path as users know it.
-    pub path: String,
+    pub(crate) path: String,
     /// The text, without a byte order mark.
     pub text: String,
     /// Byte offset of the beginning of each line.
@@ -36,11 +36,11 @@ pub struct SourceFile {
 
 /// A line and a column, both from 1; the column counts characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Position {
+pub struct Position {
     /// Line from 1.
-    pub line: usize,
+    pub(crate) line: usize,
     /// Column in characters from 1.
-    pub column: usize,
+    pub(crate) column: usize,
 }
 
 impl SourceFile {
@@ -50,7 +50,7 @@ impl SourceFile {
     }
 
     /// Where a byte offset is; offsets past the end count as the end, offsets inside a character as its beginning.
-    pub(crate) fn position(&self, offset: usize) -> Position {
+    pub fn position(&self, offset: usize) -> Position {
         let offset = self.text.floor_char_boundary(offset);
         let line = self.lines.partition_point(|start| *start <= offset) - 1;
         let column = self.text[self.lines[line]..offset].chars().count() + 1;
@@ -58,12 +58,12 @@ impl SourceFile {
     }
 
     /// The byte offset of the first byte of a line (from 1), or the end of the text.
-    pub(crate) fn line_start(&self, line: usize) -> usize {
+    pub fn line_start(&self, line: usize) -> usize {
         line.checked_sub(1).and_then(|at| self.lines.get(at)).copied().unwrap_or(self.text.len())
     }
 
     /// The text with masked ranges replaced, byte for byte, by asterisks: offsets stay right.
-    pub(crate) fn shown_text(&self) -> std::borrow::Cow<'_, str> {
+    pub fn shown_text(&self) -> std::borrow::Cow<'_, str> {
         if self.masked.is_empty() {
             return (&self.text).into();
         }
@@ -94,12 +94,12 @@ impl SourceMap {
     }
 
     /// Line and column of the beginning of a span.
-    pub(crate) fn position(&self, span: &Span) -> Position {
+    pub fn position(&self, span: &Span) -> Position {
         self.file(span.file).position(span.start)
     }
 
     /// Hides a range from all output.
-    pub(crate) fn mask(&mut self, span: &Span) {
+    pub fn mask(&mut self, span: &Span) {
         self.files[span.file.0].masked.push(span.start..span.end);
     }
 }
@@ -139,7 +139,7 @@ const DISGUISES: std::ops::RangeInclusive<char> = '\u{10f000}'..='\u{10f07f}';
 
 /// A value on its way into an article: what Markdown and HTML could read as markup is disguised, until it is text of the
 /// article ([`reveal`]). Letters and digits stay, so that filters still work.
-pub(crate) fn disguise(text: &str) -> String {
+pub fn disguise(text: &str) -> String {
     let disguised = |c: char| match c {
         c if c.is_ascii() && !c.is_ascii_alphanumeric() => {
             char::from_u32(*DISGUISES.start() as u32 + c as u32).unwrap_or(c)
@@ -150,7 +150,7 @@ pub(crate) fn disguise(text: &str) -> String {
 }
 
 /// The text behind [`disguise`].
-pub(crate) fn reveal(text: &str) -> std::borrow::Cow<'_, str> {
+pub fn reveal(text: &str) -> std::borrow::Cow<'_, str> {
     if !text.contains(|c| DISGUISES.contains(&c)) {
         return text.into();
     }

@@ -165,9 +165,9 @@ impl Status {
 #[error("`{event}` cannot follow `{status:?}`")]
 pub struct Illegal {
     /// Where the call stood.
-    pub status: Status,
+    pub(crate) status: Status,
     /// What was to follow.
-    pub event: &'static str,
+    pub(crate) event: &'static str,
 }
 
 /// The one rule of how a call goes on. A refusal or a failure to connect settles its own attempt only: if an earlier one

@@ -173,15 +173,15 @@ pub struct SecretSource {
     /// Name of the environment variable that holds it.
     #[serde(default)]
     #[schemars(extend("pattern" = "^[A-Za-z_][A-Za-z0-9_]*$", "x-form" = "the name of an environment variable"))]
-    pub env: Option<String>,
+    pub(crate) env: Option<String>,
     /// Path of the file that holds it; may lie anywhere.
     #[serde(default)]
     #[schemars(extend("minLength" = 1))]
-    pub file: Option<String>,
+    pub(crate) file: Option<String>,
     /// Program and arguments that print it; run without a shell.
     #[serde(default)]
     #[schemars(extend("minItems" = 1))]
-    pub command: Option<Vec<String>>,
+    pub(crate) command: Option<Vec<String>>,
 }
 
 /// A run needs exactly one of `secret` and `access_token`.

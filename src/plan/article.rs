@@ -9,60 +9,60 @@ use super::value::Template;
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(extend("x-exactly-one" = ["file", "content"]))]
-pub(crate) struct Article {
+pub struct Article {
     /// `news` (an article) or `newspic` (pictures with a text).
     #[serde(default, rename = "type")]
-    pub(crate) kind: ArticleKind,
+    pub kind: ArticleKind,
     /// A Markdown (`.md`) or HTML (`.html`) file, which may begin with front matter.
     #[serde(default)]
-    pub(crate) file: Option<Template>,
+    pub file: Option<Template>,
     /// Markdown, instead of a file; the plain text of a `newspic`.
     #[serde(default)]
-    pub(crate) content: Option<Template>,
+    pub content: Option<Template>,
     /// Title, at most 32 characters.
     #[serde(default)]
-    pub(crate) title: Option<Template>,
+    pub title: Option<Template>,
     /// Author, at most 16 characters.
     #[serde(default)]
-    pub(crate) author: Option<Template>,
+    pub author: Option<Template>,
     /// Digest, at most 120 characters; only for a single article.
     #[serde(default)]
-    pub(crate) digest: Option<Template>,
+    pub digest: Option<Template>,
     /// The cover of a `news`: a picture, relative to the file that names it, or a `media_id` of an earlier step.
     #[serde(default)]
-    pub(crate) cover: Option<Template>,
+    pub cover: Option<Template>,
     /// The pictures of a `newspic`, at most 20; the first is the cover.
     #[serde(default)]
     #[schemars(extend("minItems" = 1, "maxItems" = 20))]
-    pub(crate) images: Option<Vec<Template>>,
+    pub images: Option<Vec<Template>>,
     /// A built-in theme (`plain`, `jade`), or a CSS file, relative to the file that names it.
     #[serde(default)]
-    pub(crate) theme: Option<Template>,
+    pub theme: Option<Template>,
     /// Where "read more" leads.
     #[serde(default)]
-    pub(crate) source_url: Option<Template>,
+    pub source_url: Option<Template>,
     /// Whether readers can comment.
     #[serde(default)]
-    pub(crate) need_open_comment: Option<bool>,
+    pub need_open_comment: Option<bool>,
     /// Whether only followers can comment.
     #[serde(default)]
-    pub(crate) only_fans_can_comment: Option<bool>,
+    pub only_fans_can_comment: Option<bool>,
     /// The part of the cover that is shown at 2.35:1, as X1_Y1_X2_Y2 of 0 to 1.
     #[serde(default)]
-    pub(crate) pic_crop_235_1: Option<Template>,
+    pub pic_crop_235_1: Option<Template>,
     /// The part of the cover that is shown at 1:1.
     #[serde(default)]
-    pub(crate) pic_crop_1_1: Option<Template>,
+    pub pic_crop_1_1: Option<Template>,
     /// Converts webp pictures and makes larger ones smaller, instead of refusing them.
     #[serde(default)]
-    pub(crate) optimize: Option<bool>,
+    pub optimize: Option<bool>,
 }
 
 /// The kinds of articles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 #[schemars(inline)]
-pub(crate) enum ArticleKind {
+pub enum ArticleKind {
     /// An article.
     #[default]
     News,

@@ -17,7 +17,7 @@ use crate::{
 
 /// The calls of a step, before keys are put in.
 #[derive(Debug)]
-pub(crate) struct Calls {
+pub struct Calls {
     /// One body a call, in order.
     pub(crate) calls: Vec<Call>,
     /// Who it is for, in words.
@@ -29,7 +29,7 @@ pub(crate) struct Calls {
 
 impl Calls {
     /// A step of one call that reaches nobody.
-    pub(crate) fn one(body: Value) -> Self {
+    pub fn one(body: Value) -> Self {
         Self { calls: vec![Call::new(body, Target::Nobody)], audience: None, content: Content::Nothing, listed: None }
     }
 }
@@ -63,43 +63,43 @@ impl Call {
 
 /// What a call of a media step does besides.
 #[derive(Debug, Clone, Default)]
-pub struct MediaCall {
+pub(crate) struct MediaCall {
     /// The file that it carries.
-    pub upload: Option<Arc<Upload>>,
+    pub(crate) upload: Option<Arc<Upload>>,
     /// The slot that its answer fills.
-    pub gives: Option<Gives>,
+    pub(crate) gives: Option<Gives>,
     /// The articles that it adds as a draft.
-    pub adds: Option<Arc<Vec<Payload>>>,
+    pub(crate) adds: Option<Arc<Vec<Payload>>>,
     /// The articles that the answer must hold.
-    pub verify: Option<Arc<Vec<Payload>>>,
+    pub(crate) verify: Option<Arc<Vec<Payload>>>,
     /// What was uploaded before is gone: the file is uploaded again.
-    pub fresh: bool,
+    pub(crate) fresh: bool,
 }
 
 /// What fills a slot when a call is accepted.
 #[derive(Debug, Clone)]
-pub struct Gives {
-    pub slot: Slot,
+pub(crate) struct Gives {
+    pub(crate) slot: Slot,
     /// The member of the answer.
-    pub member: Output,
+    pub(crate) member: Output,
     /// Its value, where it is known before.
-    pub known: Option<String>,
+    pub(crate) known: Option<String>,
 }
 
 /// Polling: until when, how often, how long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Poll {
     /// The `msg_status` that is waited for.
-    pub until: &'static str,
+    pub(crate) until: &'static str,
     /// The pause between two calls.
-    pub every: Duration,
+    pub(crate) every: Duration,
     /// How long it is waited at most.
-    pub timeout: Duration,
+    pub(crate) timeout: Duration,
 }
 
 /// A file that a step reads.
 #[derive(Debug)]
-pub(crate) struct FileUse {
+pub struct FileUse {
     /// The field that names it, as a pointer below the step.
     pub(crate) suffix: String,
     pub(crate) path: Template,
@@ -121,7 +121,7 @@ pub(crate) enum Holds {
 
 /// The articles of a draft, as they are sent but for slots, and the files that fill these.
 #[derive(Debug)]
-pub(crate) struct Draft {
+pub struct Draft {
     /// Members of `articles`.
     pub(crate) articles: Vec<Value>,
     /// Each once, in the order of use.
@@ -132,7 +132,7 @@ pub(crate) struct Draft {
 
 /// The number that WeChat gave a send.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Job {
+pub enum Job {
     /// Written in the plan.
     Id(u64),
     /// Given by an earlier step.
@@ -141,7 +141,7 @@ pub(crate) enum Job {
 
 impl Job {
     /// As a number of a body.
-    pub(crate) fn number(&self) -> Value {
+    pub fn number(&self) -> Value {
         match self {
             Self::Id(id) => (*id).into(),
             Self::Of(slot) => payload::number_stand_in(slot).into(),
@@ -149,7 +149,7 @@ impl Job {
     }
 
     /// As a string of a body.
-    pub(crate) fn text(&self) -> Value {
+    pub fn text(&self) -> Value {
         match self {
             Self::Id(id) => id.to_string().into(),
             Self::Of(slot) => payload::stand_in(slot).into(),
@@ -167,7 +167,7 @@ impl fmt::Display for Job {
 }
 
 /// What an action needs to make its bodies; every problem is noted by the one who implements it.
-pub(crate) trait Fields {
+pub trait Fields {
     /// A field rendered; run-time values are slots.
     fn text(&mut self, suffix: &str, template: &Template) -> Option<String>;
     /// A field that must render to a whole number.

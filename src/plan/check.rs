@@ -20,7 +20,7 @@ use crate::{
 
 /// What part of a plan is checked.
 #[derive(Debug, Clone, Copy)]
-pub enum Part<'a> {
+pub(crate) enum Part<'a> {
     /// The whole plan but its steps.
     Head,
     /// One step, by its action.
@@ -79,7 +79,7 @@ fn collect_patterns(schema: &Value, patterns: &mut HashMap<String, Regex>) {
 }
 
 /// Checks a value, found at `pointer` of a document, against a part of the schema; gives the pointers of all errors.
-pub fn check(
+pub(crate) fn check(
     document: &Document,
     pointer: &str,
     value: &Value,

@@ -4,16 +4,16 @@
 pub mod account;
 pub mod action;
 pub(crate) mod article;
-pub mod ask;
-pub mod check;
+pub(crate) mod ask;
+pub(crate) mod check;
 pub mod fmt;
 pub mod message;
-pub mod model;
+pub(crate) mod model;
 mod parse;
 pub(crate) mod people;
 pub mod schema;
 mod validate;
-pub mod value;
+pub(crate) mod value;
 pub mod yaml;
 
 pub use parse::{ParsedPlan, account_file, mask_secrets, parse};

@@ -56,7 +56,7 @@ pub struct Head {
 
 impl Head {
     /// Whether a text can be the name of a plan.
-    pub fn is_name(text: &str) -> bool {
+    pub(crate) fn is_name(text: &str) -> bool {
         let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
         (1..=63).contains(&text.len()) && text.bytes().all(|b| plain(b) || b == b'-') && !text.starts_with('-')
     }
@@ -85,19 +85,19 @@ pub struct Retry {
     /// How often a call is made at most, the first time included.
     #[serde(default)]
     #[schemars(extend("minimum" = 1, "maximum" = 20, "default" = 4))]
-    pub attempts: Option<u32>,
+    pub(crate) attempts: Option<u32>,
     /// The first pause; each next one is twice as long.
     #[serde(default)]
     #[schemars(extend("default" = "1s"))]
-    pub backoff: Option<Length>,
+    pub(crate) backoff: Option<Length>,
     /// The longest pause.
     #[serde(default)]
     #[schemars(extend("default" = "60s"))]
-    pub max_backoff: Option<Length>,
+    pub(crate) max_backoff: Option<Length>,
     /// The pause before a send whose outcome is unknown is repeated with the same `clientmsgid`; at least 60s against WeChat.
     #[serde(default)]
     #[schemars(extend("default" = "60s"))]
-    pub resend_after: Option<Length>,
+    pub(crate) resend_after: Option<Length>,
 }
 
 /// How fast mass calls are made.
@@ -107,7 +107,7 @@ pub struct Pace {
     /// Mass calls a minute; at most 60 against WeChat.
     #[serde(default)]
     #[schemars(extend("minimum" = 1, "maximum" = 100_000, "default" = 60))]
-    pub per_minute: Option<u32>,
+    pub(crate) per_minute: Option<u32>,
 }
 
 /// Conditions under which nothing is sent (exit code 9).
@@ -117,25 +117,25 @@ pub struct Guards {
     /// Most people that one run may send to: openids, and the followers of tags where their number is known.
     #[serde(default)]
     #[schemars(extend("minimum" = 1))]
-    pub max_recipients: Option<u64>,
+    pub(crate) max_recipients: Option<u64>,
     /// Most that the audience of a send may grow or shrink against the last edition of the plan, in percent.
     #[serde(default)]
     #[schemars(extend("minimum" = 0))]
-    pub max_change_percent: Option<u64>,
+    pub(crate) max_change_percent: Option<u64>,
     /// Times of day between which is sent, in Asia/Shanghai: "09:00-21:00".
     #[serde(default)]
-    pub send_window: Option<SendWindow>,
+    pub(crate) send_window: Option<SendWindow>,
     /// Not before this time (RFC 3339, with an offset).
     #[serde(default)]
     #[schemars(with = "Option<String>", extend("format" = "date-time", "x-form" = "a time such as `2026-03-01T09:00:00+08:00`", "pattern" = "^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9:.]+([Zz]|[+-][0-9]{2}:[0-9]{2})$"))]
-    pub not_before: Option<jiff::Timestamp>,
+    pub(crate) not_before: Option<jiff::Timestamp>,
     /// Not after this time (RFC 3339, with an offset).
     #[serde(default)]
     #[schemars(with = "Option<String>", extend("format" = "date-time", "x-form" = "a time such as `2026-03-01T09:00:00+08:00`", "pattern" = "^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9:.]+([Zz]|[+-][0-9]{2}:[0-9]{2})$"))]
-    pub not_after: Option<jiff::Timestamp>,
+    pub(crate) not_after: Option<jiff::Timestamp>,
     /// Every message that is sent must have been previewed in this occurrence, by this run or an earlier one.
     #[serde(default)]
-    pub require_preview: bool,
+    pub(crate) require_preview: bool,
 }
 
 /// What rendered texts are searched for, besides what no text should hold.
@@ -145,16 +145,16 @@ pub struct Lint {
     /// Hosts that followers must never be led to, such as `test.example.com`; hosts below them count too.
     #[serde(default)]
     #[schemars(extend("items" = { "type": "string", "pattern": "^[^\\s/:@]+$", "x-form": "a host alone, such as `test.example.com`" }))]
-    pub staging_hosts: Vec<String>,
+    pub(crate) staging_hosts: Vec<String>,
 }
 
 /// Times of day in Asia/Shanghai; the end is not included. An end before the beginning is on the next day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SendWindow {
+pub(crate) struct SendWindow {
     /// Minute of the day at which it opens.
-    pub from: u16,
+    pub(crate) from: u16,
     /// Minute of the day at which it closes; 1440 is midnight.
-    pub to: u16,
+    pub(crate) to: u16,
 }
 
 impl SendWindow {
@@ -172,7 +172,7 @@ impl SendWindow {
     }
 
     /// Whether a minute of the day lies inside.
-    pub fn contains(self, minute: u16) -> bool {
+    pub(crate) fn contains(self, minute: u16) -> bool {
         if self.from < self.to {
             (self.from..self.to).contains(&minute)
         } else {
@@ -208,12 +208,13 @@ impl JsonSchema for SendWindow {
 /// What all steps share.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Common {
+pub(crate) struct Common {
     /// Names the step; part of its idempotency key.
     #[schemars(extend("pattern" = "^[a-z][a-z0-9_-]{0,62}$", "x-form" = "lower-case letters, digits, _ and -, at most 63, beginning with a letter", "examples" = ["announce"]))]
     pub id: String,
     /// What the step does.
-    pub action: String,
+    #[cfg_attr(not(test), expect(dead_code, reason = "the schema and the reader know it; the action itself is used"))]
+    pub(crate) action: String,
     /// For people.
     #[serde(default)]
     pub description: Option<String>,
@@ -239,7 +240,7 @@ pub struct Common {
 
 /// The rows of a step.
 #[derive(Debug, Clone)]
-pub enum Foreach {
+pub(crate) enum Foreach {
     /// Written in the plan.
     Rows(Vec<Map<String, Value>>),
     /// A CSV or JSONL file.
@@ -288,7 +289,7 @@ pub struct Step {
     /// Position in the plan, from 0; its places are under `/steps/INDEX`.
     pub index: usize,
     /// What all steps share.
-    pub common: Common,
+    pub(crate) common: Common,
     /// What it does.
     pub(crate) action: Box<dyn Action>,
 }

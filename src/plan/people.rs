@@ -16,40 +16,40 @@ use super::{
     "x-exactly-one" = ["openids", "file", "tag", "tag_id", "followers"],
     "examples" = [{ "file": "audience/vip.csv", "column": "openid" }],
 ))]
-pub(crate) struct PeopleSource {
+pub struct PeopleSource {
     /// The openids, written out.
     #[serde(default)]
     #[schemars(extend("minItems" = 1))]
-    pub(crate) openids: Option<Vec<Template>>,
+    pub openids: Option<Vec<Template>>,
     /// A .txt file (one openid a line), .csv file (with a header line) or .jsonl file, or one of these packed with gzip
     /// (.csv.gz); or a list of them.
     #[serde(default, deserialize_with = "many")]
     #[schemars(schema_with = "paths")]
-    pub(crate) file: Vec<Template>,
+    pub file: Vec<Template>,
     /// The column (or key) of the file that holds the openids.
     #[serde(default)]
     #[schemars(extend("default" = "openid"))]
-    pub(crate) column: Option<String>,
+    pub column: Option<String>,
     /// Files of openids that do not get it, of the same kinds; the column has the same name.
     #[serde(default, deserialize_with = "many")]
     #[schemars(schema_with = "paths")]
-    pub(crate) exclude: Vec<Template>,
+    pub exclude: Vec<Template>,
     /// Name of a tag, whose followers are listed when the plan runs.
     #[serde(default)]
     #[schemars(extend("minLength" = 1))]
-    pub(crate) tag: Option<Template>,
+    pub tag: Option<Template>,
     /// Number of a tag, whose followers are listed when the plan runs.
     #[serde(default)]
-    pub(crate) tag_id: Option<Number<0, { u64::MAX }>>,
+    pub tag_id: Option<Number<0, { u64::MAX }>>,
     /// All followers, listed when the plan runs.
     #[serde(default)]
     #[schemars(extend("const" = true))]
-    pub(crate) followers: Option<bool>,
+    pub followers: Option<bool>,
 }
 
 impl PeopleSource {
     /// Whether the people are listed by WeChat when the plan runs.
-    pub(crate) fn is_listed(&self) -> bool {
+    pub fn is_listed(&self) -> bool {
         self.tag.is_some() || self.tag_id.is_some() || self.followers.is_some()
     }
 

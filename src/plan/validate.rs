@@ -19,13 +19,13 @@ use super::{
 #[derive(Debug)]
 pub struct ValidPlan {
     /// Its text and places.
-    pub document: Document,
+    pub(crate) document: Document,
     /// All but the steps.
-    pub head: Head,
+    pub(crate) head: Head,
     /// The steps that make sense.
-    pub steps: Vec<Step>,
+    pub(crate) steps: Vec<Step>,
     /// Ids of steps that were set aside because of a problem.
-    pub set_aside: HashSet<String>,
+    pub(crate) set_aside: HashSet<String>,
     /// What was found so far.
     pub(crate) diagnostics: Diagnostics,
 }

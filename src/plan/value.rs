@@ -82,10 +82,10 @@ pub struct Length(pub Duration);
 
 impl Length {
     /// `1500` milliseconds is `1s500ms`.
-    pub const PATTERN: &str = r"^([0-9]{1,6}h)?([0-9]{1,6}m)?([0-9]{1,6}s)?([0-9]{1,6}ms)?$";
+    pub(crate) const PATTERN: &str = r"^([0-9]{1,6}h)?([0-9]{1,6}m)?([0-9]{1,6}s)?([0-9]{1,6}ms)?$";
 
     /// Reads hours, minutes, seconds and milliseconds, in this order, each at most once.
-    pub fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let mut total = Duration::ZERO;
         let mut rest = text;
         let mut allowed = ["h", "m", "s", "ms"].as_slice();
@@ -147,7 +147,7 @@ where
 
 /// `true`, `false`, or a template expression that gives one of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Condition {
+pub(crate) enum Condition {
     /// Written out.
     Literal(bool),
     /// An expression, without braces.

@@ -20,9 +20,9 @@ use crate::{
 #[derive(Debug, Clone)]
 pub struct Entry {
     /// The key, if the node is the value of one.
-    pub key: Option<Span>,
+    pub(crate) key: Option<Span>,
     /// The value.
-    pub value: Span,
+    pub(crate) value: Span,
     /// How a scalar is written, for places inside it.
     style: Option<ScalarStyle>,
     inside: Vec<Entry>,
@@ -38,7 +38,7 @@ impl Entry {
 #[derive(Debug)]
 pub struct Document {
     /// The file.
-    pub file: FileId,
+    pub(crate) file: FileId,
     /// Its value.
     pub value: Value,
     /// Its places.

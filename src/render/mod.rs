@@ -32,7 +32,7 @@ use crate::{
 
 mod fields;
 
-pub use crate::plan::ask::{Gives, MediaCall};
+pub(crate) use crate::plan::ask::{Gives, MediaCall};
 
 use fields::{Known, StepFields};
 
@@ -45,25 +45,25 @@ pub struct RenderedPlan {
     /// Path as given on the command line.
     pub path: String,
     /// The account.
-    pub account: Account,
+    pub(crate) account: Account,
     /// The AppID itself.
     pub appid: String,
     /// The account's file, if it has one of its own, relative to the plan.
-    pub account_path: Option<String>,
+    pub(crate) account_path: Option<String>,
     /// The edition.
     pub occurrence: String,
     /// When nothing is sent.
-    pub guards: Guards,
+    pub(crate) guards: Guards,
     /// Lines of the guards in the plan.
-    pub guard_lines: HashMap<&'static str, usize>,
+    pub(crate) guard_lines: HashMap<&'static str, usize>,
     /// Mass calls a minute, as the plan has it.
-    pub per_minute: u32,
+    pub(crate) per_minute: u32,
     /// See [`RenderedPlan::digest`].
     digest: OnceCell<String>,
     /// The step instances, in order.
     pub steps: Vec<RenderedStep>,
     /// Templates, for conditions that are evaluated while the plan runs.
-    pub engine: Engine,
+    pub(crate) engine: Engine,
 }
 
 /// One instance of a step.
@@ -189,13 +189,13 @@ pub enum When {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct RetryPolicy {
     /// How often at most, the first time included.
-    pub attempts: u32,
+    pub(crate) attempts: u32,
     /// The first pause.
-    pub backoff: Duration,
+    pub(crate) backoff: Duration,
     /// The longest pause.
-    pub max_backoff: Duration,
+    pub(crate) max_backoff: Duration,
     /// The pause before a send of unknown outcome is repeated.
-    pub resend_after: Duration,
+    pub(crate) resend_after: Duration,
 }
 
 impl Default for RetryPolicy {
@@ -217,7 +217,7 @@ impl RetryPolicy {
     }
 
     /// The pauses between the attempts of one call.
-    pub(crate) fn retry(&self) -> crate::retry::Retry {
+    pub fn retry(&self) -> crate::retry::Retry {
         crate::retry::Retry::new(self.attempts, self.backoff, self.max_backoff)
     }
 }
@@ -226,17 +226,17 @@ impl RetryPolicy {
 #[derive(Debug, Clone)]
 pub struct PlannedCall {
     /// Its number in the step, from 1.
-    pub chunk: u32,
+    pub(crate) chunk: u32,
     /// The idempotency key: 32 hexadecimal digits, sent as `clientmsgid` by mass calls.
-    pub key: String,
+    pub(crate) key: String,
     /// The body.
     pub payload: Payload,
     /// Whom it reaches.
-    pub target: Target,
+    pub(crate) target: Target,
     /// Path of the API.
-    pub path: &'static str,
+    pub(crate) path: &'static str,
     /// What it does besides, if it is a call of a media step.
-    pub media: Option<MediaCall>,
+    pub(crate) media: Option<MediaCall>,
 }
 
 /// Derives the idempotency key of a call: 128 bits of SHA-256, so at most 32 ASCII characters. Not from the content.

@@ -11,30 +11,30 @@ use super::{AccountRef, PlanRef, human};
 use crate::{problem::Problem, text};
 
 /// Version of the shape.
-pub(crate) const CHECKUP_SCHEMA: u32 = 1;
+pub const CHECKUP_SCHEMA: u32 = 1;
 
 /// Is the account ready for a plan?
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct Checkup {
     /// Version of this shape.
-    pub schema: u32,
+    pub(crate) schema: u32,
     /// The exit code of the process: that of the first error, or 0.
-    pub exit_code: u8,
+    pub(crate) exit_code: u8,
     /// The plan that is to run.
-    pub plan: PlanRef,
+    pub(crate) plan: PlanRef,
     /// The account that is to send.
-    pub account: AccountRef,
+    pub(crate) account: AccountRef,
     /// The edition of the campaign, rendered.
-    pub occurrence: String,
+    pub(crate) occurrence: String,
     /// Where the calls would go: `wechat`, `loopback` (a server on this machine) or `sandbox` (embedded).
-    pub platform: String,
+    pub(crate) platform: String,
     /// Address of the API; null for the embedded sandbox.
-    pub api_base: Option<String>,
+    pub(crate) api_base: Option<String>,
     /// The worst of the lines: `error`, `warning` or `ok`.
-    pub verdict: CheckState,
+    pub(crate) verdict: CheckState,
     /// One entry a line, in the order in which a run would meet them. All are there, whatever failed.
-    pub checks: Vec<Check>,
+    pub(crate) checks: Vec<Check>,
 }
 
 /// One line.
@@ -42,19 +42,19 @@ pub struct Checkup {
 #[schemars(deny_unknown_fields)]
 pub struct Check {
     /// What was looked at.
-    pub id: CheckId,
+    pub(crate) id: CheckId,
     /// Which one, where there are several: the path of a call, or what a permission is for.
-    pub subject: Option<String>,
+    pub(crate) subject: Option<String>,
     /// How it stands.
-    pub state: CheckState,
+    pub(crate) state: CheckState,
     /// What was seen.
-    pub message: String,
+    pub(crate) message: String,
     /// What to do, one entry a sentence.
-    pub help: Vec<String>,
+    pub(crate) help: Vec<String>,
     /// WeChat's code, where the cause is a reply.
-    pub errcode: Option<i64>,
+    pub(crate) errcode: Option<i64>,
     /// What was seen, as data: `ip`, `daily_limit`, `used`, `remain`, `wanted`, `skew_seconds`, ...
-    pub facts: BTreeMap<String, Value>,
+    pub(crate) facts: BTreeMap<String, Value>,
 }
 
 /// What is looked at.
@@ -153,55 +153,55 @@ impl CheckState {
 }
 
 impl Check {
-    pub(crate) fn new(id: CheckId, state: CheckState, message: impl Into<String>) -> Self {
+    pub fn new(id: CheckId, state: CheckState, message: impl Into<String>) -> Self {
         let message = message.into();
         Self { id, subject: None, state, message, help: Vec::new(), errcode: None, facts: BTreeMap::new() }
     }
 
     /// Nothing stands in the way.
-    pub(crate) fn ok(id: CheckId, message: impl Into<String>) -> Self {
+    pub fn ok(id: CheckId, message: impl Into<String>) -> Self {
         Self::new(id, CheckState::Ok, message)
     }
 
     /// Somebody should look.
-    pub(crate) fn warning(id: CheckId, message: impl Into<String>) -> Self {
+    pub fn warning(id: CheckId, message: impl Into<String>) -> Self {
         Self::new(id, CheckState::Warning, message)
     }
 
     /// A run would fail.
-    pub(crate) fn error(id: CheckId, message: impl Into<String>) -> Self {
+    pub fn error(id: CheckId, message: impl Into<String>) -> Self {
         Self::new(id, CheckState::Error, message)
     }
 
     /// It could not be looked at, and why.
-    pub(crate) fn not_checked(id: CheckId, why: impl Into<String>) -> Self {
+    pub fn not_checked(id: CheckId, why: impl Into<String>) -> Self {
         Self::new(id, CheckState::NotChecked, why)
     }
 
     /// What a problem says.
-    pub(crate) fn problem(id: CheckId, state: CheckState, problem: Problem) -> Self {
+    pub fn problem(id: CheckId, state: CheckState, problem: Problem) -> Self {
         let Problem { message, help, errcode } = problem;
         Self { help, errcode, ..Self::new(id, state, message) }
     }
 
-    pub(crate) fn of(mut self, subject: impl Into<String>) -> Self {
+    pub fn of(mut self, subject: impl Into<String>) -> Self {
         self.subject = Some(subject.into());
         self
     }
 
-    pub(crate) fn help(mut self, text: impl Into<String>) -> Self {
+    pub fn help(mut self, text: impl Into<String>) -> Self {
         self.help.push(text.into());
         self
     }
 
-    pub(crate) fn fact(mut self, name: &str, value: impl Into<Value>) -> Self {
+    pub fn fact(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.facts.insert(name.to_owned(), value.into());
         self
     }
 }
 
 /// The lines for a terminal of 80 columns, with ANSI styles that the caller strips where they are not wanted.
-pub(crate) fn human(checkup: &Checkup) -> String {
+pub fn human(checkup: &Checkup) -> String {
     const WIDTH: usize = 11;
     let Checkup { plan, account, occurrence, .. } = checkup;
     let place = checkup.api_base.as_deref().unwrap_or("the embedded sandbox");
@@ -235,6 +235,6 @@ pub(crate) fn human(checkup: &Checkup) -> String {
     out
 }
 
-pub(crate) fn json(checkup: &Checkup) -> String {
+pub fn json(checkup: &Checkup) -> String {
     format!("{}\n", serde_json::to_string_pretty(checkup).unwrap_or_default())
 }

@@ -70,17 +70,17 @@ pub enum RunEvent {
 /// A step before it runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StepView {
-    pub id: String,
+    pub(crate) id: String,
     /// The `foreach` key.
-    pub key: Option<String>,
-    pub action: String,
+    pub(crate) key: Option<String>,
+    pub(crate) action: String,
     /// What the plan says of it.
-    pub description: Option<String>,
-    pub line: u32,
-    pub audience: Option<String>,
-    pub message: Option<MessageView>,
+    pub(crate) description: Option<String>,
+    pub(crate) line: u32,
+    pub(crate) audience: Option<String>,
+    pub(crate) message: Option<MessageView>,
     /// How many calls it makes.
-    pub calls: usize,
+    pub(crate) calls: usize,
 }
 
 /// Adds events up to a report.

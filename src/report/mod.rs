@@ -24,7 +24,7 @@ pub use model::{
 
 /// The forms in which a report can be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Format {
+pub enum Format {
     /// A summary for a terminal, with ANSI styles that the caller strips where they are not wanted.
     Human,
     /// The public JSON form, described by `schemas/report.schema.json`.
@@ -39,11 +39,11 @@ pub(crate) enum Format {
 
 impl Format {
     /// Every format, in the order in which help texts list them.
-    pub(crate) const ALL: [Self; 5] = [Self::Human, Self::Json, Self::Junit, Self::Markdown, Self::Html];
+    pub const ALL: [Self; 5] = [Self::Human, Self::Json, Self::Junit, Self::Markdown, Self::Html];
 
     /// The name by which the command line knows the format.
     #[must_use]
-    pub(crate) const fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Human => "human",
             Self::Json => "json",
@@ -71,14 +71,14 @@ impl FromStr for Format {
 /// A name that belongs to no [`Format`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("unknown report format `{0}`, expected one of {names}", names = Format::ALL.map(Format::name).join(", "))]
-pub(crate) struct UnknownFormat(
+pub struct UnknownFormat(
     /// The name as it was given.
     pub String,
 );
 
 /// Writes `report` in `format`. Same report, same bytes; every format ends with a newline.
 #[must_use]
-pub(crate) fn render(report: &Report, format: Format) -> String {
+pub fn render(report: &Report, format: Format) -> String {
     match format {
         Format::Human => human::render(report),
         Format::Json => json::render(report),
@@ -90,6 +90,6 @@ pub(crate) fn render(report: &Report, format: Format) -> String {
 
 /// Writes `report` in Markdown, within so many bytes: what does not fit is left out, which the last line says.
 #[must_use]
-pub(crate) fn summary(report: &Report, most_bytes: usize) -> String {
+pub fn summary(report: &Report, most_bytes: usize) -> String {
     markdown::cut(markdown::render(report), most_bytes)
 }

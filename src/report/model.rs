@@ -16,35 +16,35 @@ pub const REPORT_SCHEMA: u32 = 1;
 #[serde(deny_unknown_fields)]
 pub struct Report {
     /// Version of this shape.
-    pub schema: u32,
+    pub(crate) schema: u32,
     /// Identifies the run in the state store.
     pub run_id: String,
     /// The plan that ran.
-    pub plan: PlanRef,
+    pub(crate) plan: PlanRef,
     /// The account that sent.
-    pub account: AccountRef,
+    pub(crate) account: AccountRef,
     /// The edition of the campaign, rendered.
-    pub occurrence: String,
+    pub(crate) occurrence: String,
     /// Where the calls went: `wechat`, `loopback` (a server on this machine) or `sandbox` (embedded in the run).
-    pub platform: String,
+    pub(crate) platform: String,
     /// When the run began.
     #[schemars(with = "String")]
-    pub started_at: Timestamp,
+    pub(crate) started_at: Timestamp,
     /// When the run ended.
     #[schemars(with = "String")]
-    pub finished_at: Timestamp,
+    pub(crate) finished_at: Timestamp,
     /// The verdict.
     pub outcome: RunOutcome,
     /// The exit code of the process.
-    pub exit_code: u8,
+    pub(crate) exit_code: u8,
     /// How often an access token was fetched.
-    pub token_fetches: u32,
+    pub(crate) token_fetches: u32,
     /// Sums over the steps.
-    pub totals: Totals,
+    pub(crate) totals: Totals,
     /// One entry a step instance, in the order of the plan.
     pub steps: Vec<StepReport>,
     /// Why the run as a whole was refused or stopped, where no step says it.
-    pub error: Option<Problem>,
+    pub(crate) error: Option<Problem>,
 }
 
 /// The plan of a report.
@@ -124,23 +124,23 @@ pub enum CallOutcome {
 #[serde(deny_unknown_fields)]
 pub struct Totals {
     /// Step instances of the plan.
-    pub steps: u32,
+    pub(crate) steps: u32,
     /// Steps with outcome `succeeded`.
-    pub succeeded: u32,
+    pub(crate) succeeded: u32,
     /// Steps with outcome `failed`.
-    pub failed: u32,
+    pub(crate) failed: u32,
     /// Steps with outcome `skipped`.
-    pub skipped: u32,
+    pub(crate) skipped: u32,
     /// Steps with outcome `already_done`.
-    pub already_done: u32,
+    pub(crate) already_done: u32,
     /// Steps with outcome `unknown`.
-    pub unknown: u32,
+    pub(crate) unknown: u32,
     /// Steps with outcome `not_run`.
-    pub not_run: u32,
+    pub(crate) not_run: u32,
     /// Calls made in this run (attempts not counted).
-    pub calls: u32,
+    pub(crate) calls: u32,
     /// Openids in calls of this run that WeChat accepted, and followers of a tag where their number is known.
-    pub recipients: u64,
+    pub(crate) recipients: u64,
 }
 
 /// One step instance of a report.

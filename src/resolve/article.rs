@@ -17,18 +17,18 @@ use crate::{
 #[derive(Debug)]
 pub struct Article {
     /// The members of the article on the wire that are text, by their names there.
-    pub members: BTreeMap<&'static str, String>,
+    pub(crate) members: BTreeMap<&'static str, String>,
     /// Whether readers can comment, and whether only followers can.
-    pub comments: [Option<bool>; 2],
+    pub(crate) comments: [Option<bool>; 2],
     /// What it shows.
-    pub shows: Shows,
+    pub(crate) shows: Shows,
     /// The cover of a news.
-    pub cover: Option<Cover>,
+    pub(crate) cover: Option<Cover>,
 }
 
 /// What an article shows.
 #[derive(Debug)]
-pub enum Shows {
+pub(crate) enum Shows {
     /// HTML with pictures in it.
     News(article::Article, Vec<Arc<Upload>>),
     /// Pictures with a text.
@@ -37,7 +37,7 @@ pub enum Shows {
 
 /// The cover of an article.
 #[derive(Debug)]
-pub enum Cover {
+pub(crate) enum Cover {
     /// A picture that is uploaded.
     File(Arc<Upload>),
     /// A medium that is there, or that an earlier step makes.

@@ -24,11 +24,11 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Audience {
     /// Their openids.
-    pub openids: Arc<Openids>,
+    pub(crate) openids: Arc<Openids>,
     /// How many openids were named again.
-    pub duplicates: usize,
+    pub(crate) duplicates: usize,
     /// How many were left out by `exclude`.
-    pub excluded: usize,
+    pub(crate) excluded: usize,
 }
 
 impl Audience {
@@ -40,7 +40,7 @@ impl Audience {
 }
 
 /// Letters, digits, `-` and `_`; at most 64.
-pub fn is_openid(text: &str) -> bool {
+pub(crate) fn is_openid(text: &str) -> bool {
     // Looked up and joined without a branch: this is done for every byte of the largest files.
     (1..=64).contains(&text.len()) && text.bytes().fold(true, |good, byte| good & OPENID_BYTES[usize::from(byte)])
 }
@@ -57,20 +57,20 @@ const OPENID_BYTES: [bool; 256] = {
 };
 
 /// A file of openids, which can be opened more than once.
-pub struct File<'a> {
+pub(crate) struct File<'a> {
     /// Its path as users know it.
-    pub name: &'a str,
+    pub(crate) name: &'a str,
     /// Opens it.
-    pub open: &'a dyn Fn() -> Result<Box<dyn Read>, ReadError>,
+    pub(crate) open: &'a dyn Fn() -> Result<Box<dyn Read>, ReadError>,
     /// The column or key that holds the openids.
-    pub column: &'a str,
+    pub(crate) column: &'a str,
     /// Where the plan names it.
-    pub place: &'a Span,
+    pub(crate) place: &'a Span,
 }
 
 /// Reads a .txt, .csv or .jsonl file of openids, or one of these packed with gzip. It is read in one go and never held
 /// as a whole; only if something is wrong with it, it is read again to show the lines.
-pub fn read(file: &File<'_>, sources: &mut SourceMap, diagnostics: &mut Diagnostics) -> Option<Openids> {
+pub(crate) fn read(file: &File<'_>, sources: &mut SourceMap, diagnostics: &mut Diagnostics) -> Option<Openids> {
     let File { name, column, place, .. } = file;
     let packed = name.strip_suffix(".gz");
     let scan = match packed.unwrap_or(name).rsplit('.').next() {

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// The rows of a .csv or .jsonl file. All values of a CSV file are text.
-pub fn rows(
+pub(crate) fn rows(
     name: &str,
     text: String,
     place: &Span,
@@ -99,7 +99,7 @@ pub(super) fn record_start(text: &str, position: usize) -> usize {
 }
 
 /// The mapping of a variables file (YAML, so JSON too).
-pub fn mapping(
+pub(crate) fn mapping(
     path: &str,
     bytes: Vec<u8>,
     sources: &mut SourceMap,
@@ -124,7 +124,7 @@ pub fn mapping(
 }
 
 /// `key=value`; the value is typed as in YAML: `198` is a number, `true` a boolean, everything else text.
-pub fn assignment(option: &str) -> Result<(String, Value), Diagnostic> {
+pub(crate) fn assignment(option: &str) -> Result<(String, Value), Diagnostic> {
     let Some((name, value)) = option.split_once('=') else {
         return Err(
             Diagnostic::nowhere(Code::BadVar, format!("`--var {option}` has no `=`")).help("write --var key=value")

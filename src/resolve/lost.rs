@@ -34,12 +34,12 @@ pub(super) struct Wrong {
 
 impl ResolvedPlan {
     /// Whether the people of a send are lost.
-    pub(crate) fn has_lost(&self) -> bool {
+    pub fn has_lost(&self) -> bool {
         !self.lost.is_empty()
     }
 
     /// Gives sends whose people are lost those that they began with; `begun` is asked by the step's id and the `foreach` key.
-    pub(crate) fn recover(&mut self, begun: &dyn Fn(&str, Option<&str>) -> Option<Openids>) {
+    pub fn recover(&mut self, begun: &dyn Fn(&str, Option<&str>) -> Option<Openids>) {
         for lost in std::mem::take(&mut self.lost) {
             let Some(openids) = begun(&lost.step, lost.key.as_deref()) else {
                 self.lost.push(lost);
@@ -61,7 +61,7 @@ impl ResolvedPlan {
     }
 
     /// What is still lost is an error.
-    pub(crate) fn give_up(&mut self) {
+    pub fn give_up(&mut self) {
         let mut said = HashSet::new();
         for Lost { origin, wrong, .. } in std::mem::take(&mut self.lost) {
             let around = self.diagnostics.about(Some(Origin::step(origin.step)));

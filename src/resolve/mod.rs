@@ -37,9 +37,9 @@ use crate::{
     text::did_you_mean,
 };
 
-pub mod article;
-pub mod audience;
-pub mod data;
+pub(crate) mod article;
+pub(crate) mod audience;
+pub(crate) mod data;
 mod lost;
 
 use audience::Audience;
@@ -66,11 +66,11 @@ pub trait Project {
 #[derive(Debug)]
 pub struct TemplateFile {
     /// The name by which it is included: its path below `templates/`, with slashes.
-    pub name: String,
+    pub(crate) name: String,
     /// Its path as users know it.
-    pub path: String,
+    pub(crate) path: String,
     /// What it holds.
-    pub bytes: Result<Vec<u8>, ReadError>,
+    pub(crate) bytes: Result<Vec<u8>, ReadError>,
 }
 
 /// Why a file cannot be read.
@@ -102,23 +102,23 @@ pub struct Inputs<'a> {
 #[derive(Debug)]
 pub struct ResolvedPlan {
     /// Its text and places.
-    pub document: Rc<Document>,
+    pub(crate) document: Rc<Document>,
     /// All but the steps.
-    pub head: plan::model::Head,
+    pub(crate) head: plan::model::Head,
     /// The account, from the plan or a file of its own.
-    pub account: Account,
+    pub(crate) account: Account,
     /// The AppID itself.
-    pub appid: String,
+    pub(crate) appid: String,
     /// The edition, rendered.
-    pub occurrence: String,
+    pub(crate) occurrence: String,
     /// The folder that secret files of the account are relative to, as a path relative to the plan.
-    pub account_path: Option<String>,
+    pub(crate) account_path: Option<String>,
     /// The steps, with their instances.
-    pub steps: Vec<ResolvedStep>,
+    pub(crate) steps: Vec<ResolvedStep>,
     /// Ids of steps that were set aside because of a problem.
-    pub set_aside: HashSet<String>,
+    pub(crate) set_aside: HashSet<String>,
     /// Templates.
-    pub engine: Engine,
+    pub(crate) engine: Engine,
     /// vars, env, account, run.
     pub base: BTreeMap<String, Tpl>,
     /// Sends whose file of people is gone.
@@ -131,30 +131,30 @@ pub struct ResolvedPlan {
 #[derive(Debug)]
 pub struct ResolvedStep {
     /// The step.
-    pub step: Step,
+    pub(crate) step: Step,
     /// Its instances.
-    pub instances: Vec<Instance>,
+    pub(crate) instances: Vec<Instance>,
 }
 
 /// One instance of a step.
 #[derive(Debug)]
 pub struct Instance {
     /// The rendered `key` of a `foreach`.
-    pub key: Option<String>,
+    pub(crate) key: Option<String>,
     /// What templates see.
-    pub context: Tpl,
+    pub(crate) context: Tpl,
     /// Content files by the field that names them.
-    pub files: HashMap<String, (FileId, Rc<str>)>,
+    pub(crate) files: HashMap<String, (FileId, Rc<str>)>,
     /// The articles of a draft.
-    pub articles: Arc<Vec<article::Article>>,
+    pub(crate) articles: Arc<Vec<article::Article>>,
     /// The file of an upload.
-    pub upload: Option<Arc<Upload>>,
+    pub(crate) upload: Option<Arc<Upload>>,
     /// The people of a send to openids.
-    pub audience: Option<Arc<Audience>>,
+    pub(crate) audience: Option<Arc<Audience>>,
     /// Who is left out of those whom WeChat lists when the plan runs.
-    pub excluded: Arc<Openids>,
+    pub(crate) excluded: Arc<Openids>,
     /// False if something that it names has a problem, which was said.
-    pub good: bool,
+    pub(crate) good: bool,
 }
 
 /// The templates of a plan, and what those of one instance see.

@@ -35,16 +35,16 @@ use crate::{
 
 /// What the ledger says of the plan.
 #[derive(Debug)]
-pub struct LedgerChecks {
+pub(crate) struct LedgerChecks {
     /// The lines: ledger, guards, forecast.
-    pub checks: Vec<Check>,
+    pub(crate) checks: Vec<Check>,
     /// Calls that a run would make, by path; none if the plan cannot go on.
-    pub wanted: Option<BTreeMap<String, u64>>,
+    pub(crate) wanted: Option<BTreeMap<String, u64>>,
 }
 
 impl LedgerChecks {
     /// When the ledger cannot be looked at.
-    pub fn none(why: &str) -> Self {
+    pub(crate) fn none(why: &str) -> Self {
         let ids = [CheckId::Ledger, CheckId::Guards, CheckId::Forecast];
         Self { checks: ids.map(|id| Check::not_checked(id, why)).into(), wanted: None }
     }
@@ -52,7 +52,7 @@ impl LedgerChecks {
 
 /// Holds the plan against the ledger, as a run does before it begins. A guard is a line of its own: what it says of this
 /// hour hides nothing else.
-pub fn ledger_checks(plan: &RenderedPlan, ledger: &dyn Ledger, scope: &Scope, now: Timestamp) -> LedgerChecks {
+pub(crate) fn ledger_checks(plan: &RenderedPlan, ledger: &dyn Ledger, scope: &Scope, now: Timestamp) -> LedgerChecks {
     let prepared = match compare(plan, ledger, scope, &Selection::default()) {
         Ok(prepared) => prepared,
         Err(refusal) => {
@@ -176,7 +176,7 @@ fn wanted(prepared: &Prepared<'_>) -> BTreeMap<String, u64> {
 
 /// How a token is come by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TokenWay {
+pub(crate) enum TokenWay {
     /// From WeChat's stable endpoint, which gives the same one again: asking changes nothing.
     Stable,
     /// From the cache alone: the classic endpoint ends the token before with each new one.
@@ -188,14 +188,14 @@ pub enum TokenWay {
 }
 
 /// The lines that need no token, in the words of why there is none: everything that WeChat would say.
-pub fn silent(plan: &RenderedPlan, why: &str) -> Vec<Check> {
+pub(crate) fn silent(plan: &RenderedPlan, why: &str) -> Vec<Check> {
     let mut checks = vec![Check::not_checked(CheckId::Token, why), Check::not_checked(CheckId::IpAllowList, why)];
     checks.extend(without_token(plan, why));
     checks
 }
 
 /// Asks WeChat. The line about the clock comes from [`clock`], for every answer tells the time.
-pub fn ask(
+pub(crate) fn ask(
     plan: &RenderedPlan,
     wanted: Option<&BTreeMap<String, u64>>,
     way: TokenWay,
@@ -225,7 +225,7 @@ pub fn ask(
 }
 
 /// This machine's clock against the time that WeChat told with the answer that just came.
-pub fn clock(now: Timestamp, told: Option<Timestamp>) -> Check {
+pub(crate) fn clock(now: Timestamp, told: Option<Timestamp>) -> Check {
     let id = CheckId::Clock;
     let Some(server) = told else {
         return Check::not_checked(id, "no answer told the time");

@@ -24,30 +24,30 @@ use crate::{
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Forecast {
     /// Calls that will be made, polls not counted.
-    pub calls: usize,
+    pub(crate) calls: usize,
     /// Mass calls among them.
-    pub mass: usize,
+    pub(crate) mass: usize,
     /// How long pacing makes them take at least.
-    pub duration: Duration,
+    pub(crate) duration: Duration,
     /// The quotas that it uses: what is wanted, made, allowed.
-    pub quotas: Vec<Quota>,
+    pub(crate) quotas: Vec<Quota>,
     /// Quotas that do not suffice, in words.
-    pub short: Vec<String>,
+    pub(crate) short: Vec<String>,
 }
 
 /// One quota that WeChat states, as far as our own ledger knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Quota {
+pub(crate) struct Quota {
     /// What is counted.
-    pub what: &'static str,
+    pub(crate) what: &'static str,
     /// How many the run makes.
-    pub wanted: usize,
+    pub(crate) wanted: usize,
     /// How many were made in the period.
-    pub used: usize,
+    pub(crate) used: usize,
     /// How many may be made.
-    pub most: usize,
+    pub(crate) most: usize,
     /// `today` or `this month`.
-    pub period: &'static str,
+    pub(crate) period: &'static str,
 }
 
 impl std::fmt::Display for Quota {

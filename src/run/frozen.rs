@@ -92,7 +92,7 @@ fn target_in(body: &Map<String, Value>) -> Option<Target> {
 }
 
 /// The openids of sends to people, in order; other calls have none.
-pub fn people<'r>(calls: impl IntoIterator<Item = &'r FrozenCall>) -> Result<Openids, LedgerError> {
+pub(crate) fn people<'r>(calls: impl IntoIterator<Item = &'r FrozenCall>) -> Result<Openids, LedgerError> {
     let mut all = Openids::default();
     for call in calls.into_iter().filter(|call| call.effect == Effect::Mass) {
         if let Target::People(people) = target(call)? {

@@ -5,26 +5,26 @@
 //! knows; [`Ready`] is what a person is asked about, and [`Ready::run`] ends it.
 
 mod attempt;
-pub mod doctor;
+pub(crate) mod doctor;
 mod drafts;
 mod followers;
-pub mod forecast;
-pub mod frozen;
-pub mod guard;
+pub(crate) mod forecast;
+pub(crate) mod frozen;
+pub(crate) mod guard;
 mod media;
 mod outputs;
-pub mod policy;
+pub(crate) mod policy;
 mod prepare;
 mod reader;
 mod ready;
-pub mod reconcile;
+pub(crate) mod reconcile;
 mod refusal;
-pub mod replay;
+pub(crate) mod replay;
 mod steps;
 mod tags;
 mod tamper;
 mod views;
-pub mod work;
+pub(crate) mod work;
 
 pub use prepare::{Prepared, Selection, forgotten, prepare};
 pub use ready::{Ready, Settings};

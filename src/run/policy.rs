@@ -18,7 +18,7 @@ use crate::{
 
 /// What follows from one attempt.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Next {
+pub(crate) enum Next {
     /// WeChat has it.
     Done,
     /// Nothing happened, surely: the identical call may be made again after a pause.
@@ -33,7 +33,7 @@ pub enum Next {
 }
 
 /// The event to record, and what follows.
-pub fn judge(effect: Effect, outcome: &Outcome) -> (EventKind, Next) {
+pub(crate) fn judge(effect: Effect, outcome: &Outcome) -> (EventKind, Next) {
     let reply = match outcome {
         Outcome::Reply(reply) => reply,
         Outcome::NotSent(_) => return (EventKind::NotSent, Next::Again),
@@ -64,13 +64,13 @@ pub fn judge(effect: Effect, outcome: &Outcome) -> (EventKind, Next) {
 }
 
 /// Whether the pause before the next attempt must be a minute against WeChat, whatever the plan says.
-pub fn is_rate_limit(outcome: &Outcome) -> bool {
+pub(crate) fn is_rate_limit(outcome: &Outcome) -> bool {
     matches!(outcome, Outcome::Reply(reply) if matches!(reply.errcode, 42010 | 45011))
 }
 
 /// Whether, and when, a send in doubt may be repeated.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Resend {
+pub(crate) enum Resend {
     /// After this pause.
     After(Duration),
     /// Never: why, in words.
@@ -78,7 +78,13 @@ pub enum Resend {
 }
 
 /// WeChat forgets a `clientmsgid` after 24 hours: from then on a repetition would be a second send.
-pub fn resend(now: Timestamp, first: Timestamp, last: Timestamp, resend_after: Duration, timeout: Duration) -> Resend {
+pub(crate) fn resend(
+    now: Timestamp,
+    first: Timestamp,
+    last: Timestamp,
+    resend_after: Duration,
+    timeout: Duration,
+) -> Resend {
     let after = |from: Timestamp, duration: Duration| {
         from.saturating_add(SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX)).unwrap_or(Timestamp::MAX)
     };
@@ -103,7 +109,7 @@ pub fn resend(now: Timestamp, first: Timestamp, last: Timestamp, resend_after: D
 pub(super) const WINDOW: SignedDuration = SignedDuration::from_secs(limits::MASS_CALLS_WINDOW.as_secs() as i64);
 
 /// The pause before the next mass call: at most `per_minute` in any window.
-pub fn pace(now: Timestamp, recent: &[Timestamp], per_minute: u32) -> Duration {
+pub(crate) fn pace(now: Timestamp, recent: &[Timestamp], per_minute: u32) -> Duration {
     let window: Vec<&Timestamp> = recent.iter().filter(|at| now.duration_since(**at) < WINDOW && **at <= now).collect();
     let allowed = per_minute.max(1) as usize;
     match window.len().checked_sub(allowed).and_then(|over| window.get(over)) {
@@ -113,7 +119,7 @@ pub fn pace(now: Timestamp, recent: &[Timestamp], per_minute: u32) -> Duration {
 }
 
 /// What to do about a code, and about a missing token.
-pub fn advice(outcome: &Outcome) -> Problem {
+pub(crate) fn advice(outcome: &Outcome) -> Problem {
     match outcome {
         Outcome::Reply(reply) if reply.errcode == 0 => Problem::new("the answer says neither an errcode nor a job"),
         Outcome::Reply(reply) => refusal(reply.errcode, &reply.errmsg),
@@ -125,7 +131,7 @@ pub fn advice(outcome: &Outcome) -> Problem {
 }
 
 /// Why there is no token, and what to do.
-pub fn token_advice(error: &TokenError) -> Problem {
+pub(crate) fn token_advice(error: &TokenError) -> Problem {
     match error {
         TokenError::Refused { errcode: 40001, errmsg } => {
             let message = format!("WeChat gives no access token: 40001 {}", errcode::strip(errmsg));

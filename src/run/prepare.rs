@@ -27,9 +27,9 @@ use crate::{
 #[derive(Debug, Clone, Default)]
 pub struct Selection {
     /// These alone: ids, or instances such as `city[北京]`.
-    pub only: Vec<String>,
+    pub(crate) only: Vec<String>,
     /// From this one on.
-    pub from: Option<String>,
+    pub(crate) from: Option<String>,
 }
 
 /// What is to be done, as far as plan and ledger know it.

@@ -16,7 +16,7 @@ use crate::{
 
 /// What the ledger says of a step.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
+pub(crate) enum Verdict {
     /// Nothing of it was ever attempted, or nothing that was has left a trace: send it as planned.
     Fresh,
     /// All of it was accepted.
@@ -34,7 +34,7 @@ pub enum Verdict {
 }
 
 /// Compares a step with its records.
-pub fn reconcile(step: &RenderedStep, records: &[&CallRecord]) -> Result<Verdict, LedgerError> {
+pub(crate) fn reconcile(step: &RenderedStep, records: &[&CallRecord]) -> Result<Verdict, LedgerError> {
     let sent = records.iter().any(|record| record.status == Status::Accepted || record.status.in_doubt());
     if !sent {
         return Ok(Verdict::Fresh);
@@ -72,12 +72,12 @@ pub fn reconcile(step: &RenderedStep, records: &[&CallRecord]) -> Result<Verdict
 
 /// Whether a step that has changed is done anew, in calls with numbers after those before: what cannot reach followers
 /// twice. Its calls fall into versions.
-pub fn has_versions(step: &RenderedStep) -> bool {
+pub(crate) fn has_versions(step: &RenderedStep) -> bool {
     matches!(step.spec.effect, Effect::Media | Effect::Preview)
 }
 
 /// The records of the latest version: all of a version carry the same digest of what they make. A preview is one call.
-pub fn latest<'a, 'r>(step: &RenderedStep, records: &'a [&'r CallRecord]) -> &'a [&'r CallRecord] {
+pub(crate) fn latest<'a, 'r>(step: &RenderedStep, records: &'a [&'r CallRecord]) -> &'a [&'r CallRecord] {
     if step.spec.effect == Effect::Preview {
         return &records[records.len().saturating_sub(1)..];
     }
@@ -87,7 +87,7 @@ pub fn latest<'a, 'r>(step: &RenderedStep, records: &'a [&'r CallRecord]) -> &'a
 }
 
 /// Whether a version is what the plan says now.
-pub fn is_current(step: &RenderedStep, version: &[&CallRecord]) -> bool {
+pub(crate) fn is_current(step: &RenderedStep, version: &[&CallRecord]) -> bool {
     let Some(first) = version.first() else { return false };
     let digest = &first.frozen.message_digest;
     // What a preview shows is its message; who sees it is in the body.
@@ -97,7 +97,7 @@ pub fn is_current(step: &RenderedStep, version: &[&CallRecord]) -> bool {
 }
 
 /// The digest of a version that makes the same once more, because what was made is gone.
-pub fn anew(step: &RenderedStep, first: u32) -> Option<String> {
+pub(crate) fn anew(step: &RenderedStep, first: u32) -> Option<String> {
     step.content.digest().map(|digest| payload::digest(format!("{digest} anew at {first}").as_bytes()))
 }
 

@@ -22,7 +22,7 @@ use crate::{
 type Calls<'a> = Vec<&'a CallRecord>;
 
 /// Emits what is known of a run. `records` are the calls of its scope; steps that the plan no longer has come last.
-pub fn replay(plan: &RenderedPlan, run: &RunRecord, records: &[CallRecord], emit: &mut dyn FnMut(RunEvent)) {
+pub(crate) fn replay(plan: &RenderedPlan, run: &RunRecord, records: &[CallRecord], emit: &mut dyn FnMut(RunEvent)) {
     let mut by_step: BTreeMap<(&str, Option<&str>), Calls<'_>> = BTreeMap::new();
     for record in records {
         by_step.entry((&record.frozen.id.step, record.frozen.id.key.as_deref())).or_default().push(record);

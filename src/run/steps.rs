@@ -35,13 +35,13 @@ pub struct Ended {
     /// The verdict.
     pub outcome: RunOutcome,
     /// Whether a mass message was accepted in this run.
-    pub sent: bool,
+    pub(crate) sent: bool,
     /// Why, where no step says it.
     pub error: Option<Problem>,
     /// The store failed.
     pub store_failed: bool,
     /// A guard stopped it.
-    pub guarded: bool,
+    pub(crate) guarded: bool,
 }
 
 impl Ready<'_> {

@@ -20,14 +20,14 @@ use crate::{
 /// A step, what is left of it, and how it stands. `L` as in [`Left`].
 #[derive(Debug)]
 pub struct Work<'p, L = Infallible> {
-    pub step: &'p RenderedStep,
-    pub left: Left<L>,
-    pub state: StepState,
+    pub(crate) step: &'p RenderedStep,
+    pub(crate) left: Left<L>,
+    pub(crate) state: StepState,
 }
 
 /// What steps that need a step can count on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StepState {
+pub(crate) enum StepState {
     /// Nothing yet; or it was skipped, and is a row of a step whose other rows may have outputs.
     Pending,
     /// Its outputs are there.
@@ -49,17 +49,17 @@ pub(super) fn unmet<'s>(step: &'s RenderedStep, states: &[(&RenderedStep, StepSt
 
 /// What is known beside the steps; it grows while the plan runs.
 #[derive(Debug, Default)]
-pub struct Facts {
+pub(crate) struct Facts {
     /// Values of slots.
-    pub slots: HashMap<Slot, Value>,
+    pub(crate) slots: HashMap<Slot, Value>,
     /// Digests of messages that were previewed in this occurrence.
-    pub previewed: HashSet<String>,
+    pub(crate) previewed: HashSet<String>,
 }
 
 /// What is left of a step. `L` is what stands for a send whose people WeChat has not listed yet: [`Unlisted`] in
 /// [`Prepared`](super::Prepared); in [`Ready`](super::Ready) there is no such send, and no value of `L`.
 #[derive(Debug)]
-pub enum Left<L = Infallible> {
+pub(crate) enum Left<L = Infallible> {
     NotSelected,
     /// Its `when` is false.
     Never,
@@ -90,23 +90,23 @@ pub enum Left<L = Infallible> {
 
 /// A send whose people are to be listed first.
 #[derive(Debug)]
-pub struct Unlisted<'p> {
+pub(crate) struct Unlisted<'p> {
     /// Who they are.
-    pub followers: &'p Followers,
+    pub(crate) followers: &'p Followers,
     /// Its calls that the ledger has.
-    pub records: Vec<CallRecord>,
+    pub(crate) records: Vec<CallRecord>,
     /// The people of these.
-    pub had: Openids,
+    pub(crate) had: Openids,
 }
 
 impl<L> Left<L> {
     /// Whether something of it is left to do.
-    pub fn is_open(&self) -> bool {
+    pub(crate) fn is_open(&self) -> bool {
         matches!(self, Left::Calls { .. } | Left::List(_) | Left::Cover { .. })
     }
 
     /// The calls that are not accepted yet, where they are known.
-    pub fn open_calls(&self) -> impl Iterator<Item = &StepCall> {
+    pub(crate) fn open_calls(&self) -> impl Iterator<Item = &StepCall> {
         let calls = match self {
             Left::Calls { calls, .. } => calls.as_slice(),
             _ => &[],
@@ -129,7 +129,7 @@ impl<L> Left<L> {
 
 /// Which calls of a step are written to the ledger, frozen, with the first attempt among them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Write {
+pub(crate) enum Write {
     /// None: the ledger has all.
     None,
     /// All: none was sent.
@@ -140,15 +140,15 @@ pub enum Write {
 
 /// One call of a step, to be made unless it is done.
 #[derive(Debug, Clone)]
-pub struct StepCall {
+pub(crate) struct StepCall {
     /// What is planned, or was frozen.
-    pub frozen: FrozenCall,
+    pub(crate) frozen: FrozenCall,
     /// What happened to it.
-    pub record: Option<CallRecord>,
+    pub(crate) record: Option<CallRecord>,
     /// What it does besides, if it is a call of a media step.
-    pub media: Option<MediaCall>,
+    pub(crate) media: Option<MediaCall>,
     /// What the plan says of it; none if it was frozen before, and the ledger says it.
-    pub planned: Option<PlannedCall>,
+    pub(crate) planned: Option<PlannedCall>,
 }
 
 impl StepCall {
@@ -170,7 +170,7 @@ impl StepCall {
     }
 
     /// Whom a send or preview reaches.
-    pub fn target(&self) -> Result<Cow<'_, Target>, LedgerError> {
+    pub(crate) fn target(&self) -> Result<Cow<'_, Target>, LedgerError> {
         match &self.planned {
             Some(call) => Ok(Cow::Borrowed(&call.target)),
             None => frozen::target(&self.frozen).map(Cow::Owned),

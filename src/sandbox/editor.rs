@@ -140,11 +140,11 @@ fn is_supported(style: &str, owns: &dyn Fn(&str) -> bool) -> bool {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Loss {
     /// Its last word.
-    pub word: bool,
+    pub(crate) word: bool,
     /// Its first picture.
-    pub picture: bool,
+    pub(crate) picture: bool,
     /// Its first style.
-    pub style: bool,
+    pub(crate) style: bool,
 }
 
 /// Takes something from an article that has lost nothing yet.

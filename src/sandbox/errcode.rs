@@ -15,9 +15,9 @@ pub(super) struct Errcode {
 /// Why a request is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Refusal {
-    pub errcode: Errcode,
+    pub(crate) errcode: Errcode,
     /// The job a duplicate points at: the only error that carries more than a text.
-    pub msg_id: Option<u64>,
+    pub(crate) msg_id: Option<u64>,
 }
 
 impl From<Errcode> for Refusal {

@@ -117,23 +117,23 @@ fn percent_decode(text: &str) -> String {
 
 /// What a handler is given beside the state.
 pub(super) struct Context<'a> {
-    pub now: Timestamp,
-    pub request: &'a Request,
+    pub(crate) now: Timestamp,
+    pub(crate) request: &'a Request,
     /// Its body; `null` for an endpoint without one.
-    pub body: Value,
+    pub(crate) body: Value,
     /// Its form; empty for an endpoint that takes none.
-    pub form: Form<'a>,
+    pub(crate) form: Form<'a>,
     /// What the draft that it writes is to lose.
-    pub loss: Option<Loss>,
+    pub(crate) loss: Option<Loss>,
 }
 
 #[derive(Clone, Debug)]
 pub(super) struct Reply {
     pub status: u16,
-    pub content_type: &'static str,
-    pub body: String,
+    pub(crate) content_type: &'static str,
+    pub(crate) body: String,
     /// See [`Call::errcode`].
-    pub errcode: i64,
+    pub(crate) errcode: i64,
 }
 
 impl Reply {

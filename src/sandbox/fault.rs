@@ -148,11 +148,11 @@ impl fmt::Display for Fault {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Planned {
     /// What the client sees.
-    pub kind: Kind,
+    pub(crate) kind: Kind,
     /// Whether the request is carried out all the same.
-    pub done: bool,
+    pub(crate) done: bool,
     /// In words.
-    pub name: String,
+    pub(crate) name: String,
 }
 
 impl Planned {

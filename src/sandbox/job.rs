@@ -44,7 +44,7 @@ pub(super) struct Job {
     /// Articles that were deleted, from 1.
     gone: BTreeSet<usize>,
     /// What readers saw.
-    pub delivery: Delivery,
+    pub(crate) delivery: Delivery,
 }
 
 impl Job {

@@ -34,9 +34,9 @@ struct Medium {
 #[derive(Clone, Debug)]
 pub(super) struct Draft {
     /// Its articles, as `draft/get` gives them but for their addresses.
-    pub articles: Vec<Value>,
-    pub created: Timestamp,
-    pub updated: Timestamp,
+    pub(crate) articles: Vec<Value>,
+    pub(crate) created: Timestamp,
+    pub(crate) updated: Timestamp,
 }
 
 /// The first successful send of a draft.

@@ -34,7 +34,7 @@ pub(super) enum Purpose {
 /// A message of correct form.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Message {
-    pub msgtype: String,
+    pub(crate) msgtype: String,
     content: Content,
 }
 

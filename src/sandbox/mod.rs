@@ -67,10 +67,10 @@ pub use fault::{BadFault, Fault};
 pub use server::Sandbox;
 
 /// Where the sandbox takes the time from.
-pub(crate) type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
 /// Is called with each request answered.
-pub(crate) type OnCall = Arc<dyn Fn(&Call) + Send + Sync>;
+pub type OnCall = Arc<dyn Fn(&Call) + Send + Sync>;
 
 /// What kind of Official Account the sandbox plays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -141,20 +141,20 @@ impl Default for Config {
 #[derive(Clone, Debug)]
 pub struct Call {
     pub at: Timestamp,
-    pub method: String,
+    pub(crate) method: String,
     /// The path without the query, hence without token and secret.
     pub path: String,
     /// The exact bytes of the body; for a token endpoint the secret is replaced by `***`. For an upload, what its form
     /// holds, as JSON: of a file its `filename`, `content_type`, `bytes` (how many) and `sha256`.
-    pub body: Vec<u8>,
+    pub(crate) body: Vec<u8>,
     /// The `Content-Type` of the request.
     pub content_type: Option<String>,
     /// The `errcode` of the reply, 0 for success; the HTTP status where the reply was not an API reply (404, 413).
-    pub errcode: i64,
+    pub(crate) errcode: i64,
     /// The body of the reply; the value of a token is replaced by `***`.
-    pub reply: String,
+    pub(crate) reply: String,
     /// The fault that hit it, as `--fault` names it; `errcode` and `reply` are then what it would have been told.
-    pub fault: Option<String>,
+    pub(crate) fault: Option<String>,
 }
 
 /// What happened to readers.
@@ -194,13 +194,13 @@ pub struct Delivery {
     pub audience: Audience,
     /// How many it reached, after those who had their four messages this month were left out.
     pub recipients: u64,
-    pub msgtype: String,
+    pub(crate) msgtype: String,
     /// The text; for other messages the media ids, joined by `,`.
     pub content: String,
     /// The titles of the articles, if it is a draft.
-    pub titles: Vec<String>,
+    pub(crate) titles: Vec<String>,
     /// The caller's id, if one was given.
     pub clientmsgid: Option<String>,
     /// Permanent links of the articles or the video; `mass/delete` accepts them.
-    pub urls: Vec<String>,
+    pub(crate) urls: Vec<String>,
 }

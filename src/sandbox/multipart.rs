@@ -15,19 +15,19 @@ const MAX_HEADERS: usize = 8 * 1024;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Form<'b> {
     /// In order.
-    pub parts: Vec<Part<'b>>,
+    pub(crate) parts: Vec<Part<'b>>,
 }
 
 /// One field of a form.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Part<'b> {
     /// The name of the field.
-    pub name: String,
+    pub(crate) name: String,
     /// The name of the file, if it is one.
-    pub filename: Option<String>,
+    pub(crate) filename: Option<String>,
     /// The `Content-Type` of the part.
-    pub content_type: Option<String>,
-    pub bytes: &'b [u8],
+    pub(crate) content_type: Option<String>,
+    pub(crate) bytes: &'b [u8],
 }
 
 impl<'b> Form<'b> {

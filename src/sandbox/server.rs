@@ -123,7 +123,7 @@ impl Sandbox {
     }
 
     /// Serves until the process ends.
-    pub(crate) fn join(mut self) {
+    pub fn join(mut self) {
         if let Some(thread) = self.thread.take() {
             // It can only end by a panic, which has been reported on its thread.
             let _ended = thread.join();

@@ -11,17 +11,17 @@ use super::{AccountKind, Config, Delivery};
 
 pub(super) struct State {
     /// What kind of account it is.
-    pub kind: AccountKind,
-    pub tokens: Tokens,
-    pub directory: Directory,
-    pub media: Media,
+    pub(crate) kind: AccountKind,
+    pub(crate) tokens: Tokens,
+    pub(crate) directory: Directory,
+    pub(crate) media: Media,
     /// Use of the limits.
-    pub quotas: Quotas,
+    pub(crate) quotas: Quotas,
     /// The `clientmsgid`s of the last day.
-    pub client_ids: ClientIds,
-    pub jobs: Jobs,
+    pub(crate) client_ids: ClientIds,
+    pub(crate) jobs: Jobs,
     /// What readers saw.
-    pub deliveries: Vec<Delivery>,
+    pub(crate) deliveries: Vec<Delivery>,
     /// What the draft that the next request writes is to lose.
     pub loss: Option<Loss>,
     /// Requests refused so far: each has a `rid` of its own.

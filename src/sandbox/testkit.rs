@@ -14,8 +14,8 @@ pub(super) const PREVIEW: &str = "/cgi-bin/message/mass/preview";
 
 /// An account and its time; it begins at noon in China on the 10th of a month.
 pub(super) struct Bench {
-    pub state: State,
-    pub now: Timestamp,
+    pub(crate) state: State,
+    pub(crate) now: Timestamp,
 }
 
 impl Bench {

@@ -30,7 +30,7 @@ use crate::{content::media::Upload, limits, redact::Secret};
 pub(crate) struct ApiBase {
     url: String,
     /// Whether the host is this machine.
-    pub loopback: bool,
+    pub(crate) loopback: bool,
 }
 
 pub(crate) const WECHAT: &str = "https://api.weixin.qq.com";

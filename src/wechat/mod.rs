@@ -3,7 +3,7 @@
 
 pub mod client;
 pub mod errcode;
-pub mod http;
+pub(crate) mod http;
 mod reply;
 pub mod token;
 pub mod transport;

@@ -8,11 +8,11 @@ use super::errcode;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reply {
     /// 0 is success; many successes carry none, and that is success too.
-    pub errcode: i64,
+    pub(crate) errcode: i64,
     /// WeChat's words as they came; empty if there were none.
-    pub errmsg: String,
+    pub(crate) errmsg: String,
     /// All members.
-    pub members: Map<String, Value>,
+    pub(crate) members: Map<String, Value>,
 }
 
 impl Reply {

@@ -89,7 +89,7 @@ pub struct Keeper<'a> {
     timeout: Duration,
     pause: Duration,
     /// How often a token was fetched.
-    pub fetches: u32,
+    pub(crate) fetches: u32,
 }
 
 impl<'a> Keeper<'a> {

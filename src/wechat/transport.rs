@@ -8,7 +8,7 @@ use crate::{content::media::Upload, redact::Secret};
 #[derive(Debug)]
 pub struct Request<'a> {
     /// `GET` or `POST`.
-    pub method: Method,
+    pub(crate) method: Method,
     /// Path below the API's base.
     pub path: &'a str,
     /// The query; its values are secrets and stay out of every message.
@@ -16,7 +16,7 @@ pub struct Request<'a> {
     /// The body of a POST.
     pub body: Body<'a>,
     /// How long the whole may take.
-    pub timeout: Duration,
+    pub(crate) timeout: Duration,
 }
 
 /// What a request carries.

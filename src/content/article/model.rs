@@ -27,34 +27,34 @@ pub(crate) enum Links {
 }
 
 pub(crate) struct Input<'a> {
-    pub format: Format,
+    pub(crate) format: Format,
     /// The body: templates rendered, without front matter.
-    pub text: &'a str,
+    pub(crate) text: &'a str,
     /// From bytes of `text` to the place in the source file.
-    pub place: &'a dyn Fn(Range<usize>) -> Span,
-    pub theme: &'a Theme,
+    pub(crate) place: &'a dyn Fn(Range<usize>) -> Span,
+    pub(crate) theme: &'a Theme,
     /// What becomes of external links.
-    pub links: Links,
+    pub(crate) links: Links,
     /// Whether pictures may be webp: they are converted.
-    pub webp: bool,
+    pub(crate) webp: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Article {
+pub(crate) struct Article {
     /// The HTML, in order.
-    pub pieces: Vec<Piece>,
+    pub(crate) pieces: Vec<Piece>,
     /// The pictures, each path once, in the order of first use.
-    pub images: Vec<Image>,
+    pub(crate) images: Vec<Image>,
     /// The visible text in order, a line for each block.
-    pub text: String,
-    pub budget: Budget,
+    pub(crate) text: String,
+    pub(crate) budget: Budget,
 }
 
 /// Something found in an article.
 #[derive(Debug)]
 pub(crate) struct Finding {
     /// What it is, and where in the source.
-    pub diagnostic: Diagnostic,
+    pub(crate) diagnostic: Diagnostic,
     /// Before the block that it is about: in which of the pieces, and after how many bytes of it; none if it is about the
     /// whole.
     pub block: Option<(usize, usize)>,
@@ -62,7 +62,7 @@ pub(crate) struct Finding {
 
 /// A part of the HTML.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Piece {
+pub(crate) enum Piece {
     Html(String),
     /// The address of this one of the images, inside of a `src` attribute.
     Image(usize),
@@ -70,23 +70,23 @@ pub enum Piece {
 
 /// A picture that the article shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Image {
+pub(crate) struct Image {
     /// Its path as written, relative to the article, with percent signs decoded.
-    pub path: String,
+    pub(crate) path: String,
     /// What it shows, in words.
-    pub alt: String,
+    pub(crate) alt: String,
     /// Where it is used first.
-    pub place: Span,
+    pub(crate) place: Span,
 }
 
 /// How large an article is; addresses of pictures are not counted.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Budget {
+pub(crate) struct Budget {
     /// Visible characters.
-    pub characters: usize,
-    pub html_characters: usize,
-    pub bytes: usize,
-    pub images: usize,
+    pub(crate) characters: usize,
+    pub(crate) html_characters: usize,
+    pub(crate) bytes: usize,
+    pub(crate) images: usize,
     /// The three causes that take most bytes, in words.
-    pub heaviest: Vec<(String, usize)>,
+    pub(crate) heaviest: Vec<(String, usize)>,
 }

@@ -29,7 +29,8 @@ impl Mark {
 
 impl Article {
     /// The HTML with an address for each picture, which is escaped here.
-    pub fn html(&self, address: impl Fn(usize, &Image) -> String) -> String {
+    #[cfg(test)]
+    pub(crate) fn html(&self, address: impl Fn(usize, &Image) -> String) -> String {
         let mut html = String::with_capacity(self.budget.bytes + 160 * self.images.len());
         for piece in &self.pieces {
             match piece {

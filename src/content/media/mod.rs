@@ -18,17 +18,17 @@ pub(crate) use sniff::{content_type, dimensions};
 #[derive(Clone, PartialEq, Eq)]
 pub struct Upload {
     /// Its path as users know it.
-    pub path: String,
+    pub(crate) path: String,
     pub target: MediaTarget,
     /// Content type by its bytes.
-    pub content_type: &'static str,
-    pub bytes: Arc<[u8]>,
+    pub(crate) content_type: &'static str,
+    pub(crate) bytes: Arc<[u8]>,
     /// SHA-256 of the bytes, named.
     pub sha256: String,
     /// Title and introduction of a video.
-    pub description: Option<(String, String)>,
+    pub(crate) description: Option<(String, String)>,
     /// What was done so that it fits, in words.
-    pub optimized: Option<String>,
+    pub(crate) optimized: Option<String>,
 }
 
 impl fmt::Debug for Upload {
@@ -64,7 +64,7 @@ pub enum Material {
 
 impl Material {
     /// The word in the plan and in the request.
-    pub(crate) fn name(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             Material::Image => "image",
             Material::Voice => "voice",
@@ -83,7 +83,7 @@ impl MediaTarget {
     }
 
     /// `type` in the query.
-    pub(crate) fn kind(self) -> Option<&'static str> {
+    pub fn kind(self) -> Option<&'static str> {
         match self {
             MediaTarget::BodyImage => None,
             MediaTarget::Material(kind) => Some(kind.name()),
@@ -115,7 +115,7 @@ impl MediaTarget {
 
 /// Why a file cannot be uploaded.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Unfit {
+pub enum Unfit {
     Empty,
     /// It is not what it is to be: what it is by its bytes, and what is taken.
     Type(&'static str, Vec<&'static str>),
@@ -129,7 +129,7 @@ pub(crate) enum Unfit {
 
 impl Upload {
     /// Checks a file for where it is to go; a picture that does not fit is made such that it does, as far as that can be.
-    pub(crate) fn optimized(path: impl Into<String>, bytes: Vec<u8>, target: MediaTarget) -> Result<Self, Unfit> {
+    pub fn optimized(path: impl Into<String>, bytes: Vec<u8>, target: MediaTarget) -> Result<Self, Unfit> {
         let path = path.into();
         let (types, most) = target.takes();
         let (new, said) = match Self::new(path.clone(), bytes.clone(), target, None) {
@@ -140,7 +140,7 @@ impl Upload {
     }
 
     /// Checks a file for where it is to go.
-    pub(crate) fn new(
+    pub fn new(
         path: impl Into<String>,
         bytes: Vec<u8>,
         target: MediaTarget,
@@ -169,7 +169,7 @@ impl Upload {
     }
 
     /// What a dry run shows in the place of the form.
-    pub(crate) fn shown(&self) -> Value {
+    pub fn shown(&self) -> Value {
         let mut body = json!({ "media": {
             "file": self.path, "content_type": self.content_type, "bytes": self.bytes.len(), "sha256": self.sha256["sha256:".len()..],
         } });
@@ -186,18 +186,18 @@ impl Upload {
     }
 
     /// Names the upload: the same bytes to the same place with the same words are the same upload.
-    pub(crate) fn key(&self) -> String {
+    pub fn key(&self) -> String {
         let identity = json!(["qunfa/upload/1", self.target.path(), self.target.kind(), self.sha256, self.description]);
         payload::digest(identity.to_string().as_bytes())["sha256:".len()..][..32].to_owned()
     }
 
     /// The slot of what the upload gives.
-    pub(crate) fn slot(&self) -> Slot {
+    pub fn slot(&self) -> Slot {
         Slot::Upload { gives: self.target.gives(), path: self.path.clone() }
     }
 
     /// The form, and its boundary: nothing in it depends on chance.
-    pub(crate) fn form(&self) -> (String, Vec<u8>) {
+    pub fn form(&self) -> (String, Vec<u8>) {
         let boundary = format!("qunfa-{}", self.key());
         let name = self.path.rsplit('/').next().unwrap_or("file");
         // The ending of what it was would be refused.

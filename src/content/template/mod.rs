@@ -30,31 +30,31 @@ mod filters;
 /// Why a template failed, with the place inside its text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
-    pub code: Code,
-    pub message: String,
+    pub(crate) code: Code,
+    pub(crate) message: String,
     /// The included file in which it is wrong; none for the template itself.
-    pub file: Option<FileId>,
+    pub(crate) file: Option<FileId>,
     /// Bytes of the template, or of the included file.
-    pub range: Option<Range<usize>>,
+    pub(crate) range: Option<Range<usize>>,
     /// For an included file: bytes of the template that uses it.
-    pub used: Option<Range<usize>>,
-    pub help: Vec<String>,
+    pub(crate) used: Option<Range<usize>>,
+    pub(crate) help: Vec<String>,
 }
 
 impl Failure {
     /// A failure of the template itself.
-    pub(crate) fn new(code: Code, message: impl Into<String>, range: Option<Range<usize>>) -> Self {
+    pub fn new(code: Code, message: impl Into<String>, range: Option<Range<usize>>) -> Self {
         Self { code, message: message.into(), file: None, range, used: None, help: Vec::new() }
     }
 
-    pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
+    pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help.push(help.into());
         self
     }
 }
 
 /// What templates may include or import, by name: a file that was read, or why it cannot be used.
-pub(crate) type Library = BTreeMap<String, Result<(FileId, String), String>>;
+pub type Library = BTreeMap<String, Result<(FileId, String), String>>;
 
 /// The template environment of a plan.
 pub struct Engine {
@@ -134,7 +134,7 @@ impl Default for Engine {
 
 impl Engine {
     /// Templates that may include what is in the library.
-    pub(crate) fn new(library: Library) -> Self {
+    pub fn new(library: Library) -> Self {
         let unusable = Arc::new(unusable(&library));
         let library = Arc::new(library);
         let texts = environment(false, &library, &unusable);
@@ -142,7 +142,7 @@ impl Engine {
     }
 
     /// True if a file of the library holds such a word.
-    pub(crate) fn library_mentions(&self, word: &str) -> bool {
+    pub fn library_mentions(&self, word: &str) -> bool {
         self.library.values().flatten().any(|(_, text)| text.contains(word))
     }
 
@@ -158,7 +158,7 @@ impl Engine {
 
     /// Renders an article: values in it are text, whatever they hold ([`source::disguise`]), unless `html` is false. Gives
     /// the text, and for each of its lines the line of the source that it comes from, both from 0.
-    pub(crate) fn render_lines(
+    pub fn render_lines(
         &self,
         source: &str,
         html: bool,
@@ -181,7 +181,7 @@ impl Engine {
     }
 
     /// Evaluates a condition: its value must be a boolean, or the word `true` or `false`.
-    pub(crate) fn condition(&self, source: &str, context: &Value) -> Result<bool, Vec<Failure>> {
+    pub fn condition(&self, source: &str, context: &Value) -> Result<bool, Vec<Failure>> {
         let source = bare_expression(source);
         too_deep(source)?;
         let value = self.report(source, context, |context| self.texts.compile_expression(source)?.eval(context))?;
@@ -598,30 +598,30 @@ fn same_lines(source: &str, text: &str) -> Vec<usize> {
 }
 
 /// A condition may be written with braces, which say nothing there.
-pub(crate) fn bare_expression(source: &str) -> &str {
+pub fn bare_expression(source: &str) -> &str {
     let trimmed = source.trim();
     trimmed.strip_prefix("{{").and_then(|rest| rest.strip_suffix("}}")).map_or(source, str::trim)
 }
 
 /// What a template says of a value that is known only at run time: `steps.a.msg_id`, `run.id`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Reference {
+pub struct Reference {
     /// `steps` or `run`, and the parts after it, unquoted.
-    pub path: Vec<String>,
-    pub range: Range<usize>,
+    pub(crate) path: Vec<String>,
+    pub(crate) range: Range<usize>,
     /// True if a `{{ }}` holds it and nothing else, so that a slot can stand for it.
-    pub alone: bool,
+    pub(crate) alone: bool,
 }
 
 impl Reference {
     /// `run.date` is known before the run, and a bare `run` is nothing special.
-    pub(crate) fn is_at_run_time(&self) -> bool {
+    pub fn is_at_run_time(&self) -> bool {
         self.path[0] != "run" || matches!(self.path.get(1).map(String::as_str), Some("id" | "time"))
     }
 }
 
 /// All references to run-time values in a text with `{{ }}` and `{% %}`.
-pub(crate) fn references(source: &str) -> Vec<Reference> {
+pub fn references(source: &str) -> Vec<Reference> {
     let mut found = Vec::new();
     let mut from = 0;
     // Each byte is looked at once, however many tags there are.
@@ -649,7 +649,7 @@ pub(crate) fn references(source: &str) -> Vec<Reference> {
 }
 
 /// All references to run-time values in an expression.
-pub(crate) fn references_in(expression: &str) -> Vec<Reference> {
+pub fn references_in(expression: &str) -> Vec<Reference> {
     let mut found = Vec::new();
     for root in ["steps", "run"] {
         for (start, _) in expression.match_indices(root) {
@@ -689,20 +689,20 @@ fn path_part(text: &str) -> Option<(String, usize)> {
 }
 
 /// What stands for the value of a reference in a rendered text, as [`Placeholder`] makes it.
-pub(crate) fn stand_in(path: &[String]) -> String {
+pub fn stand_in(path: &[String]) -> String {
     let members: String = path[1..].iter().map(|part| slot::member(part)).collect();
     payload::stand_in(&format!("{}{members}", path[0]))
 }
 
 /// Stands for everything under `steps` in a dry run: any path gives a slot of that name.
 #[derive(Debug)]
-pub(crate) struct Placeholder {
+pub struct Placeholder {
     name: String,
 }
 
 impl Placeholder {
     /// The root, usually `steps`.
-    pub(crate) fn value(name: &str) -> Value {
+    pub fn value(name: &str) -> Value {
         Value::from_object(Self { name: name.to_owned() })
     }
 

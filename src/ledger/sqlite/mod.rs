@@ -38,7 +38,7 @@ use crate::{
 
 mod files;
 mod lock;
-pub mod store;
+pub(crate) mod store;
 mod tokens;
 
 impl ToSql for Platform {

@@ -15,14 +15,14 @@ use crate::ledger::{
 
 /// The state in a folder, by the path of its ledger.
 #[derive(Debug, Clone)]
-pub struct SqliteStore {
+pub(crate) struct SqliteStore {
     /// As it was named.
     path: PathBuf,
 }
 
 impl SqliteStore {
     /// Nothing is opened yet.
-    pub fn new(path: PathBuf) -> Self {
+    pub(crate) fn new(path: PathBuf) -> Self {
         Self { path }
     }
 

@@ -15,7 +15,7 @@ mod upload_image;
 mod upload_material;
 
 pub(crate) use spec::Action;
-pub use spec::Spec;
+pub(crate) use spec::Spec;
 
 /// THE list of actions.
 pub const ACTIONS: &[&Spec] = &[

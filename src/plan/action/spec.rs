@@ -27,7 +27,7 @@ pub struct Spec {
     /// `action` in the plan.
     pub name: &'static str,
     /// One line for editors and documentation.
-    pub summary: &'static str,
+    pub(crate) summary: &'static str,
     /// Path of the API.
     pub path: &'static str,
     /// What it does to the world.
@@ -35,22 +35,22 @@ pub struct Spec {
     /// What later steps can refer to.
     pub outputs: &'static [Output],
     /// Fields of which exactly one must be given.
-    pub exactly_one: &'static [&'static str],
+    pub(crate) exactly_one: &'static [&'static str],
     /// The only kind of account that may use it.
     pub only: Option<AccountKind>,
     /// Whether `timeout` is a field of its own, and not that of one request, which all steps share.
-    pub(crate) own_timeout: bool,
+    pub own_timeout: bool,
     /// Of its fields.
     pub(crate) schema: fn(&mut SchemaGenerator) -> Schema,
     /// Reads its fields.
-    pub(crate) read: fn(Value) -> Result<Box<dyn Action>, Misread>,
+    pub read: fn(Value) -> Result<Box<dyn Action>, Misread>,
 }
 
 /// A place below the fields of an action, and what is wrong there.
 type Misread = serde_path_to_error::Error<serde_json::Error>;
 
 /// An action with its fields. It does no IO: what it needs from outside comes through [`Fields`].
-pub(crate) trait Action: Debug {
+pub trait Action: Debug {
     fn spec(&self) -> &'static Spec;
 
     /// The bodies of its calls; none if a problem was noted.
@@ -66,7 +66,7 @@ pub(super) fn read<A: Action + DeserializeOwned + 'static>(fields: Value) -> Res
 
 /// What an action asks of the stages after it, besides its calls.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Asks<'a> {
+pub enum Asks<'a> {
     /// Sends to those with a tag, or to all.
     Send(&'a Message),
     SendTo {
@@ -109,7 +109,7 @@ impl<'a> Asks<'a> {
         }
     }
 
-    pub(crate) fn message(self) -> Option<&'a Message> {
+    pub fn message(self) -> Option<&'a Message> {
         match self {
             Asks::Send(message) | Asks::SendTo { message, .. } | Asks::Preview(message) => Some(message),
             Asks::Check { .. } | Asks::Delete { .. } | Asks::Draft(_) | Asks::Upload { .. } | Asks::Setting => None,
@@ -117,7 +117,7 @@ impl<'a> Asks<'a> {
     }
 
     /// The id of the send step that `of` names.
-    pub(crate) fn of(self) -> Option<&'a str> {
+    pub fn of(self) -> Option<&'a str> {
         match self {
             Asks::Check { of, .. } | Asks::Delete { of } => of,
             Asks::Send(_) | Asks::SendTo { .. } | Asks::Preview(_) => None,
@@ -125,7 +125,7 @@ impl<'a> Asks<'a> {
         }
     }
 
-    pub(crate) fn people(self) -> Option<&'a PeopleSource> {
+    pub fn people(self) -> Option<&'a PeopleSource> {
         match self {
             Asks::SendTo { people, .. } => Some(people),
             Asks::Send(_) | Asks::Preview(_) | Asks::Check { .. } | Asks::Delete { .. } => None,
@@ -133,7 +133,7 @@ impl<'a> Asks<'a> {
         }
     }
 
-    pub(crate) fn sends_new(self) -> bool {
+    pub fn sends_new(self) -> bool {
         match self {
             Asks::SendTo { sends_new, .. } => sends_new,
             Asks::Send(_) | Asks::Preview(_) | Asks::Check { .. } | Asks::Delete { .. } => false,
@@ -142,12 +142,12 @@ impl<'a> Asks<'a> {
     }
 
     /// Whether how many calls it makes is known only when the plan runs.
-    pub(crate) fn is_open_ended(self) -> bool {
+    pub fn is_open_ended(self) -> bool {
         self.sends_new() || self.people().is_some_and(PeopleSource::is_listed)
     }
 
     /// None but of a draft.
-    pub(crate) fn articles(self) -> &'a [Article] {
+    pub fn articles(self) -> &'a [Article] {
         match self {
             Asks::Draft(articles) => articles,
             Asks::Send(_) | Asks::SendTo { .. } | Asks::Preview(_) => &[],
@@ -155,7 +155,7 @@ impl<'a> Asks<'a> {
         }
     }
 
-    pub(crate) fn poll(self) -> Option<Poll> {
+    pub fn poll(self) -> Option<Poll> {
         match self {
             Asks::Check { poll, .. } => Some(poll),
             Asks::Send(_) | Asks::SendTo { .. } | Asks::Preview(_) | Asks::Delete { .. } => None,
@@ -164,7 +164,7 @@ impl<'a> Asks<'a> {
     }
 
     /// The files that the step reads. Those of articles are read with them.
-    pub(crate) fn files(self) -> Vec<FileUse> {
+    pub fn files(self) -> Vec<FileUse> {
         match self {
             Asks::Send(message) | Asks::Preview(message) => message.file().into_iter().collect(),
             Asks::SendTo { message, people, .. } => people.files().into_iter().chain(message.file()).collect(),

@@ -31,24 +31,24 @@ pub fn kinds() -> impl Iterator<Item = MessageKind> {
 
 /// What is sent: exactly one of the message types.
 #[derive(Debug)]
-pub(crate) struct Message {
-    pub(crate) of: &'static MessageType,
+pub struct Message {
+    pub of: &'static MessageType,
     content: Box<dyn MessageFields>,
 }
 
 impl Message {
     /// The body in a send.
-    pub(crate) fn for_send(&self, fields: &mut dyn Fields) -> Option<Body> {
+    pub fn for_send(&self, fields: &mut dyn Fields) -> Option<Body> {
         self.content.for_send(fields)
     }
 
     /// The body in a preview.
-    pub(crate) fn for_preview(&self, fields: &mut dyn Fields) -> Option<Body> {
+    pub fn for_preview(&self, fields: &mut dyn Fields) -> Option<Body> {
         self.content.for_preview(fields)
     }
 
     /// The file that it reads.
-    pub(crate) fn file(&self) -> Option<FileUse> {
+    pub fn file(&self) -> Option<FileUse> {
         let (suffix, path) = self.content.file()?;
         Some(FileUse { suffix: suffix.into(), path: path.clone(), holds: Holds::Text })
     }

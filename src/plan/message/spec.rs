@@ -13,12 +13,12 @@ use crate::{
 
 /// What is known of a message type without a message.
 #[derive(Debug)]
-pub(crate) struct MessageType {
+pub struct MessageType {
     pub(crate) kind: MessageKind,
     /// Whether it is checked for originality.
-    pub(crate) is_article: bool,
+    pub is_article: bool,
     /// Whether WeChat deletes it after it was sent: only articles and videos (wechat-api §2.8).
-    pub(crate) can_be_deleted: bool,
+    pub can_be_deleted: bool,
     /// Of its short and its long form in one: keywords for mappings say nothing of a string, so that no error speaks of a
     /// form that the author did not choose.
     pub(super) schema: fn() -> Value,
@@ -50,7 +50,7 @@ pub(super) fn read<C: MessageFields + DeserializeOwned + 'static>(
 
 /// The parts of a request body that a message gives.
 #[derive(Debug)]
-pub(crate) struct Body {
+pub struct Body {
     /// `msgtype` on the wire.
     pub(crate) msgtype: &'static str,
     /// The key of the object; differs from `msgtype` for pictures in sends.
@@ -82,7 +82,7 @@ impl Body {
     }
 
     /// Puts it into the body of a request.
-    pub(crate) fn put(self, body: &mut Value) -> Shown {
+    pub fn put(self, body: &mut Value) -> Shown {
         let seen = json!([self.msgtype, self.as_sent.as_ref().unwrap_or(&self.object)]);
         body["msgtype"] = self.msgtype.into();
         body[self.key] = self.object;
