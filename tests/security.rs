@@ -1,6 +1,6 @@
 //! What `docs/security.md` says of hostile plans, where no plan of `tests/plans/err` says it already.
 
-use crate::support::Case;
+use crate::support::{Case, Fake, SECRET, TOKEN, plan, repository, send};
 
 #[test]
 fn only_a_real_run_needs_the_secret() {
@@ -27,4 +27,194 @@ steps:
     // Nobody listens there; the secret was asked for before.
     case.run(&["run", "plan.yaml", "--yes", "--api-base", "http://127.0.0.1:9"]);
     assert!(case.path("taken").exists());
+}
+
+/// A step for each field of a plan that names a file, with the path in it.
+fn naming(path: &str) -> Vec<(&'static str, String)> {
+    let path = format!("'{path}'");
+    let send =
+        |to: &str, message: &str| format!("  - {{ id: a, action: send_by_tag, to: {to}, message: {message} }}\n");
+    let people = |to: &str| format!("  - {{ id: a, action: send_by_openid, to: {to}, message: {{ text: 你好 }} }}\n");
+    let draft = |article: &str| format!("  - {{ id: a, action: create_draft, articles: [{article}] }}\n");
+    vec![
+        ("text", send("{ tag_id: 2 }", &format!("{{ text: {{ file: {path} }} }}"))),
+        ("audience", people(&format!("{{ file: {path} }}"))),
+        ("one of several audiences", people(&format!("{{ file: [people.txt, {path}] }}"))),
+        ("exclude", people(&format!("{{ file: people.txt, exclude: {path} }}"))),
+        (
+            "rows",
+            format!(
+                "  - {{ id: a, action: send_by_tag, foreach: {{ file: {path} }}, key: '{{{{ row.k }}}}', to: {{ tag_id: 2 }}, message: {{ text: 你好 }} }}\n"
+            ),
+        ),
+        ("picture", format!("  - {{ id: a, action: upload_image, file: {path} }}\n")),
+        ("material", format!("  - {{ id: a, action: upload_material, type: image, file: {path} }}\n")),
+        ("article", draft(&format!("{{ title: t, cover: cover.png, file: {path} }}"))),
+        ("cover", draft(&format!("{{ title: t, cover: {path}, content: 你好 }}"))),
+        ("theme", draft(&format!("{{ title: t, cover: cover.png, content: 你好, theme: {path} }}"))),
+    ]
+}
+
+#[test]
+fn a_plan_cannot_name_what_is_no_content() {
+    let case = Case::new()
+        .file(".git/config", "HIDDEN-WORDS\n")
+        .file(".env", "HIDDEN-WORDS\n")
+        .file("a/.ssh/config", "HIDDEN-WORDS\n")
+        .file("ops/appsecret.txt", format!("{SECRET}\n"))
+        .file("ops/deploy.pem", "HIDDEN-WORDS\n")
+        .file("a/notes.txt", "\n-----BEGIN OPENSSH PRIVATE KEY-----\nHIDDEN-WORDS\n")
+        .file("store/ledger.db", "HIDDEN-WORDS\n")
+        .file("store/ledger.db.tokens", "HIDDEN-WORDS\n")
+        .file("people.txt", "oA\noB\noC\n")
+        .file("cover.png", std::fs::read(repository().join("tests/plans/files/cover.png")).expect("a picture"));
+    #[cfg(unix)]
+    {
+        std::os::unix::fs::symlink(".env", case.path("plain.txt")).expect("a link");
+        std::os::unix::fs::symlink(".git", case.path("folder")).expect("a link");
+        std::os::unix::fs::symlink("ops/appsecret.txt", case.path("also.txt")).expect("a link");
+        std::fs::hard_link(case.path("ops/appsecret.txt"), case.path("hard.txt")).expect("a link");
+    }
+    let linked: &[&str] = if cfg!(unix) { &["plain.txt", "folder/config", "also.txt", "hard.txt"] } else { &[] };
+    let written = [
+        ".git/config",
+        "./.git/config",
+        "a/../.git/config",
+        ".GIT/CONFIG",
+        ".git./config",
+        ".git\\config",
+        "a\\.ssh\\config",
+        " .git/config",
+        "\u{200b}.git/config",
+        ".git/not-there",
+        ".env",
+        "a/.ssh/config",
+        ".qunfa/state.db.tokens",
+        "ops/appsecret.txt",
+        "./ops//../ops/appsecret.txt",
+        "ops/deploy.pem",
+        "a/notes.txt",
+        "store/ledger.db",
+        "store/ledger.db.tokens",
+        "store/../store/ledger.db",
+    ];
+    let endings = ["txt", "csv", "md", "css"].map(|ending| [format!(".a/f.{ending}"), format!("store/f.{ending}")]);
+    let endings: Vec<String> = endings.into_iter().flatten().collect();
+    endings.iter().for_each(|path| case.write(path, "HIDDEN-WORDS\n"));
+    let endings: Vec<&str> = endings.iter().map(String::as_str).collect();
+    let server = Fake::usual();
+    let mut times = std::collections::HashMap::new();
+    for path in written.iter().chain(linked).chain(&endings) {
+        for (field, steps) in naming(path) {
+            case.write("plan.yaml", plan(&steps).replace("{ env: WECHAT_SECRET }", "{ file: ops/appsecret.txt }"));
+            let state = ["--state", "sqlite:store/ledger.db"];
+            let ran = case.run(&[&["run", "plan.yaml", "--yes", "--api-base", &server.base][..], &state].concat());
+            assert_eq!(ran.code, 3, "{field} {path}: {}", ran.stderr);
+            // Some fields take names with certain endings only, and say so first.
+            let refused = ran.stderr.contains("[Q608]");
+            assert!(
+                refused || ran.stderr.contains("[Q205]") || ran.stderr.contains("[Q204]"),
+                "{field} {path}: {}",
+                ran.stderr
+            );
+            if refused {
+                *times.entry(field).or_insert(0) += 1;
+            }
+            let said = format!("{}{}", ran.stdout, ran.stderr);
+            assert!(!said.contains("HIDDEN") && !said.contains(SECRET), "{field} {path}: {said}");
+        }
+    }
+    assert!(server.got().is_empty());
+    let fields = naming("").into_iter().map(|(field, _)| field);
+    assert!(fields.clone().all(|field| times.get(field).is_some_and(|times| *times >= 2)), "{times:?}");
+}
+
+#[cfg(unix)]
+#[test]
+fn templates_and_accounts_that_are_no_content_are_not_read() {
+    let case = Case::new()
+        .file(".env", "HIDDEN-WORDS\n")
+        .file("secrets/wechat", format!("\u{feff}{SECRET}\r\n"))
+        .file("templates/own.txt", "你好")
+        .file("accounts/main.yaml", "kind: service\nappid: wx0123456789abcdef\nsecret: { file: ../secrets/wechat }\n");
+    std::os::unix::fs::symlink("../.env", case.path("templates/env.txt")).expect("a link");
+    std::os::unix::fs::symlink("../secrets/wechat", case.path("templates/secret.txt")).expect("a link");
+    let with = |text: &str| {
+        let send =
+            format!("  - {{ id: a, action: send_by_tag, to: {{ tag_id: 2 }}, message: {{ text: \"{text}\" }} }}\n");
+        let (head, steps) =
+            plan(&send).split_once("account:").map(|(a, b)| (a.to_owned(), b.to_owned())).expect("both");
+        case.write(
+            "plan.yaml",
+            format!("{head}account: accounts/main.yaml\n{}", &steps[steps.find('\n').expect("a line") + 1..]),
+        );
+    };
+    for how in [
+        "{% include 'env.txt' %}",
+        "{% include 'secret.txt' %}",
+        "{% import 'env.txt' as e %}x",
+        "{% extends 'secret.txt' %}",
+    ] {
+        with(how);
+        let ran = case.run(&["render", "plan.yaml"]).exits(3).says("is no content");
+        assert!(!ran.stderr.contains("HIDDEN") && !ran.stderr.contains(SECRET), "{how}: {}", ran.stderr);
+    }
+    with("{% include 'own.txt' %}");
+    case.run(&["validate", "plan.yaml"]).exits(0);
+    // The secret of a file: without the mark at its beginning and the end of its line.
+    let server = Fake::usual();
+    case.against(&server, &[]).exits(0);
+    assert_eq!(server.calls("stable_token")[0].json()["secret"], SECRET);
+    case.write(".accounts/main.yaml", case.read("accounts/main.yaml"));
+    case.write("plan.yaml", case.read("plan.yaml").replace("accounts/main", ".accounts/main"));
+    case.run(&["validate", "plan.yaml"]).exits(3).says("[Q608]");
+}
+
+#[test]
+fn nothing_is_sent_that_holds_a_secret() {
+    // In words, escaped, packed, in a file that is uploaded, and in its name.
+    let base64 = "czNjcmV0LXMzY3JldC1zM2NyZXQtczNjcmV0";
+    let escaped = SECRET.replace('-', "%2D");
+    for text in [SECRET, base64, &escaped] {
+        let case = Case::new()
+            .file("plan.yaml", plan(&send("first")) + &send("second").replace("你好", &format!("密钥 {text}")));
+        let server = Fake::usual();
+        let ran = case
+            .against(&server, &["--report", "json=report.json"])
+            .exits(9)
+            .says("step `second`")
+            .says("holds a secret");
+        assert!(server.got().is_empty(), "not even the first step: {:?}", server.got());
+        assert!(!ran.stderr.contains(text), "{}", ran.stderr);
+    }
+    let upload = |name: &str| plan(&format!("  - {{ id: a, action: upload_image, file: {name} }}\n"));
+    let mut picture = std::fs::read(repository().join("tests/plans/files/cover.png")).expect("a picture");
+    let named =
+        Case::new().file("plan.yaml", upload(&format!("{SECRET}.png"))).file(&format!("{SECRET}.png"), &picture);
+    let server = Fake::usual();
+    named.against(&server, &[]).exits(9);
+    // Between the header of a png and its pixels: a comment.
+    let comment =
+        [&(SECRET.len() as u32 + 2).to_be_bytes()[..], b"tEXt", b"c\0", SECRET.as_bytes(), b"\0\0\0\0"].concat();
+    picture.splice(33..33, comment);
+    let inside = Case::new().file("plan.yaml", upload("a.png")).file("a.png", picture);
+    inside.against(&server, &[]).exits(9);
+    assert!(server.got().is_empty(), "{:?}", server.got());
+}
+
+#[test]
+fn nothing_is_sent_that_holds_the_token() {
+    let text = send("second").replace("你好", &format!("令牌 {TOKEN}"));
+    let case = Case::new().file("plan.yaml", plan(&(send("first") + &text)));
+    let server = Fake::usual();
+    case.against(&server, &[]).exits(6).says("holds a secret");
+    assert_eq!(server.sends().len(), 1, "the token is known only when the first call is to be made");
+    for (path, bytes) in case.left_behind().into_iter().filter(|(path, _)| !path.ends_with("plan.yaml")) {
+        assert!(!bytes.windows(TOKEN.len()).any(|part| part == TOKEN.as_bytes()), "{}", path.display());
+    }
+    // A token from outside is known from the start.
+    let given = plan(&text).replace("secret: { env: WECHAT_SECRET }", "access_token: { env: KEPT }");
+    let given = Case::new().env("KEPT", TOKEN).file("plan.yaml", given);
+    given.against(&server, &[]).exits(9);
+    assert_eq!(server.sends().len(), 1);
 }

@@ -21,7 +21,7 @@ use crate::{
         finding::{self, ArticleSize, Cause, Checked, Finding},
         source::{self, BadText, FileId, SourceMap, Span},
     },
-    ledger::{CallRecord, Scope, Status},
+    ledger::{CallRecord, Scope, Status, open},
     limits,
     openids::Openids,
     plan,
@@ -159,6 +159,10 @@ fn pipe(
     loaded: &mut Loaded,
 ) -> Result<(RenderedPlan, Diagnostics), Diagnostics> {
     let Loaded { sources, project, sizes, .. } = loaded;
+    let ledger = common.state.as_deref().and_then(|name| open::named(name).ok());
+    if let Some(ledger) = ledger {
+        project.with_state(Path::new(&ledger.name()));
+    }
     let mut valid = plan::validate(plan::parse(file, sources)?);
     let mut vars_files = Vec::new();
     for path in &common.vars_file {
@@ -208,6 +212,7 @@ fn unreadable(path: &str, error: &ReadError) -> Diagnostic {
             Diagnostic::nowhere(Code::FileUnreadable, format!("`{path}` cannot be read: {why}"))
         }
         ReadError::Escapes => Diagnostic::nowhere(Code::PathEscapes, format!("`{path}` lies outside the project")),
+        ReadError::Private(why) => Diagnostic::nowhere(Code::PrivateFile, format!("`{path}` is no content: {why}")),
     }
 }
 

@@ -1,8 +1,10 @@
-//! The files below a project root: what a plan may name.
+//! The files below a project root: what a plan may name, and what is no content although it lies there.
 #![expect(clippy::disallowed_methods, reason = "this module owns the files of a project")]
 
 use std::{
-    fs, io,
+    cell::RefCell,
+    fs,
+    io::{self, Read as _},
     path::{Path, PathBuf},
 };
 
@@ -20,7 +22,16 @@ pub(super) struct DiskProject {
     folder: PathBuf,
     /// The project root, real.
     root: PathBuf,
+    /// The ledger, where the command line names one.
+    state: Option<PathBuf>,
+    /// The files that secrets are read from.
+    secrets: RefCell<Vec<PathBuf>>,
 }
+
+const HIDDEN: &str = "a name on its path, or on the path that a link leads to, begins with a dot";
+const STATE: &str = "it is of the state store, or in its folder";
+const SECRET: &str = "the account's secret is read from it";
+const KEY: &str = "it is a private key";
 
 impl DiskProject {
     /// The project of a plan in `folder`: the nearest folder upwards with `.git`, else the folder itself.
@@ -28,7 +39,12 @@ impl DiskProject {
         let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
         let real = fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned());
         let root = real.ancestors().find(|folder| folder.join(".git").exists()).unwrap_or(&real).to_owned();
-        Self { folder: folder.to_owned(), root }
+        Self { folder: folder.to_owned(), root, state: None, secrets: RefCell::default() }
+    }
+
+    /// Keeps a ledger that lies anywhere from being read for a plan; `.qunfa` is hidden anyway.
+    pub(super) fn with_state(&mut self, ledger: &Path) {
+        self.state = Some(ledger.to_owned());
     }
 
     pub(super) fn root(&self) -> &Path {
@@ -48,6 +64,10 @@ impl DiskProject {
     fn locate(&self, path: &str) -> Result<(String, PathBuf), ReadError> {
         let joined = self.folder.join(path);
         let name = shown(&joined);
+        // What is hidden is not even said to exist.
+        if is_hidden(Path::new(path).strip_prefix(&self.root).unwrap_or(Path::new(path))) {
+            return Err(ReadError::Private(HIDDEN));
+        }
         let unreadable = |error: io::Error| ReadError::Unreadable(reason(&error).into());
         // Where a missing file would be matters too: what lies outside is not even said to exist.
         let real = match fs::canonicalize(&joined) {
@@ -59,22 +79,101 @@ impl DiskProject {
                 return Err(if inside { unreadable(error) } else { ReadError::Escapes });
             }
         };
-        if !real.starts_with(&self.root) {
-            return Err(ReadError::Escapes);
+        let Ok(below) = real.strip_prefix(&self.root) else { return Err(ReadError::Escapes) };
+        match self.why_private(&real, below) {
+            Some(why) => Err(ReadError::Private(why)),
+            None => Ok((name, real)),
         }
-        Ok((name, real))
     }
+
+    /// Why a file of the project is no content.
+    fn why_private(&self, real: &Path, below: &Path) -> Option<&'static str> {
+        let secret = || self.secrets.borrow().iter().any(|secret| same_file(real, secret));
+        match () {
+            () if is_hidden(below) => Some(HIDDEN),
+            () if self.state.as_deref().is_some_and(|ledger| self.is_of_state(real, ledger)) => Some(STATE),
+            () if secret() => Some(SECRET),
+            () if is_key_name(real) => Some(KEY),
+            () => None,
+        }
+    }
+
+    /// The ledger and what lies beside it by its name; all of its folder, unless the plan lies there too.
+    fn is_of_state(&self, real: &Path, ledger: &Path) -> bool {
+        let folder = ledger.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let Ok(folder) = fs::canonicalize(folder) else { return false };
+        let plan = fs::canonicalize(&self.folder).unwrap_or_else(|_| self.folder.clone());
+        let lower = |path: &Path| path.file_name().map(|name| name.to_string_lossy().to_lowercase());
+        let named = || lower(real).zip(lower(ledger)).is_some_and(|(name, ledger)| name.starts_with(&ledger));
+        let beside = real.starts_with(&folder) && (!plan.starts_with(&folder) || named());
+        beside || same_file(real, ledger)
+    }
+}
+
+/// Whether a name of a path begins with a dot, however the path is written: slashes of either kind, blanks or invisible
+/// characters before it. `.` and `..` are no names.
+fn is_hidden(path: &Path) -> bool {
+    let path = path.to_string_lossy();
+    let invisible = |c: char| {
+        c.is_whitespace()
+            || c.is_control()
+            || matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+    };
+    path.split(['/', '\\'])
+        .any(|name| !matches!(name, "." | "..") && name.trim_start_matches(invisible).starts_with('.'))
+}
+
+/// Files that hold private keys, by their names.
+fn is_key_name(path: &Path) -> bool {
+    const ENDINGS: [&str; 9] = ["pem", "key", "p12", "pfx", "ppk", "p8", "jks", "keystore", "kdbx"];
+    const NAMES: [&str; 4] = ["id_rsa", "id_dsa", "id_ecdsa", "id_ed25519"];
+    let is_one_of = |part: Option<&std::ffi::OsStr>, names: &[&str]| {
+        part.and_then(|part| part.to_str()).is_some_and(|part| names.contains(&part.to_lowercase().as_str()))
+    };
+    is_one_of(path.extension(), &ENDINGS) || is_one_of(path.file_name(), &NAMES)
+}
+
+/// Whether the bytes begin as those of a private key do.
+fn is_key(bytes: &[u8]) -> bool {
+    let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes).trim_ascii_start();
+    let line = bytes.split(|byte| matches!(byte, b'\r' | b'\n')).next().unwrap_or_default();
+    line.starts_with(b"-----BEGIN ") && line.windows(11).any(|words| words == b"PRIVATE KEY")
+}
+
+/// Whether two paths are one file, also through a link of either kind or in other letters.
+fn same_file(one: &Path, other: &Path) -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt as _;
+        let identity = |path: &Path| fs::metadata(path).ok().map(|file| (file.dev(), file.ino()));
+        if let (Some(one), Some(other)) = (identity(one), identity(other)) {
+            return one == other;
+        }
+    }
+    fs::canonicalize(other).is_ok_and(|other| other == one)
 }
 
 impl Project for DiskProject {
     fn read(&self, path: &str, most_bytes: u64) -> Result<(String, Vec<u8>), ReadError> {
         let (name, real) = self.locate(path)?;
-        read_regular(&real, most_bytes).map(|bytes| (name, bytes))
+        let bytes = read_regular(&real, most_bytes)?;
+        if is_key(&bytes) { Err(ReadError::Private(KEY)) } else { Ok((name, bytes)) }
+    }
+
+    fn withhold(&self, path: &str) {
+        self.secrets.borrow_mut().push(self.folder.join(path));
     }
 
     fn open(&self, path: &str) -> Result<(String, Box<dyn io::Read>), ReadError> {
         let (name, real) = self.locate(path)?;
-        open_regular(&real).map(|(file, _)| (name, Box::new(file) as Box<dyn io::Read>))
+        let (mut file, _) = open_regular(&real)?;
+        let mut head = Vec::new();
+        let read = (&mut file).take(256).read_to_end(&mut head);
+        read.map_err(|error| ReadError::Unreadable(reason(&error).into()))?;
+        if is_key(&head) {
+            return Err(ReadError::Private(KEY));
+        }
+        Ok((name, Box::new(io::Cursor::new(head).chain(file))))
     }
 
     fn templates(&self) -> Vec<TemplateFile> {

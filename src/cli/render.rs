@@ -120,7 +120,7 @@ fn check(plan: &RenderedPlan, folder: &Path, terminal: &Terminal) -> Result<(), 
     let unreadable = |path: &Path, error: ReadError| {
         let why = match error {
             ReadError::Unreadable(why) => why,
-            ReadError::Escapes | ReadError::TooLarge(_) => "it is too large".into(),
+            _ => "it is too large".into(),
         };
         Refusal::missing_input(format!("`{}` cannot be read: {why}", path.display())).help(format!(
             "write it with: qunfa render {} --out {}",

@@ -1,5 +1,7 @@
 //! `qunfa run`.
 
+use std::cell::RefCell;
+
 use super::{
     display::Display,
     failure::{Failure, RefusedRun},
@@ -17,7 +19,8 @@ use crate::{
     limits,
     payload::Effect,
     platform::Platform,
-    problem::{ExitCode, Refusal},
+    problem::{ExitCode, Problem, Refusal},
+    redact::Redactor,
     render::RenderedStep,
     report::{AccountRef, Fold, PlanRef, Report, RunEvent, RunOutcome},
     run::{
@@ -78,7 +81,15 @@ pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<
     let stage = Stage::set(address, &plan, &args.faults, common.now)?;
     let clock = &*stage.clock;
     let session = Session::new(&args.plan, plan, loaded.project, stage.address, common)?;
-    let run = Run { args, terminal, session, clock, run_id: process::new_run_id(clock.now()), verbose: common.verbose };
+    let run = Run {
+        args,
+        terminal,
+        session,
+        clock,
+        run_id: process::new_run_id(clock.now()),
+        verbose: common.verbose,
+        known: RefCell::default(),
+    };
     let plan = run.session.project.name_from_root(&run.session.plan.path);
     let reports = Reports { files, format: args.format.format, plan };
     match run.go() {
@@ -102,6 +113,8 @@ struct Run<'a> {
     clock: &'a dyn Clock,
     run_id: String,
     verbose: bool,
+    /// The secrets known before the first call.
+    known: RefCell<Redactor>,
 }
 
 impl Run<'_> {
@@ -115,8 +128,10 @@ impl Run<'_> {
             .session
             .credential()
             .map_err(|message| Refusal::missing_input(message).help("`qunfa run PLAN --sandbox` needs no secret"))?;
+        self.known.replace(credential.redactor.clone());
         let mut connection = self.session.connect(self.session.tokens());
         let mut client = connection.client(credential, self.clock);
+        self.refuse_secrets(&client)?;
         let settings = self.settings();
         let ready = prepared.complete(&*ledger, &mut client, &settings)?;
         let forecast = self.forecast(&ready, &*ledger, &settings)?;
@@ -149,6 +164,23 @@ impl Run<'_> {
         }
     }
 
+    /// Refuses a plan that would send a secret which is known by now. The client asks the same of each call, when it knows the
+    /// token too; here nothing has been sent yet.
+    fn refuse_secrets(&self, client: &Client<'_>) -> Result<(), Refusal> {
+        for step in self.session.plan.steps.iter().filter(|step| step.may_run()) {
+            for call in &step.calls {
+                let upload = call.media.as_ref().and_then(|media| media.upload.as_ref());
+                let body = call.payload.raw();
+                if client.withholds(upload.map_or(Body::Json(&body), Body::File)) {
+                    let Problem { message, help, .. } = run::policy::advice(&Outcome::Withheld);
+                    let message = format!("step `{}`: {message}", step.name());
+                    return Err(Refusal { code: ExitCode::Refused, problem: Problem { message, help, errcode: None } });
+                }
+            }
+        }
+        Ok(())
+    }
+
     fn execute(
         &self,
         ready: Ready<'_>,
@@ -178,7 +210,7 @@ impl Run<'_> {
             error: ended.error,
             at: self.clock.now(),
         });
-        let report = fold.finish().expect("it was told that the run began");
+        let report = without_secrets(fold.finish().expect("it was told that the run began"), client.redactor());
         let text = serde_json::to_string(&report).unwrap_or_default();
         if let Err(error) = ledger.end_run(&self.run_id, &text) {
             let why = crate::text::chain(&error);
@@ -224,7 +256,7 @@ impl Run<'_> {
             error: Some(refusal.problem.clone()),
             at: self.clock.now(),
         });
-        fold.finish().expect("it was told that the run began")
+        without_secrets(fold.finish().expect("it was told that the run began"), &self.known.borrow())
     }
 
     /// What the run needs of the quotas that our own ledger knows; refused if they do not suffice.
@@ -321,6 +353,13 @@ fn quota(client: &mut Client<'_>, path: &str) -> Option<String> {
     let quota = reply.members.get("quota").filter(|_| reply.errcode == 0)?;
     let (remain, limit) = (quota["remain"].as_u64()?, quota["daily_limit"].as_u64()?);
     Some(format!("{path}: {remain} of {limit} calls are left today\n"))
+}
+
+/// A report shows what a plan says, which may hold a secret by mistake.
+fn without_secrets(report: Report, redactor: &Redactor) -> Report {
+    let mut document = serde_json::to_value(&report).unwrap_or_default();
+    redactor.clean_value(&mut document);
+    serde_json::from_value(document).unwrap_or(report)
 }
 
 fn exit_code(ended: &run::Ended) -> ExitCode {

@@ -31,7 +31,8 @@ pub(super) fn read_secret(source: &SecretSource, folder: &Path) -> Result<Secret
         (_, _, Some(command)) => (run_secret_command(command, folder)?, format!("the output of `{}`", command[0])),
         _ => return Err("the plan does not say where the secret is".into()),
     };
-    let value = value.trim();
+    // Editors put a byte order mark before the text, and a line end behind it: no secret has either.
+    let value = value.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
     if value.is_empty() {
         return Err(format!("{from} is empty"));
     }

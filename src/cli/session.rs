@@ -203,7 +203,7 @@ fn account_folder(plan: &RenderedPlan, path: &str) -> PathBuf {
 /// What a token is asked for with, and the secrets that are known with it.
 pub(super) struct Credential {
     pub(super) source: TokenSource,
-    redactor: Redactor,
+    pub(super) redactor: Redactor,
 }
 
 /// The way to WeChat, and where its token is kept.

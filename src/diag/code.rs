@@ -119,6 +119,8 @@ codes! {
         "An environment variable that the plan needs is not set."
     BadVar "Q607" "bad-variable" Error false
         "A variable from --var or --vars-file cannot be used: it has no `=`, is no mapping, or holds control characters."
+    PrivateFile "Q608" "private-file" Error false
+        "A path of the plan names what is no content: something hidden (a name on the path, or on that to which a link leads, begins with a dot), the state store, the file of the account's secret, or a private key. Its bytes would reach followers, dry runs and logs."
     BadOpenid "Q701" "bad-openid" Error false
         "An openid consists of letters, digits, - and _ only. A stray character makes WeChat refuse the whole call (40003)."
     AudienceTooSmall "Q702" "audience-too-small" Error false

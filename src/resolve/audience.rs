@@ -149,6 +149,7 @@ fn unpacked(file: &File<'_>) -> Result<Reader, Problem> {
     let read = |error| match error {
         ReadError::Unreadable(why) => io::Error::other(why),
         ReadError::Escapes => io::Error::other("it lies outside the project"),
+        ReadError::Private(why) => io::Error::other(why),
         ReadError::TooLarge(_) => too_large(),
     };
     let reader = (file.open)().map_err(|error| Problem::Io(read(error)))?;

@@ -56,6 +56,11 @@ pub trait Project {
         Ok((name, Box::new(std::io::Cursor::new(bytes))))
     }
 
+    /// From now on a file that holds a secret is not read for the plan; its path, relative to the plan.
+    fn withhold(&self, path: &str) {
+        let _ = path;
+    }
+
     /// The files of the folder `templates/` in the root, and of those in it.
     fn templates(&self) -> Vec<TemplateFile> {
         Vec::new()
@@ -80,6 +85,8 @@ pub enum ReadError {
     Unreadable(String),
     /// It lies outside the project.
     Escapes,
+    /// It is no content, and no plan may read it; why, in words.
+    Private(&'static str),
     /// It is larger than allowed; how large.
     TooLarge(u64),
 }
@@ -182,6 +189,7 @@ pub fn resolve(valid: ValidPlan, inputs: &Inputs<'_>, sources: &mut SourceMap) -
         AccountField::File(path) => Some(path.clone()),
         AccountField::Inline(_) => None,
     };
+    reader.withhold(account.as_ref(), account_path.as_deref());
     let vars = reader.vars(&head.vars);
     let env = reader.env(&head.env, account.as_ref());
     // A plan without an account is still looked at, with a stand-in.
@@ -255,6 +263,10 @@ fn base(given: [(&str, Value); 3], now: Timestamp) -> BTreeMap<String, Tpl> {
     base
 }
 
+/// What to do about a file that no plan may read.
+pub(crate) const NO_CONTENT: &str =
+    "put what is to be sent into a file of its own; no name on its path may begin with a dot";
+
 /// Lists of up to so many people are kept for other steps.
 const KEPT: usize = 200_000;
 
@@ -286,6 +298,18 @@ impl Reader<'_> {
                 let text = self.decode(&name, bytes, &place)?;
                 let file = self.sources.add(name, text);
                 plan::account_file(file, self.sources, self.diagnostics).map(|(_, account)| account)
+            }
+        }
+    }
+
+    /// What the account's secrets are read from is no content. Paths are relative to the file that names them.
+    fn withhold(&self, account: Option<&Account>, account_path: Option<&str>) {
+        let folder = account_path.and_then(|path| path.rfind(['/', '\\']).map(|end| &path[..=end])).unwrap_or("");
+        let sources = account.into_iter().flat_map(|account| [&account.secret, &account.access_token]).flatten();
+        for source in sources {
+            for path in source.file.iter().chain(source.command.iter().flatten()) {
+                let absolute = std::path::Path::new(path).is_absolute();
+                self.inputs.project.withhold(&if absolute { path.clone() } else { format!("{folder}{path}") });
             }
         }
     }
@@ -334,6 +358,11 @@ impl Reader<'_> {
                     Diagnostic::new(Code::PathEscapes, place.clone(), format!("`{path}` lies outside the project"));
                 diagnostic.help("keep the file in the project (the nearest folder upwards with .git), and not behind a link that leads out of it")
             }
+            ReadError::Private(why) => {
+                let diagnostic =
+                    Diagnostic::new(Code::PrivateFile, place.clone(), format!("`{path}` is no content: {why}"));
+                diagnostic.help(NO_CONTENT)
+            }
             ReadError::TooLarge(bytes) => Diagnostic::new(
                 Code::FileTooLarge,
                 place.clone(),
@@ -377,6 +406,7 @@ impl Reader<'_> {
                 }),
                 Err(ReadError::Unreadable(why)) => Err(format!("the template `{path}` cannot be read: {why}")),
                 Err(ReadError::Escapes) => Err(format!("the template `{path}` lies outside the project")),
+                Err(ReadError::Private(why)) => Err(format!("the template `{path}` is no content: {why}")),
                 Err(ReadError::TooLarge(bytes)) => {
                     let most = limits::CONTENT_BYTES_MAX;
                     Err(format!("the template `{path}` is {bytes} bytes large; at most {most} are read"))

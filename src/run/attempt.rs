@@ -122,6 +122,7 @@ impl<'a> Runner<'a, '_> {
             }
             Outcome::NotSent(why) | Outcome::Unknown(why) => event.note = Some(why.clone()),
             Outcome::NoToken(error) => event.note = Some(error.to_string()),
+            Outcome::Withheld => event.note = Some(policy::WITHHELD.into()),
         }
         event
     }
@@ -230,6 +231,11 @@ impl<'r, 'a, 'c> CallRun<'r, 'a, 'c> {
         // A token first: what is noted as attempted is then really attempted.
         if let Err(error) = self.runner.client.ready() {
             return Err(self.no_token(error));
+        }
+        // With the token known, too, and before the ledger holds it.
+        let upload = self.media.as_ref().and_then(|media| media.upload.as_ref());
+        if self.runner.client.withholds(upload.map_or(Body::Json(&body), Body::File)) {
+            return Err(self.refused(&Outcome::Withheld, true));
         }
         // Somebody may have asked to stop while the token was fetched: what has not begun does not begin.
         if (self.runner.settings.interrupted)() {
@@ -517,6 +523,7 @@ impl<'r, 'a, 'c> CallRun<'r, 'a, 'c> {
             Some(Outcome::Reply(reply)) => (Some(reply), None),
             Some(Outcome::NotSent(why) | Outcome::Unknown(why)) => (None, Some(why.clone())),
             Some(Outcome::NoToken(error)) => (None, Some(error.to_string())),
+            Some(Outcome::Withheld) => (None, Some(policy::WITHHELD.into())),
             None => (None, None),
         };
         CallReport {

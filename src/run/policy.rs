@@ -40,7 +40,7 @@ pub(crate) fn judge(effect: Effect, outcome: &Outcome) -> (EventKind, Next) {
         Outcome::Unknown(_) => {
             return (EventKind::Unknown, if effect == Effect::Mass { Next::Doubt } else { Next::Again });
         }
-        Outcome::NoToken(_) => return (EventKind::NotSent, Next::Fail { stop: true }),
+        Outcome::NoToken(_) | Outcome::Withheld => return (EventKind::NotSent, Next::Fail { stop: true }),
     };
     match errcode::disposition(reply.errcode) {
         // Answers that only carry values need no errcode; that something was done must be said.
@@ -118,6 +118,9 @@ pub(crate) fn pace(now: Timestamp, recent: &[Timestamp], per_minute: u32) -> Dur
     }
 }
 
+/// Why a call was not made that would have carried a secret.
+pub const WITHHELD: &str = "what was to be sent holds a secret of this account; the call was not made";
+
 /// What to do about a code, and about a missing token.
 pub(crate) fn advice(outcome: &Outcome) -> Problem {
     match outcome {
@@ -127,6 +130,8 @@ pub(crate) fn advice(outcome: &Outcome) -> Problem {
             .help("check the network, a proxy (HTTPS_PROXY) and --api-base; nothing left this machine"),
         Outcome::Unknown(why) => Problem::new(format!("no answer that says what happened: {why}")),
         Outcome::NoToken(error) => token_advice(error),
+        Outcome::Withheld => Problem::new(WITHHELD)
+            .help("the AppSecret or the access token stands in a text, a name or a file of the plan: take it out, and reset it in the console if others saw it"),
     }
 }
 

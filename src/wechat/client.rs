@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
-
 use crate::{
     clock::Clock,
     redact::Redactor,
@@ -25,6 +23,8 @@ pub enum Outcome {
     Unknown(String),
     /// There is no token to make it with; nothing left.
     NoToken(TokenError),
+    /// What it was to carry holds a secret or a token of this process; nothing left.
+    Withheld,
 }
 
 /// The client of one run.
@@ -41,6 +41,11 @@ impl<'a> Client<'a> {
         Self { transport, keeper, clock, redactor }
     }
 
+    /// The secrets known by now.
+    pub fn redactor(&self) -> &Redactor {
+        &self.redactor
+    }
+
     /// How often a token was fetched.
     pub fn token_fetches(&self) -> u32 {
         self.keeper.fetches
@@ -53,6 +58,15 @@ impl<'a> Client<'a> {
         Ok(())
     }
 
+    /// Whether a call is not made because of what it carries: no message is meant to hold a secret. The token's own endpoint,
+    /// which is asked for it with the secret, is not called through here.
+    pub fn withholds(&self, body: Body<'_>) -> bool {
+        match body {
+            Body::Json(text) => self.redactor.finds(text.as_bytes()),
+            Body::File(upload) => self.redactor.finds(&upload.form().1),
+        }
+    }
+
     /// One call. A rejected token is refreshed once, and the call made once more.
     pub fn call(&mut self, method: Method, path: &str, body: Body<'_>, timeout: Duration) -> Outcome {
         let mut token = match self.keeper.get(self.transport, self.clock) {
@@ -62,6 +76,9 @@ impl<'a> Client<'a> {
         let mut refreshed = false;
         loop {
             self.redactor.learn(&token);
+            if self.withholds(body) {
+                return Outcome::Withheld;
+            }
             let request = Request { method, path, query: &[("access_token", &token)], body, timeout };
             let reply = match self.transport.send(&request) {
                 Ok(Answer { status, body }) => wechat::decode(status, &body),
@@ -88,17 +105,8 @@ impl<'a> Client<'a> {
     /// A server may echo what it was sent: no secret goes further than here.
     fn clean(&self, mut reply: Reply) -> Reply {
         reply.errmsg = self.redactor.clean(&reply.errmsg);
-        reply.members.values_mut().for_each(|value| self.clean_value(value));
+        reply.members.values_mut().for_each(|value| self.redactor.clean_value(value));
         reply
-    }
-
-    fn clean_value(&self, value: &mut Value) {
-        match value {
-            Value::String(text) => *text = self.redactor.clean(text),
-            Value::Array(items) => items.iter_mut().for_each(|item| self.clean_value(item)),
-            Value::Object(members) => members.values_mut().for_each(|member| self.clean_value(member)),
-            _ => {}
-        }
     }
 
     fn clean_error(&self, error: TokenError) -> TokenError {
