@@ -121,6 +121,8 @@ pub(crate) const FOREACH_MAX: usize = 10_000;
 pub const TEMPLATE_FUEL: u64 = 200_000;
 /// Deepest nesting of one template; beyond it the parser would use up the stack.
 pub const TEMPLATE_DEPTH_MAX: usize = 100;
+/// The longest text of a reply that is kept, in bytes: WeChat's own have some hundred.
+pub const KEPT_BYTES: usize = 4 << 10;
 /// Largest reply that is read, in bytes: a draft of eight articles that is read back, with escapes.
 pub const REPLY_BYTES_MAX: u64 = 16 << 20;
 /// Problems shown at once; the rest are counted.

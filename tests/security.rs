@@ -1,6 +1,8 @@
 //! What `docs/security.md` says of hostile plans, where no plan of `tests/plans/err` says it already.
 
-use crate::support::{Case, Fake, SECRET, TOKEN, plan, repository, send};
+use serde_json::json;
+
+use crate::support::{Answer, Case, Fake, Got, SECRET, TOKEN, plan, repository, send};
 
 #[test]
 fn only_a_real_run_needs_the_secret() {
@@ -217,4 +219,73 @@ fn nothing_is_sent_that_holds_the_token() {
     let given = Case::new().env("KEPT", TOKEN).file("plan.yaml", given);
     given.against(&server, &[]).exits(9);
     assert_eq!(server.sends().len(), 1);
+}
+
+#[test]
+fn what_a_server_says_is_kept_up_to_a_bound() {
+    let told = |words: String| {
+        move |_: usize, got: &Got| match got.path.ends_with("/sendall") {
+            true => Answer::Json(json!({ "errcode": 40003, "errmsg": words })),
+            false => Answer::Usual,
+        }
+    };
+    // The secret stands across the bound: it is taken out before the rest is.
+    let words = format!("{}{SECRET}{}", "春".repeat(1361), "x".repeat(1 << 20));
+    let server = Fake::new(told(words));
+    let case = Case::new().file("plan.yaml", plan(&send("one")));
+    let ran = case.against(&server, &["--format", "json"]).exits(5).says("more bytes)");
+    let said = ran.json()["steps"][0]["calls"][0]["errmsg"].as_str().expect("words").to_owned();
+    assert!(said.len() < 4200 && said.contains("***"), "{} {said}", said.len());
+    assert!(!said.contains(&SECRET[..4]), "{said}");
+    assert!(ran.stderr.len() < 20_000, "{}", ran.stderr.len());
+    let kept: u64 = case.left_behind().iter().map(|(_, bytes)| bytes.len() as u64).sum();
+    assert!(kept < 600_000, "{kept} bytes are kept");
+    let token = Fake::new(|_, got| match got.path.ends_with("token") {
+        true => Answer::Json(json!({ "access_token": "t".repeat(5000), "expires_in": 7200 })),
+        false => Answer::Usual,
+    });
+    Case::new().file("plan.yaml", plan(&send("one"))).against(&token, &[]).exits(5).says("the answer holds no token");
+}
+
+#[test]
+fn a_secret_in_the_wrong_place_is_not_repeated() {
+    const LOST: &str = "fedcba9876543210fedcba9876543210";
+    let account = |members: &str| format!("{{ kind: service, appid: wx0123456789abcdef, {members} }}");
+    let fine = "secret: { env: A }";
+    for (members, code) in [
+        (format!("token: {LOST}, {fine}"), "Q204"),
+        (format!("token: [{LOST}], {fine}"), "Q203"),
+        (format!("token: {{ env: {LOST} }}, {fine}"), "Q203"),
+        (format!("secret: {LOST}"), "Q801"),
+        (format!("secret: {{ env: {} }}", LOST.replace('0', "a")), "Q801"),
+        (format!("secret: {{ file: {LOST} }}"), "Q801"),
+        (format!("access_token: {{ env: {} }}", "aB_-".repeat(30)), "Q801"),
+        (format!("key: {LOST}, {fine}"), "Q201"),
+        (format!("refresh_token: {LOST}, {fine}"), "Q201"),
+        (format!("encodingAESKey: {LOST}, {fine}"), "Q201"),
+        (format!("appid: {LOST}, {fine}").replace("appid", "app_id"), "Q201"),
+    ] {
+        let own = Case::new().file("plan.yaml", plan(&send("one"))).file("a.yaml", account(&members));
+        let text = own.read("plan.yaml");
+        let line = text.lines().find(|line| line.starts_with("account:")).expect("it has one");
+        own.write("plan.yaml", text.replace(line, "account: a.yaml"));
+        own.write("inline.yaml", text.replace(line, &format!("account: {}", account(&members))));
+        for (file, args) in [
+            ("plan.yaml", vec!["validate"]),
+            ("inline.yaml", vec!["validate"]),
+            ("inline.yaml", vec!["validate", "--format", "json"]),
+            ("inline.yaml", vec!["run", "--sandbox"]),
+            ("inline.yaml", vec!["fmt", "--check"]),
+        ] {
+            if args[0] == "fmt" && ["key:", "app_id:"].iter().any(|key| members.starts_with(key)) {
+                continue; // its own lines, of a key that says nothing of a secret
+            }
+            let ran = own.run(&[&args[..], &[file]].concat());
+            let said = format!("{}{}", ran.stdout, ran.stderr);
+            assert!(args[0] == "fmt" || said.contains(code), "{members} {file}: {said}");
+            for part in [LOST, &LOST.replace('0', "a"), "aB_-aB_-"] {
+                assert!(!said.contains(&part[..8]), "{members} {file} {args:?}: {said}");
+            }
+        }
+    }
 }

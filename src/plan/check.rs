@@ -299,6 +299,12 @@ fn is_step(at: &str) -> bool {
     at.starts_with("/steps/") && at.matches('/').count() == 2
 }
 
+/// What stands in place of a secret, of the AppID, or of the word that says which token, may be the secret itself.
+fn may_be_secret(at: &str, instance: &Value) -> bool {
+    let place = ["/secret", "/access_token", "/appid", "/token"].iter().any(|of| at.contains(of));
+    place && (instance.is_string() || instance.is_number())
+}
+
 fn explain(
     document: &Document,
     at: &str,
@@ -316,13 +322,8 @@ fn explain(
     };
     let here = |code, message: String| Diagnostic::new(code, document.span(at), message);
     let form = schema["x-form"].as_str();
-    // What stands in place of a secret, or of the AppID, may be the secret itself.
     let hidden = Value::String("***".into());
-    let instance = if ["/secret", "/access_token", "/appid"].iter().any(|of| at.contains(of)) && !instance.is_object() {
-        &hidden
-    } else {
-        instance
-    };
+    let instance = if may_be_secret(at, instance) { &hidden } else { instance };
     let limit = |keyword: &str| schema[keyword].to_string();
     let diagnostic = match keyword {
         Keyword::AdditionalProperties(key) => {

@@ -45,16 +45,9 @@ type Parts = (Document, Head, Vec<Step>, Vec<(String, usize)>);
 fn read(file: FileId, sources: &mut SourceMap, diagnostics: &mut Diagnostics) -> Option<Parts> {
     let document = document(file, sources, diagnostics)?;
     let plan = document.value.as_object()?;
-    literal_secrets(&document, "/account", &plan.get("account").cloned().unwrap_or_default(), diagnostics);
+    let account = plan.get("account").cloned().unwrap_or_default();
+    let literal = literal_secrets(&document, "/account", &account, diagnostics);
     let mut wrong = check(&document, "", &document.value, Part::Head, diagnostics);
-    let said = |pointer: &str| {
-        diagnostics
-            .iter()
-            .filter(|d| d.code == Code::LiteralSecret)
-            .any(|d| d.primary.as_ref().map(|l| &l.span) == Some(&document.span(pointer)))
-    };
-    let literal: Vec<&str> =
-        ["/account/secret", "/account/access_token"].into_iter().filter(|pointer| said(pointer)).collect();
     // A literal secret is of the wrong type too; that is said once.
     let spans: Vec<Span> = literal.iter().map(|pointer| document.span(pointer)).collect();
     diagnostics
@@ -64,13 +57,8 @@ fn read(file: FileId, sources: &mut SourceMap, diagnostics: &mut Diagnostics) ->
     if wrong.iter().any(|pointer| ["/vars", "/env"].iter().any(|of| pointer.starts_with(of))) {
         return None;
     }
-    wrong.extend(literal.into_iter().map(str::to_owned));
-    // What is wrong about a secret, or stands where the AppID should, may be the secret itself.
-    for pointer in &wrong {
-        if ["/account/secret", "/account/access_token", "/account/appid"].iter().any(|of| pointer.starts_with(of)) {
-            sources.mask(&document.span(pointer));
-        }
-    }
+    wrong.extend(literal);
+    mask_account(&document, "/account", &wrong, sources);
     let head = head(&document, plan, &wrong, diagnostics)?;
     Some((document, head, steps, ids))
 }
@@ -226,8 +214,12 @@ pub fn account_file(
         }
         return None;
     };
-    literal_secrets(&document, "", &document.value, diagnostics);
-    if diagnostics.raised() > before || !check(&document, "", &document.value, Part::Account, diagnostics).is_empty() {
+    let mut wrong = literal_secrets(&document, "", &document.value, diagnostics);
+    if wrong.is_empty() {
+        wrong = check(&document, "", &document.value, Part::Account, diagnostics);
+    }
+    mask_account(&document, "", &wrong, sources);
+    if diagnostics.raised() > before {
         return None;
     }
     match serde_path_to_error::deserialize::<_, Account>(document.value.clone()) {
@@ -242,24 +234,52 @@ pub fn account_file(
     }
 }
 
-fn literal_secrets(document: &Document, pointer: &str, account: &Value, diagnostics: &mut Diagnostics) {
+/// Says which of an account's secrets stand there themselves, also as the name of a variable or of a file, and where.
+fn literal_secrets(document: &Document, pointer: &str, account: &Value, diagnostics: &mut Diagnostics) -> Vec<String> {
+    let mut literal = Vec::new();
     for (key, variable) in [("secret", "WECHAT_SECRET"), ("access_token", "WECHAT_ACCESS_TOKEN")] {
-        if account.get(key).is_some_and(|value| value.is_string() || value.is_number()) {
-            let place = document.span(&format!("{pointer}/{key}"));
-            let diagnostic = Diagnostic::new(Code::LiteralSecret, place, format!("`{key}` stands in the plan itself"));
+        let Some(value) = account.get(key) else { continue };
+        let name = |form: &str| value.get(form).and_then(Value::as_str);
+        if value.is_string() || value.is_number() || ["env", "file"].into_iter().filter_map(name).any(is_secret_like) {
+            let at = format!("{pointer}/{key}");
+            let message = format!("`{key}` stands in the plan itself");
+            let diagnostic = Diagnostic::new(Code::LiteralSecret, document.span(&at), message);
             let help = format!("write `{key}: {{ env: {variable} }}`, or {{ file: PATH }} or {{ command: [argv...] }}");
             diagnostics.push(diagnostic.help(help).help("if this was ever committed, reset the secret in the console"));
+            literal.push(at);
         }
+    }
+    literal
+}
+
+/// Whether a text is more likely an AppSecret (32 hexadecimal digits) or a token (a hundred characters and more) than a name.
+fn is_secret_like(text: &str) -> bool {
+    let of_token = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+    let digits = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    digits || (text.len() >= 100 && text.bytes().all(of_token))
+}
+
+/// Hides what may be a secret in the wrong place: what is wrong about an account, and what a key holds that is none of its own.
+fn mask_account(document: &Document, pointer: &str, wrong: &[String], sources: &mut SourceMap) {
+    const HARMLESS: [&str; 2] = ["kind", "links"];
+    const OWN: [&str; 4] = ["secret", "access_token", "appid", "token"];
+    for at in wrong.iter().filter(|at| OWN.iter().any(|own| at.starts_with(&format!("{pointer}/{own}")))) {
+        sources.mask(&document.span(at));
+    }
+    let account = document.value.pointer(pointer).and_then(Value::as_object);
+    let known = |key: &&String| HARMLESS.contains(&key.as_str()) || OWN.contains(&key.as_str());
+    for key in account.into_iter().flat_map(Map::keys).filter(|key| !known(key)) {
+        sources.mask(&document.span(&format!("{pointer}/{}", yaml::escape(key))));
     }
 }
 
-/// Hides what stands behind `secret:`, `access_token:` and keys that look like them from all output, whether or not the
+/// Hides what stands behind `secret:`, `token:`, `password:` and keys that look like them from all output, whether or not the
 /// YAML can be read: anything but a mapping there is a literal secret.
 pub fn mask_secrets(file: FileId, sources: &mut SourceMap) {
     let text = &sources.file(file).text;
     let lower = text.to_ascii_lowercase();
     let mut spans = Vec::new();
-    for word in ["secret", "access_token", "accesstoken"] {
+    for word in ["secret", "token", "password", "aes_key", "aeskey"] {
         for (at, _) in lower.match_indices(word) {
             let letters = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-');
             let rest = text[at + word.len()..].trim_start_matches(letters).trim_start_matches(['"', '\'']);
@@ -268,8 +288,14 @@ pub fn mask_secrets(file: FileId, sources: &mut SourceMap) {
             let line = &text[start..start + text[start..].find('\n').unwrap_or(text.len() - start)];
             let multi_line = line.is_empty() || line.starts_with(['|', '>', '#', '&', '!']);
             let quoted = line.starts_with(['"', '\'']);
+            let word_of = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+            let lost = line.split(|c| !word_of(c)).any(is_secret_like);
             let names_a_source = ["env", "file", "command"].iter().any(|form| line.contains(form));
-            if line.starts_with('*') || (line.starts_with('{') && names_a_source) {
+            let which = line.trim_start_matches(['"', '\'']).split(|c: char| !c.is_alphanumeric()).next();
+            if line.starts_with('*')
+                || (word == "token" && matches!(which, Some("stable" | "classic")))
+                || (line.starts_with('{') && names_a_source && !lost)
+            {
                 continue;
             }
             // A value on lines of its own: everything indented deeper, unless it is a mapping of the three forms.
@@ -293,6 +319,16 @@ pub fn mask_secrets(file: FileId, sources: &mut SourceMap) {
             };
             spans.push(Span::new(file, start..end));
         }
+    }
+    // A secret that was given as the name of the variable or of the file that holds it, on a line of its own.
+    let mut start = 0;
+    for line in text.split_inclusive('\n') {
+        let name = ["env:", "file:"].iter().find_map(|form| line.trim_start().strip_prefix(form));
+        if name.is_some_and(|name| is_secret_like(name.trim().trim_matches(['"', '\'']))) {
+            let value = start + line.find(':').map_or(0, |colon| colon + 1);
+            spans.push(Span::new(file, value..start + line.trim_end().len()));
+        }
+        start += line.len();
     }
     for span in spans.into_iter().filter(|span| span.start < span.end) {
         sources.mask(&span);
@@ -358,10 +394,16 @@ mod tests {
             "account:\n  secret: &a hunter22",
             "account:\n  secret: [hunter22",
             "account:\n  secret: {value: hunter22}",
+            "account:\n  token: hunter22",
+            "account:\n  token: 'hunter22'",
+            "account:\n  refresh_token: hunter22",
+            "account:\n  password: hunter22",
+            "account:\n  encodingAESKey: hunter22",
         ] {
             assert!(!masked(text).contains("hunter22"), "{text:?} shows as {:?}", masked(text));
         }
         assert_eq!(masked("  secret: { env: WECHAT_SECRET }\n"), "  secret: { env: WECHAT_SECRET }\n");
+        assert_eq!(masked("  token: classic\n"), "  token: classic\n");
         assert_eq!(masked("  secret:\n    env: WECHAT_SECRET\n"), "  secret:\n    env: WECHAT_SECRET\n");
     }
 }

@@ -28,8 +28,7 @@ impl Runner<'_, '_> {
         let Outcome::Reply(reply) = answer else { return Ok(()) };
         let problem = |message: String, help: &str| Problem { message, help: vec![help.to_owned()], errcode: None };
         if let Some(gives) = &media.gives {
-            let value =
-                gives.known.clone().or_else(|| reply.members.get(gives.member.name())?.as_str().map(str::to_owned));
+            let value = gives.known.clone().or_else(|| reply.text(gives.member.name()).map(str::to_owned));
             let Some(value) = value.filter(|value| !value.is_empty()) else {
                 let message = format!("WeChat took the call and gave no `{}`", gives.member.name());
                 return Err(problem(message, "run it again; if it stays so, ask WeChat with the rid"));
@@ -40,8 +39,7 @@ impl Runner<'_, '_> {
                 _ => value,
             };
             let mut result = json!({ gives.member.name(): value });
-            if let Some(url) = reply.members.get("url").and_then(Value::as_str).filter(|_| gives.member != Output::Url)
-            {
+            if let Some(url) = reply.text("url").filter(|_| gives.member != Output::Url) {
                 result["url"] = url.replacen("http://", "https://", 1).into();
             }
             event.result = Some(result.to_string());
@@ -53,7 +51,7 @@ impl Runner<'_, '_> {
             let got = reply.members.get("news_item").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
             let lost = losses(&wanted, got);
             if !lost.is_empty() {
-                let message = format!("the draft is not what was sent: {}", lost.join("; "));
+                let message = crate::wechat::bounded(format!("the draft is not what was sent: {}", lost.join("; ")));
                 let help = "nothing was previewed or sent; look at the draft in the console, and mend the article";
                 return Err(problem(message, help));
             }

@@ -6,7 +6,7 @@ use crate::{
     clock::Clock,
     redact::Redactor,
     wechat::{
-        self, Reply, errcode,
+        self, Reply, bounded, errcode,
         token::{Keeper, TokenError},
         transport::{Answer, Body, Failure, Method, Request, Transport},
     },
@@ -104,7 +104,7 @@ impl<'a> Client<'a> {
 
     /// A server may echo what it was sent: no secret goes further than here.
     fn clean(&self, mut reply: Reply) -> Reply {
-        reply.errmsg = self.redactor.clean(&reply.errmsg);
+        reply.errmsg = bounded(self.redactor.clean(&reply.errmsg));
         reply.members.values_mut().for_each(|value| self.redactor.clean_value(value));
         reply
     }
@@ -112,9 +112,9 @@ impl<'a> Client<'a> {
     fn clean_error(&self, error: TokenError) -> TokenError {
         match error {
             TokenError::Refused { errcode, errmsg } => {
-                TokenError::Refused { errcode, errmsg: self.redactor.clean(&errmsg) }
+                TokenError::Refused { errcode, errmsg: bounded(self.redactor.clean(&errmsg)) }
             }
-            TokenError::Unreachable(why) => TokenError::Unreachable(self.redactor.clean(&why)),
+            TokenError::Unreachable(why) => TokenError::Unreachable(bounded(self.redactor.clean(&why))),
             other => other,
         }
     }

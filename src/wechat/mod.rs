@@ -8,4 +8,5 @@ mod reply;
 pub mod token;
 pub mod transport;
 
+pub(crate) use reply::bounded;
 pub use reply::{Reply, Unreadable, decode};

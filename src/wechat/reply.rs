@@ -3,6 +3,18 @@
 use serde_json::{Map, Value};
 
 use super::errcode;
+use crate::limits;
+
+/// A text of an answer as it is kept: the beginning of one that is longer than anything that WeChat says, and that it was
+/// cut. To be asked after secrets were taken out: of one that is cut in two nobody knows the half.
+pub(crate) fn bounded(mut text: String) -> String {
+    if text.len() > limits::KEPT_BYTES {
+        let cut = text.len() - text.floor_char_boundary(limits::KEPT_BYTES);
+        text.truncate(text.len() - cut);
+        text.push_str(&format!("... ({cut} more bytes)"));
+    }
+    text
+}
 
 /// What WeChat answered, whatever the status and the content type of the reply were.
 #[derive(Debug, Clone, PartialEq)]
@@ -51,7 +63,12 @@ impl Reply {
 
     /// The status of a job.
     pub fn msg_status(&self) -> Option<&str> {
-        self.members.get("msg_status")?.as_str()
+        self.text("msg_status")
+    }
+
+    /// A text that an answer gives, to be kept; none that is longer than any of WeChat's.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.members.get(name)?.as_str().filter(|text| text.len() <= limits::KEPT_BYTES)
     }
 }
 
@@ -112,6 +129,16 @@ mod tests {
         ] {
             assert!(decode(status, body.as_bytes()).is_err(), "{status} {body}");
         }
+    }
+
+    #[test]
+    fn what_is_kept_of_an_answer_has_a_bound() {
+        assert_eq!(bounded("春".repeat(10)), "春".repeat(10));
+        let cut = bounded("春".repeat(10_000));
+        assert_eq!(cut, format!("{}... (25905 more bytes)", "春".repeat(1365)));
+        let long = format!(r#"{{"errcode":0,"msg_status":"{0}","media_id":"{0}"}}"#, "x".repeat(5000));
+        let reply = decode(200, long.as_bytes()).expect("readable");
+        assert_eq!((reply.msg_status(), reply.text("media_id")), (None, None));
     }
 
     #[test]

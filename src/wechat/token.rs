@@ -211,7 +211,7 @@ fn ask(request: &Request<'_>, transport: &mut dyn Transport, clock: &dyn Clock) 
 
 /// The token of an answer, if it holds one that ends in a time that makes sense.
 fn token(reply: &Reply, now: Timestamp) -> Option<Token> {
-    let value = reply.members.get("access_token")?.as_str().filter(|value| !value.is_empty())?;
+    let value = reply.text("access_token").filter(|value| !value.is_empty())?;
     let seconds = reply.members.get("expires_in")?.as_u64().filter(|seconds| (1..=7 * 86_400).contains(seconds))?;
     let margin = limits::TOKEN_MARGIN.as_secs().min(seconds / 2);
     let lasts = jiff::SignedDuration::from_secs(i64::try_from(seconds - margin).unwrap_or(0));
