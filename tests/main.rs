@@ -15,6 +15,7 @@ mod examples;
 mod faults;
 mod fmt;
 mod formats;
+mod hostile;
 mod init;
 mod kills;
 mod media;

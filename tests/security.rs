@@ -289,3 +289,70 @@ fn a_secret_in_the_wrong_place_is_not_repeated() {
         }
     }
 }
+
+/// What is in a folder.
+fn names(case: &Case, folder: &str) -> Vec<String> {
+    let entries = std::fs::read_dir(case.path(folder)).expect("a folder");
+    let mut names: Vec<String> = entries.flatten().map(|entry| entry.file_name().to_string_lossy().into()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn a_rendering_touches_nothing_but_an_earlier_one() {
+    let case = Case::new().file("plan.yaml", plan(&(send("one") + &send("two")))).file("out/README.md", "mine");
+    case.run(&["render", "plan.yaml", "--out", "out"]).exits(0);
+    case.write("out/009-mine.1.json", "mine");
+    case.write("plan.yaml", plan(&send("other")));
+    case.run(&["render", "plan.yaml", "--out", "out"]).exits(0);
+    assert_eq!(names(&case, "out"), ["001-other.1.json", "009-mine.1.json", "README.md", "manifest.json"]);
+    // A file of somebody else where one is to be written.
+    case.write("plan.yaml", plan(&send("third")));
+    case.write("out/001-third.1.json", "mine");
+    let before = names(&case, "out");
+    case.run(&["render", "plan.yaml", "--out", "out"]).exits(9).says("001-third.1.json");
+    case.write(
+        "elsewhere/manifest.json",
+        "{\"name\": \"an extension of a browser\", \"requests\": [{\"file\": \"001-a.1.json\"}]}",
+    );
+    case.write("elsewhere/001-a.1.json", "mine");
+    case.run(&["render", "plan.yaml", "--out", "elsewhere"]).exits(9).says("manifest.json");
+    assert_eq!((names(&case, "out"), case.read("out/001-third.1.json").as_str()), (before, "mine"));
+    assert_eq!(names(&case, "elsewhere"), ["001-a.1.json", "manifest.json"]);
+}
+
+#[test]
+fn a_manifest_that_somebody_wrote_leads_nowhere() {
+    let case =
+        Case::new().file("plan.yaml", plan(&send("one"))).file("001-kept.1.json", "mine").file("out/.env.json", "mine");
+    case.write("out/notes.json", "mine");
+    let absolute = case.path("001-kept.1.json").display().to_string();
+    let entries = [
+        "../001-kept.1.json",
+        &absolute,
+        "./../001-kept.1.json",
+        "..\\001-kept.1.json",
+        ".env.json",
+        "notes.json",
+        "",
+        "..",
+        "001-/../../001-kept.1.json",
+    ];
+    let entries: Vec<_> = entries.iter().map(|name| json!({ "file": name })).collect();
+    case.write("out/manifest.json", json!({ "digest": "sha256:0", "requests": entries }).to_string());
+    case.run(&["render", "plan.yaml", "--out", "out"]).exits(0);
+    assert_eq!(case.read("001-kept.1.json"), "mine");
+    assert_eq!(names(&case, "out"), [".env.json", "001-one.1.json", "manifest.json", "notes.json"]);
+    #[cfg(unix)]
+    for linked in ["001-one.1.json", "manifest.json", "002-old.1.json"] {
+        let entries = json!([{ "file": "001-one.1.json" }, { "file": "002-old.1.json" }]);
+        case.write("out/manifest.json", json!({ "digest": "sha256:0", "requests": entries }).to_string());
+        let _ = std::fs::remove_file(case.path(&format!("out/{linked}")));
+        case.write("target.json", json!({ "digest": "sha256:0", "requests": entries }).to_string());
+        let target = case.read("target.json");
+        std::os::unix::fs::symlink("../target.json", case.path(&format!("out/{linked}"))).expect("a link");
+        case.run(&["render", "plan.yaml", "--out", "out"]).exits(9).says(linked);
+        assert_eq!(case.read("target.json"), target, "{linked}");
+        std::fs::remove_file(case.path(&format!("out/{linked}"))).expect("ours");
+    }
+}

@@ -29,6 +29,7 @@ impl<'a> Display<'a> {
     }
 
     fn line(&self, text: &str) {
+        let text = crate::text::one_line(text);
         match &self.bar {
             Some(bar) => bar.suspend(|| self.terminal.note(&format!("{text}\n"))),
             None => self.terminal.note(&format!("{text}\n")),
@@ -38,7 +39,7 @@ impl<'a> Display<'a> {
     fn message(&self, text: &str) {
         if let Some(bar) = &self.bar {
             bar.set_position(self.calls_done as u64);
-            bar.set_message(text.to_owned());
+            bar.set_message(crate::text::one_line(text));
             bar.tick();
         }
     }

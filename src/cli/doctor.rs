@@ -59,10 +59,10 @@ pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<
     let session = Session::new(&args.plan, plan, loaded.project, stage.address, common)?;
     let checks = examine(&session, warnings, &*stage.clock)?;
     let (code, checkup) = checkup(&session, checks);
-    terminal.out(&match args.format.format {
-        Format::Json => checkup::json(&checkup),
-        Format::Human => checkup::human(&checkup),
-    });
+    match args.format.format {
+        Format::Json => terminal.out_json(&checkup::json(&checkup)),
+        Format::Human => terminal.out_in_colour(&checkup::human(&checkup)),
+    }
     Ok(code)
 }
 

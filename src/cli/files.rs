@@ -150,19 +150,23 @@ pub(super) fn append_file(path: &Path, text: &str) -> io::Result<()> {
     fs::OpenOptions::new().append(true).create(true).open(path)?.write_all(text.as_bytes())
 }
 
-/// The files of a folder that a dry run wrote before, so that none of them is left over.
-pub(super) fn remove_old_requests(folder: &Path) -> io::Result<()> {
-    let Ok(entries) = fs::read_dir(folder) else { return Ok(()) };
-    for entry in entries.flatten() {
-        let name = entry.file_name();
-        let name = name.to_string_lossy();
-        let ours = name.len() > 4
-            && name.as_bytes()[..3].iter().all(u8::is_ascii_digit)
-            && name.as_bytes()[3] == b'-'
-            && (name.ends_with(".json") || name.ends_with(".http"));
-        if ours || name == "manifest.json" {
-            fs::remove_file(entry.path())?;
-        }
+/// What a name in a folder stands for; links are not followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Entry {
+    Nothing,
+    File,
+    /// A folder, a link, a device.
+    Other,
+}
+
+pub(super) fn entry(path: &Path) -> Entry {
+    match fs::symlink_metadata(path) {
+        Ok(found) if found.is_file() => Entry::File,
+        Ok(_) => Entry::Other,
+        Err(_) => Entry::Nothing,
     }
-    Ok(())
+}
+
+pub(super) fn remove_file(path: &Path) -> io::Result<()> {
+    fs::remove_file(path)
 }

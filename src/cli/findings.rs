@@ -26,7 +26,7 @@ pub(super) struct WrongPlan {
 
 impl WrongPlan {
     pub(super) fn say(&self, terminal: &Terminal) {
-        terminal.err(&self.text);
+        terminal.err_in_colour(&self.text);
         annotate(&self.annotations, terminal);
         terminal.err(&self.verdict);
     }
@@ -36,13 +36,13 @@ impl WrongPlan {
 pub(super) fn annotate(findings: &[Finding], terminal: &Terminal) {
     if process::is_github() {
         let annotations: Vec<Annotation> = findings.iter().map(Annotation::from).collect();
-        terminal.err(&diag::github::commands(&annotations));
+        terminal.commands(&diag::github::commands(&annotations));
     }
 }
 
 pub(super) fn document(plans: Vec<Checked>, code: ExitCode, terminal: &Terminal) {
     let document = Document { schema: DIAGNOSTICS_SCHEMA, exit_code: code as u8, plans };
-    terminal.out(&format!("{}\n", serde_json::to_string_pretty(&document).unwrap_or_default()));
+    terminal.out_json(&format!("{}\n", serde_json::to_string_pretty(&document).unwrap_or_default()));
 }
 
 /// How large an article is, in two lines for people.

@@ -31,7 +31,7 @@ enum Which {
 }
 
 pub(super) fn schema(args: &SchemaArgs, terminal: &Terminal) -> Result<ExitCode, Failure> {
-    terminal.out(match args.what {
+    terminal.exactly(match args.what {
         Which::Plan => schema::PLAN,
         Which::Report => include_str!("../../schemas/report.schema.json"),
         Which::Diagnostics => include_str!("../../schemas/diagnostics.schema.json"),
@@ -53,7 +53,7 @@ pub(super) fn completions(
 ) -> Result<ExitCode, Failure> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut command, "qunfa", &mut script);
-    terminal.out(&String::from_utf8_lossy(&script));
+    terminal.exactly(&String::from_utf8_lossy(&script));
     Ok(ExitCode::Done)
 }
 

@@ -251,7 +251,7 @@ impl Loaded {
     /// Says what was found, on standard error.
     pub(super) fn say(&self, terminal: &Terminal) {
         if !terminal.quiet || self.strict || self.diagnostics.errors() > 0 {
-            terminal.err(&self.text());
+            terminal.err_in_colour(&self.text());
         }
     }
 

@@ -225,13 +225,17 @@ fn dispatch(cli: Cli, terminal: &Terminal) -> Result<ExitCode, Failure> {
 
 /// Help and version are results; everything else that clap says is wrong usage.
 fn usage(error: &clap::Error) -> ExitCode {
-    let printed = error.print();
     match error.kind() {
         clap::error::ErrorKind::DisplayHelp | clap::error::ErrorKind::DisplayVersion => {
-            let _ = printed; // a closed pipe is no error
+            let _ = error.print(); // a closed pipe is no error
             ExitCode::Done
         }
-        _ => ExitCode::Usage,
+        _ => {
+            // It repeats arguments, which a shell may have made of names of files.
+            let terminal = Terminal::new(anstream::ColorChoice::Auto, false);
+            terminal.err_in_colour(&error.render().ansi().to_string());
+            ExitCode::Usage
+        }
     }
 }
 

@@ -36,7 +36,7 @@ pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<
         Some(path) => path.clone(),
         None if args.open => loaded.project.root().join(".qunfa").join(format!("preview-{}.html", plan.name)),
         None => {
-            terminal.out(&page(&plan, &loaded));
+            terminal.exactly(&page(&plan, &loaded));
             return Ok(ExitCode::Done);
         }
     };

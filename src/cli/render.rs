@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{
     failure::Failure,
-    files::{self, read_regular},
+    files::{self, Entry, read_regular},
     load::{Strict, load_plan},
     options::Common,
     preview_html,
@@ -16,7 +16,7 @@ use super::{
 use crate::{
     limits,
     problem::{ExitCode, Refusal},
-    render::{RenderedPlan, request_json},
+    render::{PlannedCall, RenderedPlan, RenderedStep, request_json},
     resolve::ReadError,
 };
 
@@ -60,10 +60,7 @@ pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<
         }
     }
     if let Some(folder) = &args.out {
-        let count = write(&plan, folder, args.format).map_err(|error| {
-            let why = crate::text::chain(&error);
-            Refusal::missing_input(format!("the requests cannot be written to {}: {why}", folder.display()))
-        })?;
+        let count = write(&plan, folder, args.format)?;
         terminal.out(&format!("{}: {count} requests, {}\n", folder.display(), plan.digest()));
         return Ok(ExitCode::Done);
     }
@@ -72,15 +69,14 @@ pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<
         return Ok(ExitCode::Done);
     }
     match args.format {
-        RequestFormat::Json => plan.to_json().for_each(|part| terminal.out(&part)),
-        RequestFormat::Http => plan.to_http().for_each(|part| terminal.out(&part)),
+        RequestFormat::Json => plan.to_json().for_each(|part| terminal.out_json(&part)),
+        RequestFormat::Http => plan.to_http().for_each(|part| terminal.exactly(&part)),
     }
     Ok(ExitCode::Done)
 }
 
 /// The files of a rendering, one after the other; the manifest comes last.
 fn requests(plan: &RenderedPlan, format: RequestFormat) -> impl Iterator<Item = (String, String)> {
-    let ending = if format == RequestFormat::Json { "json" } else { "http" };
     let mut calls = plan.calls().enumerate();
     let mut entries: Vec<Value> = Vec::new();
     let mut ended = false;
@@ -90,7 +86,7 @@ fn requests(plan: &RenderedPlan, format: RequestFormat) -> impl Iterator<Item = 
                 RequestFormat::Json => format!("{}\n", request_json(step, call, 0)),
                 RequestFormat::Http => plan.to_http_request(step, call),
             };
-            let name = format!("{:03}-{}.{}.{ending}", number + 1, step.id, call.chunk);
+            let name = file_name(number, step, call, format);
             entries.push(json!({ "file": name, "step": step.id, "key": step.key, "action": step.spec.name, "chunk": call.chunk, "method": "POST", "path": call.path, "body_digest": crate::payload::digest(call.payload.shown().as_bytes()) }));
             return Some((name, text));
         }
@@ -104,12 +100,67 @@ fn requests(plan: &RenderedPlan, format: RequestFormat) -> impl Iterator<Item = 
 
 const MANIFEST: &str = "manifest.json";
 
-/// Writes a rendering into a folder, and says how many requests it has.
-pub(super) fn write(plan: &RenderedPlan, folder: &Path, format: RequestFormat) -> std::io::Result<usize> {
-    files::remove_old_requests(folder)?;
+fn file_name(number: usize, step: &RenderedStep, call: &PlannedCall, format: RequestFormat) -> String {
+    let ending = if format == RequestFormat::Json { "json" } else { "http" };
+    format!("{:03}-{}.{}.{ending}", number + 1, step.id, call.chunk)
+}
+
+/// Whether a name is one that [`file_name`] gives, and no path: what a manifest lists may be anybody's.
+fn is_request(name: &str) -> bool {
+    let number =
+        name.find('-').is_some_and(|dash| dash >= 3 && name.bytes().take(dash).all(|byte| byte.is_ascii_digit()));
+    let plain = name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'));
+    number && plain && (name.ends_with(".json") || name.ends_with(".http"))
+}
+
+/// The files of an earlier rendering, as its own manifest lists them; none if there is no manifest of ours.
+fn listed(folder: &Path) -> Vec<String> {
+    let manifest = folder.join(MANIFEST);
+    let text = Some(&manifest).filter(|path| files::entry(path) == Entry::File);
+    let text = text.and_then(|path| read_regular(path, limits::DATA_BYTES_MAX).ok());
+    let manifest: Value = text.and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default();
+    if !manifest["digest"].as_str().is_some_and(|digest| digest.starts_with("sha256:")) {
+        return Vec::new();
+    }
+    let Some(requests) = manifest["requests"].as_array() else { return Vec::new() };
+    let names = requests.iter().filter_map(|request| request["file"].as_str()).filter(|name| is_request(name));
+    names.chain([MANIFEST]).map(str::to_owned).collect()
+}
+
+/// The files of an earlier rendering that are to go. Refused if anything else stands where a file is to be written, or
+/// anything but a file where one was.
+fn make_room(plan: &RenderedPlan, folder: &Path, format: RequestFormat) -> Result<Vec<PathBuf>, Refusal> {
+    let old = listed(folder);
+    let known: std::collections::HashSet<&str> = old.iter().map(String::as_str).collect();
+    let names = plan.calls().enumerate().map(|(number, (step, call))| file_name(number, step, call, format));
+    for name in names.chain([MANIFEST.to_owned()]).chain(old.iter().cloned()) {
+        let path = folder.join(&name);
+        let why = match files::entry(&path) {
+            Entry::Nothing => continue,
+            Entry::File if known.contains(name.as_str()) => continue,
+            Entry::File => "it is not listed in a manifest of an earlier rendering",
+            Entry::Other => "it is a link or a folder, and no file",
+        };
+        let message = format!("`{}` is in the way and stays as it is: {why}; nothing was written", path.display());
+        let help = "choose another folder, or move it away";
+        return Err(Refusal::new(ExitCode::Refused, message).help(help));
+    }
+    Ok(old.iter().map(|name| folder.join(name)).filter(|path| files::entry(path) == Entry::File).collect())
+}
+
+/// Writes a rendering into a folder, and says how many requests it has. Of what is there it touches nothing but the files
+/// of an earlier rendering.
+pub(super) fn write(plan: &RenderedPlan, folder: &Path, format: RequestFormat) -> Result<usize, Refusal> {
+    let failed = |error: std::io::Error| {
+        let why = crate::text::chain(&error);
+        Refusal::missing_input(format!("the requests cannot be written to {}: {why}", folder.display()))
+    };
+    for path in make_room(plan, folder, format)? {
+        files::remove_file(&path).map_err(failed)?;
+    }
     let mut count = 0;
     for (name, text) in requests(plan, format) {
-        files::write_file(&folder.join(&name), text.as_bytes())?;
+        files::write_file(&folder.join(&name), text.as_bytes()).map_err(failed)?;
         count += usize::from(name != MANIFEST);
     }
     Ok(count)

@@ -40,7 +40,14 @@ pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<
         Refusal::missing_input(format!("the report of the run {} cannot be read", run.run_id))
             .help("it was written by another version of qunfa")
     })?;
-    terminal.out(&report::render(&report, args.format.parse().unwrap_or(report::Format::Human)));
+    let format = args.format.parse().unwrap_or(report::Format::Human);
+    let text = report::render(&report, format);
+    match format {
+        report::Format::Human => terminal.out_in_colour(&text),
+        report::Format::Json => terminal.out_json(&text),
+        // They escape in their own way.
+        report::Format::Junit | report::Format::Markdown | report::Format::Html => terminal.exactly(&text),
+    }
     Ok(ExitCode::Done)
 }
 

@@ -39,11 +39,11 @@ impl Reports {
     pub(super) fn publish(&self, report: &Report, delivered: Option<&str>, terminal: &Terminal) {
         match self.format {
             Format::Json => {
-                terminal.out(&report::render(report, report::Format::Json));
+                terminal.out_json(&report::render(report, report::Format::Json));
                 delivered.iter().for_each(|text| terminal.note(text));
             }
             Format::Human => {
-                terminal.out(&report::render(report, report::Format::Human));
+                terminal.out_in_colour(&report::render(report, report::Format::Human));
                 delivered.iter().for_each(|text| terminal.out(text));
             }
         }
@@ -53,7 +53,7 @@ impl Reports {
     /// Why it was refused is said on standard error already.
     pub(super) fn publish_refused(&self, report: &Report, terminal: &Terminal) {
         if self.format == Format::Json {
-            terminal.out(&report::render(report, report::Format::Json));
+            terminal.out_json(&report::render(report, report::Format::Json));
         }
         self.write(report, terminal);
     }
@@ -103,6 +103,6 @@ impl Reports {
                 annotation(&name, Some(step.line), error)
             }));
         }
-        terminal.err(&diag::github::commands(&annotations));
+        terminal.commands(&diag::github::commands(&annotations));
     }
 }

@@ -129,7 +129,7 @@ pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<
             .help("choose another address with --listen 127.0.0.1:0")
     })?;
     if as_json {
-        terminal.out(&format!("{}\n", json!({ "schema": 1, "event": "listening", "url": running.base_url() })));
+        terminal.out_json(&format!("{}\n", json!({ "schema": 1, "event": "listening", "url": running.base_url() })));
     } else {
         terminal.out(&format!("listening on {}\n", running.base_url()));
     }
@@ -160,7 +160,8 @@ fn print(terminal: &Terminal, call: &server::Call) {
     let body: String = String::from_utf8_lossy(&call.body).chars().take(300).collect();
     let words = if call.errcode == 0 { "ok".to_owned() } else { call.reply.chars().take(200).collect() };
     let fault = call.fault.as_ref().map_or_else(String::new, |fault| format!(" (fault: {fault})"));
-    terminal.out(&format!("{time} {} {} {body} -> {words}{fault}\n", call.method, call.path));
+    let line = format!("{time} {} {} {body} -> {words}{fault}", call.method, call.path);
+    terminal.out(&format!("{}\n", crate::text::one_line(&line)));
 }
 
 /// An id that is written in the plan.
@@ -196,7 +197,7 @@ fn print_json(terminal: &Terminal, call: &server::Call) {
         "body": String::from_utf8_lossy(&call.body), "errcode": call.errcode, "reply": call.reply,
         "fault": call.fault.as_ref().map(ToString::to_string),
     });
-    terminal.out(&format!("{line}\n"));
+    terminal.out_json(&format!("{line}\n"));
 }
 
 /// An account of the plan's kind that has what the plan names.

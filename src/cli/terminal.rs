@@ -1,6 +1,7 @@
 //! Standard output, standard error, and a person who can be asked.
 
 use std::{
+    borrow::Cow,
     io::{self, IsTerminal as _},
     sync::atomic::{AtomicBool, Ordering},
 };
@@ -8,7 +9,11 @@ use std::{
 use anstream::{AutoStream, ColorChoice};
 use serde_json::{Value, json};
 
-use crate::problem::{ExitCode, Problem};
+use super::process;
+use crate::{
+    problem::{ExitCode, Problem},
+    text,
+};
 
 /// Standard output, standard error and what is known of them.
 #[derive(Debug)]
@@ -28,8 +33,24 @@ impl Terminal {
         Self { color, quiet, interactive: io::stderr().is_terminal(), closed: AtomicBool::new(false) }
     }
 
-    /// A result.
+    /// A result for people; what a terminal or a CI system could obey in it is made visible.
     pub(super) fn out(&self, text: &str) {
+        self.exactly(&text::visible(text));
+    }
+
+    /// A result with colours, whose words were made visible one by one.
+    pub(super) fn out_in_colour(&self, text: &str) {
+        self.exactly(&text::visible_but_colours(text));
+    }
+
+    /// JSON, with what could be obeyed in it escaped.
+    pub(super) fn out_json(&self, text: &str) {
+        self.exactly(&text::visible_json(text));
+    }
+
+    /// A result whose bytes matter: a page, a script, a request as it goes over the wire.
+    pub(super) fn exactly(&self, text: &str) {
+        let text = &self.inert(text);
         if self.closed.load(Ordering::Relaxed) {
             return;
         }
@@ -49,23 +70,41 @@ impl Terminal {
         if let (Some(document), Value::Object(members)) = (document.as_object_mut(), members) {
             document.extend(members);
         }
-        self.out(&format!("{document:#}\n"));
+        self.out_json(&format!("{document:#}\n"));
     }
 
     /// An error line, and a line for each sentence of help.
     pub(super) fn error(&self, problem: &Problem) {
         let bold = anstyle::Style::new().bold();
         let red = anstyle::AnsiColor::Red.on_default().bold();
-        let mut text = format!("{red}error{red:#}{bold}: {}{bold:#}\n", problem.message);
+        let mut shown = format!("{red}error{red:#}{bold}: {}{bold:#}\n", text::visible(&problem.message));
         for line in &problem.help {
-            text.push_str(&format!("  = help: {line}\n"));
+            shown.push_str(&format!("  = help: {}\n", text::visible(line)));
         }
-        self.err(&text);
+        self.err_in_colour(&shown);
     }
 
-    /// Anything else. A closed pipe is no error.
+    /// Anything else, with what could be obeyed in it made visible. A closed pipe is no error.
     pub(super) fn err(&self, text: &str) {
+        self.err_in_colour(&text::visible(text));
+    }
+
+    /// The same, with colours; its words were made visible one by one.
+    pub(super) fn err_in_colour(&self, text: &str) {
+        self.to_stderr(&self.inert(&text::visible_but_colours(text)));
+    }
+
+    /// Commands of ours to a CI system; what they say is escaped in its way.
+    pub(super) fn commands(&self, text: &str) {
+        self.to_stderr(text);
+    }
+
+    fn to_stderr(&self, text: &str) {
         let _ = write_all(AutoStream::new(io::stderr(), self.color), text);
+    }
+
+    fn inert<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        if process::is_github() { text::inert(text).into() } else { text.into() }
     }
 
     /// A remark, which --quiet leaves out.

@@ -88,8 +88,8 @@ pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<
     match args.format {
         Findings::Human => {}
         Findings::Json => findings::document(plans, worst, terminal),
-        Findings::Sarif => terminal.out(&format!("{:#}\n", diag::sarif::document(&plans, worst as u8))),
-        Findings::Gitlab => terminal.out(&format!("{:#}\n", diag::gitlab::document(&plans))),
+        Findings::Sarif => terminal.out_json(&format!("{:#}\n", diag::sarif::document(&plans, worst as u8))),
+        Findings::Gitlab => terminal.out_json(&format!("{:#}\n", diag::gitlab::document(&plans))),
         Findings::Github => {
             let annotations: Vec<Annotation> =
                 plans.iter().flat_map(|checked| &checked.diagnostics).map(Annotation::from).collect();

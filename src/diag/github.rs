@@ -2,7 +2,7 @@
 //! <https://docs.github.com/actions/reference/workflow-commands-for-github-actions>
 
 use super::{Severity, finding::Finding};
-use crate::limits::ANNOTATIONS_SHOWN;
+use crate::{limits::ANNOTATIONS_SHOWN, text};
 
 #[derive(Debug, Clone)]
 pub struct Annotation {
@@ -65,7 +65,7 @@ fn command(kind: &str, annotation: &Annotation) -> String {
 }
 
 fn data(text: &str) -> String {
-    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
+    text::visible(text).replace("##[", "## [").replace('%', "%25").replace('\n', "%0A")
 }
 
 fn property(text: &str) -> String {
@@ -99,7 +99,7 @@ mod tests {
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines.len(), 20);
         assert!(lines[..10].iter().all(|line| line.starts_with("::error file=a%2Cb%3Ac%25.yaml,line=")), "{text}");
-        assert_eq!(lines[9], "::error file=a%2Cb%3Ac%25.yaml,line=10,title=Q1%3A2%2C3::10 %25%0D%0A::x");
+        assert_eq!(lines[9], "::error file=a%2Cb%3Ac%25.yaml,line=10,title=Q1%3A2%2C3::10 %25%0A::x");
         assert_eq!(lines[19], "::warning title=qunfa::2 more warnings are not shown here, see the log");
     }
 }

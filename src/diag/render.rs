@@ -3,7 +3,7 @@
 use annotate_snippets::{AnnotationKind, Element, Group, Level, Renderer, Snippet};
 
 use super::{Diagnostic, Severity};
-use crate::{diag::source::SourceMap, limits};
+use crate::{diag::source::SourceMap, limits, text};
 
 /// All findings as text with ANSI colours (the caller strips them where they are not wanted); errors first,
 /// then by file and place.
@@ -26,19 +26,19 @@ fn report<'a>(diagnostic: &'a Diagnostic, sources: &'a SourceMap) -> Vec<Group<'
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
     };
-    let title = level.primary_title(&diagnostic.message).id(diagnostic.code.info().id);
+    let title = level.primary_title(text::one_line(&diagnostic.message)).id(diagnostic.code.info().id);
     let mut elements: Vec<Element<'a>> = Vec::new();
     for (file, labels) in by_file(diagnostic) {
         let source = sources.file(file);
-        let mut snippet = Snippet::source(source.shown_text()).path(source.path.as_str());
+        let mut snippet = Snippet::source(source.shown_text()).path(text::one_line(&source.path));
         for (kind, label) in labels {
             let range = visible(&source.text, label.span.start, label.span.end);
-            let text = (!label.text.is_empty()).then_some(label.text.as_str());
+            let text = (!label.text.is_empty()).then(|| text::one_line(&label.text));
             snippet = snippet.annotation(kind.span(range).label(text));
         }
         elements.push(snippet.into());
     }
-    let helps = diagnostic.help.iter().map(|help| Level::HELP.message(help).into());
+    let helps = diagnostic.help.iter().map(|help| Level::HELP.message(text::one_line(help)).into());
     elements.extend(helps);
     vec![Group::with_title(title).elements(elements)]
 }

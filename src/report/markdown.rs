@@ -187,6 +187,10 @@ fn plain(text: &str) -> String {
             '<' => plain.push_str("&lt;"),
             '>' => plain.push_str("&gt;"),
             '_' if inside_word => plain.push(c),
+            // No mention and no address: a chat would call people, and make a link of it.
+            '@' => plain.push_str("@\u{200b}"),
+            ':' if chars.peek() == Some(&'/') => plain.push_str(":\u{200b}"),
+            '.' if plain.to_lowercase().ends_with("www") => plain.push_str("\u{200b}."),
             '\\' | '`' | '*' | '_' | '[' | ']' | '|' | '~' | '#' | '$' => plain.extend(['\\', c]),
             c => plain.push(c),
         }
@@ -198,7 +202,7 @@ fn plain(text: &str) -> String {
 /// Text on one line in code type. Backticks where nothing in it could end them or the cell; else a tag, inside which
 /// escapes work.
 fn code(text: &str) -> String {
-    let text = one_line(text);
+    let text = one_line(text).replace('@', "@\u{200b}");
     if text.trim().is_empty() || text.contains(['`', '|', '&', '<', '>', '\\']) {
         format!("<code>{}</code>", plain(&text))
     } else {
@@ -209,6 +213,7 @@ fn code(text: &str) -> String {
 /// Text with its newlines. A `pre` ends at nothing but its own tag, which escaped text cannot contain.
 fn block(text: &str) -> String {
     let text = visible(text).replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    let text = text.replace('@', "@\u{200b}").replace("://", ":\u{200b}//");
     // The first newline after the tag is dropped by HTML, so that one of the text's own is not.
     format!("<pre>\n{text}\n</pre>")
 }

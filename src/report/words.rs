@@ -9,6 +9,7 @@ use jiff::tz::{TimeZone, offset};
 
 use super::{CallOutcome, CallReport, Report, RunOutcome, StepOutcome, StepReport};
 use crate::text::{count, step_name, thousands};
+pub(super) use crate::text::{one_line, visible};
 
 /// What a platform of `sandbox` means to whoever reads the report.
 pub(super) const SANDBOX: &str = "sandbox: nothing left this machine, no follower received anything";
@@ -283,26 +284,6 @@ pub(super) fn errcode(errcode: i64) -> String {
 /// `rid 65e1a2b3-0c1d2e3f-4a5b6c7d`.
 pub(super) fn rid(rid: &str) -> String {
     format!("rid {rid}")
-}
-
-/// `text` without characters that act instead of being seen: controls other than newline and tab (a terminal obeys
-/// them, XML forbids them) become U+FFFD, and so do the overrides that turn the reading direction of what follows.
-pub(super) fn visible(text: &str) -> String {
-    // CRLF is a newline, not a newline and something odd.
-    text.replace("\r\n", "\n")
-        .chars()
-        .map(|c| match c {
-            '\n' | '\t' => c,
-            '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{fffe}' | '\u{ffff}' => '\u{fffd}',
-            c if c.is_control() => '\u{fffd}',
-            c => c,
-        })
-        .collect()
-}
-
-/// [`visible`] on one line.
-pub(super) fn one_line(text: &str) -> String {
-    visible(text).replace(['\n', '\t'], " ")
 }
 
 #[cfg(test)]

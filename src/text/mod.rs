@@ -1,4 +1,84 @@
-//! What is said in more than one place, worded once.
+//! What is said in more than one place, worded once; and words from outside, made harmless.
+
+use std::borrow::Cow;
+
+/// Whether a character acts instead of being seen: a terminal obeys it, it breaks a line, or it turns the direction in which
+/// what follows is read.
+fn acts(c: char) -> bool {
+    let turns = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    turns || c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{fffe}' | '\u{ffff}')
+}
+
+/// Words from outside as data: what acts (newline and tab aside) becomes U+FFFD. The one place that knows which do.
+pub(crate) fn visible(text: &str) -> String {
+    // CRLF is a newline, not a newline and something odd.
+    let seen = |c: char| if acts(c) && !matches!(c, '\n' | '\t') { '\u{fffd}' } else { c };
+    text.replace("\r\n", "\n").chars().map(seen).collect()
+}
+
+/// [`visible`] on one line.
+pub(crate) fn one_line(text: &str) -> String {
+    visible(text).replace(['\n', '\t'], " ")
+}
+
+/// [`visible`], but for the colours (`ESC [ ... m`) that we write ourselves around words which are visible already.
+pub(crate) fn visible_but_colours(text: &str) -> String {
+    let mut parts = text.split('\u{1b}');
+    let mut out = visible(parts.next().unwrap_or_default());
+    for part in parts {
+        let digits =
+            part.strip_prefix('[').map(|rest| rest.trim_start_matches(|c: char| c.is_ascii_digit() || c == ';'));
+        let colour = digits.and_then(|rest| rest.strip_prefix('m')).map(|rest| part.len() - rest.len());
+        out.push(if colour.is_some() { '\u{1b}' } else { '\u{fffd}' });
+        out.push_str(&part[..colour.unwrap_or(0)]);
+        out.push_str(&visible(&part[colour.unwrap_or(0)..]));
+    }
+    out
+}
+
+/// JSON that says the same, with what acts and what a CI system could obey (`##[`) escaped.
+pub(crate) fn visible_json(text: &str) -> Cow<'_, str> {
+    // A dry run of a million people has none of it.
+    if !text.contains("##[") && !text.chars().any(|c| acts(c) && !matches!(c, '\n' | '\t')) {
+        return text.into();
+    }
+    let mut out = String::with_capacity(text.len());
+    let mut units = [0; 2];
+    let mut before = ['\n'; 2];
+    for c in text.chars() {
+        if (acts(c) && !matches!(c, '\n' | '\t')) || (c == '[' && before == ['#'; 2]) {
+            c.encode_utf16(&mut units).iter().for_each(|unit| out.push_str(&format!("\\u{unit:04x}")));
+        } else {
+            out.push(c);
+        }
+        before = [before[1], c];
+    }
+    out.into()
+}
+
+/// A text in which GitHub Actions finds no workflow command: neither `::` at the beginning of a line, blanks and colours
+/// aside, nor `##[` anywhere.
+/// <https://github.com/actions/runner/blob/main/src/Runner.Common/ActionCommand.cs>
+pub(crate) fn inert(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    // What of a line is seen so far, as far as it matters.
+    let (mut begins, mut before, mut colour) = (true, [' '; 2], false);
+    for c in text.chars() {
+        if colour || c == '\u{1b}' {
+            colour = c != 'm';
+            out.push(c);
+            continue;
+        }
+        if (c == ':' && begins && before[1] == ':') || (c == '[' && before == ['#'; 2]) {
+            out.push(' ');
+        }
+        out.push(c);
+        let blank = c.is_whitespace() || matches!(c, '\u{200b}' | '\u{feff}');
+        begins = matches!(c, '\n' | '\r') || (begins && (blank || (c == ':' && before[1] != ':')));
+        before = if matches!(c, '\n' | '\r') { [' '; 2] } else { [before[1], c] };
+    }
+    out
+}
 
 /// `city[北京]`: a step, and the key of its row where it has one.
 pub(crate) fn step_name(id: &str, key: Option<&str>) -> String {
@@ -102,6 +182,40 @@ pub(crate) fn pieces(text: &str) -> Vec<Piece<'_>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn words_from_outside_are_data() {
+        let hostile = "a\u{1b}[31mb\u{1b}]0;x\u{7}c\rd\u{85}e\u{2028}f\u{202e}g\u{200f}h\u{9b}i\r\nj\tk";
+        assert_eq!(
+            visible(hostile),
+            "a\u{fffd}[31mb\u{fffd}]0;x\u{fffd}c\u{fffd}d\u{fffd}e\u{fffd}f\u{fffd}g\u{fffd}h\u{fffd}i\nj\tk"
+        );
+        assert_eq!(one_line("a\nb\tc"), "a b c");
+        assert_eq!(
+            visible_but_colours("\u{1b}[1;31ma\u{1b}[0mb\u{1b}[2Jc\u{1b}"),
+            "\u{1b}[1;31ma\u{1b}[0mb\u{fffd}[2Jc\u{fffd}"
+        );
+        let json = serde_json::json!({ "a": "x\u{202e}\u{85}##[error]y" });
+        let written = json.to_string();
+        let text = visible_json(&written);
+        assert_eq!(text, r###"{"a":"x\u202e\u0085##\u005berror]y"}"###);
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&text).expect("JSON"), json);
+    }
+
+    #[test]
+    fn no_text_is_a_workflow_command() {
+        for (text, shown) in [
+            ("::error::x", ": :error::x"),
+            ("a\n \t\u{3000}::set-env name=x::y", "a\n \t\u{3000}: :set-env name=x::y"),
+            ("a\r::add-mask::x", "a\r: :add-mask::x"),
+            ("\u{1b}[31m::e\u{1b}[0m", "\u{1b}[31m: :e\u{1b}[0m"),
+            ("a ##[error]x", "a ## [error]x"),
+            ("##\u{1b}[0m[group]", "##\u{1b}[0m [group]"),
+            ("Vec::new, a: b, [x]#[y]", "Vec::new, a: b, [x]#[y]"),
+        ] {
+            assert_eq!(inert(text), shown);
+        }
+    }
 
     #[test]
     fn a_step_of_a_row_has_its_key() {

@@ -90,9 +90,7 @@ pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<
     let Some(rendered) = &loaded.plan else { return Err(loaded.refuse(&plan, None)) };
     loaded.print(terminal);
     let folder = args.dir.join(RENDERED);
-    render::write(rendered, &folder, render::RequestFormat::Json).map_err(|error| {
-        Refusal::missing_input(format!("`{}` cannot be written: {}", folder.display(), crate::text::chain(&error)))
-    })?;
+    render::write(rendered, &folder, render::RequestFormat::Json)?;
     let written: Vec<String> = written.into_iter().chain([format!("{}/", shown(&args.dir, RENDERED))]).collect();
     if args.format.format == Format::Json {
         terminal.document(ExitCode::Done, serde_json::json!({ "name": name, "plan": plan, "written": written }));
