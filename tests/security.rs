@@ -356,3 +356,69 @@ fn a_manifest_that_somebody_wrote_leads_nowhere() {
         std::fs::remove_file(case.path(&format!("out/{linked}"))).expect("ours");
     }
 }
+
+/// A plan against WeChat's own address, which is asked for through a proxy on this machine alone.
+fn through(proxy: &str, args: &[&str]) -> crate::support::Ran {
+    let text = plan(&send("one"));
+    let case = Case::new().file("plan.yaml", text.replace("attempts: 3", "attempts: 1"));
+    case.env("HTTPS_PROXY", proxy).run(args)
+}
+
+#[test]
+fn a_proxy_that_cannot_be_used_is_an_error() {
+    for bad in ["ftp://127.0.0.1:1", "http://", "socks9://127.0.0.1:1", "http://user:hunter2-hunter2@:80"] {
+        let ran =
+            through(bad, &["run", "plan.yaml", "--yes"]).exits(4).says("the proxy in `HTTPS_PROXY` cannot be used");
+        assert!(!ran.stderr.contains("hunter2"), "{}", ran.stderr);
+    }
+    // Nobody listens there: it is the proxy that is not reached. Its password is not shown.
+    let closed = "http://user:hunter2-hunter2@127.0.0.1:9";
+    for args in [&["run", "plan.yaml", "--yes"][..], &["doctor", "plan.yaml"]] {
+        let ran = through(closed, args).exits(5).says("proxy 127.0.0.1:9 (HTTPS_PROXY)");
+        assert!(!ran.stderr.contains("hunter2") && !ran.stdout.contains("hunter2"), "{}{}", ran.stdout, ran.stderr);
+    }
+}
+
+/// Reads on a port until the first bytes are whole, answers, and reads until the second are, or until the other side ends.
+fn listener(answer: &'static [u8], whole: [fn(&[u8]) -> bool; 2]) -> (u16, std::thread::JoinHandle<[Vec<u8>; 2]>) {
+    use std::io::{Read as _, Write as _};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("bound").port();
+    let served = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("a connection");
+        whole.map(|whole| {
+            let (mut bytes, mut byte) = (Vec::new(), [0]);
+            while !whole(&bytes) && stream.read(&mut byte).is_ok_and(|read| read > 0) {
+                bytes.push(byte[0]);
+            }
+            let _ = stream.write_all(answer);
+            bytes
+        })
+    });
+    (port, served)
+}
+
+#[test]
+fn a_proxy_is_asked_for_a_tunnel_and_told_no_secret() {
+    let (port, served) = listener(
+        b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n",
+        [|bytes| bytes.ends_with(b"\r\n\r\n"), |_| false],
+    );
+    through(&format!("http://127.0.0.1:{port}"), &["token", "refresh", "plan.yaml"]).exits(5).says("proxy");
+    let asked = served.join().expect("served");
+    assert!(asked[0].starts_with(b"CONNECT api.weixin.qq.com:443 HTTP/1.1\r\n"), "{asked:?}");
+    assert!(!asked.concat().windows(SECRET.len()).any(|part| part == SECRET.as_bytes()));
+    // SOCKS 5: a greeting without a password; then the name, which the proxy is to look up.
+    let (port, served) = listener(
+        b"\x05\x00",
+        [
+            |bytes| bytes.len() >= 2 && bytes.len() == 2 + usize::from(bytes[1]),
+            |bytes| bytes.ends_with(b"api.weixin.qq.com"),
+        ],
+    );
+    through(&format!("socks5h://127.0.0.1:{port}"), &["token", "refresh", "plan.yaml"]).exits(5).says("proxy");
+    let asked = served.join().expect("served");
+    assert_eq!(asked[0].first(), Some(&5), "{asked:?}");
+    assert!(asked[1].windows(17).any(|part| part == b"api.weixin.qq.com"), "{asked:?}");
+    assert!(!asked.concat().windows(SECRET.len()).any(|part| part == SECRET.as_bytes()));
+}

@@ -29,7 +29,10 @@ use crate::{
         checkup::{self, CHECKUP_SCHEMA, Check, CheckId, CheckState, Checkup},
     },
     run::doctor::{self, LedgerChecks, TokenWay},
-    wechat::token::{Token, TokenError, TokenSource, TokenStore},
+    wechat::{
+        http::ProxyName,
+        token::{Token, TokenError, TokenSource, TokenStore},
+    },
 };
 
 #[derive(Debug, clap::Args)]
@@ -82,7 +85,7 @@ fn examine(session: &Session, warnings: usize, clock: &dyn Clock) -> Result<Vec<
         false => LedgerChecks::none("the state store cannot be used"),
     };
     let asked = match credential {
-        Ok(credential) => ask(session, of_ledger.wanted.as_ref(), credential, clock),
+        Ok(credential) => ask(session, of_ledger.wanted.as_ref(), credential, clock)?,
         Err(_) => {
             let why = "there is no secret to ask for a token with";
             Asked { checks: doctor::silent(&session.plan, why), told: None }
@@ -258,7 +261,12 @@ struct Asked {
     told: Option<jiff::Timestamp>,
 }
 
-fn ask(session: &Session, wanted: Option<&BTreeMap<String, u64>>, credential: Credential, clock: &dyn Clock) -> Asked {
+fn ask(
+    session: &Session,
+    wanted: Option<&BTreeMap<String, u64>>,
+    credential: Credential,
+    clock: &dyn Clock,
+) -> Result<Asked, Refusal> {
     let way = match credential.source {
         _ if session.scope.platform == Platform::Sandbox => TokenWay::Sandbox,
         TokenSource::Given(_) => TokenWay::Given,
@@ -266,9 +274,17 @@ fn ask(session: &Session, wanted: Option<&BTreeMap<String, u64>>, credential: Cr
         TokenSource::Endpoint { endpoint: TokenEndpoint::Classic, .. } => TokenWay::Cached,
     };
     let tokens = Peek { tokens: session.tokens(), way, now: clock.now(), given: Cell::new(false) };
-    let mut connection = session.connect(Box::new(tokens));
-    let checks = doctor::ask(&session.plan, wanted, way, &mut connection.client(credential, clock));
-    Asked { checks, told: connection.told() }
+    let mut connection = session.connect(Box::new(tokens))?;
+    let mut checks = doctor::ask(&session.plan, wanted, way, &mut connection.client(credential, clock));
+    if let Some(ProxyName(name)) = &connection.proxy {
+        for check in checks.iter_mut().filter(|check| matches!(check.id, CheckId::IpAllowList)) {
+            check
+                .message
+                .push_str(&format!("; calls go through the proxy {name}, whose address is the one that WeChat sees"));
+            check.facts.insert("proxy".into(), name.clone().into());
+        }
+    }
+    Ok(Asked { checks, told: connection.told() })
 }
 
 /// The cached token, looked at and left alone.

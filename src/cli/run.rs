@@ -129,7 +129,7 @@ impl Run<'_> {
             .credential()
             .map_err(|message| Refusal::missing_input(message).help("`qunfa run PLAN --sandbox` needs no secret"))?;
         self.known.replace(credential.redactor.clone());
-        let mut connection = self.session.connect(self.session.tokens());
+        let mut connection = self.session.connect(self.session.tokens())?;
         let mut client = connection.client(credential, self.clock);
         self.refuse_secrets(&client)?;
         let settings = self.settings();

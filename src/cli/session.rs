@@ -23,7 +23,7 @@ use crate::{
     render::RenderedPlan,
     wechat::{
         client::Client,
-        http::{ApiBase, Http, WECHAT},
+        http::{self, ApiBase, Http, ProxyName, WECHAT},
         token::{Keeper, TokenSource, TokenStore},
     },
 };
@@ -169,14 +169,20 @@ impl Session {
         TokenSource::Endpoint { endpoint, appid: self.plan.appid.clone(), secret }
     }
 
-    pub(super) fn connect(&self, tokens: Box<dyn TokenStore>) -> Connection {
+    /// Refused if the environment names a proxy that cannot be used.
+    pub(super) fn connect(&self, tokens: Box<dyn TokenStore>) -> Result<Connection, Refusal> {
+        let proxy = http::proxy(&self.base, &process::env).map_err(|why| {
+            Refusal::missing_input(why)
+                .help("unset the variable to connect without a proxy; NO_PROXY names hosts that need none")
+        })?;
         let first = self.plan.steps.first();
-        Connection {
-            http: Http::new(self.base.clone(), process::abandoned),
+        Ok(Connection {
+            http: Http::new(self.base.clone(), proxy.clone(), process::abandoned),
+            proxy,
             tokens,
             timeout: first.map_or(limits::TIMEOUT, |step| step.timeout),
             pause: first.map_or(limits::BACKOFF, |step| step.retry.backoff),
-        }
+        })
     }
 }
 
@@ -209,6 +215,8 @@ pub(super) struct Credential {
 /// The way to WeChat, and where its token is kept.
 pub(super) struct Connection {
     http: Http,
+    /// The way to it, if it is not the straight one.
+    pub(super) proxy: Option<ProxyName>,
     tokens: Box<dyn TokenStore>,
     /// How long an answer is waited for.
     pub(super) timeout: Duration,

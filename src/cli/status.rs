@@ -125,7 +125,7 @@ fn row(step: &RenderedStep, records: &[CallRecord]) -> Result<Row, LedgerError> 
 /// Asks `mass/get` for every job: reads only.
 fn refresh(session: &Session, rows: &mut [Row], clock: &dyn Clock) -> Result<(), Refusal> {
     let credential = session.credential().map_err(Refusal::missing_input)?;
-    let mut connection = session.connect(session.tokens());
+    let mut connection = session.connect(session.tokens())?;
     let timeout = connection.timeout;
     let mut client = connection.client(credential, clock);
     for (row, _) in rows.iter_mut().zip(&session.plan.steps).filter(|(_, step)| step.spec.effect == Effect::Mass) {

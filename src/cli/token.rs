@@ -97,7 +97,7 @@ fn refresh(session: &Session, clock: &dyn Clock) -> Result<u32, Refusal> {
         let message = "the account's `access_token` is kept by somebody else; qunfa cannot refresh it";
         return Err(Refusal::usage(message).help("refresh it where it is kept"));
     }
-    let mut connection = session.connect(session.tokens());
+    let mut connection = session.connect(session.tokens())?;
     let mut client = connection.client(credential, clock);
     match client.ready() {
         Ok(()) => Ok(client.token_fetches()),

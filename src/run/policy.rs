@@ -119,7 +119,7 @@ pub(crate) fn pace(now: Timestamp, recent: &[Timestamp], per_minute: u32) -> Dur
 }
 
 /// Why a call was not made that would have carried a secret.
-pub const WITHHELD: &str = "what was to be sent holds a secret of this account; the call was not made";
+pub(crate) const WITHHELD: &str = "what was to be sent holds a secret of this account; the call was not made";
 
 /// What to do about a code, and about a missing token.
 pub(crate) fn advice(outcome: &Outcome) -> Problem {

@@ -60,6 +60,28 @@ impl ApiBase {
     }
 }
 
+/// The proxy that the environment names for an address: none for this machine, and none where `NO_PROXY` says so. What is set
+/// and cannot be used is an error, for without it calls would leave by another way than was meant.
+pub(crate) fn proxy(base: &ApiBase, env: &dyn Fn(&str) -> Option<String>) -> Result<Option<ProxyName>, String> {
+    // In the order in which ureq asks them.
+    const NAMES: [&str; 6] = ["ALL_PROXY", "all_proxy", "HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"];
+    let set = NAMES.iter().find_map(|name| Some((name, env(name).filter(|value| !value.is_empty())?)));
+    let Some((name, value)) = set.filter(|_| !base.loopback) else { return Ok(None) };
+    let good = ureq::Proxy::new(&value).ok().filter(|proxy| !proxy.host().is_empty() && proxy.port() > 0);
+    let Some(proxy) = good else {
+        return Err(format!(
+            "the proxy in `{name}` cannot be used: write http://HOST:PORT, https://HOST:PORT or socks5h://HOST:PORT"
+        ));
+    };
+    let uri: Uri = base.url.parse().map_err(|_| "the address of the API is not valid".to_owned())?;
+    let skipped = ureq::Proxy::try_from_env().is_some_and(|proxy| proxy.is_no_proxy(&uri));
+    Ok((!skipped).then(|| ProxyName(format!("{}:{} ({name})", proxy.host(), proxy.port()))))
+}
+
+/// `HOST:PORT (VARIABLE)`: a proxy without its password.
+#[derive(Debug, Clone)]
+pub(crate) struct ProxyName(pub(crate) String);
+
 /// The client of one run. Calls are made on a thread of their own, so that a person who asks twice to stop need not wait
 /// for an answer that may never come.
 #[derive(Debug)]
@@ -90,7 +112,7 @@ enum OwnedBody {
 
 impl Http {
     /// A client for an address; `abandon` says when nobody waits any longer. For this machine no proxy is asked.
-    pub(crate) fn new(base: ApiBase, abandon: fn() -> bool) -> Self {
+    pub(crate) fn new(base: ApiBase, proxy: Option<ProxyName>, abandon: fn() -> bool) -> Self {
         let config = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
@@ -111,6 +133,13 @@ impl Http {
             for request in incoming {
                 let mut told = None;
                 let answer = exchange(&agent, &base, &request, &unconnected, &mut told);
+                // What could not be reached is the proxy, or what it should have led to.
+                let answer = answer.map_err(|failure| match (failure, &proxy) {
+                    (Failure::NotSent(why), Some(ProxyName(name))) => {
+                        Failure::NotSent(format!("{why}, through the proxy {name}"))
+                    }
+                    (failure, _) => failure,
+                });
                 if outgoing.send((answer, told)).is_err() {
                     return;
                 }
@@ -327,7 +356,7 @@ mod tests {
 
     /// The answers of a client to calls that were made one after another.
     fn told(base: &str, timeout: Duration, times: usize) -> Vec<Result<Answer, Failure>> {
-        let mut http = Http::new(ApiBase::parse(base).expect("valid"), || false);
+        let mut http = Http::new(ApiBase::parse(base).expect("valid"), None, || false);
         let request = Request { method: Method::Post, path: "/x", query: &[], body: Body::Json("{}"), timeout };
         (0..times).map(|_| http.send(&request)).collect()
     }
