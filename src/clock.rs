@@ -6,7 +6,6 @@ use jiff::{Timestamp, Zoned, tz::TimeZone};
 
 /// The time, and the way to let it pass.
 pub trait Clock {
-    /// Now.
     fn now(&self) -> Timestamp;
     /// Waits, or returns early (false) if the run was interrupted.
     fn sleep(&self, duration: Duration) -> bool;

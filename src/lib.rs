@@ -3,14 +3,14 @@
 //! Data flows one way; each arrow is one function that consumes its input:
 //!
 //! ```text
-//! SourceFile -> ParsedPlan -> ValidPlan -> ResolvedPlan -> RenderedPlan -> RunEvents (+ ledger) -> Report
-//!     plan::parse   plan::validate   resolve::resolve   render::render   run::run          report::Fold
+//! SourceFile -> ParsedPlan -> ValidPlan -> ResolvedPlan -> RenderedPlan -> Prepared -> Ready -> Ended (+ ledger, events) -> Report
+//!     plan::parse   plan::validate   resolve::resolve   render::render   run::prepare  complete  run                  report::Fold
 //! ```
 //!
 //! `validate`, `render` and `run` are the same pipe stopped at different arrows, so a dry run cannot differ from a run.
-//! Problems are collected along the way; a rendered plan is handed out only if there is no error among them.
+//! Problems are collected along the way; that there is a rendered plan is the proof that there was no error among them.
 //!
-//! IO stays at the edge: [`cli`] owns the real world, [`wechat::http`], [`ledger`] and [`sandbox`] are adapters, and the
+//! IO stays at the edge: [`cli`] owns the real world, `wechat::http`, [`ledger`] and [`sandbox`] are adapters, and the
 //! rest is computed from what it is given.
 //!
 //! The program is what is published. The library is `pub` for it, for its tests and for its benchmarks, and makes no promise

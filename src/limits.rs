@@ -157,6 +157,8 @@ pub const ATTEMPTS: u32 = 4;
 pub const BACKOFF: Duration = Duration::from_secs(1);
 /// The longest of these pauses, where the plan does not say: the window in which calls are counted.
 pub const BACKOFF_MAX: Duration = MASS_CALLS_WINDOW;
+/// Most pages of followers that are read of one list: fifty million people.
+pub const FOLLOWER_PAGES_MAX: usize = 5_000;
 /// How often a token is asked for. Nothing is sent by it, so there is no harm in another try, but without one nothing runs.
 pub const TOKEN_TRIES: u32 = 3;
 /// Time between two questions about a send, where the plan does not say; a send is under way for some minutes.

@@ -69,7 +69,6 @@ impl Openids {
         if index < self.count { &self.text[self.place(index)] } else { "" }
     }
 
-    /// All of them.
     pub fn iter(&self) -> impl Iterator<Item = &str> + Clone {
         self.range(0..self.count)
     }

@@ -27,7 +27,6 @@ const CLOSE: char = '\u{fdd1}';
 pub enum Effect {
     /// Reaches many people and cannot be taken back; carries a `clientmsgid`.
     Mass,
-    /// Reaches one person.
     Preview,
     /// Takes an article back.
     Delete,
@@ -35,7 +34,6 @@ pub enum Effect {
     Setting,
     /// Adds to the account's library, or changes a draft there; sends nothing. Done twice, one is left over.
     Media,
-    /// Reads only.
     Read,
 }
 
@@ -64,7 +62,6 @@ impl Effect {
 /// Whom a call reaches, as the plan says it.
 #[derive(Debug, Clone)]
 pub enum Target {
-    /// All followers.
     Everyone,
     /// The followers with a tag.
     Tag(Tag),
@@ -72,7 +69,6 @@ pub enum Target {
     People(People),
     /// People whom WeChat lists when the plan runs: the call stands for as many as it takes.
     Followers(Followers),
-    /// One person.
     Person,
     /// A question, a setting, a deletion, an upload.
     Nobody,
@@ -92,9 +88,7 @@ impl Target {
 /// Some of many people, who are not copied.
 #[derive(Debug, Clone)]
 pub struct People {
-    /// All of them.
     pub(crate) openids: Arc<Openids>,
-    /// Which of them.
     pub(crate) range: Range<usize>,
 }
 
@@ -518,7 +512,6 @@ pub fn digest(bytes: &[u8]) -> String {
     format!("sha256:{}", hex(&Sha256::digest(bytes)))
 }
 
-/// Lower-case hexadecimal digits.
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut out, byte| {
         let _ = write!(out, "{byte:02x}");

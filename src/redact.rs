@@ -45,7 +45,6 @@ impl Redactor {
     /// characters and more.
     const SHORTEST: usize = 8;
 
-    /// Remembers a secret.
     pub fn learn(&mut self, secret: &Secret) {
         if secret.0.len() < Self::SHORTEST || self.secrets.contains(secret) {
             return;

@@ -22,7 +22,6 @@ pub enum Output {
 }
 
 impl Output {
-    /// All of them.
     pub const ALL: [Self; 6] = [Self::MsgId, Self::MsgIds, Self::MsgDataId, Self::Status, Self::MediaId, Self::Url];
 
     /// The name in plans and reports; of `media_id` and `url` also the member of WeChat's answer.
@@ -46,7 +45,6 @@ impl Output {
 /// A tag of the account.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Tag {
-    /// By its number.
     Id(u64),
     /// By its name, whose number WeChat says when the plan runs.
     Name(String),
@@ -88,7 +86,6 @@ pub enum Slot {
         step: String,
         /// The `foreach` key.
         key: Option<String>,
-        /// Which.
         output: Output,
         /// Which of several, from 0.
         index: Option<usize>,
@@ -104,7 +101,6 @@ pub enum Slot {
     },
     /// The people whom WeChat lists.
     Followers(Followers),
-    /// Identifies the run.
     RunId,
     /// When the run began: `HH:MM` in Asia/Shanghai.
     RunTime,

@@ -43,7 +43,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
     // Adapters, and what speaks to them.
     ("wechat", &["clock", "content", "limits", "plan", "redact", "retry"]),
-    ("ledger", &["limits", "payload", "platform", "problem", "redact", "wechat"]),
+    ("ledger", &["limits", "payload", "platform", "problem", "redact", "text", "wechat"]),
     // For people.
     ("page", &["text"]),
     ("report", &["message", "page", "problem", "text"]),

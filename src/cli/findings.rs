@@ -49,7 +49,7 @@ pub(super) fn document(plans: Vec<Checked>, code: ExitCode, terminal: &Terminal)
 pub(super) fn size(article: &ArticleSize) -> String {
     let ArticleSize { step, article: number, title, characters, html_characters, bytes, .. } = article;
     let key = article.key.as_ref().map(|key| format!("[{key}]")).unwrap_or_default();
-    let pictures = if article.images == 1 { "1 picture".to_owned() } else { format!("{} pictures", article.images) };
+    let pictures = crate::text::plural(article.images, "picture");
     let heaviest: Vec<String> =
         article.heaviest.iter().map(|cause| format!("{} {}", cause.cause, cause.bytes)).collect();
     let limit = limits::ARTICLE_CHARS;

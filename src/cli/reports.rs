@@ -99,7 +99,7 @@ impl Reports {
         for step in &report.steps {
             let bad = matches!(step.outcome, StepOutcome::Failed | StepOutcome::Unknown);
             annotations.extend(step.error.iter().filter(|_| bad).map(|error| {
-                let name = step.key.as_ref().map_or_else(|| step.id.clone(), |key| format!("{}[{key}]", step.id));
+                let name = crate::text::step_name(&step.id, step.key.as_deref());
                 annotation(&name, Some(step.line), error)
             }));
         }

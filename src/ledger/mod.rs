@@ -21,11 +21,9 @@ pub mod store;
 pub struct Scope {
     /// Where its calls go.
     pub platform: Platform,
-    /// The AppID.
     pub appid: String,
     /// Name of the plan.
     pub plan: String,
-    /// The edition.
     pub occurrence: String,
 }
 
@@ -43,20 +41,18 @@ pub struct CallId {
 impl CallId {
     /// The step as reports name it: its id, or `id[key]`.
     pub fn name(&self) -> String {
-        self.key.as_ref().map_or_else(|| self.step.clone(), |key| format!("{}[{key}]", self.step))
+        crate::text::step_name(&self.step, self.key.as_deref())
     }
 }
 
 /// A call as it was planned when its step was first attempted: frozen, so that a resumed run sends the same groups.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FrozenCall {
-    /// Which call.
     pub id: CallId,
     /// The name of the action, for people; nothing is decided by it.
     pub action: String,
     /// Path of the API.
     pub path: String,
-    /// The idempotency key.
     pub idempotency_key: String,
     /// Named digest of the body with its slots unfilled.
     pub digest: String,
@@ -64,7 +60,6 @@ pub struct FrozenCall {
     pub payload: String,
     /// Digest of the message alone.
     pub message_digest: Option<String>,
-    /// Openids in it.
     pub recipients: Option<u64>,
     /// What it does to the world.
     pub effect: Effect,
@@ -82,11 +77,9 @@ impl FrozenCall {
 pub enum EventKind {
     /// It is about to be made.
     Attempted,
-    /// WeChat took it.
     Accepted,
     /// WeChat had it already (45065).
     Adopted,
-    /// WeChat said no.
     Refused,
     /// It provably never left.
     NotSent,
@@ -132,7 +125,6 @@ pub enum Status {
         /// An earlier attempt is unsettled.
         doubt: bool,
     },
-    /// WeChat has it.
     Accepted,
     /// WeChat said no, and no attempt is in doubt.
     Refused,
@@ -192,19 +184,14 @@ pub fn next_status(status: Status, event: EventKind) -> Result<Status, Illegal> 
 /// An event with its facts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
-    /// What happened.
     pub kind: EventKind,
-    /// When.
     pub at: Timestamp,
     /// The run in which it happened.
     pub run_id: String,
-    /// WeChat's code.
     pub errcode: Option<i64>,
     /// WeChat's words, or ours.
     pub note: Option<String>,
-    /// The job.
     pub msg_id: Option<u64>,
-    /// The article data.
     pub msg_data_id: Option<u64>,
     /// The status that a check saw.
     pub result: Option<String>,
@@ -232,7 +219,6 @@ impl Event {
 /// A call and all that happened to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CallRecord {
-    /// What was planned.
     pub frozen: FrozenCall,
     /// Its events, in order; only [`CallRecord::push`] adds one.
     pub events: Vec<Event>,
@@ -243,7 +229,6 @@ pub struct CallRecord {
 }
 
 impl CallRecord {
-    /// Folds the events.
     pub fn new(frozen: FrozenCall, events: Vec<Event>) -> Result<Self, Illegal> {
         let mut record = Self::planned(frozen);
         events.into_iter().try_for_each(|event| record.push(event))?;
@@ -299,7 +284,6 @@ impl CallRecord {
 /// A call that counts against a quota.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Usage {
-    /// What it did.
     pub effect: Effect,
     /// Its body, with slots unfilled.
     pub payload: String,
@@ -310,7 +294,6 @@ pub struct Usage {
 /// An earlier edition of a send.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Edition {
-    /// The occurrence.
     pub occurrence: String,
     /// To how many people it was accepted.
     pub recipients: u64,
@@ -319,17 +302,13 @@ pub struct Edition {
 /// What a run leaves behind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunRecord {
-    /// Identifies it.
     pub run_id: String,
     /// Where its calls went.
     pub platform: Platform,
-    /// Its edition.
     pub occurrence: String,
     /// The path of the plan.
     pub path: String,
-    /// Its digest.
     pub digest: String,
-    /// When it began.
     pub started_at: Timestamp,
     /// Its report as JSON; none if it never ended.
     pub report: Option<String>,
@@ -341,24 +320,14 @@ pub enum LedgerError {
     /// It cannot be opened, read or written.
     #[error("the state store {path} {what}")]
     Store {
-        /// Where it is.
         path: String,
-        /// What went wrong.
         what: String,
-        /// The cause.
         #[source]
         source: Option<Box<dyn std::error::Error + Send + Sync>>,
     },
     /// It was written by a newer version.
     #[error("the state store {path} has format {found}; this version of qunfa reads up to {known}")]
-    Newer {
-        /// Where it is.
-        path: String,
-        /// Its format.
-        found: i64,
-        /// Ours.
-        known: i64,
-    },
+    Newer { path: String, found: i64, known: i64 },
     /// A row of it does not say what was written into it.
     #[error("the state store is damaged: {what}")]
     Unreadable {
@@ -368,7 +337,6 @@ pub enum LedgerError {
     /// What it holds makes no sense.
     #[error("the state store {path} is damaged: {what}")]
     Damaged {
-        /// Where it is.
         path: String,
         /// What makes no sense.
         what: String,
@@ -376,7 +344,6 @@ pub enum LedgerError {
     /// What was to be written cannot follow what is there, which its writer did not know of. Nothing was written.
     #[error("the state store {path} was changed by another process: {what}")]
     Conflict {
-        /// Where it is.
         path: String,
         /// What cannot follow what.
         what: String,

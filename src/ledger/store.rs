@@ -31,7 +31,6 @@ pub trait Store {
     /// Every token that is kept, whichever account it is of; without its value.
     fn all_tokens(&self) -> Result<Vec<SavedToken>, String>;
 
-    /// Forgets every token.
     fn forget_all_tokens(&self) -> Result<(), String>;
 
     /// Looks at the ledger without changing it; `None` if there is none yet.
@@ -44,11 +43,8 @@ pub trait Store {
 /// Who holds a lock.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Owner {
-    /// Its process.
     pub pid: u32,
-    /// Its machine.
     pub host: String,
-    /// Since when.
     pub since: Timestamp,
     /// The path of the plan that it runs.
     pub plan: String,
@@ -71,7 +67,6 @@ pub enum WriteError {
 /// Which token: each is kept apart.
 #[derive(Debug, Clone, Copy)]
 pub struct TokenKey<'a> {
-    /// The AppID.
     pub appid: &'a str,
     /// The address that gave it.
     pub base: &'a str,
@@ -90,7 +85,6 @@ pub trait Tokens: TokenStore {
 /// A token that is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SavedToken {
-    /// The AppID.
     pub appid: String,
     /// The address that gave it.
     pub base: String,

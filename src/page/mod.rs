@@ -32,17 +32,17 @@ impl Fact {
 
 /// A part of a sentence; `code` is what stood between backticks.
 #[derive(Serialize)]
-pub(crate) struct Span {
+pub(crate) struct Segment {
     pub(crate) text: String,
     pub(crate) code: bool,
 }
 
-pub(crate) fn spans(text: &str) -> Vec<Span> {
-    let span = |piece| match piece {
-        text::Piece::Words(text) => Span { text: text.to_owned(), code: false },
-        text::Piece::Code(text) => Span { text: text.to_owned(), code: true },
+pub(crate) fn segments(text: &str) -> Vec<Segment> {
+    let part = |piece| match piece {
+        text::Piece::Words(text) => Segment { text: text.to_owned(), code: false },
+        text::Piece::Code(text) => Segment { text: text.to_owned(), code: true },
     };
-    text::pieces(text).into_iter().map(span).collect()
+    text::pieces(text).into_iter().map(part).collect()
 }
 
 /// Fills in a page, a template that extends `shell.html`. Every value is escaped but those that are marked safe.

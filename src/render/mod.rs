@@ -44,13 +44,10 @@ pub struct RenderedPlan {
     pub name: String,
     /// Path as given on the command line.
     pub path: String,
-    /// The account.
     pub(crate) account: Account,
-    /// The AppID itself.
     pub appid: String,
     /// The account's file, if it has one of its own, relative to the plan.
     pub(crate) account_path: Option<String>,
-    /// The edition.
     pub occurrence: String,
     /// When nothing is sent.
     pub(crate) guards: Guards,
@@ -79,7 +76,6 @@ pub struct RenderedStep {
     pub line: usize,
     /// What the plan says of it.
     pub description: Option<String>,
-    /// Whether it runs.
     pub when: When,
     /// How its calls are repeated.
     pub retry: RetryPolicy,
@@ -87,7 +83,6 @@ pub struct RenderedStep {
     pub timeout: Duration,
     /// Whether the run goes on after it failed.
     pub continue_on_error: bool,
-    /// How it polls.
     pub poll: Option<Poll>,
     /// Who it is for, in words.
     pub audience: Option<String>,
@@ -105,7 +100,6 @@ pub struct RenderedStep {
     pub sends_new: bool,
     /// Whether it covers a send whose number of calls is known only when the plan runs: its calls then stand for as many.
     pub covers: bool,
-    /// Its calls.
     pub calls: Vec<PlannedCall>,
     /// The articles of a draft.
     pub articles: Arc<Vec<Article>>,
@@ -116,10 +110,7 @@ pub struct RenderedStep {
 impl RenderedStep {
     /// `city[北京]`, or the id alone.
     pub fn name(&self) -> String {
-        match &self.key {
-            Some(key) => format!("{}[{key}]", self.id),
-            None => self.id.clone(),
-        }
+        crate::text::step_name(&self.id, self.key.as_deref())
     }
 
     /// The slot of one of its outputs.
@@ -172,13 +163,11 @@ impl Content {
 /// Whether a step runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum When {
-    /// It does.
     Always,
     /// The plan decides that it does not.
     Never,
     /// An expression over outputs of earlier steps decides, while the plan runs.
     AtRunTime {
-        /// The expression.
         expression: String,
         /// What else it sees.
         context: Tpl,
@@ -190,9 +179,7 @@ pub enum When {
 pub struct RetryPolicy {
     /// How often at most, the first time included.
     pub(crate) attempts: u32,
-    /// The first pause.
     pub(crate) backoff: Duration,
-    /// The longest pause.
     pub(crate) max_backoff: Duration,
     /// The pause before a send of unknown outcome is repeated.
     pub(crate) resend_after: Duration,
@@ -229,9 +216,7 @@ pub struct PlannedCall {
     pub(crate) chunk: u32,
     /// The idempotency key: 32 hexadecimal digits, sent as `clientmsgid` by mass calls.
     pub(crate) key: String,
-    /// The body.
     pub payload: Payload,
-    /// Whom it reaches.
     pub(crate) target: Target,
     /// Path of the API.
     pub(crate) path: &'static str,

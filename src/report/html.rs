@@ -10,7 +10,7 @@ use super::words::{self, one_line, visible};
 use super::{CallReport, Report, RunOutcome, StepOutcome, StepReport};
 use crate::{
     message::{MessageKind, MessageView},
-    page::{self, Fact, Span},
+    page::{self, Fact, Segment},
     problem::Problem,
     text,
 };
@@ -64,10 +64,10 @@ struct Tally {
 
 #[derive(Serialize)]
 struct Trouble {
-    message: Vec<Span>,
+    message: Vec<Segment>,
     errcode: Option<i64>,
     rid: Option<String>,
-    help: Vec<Vec<Span>>,
+    help: Vec<Vec<Segment>>,
 }
 
 /// A line of the list of what a person has to look at.
@@ -76,7 +76,7 @@ struct Attention {
     anchor: usize,
     tone: Tone,
     name: String,
-    message: Vec<Span>,
+    message: Vec<Segment>,
 }
 
 #[derive(Serialize)]
@@ -174,14 +174,14 @@ impl Page {
             facts: facts(report),
             problem: report.has_own_problem().then(|| match &report.error {
                 Some(problem) => Trouble::new(problem, problem.errcode, None),
-                None => Trouble { message: spans(report.own_problem()), errcode: None, rid: None, help: vec![] },
+                None => Trouble { message: segments(report.own_problem()), errcode: None, rid: None, help: vec![] },
             }),
             attention: bad
                 .map(|(at, step)| Attention {
                     anchor: at + 1,
                     tone: step_tone(step.outcome),
                     name: one_line(&step.name()),
-                    message: step.error.as_ref().map(|problem| spans(&problem.message)).unwrap_or_default(),
+                    message: step.error.as_ref().map(|problem| segments(&problem.message)).unwrap_or_default(),
                 })
                 .collect(),
             timeline: (!report.steps.is_empty()).then(|| Timeline::new(report)),
@@ -237,13 +237,13 @@ fn time_fact(label: &'static str, time: Timestamp) -> Fact {
 
 impl Trouble {
     fn new(problem: &Problem, errcode: Option<i64>, rid: Option<&str>) -> Self {
-        let help = problem.help.iter().map(|help| spans(help)).collect();
-        Self { message: spans(&problem.message), errcode, rid: rid.map(one_line), help }
+        let help = problem.help.iter().map(|help| segments(help)).collect();
+        Self { message: segments(&problem.message), errcode, rid: rid.map(one_line), help }
     }
 }
 
-fn spans(text: &str) -> Vec<Span> {
-    page::spans(&one_line(text))
+fn segments(text: &str) -> Vec<Segment> {
+    page::segments(&one_line(text))
 }
 
 impl Timeline {

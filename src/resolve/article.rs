@@ -20,7 +20,6 @@ pub struct Article {
     pub(crate) members: BTreeMap<&'static str, String>,
     /// Whether readers can comment, and whether only followers can.
     pub(crate) comments: [Option<bool>; 2],
-    /// What it shows.
     pub(crate) shows: Shows,
     /// The cover of a news.
     pub(crate) cover: Option<Cover>,

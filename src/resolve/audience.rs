@@ -23,7 +23,6 @@ use crate::{
 /// The people of a send: unique, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Audience {
-    /// Their openids.
     pub(crate) openids: Arc<Openids>,
     /// How many openids were named again.
     pub(crate) duplicates: usize,
@@ -60,7 +59,6 @@ const OPENID_BYTES: [bool; 256] = {
 pub(crate) struct File<'a> {
     /// Its path as users know it.
     pub(crate) name: &'a str,
-    /// Opens it.
     pub(crate) open: &'a dyn Fn() -> Result<Box<dyn Read>, ReadError>,
     /// The column or key that holds the openids.
     pub(crate) column: &'a str,

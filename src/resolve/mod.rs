@@ -74,7 +74,6 @@ pub struct TemplateFile {
     pub(crate) name: String,
     /// Its path as users know it.
     pub(crate) path: String,
-    /// What it holds.
     pub(crate) bytes: Result<Vec<u8>, ReadError>,
 }
 
@@ -95,7 +94,6 @@ pub enum ReadError {
 pub struct Inputs<'a> {
     /// The files of the project.
     pub project: &'a dyn Project,
-    /// Environment variables.
     pub env: &'a dyn Fn(&str) -> Option<String>,
     /// Variables of --vars-file, already read: path and text, in order.
     pub vars_files: &'a [(String, Vec<u8>)],
@@ -114,9 +112,7 @@ pub struct ResolvedPlan {
     pub(crate) head: plan::model::Head,
     /// The account, from the plan or a file of its own.
     pub(crate) account: Account,
-    /// The AppID itself.
     pub(crate) appid: String,
-    /// The edition, rendered.
     pub(crate) occurrence: String,
     /// The folder that secret files of the account are relative to, as a path relative to the plan.
     pub(crate) account_path: Option<String>,
@@ -124,7 +120,6 @@ pub struct ResolvedPlan {
     pub(crate) steps: Vec<ResolvedStep>,
     /// Ids of steps that were set aside because of a problem.
     pub(crate) set_aside: HashSet<String>,
-    /// Templates.
     pub(crate) engine: Engine,
     /// vars, env, account, run.
     pub base: BTreeMap<String, Tpl>,
@@ -137,9 +132,7 @@ pub struct ResolvedPlan {
 /// A step and its instances: one, or one a row.
 #[derive(Debug)]
 pub struct ResolvedStep {
-    /// The step.
     pub(crate) step: Step,
-    /// Its instances.
     pub(crate) instances: Vec<Instance>,
 }
 
@@ -148,7 +141,6 @@ pub struct ResolvedStep {
 pub struct Instance {
     /// The rendered `key` of a `foreach`.
     pub(crate) key: Option<String>,
-    /// What templates see.
     pub(crate) context: Tpl,
     /// Content files by the field that names them.
     pub(crate) files: HashMap<String, (FileId, Rc<str>)>,
@@ -279,7 +271,6 @@ struct Reader<'a> {
     texts: HashMap<String, Option<(FileId, Rc<str>)>>,
     /// Audience files by path and column.
     people: HashMap<(String, String), Option<Rc<Openids>>>,
-    /// Themes by path.
     themes: HashMap<String, Option<Rc<crate::content::article::Theme>>>,
     lost: Vec<Lost>,
 }

@@ -457,7 +457,6 @@ impl<'r, 'a, 'c> CallRun<'r, 'a, 'c> {
         self.refused(&answer, true)
     }
 
-    /// No more attempts.
     fn give_up(&mut self, why: String) -> StepEnd {
         let last = self.last.take();
         self.finish(self.outcome(None), last.as_ref());

@@ -106,11 +106,11 @@ fn unknown(plan: &RenderedPlan, ledger: &dyn Ledger, scope: &Scope, now: Timesta
         .iter()
         .map(|record| {
             let id = &record.frozen.id;
-            id.key.as_ref().map_or_else(|| id.step.clone(), |key| format!("{}[{key}]", id.step))
+            crate::text::step_name(&id.step, id.key.as_deref())
         })
         .collect();
     names.dedup();
-    let calls = if count == 1 { "1 call".to_owned() } else { format!("{count} calls") };
+    let calls = crate::text::plural(count, "call");
     let text = format!("the outcome of {calls} is unknown: {}", names.join(", "));
     let check = Check::warning(id, text).fact("accepted", accepted).fact("unknown", count).fact("unknown_too_old", old);
     if old > 0 {

@@ -21,9 +21,6 @@ use crate::{
     wechat::transport::Method,
 };
 
-/// Most pages of followers that are read of one list: fifty million people.
-const PAGES_MAX: usize = 5_000;
-
 /// What is left when people may be new: what was begun goes on, and those who have not had it get calls of their
 /// own. `records` are all accepted, or go on; `had` are their people.
 pub(super) fn with_new<L>(
@@ -118,7 +115,7 @@ pub(super) fn list(
 ) -> Result<Openids, Refusal> {
     let mut people = Openids::default();
     let mut next = String::new();
-    for _ in 0..PAGES_MAX {
+    for _ in 0..crate::limits::FOLLOWER_PAGES_MAX {
         let reply = match tag {
             Some(tag) => {
                 let body = json!({ "tagid": tag, "next_openid": next }).to_string();

@@ -38,7 +38,6 @@ pub struct Forecast {
 /// One quota that WeChat states, as far as our own ledger knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Quota {
-    /// What is counted.
     pub(crate) what: &'static str,
     /// How many the run makes.
     pub(crate) wanted: usize,
@@ -67,7 +66,7 @@ impl Forecast {
 
     /// In one line: calls, quotas, time.
     pub fn words(&self) -> String {
-        let calls = if self.calls == 1 { "1 call".to_owned() } else { format!("{} calls", self.calls) };
+        let calls = crate::text::plural(self.calls, "call");
         let minutes = self.duration.as_secs() / 60;
         let time = match minutes {
             0 => "less than a minute".to_owned(),

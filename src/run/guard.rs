@@ -65,9 +65,7 @@ pub(super) fn before_send(plan: &RenderedPlan, step: &RenderedStep, facts: &Fact
 struct Hit {
     /// Its name in the plan.
     guard: &'static str,
-    /// The fact.
     message: String,
-    /// What to do.
     help: String,
 }
 

@@ -19,7 +19,6 @@ use crate::{
 /// What follows from one attempt.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Next {
-    /// WeChat has it.
     Done,
     /// Nothing happened, surely: the identical call may be made again after a pause.
     Again,
@@ -71,7 +70,6 @@ pub(crate) fn is_rate_limit(outcome: &Outcome) -> bool {
 /// Whether, and when, a send in doubt may be repeated.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Resend {
-    /// After this pause.
     After(Duration),
     /// Never: why, in words.
     Never(String),

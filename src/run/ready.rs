@@ -22,7 +22,6 @@ use crate::{
 
 /// What a run is told from outside.
 pub struct Settings<'a> {
-    /// Identifies it.
     pub run_id: String,
     /// Edition, plan, account, platform.
     pub scope: Scope,

@@ -21,7 +21,6 @@ pub enum Refusal {
     LookUp(Problem),
     /// Somebody asked to stop while WeChat was asked.
     Interrupted(Problem),
-    /// The store failed.
     Store(LedgerError),
 }
 

@@ -32,13 +32,11 @@ use crate::{
 /// How a run ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ended {
-    /// The verdict.
     pub outcome: RunOutcome,
     /// Whether a mass message was accepted in this run.
     pub(crate) sent: bool,
     /// Why, where no step says it.
     pub error: Option<Problem>,
-    /// The store failed.
     pub store_failed: bool,
     /// A guard stopped it.
     pub(crate) guarded: bool,

@@ -50,7 +50,6 @@ pub(super) fn unmet<'s>(step: &'s RenderedStep, states: &[(&RenderedStep, StepSt
 /// What is known beside the steps; it grows while the plan runs.
 #[derive(Debug, Default)]
 pub(crate) struct Facts {
-    /// Values of slots.
     pub(crate) slots: HashMap<Slot, Value>,
     /// Digests of messages that were previewed in this occurrence.
     pub(crate) previewed: HashSet<String>,
@@ -77,7 +76,6 @@ pub(crate) enum Left<L = Infallible> {
         /// Its calls so far.
         records: Vec<CallRecord>,
     },
-    /// To be run.
     Calls {
         /// The calls, frozen or as planned, those that are accepted included.
         calls: Vec<StepCall>,
@@ -91,7 +89,6 @@ pub(crate) enum Left<L = Infallible> {
 /// A send whose people are to be listed first.
 #[derive(Debug)]
 pub(crate) struct Unlisted<'p> {
-    /// Who they are.
     pub(crate) followers: &'p Followers,
     /// Its calls that the ledger has.
     pub(crate) records: Vec<CallRecord>,

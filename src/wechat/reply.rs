@@ -23,7 +23,6 @@ pub struct Reply {
     pub(crate) errcode: i64,
     /// WeChat's words as they came; empty if there were none.
     pub(crate) errmsg: String,
-    /// All members.
     pub(crate) members: Map<String, Value>,
 }
 

@@ -21,7 +21,6 @@ use crate::{
 /// A token and when it ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Token {
-    /// The token itself.
     pub value: Secret,
     /// Until when it is used: a little before WeChat stops taking it.
     pub good_until: Timestamp,
@@ -46,13 +45,9 @@ pub trait TokenStore {
 
 /// Where tokens come from.
 pub enum TokenSource {
-    /// WeChat's endpoint.
     Endpoint {
-        /// Which one.
         endpoint: TokenEndpoint,
-        /// The AppID.
         appid: String,
-        /// The AppSecret.
         secret: Secret,
     },
     /// A central store; it is asked again after a rejection.
@@ -62,14 +57,8 @@ pub enum TokenSource {
 /// Why there is no token.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
-    /// WeChat refused.
     #[error("WeChat gives no access token: {errcode} {errmsg}")]
-    Refused {
-        /// Its code.
-        errcode: i64,
-        /// Its words.
-        errmsg: String,
-    },
+    Refused { errcode: i64, errmsg: String },
     /// No answer could be had, after some tries.
     #[error("no access token could be fetched: {0}")]
     Unreachable(String),

@@ -31,18 +31,13 @@ pub enum Body<'a> {
 /// The methods of the API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Method {
-    /// Reads.
     Get,
-    /// Everything else.
     Post,
 }
 
-/// What came back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
-    /// The HTTP status.
     pub status: u16,
-    /// The body.
     pub body: Vec<u8>,
 }
 
@@ -59,6 +54,5 @@ pub enum Failure {
 
 /// Sends requests. Never repeats one by itself.
 pub trait Transport {
-    /// One request.
     fn send(&mut self, request: &Request<'_>) -> Result<Answer, Failure>;
 }

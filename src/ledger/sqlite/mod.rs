@@ -112,7 +112,6 @@ UPDATE calls SET effect = CASE action
     "CREATE TABLE writers (appid TEXT PRIMARY KEY, number INTEGER NOT NULL) WITHOUT ROWID;",
 ];
 
-/// A ledger file.
 #[derive(Debug)]
 pub struct Sqlite {
     connection: Connection,
@@ -170,7 +169,7 @@ impl From<rusqlite::Error> for Fault {
 }
 
 impl Sqlite {
-    /// Opens a ledger, making it where there is none; who writes it needs the lock, which [`store::SqliteStore`] takes.
+    /// Opens a ledger, making it where there is none; who writes it needs the lock, which its store takes.
     pub fn open(path: &Path) -> Result<Self, LedgerError> {
         let name = path.display().to_string();
         let place = place(path).map_err(|error| unusable(&name, &error))?;

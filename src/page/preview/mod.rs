@@ -30,7 +30,7 @@ mod dark;
 mod picture;
 mod text;
 
-use super::{Fact, Span, render, spans};
+use super::{Fact, Segment, render, segments};
 use picture::{Pictures, Shot, data_uri};
 use text::Piece;
 
@@ -129,7 +129,7 @@ struct ArticleView {
 /// What takes bytes, and how many.
 #[derive(Serialize)]
 struct Cause {
-    label: Vec<Span>,
+    label: Vec<Segment>,
     value: String,
 }
 
@@ -159,8 +159,8 @@ struct Finding {
     severity: &'static str,
     code: &'static str,
     name: &'static str,
-    message: Vec<Span>,
-    help: Vec<Vec<Span>>,
+    message: Vec<Segment>,
+    help: Vec<Vec<Segment>>,
     place: Option<String>,
     line: Option<String>,
     /// The marker in the article.
@@ -287,8 +287,8 @@ impl<'a> Builder<'a> {
             severity: if info.severity == Severity::Error { "error" } else { "warning" },
             code: info.id,
             name: info.name,
-            message: spans(&found.message),
-            help: found.help.iter().map(|help| spans(help)).collect(),
+            message: segments(&found.message),
+            help: found.help.iter().map(|help| segments(help)).collect(),
             place,
             line: line.filter(|line| !line.is_empty()),
             mark,
@@ -467,7 +467,7 @@ impl<'a> Builder<'a> {
                 }
                 body = marked(news, uploads, &places);
                 budget = measures(&news.budget);
-                let heavy = |(cause, size): &(String, usize)| Cause { label: spans(cause), value: bytes(*size) };
+                let heavy = |(cause, size): &(String, usize)| Cause { label: segments(cause), value: bytes(*size) };
                 heaviest = news.budget.heaviest.iter().map(heavy).collect();
             }
             Shows::Pictures(content, uploads) => {
