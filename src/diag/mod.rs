@@ -12,8 +12,6 @@ pub mod source;
 pub use code::Code;
 pub use list::{Diagnostics, Origin};
 
-pub(crate) use crate::text::{did_you_mean, one_of};
-
 use crate::diag::source::Span;
 
 /// How bad it is.

@@ -11,10 +11,11 @@ use super::{
 };
 use crate::{
     diag::{
-        Code, Diagnostic, Diagnostics, did_you_mean, one_of,
+        Code, Diagnostic, Diagnostics,
         source::{FileId, SourceMap, Span},
     },
     limits,
+    text::{did_you_mean, one_of},
 };
 
 /// A plan whose form is right.

@@ -14,7 +14,7 @@ use crate::{
         template::{self, Reference},
     },
     diag::{
-        Code, Diagnostic, Diagnostics, Origin, did_you_mean, one_of,
+        Code, Diagnostic, Diagnostics, Origin,
         source::{SourceMap, Span},
     },
     limits,
@@ -31,6 +31,7 @@ use crate::{
     },
     resolve::{Instance, ResolvedPlan, failure_at, failure_diagnostic},
     slot::{self, Output, Slot},
+    text::{did_you_mean, one_of},
 };
 
 /// What is known of a step by those after it.

@@ -14,7 +14,6 @@ use super::{
     work::{Left, Work},
 };
 use crate::{
-    diag::{did_you_mean, one_of},
     ledger::{Ledger, Scope},
     limits,
     payload::{Effect, Target},
@@ -23,7 +22,7 @@ use crate::{
     render::RenderedPlan,
     report::checkup::{Check, CheckId, CheckState},
     slot::{Followers, Tag},
-    text::chain,
+    text::{chain, did_you_mean, one_of},
     wechat::{
         Reply,
         client::{Client, Outcome},

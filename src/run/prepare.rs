@@ -15,12 +15,12 @@ use super::{
     work::{Facts, Left, StepCall, StepState, Unlisted, Work, Write},
 };
 use crate::{
-    diag::{did_you_mean, one_of},
     ledger::{CallRecord, Ledger, LedgerError, Scope, Status},
     openids::Openids,
     payload::Effect,
     problem::Problem,
     render::{PlannedCall, RenderedPlan, RenderedStep},
+    text::{did_you_mean, one_of},
 };
 
 /// Which steps are run.

@@ -8,12 +8,12 @@ use super::{
     work::{Left, Unlisted, Work},
 };
 use crate::{
-    diag::{did_you_mean, one_of},
     ledger::LedgerError,
     payload::{Effect, Target},
     plan::model::Guards,
     problem::Problem,
     slot::{Followers, Slot, Tag},
+    text::{did_you_mean, one_of},
     wechat::transport::Method,
 };
 
