@@ -302,7 +302,7 @@ fn help_texts() {
         "run",
         "status",
         "report",
-        "resolve",
+        "settle",
         "doctor",
         "token",
         "sandbox",

@@ -351,7 +351,7 @@ fn an_unknown_outcome_is_told() {
     };
     is(&check(&ask(&[]), "ledger"), "warning", "run it within 24 hours");
     let late = (jiff::Timestamp::now() + jiff::SignedDuration::from_hours(25)).to_string();
-    is(&check(&ask(&["--now", &late]), "ledger"), "warning", "qunfa resolve plan.yaml STEP");
+    is(&check(&ask(&["--now", &late]), "ledger"), "warning", "qunfa settle plan.yaml STEP");
 }
 
 #[cfg(unix)]

@@ -48,7 +48,7 @@ fn findings_are_data() {
         &["status", "活动/plan.yaml"],
         &["report", "活动/plan.yaml"],
         &["audience", "活动/plan.yaml", "one"],
-        &["resolve", "活动/plan.yaml", "one", "--not-sent"],
+        &["settle", "活动/plan.yaml", "one", "--not-sent"],
         &["token", "show", "活动/plan.yaml"],
         &["doctor", "活动/plan.yaml"],
     ] {
@@ -93,7 +93,7 @@ fn failures_are_documents_too() {
     let case = wrong();
     for (args, code) in [
         (&["report", "good.yaml"][..], 4),
-        (&["resolve", "good.yaml", "one", "--not-sent"], 2),
+        (&["settle", "good.yaml", "one", "--not-sent"], 2),
         (&["audience", "good.yaml", "nobody"], 2),
         (&["explain", "424242"], 2),
         (&["token", "refresh"], 2),
@@ -122,7 +122,7 @@ fn results_are_documents() {
         let document = run(args).exits(0).json();
         assert_eq!((&document["schema"], &document["exit_code"]), (&json!(1), &json!(0)), "{args:?}");
     }
-    let settled = run(&["resolve", "good.yaml", "one", "--sent", "12", "--reason", "seen"]).exits(0).json();
+    let settled = run(&["settle", "good.yaml", "one", "--sent", "12", "--reason", "seen"]).exits(0).json();
     assert_eq!(
         (&settled["settled_as"], &settled["msg_id"], &settled["step"]),
         (&json!("sent"), &json!(12), &json!("one"))

@@ -105,7 +105,7 @@ fn no_output_obeys_words_from_outside() {
         vec!["report", &name, "--format", "markdown"],
         vec!["report", &name, "--format", "html"],
         vec!["audience", &name, "two"],
-        vec!["resolve", &name, HOSTILE, "--not-sent"],
+        vec!["settle", &name, HOSTILE, "--not-sent"],
         vec!["explain", HOSTILE],
         vec!["validate", "\n::error::x"],
         vec!["--\n::error::x"],

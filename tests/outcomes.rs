@@ -252,10 +252,10 @@ fn what_stays_in_doubt_is_code_7_until_it_is_settled() {
     // A refusal settles nothing: it may be the first attempt that used the quota up.
     let quota = Fake::scripted("sendall", vec![code(45028)]);
     case.against(&quota, &[]).exits(7).prints("in-doubt-still");
-    case.run(&["resolve", "plan.yaml", "two", "--not-sent", "--api-base", &server.base])
+    case.run(&["settle", "plan.yaml", "two", "--not-sent", "--api-base", &server.base])
         .exits(2)
         .says("no call of `two` is unknown");
-    case.run(&["resolve", "plan.yaml", "one", "--sent", "4711", "--reason", "seen", "--api-base", &server.base])
+    case.run(&["settle", "plan.yaml", "one", "--sent", "4711", "--reason", "seen", "--api-base", &server.base])
         .exits(0);
     let good = Fake::usual();
     let report = case.against(&good, &["--format", "json"]).exits(0).json();
@@ -267,6 +267,7 @@ fn what_stays_in_doubt_is_code_7_until_it_is_settled() {
 
     let case = two_sends();
     case.against(&stubborn(), &[]).exits(7);
+    // What the command was called first still works.
     case.run(&["resolve", "plan.yaml", "one", "--not-sent", "--api-base", &server.base]).exits(0);
     let good = Fake::usual();
     case.against(&good, &[]).exits(0);
@@ -711,7 +712,7 @@ fn a_send_in_doubt_that_left_the_plan_is_not_forgotten() {
         |args: &[&str]| case.run(&[&["status", "plan.yaml", "--api-base", &server.base], args].concat()).exits(0);
     status(&[]).says("city[北京] unknown, and no longer in the plan");
     assert_eq!(status(&["--format", "json"]).json()["no_longer_in_the_plan"][0]["key"], "北京");
-    case.run(&["resolve", "plan.yaml", "city[北京]", "--sent", "0", "--api-base", &server.base]).exits(0);
+    case.run(&["settle", "plan.yaml", "city[北京]", "--sent", "0", "--api-base", &server.base]).exits(0);
     assert_eq!(status(&["--format", "json"]).json()["no_longer_in_the_plan"], json!([]));
 }
 

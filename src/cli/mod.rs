@@ -113,9 +113,9 @@ enum Command {
     Report(report::Args),
     /// Settles by hand whether a call of unknown outcome was sent
     #[command(
-        after_help = "Example: qunfa resolve plan.yaml announce --sent 3147494552 --reason 'seen in the console'"
+        alias = "resolve",
+        after_help = "Example: qunfa settle plan.yaml announce --sent 3147494552 --reason 'seen in the console'"
     )]
-    #[command(name = "resolve")]
     Settle(settle::Args),
     /// Looks whether the account is ready for a plan; reads only
     #[command(

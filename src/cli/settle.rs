@@ -1,4 +1,4 @@
-//! `qunfa resolve`: a person says what became of a call.
+//! `qunfa settle`: a person says what became of a call.
 
 use serde_json::json;
 

@@ -77,7 +77,7 @@ pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<
         for record in run::forgotten(plan, &records) {
             let name = record.frozen.id.name();
             text.push_str(&format!(
-                "  {name}  unknown, and no longer in the plan: qunfa resolve {} {name} --sent MSG_ID | --not-sent\n",
+                "  {name}  unknown, and no longer in the plan: qunfa settle {} {name} --sent MSG_ID | --not-sent\n",
                 plan.path
             ));
         }
@@ -172,7 +172,7 @@ fn human(plan: &RenderedPlan, platform: Platform, rows: &[Row]) -> String {
         }
         if row.state == "unknown" {
             text.push_str(&format!(
-                "    run the plan again within 24 hours, or: qunfa resolve {} {} --sent MSG_ID | --not-sent\n",
+                "    run the plan again within 24 hours, or: qunfa settle {} {} --sent MSG_ID | --not-sent\n",
                 plan.path, row.name
             ));
         }

@@ -110,7 +110,7 @@ fn cities() -> [StepReport; 3] {
         message: "no reply to the send within `30s`, twice: whether WeChat has it is not known".to_owned(),
         help: vec![
             "look for the message in the Official Account console, under sent messages (已群发消息)".to_owned(),
-            "if it is there, run `qunfa resolve campaigns/spring-tea.yaml city[上海] --sent MSG_ID`, else with `--not-sent`"
+            "if it is there, run `qunfa settle campaigns/spring-tea.yaml city[上海] --sent MSG_ID`, else with `--not-sent`"
                 .to_owned(),
         ],
         errcode: None,

@@ -500,7 +500,7 @@ impl<'r, 'a, 'c> CallRun<'r, 'a, 'c> {
             format!(
                 "look at the console (群发记录), or run it again within 24 hours: the same send is then repeated with the same clientmsgid {idempotency_key}"
             ),
-            format!("if you know what happened: qunfa resolve {plan} {name} --sent MSG_ID, or --not-sent"),
+            format!("if you know what happened: qunfa settle {plan} {name} --sent MSG_ID, or --not-sent"),
         ];
         let message = format!("whether call {} was sent is not known: {why}", id.chunk);
         StepEnd::problem(StepOutcome::Unknown, message, help)

@@ -114,7 +114,7 @@ fn unknown(plan: &RenderedPlan, ledger: &dyn Ledger, scope: &Scope, now: Timesta
     let check = Check::warning(id, text).fact("accepted", accepted).fact("unknown", count).fact("unknown_too_old", old);
     if old > 0 {
         let path = &plan.path;
-        check.help(format!("a run no longer repeats what is 24 hours old; look in the console, then settle it: qunfa resolve {path} STEP --sent MSG_ID | --not-sent"))
+        check.help(format!("a run no longer repeats what is 24 hours old; look in the console, then settle it: qunfa settle {path} STEP --sent MSG_ID | --not-sent"))
     } else {
         check.help("the next run repeats it under the same clientmsgid, which finds out; run it within 24 hours")
     }

@@ -99,7 +99,7 @@ pub(super) fn compare<'p>(
     let notes = forgotten(plan, &records)
         .map(|record| {
             let name = record.frozen.id.name();
-            format!("whether `{name}` was sent by an earlier run is not known, and the plan no longer has it: qunfa resolve {} {name}", plan.path)
+            format!("whether `{name}` was sent by an earlier run is not known, and the plan no longer has it: qunfa settle {} {name}", plan.path)
         })
         .collect();
     Ok(Prepared { plan, work, facts, notes })
