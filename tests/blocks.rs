@@ -37,7 +37,9 @@ pub(crate) fn pages() -> Vec<PathBuf> {
     let mut found: Vec<PathBuf> =
         found.into_iter().map(|path| path.strip_prefix(root).expect("below it").to_owned()).collect();
     // What examples hold beside their README is content.
-    found.retain(|path| !path.starts_with("examples") || path.ends_with("README.md"));
+    found.retain(|path| {
+        !path.starts_with("examples") || path.ends_with("README.md") || path.ends_with("README.zh-CN.md")
+    });
     found.sort();
     found
 }
