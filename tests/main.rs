@@ -29,3 +29,4 @@ mod security;
 mod store;
 mod support;
 mod templates;
+mod translations;
