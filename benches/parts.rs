@@ -90,7 +90,13 @@ fn digest_of_a_megabyte(bencher: Bencher<'_, '_>) {
 #[divan::bench(sample_count = 50)]
 fn intent_and_outcome_synced(bencher: Bencher<'_, '_>) {
     let folder = tempfile::tempdir().expect("a folder");
-    let owner = Owner { pid: 1, host: "here".into(), since: Timestamp::UNIX_EPOCH, plan: "plan.yaml".into() };
+    let owner = Owner {
+        pid: 1,
+        host: "here".into(),
+        since: Timestamp::UNIX_EPOCH,
+        plan: "plan.yaml".into(),
+        command: "qunfa run".into(),
+    };
     let mut ledger = open::of_rehearsal(folder.path()).write("loopback", "wx0123456789abcdef", &owner).expect("opens");
     let scope = Scope {
         platform: qunfa::platform::Platform::Loopback,
@@ -115,7 +121,7 @@ fn intent_and_outcome_synced(bencher: Bencher<'_, '_>) {
             recipients: None,
         };
         ledger
-            .freeze(&scope, &[call], &id, &Event::new(EventKind::Attempted, Timestamp::UNIX_EPOCH, "run"))
+            .freeze(&scope, &[], &[call], &id, &Event::new(EventKind::Attempted, Timestamp::UNIX_EPOCH, "run"))
             .expect("written");
         ledger.append(&scope, &id, &Event::new(EventKind::Accepted, Timestamp::UNIX_EPOCH, "run")).expect("written");
     });

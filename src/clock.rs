@@ -7,6 +7,13 @@ use jiff::{Timestamp, Zoned, tz::TimeZone};
 /// The time, and the way to let it pass.
 pub trait Clock {
     fn now(&self) -> Timestamp;
+    /// What `now` was when the process began, and what has passed since by a clock that nobody sets and that goes on while the
+    /// machine sleeps.
+    fn steady(&self) -> Timestamp;
+    /// The latest that it can be: a clock that was set back, or that stood still while the machine slept, gains no time.
+    fn latest(&self) -> Timestamp {
+        self.now().max(self.steady())
+    }
     /// Waits, or returns early (false) if the run was interrupted.
     fn sleep(&self, duration: Duration) -> bool;
 }

@@ -129,6 +129,9 @@ pub const REPLY_BYTES_MAX: u64 = 16 << 20;
 pub const DIAGNOSTICS_SHOWN: usize = 100;
 /// Difference between this machine's clock and WeChat's from which `doctor` warns.
 pub const CLOCK_SKEW: Duration = Duration::from_secs(60);
+/// Difference between this machine's clock and the server's (`Date`) from which no send in doubt is repeated. What is less is
+/// covered by [`CLIENTMSGID_MARGIN`].
+pub const CLOCK_OFF: Duration = CLIENTMSGID_MARGIN;
 /// Free space where the state store is, in bytes, below which `doctor` warns.
 pub const DISK_FREE_BYTES: u64 = 64 << 20;
 /// Annotations of a kind that GitHub shows of one step; it drops the rest.
@@ -171,6 +174,10 @@ pub const POLL_TIMEOUT: Duration = Duration::from_secs(30 * 60);
 pub const QUOTA_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longest wait for another process that writes to the state store; a write takes milliseconds.
 pub const STORE_BUSY: Duration = Duration::from_secs(10);
+/// How often it is looked whether a lock that others hold is free: a person who asks to stop does not notice the wait.
+pub const LOCK_LOOK: Duration = Duration::from_millis(50);
+/// How long a lock is waited for before it is said who holds it; a token is fetched in less.
+pub const LOCK_SAY: Duration = Duration::from_secs(1);
 /// How often a lock is asked for anew whose file is taken away meanwhile; once is rare.
 pub const LOCK_TRIES: usize = 100;
 /// Part of WeChat's memory for a `clientmsgid` in which it is not relied on any more: clocks differ.

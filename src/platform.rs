@@ -34,6 +34,11 @@ impl Platform {
     pub fn is_real(self) -> bool {
         self == Self::Wechat
     }
+
+    /// Whether the server lives in the time of the run, in which waits pass at once.
+    pub fn is_rehearsal(self) -> bool {
+        self == Self::Sandbox
+    }
 }
 
 impl fmt::Display for Platform {

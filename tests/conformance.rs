@@ -17,7 +17,7 @@ use qunfa::{
     ledger::{
         CallId, Edition, Event, EventKind, FrozenCall, Ledger, LedgerError, Scope, Status, next_status, open,
         sqlite::{FORMAT, Sqlite},
-        store::{Owner, Store, TokenKey, WriteError},
+        store::{Owner, Queue, Store, TokenKey, WriteError},
     },
     payload::{Effect, digest},
     platform::Platform,
@@ -88,8 +88,41 @@ fn edition(occurrence: &str) -> Scope {
     Scope { occurrence: occurrence.into(), ..scope() }
 }
 
+/// Waits as long as it takes.
+struct Patient;
+
+impl Queue for Patient {
+    fn owner(&self) -> Owner {
+        owner()
+    }
+
+    fn wait(&self, _: Option<&Owner>) -> bool {
+        std::thread::yield_now();
+        true
+    }
+}
+
+fn queue() -> Box<dyn Queue> {
+    Box::new(Patient)
+}
+
+/// Waits for nobody, and remembers who it would have been.
+#[derive(Default)]
+struct Impatient(std::cell::RefCell<Option<Owner>>);
+
+impl Queue for &Impatient {
+    fn owner(&self) -> Owner {
+        owner()
+    }
+
+    fn wait(&self, holder: Option<&Owner>) -> bool {
+        self.0.replace(holder.cloned());
+        false
+    }
+}
+
 fn owner() -> Owner {
-    Owner { pid: 7, host: "here".into(), since: at(0), plan: "plan.yaml".into() }
+    Owner { pid: 7, host: "here".into(), since: at(0), plan: "plan.yaml".into(), command: "qunfa run".into() }
 }
 
 fn at(second: i64) -> Timestamp {
@@ -125,7 +158,7 @@ fn attempt(second: i64) -> Event {
 
 /// Freezes calls, the first of them attempted in the second 1.
 fn freeze(ledger: &mut dyn Ledger, scope: &Scope, calls: &[FrozenCall]) {
-    ledger.freeze(scope, calls, &calls[0].id, &attempt(1)).expect("writes");
+    ledger.freeze(scope, &[], calls, &calls[0].id, &attempt(1)).expect("writes");
 }
 
 /// Freezes a call that is attempted and taken.
@@ -256,7 +289,7 @@ fn freezing_again_replaces_what_was_never_attempted(bench: &dyn Bench) {
     // The second call is not the one that it was, and there is no third any more.
     let second = FrozenCall { idempotency_key: "another".into(), ..call_with("s", 2, "{\"anew\":2}") };
     let anew = [call_with("s", 1, "{\"anew\":1}"), second];
-    ledger.freeze(&scope, &anew, &anew[1].id, &attempt(3)).expect("writes");
+    ledger.freeze(&scope, &[], &anew, &anew[1].id, &attempt(3)).expect("writes");
     let mut calls = ledger.calls(&scope).expect("reads");
     calls.retain(|call| call.frozen.id.step == "s");
     calls.sort_by_key(|call| call.frozen.id.chunk);
@@ -304,9 +337,34 @@ fn a_step_that_is_accepted_or_in_doubt_is_not_frozen_again(bench: &dyn Bench) {
             ledger.append(&scope, &call("s", 1).id, &event(kind, 2)).expect("writes");
         }
         conflicts(&mut *ledger, &scope, |ledger| {
-            ledger.freeze(&scope, &[call("s", 1), call("s", 2)], &call("s", 2).id, &attempt(3))
+            ledger.freeze(&scope, &[], &[call("s", 1), call("s", 2)], &call("s", 2).id, &attempt(3))
         });
     }
+}
+
+fn what_is_kept_stays_and_the_rest_is_frozen_anew(bench: &dyn Bench) {
+    let scope = scope();
+    let mut ledger = bench.write(&scope);
+    freeze(&mut *ledger, &scope, &[call("s", 1), call("s", 2), call("s", 3), call("s", 4)]);
+    ledger.append(&scope, &call("s", 1).id, &event(EventKind::Accepted, 2)).expect("writes");
+    ledger.append(&scope, &call("s", 2).id, &attempt(3)).expect("writes");
+    let refused = Event { errcode: Some(40003), ..event(EventKind::Refused, 4) };
+    ledger.append(&scope, &call("s", 2).id, &refused).expect("writes");
+    let anew = [call_with("s", 2, "{\"anew\":2}"), call_with("s", 3, "{\"anew\":3}")];
+    // What is kept is what the ledger knows as accepted or in doubt, and nothing of it is among the new.
+    for kept in [&[][..], &[2], &[1, 2], &[1, 9]] {
+        conflicts(&mut *ledger, &scope, |ledger| ledger.freeze(&scope, kept, &anew, &anew[0].id, &attempt(5)));
+    }
+    conflicts(&mut *ledger, &scope, |ledger| {
+        ledger.freeze(&scope, &[1], &[call("s", 1)], &call("s", 1).id, &attempt(5))
+    });
+    ledger.freeze(&scope, &[1], &anew, &anew[0].id, &attempt(5)).expect("writes");
+    let calls = ledger.calls(&scope).expect("reads");
+    let now: Vec<_> = calls.iter().map(|call| (call.frozen.payload.as_str(), call.status, call.events.len())).collect();
+    let first = call("s", 1).payload;
+    let expected =
+        [(first.as_str(), Status::Accepted, 2), ("{\"anew\":2}", IN_FLIGHT, 3), ("{\"anew\":3}", Status::Planned, 0)];
+    assert_eq!(now, expected, "there is no fourth any more");
 }
 
 fn extending_adds_calls_and_touches_none(bench: &dyn Bench) {
@@ -358,7 +416,7 @@ fn an_event_is_held_against_what_another_process_wrote(bench: &dyn Bench) {
     let mut one = bench.write(&scope);
     let mut other = bench.intrude();
     freeze(&mut *one, &scope, &[call("s", 1), call("s", 2)]);
-    conflicts(&mut *other, &scope, |other| other.freeze(&scope, &[call("s", 1)], &call("s", 1).id, &attempt(1)));
+    conflicts(&mut *other, &scope, |other| other.freeze(&scope, &[], &[call("s", 1)], &call("s", 1).id, &attempt(1)));
     conflicts(&mut *other, &scope, |other| other.extend(&scope, &[call("s", 2)], &call("s", 2).id, &attempt(1)));
     other.append(&scope, &call("s", 1).id, &event(EventKind::Accepted, 2)).expect("it may follow");
     for kind in [EventKind::Attempted, EventKind::Accepted, EventKind::Refused, EventKind::Unknown] {
@@ -442,7 +500,7 @@ fn what_is_read_is_what_was_written(bench: &dyn Bench) {
     };
     let mut intent = Event { body: Some("{\"𠮷\":\"\\u0000 is text here\"}".into()), ..attempt(1) };
     intent.at = Timestamp::from_millisecond(1_772_416_800_123).expect("in range");
-    ledger.freeze(&scope, std::slice::from_ref(&frozen), &frozen.id, &intent).expect("writes");
+    ledger.freeze(&scope, &[], std::slice::from_ref(&frozen), &frozen.id, &intent).expect("writes");
     let unknown = Event {
         errcode: Some(-1),
         note: Some("系统繁忙 🫖\u{7f}\n\t".into()),
@@ -485,7 +543,7 @@ fn the_body_of_what_wechat_has_is_left_out_where_it_is_the_payload(bench: &dyn B
         let own = call.id.step == "other";
         let body = if own { "{\"sent\":1}".to_owned() } else { call.payload.clone() };
         let intent = Event { body: Some(body), ..attempt(1) };
-        ledger.freeze(&scope, std::slice::from_ref(call), &call.id, &intent).expect("writes");
+        ledger.freeze(&scope, &[], std::slice::from_ref(call), &call.id, &intent).expect("writes");
         let kind = if call.id.step == "unknown" { EventKind::Unknown } else { EventKind::Accepted };
         ledger.append(&scope, &call.id, &event(kind, 2)).expect("writes");
     }
@@ -503,6 +561,9 @@ fn usage_counts_what_wechat_took_of_an_account_over_all_plans(bench: &dyn Bench)
     for (kind, name) in EventKind::ALL {
         let of = plan(&format!("ends with {name}"));
         freeze(&mut *ledger, &of, &[call_with("s", 1, name)]);
+        if *kind == EventKind::Named {
+            ledger.append(&of, &call("s", 1).id, &event(EventKind::Accepted, 100)).expect("writes");
+        }
         if *kind != EventKind::Attempted {
             ledger.append(&of, &call("s", 1).id, &event(*kind, 100)).expect("writes");
         }
@@ -519,7 +580,8 @@ fn usage_counts_what_wechat_took_of_an_account_over_all_plans(bench: &dyn Bench)
     };
     let mut expected: Vec<_> =
         (10..).zip(Effect::ALL).map(|(second, (effect, name))| (*effect, (*name).to_owned(), at(second))).collect();
-    let taken = ["accepted", "adopted", "resolved_sent"];
+    // One whose job was told later was taken once.
+    let taken = ["accepted", "adopted", "named", "resolved_sent"];
     expected.extend(taken.map(|name| (Effect::Mass, name.to_owned(), at(100))));
     assert_eq!(used("wechat", "wx1", 10), expected);
     assert_eq!(used("wechat", "wx1", 11), expected[1..], "from that time on");
@@ -532,7 +594,7 @@ fn mass_attempts_are_those_of_an_account_over_all_plans(bench: &dyn Bench) {
     for (plan, second) in [("p", 30), ("q", 10), ("r", 20)] {
         let scope = Scope { plan: plan.into(), ..scope() };
         let calls = [call("s", 1), call("s", 2)];
-        ledger.freeze(&scope, &calls, &calls[0].id, &attempt(second)).expect("writes");
+        ledger.freeze(&scope, &[], &calls, &calls[0].id, &attempt(second)).expect("writes");
         ledger.append(&scope, &calls[0].id, &event(EventKind::Refused, second + 1)).expect("writes");
     }
     let again = attempt(40);
@@ -738,7 +800,7 @@ fn race(name: &str) -> [usize; 3] {
     };
     for number in 0..RACED {
         let [frozen, more, taken] = ["frozen", "more", "taken"].map(|what| call(&format!("{what}{number}"), 1));
-        count(0, ledger.freeze(&scope(), std::slice::from_ref(&frozen), &frozen.id, &attempt(2)));
+        count(0, ledger.freeze(&scope(), &[], std::slice::from_ref(&frozen), &frozen.id, &attempt(2)));
         count(1, ledger.extend(&scope(), std::slice::from_ref(&more), &more.id, &attempt(2)));
         count(2, ledger.append(&scope(), &taken.id, &event(EventKind::Accepted, 2)));
     }
@@ -795,7 +857,7 @@ fn token(value: &str, second: i64) -> Token {
 fn a_token_is_fetched_by_one_at_a_time(bench: &dyn StoreBench) {
     let (inside, name) = (AtomicBool::new(false), bench.name());
     let fetch_some = || {
-        let tokens = open::named(&name).expect("a name").tokens(KEY);
+        let tokens = open::named(&name).expect("a name").tokens(KEY, queue());
         for _ in 0..20 {
             let mut next = |saved: Option<Token>| {
                 assert!(!inside.swap(true, Ordering::SeqCst), "two fetch at once");
@@ -812,7 +874,11 @@ fn a_token_is_fetched_by_one_at_a_time(bench: &dyn StoreBench) {
         let all = [(); 4].map(|()| threads.spawn(fetch_some));
         all.into_iter().for_each(|thread| thread.join().expect("no panic"));
     });
-    assert_eq!(bench.store().tokens(KEY).saved(), Ok(Some(token("80", 1))), "each saw what the one before had saved");
+    assert_eq!(
+        bench.store().tokens(KEY, queue()).saved(),
+        Ok(Some(token("80", 1))),
+        "each saw what the one before had saved"
+    );
 }
 
 fn tokens_are_kept_apart_and_forgotten(bench: &dyn StoreBench) {
@@ -825,27 +891,34 @@ fn tokens_are_kept_apart_and_forgotten(bench: &dyn StoreBench) {
         TokenKey { endpoint: "classic", ..KEY },
     ];
     for (second, key) in (1..).zip(keys) {
-        assert_eq!(store.tokens(key).saved(), Ok(None));
-        let given = store.tokens(key).exclusively(&mut |saved| {
+        assert_eq!(store.tokens(key, queue()).saved(), Ok(None));
+        let given = store.tokens(key, queue()).exclusively(&mut |saved| {
             assert_eq!(saved, None);
             Ok(token("t", second))
         });
         assert_eq!(given, Ok(token("t", second)));
     }
     for (second, key) in (1..).zip(keys) {
-        assert_eq!(bench.store().tokens(key).saved(), Ok(Some(token("t", second))), "{key:?}");
+        assert_eq!(bench.store().tokens(key, queue()).saved(), Ok(Some(token("t", second))), "{key:?}");
     }
-    let failed = store.tokens(KEY).exclusively(&mut |_| Err(TokenError::Interrupted));
+    let other = Impatient::default();
+    let held = store.tokens(KEY, queue()).exclusively(&mut |saved| {
+        let waited = bench.store().tokens(KEY, Box::new(&other)).exclusively(&mut |_| Ok(token("two", 1)));
+        assert_eq!(waited, Err(TokenError::Interrupted), "who does not want to wait does not");
+        saved.ok_or(TokenError::Interrupted)
+    });
+    assert_eq!((held, other.0.take()), (Ok(token("t", 1)), Some(owner())), "and knows for whom");
+    let failed = store.tokens(KEY, queue()).exclusively(&mut |_| Err(TokenError::Interrupted));
     assert_eq!(failed, Err(TokenError::Interrupted));
-    assert_eq!(store.tokens(KEY).saved(), Ok(Some(token("t", 1))), "what is saved stays");
+    assert_eq!(store.tokens(KEY, queue()).saved(), Ok(Some(token("t", 1))), "what is saved stays");
     let mut all = store.all_tokens().expect("reads");
     all.sort_by_key(|saved| saved.good_until);
     let all: Vec<_> = all.iter().map(|saved| (saved.appid.as_str(), saved.base.as_str(), saved.good_until)).collect();
     let (a, b) = ("https://a", "https://b");
     assert_eq!(all, [("wx1", a, at(1)), ("wx2", a, at(2)), ("wx1", b, at(3)), ("wx1", a, at(4))]);
-    assert_eq!((store.tokens(KEY).forget(), store.tokens(KEY).forget()), (Ok(true), Ok(false)));
-    assert_eq!((store.tokens(KEY).saved(), store.all_tokens().expect("reads").len()), (Ok(None), 3));
-    store.forget_all_tokens().expect("writes");
+    assert_eq!((store.tokens(KEY, queue()).forget(), store.tokens(KEY, queue()).forget()), (Ok(true), Ok(false)));
+    assert_eq!((store.tokens(KEY, queue()).saved(), store.all_tokens().expect("reads").len()), (Ok(None), 3));
+    store.forget_all_tokens(&*queue()).expect("writes");
     assert_eq!(store.all_tokens().expect("reads"), []);
 }
 
@@ -854,11 +927,11 @@ fn a_store_is_made_by_who_writes_and_by_nobody_else(bench: &dyn StoreBench) {
     assert!(store.read().expect("looks").is_none());
     assert_eq!(store.examine().expect("looks"), None);
     assert_eq!(
-        (holder(&*store, "wx1"), store.tokens(KEY).saved(), store.all_tokens().expect("reads")),
+        (holder(&*store, "wx1"), store.tokens(KEY, queue()).saved(), store.all_tokens().expect("reads")),
         (None, Ok(None), Vec::new())
     );
-    assert_eq!(store.tokens(KEY).forget(), Ok(false));
-    store.forget_all_tokens().expect("there is nothing");
+    assert_eq!(store.tokens(KEY, queue()).forget(), Ok(false));
+    store.forget_all_tokens(&*queue()).expect("there is nothing");
     assert!(bench.kept().is_empty());
     drop(store.write("wechat", "wx1", &owner()).expect("makes it"));
     assert!(
@@ -1035,6 +1108,7 @@ over_every_store! {
         freezing_again_replaces_what_was_never_attempted
         a_call_that_is_planned_anew_keeps_its_key_and_is_what_it_is_now
         a_step_that_is_accepted_or_in_doubt_is_not_frozen_again
+        what_is_kept_stays_and_the_rest_is_frozen_anew
         extending_adds_calls_and_touches_none
         an_event_follows_where_next_status_says_and_nowhere_else
         an_event_is_held_against_what_another_process_wrote

@@ -31,17 +31,20 @@ pub(crate) mod book;
 mod world;
 
 use book::Row;
-use world::{Cut, Effect, Fault, Mass, People, Platform, SECRET, SEND_FAULTS, TOKEN, World, openid};
+use world::{Cut, Effect, Fault, Mass, People, Platform, SECRET, SEND_FAULTS, STRANGER, TOKEN, World, openid};
 
 /// The files of a project, with so many people in `people.txt`.
 struct Files {
     people: usize,
+    /// The number of one in whose place there is a stranger.
+    stranger: Option<usize>,
 }
 
 impl Project for Files {
     fn read(&self, path: &str, _: u64) -> Result<(String, Vec<u8>), ReadError> {
         let people = |numbers: std::ops::Range<usize>| {
-            Ok((path.into(), numbers.map(|number| openid(number) + "\n").collect::<String>().into_bytes()))
+            let number = |number| if self.stranger == Some(number) { STRANGER } else { number };
+            Ok((path.into(), numbers.map(|at| openid(number(at)) + "\n").collect::<String>().into_bytes()))
         };
         match path {
             "people.txt" => people(0..self.people),
@@ -324,12 +327,15 @@ impl Stage {
 }
 
 fn rendered(steps: &str, people: usize) -> RenderedPlan {
+    rendered_with(steps, &Files { people, stranger: None })
+}
+
+fn rendered_with(steps: &str, project: &Files) -> RenderedPlan {
     let mut sources = SourceMap::default();
     let file = sources.add("plan.yaml", format!("{HEAD}{steps}"));
     let parsed = plan::parse(file, &mut sources).expect("parses");
     let valid = plan::validate(parsed);
-    let inputs =
-        Inputs { project: &Files { people }, env: &|_| None, vars_files: &[], vars: &[], now: Timestamp::UNIX_EPOCH };
+    let inputs = Inputs { project, env: &|_| None, vars_files: &[], vars: &[], now: Timestamp::UNIX_EPOCH };
     let resolved = resolve::resolve(valid, &inputs, &mut sources).expect("resolves");
     let (plan, warnings) = render::render(resolved, "plan.yaml", &sources).expect("renders");
     assert!(warnings.is_empty(), "{warnings:?}");
@@ -359,6 +365,7 @@ impl End {
 fn process(plan: &RenderedPlan, world: &World) -> End {
     world.interrupted.set(false);
     world.runs.set(world.runs.get() + 1);
+    world.began_ahead.set(world.ahead.get());
     match catch_unwind(AssertUnwindSafe(|| work(plan, world))) {
         Ok(end) => end,
         Err(payload) => match payload.downcast_ref::<Cut>() {
@@ -704,6 +711,142 @@ fn a_machine_that_sleeps_through_the_wait_does_not_repeat() {
     assert!(!world.oversleeps.get(), "it waited");
     assert_eq!(ended.outcome, RunOutcome::Unknown);
     assert_eq!(world.delivered.borrow().len(), 1, "nothing is sent twice");
+}
+
+/// The process dies when the first mass call was made, and its reply is lost.
+fn dead_in_a_send(scenario: &Scenario, world: &World) {
+    // Token, preview, send.
+    let sends = scenario.clean().send_effects();
+    *world.faults.borrow_mut() = vec![(sends[2], Fault::CutAfter)];
+    assert!(matches!(scenario.stages[0].run(world), End::Dead));
+    world.faults.borrow_mut().clear();
+    world.ms.set(world.ms.get() + 3_600_000);
+}
+
+const DAY: i64 = 86_400_000;
+
+#[test]
+fn a_token_that_is_fetched_for_a_day_in_the_middle_of_a_call_lets_nothing_leave() {
+    quiet();
+    let scenario = Scenario::plain();
+    let world = World::default();
+    dead_in_a_send(&scenario, &world);
+    // The repetition is answered by 42001, and the lock of the tokens is free a day later only.
+    world.rejects_for.set(Some(DAY));
+    let (ended, report) = scenario.stages[0].run(&world).done();
+    assert_eq!((ended.outcome, world.rejects_for.get()), (RunOutcome::Unknown, None));
+    scenario.holds(&world, Some(&report), false, "a day in a call");
+    assert_eq!(world.delivered.borrow().len(), 1, "nothing is sent twice");
+}
+
+#[test]
+fn a_first_attempt_that_waits_for_a_day_in_the_middle_is_not_sent_and_the_next_run_sends_it() {
+    quiet();
+    let scenario = Scenario::plain();
+    let world = World::default();
+    world.rejects_for.set(Some(DAY));
+    let (ended, report) = scenario.stages[0].run(&world).done();
+    assert_eq!((ended.outcome, world.delivered.borrow().len()), (RunOutcome::Failed, 0));
+    scenario.holds(&world, Some(&report), false, "a day in a call");
+    scenario.resume(&world, "after a day in a call");
+}
+
+#[test]
+fn a_clock_that_is_set_back_gains_no_time() {
+    quiet();
+    let scenario = Scenario::plain();
+    let world = World::default();
+    dead_in_a_send(&scenario, &world);
+    // A day passes in the call, in which the clock is set back by as much.
+    world.rejects_for.set(Some(DAY));
+    world.set_back.set(DAY);
+    world.silent.set(true);
+    let (ended, _) = scenario.stages[0].run(&world).done();
+    assert_eq!((ended.outcome, world.set_back.get()), (RunOutcome::Unknown, 0));
+    assert_eq!(world.delivered.borrow().len(), 1, "nothing is sent twice");
+}
+
+#[test]
+fn a_clock_that_is_off_repeats_nothing_until_it_is_right() {
+    quiet();
+    let scenario = Scenario::plain();
+    let world = World::default();
+    dead_in_a_send(&scenario, &world);
+    for off in [600_000, -600_000, 40 * DAY] {
+        world.server_ahead.set(off);
+        let (ended, report) = scenario.stages[0].run(&world).done();
+        assert_eq!(ended.outcome, RunOutcome::Unknown);
+        let words = serde_json::to_string(&report).expect("serialises");
+        assert!(words.contains("the clock of this machine says 2026-03-02"), "{words}");
+        assert!(words.contains("set the clock (NTP)"), "{words}");
+    }
+    assert_eq!(world.delivered.borrow().len(), 1, "nothing is sent twice");
+    world.server_ahead.set(120_000);
+    scenario.resume(&world, "with a clock that is right");
+}
+
+#[test]
+fn a_server_that_does_not_tell_the_time_is_asked_once() {
+    quiet();
+    let scenario = Scenario::plain();
+    let world = World::default();
+    dead_in_a_send(&scenario, &world);
+    world.silent.set(true);
+    // More than one attempt is in doubt in this run.
+    let send = world.seen.borrow().len() + 3;
+    *world.faults.borrow_mut() = (send..send + 2).map(|at| (at, Fault::BusyDone)).collect();
+    let (ended, _) = scenario.stages[0].run(&world).done();
+    assert_eq!((ended.outcome, world.quotas.get()), (RunOutcome::Succeeded, 1));
+    scenario.resume(&world, "without the server's time");
+}
+
+#[test]
+fn an_attempt_by_a_clock_that_ran_ahead_is_not_taken_for_a_later_one() {
+    quiet();
+    let scenario = Scenario::plain();
+    let world = World::default();
+    // Ten hours ahead; a day later the clock is right.
+    world.ahead.set(36_000_000);
+    dead_in_a_send(&scenario, &world);
+    world.ahead.set(0);
+    world.ms.set(DAY + 3_600_000);
+    let (ended, _) = scenario.stages[0].run(&world).done();
+    assert_eq!(ended.outcome, RunOutcome::Unknown);
+    assert_eq!(world.delivered.borrow().len(), 1, "nothing is sent twice");
+}
+
+#[test]
+fn a_list_that_is_corrected_after_a_refusal_reaches_everybody_once() {
+    quiet();
+    // The second call names a stranger; then the list is right, and there are two more.
+    let wrong = rendered_with(TWO_CALLS, &Files { people: 10_002, stranger: Some(10_000) });
+    let scenario = Scenario::of(TWO_CALLS, &[10_004]).to("vip", 0..10_004).covers("look", "vip");
+    let begun = || {
+        let world = World::default();
+        let (ended, report) = process(&wrong, &world).done();
+        assert_eq!((ended.outcome, world.delivered.borrow().len()), (RunOutcome::Failed, 1));
+        scenario.holds(&world, Some(&report), false, "(a stranger)");
+        world.ms.set(world.ms.get() + 61_000);
+        world
+    };
+    let world = begun();
+    let first = world.seen.borrow().len();
+    assert_eq!(scenario.stages[0].run(&world).done().0.outcome, RunOutcome::Succeeded);
+    scenario.has_come_about(&world, "(corrected)");
+    let effects = world.seen.take();
+    // Ten thousand people take their time: the faults that leave least behind, or most.
+    let fits = |fault: &&Fault| matches!(fault, Fault::CutBefore | Fault::CutAfter | Fault::FailAfter);
+    for (number, effect) in effects.iter().enumerate().skip(first) {
+        for fault in effect.faults().iter().filter(fits) {
+            let (world, story) = (begun(), format!("(corrected, fault {fault:?} of {number})"));
+            *world.faults.borrow_mut() = vec![(number, *fault)];
+            match scenario.stages[0].run(&world) {
+                End::Done(ended, report) => scenario.holds(&world, Some(&report), ended.store_failed, &story),
+                End::Dead | End::Refused(_) => scenario.holds(&world, None, false, &story),
+            }
+            scenario.resume(&world, &story);
+        }
+    }
 }
 
 #[test]

@@ -237,8 +237,127 @@ fn adopted_without_a_job_is_accepted_all_the_same() {
         (&json!("succeeded"), &json!("adopted"))
     );
     assert!(report["steps"][1]["error"]["message"].as_str().is_some_and(|text| text.contains("steps.one.msg_id")));
-    case.against(&server, &[]).exits(5);
+    case.against(&server, &[]).exits(5).prints("job-not-known");
     assert_eq!(server.sends().len(), 1, "it is not sent again");
+    // A person may say later which job it was, once.
+    let settle = |more: &[&str]| {
+        case.run(
+            &[&["settle", "plan.yaml", "one", "--api-base", &server.base, "--reason", "the event said so"], more]
+                .concat(),
+        )
+    };
+    settle(&["--not-sent"]).exits(2).says("no call of `one` is unknown");
+    settle(&["--sent", "0"]).exits(2);
+    settle(&["--sent", "4711"]).exits(0).says("one call 1 was sent as job 4711");
+    settle(&["--sent", "4712"]).exits(2).says("it was sent as 4711, which is not changed");
+    let report = case.against(&server, &["--format", "json"]).exits(0).json();
+    assert_eq!(report["steps"][0]["outputs"]["msg_id"], 4711);
+    assert_eq!(server.calls("/mass/get").last().expect("it was asked").json()["msg_id"], "4711");
+    assert_eq!(server.sends().len(), 1);
+}
+
+#[test]
+fn a_job_that_is_told_later_can_be_deleted() {
+    let steps = "  - { id: one, action: send_by_tag, to: { tag_id: 2 }, message: { mpnews: DRAFT } }\n  - { id: undo, action: delete, of: one }\n";
+    let case = Case::new().file("plan.yaml", plan(steps));
+    let stubborn = Fake::new(|_, got| if got.path.ends_with("sendall") { Answer::Close } else { Answer::Usual });
+    case.against(&stubborn, &[]).exits(7);
+    let settle = |job: &str| case.run(&["settle", "plan.yaml", "one", "--sent", job, "--api-base", &stubborn.base]);
+    settle("0").exits(0);
+    let good = Fake::usual();
+    case.against(&good, &[]).exits(5).says("delete it in the console").says("qunfa settle plan.yaml one --sent MSG_ID");
+    settle("4711").exits(0);
+    case.against(&good, &[]).exits(0);
+    assert_eq!(good.calls("/mass/delete")[0].json()["msg_id"], 4711);
+    assert_eq!(good.sends().len(), 0);
+}
+
+/// A server that tells the token with this `Date`, and closes the connection in the first mass calls.
+fn dated(date: &'static str, closes: usize) -> Fake {
+    let mut closes = closes;
+    Fake::new(move |_, got| {
+        if got.path.ends_with("token") {
+            return Answer::Dated(date.into(), json!({ "access_token": crate::support::TOKEN, "expires_in": 7200 }));
+        }
+        if got.path.ends_with("sendall") && closes > 0 {
+            closes -= 1;
+            return Answer::DoneThen(Box::new(Answer::Close));
+        }
+        Answer::Usual
+    })
+}
+
+#[test]
+fn a_clock_that_is_not_the_servers_repeats_nothing() {
+    let forms = ["Sun, 06 Nov 1994 08:49:37 GMT", "Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994"];
+    for date in forms {
+        let (case, server) = (two_sends(), dated(date, 1));
+        let at = |now: &str| case.against(&server, &["--now", now]);
+        // Ten minutes before, and ten after.
+        at("1994-11-06T08:39:37Z").exits(7).says("1994-11-06 16:39:37").says("1994-11-06 16:49:37 +08:00");
+        assert_eq!(server.sends().len(), 1, "{date}");
+        // Where the token tells no time, it is asked for.
+        let late = Fake::new(move |_, got| match got.path.ends_with("token") {
+            true => Answer::Usual,
+            false => Answer::Dated(date.into(), json!({ "errcode": 0, "errmsg": "ok" })),
+        });
+        let ran = case.run(&["run", "plan.yaml", "--yes", "--api-base", &late.base, "--now", "1994-11-06T08:59:37Z"]);
+        ran.exits(7).says("600 s ahead of the server's").says("set the clock");
+        assert_eq!((late.sends().len(), late.calls("/quota/get").len()), (0, 1), "{date}");
+        at("1994-11-06T08:51:37Z").exits(0);
+        server.delivered_once(2);
+    }
+    // What tells no time is said, and the machine's own clock decides.
+    for date in ["yesterday", ""] {
+        let (case, server) = (two_sends(), dated(date, 1));
+        case.against(&server, &[]).exits(0).says("does not tell what time it is");
+        server.delivered_once(2);
+        assert_eq!(server.calls("/quota/get").len(), 1);
+    }
+}
+
+#[test]
+fn a_send_that_was_refused_for_an_openid_goes_on_from_the_corrected_list() {
+    let steps = "  - { id: vip, action: send_by_openid, to: { file: people.txt }, message: { text: 你好 } }\n";
+    let openid = |number: u32| format!("o{number:027}");
+    let list = |numbers: &[u32]| numbers.iter().map(|number| openid(*number) + "\n").collect::<String>();
+    let half_sent = || {
+        let people: Vec<u32> = (0..10_003).collect();
+        let case = Case::new().file("plan.yaml", plan(steps)).file("people.txt", list(&people));
+        let server = Fake::scripted("/mass/send", vec![Answer::Usual, code(40003)]);
+        case.against(&server, &[]).exits(6).says("40003");
+        (case, server)
+    };
+    // One is gone who has it, one who was refused is replaced by another, and two are new.
+    let corrected: Vec<u32> = (1..10_002).chain(20_001..20_004).collect();
+    let (case, server) = half_sent();
+    case.write("people.txt", list(&corrected));
+    case.run(&["status", "plan.yaml", "--api-base", &server.base])
+        .exits(0)
+        .says("planned anew from the list as it is now");
+    case.against(&server, &[]).exits(0).prints("goes-on-from-the-corrected-list");
+    let sends = server.sends();
+    let people = |index: usize| sends[index].json()["touser"].clone();
+    assert_eq!(people(2), json!([10_000, 10_001, 20_001, 20_002, 20_003].map(openid)));
+    server.delivered_once(2);
+    // It is done: that somebody is not in the list any more changes nothing. Who is new now is new in a step that was sent.
+    case.against(&server, &[]).exits(0).says("already done");
+    case.write("people.txt", list(&(1..10_002).chain(20_001..20_005).collect::<Vec<_>>()));
+    case.against(&server, &[]).exits(8);
+    assert_eq!(server.sends().len(), 3);
+
+    // Nobody is left who did not get it.
+    let (case, server) = half_sent();
+    case.write("people.txt", list(&(0..9_000).collect::<Vec<_>>()));
+    case.against(&server, &[]).exits(0).says("it is now sent to 0");
+    // One alone cannot be sent to.
+    case.write("people.txt", list(&[1, 2, 20_001]));
+    case.against(&server, &[]).exits(9).says("40130");
+    // What they get may not change half way.
+    case.write("people.txt", list(&corrected));
+    case.write("plan.yaml", plan(&steps.replace("你好", "再见")));
+    case.against(&server, &[]).exits(8);
+    assert_eq!(server.sends().len(), 2);
 }
 
 #[test]
@@ -673,6 +792,27 @@ fn an_interrupt_finishes_the_call_in_flight() {
         case.against(&server, &[]).exits(0);
         server.delivered_once(2);
     }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_wait_for_the_lock_of_the_tokens_says_for_whom_and_ends_with_one_interrupt() {
+    use std::io::{BufRead as _, BufReader};
+    let (case, server) = (two_sends(), Fake::usual());
+    let owner = json!({ "pid": 7, "host": "ci", "since": "2026-03-02T02:00:00Z", "plan": "other.yaml", "command": "qunfa run" });
+    case.write(".qunfa/state.db.tokens.lock", owner.to_string());
+    let lock = std::fs::File::open(case.path(".qunfa/state.db.tokens.lock")).expect("is there");
+    lock.lock().expect("nobody else has it");
+    let mut child = case.spawn(&["run", "plan.yaml", "--yes", "--api-base", &server.base]);
+    let mut said = BufReader::new(child.stderr.take().expect("piped")).lines().map_while(Result::ok);
+    let waits = said.find(|line| line.contains("waiting")).expect("it says that it waits");
+    assert!(waits.contains("process 7 on ci since 2026-03-02 10:00:00 (qunfa run other.yaml)"), "{waits}");
+    interrupt(&child, "-INT");
+    let rest: Vec<String> = said.collect();
+    assert_eq!(child.wait().expect("it ends").code(), Some(130), "{rest:?}");
+    assert_eq!(server.got().len(), 0);
+    drop(lock);
+    case.against(&server, &[]).exits(0);
 }
 
 #[cfg(unix)]

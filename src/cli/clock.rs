@@ -9,22 +9,47 @@ use std::{
     time::{Duration, Instant},
 };
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::process::interrupted;
 use crate::clock::Clock;
 
 /// Real time, shifted by `--now`.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct RealClock {
     offset_ms: i64,
+    /// When it was made, and what the steady clock said then.
+    began: (Timestamp, Duration),
 }
 
 impl RealClock {
     /// A clock that stands at `now` now.
     pub(super) fn at(now: Option<Timestamp>) -> Self {
-        Self { offset_ms: now.map_or(0, |now| now.as_millisecond() - Timestamp::now().as_millisecond()) }
+        let real = Timestamp::now();
+        let offset_ms = now.map_or(0, |now| now.as_millisecond() - real.as_millisecond());
+        Self { offset_ms, began: (now.unwrap_or(real), since_boot()) }
     }
+}
+
+impl Default for RealClock {
+    fn default() -> Self {
+        Self::at(None)
+    }
+}
+
+/// A clock that nobody sets; it goes on while the machine sleeps.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn since_boot() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    let (seconds, nanos) = (u64::try_from(time.tv_sec), u32::try_from(time.tv_nsec));
+    Duration::new(seconds.unwrap_or(0), nanos.unwrap_or(0))
+}
+
+/// A clock that nobody sets; where it stands still while the machine sleeps, the other clock does not.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn since_boot() -> Duration {
+    static BEGAN: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
+    BEGAN.get_or_init(Instant::now).elapsed()
 }
 
 impl Clock for RealClock {
@@ -35,6 +60,12 @@ impl Clock for RealClock {
         } else {
             Timestamp::from_millisecond(now.as_millisecond().saturating_add(self.offset_ms)).unwrap_or(now)
         }
+    }
+
+    fn steady(&self) -> Timestamp {
+        let (at, then) = self.began;
+        let passed = SignedDuration::try_from(since_boot().saturating_sub(then)).unwrap_or(SignedDuration::MAX);
+        at.saturating_add(passed).unwrap_or(Timestamp::MAX)
     }
 
     fn sleep(&self, duration: Duration) -> bool {
@@ -71,6 +102,10 @@ impl RehearsalClock {
 impl Clock for RehearsalClock {
     fn now(&self) -> Timestamp {
         Timestamp::from_millisecond(self.ms.load(Ordering::SeqCst)).unwrap_or(Timestamp::UNIX_EPOCH)
+    }
+
+    fn steady(&self) -> Timestamp {
+        self.now()
     }
 
     fn sleep(&self, duration: Duration) -> bool {

@@ -60,7 +60,7 @@ pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<
     process::catch_signals();
     let stage = Stage::set(address, &plan, &args.faults, common.now)?;
     let session = Session::new(&args.plan, plan, loaded.project, stage.address, common)?;
-    let checks = examine(&session, warnings, &*stage.clock)?;
+    let checks = examine(&session, warnings, &*stage.clock, terminal)?;
     let (code, checkup) = checkup(&session, checks);
     match args.format.format {
         Format::Json => terminal.out_json(&checkup::json(&checkup)),
@@ -70,7 +70,7 @@ pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<
 }
 
 /// Everything that is looked at, in the order in which it is shown.
-fn examine(session: &Session, warnings: usize, clock: &dyn Clock) -> Result<Vec<Check>, Refusal> {
+fn examine(session: &Session, warnings: usize, clock: &dyn Clock, terminal: &Terminal) -> Result<Vec<Check>, Refusal> {
     let sandbox = session.scope.platform == Platform::Sandbox;
     let mut checks = vec![plan_check(&session.plan, warnings)];
     let credential = match sandbox {
@@ -85,16 +85,16 @@ fn examine(session: &Session, warnings: usize, clock: &dyn Clock) -> Result<Vec<
         false => LedgerChecks::none("the state store cannot be used"),
     };
     let asked = match credential {
-        Ok(credential) => ask(session, of_ledger.wanted.as_ref(), credential, clock)?,
+        Ok(credential) => ask(session, of_ledger.wanted.as_ref(), credential, clock, terminal)?,
         Err(_) => {
             let why = "there is no secret to ask for a token with";
-            Asked { checks: doctor::silent(&session.plan, why), told: None }
+            Asked { checks: doctor::silent(&session.plan, why), server_time: None }
         }
     };
     checks.extend(of_ledger.checks);
     let mut of_wechat = asked.checks;
     // After token and address, which come first.
-    of_wechat.insert(2.min(of_wechat.len()), doctor::clock(RealClock::default().now(), asked.told));
+    of_wechat.insert(2.min(of_wechat.len()), doctor::clock(RealClock::default().now(), asked.server_time));
     checks.extend(of_wechat);
     Ok(checks)
 }
@@ -255,10 +255,10 @@ fn ledger_checks(session: &Session, clock: &dyn Clock) -> Result<LedgerChecks, R
     })
 }
 
-/// What WeChat said, and the time that it told last.
+/// What WeChat said, and what time it is there.
 struct Asked {
     checks: Vec<Check>,
-    told: Option<jiff::Timestamp>,
+    server_time: Option<jiff::Timestamp>,
 }
 
 fn ask(
@@ -266,6 +266,7 @@ fn ask(
     wanted: Option<&BTreeMap<String, u64>>,
     credential: Credential,
     clock: &dyn Clock,
+    terminal: &Terminal,
 ) -> Result<Asked, Refusal> {
     let way = match credential.source {
         _ if session.scope.platform == Platform::Sandbox => TokenWay::Sandbox,
@@ -273,9 +274,11 @@ fn ask(
         TokenSource::Endpoint { endpoint: TokenEndpoint::Stable, .. } => TokenWay::Stable,
         TokenSource::Endpoint { endpoint: TokenEndpoint::Classic, .. } => TokenWay::Cached,
     };
-    let tokens = Peek { tokens: session.tokens(), way, now: clock.now(), given: Cell::new(false) };
+    let tokens = Peek { tokens: session.tokens(terminal), way, now: clock.now(), given: Cell::new(false) };
     let mut connection = session.connect(Box::new(tokens))?;
-    let mut checks = doctor::ask(&session.plan, wanted, way, &mut connection.client(credential, clock));
+    let mut client = connection.client(credential, clock);
+    let mut checks = doctor::ask(&session.plan, wanted, way, &mut client);
+    let server_time = client.server_time();
     if let Some(ProxyName(name)) = &connection.proxy {
         for check in checks.iter_mut().filter(|check| matches!(check.id, CheckId::IpAllowList)) {
             check
@@ -284,19 +287,19 @@ fn ask(
             check.facts.insert("proxy".into(), name.clone().into());
         }
     }
-    Ok(Asked { checks, told: connection.told() })
+    Ok(Asked { checks, server_time })
 }
 
 /// The cached token, looked at and left alone.
-struct Peek {
-    tokens: Box<dyn Tokens>,
+struct Peek<'t> {
+    tokens: Box<dyn Tokens + 't>,
     way: TokenWay,
     now: jiff::Timestamp,
     /// The cached token was given out: who asks again was refused with it.
     given: Cell<bool>,
 }
 
-impl TokenStore for Peek {
+impl TokenStore for Peek<'_> {
     fn exclusively(
         &self,
         fetch: &mut dyn FnMut(Option<Token>) -> Result<Token, TokenError>,

@@ -174,6 +174,7 @@ impl Command {
 /// Runs the program with the arguments of the process.
 pub fn main() -> ExitCode {
     let parsed = without_empty(Cli::command()).try_get_matches();
+    let parsed = parsed.inspect(process::is_started_as);
     let cli = match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
         Err(error) => return usage(&error),

@@ -4,7 +4,7 @@
 use std::{
     fs,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicU32, Ordering},
     },
 };
@@ -46,6 +46,24 @@ pub(super) fn env(name: &str) -> Option<String> {
 /// Whether this is a step of GitHub Actions.
 pub(super) fn is_github() -> bool {
     env("GITHUB_ACTIONS").as_deref() == Some("true")
+}
+
+/// What this process was started as.
+static COMMAND: OnceLock<String> = OnceLock::new();
+
+/// Remembers what this process was started as, such as `qunfa token refresh`.
+pub(super) fn is_started_as(mut matches: &clap::ArgMatches) {
+    let mut command = "qunfa".to_owned();
+    while let Some((name, inner)) = matches.subcommand() {
+        command.push_str(&format!(" {name}"));
+        matches = inner;
+    }
+    COMMAND.get_or_init(|| command);
+}
+
+/// See [`is_started_as`].
+pub(super) fn command() -> String {
+    COMMAND.get().cloned().unwrap_or_default()
 }
 
 /// The name of this machine and the number of this process, for the lock.

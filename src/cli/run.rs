@@ -129,7 +129,7 @@ impl Run<'_> {
             .credential()
             .map_err(|message| Refusal::missing_input(message).help("`qunfa run PLAN --sandbox` needs no secret"))?;
         self.known.replace(credential.redactor.clone());
-        let mut connection = self.session.connect(self.session.tokens())?;
+        let mut connection = self.session.connect(self.session.tokens(self.terminal))?;
         let mut client = connection.client(credential, self.clock);
         self.refuse_secrets(&client)?;
         let settings = self.settings();
@@ -287,6 +287,9 @@ impl Run<'_> {
         let mut text = self.overview(ready, forecast);
         for path in mass_paths(ready) {
             text.extend(quota(client, path));
+        }
+        if process::interrupted() {
+            return Err(Refusal::new(ExitCode::Interrupted, "interrupted; nothing was sent"));
         }
         text.push_str(&format!("Type the name of the campaign ({}) to send it: ", plan.name));
         match self.terminal.ask(&text) {

@@ -1,6 +1,7 @@
 //! What commands about one plan share: where its calls go, its state, its ledger, the way to WeChat.
 
 use std::{
+    cell::Cell,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -8,12 +9,14 @@ use std::{
 use jiff::Timestamp;
 use tempfile::TempDir;
 
-use super::{options::Common, process, project::DiskProject, secrets::read_secret};
+use super::{
+    clock::RealClock, options::Common, process, project::DiskProject, secrets::read_secret, terminal::Terminal,
+};
 use crate::{
     clock::{Clock, shanghai},
     ledger::{
         CallRecord, Ledger, LedgerError, Scope, open,
-        store::{Owner, Store, TokenKey, Tokens, WriteError},
+        store::{Owner, Queue, Store, TokenKey, Tokens, WriteError},
     },
     limits,
     plan::account::TokenEndpoint,
@@ -127,15 +130,17 @@ impl Session {
     /// This process, as others are told that it holds the lock.
     pub(super) fn owner(&self, now: Timestamp) -> Owner {
         let (host, pid) = process::identity();
-        Owner { pid, host, since: now, plan: self.plan.path.clone() }
+        Owner { pid, host, since: now, plan: self.plan.path.clone(), command: process::command() }
     }
 
-    pub(super) fn tokens(&self) -> Box<dyn Tokens> {
+    /// Where the account's token is kept; who waits for others that fetch one says so on the terminal.
+    pub(super) fn tokens<'t>(&self, terminal: &'t Terminal) -> Box<dyn Tokens + 't> {
         let endpoint = match self.plan.account.token {
             TokenEndpoint::Stable => "stable",
             TokenEndpoint::Classic => "classic",
         };
-        self.store.tokens(TokenKey { appid: &self.plan.appid, base: self.base.as_str(), endpoint })
+        let queue = TokenQueue::new(&self.plan.path, terminal);
+        self.store.tokens(TokenKey { appid: &self.plan.appid, base: self.base.as_str(), endpoint }, Box::new(queue))
     }
 
     /// What the account's token is asked for with; an error says what is missing.
@@ -170,7 +175,7 @@ impl Session {
     }
 
     /// Refused if the environment names a proxy that cannot be used.
-    pub(super) fn connect(&self, tokens: Box<dyn TokenStore>) -> Result<Connection, Refusal> {
+    pub(super) fn connect<'t>(&self, tokens: Box<dyn TokenStore + 't>) -> Result<Connection<'t>, Refusal> {
         let proxy = http::proxy(&self.base, &process::env).map_err(|why| {
             Refusal::missing_input(why)
                 .help("unset the variable to connect without a proxy; NO_PROXY names hosts that need none")
@@ -191,10 +196,43 @@ pub(super) fn temporary_folder() -> Result<TempDir, Refusal> {
     tempfile::tempdir().map_err(|error| Refusal::missing_input(format!("no temporary folder can be made: {error}")))
 }
 
-/// Who holds the lock of an account: `: process 1 on host since ...`.
+/// Who holds a lock: `: process 1 on host since ... (qunfa run plan.yaml)`.
 pub(super) fn holder(owner: &Owner) -> String {
     let since = shanghai(owner.since).strftime("%Y-%m-%d %H:%M:%S");
-    format!(": process {} on {} since {since} ({})", owner.pid, owner.host, owner.plan)
+    let command = format!("{} {}", owner.command, owner.plan);
+    format!(": process {} on {} since {since} ({})", owner.pid, owner.host, command.trim())
+}
+
+/// Waits for the lock of the tokens, and says for whom.
+pub(super) struct TokenQueue<'t> {
+    plan: String,
+    terminal: &'t Terminal,
+    waited: Cell<Duration>,
+}
+
+impl<'t> TokenQueue<'t> {
+    /// `plan` is the path of the plan whose token is asked for; empty for those of all.
+    pub(super) fn new(plan: &str, terminal: &'t Terminal) -> Self {
+        Self { plan: plan.to_owned(), terminal, waited: Cell::default() }
+    }
+}
+
+impl Queue for TokenQueue<'_> {
+    fn owner(&self) -> Owner {
+        let (host, pid) = process::identity();
+        let since = RealClock::default().now();
+        Owner { pid, host, since, plan: self.plan.clone(), command: process::command() }
+    }
+
+    fn wait(&self, holder: Option<&Owner>) -> bool {
+        let waited = self.waited.get() + limits::LOCK_LOOK;
+        if self.waited.get() < limits::LOCK_SAY && waited >= limits::LOCK_SAY {
+            let who = holder.map_or_else(|| ": a process that does not say who it is".into(), self::holder);
+            self.terminal.err(&format!("waiting for the lock of the access tokens{who}; Ctrl-C ends the wait\n"));
+        }
+        self.waited.set(waited);
+        RealClock::default().sleep(limits::LOCK_LOOK)
+    }
 }
 
 /// Secrets are relative to the file that names them: the account's own file, or the plan.
@@ -213,26 +251,21 @@ pub(super) struct Credential {
 }
 
 /// The way to WeChat, and where its token is kept.
-pub(super) struct Connection {
+pub(super) struct Connection<'t> {
     http: Http,
     /// The way to it, if it is not the straight one.
     pub(super) proxy: Option<ProxyName>,
-    tokens: Box<dyn TokenStore>,
+    tokens: Box<dyn TokenStore + 't>,
     /// How long an answer is waited for.
     pub(super) timeout: Duration,
     /// Before a token is asked for again.
     pause: Duration,
 }
 
-impl Connection {
+impl Connection<'_> {
     pub(super) fn client<'c>(&'c mut self, credential: Credential, clock: &'c dyn Clock) -> Client<'c> {
         let Credential { source, redactor } = credential;
         let keeper = Keeper::new(source, &*self.tokens, self.timeout, self.pause);
         Client::new(&mut self.http, keeper, clock, redactor)
-    }
-
-    /// The time that the server told with its last answer.
-    pub(super) fn told(&self) -> Option<Timestamp> {
-        self.http.told()
     }
 }

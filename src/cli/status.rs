@@ -59,7 +59,7 @@ pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<
     let records = session.records()?;
     let mut rows = plan.steps.iter().map(|step| row(step, &records)).collect::<Result<Vec<Row>, _>>()?;
     if args.refresh {
-        refresh(&session, &mut rows, &RealClock::at(common.now))?;
+        refresh(&session, &mut rows, &RealClock::at(common.now), terminal)?;
     }
     if args.format.format == Format::Json {
         let steps: Vec<Value> = plan.steps.iter().zip(&rows).map(|(step, row)| {
@@ -97,6 +97,7 @@ fn row(step: &RenderedStep, records: &[CallRecord]) -> Result<Row, LedgerError> 
     } else {
         match reconcile(step, &own)? {
             Verdict::Resume { changed } | Verdict::Conflict { changed } => changed,
+            Verdict::Correct => vec!["the rest is planned anew from the list as it is now".to_owned()],
             Verdict::Fresh | Verdict::Done => Vec::new(),
         }
     };
@@ -123,9 +124,9 @@ fn row(step: &RenderedStep, records: &[CallRecord]) -> Result<Row, LedgerError> 
 }
 
 /// Asks `mass/get` for every job: reads only.
-fn refresh(session: &Session, rows: &mut [Row], clock: &dyn Clock) -> Result<(), Refusal> {
+fn refresh(session: &Session, rows: &mut [Row], clock: &dyn Clock, terminal: &Terminal) -> Result<(), Refusal> {
     let credential = session.credential().map_err(Refusal::missing_input)?;
-    let mut connection = session.connect(session.tokens())?;
+    let mut connection = session.connect(session.tokens(terminal))?;
     let timeout = connection.timeout;
     let mut client = connection.client(credential, clock);
     for (row, _) in rows.iter_mut().zip(&session.plan.steps).filter(|(_, step)| step.spec.effect == Effect::Mass) {

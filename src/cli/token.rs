@@ -61,15 +61,15 @@ pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<
     let (plan, loaded) = load_plan(path, common, None, Strict::default(), terminal)?;
     let session = Session::new(path, plan, loaded.project, address, common)?;
     let (appid, base) = (&session.plan.appid, session.base.as_str());
-    let tokens = session.tokens();
+    let tokens = session.tokens(terminal);
     let clock = RealClock::at(common.now);
     let mut fetched = 0;
     match &args.action {
         Action::Show(_) => {}
         Action::Clear(_) => {
-            tokens.forget().map_err(Refusal::missing_input)?;
+            tokens.forget().map_err(|error| Refusal::missing_input(error.to_string()))?;
         }
-        Action::Refresh(_) => fetched = refresh(&session, &clock)?,
+        Action::Refresh(_) => fetched = refresh(&session, &clock, terminal)?,
     }
     let saved = tokens.saved().map_err(Refusal::missing_input)?;
     let good = saved.as_ref().is_some_and(|token| token.is_fresh(clock.now()));
@@ -91,13 +91,13 @@ pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<
 }
 
 /// How often a token was fetched for it.
-fn refresh(session: &Session, clock: &dyn Clock) -> Result<u32, Refusal> {
+fn refresh(session: &Session, clock: &dyn Clock, terminal: &Terminal) -> Result<u32, Refusal> {
     let credential = session.credential().map_err(Refusal::missing_input)?;
     if matches!(credential.source, TokenSource::Given(_)) {
         let message = "the account's `access_token` is kept by somebody else; qunfa cannot refresh it";
         return Err(Refusal::usage(message).help("refresh it where it is kept"));
     }
-    let mut connection = session.connect(session.tokens())?;
+    let mut connection = session.connect(session.tokens(terminal))?;
     let mut client = connection.client(credential, clock);
     match client.ready() {
         Ok(()) => Ok(client.token_fetches()),
@@ -111,7 +111,10 @@ fn without_plan(action: &Action, which: &Which, common: &Common, terminal: &Term
     let store = session::locate(common, &project)?;
     match action {
         Action::Show(_) => {}
-        Action::Clear(_) => store.forget_all_tokens().map_err(Refusal::missing_input)?,
+        Action::Clear(_) => {
+            let queue = session::TokenQueue::new("", terminal);
+            store.forget_all_tokens(&queue).map_err(|error| Refusal::missing_input(error.to_string()))?;
+        }
         Action::Refresh(_) => {
             return Err(Refusal::usage("which account's token is not said")
                 .help("write: qunfa token refresh PLAN")

@@ -89,6 +89,8 @@ pub enum EventKind {
     ResolvedSent,
     /// A person says that it was not sent.
     ResolvedNotSent,
+    /// A person says as which job it was accepted.
+    Named,
 }
 
 impl EventKind {
@@ -102,6 +104,7 @@ impl EventKind {
         (EventKind::Unknown, "unknown"),
         (EventKind::ResolvedSent, "resolved_sent"),
         (EventKind::ResolvedNotSent, "resolved_not_sent"),
+        (EventKind::Named, "named"),
     ];
 
     /// The name in the store.
@@ -177,6 +180,7 @@ pub fn next_status(status: Status, event: EventKind) -> Result<Status, Illegal> 
         (InFlight { .. }, EventKind::Unknown) => Ok(Unknown),
         (InFlight { .. } | Unknown, EventKind::ResolvedSent) => Ok(Accepted),
         (InFlight { .. } | Unknown, EventKind::ResolvedNotSent) => Ok(NotSent),
+        (Accepted, EventKind::Named) => Ok(Accepted),
         (status, event) => Err(Illegal { status, event: event.name() }),
     }
 }
@@ -272,12 +276,13 @@ impl CallRecord {
         self.attempts().next_back().and_then(|event| event.body.as_deref())
     }
 
-    /// The facts of its acceptance.
+    /// The facts of its acceptance; those that a person added later count.
     pub fn acceptance(&self) -> Option<&Event> {
-        self.events
-            .iter()
-            .rev()
-            .find(|event| matches!(event.kind, EventKind::Accepted | EventKind::Adopted | EventKind::ResolvedSent))
+        let accepts = |event: &&Event| {
+            use EventKind::{Accepted, Adopted, Named, ResolvedSent};
+            matches!(event.kind, Accepted | Adopted | ResolvedSent | Named)
+        };
+        self.events.iter().rev().find(accepts)
     }
 }
 
@@ -373,13 +378,14 @@ pub trait Ledger {
     /// The calls of a scope, in the order in which they were frozen. The body of an attempt at a mass call that WeChat took
     /// is left out where it is the payload: what is accepted is not sent again, and may be long.
     fn calls(&self, scope: &Scope) -> Result<Vec<CallRecord>, LedgerError>;
-    /// Freezes all calls of a step, with chunks from 1 on, and notes the first attempt among them. Calls of the step that
-    /// were frozen before are replaced: those never attempted and those beyond the last are gone; one whose attempts all
-    /// provably came to nothing keeps its events and its key. [`LedgerError::Conflict`] if a call of the step is accepted or in
-    /// doubt.
+    /// Freezes the calls of a step but for those that are kept, and notes the first attempt among them. Kept, by their numbers, are
+    /// the calls that are accepted or in doubt; [`LedgerError::Conflict`] if these are others than the ledger knows. The other
+    /// calls of the step that were frozen before are replaced: those never attempted and those whose number is not there any more
+    /// are gone; one whose attempts all provably came to nothing keeps its events and its key.
     fn freeze(
         &mut self,
         scope: &Scope,
+        kept: &[u32],
         calls: &[FrozenCall],
         first: &CallId,
         attempt: &Event,
@@ -457,10 +463,12 @@ mod tests {
     }
 
     #[test]
-    fn nothing_follows_acceptance() {
-        for (kind, _) in EventKind::ALL {
+    fn nothing_follows_acceptance_but_the_name_of_its_job() {
+        for (kind, _) in EventKind::ALL.iter().filter(|(kind, _)| *kind != EventKind::Named) {
             assert!(fold(&[EventKind::Attempted, EventKind::Accepted, *kind]).is_err());
         }
+        assert_eq!(fold(&[EventKind::Attempted, EventKind::Adopted, EventKind::Named]), Ok(Status::Accepted));
+        assert!(fold(&[EventKind::Attempted, EventKind::Unknown, EventKind::Named]).is_err());
         assert!(fold(&[EventKind::Accepted]).is_err() && fold(&[EventKind::ResolvedSent]).is_err());
     }
 

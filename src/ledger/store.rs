@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{Ledger, LedgerError};
 use crate::{
     problem::Problem,
-    wechat::token::{Token, TokenStore},
+    wechat::token::{Token, TokenError, TokenStore},
 };
 
 /// A store, named and not yet opened.
@@ -26,12 +26,12 @@ pub trait Store {
     fn holder(&self, appid: &str) -> Result<Option<Option<Owner>>, LedgerError>;
 
     /// Where the token of an account is kept; never in the ledger.
-    fn tokens(&self, key: TokenKey<'_>) -> Box<dyn Tokens>;
+    fn tokens<'q>(&self, key: TokenKey<'_>, queue: Box<dyn Queue + 'q>) -> Box<dyn Tokens + 'q>;
 
     /// Every token that is kept, whichever account it is of; without its value.
     fn all_tokens(&self) -> Result<Vec<SavedToken>, String>;
 
-    fn forget_all_tokens(&self) -> Result<(), String>;
+    fn forget_all_tokens(&self, queue: &dyn Queue) -> Result<(), TokenError>;
 
     /// Looks at the ledger without changing it; `None` if there is none yet.
     fn examine(&self) -> Result<Option<Health>, LedgerError>;
@@ -48,6 +48,18 @@ pub struct Owner {
     pub since: Timestamp,
     /// The path of the plan that it runs.
     pub plan: String,
+    /// What it was started as, such as `qunfa run`; empty where an older version wrote it.
+    #[serde(default)]
+    pub command: String,
+}
+
+/// Somebody who waits for a lock that others hold for moments.
+pub trait Queue {
+    /// Who it is, for those who wait for it.
+    fn owner(&self) -> Owner;
+    /// Asked again and again while the lock is held, by whom as far as that is known: lets a moment pass. False if the wait is
+    /// over.
+    fn wait(&self, holder: Option<&Owner>) -> bool;
 }
 
 /// Why a ledger cannot be written.
@@ -79,7 +91,7 @@ pub trait Tokens: TokenStore {
     /// The token last saved, without waiting for who fetches one.
     fn saved(&self) -> Result<Option<Token>, String>;
     /// Forgets it; true if there was one.
-    fn forget(&self) -> Result<bool, String>;
+    fn forget(&self) -> Result<bool, TokenError>;
 }
 
 /// A token that is kept.

@@ -1,28 +1,28 @@
 //! The calls of a step: intent, call, outcome, and again if the outcome asks for it.
 
-use std::{borrow::Cow, collections::HashMap, time::Duration};
+use std::{borrow::Cow, cell::RefCell, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
-use serde_json::Value;
+use serde_json::json;
 
 use super::{
     frozen,
     outputs::outputs,
-    policy::{self, Next, Resend},
+    policy::{self, Next, Times},
     steps::{At, Runner, StepEnd},
     work::{StepCall, Write},
 };
 use crate::{
     ledger::{CallRecord, Event, EventKind, FrozenCall, LedgerError, Status, next_status},
     limits,
-    payload::Effect,
+    payload::{Effect, MissingValue},
     plan::ask::Poll,
     problem::Problem,
     render::{MediaCall, PlannedCall},
     report::{CallOutcome, CallReport, RunEvent, StepOutcome},
     retry::Retry,
-    slot::Slot,
-    text::chain,
+    slot::{Output, Slot},
+    text::{chain, step_name},
     wechat::{
         client::Outcome,
         errcode,
@@ -37,13 +37,16 @@ const LEGAL: &str = "an attempt is followed by its outcome, and what was accepte
 /// Calls that are written to the ledger with the first attempt among them.
 pub(super) struct Unwritten {
     write: Write,
+    /// The numbers of those that the ledger has.
+    kept: Vec<u32>,
     calls: Vec<FrozenCall>,
 }
 
 impl Unwritten {
     fn new(write: Write, calls: &[StepCall]) -> Self {
         let new = calls.iter().filter(|call| write != Write::None && call.record.is_none());
-        Self { write, calls: new.map(|call| call.frozen.clone()).collect() }
+        let kept = calls.iter().filter(|call| call.record.is_some()).map(|call| call.frozen.id.chunk);
+        Self { write, kept: kept.collect(), calls: new.map(|call| call.frozen.clone()).collect() }
     }
 }
 
@@ -62,6 +65,8 @@ pub(super) struct CallRun<'r, 'a, 'c> {
     attempts: u32,
     /// The last answer that settled nothing.
     last: Option<Outcome>,
+    /// Why it was withdrawn right before it left.
+    held: Option<Problem>,
 }
 
 impl<'a> Runner<'a, '_> {
@@ -120,7 +125,7 @@ impl<'a> Runner<'a, '_> {
                 event.msg_data_id = reply.msg_data_id();
                 event.result = reply.msg_status().map(str::to_owned);
             }
-            Outcome::NotSent(why) | Outcome::Unknown(why) => event.note = Some(why.clone()),
+            Outcome::NotSent(why) | Outcome::Unknown(why) | Outcome::Withdrawn(why) => event.note = Some(why.clone()),
             Outcome::NoToken(error) => event.note = Some(error.to_string()),
             Outcome::Withheld => event.note = Some(policy::WITHHELD.into()),
         }
@@ -139,7 +144,8 @@ impl<'r, 'a, 'c> CallRun<'r, 'a, 'c> {
             }
             None => CallRecord::planned(frozen),
         };
-        Self { runner, at, unwritten, media, planned, record, retry: at.step.retry.retry(), attempts: 0, last: None }
+        let retry = at.step.retry.retry();
+        Self { runner, at, unwritten, media, planned, record, retry, attempts: 0, last: None, held: None }
     }
 
     /// Appends an event to the ledger and adds it to the record, or neither. The first event of a call that is new
@@ -151,7 +157,7 @@ impl<'r, 'a, 'c> CallRun<'r, 'a, 'c> {
         if new.iter().any(|call| call.id == *id) {
             let calls = std::mem::take(new);
             match self.unwritten.write {
-                Write::All => ledger.freeze(scope, &calls, id, &event)?,
+                Write::All => ledger.freeze(scope, &self.unwritten.kept, &calls, id, &event)?,
                 Write::New | Write::None => ledger.extend(scope, &calls, id, &event)?,
             }
         } else {
@@ -173,14 +179,14 @@ impl<'r, 'a, 'c> CallRun<'r, 'a, 'c> {
             }
             pause = self.retry.next();
             if pause.is_none() {
-                return Err(self.give_up(format!("no clear answer after {} attempts", self.attempts)));
+                return Err(self.give_up(Problem::new(format!("no clear answer after {} attempts", self.attempts))));
             }
         }
     }
 
     /// Waits until the call may be made (again), after a pause if it was made before.
     fn wait_for_turn(&mut self, pause: Option<Duration>) -> Result<(), StepEnd> {
-        let wait = match (self.resend_pause(self.runner.clock.now())?, pause) {
+        let wait = match (self.resend_pause()?, pause) {
             (Some(pause), _) => Some((pause, "before the same send is repeated with the same clientmsgid")),
             (None, Some(pause)) => {
                 let too_fast = self.runner.settings.scope.platform.is_real()
@@ -206,14 +212,40 @@ impl<'r, 'a, 'c> CallRun<'r, 'a, 'c> {
     }
 
     /// How long a send in doubt must wait before it is repeated; none if it is in no doubt.
-    fn resend_pause(&mut self, now: Timestamp) -> Result<Option<Duration>, StepEnd> {
+    fn resend_pause(&mut self) -> Result<Option<Duration>, StepEnd> {
         let Some((first, last)) = self.record.in_doubt_since().filter(|_| self.is_mass()) else { return Ok(None) };
         let asked = self.at.step.retry.resend_after;
         let resend_after =
             if self.runner.settings.scope.platform.is_real() { asked.max(limits::RESEND_AFTER_MIN) } else { asked };
-        match policy::resend(now, first, last, resend_after, self.at.step.timeout) {
-            Resend::After(pause) => Ok(Some(pause)),
-            Resend::Never(why) => Err(self.give_up(why)),
+        match policy::resend(self.times(), first, last, resend_after, self.at.step.timeout) {
+            Ok(pause) => Ok(Some(pause)),
+            Err(why) => Err(self.give_up(why)),
+        }
+    }
+
+    fn times(&self) -> Times {
+        Times::of(self.runner.clock, self.runner.client.server_time().filter(|_| self.has_its_clock()))
+    }
+
+    /// Whether the server's clock is to agree with ours: the one of a rehearsal has the time of the run, whatever its `Date` says.
+    fn has_its_clock(&self) -> bool {
+        !self.runner.settings.scope.platform.is_rehearsal()
+    }
+
+    /// Before a send is repeated, the server's clock is to be known: if no answer of this run told it, a question does that
+    /// changes nothing.
+    fn ask_the_time(&mut self) {
+        let known = |runner: &Runner<'_, '_>| runner.client.server_time().is_some();
+        if !self.in_doubt() || !self.has_its_clock() || known(self.runner) || self.runner.asked_time {
+            return;
+        }
+        self.runner.asked_time = true;
+        let body = json!({ "cgi_path": self.record.frozen.path }).to_string();
+        let timeout = limits::QUOTA_TIMEOUT.min(self.at.step.timeout);
+        self.runner.client.call(Method::Post, super::doctor::QUOTA, Body::Json(&body), timeout);
+        if !known(self.runner) {
+            let text = "the server does not tell what time it is (`Date`): whether a send in doubt may be repeated is decided by this machine's clock alone";
+            (self.runner.emit)(RunEvent::Note { text: text.into() });
         }
     }
 
@@ -226,7 +258,7 @@ impl<'r, 'a, 'c> CallRun<'r, 'a, 'c> {
                 self.hold_values(&sent)?;
                 sent
             }
-            None => self.fill("WeChat did not say it, or the step that gives it was settled without it")?,
+            None => self.fill()?,
         };
         // A token first: what is noted as attempted is then really attempted.
         if let Err(error) = self.runner.client.ready() {
@@ -237,20 +269,22 @@ impl<'r, 'a, 'c> CallRun<'r, 'a, 'c> {
         if self.runner.client.withholds(upload.map_or(Body::Json(&body), Body::File)) {
             return Err(self.refused(&Outcome::Withheld, true));
         }
+        self.ask_the_time();
         // Somebody may have asked to stop while the token was fetched: what has not begun does not begin.
         if (self.runner.settings.interrupted)() {
             return Err(self.interrupted());
         }
-        let now = self.runner.clock.now();
         // The waits may have taken longer than they were to take: a machine that slept, a token that was long in coming.
-        self.resend_pause(now)?;
-        let intent = Event::new(EventKind::Attempted, now, &self.runner.settings.run_id);
+        self.resend_pause()?;
+        let times = self.times();
+        let at = if self.is_mass() { times.attempted() } else { times.now };
+        let intent = Event::new(EventKind::Attempted, at, &self.runner.settings.run_id);
         if let Err(error) = self.note(Event { body: Some(body), ..intent }) {
             return Err(self.store_failed(self.record.status, &error));
         }
         self.attempts += 1;
         let mass = self.is_mass();
-        self.runner.recent.iter_mut().filter(|_| mass).for_each(|recent| recent.push_back(now));
+        self.runner.recent.iter_mut().filter(|_| mass).for_each(|recent| recent.push_back(times.now));
         Ok(())
     }
 
@@ -263,7 +297,22 @@ impl<'r, 'a, 'c> CallRun<'r, 'a, 'c> {
                 (self.record.frozen.path.as_str(), Body::Json(body))
             }
         };
-        self.runner.client.call(Method::Post, path, body, timeout)
+        let Some(since) = self.record.in_doubt_since().filter(|_| self.is_mass()) else {
+            return self.runner.client.call(Method::Post, path, body, timeout);
+        };
+        let repeated = self.record.status == Status::InFlight { doubt: true };
+        let (clock, held, its_clock) = (self.runner.clock, RefCell::new(None), self.has_its_clock());
+        let answer = self.runner.client.post_while(path, body, timeout, &|server| {
+            policy::may_leave(Times::of(clock, server.filter(|_| its_clock)), since, repeated, timeout).map_err(
+                |problem| {
+                    let why = problem.message.clone();
+                    held.replace(Some(problem));
+                    why
+                },
+            )
+        });
+        self.held = held.into_inner();
+        answer
     }
 
     /// Notes what became of an attempt: the facts if WeChat has it, none if it may be made again.
@@ -321,7 +370,7 @@ impl<'r, 'a, 'c> CallRun<'r, 'a, 'c> {
 
     /// Asks for a status until it is the one that is waited for. Reads are simply repeated; only the last is noted.
     fn poll(&mut self, poll: Poll, deadline: Timestamp) -> Result<Event, StepEnd> {
-        let body = self.fill("WeChat did not say the msg_id (45065 without one), or the send was settled by hand")?;
+        let body = self.fill()?;
         loop {
             if (self.runner.settings.interrupted)() {
                 return Err(self.interrupted());
@@ -353,7 +402,7 @@ impl<'r, 'a, 'c> CallRun<'r, 'a, 'c> {
                     Some(pause) => pause,
                     None => {
                         self.last = Some(answer);
-                        return Err(self.give_up("no answer".into()));
+                        return Err(self.give_up(Problem::new("no answer")));
                     }
                 },
             };
@@ -390,10 +439,43 @@ impl<'r, 'a, 'c> CallRun<'r, 'a, 'c> {
         StepEnd::problem(StepOutcome::Failed, message, vec![help.to_owned()])
     }
 
-    /// The body of the frozen call with its slots filled; `help` says why a value may be missing.
-    fn fill(&self, help: &str) -> Result<String, StepEnd> {
-        let filled = body(self.planned.as_ref(), &self.record.frozen, &self.runner.facts.slots);
-        filled.map_err(|missing| StepEnd::problem(StepOutcome::Failed, missing, vec![help.to_owned()]))
+    /// The body of the frozen call with its slots filled.
+    fn fill(&self) -> Result<String, StepEnd> {
+        let payload = match &self.planned {
+            Some(call) => Cow::Borrowed(&call.payload),
+            None => match frozen::payload(&self.record.frozen) {
+                Ok(payload) => Cow::Owned(payload),
+                Err(error) => return Err(StepEnd::problem(StepOutcome::Failed, chain(&error), Vec::new())),
+            },
+        };
+        let slots = &self.runner.facts.slots;
+        let filled = payload.fill(&|slot| slots.get(slot).cloned());
+        filled.map_err(|missing| {
+            let error = Some(self.missing(&missing));
+            StepEnd { error, ..StepEnd::new(StepOutcome::Failed) }
+        })
+    }
+
+    /// Why a value is not there, and how it can be.
+    fn missing(&self, missing: &MissingValue) -> Problem {
+        let Slot::Output { step, key, output: Output::MsgId | Output::MsgIds, index } = &missing.0 else {
+            let help = "WeChat did not say it, or the step that gives it was settled without it";
+            return Problem::new(missing.to_string()).help(help);
+        };
+        let (name, plan) = (step_name(step, key.as_deref()), &self.runner.plan.path);
+        let call = index.map_or(1, |index| index + 1);
+        let message = format!("`{name}` was sent, but as which job is not known: {missing}");
+        let problem = Problem::new(message)
+            .help("WeChat said that it has the send already (45065) and not its msg_id, or it was settled by hand without one")
+            .help(format!("look the job up (the event MASSSENDJOBFINISH tells its MsgID), say it with: qunfa settle {plan} {name} --sent MSG_ID --chunk {call}, and run it again"));
+        match self.at.step.spec.effect {
+            Effect::Read => problem.help(format!(
+                "without it WeChat cannot be asked; look at the console (群发记录) instead, and take `{}` out of the plan",
+                self.at.step.id
+            )),
+            Effect::Delete => problem.help("without it WeChat cannot delete it; delete it in the console instead"),
+            _ => problem,
+        }
     }
 
     /// What is sent again should be what would be sent now, but for what each run has of its own.
@@ -412,7 +494,7 @@ impl<'r, 'a, 'c> CallRun<'r, 'a, 'c> {
         }
         let why = "what was sent is not what would be sent now: a value that WeChat gave it is another one";
         if self.runner.settings.approved {
-            return Err(self.give_up(format!("{why}, and the digest that is expected does not cover it")));
+            return Err(self.give_up(Problem::new(format!("{why}, and the digest that is expected does not cover it"))));
         }
         let text = format!(
             "`{}` call {}: {why}; the same bytes are sent again",
@@ -435,10 +517,13 @@ impl<'r, 'a, 'c> CallRun<'r, 'a, 'c> {
     /// WeChat said no. If an earlier attempt is in doubt, that settles nothing.
     fn refused(&mut self, answer: &Outcome, stop: bool) -> StepEnd {
         self.finish(self.outcome(Some(answer)), Some(answer));
-        let Problem { message, mut help, errcode } = policy::advice(answer);
+        let problem = self.held.take().unwrap_or_else(|| policy::advice(answer));
         if self.in_doubt() {
-            return StepEnd { stop: true, ..self.unknown(&message) };
+            let known = matches!(answer, Outcome::Withdrawn(_));
+            let problem = if known { problem } else { Problem::new(problem.message) };
+            return StepEnd { stop: true, ..self.unknown(problem) };
         }
+        let Problem { message, mut help, errcode } = problem;
         if self.record.status.in_doubt() && self.at.step.spec.effect == Effect::Delete {
             help.push(
                 "an earlier attempt got no clear answer, and may have deleted it: see `qunfa status --refresh`".into(),
@@ -457,13 +542,13 @@ impl<'r, 'a, 'c> CallRun<'r, 'a, 'c> {
         self.refused(&answer, true)
     }
 
-    fn give_up(&mut self, why: String) -> StepEnd {
+    fn give_up(&mut self, why: Problem) -> StepEnd {
         let last = self.last.take();
         self.finish(self.outcome(None), last.as_ref());
         if self.in_doubt() {
-            return self.unknown(&why);
+            return self.unknown(why);
         }
-        let Problem { message, help, errcode } = last.as_ref().map_or_else(|| Problem::new(why), policy::advice);
+        let Problem { message, help, errcode } = last.as_ref().map_or(why, policy::advice);
         let attempts = self.attempts;
         let times = if attempts == 1 { "one attempt".to_owned() } else { format!("{attempts} attempts") };
         let error = Some(Problem { message: format!("{message} (given up after {times})"), help, errcode });
@@ -477,7 +562,7 @@ impl<'r, 'a, 'c> CallRun<'r, 'a, 'c> {
             self.finish(self.outcome(None), last.as_ref());
         }
         let end = if self.in_doubt() {
-            self.unknown("the run was interrupted before it could be repeated")
+            self.unknown(Problem::new("the run was interrupted before it could be repeated"))
         } else {
             StepEnd::problem(StepOutcome::NotRun, "interrupted; the next run goes on here", Vec::new())
         };
@@ -488,20 +573,22 @@ impl<'r, 'a, 'c> CallRun<'r, 'a, 'c> {
     fn store_failed(&mut self, status: Status, error: &LedgerError) -> StepEnd {
         let end = self.runner.store_failed(error);
         if self.is_mass() && status.in_doubt() {
-            return StepEnd { stop: true, ..self.unknown(&chain(error)) };
+            return StepEnd { stop: true, ..self.unknown(Problem::new(chain(error))) };
         }
         end
     }
 
-    fn unknown(&self, why: &str) -> StepEnd {
+    /// What to do is to wait for the next run, unless the reason says something else.
+    fn unknown(&self, why: Problem) -> StepEnd {
         let FrozenCall { id, idempotency_key, .. } = &self.record.frozen;
         let (plan, name) = (&self.runner.plan.path, self.at.step.name());
-        let help = vec![
-            format!(
+        let Problem { message: why, mut help, .. } = why;
+        if help.is_empty() {
+            help.push(format!(
                 "look at the console (群发记录), or run it again within 24 hours: the same send is then repeated with the same clientmsgid {idempotency_key}"
-            ),
-            format!("if you know what happened: qunfa settle {plan} {name} --sent MSG_ID, or --not-sent"),
-        ];
+            ));
+        }
+        help.push(format!("if you know what happened: qunfa settle {plan} {name} --sent MSG_ID, or --not-sent"));
         let message = format!("whether call {} was sent is not known: {why}", id.chunk);
         StepEnd::problem(StepOutcome::Unknown, message, help)
     }
@@ -520,7 +607,7 @@ impl<'r, 'a, 'c> CallRun<'r, 'a, 'c> {
         let frozen = &self.record.frozen;
         let (reply, why) = match last {
             Some(Outcome::Reply(reply)) => (Some(reply), None),
-            Some(Outcome::NotSent(why) | Outcome::Unknown(why)) => (None, Some(why.clone())),
+            Some(Outcome::NotSent(why) | Outcome::Unknown(why) | Outcome::Withdrawn(why)) => (None, Some(why.clone())),
             Some(Outcome::NoToken(error)) => (None, Some(error.to_string())),
             Some(Outcome::Withheld) => (None, Some(policy::WITHHELD.into())),
             None => (None, None),
@@ -547,15 +634,6 @@ impl<'r, 'a, 'c> CallRun<'r, 'a, 'c> {
     pub(super) fn say(&mut self, call: CallReport) {
         (self.runner.emit)(RunEvent::CallFinished { step: self.at.index, call });
     }
-}
-
-/// The bytes to send, or why there are none: from the plan, or from the ledger if the call was frozen before.
-fn body(planned: Option<&PlannedCall>, frozen: &FrozenCall, slots: &HashMap<Slot, Value>) -> Result<String, String> {
-    let payload = match planned {
-        Some(call) => Cow::Borrowed(&call.payload),
-        None => Cow::Owned(frozen::payload(frozen).map_err(|error| chain(&error))?),
-    };
-    payload.fill(&|slot| slots.get(slot).cloned()).map_err(|missing| missing.to_string())
 }
 
 /// A length of time as a plan writes it.

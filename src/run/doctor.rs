@@ -241,7 +241,7 @@ pub(crate) fn clock(now: Timestamp, told: Option<Timestamp>) -> Check {
         .fact("skew_seconds", skew)
 }
 
-const QUOTA: &str = "/cgi-bin/openapi/quota/get";
+pub(super) const QUOTA: &str = "/cgi-bin/openapi/quota/get";
 
 fn timeout(plan: &RenderedPlan) -> Duration {
     plan.steps.first().map_or(limits::TIMEOUT, |step| step.timeout)

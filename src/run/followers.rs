@@ -58,6 +58,40 @@ pub(super) fn with_new<L>(
     Ok(Left::Calls { calls, write, notes })
 }
 
+/// What is left of a send that stopped at a call which was refused for its people. `kept` are its calls that are accepted or in
+/// doubt, `had` their people: none of them is sent to again. Those of the list who are not among them get calls of their own, in
+/// place of those that were refused or never made.
+pub(super) fn corrected<L>(
+    plan: &RenderedPlan,
+    step: &RenderedStep,
+    kept: &[CallRecord],
+    had: &Openids,
+    mut people: Openids,
+) -> Result<Left<L>, Refusal> {
+    people.unique(had);
+    let (name, rest) = (step.name(), people.len());
+    if rest == 1 {
+        let message = format!(
+            "`{name}`: of the list as it is now one person is left who did not get it, and WeChat takes at least two (40130)"
+        );
+        let help = "add somebody to the list; or take the person out of it, and show it to them with `preview`";
+        return Err(Refusal::Guard(Problem::new(message).help(help)));
+    }
+    let note = format!(
+        "`{name}` goes on from the list as it is now, for a call was refused for its people: {} people have it or may have it, and it is now sent to {rest}",
+        had.len()
+    );
+    let next = kept.iter().map(|record| record.frozen.id.chunk).max().unwrap_or(0) + 1;
+    let mut all = kept.iter().map(StepCall::begun).collect::<Result<Vec<_>, _>>()?;
+    if rest > 0 {
+        all.extend(calls(plan, step, &Arc::new(people), next));
+    } else if kept.iter().all(|record| record.status == Status::Accepted) {
+        return Ok(Left::Done { records: kept.to_vec(), notes: vec![note] });
+    }
+    let write = if rest > 0 { Write::All } else { Write::None };
+    Ok(Left::Calls { calls: all, write, notes: vec![note] })
+}
+
 /// Calls of a send to these people, numbered from `first`.
 fn calls(plan: &RenderedPlan, step: &RenderedStep, people: &Arc<Openids>, first: u32) -> Vec<StepCall> {
     let model = step.calls.first().expect("a send has a call, if only one that stands for all");

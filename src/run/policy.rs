@@ -5,6 +5,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
+    clock::{self, Clock},
     ledger::EventKind,
     limits,
     payload::Effect,
@@ -39,7 +40,9 @@ pub(crate) fn judge(effect: Effect, outcome: &Outcome) -> (EventKind, Next) {
         Outcome::Unknown(_) => {
             return (EventKind::Unknown, if effect == Effect::Mass { Next::Doubt } else { Next::Again });
         }
-        Outcome::NoToken(_) | Outcome::Withheld => return (EventKind::NotSent, Next::Fail { stop: true }),
+        Outcome::NoToken(_) | Outcome::Withheld | Outcome::Withdrawn(_) => {
+            return (EventKind::NotSent, Next::Fail { stop: true });
+        }
     };
     match errcode::disposition(reply.errcode) {
         // Answers that only carry values need no errcode; that something was done must be said.
@@ -67,40 +70,123 @@ pub(crate) fn is_rate_limit(outcome: &Outcome) -> bool {
     matches!(outcome, Outcome::Reply(reply) if matches!(reply.errcode, 42010 | 45011))
 }
 
-/// Whether, and when, a send in doubt may be repeated.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Resend {
-    After(Duration),
-    /// Never: why, in words.
-    Never(String),
+/// What time it is, by every clock that is known.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Times {
+    /// By the clock of this machine.
+    pub(crate) now: Timestamp,
+    /// By a clock that nobody sets: see [`Clock::steady`].
+    pub(crate) steady: Timestamp,
+    /// For the server, if an answer told it.
+    pub(crate) server: Option<Timestamp>,
 }
 
-/// WeChat forgets a `clientmsgid` after 24 hours: from then on a repetition would be a second send.
+impl Times {
+    pub(crate) fn of(clock: &dyn Clock, server: Option<Timestamp>) -> Self {
+        Self { now: clock.now(), steady: clock.steady(), server }
+    }
+
+    /// The latest that it can be: time that may have passed has passed.
+    pub(crate) fn latest(&self) -> Timestamp {
+        self.now.max(self.steady).max(self.server.unwrap_or(self.now))
+    }
+
+    /// When an attempt that is made now is to be remembered as made. A clock that runs ahead by more than clocks do would let the
+    /// next run, with a clock that is right, believe that the attempt was made later than it was.
+    pub(crate) fn attempted(&self) -> Timestamp {
+        let earliest = self.now.min(self.steady).min(self.server.unwrap_or(self.now));
+        if apart(self.now, earliest) { earliest } else { self.now }
+    }
+}
+
+/// Whether two clocks differ by more than clocks do.
+fn apart(one: Timestamp, other: Timestamp) -> bool {
+    one.duration_since(other).unsigned_abs() > limits::CLOCK_OFF
+}
+
+/// How long a send in doubt must wait before it may be repeated; an error says why it may never be.
 pub(crate) fn resend(
-    now: Timestamp,
+    times: Times,
     first: Timestamp,
     last: Timestamp,
     resend_after: Duration,
     timeout: Duration,
-) -> Resend {
-    let after = |from: Timestamp, duration: Duration| {
-        from.saturating_add(SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX)).unwrap_or(Timestamp::MAX)
-    };
-    if now < last {
-        return Resend::Never(
-            "the clock of this machine stands before the last attempt, so nobody can say whether 24 hours have passed"
-                .into(),
-        );
+) -> Result<Duration, Problem> {
+    clocks_agree(times)?;
+    let begins = after(last, resend_after).max(times.latest());
+    remembered(times, begins, (first, last), timeout)?;
+    Ok(begins.duration_since(times.latest()).unsigned_abs())
+}
+
+/// Whether a mass call whose attempts are unsettled may leave now; `repeated` if there are others than this one.
+pub(crate) fn may_leave(
+    times: Times,
+    (first, last): (Timestamp, Timestamp),
+    repeated: bool,
+    timeout: Duration,
+) -> Result<(), Problem> {
+    if repeated {
+        clocks_agree(times)?;
+        return remembered(times, times.latest(), (first, last), timeout);
     }
-    let begins = after(last, resend_after).max(now);
-    // The repetition itself takes time, and clocks differ.
+    // Nothing is in doubt: what the server's clock says does not matter, and the next run makes it.
+    let own = Times { server: None, ..times };
+    remembered(own, own.latest(), (first, last), timeout).map_err(|_| {
+        let message = "it was not made: since it was to be made the clock was set, or (almost) a day has passed in a sleep of the machine or a wait for a token";
+        Problem::new(message).help("run it again")
+    })
+}
+
+/// The 24 hours are WeChat's: a clock that does not agree with the server's cannot count them.
+fn clocks_agree(times: Times) -> Result<(), Problem> {
+    match times.server {
+        Some(server) if apart(times.now, server) => {
+            let (ours, word) = (in_words(times.now), if times.now > server { "ahead of" } else { "behind" });
+            let off = times.now.duration_since(server).as_secs().unsigned_abs();
+            let message = format!(
+                "the clock of this machine says {ours} and the server's says {}: it is {off} s {word} the server's, so nobody can say whether 24 hours have passed",
+                in_words(server)
+            );
+            Err(Problem::new(message).help(SET_CLOCK))
+        }
+        _ => Ok(()),
+    }
+}
+
+const SET_CLOCK: &str = "set the clock (NTP) and run it again within 24 hours of the first attempt: the same send is then repeated with the same clientmsgid";
+
+fn in_words(at: Timestamp) -> String {
+    clock::shanghai(at).strftime("%Y-%m-%d %H:%M:%S %:z").to_string()
+}
+
+/// WeChat forgets a `clientmsgid` after 24 hours: from then on a repetition would be a second send. `begins` is when the call
+/// leaves, `first` and `last` are the attempts that are unsettled.
+fn remembered(
+    times: Times,
+    begins: Timestamp,
+    (first, last): (Timestamp, Timestamp),
+    timeout: Duration,
+) -> Result<(), Problem> {
+    if times.latest() < last {
+        let message = format!(
+            "the clock of this machine says {}, which is before the last attempt ({}), so nobody can say whether 24 hours have passed",
+            in_words(times.now),
+            in_words(last)
+        );
+        return Err(Problem::new(message).help(SET_CLOCK));
+    }
+    // The call itself takes time, and clocks differ.
     if after(begins, timeout + limits::CLIENTMSGID_MARGIN) >= after(first, limits::CLIENTMSGID_MEMORY) {
-        return Resend::Never(
-            "the first attempt is (almost) 24 hours ago: WeChat no longer remembers it, and repeating could send twice"
-                .into(),
-        );
+        let message =
+            "the first attempt is (almost) 24 hours ago: WeChat no longer remembers it, and repeating could send twice";
+        return Err(Problem::new(message)
+            .help("no run repeats it any more: look at the console (群发记录) whether it was sent"));
     }
-    Resend::After(begins.duration_since(now).unsigned_abs())
+    Ok(())
+}
+
+fn after(from: Timestamp, duration: Duration) -> Timestamp {
+    from.saturating_add(SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX)).unwrap_or(Timestamp::MAX)
 }
 
 /// In it `per_minute` mass calls may be made.
@@ -128,6 +214,7 @@ pub(crate) fn advice(outcome: &Outcome) -> Problem {
             .help("check the network, a proxy (HTTPS_PROXY) and --api-base; nothing left this machine"),
         Outcome::Unknown(why) => Problem::new(format!("no answer that says what happened: {why}")),
         Outcome::NoToken(error) => token_advice(error),
+        Outcome::Withdrawn(why) => Problem::new(why),
         Outcome::Withheld => Problem::new(WITHHELD)
             .help("the AppSecret or the access token stands in a text, a name or a file of the plan: take it out, and reset it in the console if others saw it"),
     }
@@ -210,15 +297,61 @@ mod tests {
         assert_eq!(judge(Effect::Read, &said(r#"{"msg_status":"SENDING"}"#)), (EventKind::Accepted, Next::Done));
     }
 
+    /// All clocks say the same.
+    fn times(second: i64) -> Times {
+        Times { now: at(second), steady: at(second), server: None }
+    }
+
     #[test]
     fn a_send_in_doubt_is_repeated_within_24_hours_only() {
         let minute = Duration::from_secs(60);
-        assert_eq!(resend(at(10), at(0), at(5), minute, minute), Resend::After(Duration::from_secs(55)));
-        assert_eq!(resend(at(1000), at(0), at(5), minute, minute), Resend::After(Duration::ZERO));
-        assert!(matches!(resend(at(86_000), at(0), at(5), minute, minute), Resend::After(_)));
-        assert!(matches!(resend(at(86_100), at(0), at(5), minute, minute), Resend::Never(_)));
-        assert!(matches!(resend(at(200_000), at(0), at(5), minute, minute), Resend::Never(_)));
-        assert!(matches!(resend(at(4), at(0), at(5), minute, minute), Resend::Never(_)));
+        let resend = |second, first, last| resend(times(second), at(first), at(last), minute, minute);
+        assert_eq!(resend(10, 0, 5), Ok(Duration::from_secs(55)));
+        assert_eq!(resend(1000, 0, 5), Ok(Duration::ZERO));
+        assert_eq!(resend(86_000, 0, 5), Ok(Duration::ZERO));
+        for late in [86_100, 200_000, 4] {
+            assert!(resend(late, 0, 5).is_err(), "{late}");
+        }
+    }
+
+    #[test]
+    fn the_clock_that_says_that_most_time_has_passed_is_believed() {
+        let minute = Duration::from_secs(60);
+        let leaves = |times| may_leave(times, (at(0), at(5)), true, minute).is_ok();
+        assert!(leaves(times(1000)));
+        assert!(!leaves(Times { steady: at(90_000), ..times(1000) }), "the clock was set back");
+        assert!(!leaves(Times { now: at(90_000), ..times(1000) }), "the machine slept");
+        assert!(
+            leaves(Times { now: at(-50), ..times(1000) }),
+            "set back, and the other clock proves that it is soon enough"
+        );
+        assert!(!leaves(times(4)));
+    }
+
+    #[test]
+    fn a_clock_that_is_off_repeats_nothing() {
+        let minute = Duration::from_secs(60);
+        let told = |second| Times { server: Some(at(second)), ..times(1000) };
+        for near in [1000, 700, 1300] {
+            assert_eq!(resend(told(near), at(0), at(5), minute, minute), Ok(Duration::ZERO), "{near}");
+        }
+        for off in [699, 1301, -80_000, 500_000] {
+            let problem = resend(told(off), at(0), at(5), minute, minute).expect_err("off");
+            assert!(problem.message.contains("1970-01-01 08:16:40 +08:00"), "{}", problem.message);
+            assert!(problem.message.contains(&in_words(at(off))), "{}", problem.message);
+            assert!(may_leave(told(off), (at(0), at(5)), true, minute).is_err(), "{off}");
+        }
+        for off in [500, 500_000] {
+            assert!(may_leave(told(off), (at(0), at(5)), false, minute).is_ok(), "the first attempt repeats nothing");
+        }
+    }
+
+    #[test]
+    fn an_attempt_is_not_remembered_as_later_than_it_was() {
+        assert_eq!(Times { server: Some(at(900)), ..times(1000) }.attempted(), at(1000));
+        assert_eq!(Times { server: Some(at(90)), ..times(1000) }.attempted(), at(90));
+        assert_eq!(Times { steady: at(90), ..times(1000) }.attempted(), at(90));
+        assert_eq!(Times { server: Some(at(9000)), steady: at(9000), ..times(1000) }.attempted(), at(1000));
     }
 
     #[test]

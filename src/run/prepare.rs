@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::{
     drafts,
-    followers::with_new,
+    followers::{corrected, with_new},
     frozen, guard,
     outputs::{outputs, slots_of},
     reconcile::{Verdict, has_versions, is_current, latest, reconcile},
@@ -158,7 +158,7 @@ fn left<'p>(
     known: &[&CallRecord],
     all: &[CallRecord],
     conflicts: &mut Vec<(&'p RenderedStep, Vec<String>)>,
-) -> Result<Left<Unlisted<'p>>, LedgerError> {
+) -> Result<Left<Unlisted<'p>>, Refusal> {
     if !step.may_run() {
         return Ok(Left::Never);
     }
@@ -166,7 +166,7 @@ fn left<'p>(
         return Ok(drafts::left(step, known, all)?.unwrap_or_else(|changed| conflict(step, changed, conflicts)));
     }
     if step.spec.effect == Effect::Preview {
-        return preview(step, known);
+        return Ok(preview(step, known)?);
     }
     let records = || -> Vec<CallRecord> { known.iter().map(|record| (*record).clone()).collect() };
     if step.covers {
@@ -176,13 +176,13 @@ fn left<'p>(
         (Verdict::Done, followers) if step.sends_new => {
             let (records, had) = (records(), frozen::people(known.iter().map(|record| &record.frozen))?);
             match followers {
-                Some(followers) => Left::List(Unlisted { followers, records, had }),
+                Some(followers) => Left::List(Unlisted { followers, records, had, refused: false }),
                 None => with_new(plan, step, records, &had, people(step))?,
             }
         }
         (Verdict::Done, _) => Left::Done { records: records(), notes: Vec::new() },
         (Verdict::Fresh, Some(followers)) => {
-            Left::List(Unlisted { followers, records: Vec::new(), had: Openids::default() })
+            Left::List(Unlisted { followers, records: Vec::new(), had: Openids::default(), refused: false })
         }
         (Verdict::Fresh, None) => {
             let calls = step.calls.iter().map(|call| StepCall::planned(step, call.clone()));
@@ -204,6 +204,15 @@ fn left<'p>(
                 ));
             }
             Left::Calls { calls, write: Write::None, notes }
+        }
+        (Verdict::Correct, followers) => {
+            let stays = |record: &&CallRecord| record.status == Status::Accepted || record.status.in_doubt();
+            let kept: Vec<CallRecord> = records().into_iter().filter(|record| stays(&record)).collect();
+            let had = frozen::people(kept.iter().map(|record| &record.frozen))?;
+            match followers {
+                Some(followers) => Left::List(Unlisted { followers, records: kept, had, refused: true }),
+                None => corrected(plan, step, &kept, &had, people(step))?,
+            }
         }
         (Verdict::Conflict { changed }, _) => conflict(step, changed, conflicts),
     })

@@ -1,7 +1,7 @@
 //! What WeChat alone knows, looked up before the person is asked: who follows, which tags there are.
 
 use super::{
-    followers::{list, with_new},
+    followers::{corrected, list, with_new},
     forecast::{Forecast, forecast},
     guard,
     prepare::Prepared,
@@ -97,7 +97,7 @@ fn listed(
     tags: &Tags,
     reader: &mut AccountReader<'_, '_>,
 ) -> Result<Left, Refusal> {
-    let Unlisted { followers, records, had } = unlisted;
+    let Unlisted { followers, records, had, refused } = unlisted;
     let tag = match followers {
         Followers::All => None,
         Followers::Of(tag) => Some(tags.id(tag)?),
@@ -105,6 +105,9 @@ fn listed(
     let what = format!("the people of `{}` cannot be listed", step.name());
     let mut people = list(reader, Question { step, what: &what }, tag)?;
     people.unique(&step.excluded);
+    if refused {
+        return corrected(plan, step, &records, &had, people);
+    }
     match with_new(plan, step, records, &had, people)? {
         Left::Calls { calls, .. } if calls.is_empty() => {
             let message =

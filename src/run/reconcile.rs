@@ -9,9 +9,10 @@ use super::{
     work::freeze,
 };
 use crate::{
-    ledger::{CallRecord, LedgerError, Status},
+    ledger::{CallRecord, EventKind, LedgerError, Status},
     payload::{self, Effect, People},
     render::RenderedStep,
+    wechat::errcode,
 };
 
 /// What the ledger says of a step.
@@ -26,6 +27,9 @@ pub(crate) enum Verdict {
         /// Differences between the plan and what is frozen; empty if there are none.
         changed: Vec<String>,
     },
+    /// Some calls were accepted or are in doubt, and the others stopped at one that was refused for its people. The list was
+    /// corrected since: what is left is planned anew from it.
+    Correct,
     /// It was sent, wholly or in part, and the plan now says something else.
     Conflict {
         /// What differs, in words.
@@ -44,12 +48,14 @@ pub(crate) fn reconcile(step: &RenderedStep, records: &[&CallRecord]) -> Result<
             && records.iter().zip(&step.calls).all(|(record, call)| record.frozen.digest == call.payload.digest())
     };
     let all_accepted = records.iter().all(|record| record.status == Status::Accepted);
+    let mut adds = false;
     let mut changed = if step.listed.is_none() && same() {
         Vec::new()
     } else {
         let before = records.iter().map(|record| frozen::row(&record.frozen)).collect::<Result<Vec<_>, _>>()?;
         // Words are found by comparing rows: what the plan says now, as it would be frozen.
         let now = step.calls.iter().map(|call| frozen::row(&freeze(step, call))).collect::<Result<Vec<_>, _>>()?;
+        adds = added(&openids(&before), &openids(&now)) > 0;
         differences(&before, &now)
     };
     let shown = records.first().and_then(|record| record.frozen.message_digest.as_ref());
@@ -62,8 +68,16 @@ pub(crate) fn reconcile(step: &RenderedStep, records: &[&CallRecord]) -> Result<
     }
     // A half-sent message that changed would reach one half of the people in one form, the rest in another.
     let only_people = changed.iter().all(|change| change.starts_with(PEOPLE));
+    let doubt = records.iter().any(|record| record.status.in_doubt());
+    let refused = records.iter().any(|record| record.status == Status::Refused && was_refused_for_people(record));
+    // Who is listed now is known only when they are listed, which is done when nothing is in doubt any more.
+    let corrected = refused && if step.listed.is_some() { !doubt } else { !changed.is_empty() };
+    // People whom a correction took out of the list may have it already.
+    let less = !adds && records.iter().any(|record| was_refused_for_people(record));
     Ok(match (changed.is_empty(), all_accepted) {
         (true, true) => Verdict::Done,
+        (_, false) if only_people && corrected => Verdict::Correct,
+        (_, true) if only_people && less => Verdict::Done,
         (_, false) if only_people => Verdict::Resume { changed },
         (_, true) if only_people && step.sends_new => Verdict::Done,
         _ => Verdict::Conflict { changed },
@@ -101,10 +115,22 @@ pub(crate) fn anew(step: &RenderedStep, first: u32) -> Option<String> {
     step.content.digest().map(|digest| payload::digest(format!("{digest} anew at {first}").as_bytes()))
 }
 
+/// Whether an attempt at a call was refused for its people.
+fn was_refused_for_people(record: &CallRecord) -> bool {
+    let mut refusals = record.events.iter().filter(|event| event.kind == EventKind::Refused);
+    refusals.any(|event| event.errcode.is_some_and(errcode::is_about_people))
+}
+
 const PEOPLE: &str = "recipients";
 
 fn openids(rows: &[Row]) -> Vec<&str> {
     rows.iter().filter_map(|row| row.people.as_ref()).flat_map(People::iter).collect()
+}
+
+/// How many of the new are not among the old.
+fn added(old: &[&str], new: &[&str]) -> usize {
+    let old: HashSet<&str> = old.iter().copied().collect();
+    new.iter().filter(|openid| !old.contains(*openid)).count()
 }
 
 /// What differs between what was planned then and now, in words.

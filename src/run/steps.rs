@@ -67,6 +67,7 @@ impl Ready<'_> {
             facts,
             states: Vec::with_capacity(work.len()),
             recent: None,
+            asked_time: false,
             stopped: None,
             ended: Ended {
                 outcome: RunOutcome::Succeeded,
@@ -93,6 +94,8 @@ pub(super) struct Runner<'a, 'c> {
     pub(super) states: Vec<(&'a RenderedStep, StepState)>,
     /// When mass calls were attempted in the last minute, in order; read at the first.
     pub(super) recent: Option<VecDeque<Timestamp>>,
+    /// The server was asked what time it is.
+    pub(super) asked_time: bool,
     /// Why nothing more is run.
     pub(super) stopped: Option<String>,
     pub(super) ended: Ended,

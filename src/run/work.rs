@@ -94,6 +94,8 @@ pub(crate) struct Unlisted<'p> {
     pub(crate) records: Vec<CallRecord>,
     /// The people of these.
     pub(crate) had: Openids,
+    /// The rest of it was refused for its people, and is planned anew.
+    pub(crate) refused: bool,
 }
 
 impl<L> Left<L> {
@@ -129,7 +131,7 @@ impl<L> Left<L> {
 pub(crate) enum Write {
     /// None: the ledger has all.
     None,
-    /// All: none was sent.
+    /// All that the ledger does not have, in place of what else it has of the step: none of that was sent.
     All,
     /// Those that the ledger does not have yet.
     New,

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use crate::{
     clock::Clock,
     redact::Redactor,
@@ -25,11 +27,33 @@ pub enum Outcome {
     NoToken(TokenError),
     /// What it was to carry holds a secret or a token of this process; nothing left.
     Withheld,
+    /// Right before it was to leave, whoever asked for it did not want it any more, and why; nothing left.
+    Withdrawn(String),
+}
+
+/// What is asked right before a call leaves, with the time of the server as far as it is known; an error says why the call is
+/// not wanted any more.
+pub type StillWanted<'w> = dyn Fn(Option<Timestamp>) -> Result<(), String> + 'w;
+
+/// Notes what time the server tells.
+struct Timed<'a> {
+    inner: &'a mut dyn Transport,
+    clock: &'a dyn Clock,
+    /// The time that the server told last, and what the steady clock said then.
+    told: Option<(Timestamp, Timestamp)>,
+}
+
+impl Transport for Timed<'_> {
+    fn send(&mut self, request: &Request<'_>) -> Result<Answer, Failure> {
+        let answer = self.inner.send(request)?;
+        self.told = answer.date.map(|date| (date, self.clock.steady())).or(self.told);
+        Ok(answer)
+    }
 }
 
 /// The client of one run.
 pub struct Client<'a> {
-    transport: &'a mut dyn Transport,
+    transport: Timed<'a>,
     keeper: Keeper<'a>,
     clock: &'a dyn Clock,
     redactor: Redactor,
@@ -38,12 +62,18 @@ pub struct Client<'a> {
 impl<'a> Client<'a> {
     /// A client; `redactor` knows the secrets that are there from the start.
     pub fn new(transport: &'a mut dyn Transport, keeper: Keeper<'a>, clock: &'a dyn Clock, redactor: Redactor) -> Self {
-        Self { transport, keeper, clock, redactor }
+        Self { transport: Timed { inner: transport, clock, told: None }, keeper, clock, redactor }
     }
 
     /// The secrets known by now.
     pub fn redactor(&self) -> &Redactor {
         &self.redactor
+    }
+
+    /// What time it is for the server, as it told with an earlier answer; none if no answer told it.
+    pub fn server_time(&self) -> Option<Timestamp> {
+        let (date, then) = self.transport.told?;
+        date.checked_add(self.clock.steady().duration_since(then)).ok()
     }
 
     /// How often a token was fetched.
@@ -53,7 +83,7 @@ impl<'a> Client<'a> {
 
     /// Makes sure that there is a token, so that a call that is noted as attempted is really made.
     pub fn ready(&mut self) -> Result<(), TokenError> {
-        let token = self.keeper.get(self.transport, self.clock).map_err(|error| self.clean_error(error))?;
+        let token = self.keeper.get(&mut self.transport, self.clock).map_err(|error| self.clean_error(error))?;
         self.redactor.learn(&token);
         Ok(())
     }
@@ -69,7 +99,18 @@ impl<'a> Client<'a> {
 
     /// One call. A rejected token is refreshed once, and the call made once more.
     pub fn call(&mut self, method: Method, path: &str, body: Body<'_>, timeout: Duration) -> Outcome {
-        let mut token = match self.keeper.get(self.transport, self.clock) {
+        self.exchange(&Request { method, path, query: &[], body, timeout }, &|_| Ok(()))
+    }
+
+    /// A POST that is made only while it is wanted: that is asked each time right before it leaves, for a token that had to be
+    /// fetched, a lock that was held or a machine that slept may have taken any time.
+    pub fn post_while(&mut self, path: &str, body: Body<'_>, timeout: Duration, wanted: &StillWanted<'_>) -> Outcome {
+        self.exchange(&Request { method: Method::Post, path, query: &[], body, timeout }, wanted)
+    }
+
+    fn exchange(&mut self, call: &Request<'_>, wanted: &StillWanted<'_>) -> Outcome {
+        let Request { method, path, body, timeout, .. } = *call;
+        let mut token = match self.keeper.get(&mut self.transport, self.clock) {
             Ok(token) => token,
             Err(error) => return Outcome::NoToken(self.clean_error(error)),
         };
@@ -79,9 +120,12 @@ impl<'a> Client<'a> {
             if self.withholds(body) {
                 return Outcome::Withheld;
             }
+            if let Err(why) = wanted(self.server_time()) {
+                return Outcome::Withdrawn(why);
+            }
             let request = Request { method, path, query: &[("access_token", &token)], body, timeout };
             let reply = match self.transport.send(&request) {
-                Ok(Answer { status, body }) => wechat::decode(status, &body),
+                Ok(Answer { status, body, .. }) => wechat::decode(status, &body),
                 Err(Failure::NotSent(why)) => return Outcome::NotSent(why),
                 Err(Failure::MaybeSent(why)) => return Outcome::Unknown(why),
             };
@@ -93,7 +137,7 @@ impl<'a> Client<'a> {
                 return Outcome::Reply(reply);
             }
             refreshed = true;
-            token = match self.keeper.renew(Some(&token), self.transport, self.clock) {
+            token = match self.keeper.renew(Some(&token), &mut self.transport, self.clock) {
                 // A central store that still has the rejected token will not help by being asked again.
                 Ok(other) if other == token && self.keeper.is_given() => return Outcome::Reply(reply),
                 Ok(other) => other,

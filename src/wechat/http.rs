@@ -87,11 +87,9 @@ pub(crate) struct ProxyName(pub(crate) String);
 #[derive(Debug)]
 pub(crate) struct Http {
     requests: mpsc::Sender<Owned>,
-    answers: mpsc::Receiver<(Result<Answer, Failure>, Option<Timestamp>)>,
+    answers: mpsc::Receiver<Result<Answer, Failure>>,
     abandon: fn() -> bool,
     abandoned: bool,
-    /// The `Date` of the last answer.
-    told: Option<Timestamp>,
 }
 
 /// A request that outlives its caller.
@@ -131,8 +129,7 @@ impl Http {
         // It ends with its channel, or with the process.
         std::thread::spawn(move || {
             for request in incoming {
-                let mut told = None;
-                let answer = exchange(&agent, &base, &request, &unconnected, &mut told);
+                let answer = exchange(&agent, &base, &request, &unconnected);
                 // What could not be reached is the proxy, or what it should have led to.
                 let answer = answer.map_err(|failure| match (failure, &proxy) {
                     (Failure::NotSent(why), Some(ProxyName(name))) => {
@@ -140,17 +137,12 @@ impl Http {
                     }
                     (failure, _) => failure,
                 });
-                if outgoing.send((answer, told)).is_err() {
+                if outgoing.send(answer).is_err() {
                     return;
                 }
             }
         });
-        Self { requests, answers, abandon, abandoned: false, told: None }
-    }
-
-    /// The time that the server told with its last answer; `None` if the last request had none, or none that tells it.
-    pub(crate) fn told(&self) -> Option<Timestamp> {
-        self.told
+        Self { requests, answers, abandon, abandoned: false }
     }
 }
 
@@ -173,10 +165,7 @@ impl Transport for Http {
         self.requests.send(owned).map_err(|_| Failure::NotSent("the HTTP client ended".into()))?;
         loop {
             match self.answers.recv_timeout(limits::ABANDON_LOOK) {
-                Ok((answer, told)) => {
-                    self.told = told;
-                    return answer;
-                }
+                Ok(answer) => return answer,
                 Err(mpsc::RecvTimeoutError::Disconnected) => {
                     return Err(Failure::MaybeSent("the HTTP client ended".into()));
                 }
@@ -239,14 +228,8 @@ impl Resolver for Addresses {
     }
 }
 
-/// One request and its answer; `told` is the time of the server, where the answer tells it.
-fn exchange(
-    agent: &Agent,
-    base: &ApiBase,
-    request: &Owned,
-    unconnected: &Unconnected,
-    told: &mut Option<Timestamp>,
-) -> Result<Answer, Failure> {
+/// One request and its answer.
+fn exchange(agent: &Agent, base: &ApiBase, request: &Owned, unconnected: &Unconnected) -> Result<Answer, Failure> {
     unconnected.0.store(false, Ordering::SeqCst);
     let url = format!("{}{}", base.url, request.path);
     let query = request.query.iter().map(|(name, value)| (name.as_str(), value.expose()));
@@ -267,16 +250,29 @@ fn exchange(
     };
     let mut response = sent.map_err(|error| classify(&error, request.timeout, unconnected.0.load(Ordering::SeqCst)))?;
     let status = response.status().as_u16();
-    *told = response.headers().get("date").and_then(|date| http_date(date.to_str().ok()?));
+    let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
+    // An answer that a cache kept tells when it was made (`Age` is how long ago, as the cache believes), and not what time it is.
+    let date = header("date").filter(|_| header("age").is_none()).and_then(http_date);
     let body = response.body_mut().with_config().limit(limits::REPLY_BYTES_MAX).read_to_vec();
     // The reply had begun: whatever goes wrong now, the request was there.
     let body = body.map_err(|error| classify(&error, request.timeout, false))?;
-    Ok(Answer { status, body })
+    Ok(Answer { status, body, date })
 }
 
-/// `Sun, 06 Nov 1994 08:49:37 GMT`.
+/// A time in one of the forms of HTTP (`Sun, 06 Nov 1994 08:49:37 GMT`, `Sunday, 06-Nov-94 08:49:37 GMT`,
+/// `Sun Nov  6 08:49:37 1994`; <https://www.rfc-editor.org/rfc/rfc9110#name-date-time-formats>), or of RFC 3339. All but those
+/// that say otherwise are in UTC.
 fn http_date(text: &str) -> Option<Timestamp> {
-    jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()
+    let text = text.trim();
+    let old = |format: &str| {
+        let time = jiff::civil::DateTime::strptime(format, text).ok()?;
+        time.to_zoned(jiff::tz::TimeZone::UTC).ok().map(|time| time.timestamp())
+    };
+    let usual = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok();
+    usual
+        .or_else(|| old("%A, %d-%b-%y %H:%M:%S GMT"))
+        .or_else(|| old("%a %b %e %H:%M:%S %Y"))
+        .or_else(|| text.parse().ok())
 }
 
 /// Only what provably comes before the first byte of the request counts as not sent. The words are ours: the error's
@@ -338,7 +334,12 @@ mod tests {
     fn dates_of_answers_are_read() {
         let time = http_date("Sun, 06 Nov 1994 08:49:37 GMT").expect("a date");
         assert_eq!(time.to_string(), "1994-11-06T08:49:37Z");
-        assert_eq!(http_date("yesterday"), None);
+        for other in ["Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994", " 1994-11-06T08:49:37Z "] {
+            assert_eq!(http_date(other), Some(time), "{other}");
+        }
+        for garbled in ["yesterday", "", "0", "Sun, 36 Nov 1994 08:49:37 GMT", "06/11/1994", "\u{fffd}"] {
+            assert_eq!(http_date(garbled), None, "{garbled}");
+        }
     }
 
     #[test]

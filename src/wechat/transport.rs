@@ -2,6 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
+use jiff::Timestamp;
+
 use crate::{content::media::Upload, redact::Secret};
 
 /// A request to the platform.
@@ -39,6 +41,8 @@ pub enum Method {
 pub struct Answer {
     pub status: u16,
     pub body: Vec<u8>,
+    /// The time that the server tells with it (`Date`); none if it tells none, or a cache gave the answer.
+    pub date: Option<Timestamp>,
 }
 
 /// Why nothing came back.

@@ -185,15 +185,23 @@ impl Ledger for Book<'_> {
     fn freeze(
         &mut self,
         scope: &Scope,
+        kept: &[u32],
         calls: &[FrozenCall],
         first: &CallId,
         attempt: &Event,
     ) -> Result<(), LedgerError> {
         self.write(&mut |state| {
-            let known = state.rows.iter().filter(|row| row.has_step(scope, first));
-            let known: Vec<Status> = known.map(Row::status).collect::<Result<_, _>>()?;
-            if let Some(status) = known.iter().find(|status| status.in_doubt() || **status == Status::Accepted) {
-                return Err(conflict(format!("step `{}` is {}", first.step, status.word())));
+            let mut stay = 0;
+            for row in state.rows.iter().filter(|row| row.has_step(scope, first)) {
+                let status = row.status()?;
+                let stays = status.in_doubt() || status == Status::Accepted;
+                if stays != kept.contains(&row.frozen.id.chunk) {
+                    return Err(conflict(format!("step `{}` is {}", first.step, status.word())));
+                }
+                stay += usize::from(stays);
+            }
+            if stay != kept.len() || calls.iter().any(|call| kept.contains(&call.id.chunk)) {
+                return Err(conflict(format!("step `{}` has other calls", first.step)));
             }
             let mut rows = state.rows.clone();
             rows.retain(|row| !row.has_step(scope, first) || !row.events.is_empty());
@@ -207,9 +215,8 @@ impl Ledger for Book<'_> {
                     None => insert(&mut rows, scope, call)?,
                 }
             }
-            if !known.is_empty() {
-                rows.retain(|row| !row.has_step(scope, first) || row.frozen.id.chunk as usize <= calls.len());
-            }
+            let is_there = |chunk: u32| kept.contains(&chunk) || calls.iter().any(|call| call.id.chunk == chunk);
+            rows.retain(|row| !row.has_step(scope, first) || is_there(row.frozen.id.chunk));
             note(&mut rows, scope, first, attempt)?;
             state.rows = rows;
             Ok(())
@@ -449,7 +456,12 @@ mod tests {
             0 => ledger.begin_run(&scope, &run, "p.yaml", "sha256:x", at),
             1 => ledger.end_run(&run, "{}"),
             2 => ledger.sync(),
-            3 => ledger.freeze(&scope, &calls, first, &attempt),
+            3 => {
+                let kept: &[u32] = chance.among(&[&[], &[], &[1], &[2], &[1, 2]]);
+                let anew: Vec<FrozenCall> =
+                    calls.iter().filter(|call| !kept.contains(&call.id.chunk) || first == &call.id).cloned().collect();
+                ledger.freeze(&scope, kept, &anew, first, &attempt)
+            }
             4 => {
                 let more: Vec<FrozenCall> = (3..=4).map(|chunk| call(chance, step, key, chunk)).collect();
                 ledger.extend(&scope, &more, &more[0].id, &attempt)
@@ -505,7 +517,7 @@ mod tests {
         let event = |kind| Event::new(kind, Timestamp::UNIX_EPOCH, "r");
         let statuses = || store.look(|rows| rows.iter().map(|row| row.status().expect("legal")).collect::<Vec<_>>());
         let mut book = store.open(&Calm);
-        book.freeze(&scope, &calls, &calls[0].id, &event(EventKind::Attempted)).expect("writes");
+        book.freeze(&scope, &[], &calls, &calls[0].id, &event(EventKind::Attempted)).expect("writes");
         book.append(&scope, &calls[0].id, &event(EventKind::Accepted)).expect("writes");
         assert!(!store.is_synced());
         store.cut_power();

@@ -130,6 +130,9 @@ impl FromIterator<usize> for People {
     }
 }
 
+/// The number of an openid that the account does not know.
+pub(super) const STRANGER: usize = 77_777;
+
 pub(super) fn openid(number: usize) -> String {
     format!("o{number:027}")
 }
@@ -204,6 +207,8 @@ pub(super) struct World {
     pub(super) deleted: RefCell<BTreeSet<u64>>,
     /// All requests.
     pub(super) sends: Cell<u32>,
+    /// Questions about a quota.
+    pub(super) quotas: Cell<u32>,
     /// Those that are no reading of lists and no token.
     pub(super) acts: Cell<u32>,
     /// Promises that were seen broken, in words.
@@ -214,6 +219,18 @@ pub(super) struct World {
     pub(super) runs: Cell<u32>,
     /// The machine sleeps for a day in the next wait.
     pub(super) oversleeps: Cell<bool>,
+    /// How far the machine's clock is ahead of the world's, in milliseconds; and how far it was when the process began.
+    pub(super) ahead: Cell<i64>,
+    pub(super) began_ahead: Cell<i64>,
+    /// How far the server's clock is ahead of the world's; and whether it keeps that to itself.
+    pub(super) server_ahead: Cell<i64>,
+    pub(super) silent: Cell<bool>,
+    /// The next send to many is answered by 42001, and the lock of the tokens is then held by others for so long, in
+    /// milliseconds.
+    pub(super) rejects_for: Cell<Option<i64>>,
+    token_takes: Cell<i64>,
+    /// The clock is set back by so much while that lock is waited for.
+    pub(super) set_back: Cell<i64>,
 }
 
 impl World {
@@ -240,6 +257,11 @@ impl World {
         }
     }
 
+    /// The time by a clock that is so far ahead of the world's.
+    fn time(&self, ahead: i64) -> Timestamp {
+        Timestamp::from_millisecond(1_772_416_800_000 + self.ms.get() + ahead).expect("in range")
+    }
+
     fn breaks(&self, promise: String) {
         self.broken.borrow_mut().push(promise);
     }
@@ -253,7 +275,11 @@ impl World {
 
 impl Clock for World {
     fn now(&self) -> Timestamp {
-        Timestamp::from_millisecond(1_772_416_800_000 + self.ms.get()).expect("in range")
+        self.time(self.ahead.get())
+    }
+
+    fn steady(&self) -> Timestamp {
+        self.time(self.began_ahead.get())
     }
 
     fn sleep(&self, duration: Duration) -> bool {
@@ -289,6 +315,11 @@ impl TokenStore for World {
         &self,
         fetch: &mut dyn FnMut(Option<Token>) -> Result<Token, TokenError>,
     ) -> Result<Token, TokenError> {
+        let takes = self.token_takes.take();
+        self.ms.set(self.ms.get() + takes);
+        if takes > 0 {
+            self.ahead.set(self.ahead.get() - self.set_back.take());
+        }
         let token = fetch(self.token.borrow().clone())?;
         *self.token.borrow_mut() = Some(token.clone());
         Ok(token)
@@ -378,6 +409,10 @@ impl Platform<'_> {
                 world.deleted.borrow_mut().insert(id);
                 json!({ "errcode": 0, "errmsg": "ok" })
             }
+            "/cgi-bin/openapi/quota/get" => {
+                world.quotas.set(world.quotas.get() + 1);
+                json!({ "errcode": 0, "errmsg": "ok", "quota": {} })
+            }
             "/cgi-bin/message/mass/preview" => {
                 self.material(&body);
                 world.previews.set(world.previews.get() + 1);
@@ -418,6 +453,13 @@ impl Platform<'_> {
         let world = self.0;
         let mass = Mass::read(text);
         let now = world.ms.get();
+        if let Some(takes) = world.rejects_for.take() {
+            world.token_takes.set(takes);
+            return json!({ "errcode": 42001, "errmsg": "expired" });
+        }
+        if mass.people.as_ref().is_some_and(|people| people.meets(&People::from_iter([STRANGER]))) {
+            return json!({ "errcode": 40003, "errmsg": "invalid openid" });
+        }
         let mut jobs = world.jobs.borrow_mut();
         if let Some((id, first, last)) = jobs.get_mut(&mass.key).filter(|(_, first, _)| now - *first < 86_400_000) {
             let fast = now - *last < 60_000;
@@ -456,7 +498,8 @@ impl Transport for Platform<'_> {
     fn send(&mut self, request: &Request<'_>) -> Result<Answer, Failure> {
         let world = self.0;
         let token = request.path.ends_with("token");
-        let reads = request.path.starts_with("/cgi-bin/user/") || request.path.starts_with("/cgi-bin/tags/");
+        let reads = ["/cgi-bin/user/", "/cgi-bin/tags/", "/cgi-bin/openapi/"];
+        let reads = reads.iter().any(|path| request.path.starts_with(path));
         if !token && !reads {
             world.acts.set(world.acts.get() + 1);
             match request.body {
@@ -467,7 +510,11 @@ impl Transport for Platform<'_> {
         }
         world.sends.set(world.sends.get() + 1);
         let fault = world.pass(Effect::Send);
-        let reply = |value: &Value| Ok(Answer { status: 200, body: value.to_string().into_bytes() });
+        let answered = |body: Vec<u8>| {
+            let date = (!world.silent.get()).then(|| world.time(world.server_ahead.get()));
+            Ok(Answer { status: 200, body, date })
+        };
+        let reply = |value: &Value| answered(value.to_string().into_bytes());
         // A server may echo what it was sent.
         let sent = if token { SECRET } else { TOKEN };
         let code = |code: i64| reply(&json!({ "errcode": code, "errmsg": format!("echo {sent}") }));
@@ -505,7 +552,7 @@ impl Transport for Platform<'_> {
         World::after(fault);
         match fault {
             Some(Fault::FailAfter) => Err(Failure::MaybeSent("the connection was reset".into())),
-            Some(Fault::Garbage) => Ok(Answer { status: 200, body: answer.to_string().into_bytes()[..5].to_vec() }),
+            Some(Fault::Garbage) => answered(answer.to_string().into_bytes()[..5].to_vec()),
             Some(Fault::BusyDone) => code(-1),
             _ => reply(&answer),
         }

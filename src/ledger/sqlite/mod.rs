@@ -722,10 +722,25 @@ fn note(transaction: &Transaction<'_>, scope: &Scope, id: &CallId, event: &Event
 }
 
 /// Freezes the calls of a step in place of what was frozen of it and came to nothing.
-fn replace(transaction: &Transaction<'_>, scope: &Scope, calls: &[FrozenCall], first: &CallId) -> Result<(), Fault> {
+fn replace(
+    transaction: &Transaction<'_>,
+    scope: &Scope,
+    kept: &[u32],
+    calls: &[FrozenCall],
+    first: &CallId,
+) -> Result<(), Fault> {
     let known = standing(transaction, scope, first, None)?;
-    if let Some((_, status, _)) = known.iter().find(|(_, status, _)| status.in_doubt() || *status == Status::Accepted) {
-        return Err(Fault::Conflict(format!("step `{}` is {}", first.step, status.word())));
+    let stays = |status: &Status| status.in_doubt() || *status == Status::Accepted;
+    for (id, status, _) in &known {
+        let chunk: u32 =
+            transaction.prepare_cached("SELECT chunk FROM calls WHERE id = ?1")?.query_one([id], |row| row.get(0))?;
+        if stays(status) != kept.contains(&chunk) {
+            return Err(Fault::Conflict(format!("step `{}` is {}", first.step, status.word())));
+        }
+    }
+    let staying = known.iter().filter(|(_, status, _)| stays(status)).count();
+    if staying != kept.len() || calls.iter().any(|call| kept.contains(&call.id.chunk)) {
+        return Err(Fault::Conflict(format!("step `{}` has other calls", first.step)));
     }
     if known.is_empty() {
         // The usual case: nothing was there, and nothing is left over.
@@ -739,12 +754,14 @@ fn replace(transaction: &Transaction<'_>, scope: &Scope, calls: &[FrozenCall], f
     transaction.prepare_cached(&format!("DELETE FROM calls WHERE {OF_STEP} AND {never}"))?.execute(of_step)?;
     calls.iter().try_for_each(|call| insert_call(transaction, scope, call, true))?;
     // Fewer calls than before: what is left over was refused or never left, and is no part of the step any more.
-    let count = i64::try_from(calls.len()).unwrap_or(i64::MAX);
+    let stay: Vec<u32> = kept.iter().copied().chain(calls.iter().map(|call| call.id.chunk)).collect();
+    let stay = serde_json::to_string(&stay).unwrap_or_default();
+    let gone = "chunk NOT IN (SELECT value FROM json_each(?7))";
     for left_over in [
-        format!("DELETE FROM events WHERE call IN (SELECT id FROM calls WHERE {OF_STEP} AND chunk > ?7)"),
-        format!("DELETE FROM calls WHERE {OF_STEP} AND chunk > ?7"),
+        format!("DELETE FROM events WHERE call IN (SELECT id FROM calls WHERE {OF_STEP} AND {gone})"),
+        format!("DELETE FROM calls WHERE {OF_STEP} AND {gone}"),
     ] {
-        let parameters = params![scope.platform, scope.appid, scope.plan, scope.occurrence, first.step, key, count];
+        let parameters = params![scope.platform, scope.appid, scope.plan, scope.occurrence, first.step, key, stay];
         transaction.prepare_cached(&left_over)?.execute(parameters)?;
     }
     Ok(())
@@ -758,12 +775,13 @@ impl Ledger for Sqlite {
     fn freeze(
         &mut self,
         scope: &Scope,
+        kept: &[u32],
         calls: &[FrozenCall],
         first: &CallId,
         attempt: &Event,
     ) -> Result<(), LedgerError> {
         self.write(|transaction| {
-            replace(transaction, scope, calls, first)?;
+            replace(transaction, scope, kept, calls, first)?;
             note(transaction, scope, first, attempt)
         })
     }
@@ -966,7 +984,7 @@ mod tests {
     }
 
     fn owner() -> Owner {
-        Owner { pid: 1, host: "h".into(), since: at(1), plan: "p".into() }
+        Owner { pid: 1, host: "h".into(), since: at(1), plan: "p".into(), command: "qunfa run".into() }
     }
 
     /// A file that holds what every version of this format holds.
@@ -986,7 +1004,7 @@ mod tests {
         };
         for call in ["a", "b", "c"].map(call) {
             let attempt = Event { body: Some("{}".into()), ..Event::new(EventKind::Attempted, at(1), "r") };
-            store.freeze(&scope(), std::slice::from_ref(&call), &call.id, &attempt).expect("writes");
+            store.freeze(&scope(), &[], std::slice::from_ref(&call), &call.id, &attempt).expect("writes");
         }
         path
     }
@@ -1029,7 +1047,7 @@ mod tests {
         let call = CallRecord::clone(&store.calls(&scope()).expect("reads")[0]).frozen;
         let call = FrozenCall { id: CallId { step: "d".into(), key: None, chunk: 1 }, ..call };
         let attempt = Event::new(EventKind::Attempted, at(1), "r");
-        store.freeze(&scope(), std::slice::from_ref(&call), &call.id, &attempt).expect("writes");
+        store.freeze(&scope(), &[], std::slice::from_ref(&call), &call.id, &attempt).expect("writes");
         drop(store);
         index(&Connection::open(&path).expect("opens"));
         assert!(write(&path).is_ok());
@@ -1176,13 +1194,30 @@ mod tests {
     fn the_files_are_private() {
         use std::os::unix::fs::PermissionsExt as _;
 
-        use crate::{ledger::store::TokenKey, redact::Secret, wechat::token::Token};
+        use crate::{
+            ledger::store::{Queue, TokenKey},
+            redact::Secret,
+            wechat::token::Token,
+        };
+
+        struct Alone;
+
+        impl Queue for Alone {
+            fn owner(&self) -> Owner {
+                owner()
+            }
+
+            fn wait(&self, _: Option<&Owner>) -> bool {
+                false
+            }
+        }
 
         let folder = tempfile::tempdir().expect("a folder");
         let state = SqliteStore::new(folder.path().join("state.db"));
         let mut ledger = state.write("sandbox", "wx1", &owner()).expect("opens");
         ledger.begin_run(&scope(), "r", "p.yaml", "sha256:x", at(1)).expect("writes");
-        let tokens = state.tokens(TokenKey { appid: "wx1", base: "https://a", endpoint: "stable" });
+        let key = TokenKey { appid: "wx1", base: "https://a", endpoint: "stable" };
+        let tokens = state.tokens(key, Box::new(Alone));
         tokens.exclusively(&mut |_| Ok(Token { value: Secret::new("t".into()), good_until: at(1) })).expect("saves");
         let names = ["state.db", "state.db-wal", "state.db.wx1.lock", "state.db.tokens", "state.db.tokens.lock"];
         for name in names {

@@ -8,9 +8,12 @@ use super::{
     lock::{self, Lock},
     tokens::{TokenEntry, TokenFile},
 };
-use crate::ledger::{
-    Ledger, LedgerError,
-    store::{Health, Owner, SavedToken, Store, TokenKey, Tokens, WriteError},
+use crate::{
+    ledger::{
+        Ledger, LedgerError,
+        store::{Health, Owner, Queue, SavedToken, Store, TokenKey, Tokens, WriteError},
+    },
+    wechat::token::TokenError,
 };
 
 /// The state in a folder, by the path of its ledger.
@@ -105,16 +108,16 @@ impl Store for SqliteStore {
         Ok(lock::holder(&lock_of(&self.place()?, appid)))
     }
 
-    fn tokens(&self, key: TokenKey<'_>) -> Box<dyn Tokens> {
-        Box::new(TokenEntry::new(self.token_file(), key))
+    fn tokens<'q>(&self, key: TokenKey<'_>, queue: Box<dyn Queue + 'q>) -> Box<dyn Tokens + 'q> {
+        Box::new(TokenEntry::new(self.token_file(), key, queue))
     }
 
     fn all_tokens(&self) -> Result<Vec<SavedToken>, String> {
         Ok(self.token_file().all())
     }
 
-    fn forget_all_tokens(&self) -> Result<(), String> {
-        self.token_file().forget_all()
+    fn forget_all_tokens(&self, queue: &dyn Queue) -> Result<(), TokenError> {
+        self.token_file().forget_all(queue)
     }
 
     fn examine(&self) -> Result<Option<Health>, LedgerError> {

@@ -10,9 +10,12 @@ use std::{
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::files::{beside, is_at, make_folder, open_own, open_private, place, read_bounded, reason};
+use super::{
+    files::{beside, make_folder, open_own, place, read_bounded, reason},
+    lock::Lock,
+};
 use crate::{
-    ledger::store::{SavedToken, TokenKey, Tokens},
+    ledger::store::{Queue, SavedToken, TokenKey, Tokens, WriteError},
     limits,
     redact::Secret,
     wechat::token::{Token, TokenError, TokenStore},
@@ -69,20 +72,22 @@ impl TokenFile {
         file.persist(&path).map(drop).map_err(|error| failed(&error.error))
     }
 
-    fn locked<T>(&self, work: impl FnOnce() -> T) -> Result<T, String> {
+    /// Works with the file while nobody else does.
+    fn locked<T>(&self, queue: &dyn Queue, work: impl FnOnce() -> Result<T, TokenError>) -> Result<T, TokenError> {
         let failed = |error: std::io::Error| {
-            format!("the lock {}.tokens.lock cannot be made: {}", self.ledger.display(), reason(&error))
+            let why = reason(&error);
+            TokenError::Source(format!("the lock {}.tokens.lock cannot be made: {why}", self.ledger.display()))
         };
         let path = beside(&self.path().map_err(failed)?, ".lock");
         make_folder(path.parent().unwrap_or(Path::new("/"))).map_err(failed)?;
-        for _ in 0..limits::LOCK_TRIES {
-            let file = open_private(&path).map_err(failed)?;
-            file.lock().map_err(failed)?;
-            if is_at(&file, &path).map_err(failed)? {
-                return Ok(work());
+        loop {
+            match Lock::take(&path, &queue.owner()) {
+                Ok(_lock) => return work(),
+                Err(WriteError::Held(holder)) if queue.wait(holder.as_ref()) => {}
+                Err(WriteError::Held(_)) => return Err(TokenError::Interrupted),
+                Err(error) => return Err(TokenError::Source(error.to_string())),
             }
         }
-        Err(failed(std::io::Error::other("it is taken away again and again")))
     }
 
     pub(super) fn all(&self) -> Vec<SavedToken> {
@@ -94,21 +99,25 @@ impl TokenFile {
         self.read().into_iter().map(split).collect()
     }
 
-    pub(super) fn forget_all(&self) -> Result<(), String> {
-        if self.is_there() { self.locked(|| self.write(&SavedTokens::new()))? } else { Ok(()) }
+    pub(super) fn forget_all(&self, queue: &dyn Queue) -> Result<(), TokenError> {
+        if !self.is_there() {
+            return Ok(());
+        }
+        self.locked(queue, || self.write(&SavedTokens::new()).map_err(TokenError::Source))
     }
 }
 
 /// One token in the file.
-#[derive(Debug)]
-pub(super) struct TokenEntry {
+pub(super) struct TokenEntry<'q> {
     file: TokenFile,
     key: String,
+    queue: Box<dyn Queue + 'q>,
 }
 
-impl TokenEntry {
-    pub(super) fn new(file: TokenFile, TokenKey { appid, base, endpoint }: TokenKey<'_>) -> Self {
-        Self { file, key: format!("{base} {appid} {endpoint}") }
+impl<'q> TokenEntry<'q> {
+    pub(super) fn new(file: TokenFile, key: TokenKey<'_>, queue: Box<dyn Queue + 'q>) -> Self {
+        let TokenKey { appid, base, endpoint } = key;
+        Self { file, key: format!("{base} {appid} {endpoint}"), queue }
     }
 
     fn save(&self, token: &Token) -> Result<(), String> {
@@ -119,37 +128,36 @@ impl TokenEntry {
     }
 }
 
-impl TokenStore for TokenEntry {
+impl TokenStore for TokenEntry<'_> {
     fn exclusively(
         &self,
         fetch: &mut dyn FnMut(Option<Token>) -> Result<Token, TokenError>,
     ) -> Result<Token, TokenError> {
-        let fetched = self.file.locked(|| {
+        self.file.locked(&*self.queue, || {
             let saved = self.saved().map_err(TokenError::Source)?;
             let token = fetch(saved.clone())?;
             if saved.as_ref() != Some(&token) {
                 self.save(&token).map_err(TokenError::Source)?;
             }
             Ok(token)
-        });
-        fetched.map_err(TokenError::Source)?
+        })
     }
 }
 
-impl Tokens for TokenEntry {
+impl Tokens for TokenEntry<'_> {
     fn saved(&self) -> Result<Option<Token>, String> {
         let saved = self.file.read().remove(&self.key);
         Ok(saved.map(|saved| Token { value: Secret::new(saved.access_token), good_until: saved.good_until }))
     }
 
-    fn forget(&self) -> Result<bool, String> {
+    fn forget(&self) -> Result<bool, TokenError> {
         if !self.file.is_there() {
             return Ok(false);
         }
-        self.file.locked(|| {
+        self.file.locked(&*self.queue, || {
             let mut tokens = self.file.read();
             let had = tokens.remove(&self.key).is_some();
-            self.file.write(&tokens).map(|()| had)
-        })?
+            self.file.write(&tokens).map(|()| had).map_err(TokenError::Source)
+        })
     }
 }

@@ -65,6 +65,12 @@ pub fn disposition(code: i64) -> Disposition {
     lookup(code).map_or(Disposition::Fatal, |row| row.class)
 }
 
+/// Whether a send was refused for one of its people, so that it goes through once the list of people is corrected.
+#[must_use]
+pub fn is_about_people(code: i64) -> bool {
+    matches!(code, 40003 | 40031 | 40032 | 40130 | 43004 | 46004 | 49003 | 50005)
+}
+
 /// The name of a class as shown to people and in JSON.
 #[must_use]
 pub const fn class_name(class: Disposition) -> &'static str {
