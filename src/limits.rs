@@ -66,8 +66,18 @@ pub const IMAGE_SIDE_MAX: u32 = 32_767;
 pub const IMAGE_PIXELS_MAX: u64 = 100_000_000;
 /// Largest picture that `optimize` reads, in bytes.
 pub const OPTIMIZE_BYTES_MAX: u64 = 64 << 20;
+/// Most pixels of a picture that `optimize` takes, each of four bytes: cameras of phones make 12 or 24 million.
+pub const OPTIMIZE_PIXELS_MAX: u64 = 25_000_000;
+/// Most work of `optimize` for one plan: pixels that are read, and [`ENCODED_PIXEL`] times those of each attempt to write.
+pub const OPTIMIZE_WORK_MAX: u64 = 150_000_000;
+/// Work of writing a pixel, in pixels that are read.
+pub const ENCODED_PIXEL: u64 = 4;
+/// Most pixels that a picture keeps: one with more is made narrower, and not tried at its own size.
+pub const OPTIMIZE_KEPT_PIXELS: u64 = 4_000_000;
 /// Most memory that a picture may take while it is optimized, in bytes.
-pub const OPTIMIZE_ALLOC_MAX: u64 = 512 << 20;
+pub const OPTIMIZE_ALLOC_MAX: u64 = 128 << 20;
+/// Most bytes of all pictures and other media of a plan, each file counted once.
+pub const MEDIA_BYTES_MAX: u64 = 512 << 20;
 /// A cached token is not used during the last part of its life.
 /// <https://developers.weixin.qq.com/doc/service/api/base/api_getstableaccesstoken>
 pub const TOKEN_MARGIN: Duration = Duration::from_secs(60);
@@ -88,9 +98,36 @@ pub const TAG_ATTRIBUTES_MAX: usize = 32;
 /// Deepest list of an article that is readable on a phone.
 pub const ARTICLE_LIST_DEPTH: usize = 4;
 /// Longest line of code that is coloured, in bytes: grammars can take very long over longer ones.
-pub const CODE_LINE_COLOURED: usize = 1000;
+pub const CODE_LINE_COLOURED: usize = 400;
 /// Most code of one article that is coloured, in bytes.
-pub const CODE_COLOURED: usize = 128 << 10;
+pub const CODE_COLOURED: usize = 64 << 10;
+/// Most code of all articles of a plan that is coloured, in bytes.
+pub const PLAN_CODE_COLOURED: usize = 192 << 10;
+/// Longest article that is Markdown, in bytes: a dozen times the characters that WeChat takes. What is made of a byte of
+/// Markdown takes some hundred bytes while it is read.
+pub const MARKDOWN_BYTES_MAX: usize = 256 << 10;
+/// Most cells of the tables of one article that is Markdown: a row of one letter has as many as the table has columns.
+pub const TABLE_CELLS_MAX: usize = 20_000;
+/// HTML of one article, in bytes, after which nothing more is written; WeChat takes half of it. A byte of text may have a style of kilobytes.
+pub const ARTICLE_WRITTEN_MAX: usize = 2 * ARTICLE_BYTES;
+/// So many findings are raised before those of an article that is used again are not raised again.
+pub const RAISED_AGAIN_MAX: usize = 50_000;
+/// Most text and HTML of all articles of a plan, in bytes; an article counts wherever it is used.
+pub const ARTICLES_BYTES_MAX: usize = 48 << 20;
+/// Most text of a plan's articles that is read, in bytes: what is the same in the same theme is read once.
+pub const ARTICLES_READ_MAX: usize = 4 << 20;
+/// Longest front matter, in bytes.
+pub const FRONT_MATTER_BYTES_MAX: usize = 16 << 10;
+/// Largest theme, in bytes; those that are built in have one or two thousand.
+pub const THEME_BYTES_MAX: usize = 64 << 10;
+/// Most findings of one theme, or of one `style`, that are told.
+pub const THEME_FINDINGS_MAX: usize = 100;
+/// Deepest nesting of brackets and of `var()` in a value.
+pub const THEME_DEPTH_MAX: usize = 16;
+/// Most names of one selector.
+pub const SELECTOR_NAMES_MAX: usize = 16;
+/// Most styles that are looked at for one article: the rules of its theme, times the kinds of elements in it.
+pub const STYLES_MAX: usize = 1_000_000;
 /// Longest value of a theme's declaration after its variables were put in, in bytes.
 pub const THEME_VALUE_MAX: usize = 1000;
 /// Largest plan, in bytes.

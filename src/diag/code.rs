@@ -50,7 +50,7 @@ codes! {
     DuplicateKey "Q105" "duplicate-key" Error false
         "The same key stands twice in one mapping; which one counts would be a guess. Remove one."
     TooComplex "Q106" "too-complex" Error false
-        "The plan is nested too deeply, has too many steps, or its aliases expand to too much. Split it, or write it out."
+        "The plan is nested too deeply, has too many steps, its aliases expand to too much, or its articles and pictures are more work than one run should have. Split it, or write it out."
     UnsupportedYaml "Q107" "unsupported-yaml" Error false
         "YAML has features that a reviewer cannot read at a glance: tags, merge keys (`<<`), several documents in one file, keys that are not words. A plan does without them."
     UnknownKey "Q201" "unknown-key" Error false
@@ -226,7 +226,7 @@ codes! {
     MediaDamaged "A308" "file-damaged" Error false
         "A picture is cut off or damaged: it has no width and height, or does not end as pictures of its kind do. Export it again."
     MediaDimensions "A309" "picture-dimensions" Error false
-        "A picture has more than 100 million pixels, or a side of more than 32,767. Phones show none of that. Make it smaller: an article is at most 1,080 pixels wide on a phone."
+        "A picture has more than 100 million pixels, or a side of more than 32,767, or more than 25 million pixels where `optimize` is to read them. Phones show none of that. Make it smaller: an article is at most 1,080 pixels wide on a phone."
 }
 
 impl Code {

@@ -7,7 +7,7 @@ use super::*;
 use crate::{
     content::{
         article::{self, Finding, Format, Image, Input, Links, Piece, Theme},
-        media::{Material, MediaTarget, Unfit},
+        media::{Material, Unfit},
     },
     payload::MediaId,
     plan::article::{Article as PlanArticle, ArticleKind},
@@ -29,7 +29,7 @@ pub struct Article {
 #[derive(Debug)]
 pub(crate) enum Shows {
     /// HTML with pictures in it.
-    News(article::Article, Vec<Arc<Upload>>),
+    News(Arc<article::Article>, Vec<Arc<Upload>>),
     /// Pictures with a text.
     Pictures(String, Vec<Arc<Upload>>),
 }
@@ -67,6 +67,50 @@ struct Body {
     file: Option<(FileId, usize)>,
     pointer: String,
     folder: String,
+}
+
+/// A file of an article: looked at once, wherever it is used.
+pub(super) struct Page {
+    file: FileId,
+    /// Where the text begins, after the front matter.
+    begin: usize,
+    text: Rc<str>,
+    front: Option<Rc<Document>>,
+    /// Whether nothing is wrong with the front matter.
+    good: bool,
+}
+
+/// What a conversion depends on besides the text: where that stands, the theme, and whether pictures are optimized.
+pub(super) type Settings = (String, String, bool);
+
+/// A conversion, for whoever has the same text.
+pub(super) struct Converted {
+    text: String,
+    article: Option<Arc<article::Article>>,
+    found: Vec<Finding>,
+}
+
+/// A file that is uploaded: its name as users know it, and whether it fits.
+pub(super) type Checked = (String, Result<Arc<Upload>, Unfit>);
+
+/// What of the limits of a plan is used up, or left.
+pub(super) struct Spent {
+    /// Bytes of the text and HTML of articles.
+    articles: usize,
+    /// Bytes of text that was converted.
+    converted: usize,
+    /// Bytes of code that may still be coloured.
+    colours: Cell<usize>,
+    /// Bytes of pictures and other media.
+    media: u64,
+    /// Work of `optimize`.
+    pixels: u64,
+}
+
+impl Default for Spent {
+    fn default() -> Self {
+        Self { articles: 0, converted: 0, colours: Cell::new(limits::PLAN_CODE_COLOURED), media: 0, pixels: 0 }
+    }
 }
 
 /// Keys of the front matter, which are those of the plan.
@@ -113,10 +157,8 @@ impl Reader<'_> {
         templates: Templates<'_>,
     ) -> Option<Article> {
         let before = self.diagnostics.errors();
-        let (body, front) = self.body(plan, pointer, templates)?;
-        if let Some(document) = &front {
-            self.front_matter(document);
-        }
+        let (body, page) = self.body(plan, pointer, templates)?;
+        let front = page.as_ref().and_then(|page| page.front.clone());
         let own = |name: &str| -> Option<&Template> {
             match name {
                 "title" => plan.title.as_ref(),
@@ -181,10 +223,10 @@ impl Reader<'_> {
         };
         let theme = self.theme(find("theme").as_ref(), templates);
         let shows = match plan.kind {
-            ArticleKind::News => self.news(&body, theme.as_deref(), account.links, optimize, templates),
+            ArticleKind::News => self.news(&body, theme, account.links, optimize, templates),
             ArticleKind::Newspic => self.pictures(plan, pointer, &body, optimize, templates),
         };
-        let good = self.diagnostics.errors() == before;
+        let good = self.diagnostics.errors() == before && page.is_none_or(|page| page.good);
         shows.filter(|_| good).map(|shows| Article { members, comments, shows, cover })
     }
 
@@ -194,7 +236,7 @@ impl Reader<'_> {
         plan: &PlanArticle,
         pointer: &str,
         templates: Templates<'_>,
-    ) -> Option<(Body, Option<Rc<Document>>)> {
+    ) -> Option<(Body, Option<Rc<Page>>)> {
         let Some(path) = &plan.file else {
             let text = plan.content.as_ref().map(|content| content.0.as_str()).unwrap_or_default();
             let pointer = format!("{pointer}/content");
@@ -216,8 +258,23 @@ impl Reader<'_> {
                 return None;
             }
         };
-        let (file, text) = self.text(&path, &place)?;
+        let page = match self.pages.get(&path) {
+            Some(known) => known.clone(),
+            None => {
+                let page = self.page(&path, &place).map(Rc::new);
+                self.pages.insert(path.clone(), page.clone());
+                page
+            }
+        }?;
         let folder = path.rsplit_once('/').map_or(String::new(), |(folder, _)| format!("{folder}/"));
+        let (text, file) = (Rc::clone(&page.text), Some((page.file, page.begin)));
+        Some((Body { text, format, file, pointer: path, folder }, Some(page)))
+    }
+
+    /// Reads a file of an article.
+    fn page(&mut self, path: &str, place: &Span) -> Option<Page> {
+        let before = self.diagnostics.errors();
+        let (file, text) = self.text(path, place)?;
         let begin = front_matter_end(&text);
         let second = text.strip_prefix("---\n").and_then(|rest| rest.lines().next());
         let key = second.and_then(|line| line.split_once(':')).map(|(key, _)| key.trim());
@@ -231,6 +288,13 @@ impl Reader<'_> {
         }
         let front = match begin {
             0 => None,
+            end if end > limits::FRONT_MATTER_BYTES_MAX => {
+                let most = limits::FRONT_MATTER_BYTES_MAX;
+                let message = format!("the front matter has {end} bytes; at most {most} are read");
+                let diagnostic = Diagnostic::new(Code::FileTooLarge, Span::new(file, 0..3), message);
+                self.push(diagnostic.help("write the text of the article below its closing `---`"));
+                return None;
+            }
             end => {
                 // The same file up to the end of the front matter: the same lines and columns.
                 let name = self.sources.file(file).path.clone();
@@ -240,8 +304,11 @@ impl Reader<'_> {
                 if document.is_none() && self.diagnostics.raised() == before { None } else { Some(Rc::new(document?)) }
             }
         };
-        let body = Body { text: text[begin..].into(), format, file: Some((file, begin)), pointer, folder };
-        Some((body, front))
+        if let Some(document) = &front {
+            self.front_matter(document);
+        }
+        let good = self.diagnostics.errors() == before;
+        Some(Page { file, begin, text: text[begin..].into(), front, good })
     }
 
     /// Checks what a front matter holds; what is right in it counts all the same.
@@ -343,11 +410,12 @@ impl Reader<'_> {
         }
     }
 
-    fn theme(&mut self, field: Option<&Field<'_>>, templates: Templates<'_>) -> Option<Rc<Theme>> {
-        let Some(field) = field else { return Theme::builtin("plain").map(Rc::new) };
+    /// A theme, and the name by which it is known again.
+    fn theme(&mut self, field: Option<&Field<'_>>, templates: Templates<'_>) -> Option<(String, Rc<Theme>)> {
+        let Some(field) = field else { return Some(("plain".into(), self.builtin("plain")?)) };
         let name = self.field(field, templates)?;
-        if let Some(theme) = Theme::builtin(&name) {
-            return Some(Rc::new(theme));
+        if let Some(theme) = self.builtin(&name) {
+            return Some((name, theme));
         }
         let place = self.field_place(&field.from, None);
         if !name.ends_with(".css") {
@@ -361,15 +429,35 @@ impl Reader<'_> {
             return None;
         }
         let path = format!("{}{name}", field.folder);
-        if let Some(known) = self.themes.get(&path) {
+        let theme = match self.themes.get(&path) {
+            Some(known) => known.clone(),
+            None => {
+                let theme = self.text(&path, &place).and_then(|(file, css)| self.stylesheet(&path, file, &css));
+                self.themes.insert(path.clone(), theme.clone());
+                theme
+            }
+        };
+        Some((path, theme?))
+    }
+
+    fn builtin(&mut self, name: &str) -> Option<Rc<Theme>> {
+        if let Some(known) = self.themes.get(name) {
             return known.clone();
         }
-        let theme = self.text(&path, &place).map(|(file, css)| {
-            let place = |range: Range<usize>| Span::new(file, range);
-            Rc::new(Theme::parse(&css, &place, self.diagnostics))
-        });
-        self.themes.insert(path, theme.clone());
-        theme
+        let theme = Rc::new(Theme::builtin(name)?);
+        self.themes.insert(name.to_owned(), Some(Rc::clone(&theme)));
+        Some(theme)
+    }
+
+    fn stylesheet(&mut self, path: &str, file: FileId, css: &str) -> Option<Rc<Theme>> {
+        let (bytes, most) = (css.len(), limits::THEME_BYTES_MAX);
+        if bytes > most {
+            let message = format!("the theme `{path}` is {bytes} bytes large; at most {most} are read");
+            let diagnostic = Diagnostic::new(Code::FileTooLarge, Span::new(file, most..most + 1), message);
+            self.push(diagnostic.help("a theme has rules for the tags and hooks of an article, and nothing else"));
+            return None;
+        }
+        Some(Rc::new(Theme::parse(css, &|range| Span::new(file, range), self.diagnostics)))
     }
 
     /// A file, checked for where it is to go. It is named as the plan names it, which is the same from wherever the plan is
@@ -381,17 +469,47 @@ impl Reader<'_> {
         optimize: bool,
         place: &Span,
     ) -> Option<Arc<Upload>> {
+        let key = (path.to_owned(), target, optimize);
+        let (name, checked) = match self.media.get(&key) {
+            Some(known) => known.clone(),
+            None => {
+                let checked = self.checked(path, target, optimize, place)?;
+                self.media.insert(key, checked.clone());
+                checked
+            }
+        };
+        match checked {
+            Ok(upload) => Some(upload),
+            Err(unfit) => {
+                self.unfit(&name, unfit, target, optimize, place);
+                None
+            }
+        }
+    }
+
+    /// Reads a file that is uploaded.
+    fn checked(&mut self, path: &str, target: MediaTarget, optimize: bool, place: &Span) -> Option<Checked> {
         // One byte more than is taken, so that "too large" can be said of the file rather than of the reading.
         let most = if optimize { limits::OPTIMIZE_BYTES_MAX } else { limits::MATERIAL_BYTES + 1 };
         let (name, bytes) = self.bytes(path, place, most)?;
+        self.spent.media = self.spent.media.saturating_add(bytes.len() as u64);
+        if self.spent.media > limits::MEDIA_BYTES_MAX {
+            let most = limits::MEDIA_BYTES_MAX >> 20;
+            let message = format!("with `{name}`, the pictures and other media of the plan have more than {most} MiB");
+            self.push(Diagnostic::new(Code::TooComplex, place.clone(), message).help("split the plan"));
+            return None;
+        }
+        let mut left = limits::OPTIMIZE_WORK_MAX - self.spent.pixels;
         let upload = match optimize {
-            true => Upload::optimized(plain_path(path), bytes, target),
+            true => Upload::optimized(plain_path(path), bytes, target, &mut left),
             false => Upload::new(plain_path(path), bytes, target, None),
         };
-        let unfit = match upload {
-            Ok(upload) => return Some(Arc::new(upload)),
-            Err(unfit) => unfit,
-        };
+        self.spent.pixels = limits::OPTIMIZE_WORK_MAX - left;
+        Some((name, upload.map(Arc::new)))
+    }
+
+    fn unfit(&mut self, name: &str, unfit: Unfit, target: MediaTarget, optimize: bool, place: &Span) {
+        let million = |pixels: u64| pixels / 1_000_000;
         let (code, message, help) = match unfit {
             Unfit::Empty => (Code::MediaEmpty, format!("`{name}` is empty"), "export it again".to_owned()),
             Unfit::Damaged => (Code::MediaDamaged, format!("`{name}` is cut off or damaged"), "export it again".into()),
@@ -399,6 +517,24 @@ impl Reader<'_> {
                 Code::MediaDimensions,
                 format!("`{name}` has {width} × {height} pixels, which is no picture for a phone"),
                 "make it smaller: an article is at most 1,080 pixels wide on a phone".into(),
+            ),
+            Unfit::Pixels(width, height) => (
+                Code::MediaDimensions,
+                format!(
+                    "`{name}` has {width} × {height} pixels; `optimize` takes at most {} million (half as many of 16 bits)",
+                    million(limits::OPTIMIZE_PIXELS_MAX)
+                ),
+                "make it smaller: an article is at most 1,080 pixels wide on a phone".into(),
+            ),
+            Unfit::Work => (
+                Code::TooComplex,
+                format!(
+                    "with `{name}`, the pictures that `optimize` reads and writes have more than {} million pixels (a \
+                     written one counts as {})",
+                    million(limits::OPTIMIZE_WORK_MAX),
+                    limits::ENCODED_PIXEL
+                ),
+                "commit pictures that are at most 1,440 pixels wide, or split the plan".into(),
             ),
             Unfit::Type(is, takes) => (
                 Code::MediaType,
@@ -420,7 +556,6 @@ impl Reader<'_> {
             ),
         };
         self.push(Diagnostic::new(code, place.clone(), message).help(help));
-        None
     }
 
     fn cover(&mut self, field: &Field<'_>, optimize: bool, templates: Templates<'_>) -> Option<Cover> {
@@ -472,34 +607,82 @@ impl Reader<'_> {
     fn news(
         &mut self,
         body: &Body,
-        theme: Option<&Theme>,
+        theme: Option<(String, Rc<Theme>)>,
         links: plan::account::LinkPolicy,
         optimize: bool,
         templates: Templates<'_>,
     ) -> Option<Shows> {
+        if self.spent.articles > limits::ARTICLES_BYTES_MAX || self.spent.converted > limits::ARTICLES_READ_MAX {
+            return None;
+        }
         let (text, lines) = self.rendered_body(body, true, templates)?;
-        let theme = theme?;
+        let (theme_name, theme) = theme?;
         let links = match links {
             plan::account::LinkPolicy::Footnote => Links::Footnote,
             plan::account::LinkPolicy::Keep => Links::Keep,
             plan::account::LinkPolicy::Error => Links::Error,
         };
-        let (converted, found) = {
-            let places = Places::new(&text, &lines, &body.text);
-            let place = |range: Range<usize>| self.body_place(body, places.source(range));
-            let input = Input { format: body.format, text: &text, place: &place, theme, links, webp: optimize };
-            article::convert(&input)
-        };
-        for Finding { diagnostic, block } in found {
-            self.diagnostics.push_in(diagnostic, block);
+        self.spent.articles += text.len();
+        let settings = (body.pointer.clone(), theme_name, optimize);
+        let known = self.converted.remove(&settings).filter(|known| known.text == text);
+        let again = known.is_some();
+        if !again {
+            self.spent.converted += text.len();
+            if self.spent.converted > limits::ARTICLES_READ_MAX {
+                let most = limits::ARTICLES_READ_MAX >> 20;
+                self.too_much(
+                    body,
+                    format!("with this one, the articles of the plan have more than {most} MiB of text"),
+                );
+                return None;
+            }
         }
+        let known = known.unwrap_or_else(|| {
+            let (article, found) = {
+                let places = Places::new(&text, &lines, &body.text);
+                let place = |range: Range<usize>| self.body_place(body, places.source(range));
+                let input = Input {
+                    format: body.format,
+                    text: &text,
+                    place: &place,
+                    theme: &theme,
+                    links,
+                    webp: optimize,
+                    colours: &self.spent.colours,
+                };
+                article::convert(&input)
+            };
+            Converted { text, article: article.map(Arc::new), found }
+        });
+        // What is wrong in a file is said for each step that uses it, as long as that is of use.
+        if !again || self.diagnostics.raised() < limits::RAISED_AGAIN_MAX {
+            for Finding { diagnostic, block } in known.found.clone() {
+                self.diagnostics.push_in(diagnostic, block);
+            }
+        }
+        let converted = known.article.clone();
+        self.converted.insert(settings, known);
         let converted = converted?;
+        self.spent.articles += converted.budget.bytes;
+        if self.spent.articles > limits::ARTICLES_BYTES_MAX {
+            let most = limits::ARTICLES_BYTES_MAX >> 20;
+            self.too_much(
+                body,
+                format!("with this one, the articles of the plan have more than {most} MiB of text and HTML"),
+            );
+            return None;
+        }
         let mut uploads = Vec::new();
         for Image { path, place, .. } in &converted.images {
             uploads.push(self.file(&format!("{}{path}", body.folder), MediaTarget::BodyImage, optimize, place));
         }
         let uploads: Option<Vec<Arc<Upload>>> = uploads.into_iter().collect();
         Some(Shows::News(converted, uploads?))
+    }
+
+    fn too_much(&mut self, body: &Body, message: String) {
+        let place = self.body_place(body, 0..0);
+        self.push(Diagnostic::new(Code::TooComplex, place, message).help("split the plan"));
     }
 
     fn pictures(

@@ -16,7 +16,7 @@ use serde_json::{Map, Value};
 use crate::{
     clock::shanghai,
     content::{
-        media::Upload,
+        media::{MediaTarget, Upload},
         template::{self, Engine, Failure, Library, Placeholder},
     },
     diag::{
@@ -174,6 +174,10 @@ pub fn resolve(valid: ValidPlan, inputs: &Inputs<'_>, sources: &mut SourceMap) -
         texts: HashMap::new(),
         people: HashMap::new(),
         themes: HashMap::new(),
+        pages: HashMap::new(),
+        converted: HashMap::new(),
+        media: HashMap::new(),
+        spent: article::Spent::default(),
         lost: Vec::new(),
     };
     let account = reader.account(&head.account);
@@ -272,6 +276,13 @@ struct Reader<'a> {
     /// Audience files by path and column.
     people: HashMap<(String, String), Option<Rc<Openids>>>,
     themes: HashMap<String, Option<Rc<crate::content::article::Theme>>>,
+    /// Files of articles by path; none if there was a problem, which is said at the first place only.
+    pages: HashMap<String, Option<Rc<article::Page>>>,
+    /// The latest conversion of each text with its settings.
+    converted: HashMap<article::Settings, article::Converted>,
+    /// Pictures and other media by path.
+    media: HashMap<(String, MediaTarget, bool), article::Checked>,
+    spent: article::Spent,
     lost: Vec<Lost>,
 }
 

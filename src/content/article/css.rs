@@ -83,12 +83,15 @@ pub(super) fn split(css: &str, range: Range<usize>, problems: &mut Vec<Problem>)
             }
             _ => {
                 let text = &part[piece.clone()];
-                let blank = strip_comments(text);
+                let blank = without_comments(text);
                 if !blank.trim().is_empty() {
                     let start = base + (text.len() - text.trim_start().len());
                     let end = (base + text.trim_end().len()).max(start);
                     let message = "this is not a declaration";
                     problems.push(problem(Code::ThemeSyntax, start..end, message, "write `property: value;`"));
+                    if problems.len() >= limits::THEME_FINDINGS_MAX {
+                        break;
+                    }
                 }
             }
         }
@@ -96,12 +99,13 @@ pub(super) fn split(css: &str, range: Range<usize>, problems: &mut Vec<Problem>)
     written
 }
 
-/// The text without comments, as far as they end.
-fn strip_comments(text: &str) -> String {
+/// The text with a blank in the place of each comment, as far as they end.
+pub(super) fn without_comments(text: &str) -> String {
     let mut out = String::new();
     let mut rest = text;
     while let Some((before, after)) = rest.split_once("/*") {
         out.push_str(before);
+        out.push(' ');
         rest = after.split_once("*/").map_or("", |(_, after)| after);
     }
     out.push_str(rest);
@@ -163,13 +167,27 @@ pub(super) fn value(
 ) -> Option<String> {
     let mut out = String::new();
     let mut parser = Parser::new(text);
-    let _ = tokens(&mut parser, text, base, variables, problems, &mut out);
+    let _ = tokens(&mut parser, &Within { text, base, variables, depth: 0 }, problems, &mut out);
     let out = out.trim().to_owned();
     if out.len() > limits::THEME_VALUE_MAX {
-        problems.push(problem(Code::ThemeValue, base..base + text.len(), "the value is too long", "write it shorter"));
+        let message = format!("the value has more than {} bytes", limits::THEME_VALUE_MAX);
+        problems.push(problem(Code::ThemeValue, base..base + text.len(), message, "write it shorter"));
         return None;
     }
     Some(out)
+}
+
+static NO_VARIABLES: BTreeMap<String, String> = BTreeMap::new();
+
+/// Where the tokens of a value stand.
+#[derive(Clone, Copy)]
+struct Within<'t> {
+    text: &'t str,
+    /// Where it begins in the file.
+    base: usize,
+    variables: &'t BTreeMap<String, String>,
+    /// Brackets and fallbacks around them.
+    depth: usize,
 }
 
 const PLAIN: &str = "write a plain length, colour or keyword";
@@ -177,12 +195,11 @@ const PLAIN: &str = "write a plain length, colour or keyword";
 #[expect(clippy::too_many_lines, reason = "a token loop: one arm a token")]
 fn tokens<'i>(
     parser: &mut Parser<'i>,
-    text: &'i str,
-    base: usize,
-    variables: &BTreeMap<String, String>,
+    within: &Within<'i>,
     problems: &mut Vec<Problem>,
     out: &mut String,
 ) -> Result<(), ParseError<()>> {
+    let Within { text, base, variables, depth } = *within;
     enum Next {
         Nothing,
         Variable(usize),
@@ -191,6 +208,10 @@ fn tokens<'i>(
     loop {
         let start = parser.position().byte_index();
         let Ok(token) = parser.next_including_whitespace_and_comments() else { return Ok(()) };
+        // It is too long already, which is said of the whole.
+        if out.len() > limits::THEME_VALUE_MAX {
+            return Ok(());
+        }
         let mut bad: Option<String> = None;
         let mut next = Next::Nothing;
         match token.clone() {
@@ -210,6 +231,9 @@ fn tokens<'i>(
                 out.push('\'');
                 out.push_str(&string);
                 out.push('\'');
+            }
+            Token::Function(_) if depth >= limits::THEME_DEPTH_MAX => {
+                bad = Some(format!("the value is nested more than {} levels deep here", limits::THEME_DEPTH_MAX));
             }
             Token::Function(name) if name.eq_ignore_ascii_case("var") => next = Next::Variable(start),
             Token::Function(name) => {
@@ -251,7 +275,8 @@ fn tokens<'i>(
         match next {
             Next::Nothing => {}
             Next::Function => {
-                let result = parser.parse_nested_block(|inner| tokens(inner, text, base, variables, problems, out));
+                let result = parser
+                    .parse_nested_block(|inner| tokens(inner, &Within { depth: depth + 1, ..*within }, problems, out));
                 if result.is_err() {
                     return Ok(());
                 }
@@ -275,7 +300,8 @@ fn tokens<'i>(
                         let mut inner = String::new();
                         // A fallback has no place of its own: findings in it are told at the `var()`.
                         let mut found = Vec::new();
-                        let _ = tokens(&mut parser, fallback, 0, &BTreeMap::new(), &mut found, &mut inner);
+                        let within = Within { text: fallback, base: 0, variables: &NO_VARIABLES, depth: depth + 1 };
+                        let _ = tokens(&mut parser, &within, &mut found, &mut inner);
                         if let Some(first) = found.into_iter().next() {
                             problems.push(Problem { range: base + start..base + end, ..first });
                         }
@@ -300,9 +326,13 @@ fn tokens<'i>(
 pub(super) fn inline(style: &str) -> (Vec<Declaration>, Vec<Problem>) {
     let mut problems = Vec::new();
     let written = split(style, 0..style.len(), &mut problems);
-    let none = BTreeMap::new();
-    let read: Vec<Declaration> =
-        written.iter().filter_map(|written| declaration(style, written, &none, &mut problems)).collect();
+    let mut read: Vec<Declaration> = Vec::new();
+    for written in &written {
+        read.extend(declaration(style, written, &NO_VARIABLES, &mut problems));
+        if problems.len() >= limits::THEME_FINDINGS_MAX {
+            break;
+        }
+    }
     let has = |name: &str| read.iter().any(|declaration| declaration.property == name);
     if problems.is_empty() && (has("background") || has("background-color")) && !has("color") {
         let message = "a background without a text colour becomes unreadable in dark mode";

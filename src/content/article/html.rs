@@ -146,6 +146,9 @@ fn known_tag(name: &str, range: Range<usize>, findings: &mut Findings) -> bool {
     if rule(name).is_some() {
         return true;
     }
+    if findings.is_full(Code::MarkupTag) {
+        return false;
+    }
     let (why, help) = match RULESET.removed_tags.get(name) {
         Some(removed) => (removed.why.as_str(), removed.instead.clone()),
         None => (
@@ -164,6 +167,9 @@ fn known_attribute(tag: &str, name: &str, range: Range<usize>, findings: &mut Fi
     let everywhere = RULESET.attributes.everywhere.iter().any(|known| known == name);
     if everywhere || rule(tag).is_some_and(|rule| rule.attributes.iter().any(|known| known == name)) {
         return true;
+    }
+    if findings.is_full(Code::MarkupAttribute) {
+        return false;
     }
     let reason = removed(&RULESET.removed_attributes, name);
     let why = reason.map_or("it is not known to survive WeChat's editor", |removed| removed.why.as_str());

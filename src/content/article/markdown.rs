@@ -59,7 +59,7 @@ pub(super) fn read(text: &str, findings: &mut Findings) -> Vec<Node> {
             numbers.insert(reference.name.to_lowercase(), reference.ix);
         }
     }
-    let mut reader = Reader { text, lines: line_starts(text), findings, numbers, notes: BTreeMap::new() };
+    let mut reader = Reader { text, lines: line_starts(text), findings, numbers, notes: BTreeMap::new(), cells: 0 };
     let mut nodes = reader.children(root, 0);
     nodes.extend(std::mem::take(&mut reader.notes).into_values());
     nodes
@@ -79,6 +79,8 @@ struct Reader<'t> {
     /// Notes by their names in lower case.
     numbers: BTreeMap<String, u32>,
     notes: BTreeMap<u32, Node>,
+    /// Cells of tables so far.
+    cells: usize,
 }
 
 impl Reader<'_> {
@@ -226,6 +228,9 @@ impl Reader<'_> {
     /// A reference whose note is missing stays as it is written.
     fn undefined_notes(&mut self, text: &str, range: &Range<usize>) {
         for (at, _) in text.match_indices("[^") {
+            if self.findings.is_full(Code::UndefinedFootnote) {
+                return;
+            }
             // Names are short: what is longer is not looked through again and again.
             let near = &text[at + 2..text.floor_char_boundary(at + 200)];
             let Some(length) = near.find(']').filter(|length| *length > 0) else { continue };
@@ -305,6 +310,16 @@ impl Reader<'_> {
             let data = row.data();
             let NodeValue::TableRow(header) = data.value else { continue };
             let range = self.range(data.sourcepos);
+            let before = self.cells;
+            self.cells += alignments.len();
+            if self.cells > limits::TABLE_CELLS_MAX {
+                if before <= limits::TABLE_CELLS_MAX {
+                    let most = limits::TABLE_CELLS_MAX;
+                    let message = format!("the tables of the article have more than {most} cells");
+                    self.findings.add(Code::ArticleBytes, range, message, "split the article, or leave columns out");
+                }
+                break;
+            }
             self.lost_cells(&range, alignments.len());
             let mut cells = Vec::new();
             for (column, cell) in row.children().enumerate() {

@@ -45,6 +45,9 @@ pub(super) fn find_brackets(text: &str) -> Option<Range<usize>> {
 
 /// The finding for a formula.
 pub(super) fn unsupported(range: Range<usize>, formula: &str, findings: &mut Findings) {
+    if findings.is_full(Code::MathUnsupported) {
+        return;
+    }
     let shown: String = formula.chars().take(40).collect();
     let help = "draw the formula, commit it as a PNG beside the article, and write `![formula](formula.png)`; for a plain \
                 dollar sign write `\\$`";

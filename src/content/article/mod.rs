@@ -31,6 +31,13 @@ pub(crate) use theme::Theme;
 /// [`check_budget`] at the end.
 pub(crate) fn convert(input: &Input<'_>) -> (Option<Article>, Vec<Finding>) {
     let mut findings = tree::Findings::default();
+    if input.format == Format::Markdown && input.text.len() > limits::MARKDOWN_BYTES_MAX {
+        let (bytes, most) = (input.text.len(), limits::MARKDOWN_BYTES_MAX);
+        let message = format!("the article has {bytes} bytes of Markdown; at most {most} are read");
+        let place = (input.place)(most..most + 1);
+        let diagnostic = Diagnostic::new(Code::ArticleBytes, place, message).help("split the article");
+        return (None, vec![Finding { diagnostic, block: None }]);
+    }
     let nodes = match input.format {
         Format::Markdown => markdown::read(input.text, &mut findings),
         Format::Html => html::read(input.text, &mut findings),
@@ -46,10 +53,9 @@ pub(crate) fn convert(input: &Input<'_>) -> (Option<Article>, Vec<Finding>) {
     check_budget(&article.budget, (input.place)(0..0), &mut sizes);
     sizes.retain(|size| size.severity() == Severity::Error || !findings.allows(size.code));
     findings.settle();
-    let in_text = findings
-        .report(input.place)
-        .into_iter()
-        .map(|(start, diagnostic)| Finding { diagnostic, block: write::Mark::nearest(&marks, start) });
+    let told = findings.report(input.place);
+    let blocks = write::Mark::nearest(marks, told.iter().map(|(start, _)| *start));
+    let in_text = told.into_iter().zip(blocks).map(|((_, diagnostic), block)| Finding { diagnostic, block });
     let of_whole = sizes.into_iter().map(|diagnostic| Finding { diagnostic, block: None });
     let found: Vec<Finding> = in_text.chain(of_whole).collect();
     let good = found.iter().all(|finding| finding.diagnostic.severity() != Severity::Error);

@@ -1,6 +1,6 @@
 //! What goes into a conversion, and what comes out.
 
-use std::ops::Range;
+use std::{cell::Cell, ops::Range};
 
 use super::theme::Theme;
 use crate::diag::{Diagnostic, source::Span};
@@ -37,6 +37,8 @@ pub(crate) struct Input<'a> {
     pub(crate) links: Links,
     /// Whether pictures may be webp: they are converted.
     pub(crate) webp: bool,
+    /// Bytes of code that may still be coloured in the plan.
+    pub(crate) colours: &'a Cell<usize>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,7 +53,7 @@ pub(crate) struct Article {
 }
 
 /// Something found in an article.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Finding {
     /// What it is, and where in the source.
     pub(crate) diagnostic: Diagnostic,

@@ -1,4 +1,4 @@
-use std::ops::Range;
+use std::{cell::Cell, ops::Range};
 
 use proptest::prelude::*;
 
@@ -11,7 +11,8 @@ fn run(format: Format, text: &str, links: Links, theme: &Theme) -> (Option<Artic
     let mut map = SourceMap::default();
     let file = map.add("article.md", text.to_owned());
     let place = move |range: Range<usize>| Span::new(file, range);
-    let (article, found) = convert(&Input { format, text, place: &place, theme, links, webp: false });
+    let (article, found) =
+        convert(&Input { format, text, place: &place, theme, links, webp: false, colours: &Cell::new(1 << 20) });
     (article, found.into_iter().map(|finding| finding.diagnostic).collect(), map)
 }
 

@@ -1,6 +1,10 @@
 //! Themes: a small part of CSS, matched against the tags and hooks that the writer knows.
 
-use std::{collections::BTreeMap, ops::Range};
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    ops::Range,
+    rc::Rc,
+};
 
 use cssparser::{ParseError, Parser, Token};
 
@@ -10,6 +14,7 @@ use super::{
 };
 use crate::{
     diag::{Code, Diagnostic, Diagnostics, source::Span},
+    limits,
     text::did_you_mean,
 };
 
@@ -49,7 +54,7 @@ pub(crate) struct Theme {
 struct Rule {
     /// From the outermost to the element itself; hooks with their dot.
     selector: Vec<String>,
-    declarations: Vec<Declaration>,
+    declarations: Rc<[Declaration]>,
 }
 
 /// The names of one element: its tag, and its hook with the dot.
@@ -83,6 +88,11 @@ impl Theme {
         theme
     }
 
+    /// How many rules it has, each with its names and declarations counted.
+    pub(super) fn rules(&self) -> usize {
+        self.rules.iter().map(|rule| 1 + rule.declarations.len()).sum()
+    }
+
     /// The declarations for the last element of a chain, weakest first.
     pub(super) fn declarations(&self, chain: &[Names]) -> Vec<Declaration> {
         let mut found: Vec<(usize, &Rule)> = self
@@ -93,7 +103,7 @@ impl Theme {
             .collect();
         found.sort_by_key(|(weight, _)| *weight);
         let mut merged: Vec<Declaration> = Vec::new();
-        for declaration in found.iter().flat_map(|(_, rule)| &rule.declarations) {
+        for declaration in found.iter().flat_map(|(_, rule)| &*rule.declarations) {
             set(&mut merged, declaration.clone());
         }
         merged
@@ -103,8 +113,10 @@ impl Theme {
 /// Puts a declaration in the place of one that it overrides.
 pub(super) fn set(declarations: &mut Vec<Declaration>, declaration: Declaration) {
     // A shorthand (`margin`) also replaces its parts (`margin-top`).
-    let part = format!("{}-", declaration.property);
-    declarations.retain(|known| known.property != declaration.property && !known.property.starts_with(&part));
+    let replaced = |known: &str| {
+        known.strip_prefix(&*declaration.property).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+    };
+    declarations.retain(|known| !replaced(&known.property));
     declarations.push(declaration);
 }
 
@@ -137,9 +149,15 @@ fn read(css: &str) -> (Theme, Vec<Problem>) {
     let variables = resolve(css, raw, &mut problems);
     let mut theme = Theme::default();
     for (prelude, body) in rules {
+        if problems.len() >= limits::THEME_FINDINGS_MAX {
+            break;
+        }
         let selectors = selectors(css, prelude.clone(), &mut problems);
         let mut declarations = Vec::new();
         for written in css::split(css, body, &mut problems) {
+            if problems.len() >= limits::THEME_FINDINGS_MAX {
+                break;
+            }
             if written.property.starts_with("--") {
                 let message = format!("the variable `{}` stands outside of `:root`", written.property);
                 problems.push(problem(Code::ThemeVariable, written.name, message, "write it into `:root { ... }`"));
@@ -153,11 +171,13 @@ fn read(css: &str) -> (Theme, Vec<Problem>) {
             let message = "a background without a text colour becomes unreadable in dark mode";
             problems.push(problem(Code::ThemeContrast, trimmed(css, prelude), message, "set `color` in the same rule"));
         }
+        let declarations: Rc<[Declaration]> = declarations.into();
         for selector in selectors {
-            theme.rules.push(Rule { selector, declarations: declarations.clone() });
+            theme.rules.push(Rule { selector, declarations: Rc::clone(&declarations) });
         }
     }
     problems.sort_by_key(|problem| problem.range.start);
+    problems.truncate(limits::THEME_FINDINGS_MAX);
     (theme, problems)
 }
 
@@ -167,51 +187,48 @@ fn trimmed(css: &str, range: Range<usize>) -> Range<usize> {
     start..(range.start + text.trim_end().len()).max(start)
 }
 
-/// Puts variables into one another; what names itself, directly or not, is an error.
+/// Puts variables into one another, each after those that it names; what names itself, directly or not, is an error.
 fn resolve(css: &str, raw: BTreeMap<String, Range<usize>>, problems: &mut Vec<Problem>) -> BTreeMap<String, String> {
-    let mut known = BTreeMap::new();
-    let mut left = raw;
-    loop {
-        let before = left.len();
-        let mut waiting = BTreeMap::new();
-        for (name, range) in left {
-            let text = &css[range.clone()];
-            let waits = waiting.keys().any(|other: &String| mentions(text, other)) || mentions(text, &name);
-            let mut found = Vec::new();
-            match css::value(text, range.start, &known, &mut found) {
-                Some(value) if found.is_empty() && !waits => {
-                    known.insert(name, value);
-                }
-                _ => {
-                    waiting.insert(name, range);
-                }
-            }
-        }
-        if waiting.is_empty() {
-            return known;
-        }
-        if waiting.len() == before {
-            // No progress: what is left is wrong, or part of a circle.
-            for (name, range) in &waiting {
-                let text = &css[range.clone()];
-                if waiting.keys().any(|other| mentions(text, other)) {
-                    let message = format!("the variable `{name}` names itself, directly or through others");
-                    problems.push(problem(Code::ThemeVariable, range.clone(), message, "write a value instead"));
-                } else {
-                    css::value(text, range.start, &known, problems);
-                }
-                // Known from here on, so that its uses are no findings of their own.
-                known.insert(name.clone(), "0".into());
-            }
-            return known;
-        }
-        left = waiting;
+    // How many of those that a variable names are not known yet, and who waits for it.
+    let mut waits: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut users: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for (name, range) in &raw {
+        let names: BTreeSet<&str> = mentions(&css[range.clone()]).filter(|other| raw.contains_key(*other)).collect();
+        waits.insert(name, names.len());
+        names.into_iter().for_each(|other| users.entry(other).or_default().push(name));
     }
+    let mut known = BTreeMap::new();
+    let mut ready: VecDeque<&str> = waits.iter().filter(|(_, waits)| **waits == 0).map(|(name, _)| *name).collect();
+    while let Some(name) = ready.pop_front() {
+        let Some(range) = raw.get(name) else { continue };
+        let before = problems.len();
+        let value = css::value(&css[range.clone()], range.start, &known, problems);
+        // Known from here on even if it is wrong, so that its uses are no findings of their own.
+        known.insert(name.to_owned(), value.filter(|_| problems.len() == before).unwrap_or_else(|| "0".into()));
+        for user in users.get(name).into_iter().flatten() {
+            if let Some(waits) = waits.get_mut(user) {
+                *waits -= 1;
+                if *waits == 0 {
+                    ready.push_back(user);
+                }
+            }
+        }
+    }
+    for (name, range) in raw.iter().filter(|(_, range)| !range.is_empty()) {
+        if !known.contains_key(name) {
+            let message = format!("the variable `{name}` names itself, directly or through others");
+            problems.push(problem(Code::ThemeVariable, range.clone(), message, "write a value instead"));
+        }
+    }
+    raw.into_keys().for_each(|name| {
+        known.entry(name).or_insert_with(|| "0".into());
+    });
+    known
 }
 
-fn mentions(text: &str, variable: &str) -> bool {
-    text.match_indices(variable)
-        .any(|(at, _)| !text[at + variable.len()..].starts_with(|c: char| c.is_alphanumeric() || c == '-' || c == '_'))
+/// The names in a text that may be variables.
+fn mentions(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| !(c.is_alphanumeric() || c == '-' || c == '_')).filter(|word| word.starts_with("--"))
 }
 
 /// The rules of a theme: the bytes of each selector and of what is between its braces.
@@ -223,6 +240,9 @@ fn blocks(css: &str, problems: &mut Vec<Problem>) -> Vec<(Range<usize>, Range<us
     loop {
         let start = parser.position().byte_index();
         let Ok(token) = parser.next_including_whitespace_and_comments() else { break };
+        if problems.len() >= limits::THEME_FINDINGS_MAX {
+            return found;
+        }
         match token {
             Token::WhiteSpace(_) | Token::Comment(_) => {}
             Token::AtKeyword(name) => {
@@ -287,16 +307,16 @@ fn selectors(css: &str, prelude: Range<usize>, problems: &mut Vec<Problem>) -> V
             Ok(selector) => found.push(selector),
             Err((message, help)) => problems.push(problem(Code::ThemeSelector, range, message, &help)),
         }
+        if problems.len() >= limits::THEME_FINDINGS_MAX {
+            break;
+        }
     }
     found
 }
 
 fn selector(text: &str) -> Result<Vec<String>, (String, String)> {
     let mut names = Vec::new();
-    let mut text = text.to_owned();
-    while let Some((start, end)) = text.find("/*").and_then(|s| text[s..].find("*/").map(|e| (s, s + e + 2))) {
-        text.replace_range(start..end, " ");
-    }
+    let text = css::without_comments(text);
     for word in text.split_ascii_whitespace() {
         let hook = word.strip_prefix('.').filter(|hook| HOOKS.contains(hook));
         if hook.is_some() || (word != "b" && word != "i" && word != "s" && RULESET.tags.contains_key(word)) {
@@ -320,6 +340,11 @@ fn selector(text: &str) -> Result<Vec<String>, (String, String)> {
     }
     if names.is_empty() {
         return Err(("a selector is missing here".into(), "write a tag name or a hook".into()));
+    }
+    if names.len() > limits::SELECTOR_NAMES_MAX {
+        let message =
+            format!("the selector has {} names; at most {} are taken", names.len(), limits::SELECTOR_NAMES_MAX);
+        return Err((message, "name the element, and what of that is around it matters".into()));
     }
     Ok(names)
 }

@@ -133,12 +133,10 @@ struct Allowed {
 
 impl Findings {
     pub(super) fn add(&mut self, code: Code, range: Range<usize>, message: impl Into<String>, help: &str) {
-        // Enough is enough, as long as what is wrong stays wrong.
-        let error = code.info().severity == Severity::Error;
-        if self.found.len() >= limits::ARTICLE_FINDINGS_MAX && (!error || self.error) {
+        if self.is_full(code) {
             return;
         }
-        self.error |= error;
+        self.error |= code.info().severity == Severity::Error;
         let help = if help.is_empty() { Vec::new() } else { vec![help.to_owned()] };
         let (message, help) =
             (reveal(&message.into()).into_owned(), help.into_iter().map(|help| reveal(&help).into_owned()));
@@ -197,6 +195,13 @@ impl Findings {
 
     pub(super) fn any_error(&self) -> bool {
         self.error
+    }
+
+    /// Whether a finding with this code is not told any more, and need not be worded.
+    pub(super) fn is_full(&self, code: Code) -> bool {
+        // Enough is enough, as long as what is wrong stays wrong.
+        let error = code.info().severity == Severity::Error;
+        self.found.len() >= limits::ARTICLE_FINDINGS_MAX && (!error || self.error)
     }
 
     /// Hands out what is not silenced, in the order of the text; gives where in the text each of it begins.
@@ -260,6 +265,11 @@ pub(super) fn pair(items: Vec<Item>, depth: usize, findings: &mut Findings) -> V
         }
     }
     while let Some((element, range)) = open.pop() {
+        if findings.is_full(Code::UnbalancedTag) {
+            let node = Node::element(range, element);
+            open.last_mut().map_or(&mut nodes, |(element, _)| &mut element.children).push(node);
+            continue;
+        }
         let help = format!("write `</{}>` where it ends, in the same paragraph, item or quote", element.tag);
         findings.add(Code::UnbalancedTag, range.clone(), format!("`<{}>` is never closed", element.tag), &help);
         let node = Node::element(range, element);

@@ -20,10 +20,19 @@ pub(super) struct Mark {
 }
 
 impl Mark {
-    /// The place before the innermost block that holds a byte of the text.
-    pub(super) fn nearest(marks: &[Mark], start: usize) -> Option<(usize, usize)> {
-        let holds = |mark: &&Mark| mark.range.contains(&start);
-        marks.iter().filter(holds).max_by_key(|mark| mark.range.start).map(|mark| mark.at)
+    /// The places before the innermost blocks that hold these bytes of the text, which are in order.
+    pub(super) fn nearest(mut marks: Vec<Mark>, bytes: impl Iterator<Item = usize>) -> Vec<Option<(usize, usize)>> {
+        marks.sort_by_key(|mark| (mark.range.start, std::cmp::Reverse(mark.range.end)));
+        let mut marks = marks.into_iter().peekable();
+        let mut open: Vec<Mark> = Vec::new();
+        let mut nearest = |byte: usize| {
+            while let Some(mark) = marks.next_if(|mark| mark.range.start <= byte) {
+                open.push(mark);
+            }
+            while open.pop_if(|mark| mark.range.end <= byte).is_some() {}
+            open.last().map(|mark| mark.at)
+        };
+        bytes.map(&mut nearest).collect()
     }
 }
 
@@ -54,6 +63,8 @@ pub(super) fn write(input: &Input<'_>, nodes: &[Node], findings: &mut Findings) 
         findings,
         chain: Vec::new(),
         styles: BTreeMap::new(),
+        looked_at: 0,
+        done: 0,
         pieces: Vec::new(),
         html: String::new(),
         text: String::new(),
@@ -121,6 +132,10 @@ struct Writer<'w> {
     /// From the outermost element to this one, as themes name them.
     chain: Vec<Names>,
     styles: BTreeMap<Vec<Names>, Vec<Declaration>>,
+    /// Rules that were looked at for them.
+    looked_at: usize,
+    /// Bytes of the pieces that are done.
+    done: usize,
     pieces: Vec<Piece>,
     html: String,
     text: String,
@@ -159,6 +174,17 @@ impl Writer<'_> {
         if !self.html.is_empty() {
             self.pieces.push(Piece::Html(std::mem::take(&mut self.html)));
         }
+        if self.looked_at > limits::STYLES_MAX {
+            let message = format!(
+                "the theme has {} selectors and declarations, and the article elements in {} kinds of places: more than {} \
+                 have to be looked at",
+                self.input.theme.rules(),
+                self.styles.len(),
+                limits::STYLES_MAX
+            );
+            let help = "use a theme with fewer rules, or fewer tags inside one another";
+            self.findings.add(Code::TooComplex, 0..0, message, help);
+        }
         let html =
             || self.pieces.iter().filter_map(|piece| if let Piece::Html(html) = piece { Some(html) } else { None });
         let characters = self.text.chars().filter(|c| *c != '\n').count();
@@ -195,7 +221,11 @@ impl Writer<'_> {
     /// The style of the last element of the chain.
     fn style(&mut self, own: Vec<Declaration>) -> String {
         if !self.styles.contains_key(&self.chain) {
-            let found = self.input.theme.declarations(&self.chain);
+            self.looked_at += self.input.theme.rules();
+            let found = match self.looked_at <= limits::STYLES_MAX {
+                true => self.input.theme.declarations(&self.chain),
+                false => Vec::new(),
+            };
             self.styles.insert(self.chain.clone(), found);
         }
         let mut declarations = self.styles.get(&self.chain).cloned().unwrap_or_default();
@@ -204,6 +234,11 @@ impl Writer<'_> {
         }
         let all: Vec<String> = declarations.iter().map(|d| format!("{}:{}", d.property, d.value)).collect();
         all.join(";")
+    }
+
+    /// Whether more was written than is ever sent: what follows is left out.
+    fn is_full(&self) -> bool {
+        self.done + self.html.len() > limits::ARTICLE_WRITTEN_MAX
     }
 
     /// Writes an opening tag, and makes it the last of the chain.
@@ -291,6 +326,9 @@ impl Writer<'_> {
     }
 
     fn block(&mut self, node: &Node) {
+        if self.is_full() {
+            return;
+        }
         self.mark(&node.range);
         let element = match &node.kind {
             Kind::Code { language, text } => return self.code(language, text, &node.range),
@@ -347,6 +385,9 @@ impl Writer<'_> {
             }
         }
         for node in &list.children {
+            if self.is_full() {
+                break;
+            }
             let Kind::Element(item) = &node.kind else { continue };
             let marker = match (item.done, tag) {
                 (Some(true), _) => "☑ ".to_owned(),
@@ -416,6 +457,9 @@ impl Writer<'_> {
 
     fn rows(&mut self, nodes: &[Node]) {
         for node in nodes {
+            if self.is_full() {
+                return;
+            }
             let Kind::Element(element) = &node.kind else { continue };
             let own = self.own(element);
             if element.tag != "tr" {
@@ -427,6 +471,9 @@ impl Writer<'_> {
             }
             let opened = self.open("tr", ["tr", ""], own, "");
             for node in &element.children {
+                if self.is_full() {
+                    break;
+                }
                 let Kind::Element(cell) = &node.kind else { continue };
                 let mut own = self.own(cell);
                 let mut attributes = String::new();
@@ -473,7 +520,9 @@ impl Writer<'_> {
         }
         self.coloured += text.len();
         let parts = match known {
-            code::Language::Known(syntax) if self.coloured <= limits::CODE_COLOURED => code::parts(text, syntax),
+            code::Language::Known(syntax) if self.coloured <= limits::CODE_COLOURED && self.may_colour(text, range) => {
+                code::parts(text, syntax)
+            }
             _ => vec![("", text)],
         };
         self.start_block();
@@ -498,6 +547,9 @@ impl Writer<'_> {
         }
         let mut column = 0;
         for (style, run) in runs {
+            if self.is_full() {
+                break;
+            }
             let before = self.html.len();
             let body = run.trim_end();
             if !style.is_empty() {
@@ -515,6 +567,21 @@ impl Writer<'_> {
         }
         self.close("section", opened);
         self.end_block();
+    }
+
+    /// Whether the code may be coloured as far as the plan goes.
+    fn may_colour(&mut self, code: &str, range: &Range<usize>) -> bool {
+        let left = self.input.colours.get().checked_sub(code.len());
+        if left.is_none() {
+            let message = format!(
+                "with this block, the articles of the plan have more than {} KiB of code to colour",
+                limits::PLAN_CODE_COLOURED >> 10
+            );
+            let help = "split the plan, or write `text` in the place of the language";
+            self.findings.add(Code::TooComplex, range.clone(), message, help);
+        }
+        self.input.colours.set(left.unwrap_or(0));
+        left.is_some()
     }
 
     /// Code to the letter: WeChat keeps neither line ends nor runs of spaces.
@@ -577,6 +644,9 @@ impl Writer<'_> {
 
     fn inlines(&mut self, nodes: &[&Node]) {
         for node in nodes {
+            if self.is_full() {
+                return;
+            }
             self.inline(node);
         }
     }
@@ -670,6 +740,7 @@ impl Writer<'_> {
         });
         self.shown += 1;
         self.html.push_str("<img src=\"");
+        self.done += self.html.len();
         self.pieces.push(Piece::Html(std::mem::take(&mut self.html)));
         self.pieces.push(Piece::Image(index));
         self.html.push('"');
@@ -708,6 +779,9 @@ impl Writer<'_> {
                 }
                 () => ("an article has no site that it could be relative to", "write the whole address with https://"),
             };
+            if self.findings.is_full(Code::DeadLink) {
+                return;
+            }
             let shown: String = href.chars().take(60).collect();
             self.findings.add(Code::DeadLink, at, format!("the link to `{shown}` cannot be used: {why}"), help);
             return;
@@ -751,6 +825,9 @@ impl Writer<'_> {
         let opened = self.open("section", ["section", ".footnotes"], Vec::new(), "");
         self.title("注释", ".footnotes-title");
         for note in notes {
+            if self.is_full() {
+                break;
+            }
             if let Kind::Note(number, children) = &note.kind {
                 self.mark(&note.range);
                 self.item(&format!("{number}. "), children, ["section", ".footnote"], Vec::new());
@@ -774,6 +851,9 @@ impl Writer<'_> {
         let opened = self.open("section", ["section", ".links"], Vec::new(), "");
         self.title("参考链接", ".links-title");
         for (at, link) in std::mem::take(&mut self.links).iter().enumerate() {
+            if self.is_full() {
+                break;
+            }
             let opened = self.open("section", ["section", ".link"], Vec::new(), "");
             self.visible(&format!("[{}] {link}", at + 1));
             self.close("section", opened);

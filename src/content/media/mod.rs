@@ -125,15 +125,27 @@ pub enum Unfit {
     Damaged,
     /// It has too many pixels: its width and height.
     Dimensions(u32, u32),
+    /// It has too many pixels to be optimized: its width and height.
+    Pixels(u32, u32),
+    /// With it, optimizing the pictures of the plan is too much work.
+    Work,
 }
 
 impl Upload {
     /// Checks a file for where it is to go; a picture that does not fit is made such that it does, as far as that can be.
-    pub fn optimized(path: impl Into<String>, bytes: Vec<u8>, target: MediaTarget) -> Result<Self, Unfit> {
+    /// `work` is what is left of [`limits::OPTIMIZE_WORK_MAX`].
+    pub fn optimized(
+        path: impl Into<String>,
+        bytes: Vec<u8>,
+        target: MediaTarget,
+        work: &mut u64,
+    ) -> Result<Self, Unfit> {
         let path = path.into();
         let (types, most) = target.takes();
         let (new, said) = match Self::new(path.clone(), bytes.clone(), target, None) {
-            Err(unfit @ (Unfit::Type(..) | Unfit::Size(..))) => optimize::fit(&bytes, types, most).ok_or(unfit)?,
+            Err(unfit @ (Unfit::Type(..) | Unfit::Size(..))) => {
+                optimize::fit(&bytes, types, most, work)?.ok_or(unfit)?
+            }
             other => return other,
         };
         Ok(Self { optimized: Some(said), ..Self::new(path, new, target, None)? })
@@ -278,6 +290,11 @@ mod tests {
         assert_eq!(dimensions(jpeg), Some((3, 2)));
         assert_eq!(dimensions(b"\xff\xd8\xff\xe0\xff\xff"), None);
         assert_eq!(dimensions(b"BM"), None);
+        let webp = |kind: &[u8], rest: &[u8]| dimensions(&[b"RIFF\0\0\0\0WEBP", kind, rest].concat());
+        assert_eq!(webp(b"VP8L", b"\0\0\0\0\x2f\xff\xff\xff\x0f"), Some((16_384, 16_384)));
+        assert_eq!(webp(b"VP8X", b"\x0a\0\0\0\x02\0\0\0\xff\xff\xff\x01\0\0"), Some((1 << 24, 2)));
+        assert_eq!(webp(b"VP8 ", b"\0\0\0\0\x10\0\0\x9d\x01\x2a\x03\0\x02\0"), Some((3, 2)));
+        assert_eq!(webp(b"VP8 ", b""), None);
     }
 
     #[test]

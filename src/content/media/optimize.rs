@@ -4,11 +4,11 @@
 use std::io::Cursor;
 
 use image::{
-    DynamicImage, ExtendedColorType, ImageEncoder as _, ImageFormat, ImageReader, Limits,
+    DynamicImage, ExtendedColorType, ImageDecoder as _, ImageEncoder as _, ImageFormat, ImageReader, Limits,
     codecs::{jpeg::JpegEncoder, png},
-    imageops::FilterType,
 };
 
+use super::Unfit;
 use crate::limits;
 
 /// Widths that are tried after the picture's own; a phone shows an article 1,080 pixels wide.
@@ -16,80 +16,165 @@ const WIDTHS: &[u32] = &[1440, 1080, 720];
 /// Qualities of JPEG that are tried for each width.
 const QUALITIES: &[u8] = &[85, 75, 60];
 
-/// A picture in new bytes, and what was done with it, in words; none if it cannot be read, or never fits.
-pub(super) fn fit(bytes: &[u8], types: &[&str], most: u64) -> Option<(Vec<u8>, String)> {
-    let format = match super::content_type(bytes)? {
-        "image/png" => ImageFormat::Png,
-        "image/jpeg" => ImageFormat::Jpeg,
-        "image/webp" => ImageFormat::WebP,
-        _ => return None,
+/// A picture in new bytes, and what was done with it, in words; none if it cannot be read, or never fits. Its pixels are
+/// counted before any of them is read. `work` is what is left of [`limits::OPTIMIZE_WORK_MAX`].
+pub(super) fn fit(bytes: &[u8], types: &[&str], most: u64, work: &mut u64) -> Result<Option<(Vec<u8>, String)>, Unfit> {
+    let format = match super::content_type(bytes) {
+        Some("image/png") => ImageFormat::Png,
+        Some("image/jpeg") => ImageFormat::Jpeg,
+        Some("image/webp") => ImageFormat::WebP,
+        _ => return Ok(None),
     };
-    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
-    let mut bounds = Limits::default();
-    (bounds.max_image_width, bounds.max_image_height) = (Some(limits::IMAGE_SIDE_MAX), Some(limits::IMAGE_SIDE_MAX));
-    bounds.max_alloc = Some(limits::OPTIMIZE_ALLOC_MAX);
-    reader.limits(bounds);
-    let picture = reader.decode().ok()?;
+    let Some(picture) = decode(bytes, format, work)? else { return Ok(None) };
     let (width, height) = (picture.width(), picture.height());
-    let clear = picture.color().has_alpha() && picture.to_rgba8().pixels().any(|pixel| pixel.0[3] < 255);
     // What is drawn stays sharp and what is see-through stays so; photographs are smaller as JPEG.
-    let keep_png = types.contains(&"image/png") && (clear || format == ImageFormat::Png);
+    let keep_png = types.contains(&"image/png") && (picture.color().has_alpha() || format == ImageFormat::Png);
     let said = |encoded: &[u8], kind: &str, size: (u32, u32)| {
         let (before, now) = (bytes.len(), encoded.len());
         let from = format!("{format:?}").to_lowercase();
         format!("{from} {width}×{height}, {before} bytes, to {kind} {}×{}, {now} bytes", size.0, size.1)
     };
     for wide in std::iter::once(width).chain(WIDTHS.iter().copied().filter(|wide| *wide < width)) {
-        let tall = u32::try_from((u64::from(height) * u64::from(wide)).div_ceil(u64::from(width))).ok()?.max(1);
-        let scaled = match wide == width {
-            true => picture.clone(),
-            false => picture.resize_exact(wide, tall, FilterType::CatmullRom),
-        };
-        if keep_png && let Some(encoded) = as_png(&scaled, clear).filter(|encoded| (encoded.len() as u64) < most) {
-            let said = said(&encoded, "png", (wide, tall));
-            return Some((encoded, said));
+        let tall = (u64::from(height) * u64::from(wide)).div_ceil(u64::from(width));
+        let pixels = u64::from(wide) * tall;
+        if pixels > limits::OPTIMIZE_KEPT_PIXELS {
+            continue;
         }
-        for quality in QUALITIES.iter().filter(|_| !clear || !keep_png) {
-            if let Some(encoded) = as_jpeg(&scaled, *quality).filter(|encoded| (encoded.len() as u64) < most) {
+        let tall = u32::try_from(tall).unwrap_or(u32::MAX).max(1);
+        let smaller = if wide == width { None } else { Some(shrink(&picture, wide, tall)) };
+        let scaled = smaller.as_ref().unwrap_or(&picture);
+        let mut attempt = |encode: &dyn Fn() -> Option<Vec<u8>>| {
+            *work = work.checked_sub(pixels * limits::ENCODED_PIXEL).ok_or(Unfit::Work)?;
+            Ok(encode().filter(|encoded| (encoded.len() as u64) < most))
+        };
+        if keep_png && let Some(encoded) = attempt(&|| as_png(scaled))? {
+            let said = said(&encoded, "png", (wide, tall));
+            return Ok(Some((encoded, said)));
+        }
+        for quality in QUALITIES.iter().filter(|_| !picture.color().has_alpha() || !keep_png) {
+            if let Some(encoded) = attempt(&|| as_jpeg(scaled, *quality))? {
                 let said = said(&encoded, &format!("jpeg (quality {quality})"), (wide, tall));
-                return Some((encoded, said));
+                return Ok(Some((encoded, said)));
             }
         }
     }
-    None
+    Ok(None)
 }
 
-fn as_png(picture: &DynamicImage, clear: bool) -> Option<Vec<u8>> {
+/// The picture in bytes of red, green and blue, and of opacity if any of it is see-through.
+fn decode(bytes: &[u8], format: ImageFormat, work: &mut u64) -> Result<Option<DynamicImage>, Unfit> {
+    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
+    let mut bounds = Limits::default();
+    (bounds.max_image_width, bounds.max_image_height) = (Some(limits::IMAGE_SIDE_MAX), Some(limits::IMAGE_SIDE_MAX));
+    bounds.max_alloc = Some(limits::OPTIMIZE_ALLOC_MAX);
+    reader.limits(bounds);
+    if let Some((width, height)) = super::dimensions(bytes)
+        && u64::from(width) * u64::from(height) > limits::OPTIMIZE_PIXELS_MAX
+    {
+        return Err(Unfit::Pixels(width, height));
+    }
+    let Ok(decoder) = reader.into_decoder() else { return Ok(None) };
+    let (width, height) = decoder.dimensions();
+    // A pixel of more than four bytes counts as more than one.
+    let pixels = decoder.total_bytes().div_ceil(4).max(u64::from(width) * u64::from(height));
+    if pixels > limits::OPTIMIZE_PIXELS_MAX {
+        return Err(Unfit::Pixels(width, height));
+    }
+    *work = work.checked_sub(pixels).ok_or(Unfit::Work)?;
+    let Ok(picture) = DynamicImage::from_decoder(decoder) else { return Ok(None) };
+    if !picture.color().has_alpha() {
+        return Ok(Some(DynamicImage::ImageRgb8(picture.into_rgb8())));
+    }
+    let picture = picture.into_rgba8();
+    let clear = picture.pixels().any(|pixel| pixel.0[3] < 255);
+    let picture = DynamicImage::ImageRgba8(picture);
+    Ok(Some(if clear { picture } else { DynamicImage::ImageRgb8(picture.into_rgb8()) }))
+}
+
+/// A smaller picture, each pixel of which is the mean of what it covers. Beside it, only a line is held.
+fn shrink(picture: &DynamicImage, wide: u32, tall: u32) -> DynamicImage {
+    let channels = usize::from(picture.color().channel_count());
+    let (from, to) = ((picture.width() as usize, picture.height() as usize), (wide as usize, tall as usize));
+    let out = averages(picture.as_bytes(), channels, from, to);
+    // The sizes are right by what `averages` gives.
+    let made = match channels {
+        4 => image::RgbaImage::from_raw(wide, tall, out).map(DynamicImage::ImageRgba8),
+        _ => image::RgbImage::from_raw(wide, tall, out).map(DynamicImage::ImageRgb8),
+    };
+    made.unwrap_or_default()
+}
+
+/// Means of the parts of `from` (width, height) that each of the pixels of `to` covers.
+fn averages(bytes: &[u8], channels: usize, from: (usize, usize), to: (usize, usize)) -> Vec<u8> {
+    // A pixel of `from` is `to` units wide and high, one of `to` is `from` units: all are whole numbers.
+    let area = (from.0 * from.1) as u64;
+    let mut out = Vec::with_capacity(to.0 * to.1 * channels);
+    let mut narrow = vec![0_u64; to.0 * channels];
+    let mut sums = vec![0_u64; to.0 * channels];
+    let mut left = from.1;
+    for line in bytes.chunks_exact(from.0 * channels) {
+        narrow.fill(0);
+        let (mut column, mut room) = (0, from.0);
+        for pixel in line.chunks_exact(channels) {
+            let mut width = to.0;
+            while width > 0 && column < to.0 {
+                let part = width.min(room);
+                for (sum, value) in narrow[column * channels..].iter_mut().zip(pixel) {
+                    *sum += u64::from(*value) * part as u64;
+                }
+                (width, room) = (width - part, room - part);
+                if room == 0 {
+                    (column, room) = (column + 1, from.0);
+                }
+            }
+        }
+        let mut height = to.1;
+        while height > 0 {
+            let part = height.min(left);
+            sums.iter_mut().zip(&narrow).for_each(|(sum, value)| *sum += value * part as u64);
+            (height, left) = (height - part, left - part);
+            if left == 0 {
+                out.extend(sums.iter().map(|sum| u8::try_from((sum + area / 2) / area).unwrap_or(u8::MAX)));
+                sums.fill(0);
+                left = from.1;
+            }
+        }
+    }
+    out
+}
+
+fn as_png(picture: &DynamicImage) -> Option<Vec<u8>> {
     let mut out = Vec::new();
     let encoder = png::PngEncoder::new_with_quality(&mut out, png::CompressionType::Best, png::FilterType::Adaptive);
-    let (width, height) = (picture.width(), picture.height());
-    match clear {
-        true => encoder.write_image(picture.to_rgba8().as_raw(), width, height, ExtendedColorType::Rgba8),
-        false => encoder.write_image(picture.to_rgb8().as_raw(), width, height, ExtendedColorType::Rgb8),
-    }
-    .ok()?;
+    let kind = if picture.color().has_alpha() { ExtendedColorType::Rgba8 } else { ExtendedColorType::Rgb8 };
+    encoder.write_image(picture.as_bytes(), picture.width(), picture.height(), kind).ok()?;
     Some(out)
 }
 
 /// As JPEG, on white where it is see-through.
 fn as_jpeg(picture: &DynamicImage, quality: u8) -> Option<Vec<u8>> {
-    let mut plain = picture.to_rgb8();
-    if picture.color().has_alpha() {
-        for (pixel, over) in plain.pixels_mut().zip(picture.to_rgba8().pixels()) {
-            let alpha = u32::from(over.0[3]);
-            for (channel, value) in pixel.0.iter_mut().zip(over.0) {
-                *channel = u8::try_from((u32::from(value) * alpha + 255 * (255 - alpha)) / 255).unwrap_or(u8::MAX);
-            }
-        }
-    }
     let mut out = Vec::new();
-    JpegEncoder::new_with_quality(&mut out, quality).encode_image(&plain).ok()?;
+    let mut encoder = JpegEncoder::new_with_quality(&mut out, quality);
+    let Some(clear) = picture.as_rgba8() else {
+        encoder.encode_image(picture).ok()?;
+        return Some(out);
+    };
+    let plain = image::RgbImage::from_fn(picture.width(), picture.height(), |x, y| {
+        let [red, green, blue, alpha] = clear.get_pixel(x, y).0.map(u32::from);
+        let over = |value: u32| u8::try_from((value * alpha + 255 * (255 - alpha)) / 255).unwrap_or(u8::MAX);
+        image::Rgb([over(red), over(green), over(blue)])
+    });
+    encoder.encode_image(&plain).ok()?;
     Some(out)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn fit(bytes: &[u8], types: &[&str], most: u64) -> Option<(Vec<u8>, String)> {
+        super::fit(bytes, types, most, &mut { limits::OPTIMIZE_WORK_MAX }).expect("is not too much")
+    }
 
     /// A picture that does not compress.
     fn noise(width: u32, height: u32) -> DynamicImage {
@@ -124,17 +209,46 @@ mod tests {
 
     #[test]
     fn large_pictures_become_smaller_and_always_the_same() {
-        let large = as_png(&noise(120, 100), false).expect("encodes");
+        let large = as_png(&noise(120, 100)).expect("encodes");
         assert!(large.len() > 30_000, "{}", large.len());
         let once = fit(&large, &["image/jpeg", "image/png"], 20_000).expect("fits");
         assert!(once.0.len() < 20_000 && once.1.contains("120×100"), "{}", once.1);
         assert_eq!(Some(once), fit(&large, &["image/jpeg", "image/png"], 20_000));
         // Wider ones lose width before they are refused.
-        let wide = as_png(&noise(1500, 16), false).expect("encodes");
+        let wide = as_png(&noise(1500, 16)).expect("encodes");
         let (bytes, said) = fit(&wide, &["image/jpeg"], 24_000).expect("fits");
         assert!(bytes.len() < 24_000 && super::super::dimensions(&bytes).is_some_and(|size| size.0 < 1500), "{said}");
         assert_eq!(fit(&large, &["image/jpeg"], 100), None);
         assert_eq!(fit(b"GIF89a\x03\0\x02\0", &["image/jpeg"], 1 << 20), None);
         assert_eq!(fit(&large[..500], &["image/jpeg"], 1 << 20), None);
+    }
+    /// The header of a webp without loss, and nothing after it.
+    fn claims(width: u32, height: u32) -> Vec<u8> {
+        let size = (width - 1) | (height - 1) << 14;
+        [&b"RIFF\x22\0\0\0WEBPVP8L\x16\0\0\0\x2f"[..], &size.to_le_bytes(), &[0; 17]].concat()
+    }
+
+    #[test]
+    fn pixels_are_counted_before_they_are_read() {
+        let types = ["image/jpeg", "image/png"];
+        let try_it = |bytes: &[u8], work: u64| super::fit(bytes, &types, 1 << 20, &mut { work });
+        assert_eq!(claims(16_384, 16_384).len(), 42);
+        assert_eq!(try_it(&claims(16_384, 16_384), limits::OPTIMIZE_WORK_MAX), Err(Unfit::Pixels(16_384, 16_384)));
+        assert_eq!(try_it(&claims(5000, 5001), limits::OPTIMIZE_WORK_MAX), Err(Unfit::Pixels(5000, 5001)));
+        assert!(try_it(&claims(5000, 5000), limits::OPTIMIZE_WORK_MAX).is_ok());
+        // 12 pixels that are read, and four times as many that are written.
+        let small = webp(&noise(4, 3));
+        assert_eq!(try_it(&small, 11), Err(Unfit::Work));
+        assert_eq!(try_it(&small, 59), Err(Unfit::Work));
+        assert!(try_it(&small, 60).is_ok_and(|made| made.is_some()));
+    }
+
+    #[test]
+    fn a_smaller_pixel_is_the_mean_of_what_it_covers() {
+        assert_eq!(averages(&[0, 100, 200, 40], 1, (4, 1), (2, 1)), [50, 120]);
+        assert_eq!(averages(&[0, 90, 30], 1, (3, 1), (2, 1)), [30, 50]);
+        assert_eq!(averages(&[0, 100, 50, 250], 1, (2, 2), (1, 1)), [100]);
+        assert_eq!(averages(&[9, 8, 7, 6, 1, 2, 3, 4], 4, (1, 2), (1, 1)), [5, 5, 5, 5]);
+        assert_eq!(averages(&[7; 5 * 3 * 3], 3, (5, 3), (3, 2)), [7; 3 * 2 * 3]);
     }
 }

@@ -18,16 +18,23 @@ pub(crate) fn content_type(bytes: &[u8]) -> Option<&'static str> {
     })
 }
 
-/// Width and height of a png, jpeg, gif or bmp.
+/// Width and height of a png, jpeg, gif, bmp or webp, as its header has them.
 pub(crate) fn dimensions(bytes: &[u8]) -> Option<(u32, u32)> {
     let be32 = |at: usize| Some(u32::from_be_bytes(bytes.get(at..at + 4)?.try_into().ok()?));
     let be16 = |at: usize| Some(u32::from(u16::from_be_bytes(bytes.get(at..at + 2)?.try_into().ok()?)));
     let le16 = |at: usize| Some(u32::from(u16::from_le_bytes(bytes.get(at..at + 2)?.try_into().ok()?)));
-    let le32 = |at: usize| Some(i32::from_le_bytes(bytes.get(at..at + 4)?.try_into().ok()?).unsigned_abs());
+    let le32 = |at: usize| Some(u32::from_le_bytes(bytes.get(at..at + 4)?.try_into().ok()?));
+    // A bmp that is stored from the top has a negative height.
+    let size32 = |at: usize| Some(le32(at)?.cast_signed().unsigned_abs());
     let size = match content_type(bytes)? {
         "image/png" => (be32(16)?, be32(20)?),
         "image/gif" => (le16(6)?, le16(8)?),
-        "image/bmp" => (le32(18)?, le32(22)?),
+        "image/webp" => match bytes.get(12..16)? {
+            b"VP8X" => ((le32(24)? & 0xff_ffff) + 1, (le32(26)? >> 8) + 1),
+            b"VP8L" => ((le32(21)? & 0x3fff) + 1, (le32(21)? >> 14 & 0x3fff) + 1),
+            _ => (le16(26)? & 0x3fff, le16(28)? & 0x3fff),
+        },
+        "image/bmp" => (size32(18)?, size32(22)?),
         "image/jpeg" => {
             // Segments up to the frame header.
             let mut at = 2;
