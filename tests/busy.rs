@@ -187,10 +187,7 @@ fn html_that_is_written_has_a_limit() {
         &draft(1, "a.md"),
         vec![("t.css".into(), theme.into_bytes()), ("a.md".into(), "a\n\n".repeat(3000).into_bytes())],
     );
-    says(
-        &found,
-        &["A402", "the article has 2098325 bytes; WeChat takes fewer than 1048576", "a.md:1:1"],
-    );
+    says(&found, &["A402", "the article has 2098325 bytes; WeChat takes fewer than 1048576", "a.md:1:1"]);
 }
 
 #[test]

@@ -12,6 +12,7 @@ use crate::{
 mod optimize;
 mod sniff;
 
+use optimize::TooMuch;
 pub(crate) use sniff::{content_type, dimensions};
 
 /// A file on its way to WeChat.
@@ -131,6 +132,15 @@ pub enum Unfit {
     Work,
 }
 
+impl From<TooMuch> for Unfit {
+    fn from(why: TooMuch) -> Self {
+        match why {
+            TooMuch::Pixels(width, height) => Unfit::Pixels(width, height),
+            TooMuch::Work => Unfit::Work,
+        }
+    }
+}
+
 impl Upload {
     /// Checks a file for where it is to go; a picture that does not fit is made such that it does, as far as that can be.
     /// `work` is what is left of [`limits::OPTIMIZE_WORK_MAX`].
@@ -144,7 +154,7 @@ impl Upload {
         let (types, most) = target.takes();
         let (new, said) = match Self::new(path.clone(), bytes.clone(), target, None) {
             Err(unfit @ (Unfit::Type(..) | Unfit::Size(..))) => {
-                optimize::fit(&bytes, types, most, work)?.ok_or(unfit)?
+                optimize::fit(&bytes, types, most, work).map_err(Unfit::from)?.ok_or(unfit)?
             }
             other => return other,
         };

@@ -8,7 +8,7 @@ use image::{
     codecs::{jpeg::JpegEncoder, png},
 };
 
-use super::Unfit;
+use super::sniff::{content_type, dimensions};
 use crate::limits;
 
 /// Widths that are tried after the picture's own; a phone shows an article 1,080 pixels wide.
@@ -16,10 +16,24 @@ const WIDTHS: &[u32] = &[1440, 1080, 720];
 /// Qualities of JPEG that are tried for each width.
 const QUALITIES: &[u8] = &[85, 75, 60];
 
+/// Why a picture is not looked at.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum TooMuch {
+    /// It has too many pixels: its width and height.
+    Pixels(u32, u32),
+    /// With it, the pictures of the plan are too much work.
+    Work,
+}
+
 /// A picture in new bytes, and what was done with it, in words; none if it cannot be read, or never fits. Its pixels are
 /// counted before any of them is read. `work` is what is left of [`limits::OPTIMIZE_WORK_MAX`].
-pub(super) fn fit(bytes: &[u8], types: &[&str], most: u64, work: &mut u64) -> Result<Option<(Vec<u8>, String)>, Unfit> {
-    let format = match super::content_type(bytes) {
+pub(super) fn fit(
+    bytes: &[u8],
+    types: &[&str],
+    most: u64,
+    work: &mut u64,
+) -> Result<Option<(Vec<u8>, String)>, TooMuch> {
+    let format = match content_type(bytes) {
         Some("image/png") => ImageFormat::Png,
         Some("image/jpeg") => ImageFormat::Jpeg,
         Some("image/webp") => ImageFormat::WebP,
@@ -44,7 +58,7 @@ pub(super) fn fit(bytes: &[u8], types: &[&str], most: u64, work: &mut u64) -> Re
         let smaller = if wide == width { None } else { Some(shrink(&picture, wide, tall)) };
         let scaled = smaller.as_ref().unwrap_or(&picture);
         let mut attempt = |encode: &dyn Fn() -> Option<Vec<u8>>| {
-            *work = work.checked_sub(pixels * limits::ENCODED_PIXEL).ok_or(Unfit::Work)?;
+            *work = work.checked_sub(pixels * limits::ENCODED_PIXEL).ok_or(TooMuch::Work)?;
             Ok(encode().filter(|encoded| (encoded.len() as u64) < most))
         };
         if keep_png && let Some(encoded) = attempt(&|| as_png(scaled))? {
@@ -62,25 +76,25 @@ pub(super) fn fit(bytes: &[u8], types: &[&str], most: u64, work: &mut u64) -> Re
 }
 
 /// The picture in bytes of red, green and blue, and of opacity if any of it is see-through.
-fn decode(bytes: &[u8], format: ImageFormat, work: &mut u64) -> Result<Option<DynamicImage>, Unfit> {
+fn decode(bytes: &[u8], format: ImageFormat, work: &mut u64) -> Result<Option<DynamicImage>, TooMuch> {
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     let mut bounds = Limits::default();
     (bounds.max_image_width, bounds.max_image_height) = (Some(limits::IMAGE_SIDE_MAX), Some(limits::IMAGE_SIDE_MAX));
     bounds.max_alloc = Some(limits::OPTIMIZE_ALLOC_MAX);
     reader.limits(bounds);
-    if let Some((width, height)) = super::dimensions(bytes)
+    if let Some((width, height)) = dimensions(bytes)
         && u64::from(width) * u64::from(height) > limits::OPTIMIZE_PIXELS_MAX
     {
-        return Err(Unfit::Pixels(width, height));
+        return Err(TooMuch::Pixels(width, height));
     }
     let Ok(decoder) = reader.into_decoder() else { return Ok(None) };
     let (width, height) = decoder.dimensions();
     // A pixel of more than four bytes counts as more than one.
     let pixels = decoder.total_bytes().div_ceil(4).max(u64::from(width) * u64::from(height));
     if pixels > limits::OPTIMIZE_PIXELS_MAX {
-        return Err(Unfit::Pixels(width, height));
+        return Err(TooMuch::Pixels(width, height));
     }
-    *work = work.checked_sub(pixels).ok_or(Unfit::Work)?;
+    *work = work.checked_sub(pixels).ok_or(TooMuch::Work)?;
     let Ok(picture) = DynamicImage::from_decoder(decoder) else { return Ok(None) };
     if !picture.color().has_alpha() {
         return Ok(Some(DynamicImage::ImageRgb8(picture.into_rgb8())));
@@ -233,13 +247,13 @@ mod tests {
         let types = ["image/jpeg", "image/png"];
         let try_it = |bytes: &[u8], work: u64| super::fit(bytes, &types, 1 << 20, &mut { work });
         assert_eq!(claims(16_384, 16_384).len(), 42);
-        assert_eq!(try_it(&claims(16_384, 16_384), limits::OPTIMIZE_WORK_MAX), Err(Unfit::Pixels(16_384, 16_384)));
-        assert_eq!(try_it(&claims(5000, 5001), limits::OPTIMIZE_WORK_MAX), Err(Unfit::Pixels(5000, 5001)));
+        assert_eq!(try_it(&claims(16_384, 16_384), limits::OPTIMIZE_WORK_MAX), Err(TooMuch::Pixels(16_384, 16_384)));
+        assert_eq!(try_it(&claims(5000, 5001), limits::OPTIMIZE_WORK_MAX), Err(TooMuch::Pixels(5000, 5001)));
         assert!(try_it(&claims(5000, 5000), limits::OPTIMIZE_WORK_MAX).is_ok());
         // 12 pixels that are read, and four times as many that are written.
         let small = webp(&noise(4, 3));
-        assert_eq!(try_it(&small, 11), Err(Unfit::Work));
-        assert_eq!(try_it(&small, 59), Err(Unfit::Work));
+        assert_eq!(try_it(&small, 11), Err(TooMuch::Work));
+        assert_eq!(try_it(&small, 59), Err(TooMuch::Work));
         assert!(try_it(&small, 60).is_ok_and(|made| made.is_some()));
     }
 
