@@ -24,6 +24,7 @@ pub mod content;
 pub mod diag;
 pub mod ledger;
 pub mod limits;
+pub mod locale;
 pub mod message;
 pub mod openids;
 pub(crate) mod page;

@@ -3,26 +3,28 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::locale::{Phrase, say};
+
 /// Why something did not go well: what is wrong, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Problem {
     /// One line.
-    pub(crate) message: String,
+    pub(crate) message: Phrase,
     /// What to do about it, one entry a sentence.
-    pub(crate) help: Vec<String>,
+    pub(crate) help: Vec<Phrase>,
     /// WeChat's code, where the cause is a reply.
     pub(crate) errcode: Option<i64>,
 }
 
 impl Problem {
     /// A problem about which there is nothing to say but what it is.
-    pub fn new(message: impl Into<String>) -> Self {
+    pub fn new(message: impl Into<Phrase>) -> Self {
         Self { message: message.into(), help: Vec::new(), errcode: None }
     }
 
     /// Adds a sentence on what to do about it.
-    pub fn help(mut self, text: impl Into<String>) -> Self {
+    pub fn help(mut self, text: impl Into<Phrase>) -> Self {
         self.help.push(text.into());
         self
     }
@@ -45,22 +47,22 @@ pub struct Refusal {
 
 impl Refusal {
     /// Without help.
-    pub fn new(code: ExitCode, message: impl Into<String>) -> Self {
+    pub fn new(code: ExitCode, message: impl Into<Phrase>) -> Self {
         Self { code, problem: Problem::new(message) }
     }
 
     /// Exit code 2.
-    pub fn usage(message: impl Into<String>) -> Self {
+    pub fn usage(message: impl Into<Phrase>) -> Self {
         Self::new(ExitCode::Usage, message)
     }
 
     /// Exit code 4.
-    pub fn missing_input(message: impl Into<String>) -> Self {
+    pub fn missing_input(message: impl Into<Phrase>) -> Self {
         Self::new(ExitCode::MissingInput, message)
     }
 
     /// Adds a sentence on what to do about it.
-    pub fn help(mut self, text: impl Into<String>) -> Self {
+    pub fn help(mut self, text: impl Into<Phrase>) -> Self {
         self.problem = self.problem.help(text);
         self
     }
@@ -101,12 +103,12 @@ impl From<ExitCode> for std::process::ExitCode {
 }
 
 /// A system error in few words.
-pub fn reason(error: &std::io::Error) -> &'static str {
+pub fn reason(error: &std::io::Error) -> Phrase {
     match error.kind() {
-        std::io::ErrorKind::NotFound => "no such file",
-        std::io::ErrorKind::PermissionDenied => "permission denied",
-        std::io::ErrorKind::IsADirectory => "it is a folder",
-        std::io::ErrorKind::NotADirectory => "a part of its path is no folder",
-        _ => "it cannot be read",
+        std::io::ErrorKind::NotFound => say!("no such file"),
+        std::io::ErrorKind::PermissionDenied => say!("permission denied"),
+        std::io::ErrorKind::IsADirectory => say!("it is a folder"),
+        std::io::ErrorKind::NotADirectory => say!("a part of its path is not a folder"),
+        _ => say!("it cannot be read"),
     }
 }

@@ -16,43 +16,47 @@ use crate::support::repository;
 /// folder in a folder may have a row of its own.
 const ALLOWED: &[(&str, &[&str])] = &[
     // Vocabulary.
+    ("locale", &[]),
     ("limits", &[]),
-    ("text", &[]),
+    ("text", &["locale"]),
     ("redact", &[]),
     ("clock", &[]),
     ("openids", &[]),
     ("platform", &[]),
-    ("problem", &[]),
+    ("problem", &["locale"]),
     ("retry", &[]),
     ("slot", &[]),
     ("payload", &["openids", "slot"]),
     ("message", &["payload"]),
-    ("diag", &["limits", "text"]),
+    ("diag", &["limits", "locale", "text"]),
     // The embedded server shares nothing with the client that it checks.
     ("sandbox", &[]),
     // Plan file to requests.
-    ("content", &["clock", "diag", "limits", "payload", "slot", "text"]),
-    ("plan", &["content", "diag", "limits", "message", "openids", "payload", "slot", "text"]),
-    ("resolve", &["clock", "content", "diag", "limits", "openids", "payload", "plan", "text"]),
+    ("content", &["clock", "diag", "limits", "locale", "payload", "slot", "text"]),
+    ("plan", &["content", "diag", "limits", "locale", "message", "openids", "payload", "slot", "text"]),
+    ("resolve", &["clock", "content", "diag", "limits", "locale", "openids", "payload", "plan", "text"]),
     (
         "render",
         &[
-            "content", "diag", "limits", "message", "openids", "payload", "plan", "platform", "resolve", "retry",
-            "slot", "text",
+            "content", "diag", "limits", "locale", "message", "openids", "payload", "plan", "platform", "resolve",
+            "retry", "slot", "text",
         ],
     ),
     // Adapters, and what speaks to them.
-    ("wechat", &["clock", "content", "limits", "plan", "redact", "retry"]),
-    ("ledger", &["limits", "payload", "platform", "problem", "redact", "text", "wechat"]),
+    ("wechat", &["clock", "content", "limits", "locale", "plan", "redact", "retry"]),
+    ("ledger", &["limits", "locale", "payload", "platform", "problem", "redact", "text", "wechat"]),
     // For people.
-    ("page", &["text"]),
-    ("report", &["message", "page", "problem", "text"]),
-    ("page/preview", &["content", "diag", "limits", "message", "page", "payload", "render", "resolve", "slot", "text"]),
+    ("page", &["locale", "text"]),
+    ("report", &["locale", "message", "page", "problem", "text"]),
+    (
+        "page/preview",
+        &["content", "diag", "limits", "locale", "message", "page", "payload", "render", "resolve", "slot", "text"],
+    ),
     (
         "run",
         &[
-            "clock", "content", "diag", "ledger", "limits", "openids", "payload", "plan", "problem", "render",
-            "report", "resolve", "retry", "slot", "text", "wechat",
+            "clock", "content", "diag", "ledger", "limits", "locale", "openids", "payload", "plan", "problem",
+            "render", "report", "resolve", "retry", "slot", "text", "wechat",
         ],
     ),
     // The real world, and all of the above put together.
@@ -64,6 +68,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "diag",
             "ledger",
             "limits",
+            "locale",
             "openids",
             "page/preview",
             "payload",

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Case, Fake, SECRET, TOKEN, code, plan, repository, send};
+use crate::support::{Answer, Case, Fake, Ran, SECRET, TOKEN, code, in_both, plan, repository, send};
 
 fn one_send() -> Case {
     Case::new().file("plan.yaml", plan(&send("one")))
@@ -290,7 +290,6 @@ fn a_closed_pipe_is_no_error() {
 
 #[test]
 fn help_texts() {
-    let case = Case::new();
     for command in [
         "",
         "init",
@@ -313,8 +312,12 @@ fn help_texts() {
     ] {
         let args: Vec<&str> = [command, "--help"].into_iter().filter(|arg| !arg.is_empty()).collect();
         let name = if command.is_empty() { "help" } else { command };
-        insta::assert_snapshot!(format!("help-{name}"), case.run(&args).exits(0).stdout);
+        in_both(|language, suffix| {
+            let help = Case::new().speaks(language).run(&args).exits(0).stdout;
+            insta::assert_snapshot!(format!("help-{name}{suffix}"), help);
+        });
     }
+    let case = Case::new();
     assert_eq!(case.run(&["--version"]).exits(0).stdout, concat!("qunfa ", env!("CARGO_PKG_VERSION"), "\n"));
 }
 
@@ -349,11 +352,46 @@ fn every_command_has_an_example_and_mistypes_are_guessed() {
     }
 }
 
+/// Options before variables, and those in their order; whatever names no language of ours is English, but for a wrong wish.
+#[test]
+fn the_language_is_chosen() {
+    let says = |env: &[(&str, &str)], args: &[&str]| {
+        let case = env.iter().fold(Case::new(), |case, (name, value)| case.env(name, value));
+        case.run(&[&["explain", "Q0"], args].concat()).exits(2).stderr
+    };
+    let [english, chinese] = ["there is no code", "没有代码"];
+    for (env, args, words) in [
+        (&[][..], &[][..], english),
+        (&[("LANG", "zh_CN.UTF-8")], &[], chinese),
+        (&[("LC_MESSAGES", "zh_TW"), ("LANG", "en_US.UTF-8")], &[], chinese),
+        (&[("LC_ALL", "C"), ("LC_MESSAGES", "zh_CN"), ("LANG", "zh_CN")], &[], english),
+        (&[("LC_ALL", ""), ("LANG", "zh-Hans")], &[], chinese),
+        (&[("LANG", "zhuang")], &[], english),
+        (&[("LANG", "zh_CN.UTF-8"), ("QUNFA_LANG", "en")], &[], english),
+        (&[("LANG", "en_US.UTF-8"), ("QUNFA_LANG", "zh")], &[], chinese),
+        (&[("LANG", "zh_CN.UTF-8"), ("QUNFA_LANG", "")], &[], chinese),
+        (&[("QUNFA_LANG", "en")], &["--lang", "zh"], chinese),
+        (&[("QUNFA_LANG", "zh")], &["--lang=en"], english),
+    ] {
+        let said = says(env, args);
+        assert!(said.contains(words), "{env:?} {args:?}: {said}");
+    }
+    let case = Case::new();
+    case.run(&["explain", "Q201", "--lang", "fr"]).exits(2).says("invalid value 'fr' for '--lang").says("en, zh");
+    case.speaks("fr").run(&["explain", "Q201"]).exits(2).says("invalid value 'fr'");
+    let help = Case::new().run(&["--lang", "zh", "explain", "--help"]).exits(0).stdout;
+    assert!(help.contains("用法: qunfa explain"), "help is not parsed yet when it is asked for: {help}");
+}
+
 #[test]
 fn codes_are_explained() {
     let case = Case::new();
-    insta::assert_snapshot!("explain-45028", case.run(&["explain", "45028"]).exits(0).stdout);
-    insta::assert_snapshot!("explain-q201", case.run(&["explain", "q201"]).exits(0).stdout);
+    in_both(|language, suffix| {
+        for code in ["45028", "q201", "424242", "Q20l", "xyz"] {
+            let Ran { stdout, stderr, code: exit } = Case::new().speaks(language).run(&["explain", code]);
+            insta::assert_snapshot!(format!("explain-{code}{suffix}"), format!("exit {exit}\n{stdout}{stderr}"));
+        }
+    });
     assert_eq!(case.run(&["explain", "-1", "--format", "json"]).exits(0).json()["class"], "retry");
     assert!(case.run(&["explain", "40164"]).exits(0).stdout.contains("白名单"));
     assert_eq!(case.run(&["explain", "unknown-key", "--format", "json"]).exits(0).json()["code"], "Q201");

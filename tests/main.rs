@@ -32,3 +32,4 @@ mod store;
 mod support;
 mod templates;
 mod translations;
+mod words;

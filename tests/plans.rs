@@ -8,7 +8,11 @@ use crate::support::{Case, Ran, repository};
 
 /// Runs the program in `tests/plans`, so that paths are short.
 fn qunfa(args: &[&str]) -> Ran {
-    let case = Case::new().env("QUNFA_TEST_BUILD", "42").env("QUNFA_NOW", "2026-03-02T10:00:00+08:00");
+    qunfa_in("en", args)
+}
+
+fn qunfa_in(language: &str, args: &[&str]) -> Ran {
+    let case = Case::new().speaks(language).env("QUNFA_TEST_BUILD", "42").env("QUNFA_NOW", "2026-03-02T10:00:00+08:00");
     let output = case.command(args).current_dir(repository().join("tests/plans")).output().expect("it starts");
     Ran {
         stdout: String::from_utf8(output.stdout).expect("UTF-8"),
@@ -31,9 +35,17 @@ fn plans_that_are_wrong() {
         assert!(!shown(&ran).contains("hunter2"), "{name} shows a secret: {}", shown(&ran));
         assert!(!ran.stderr.contains("panicked"), "{name}");
         insta::assert_snapshot!(shown(&ran));
+        in_chinese(&name, &["validate", &format!("err/{name}")]);
         count += 1;
     });
     assert!(count >= 60, "{count}");
+}
+
+/// The snapshot `NAME@zh`: what a command says to who reads Chinese.
+fn in_chinese(name: &str, args: &[&str]) {
+    insta::with_settings!({ snapshot_suffix => format!("{name}@zh") }, {
+        insta::assert_snapshot!(shown(&qunfa_in("zh", args)));
+    });
 }
 
 /// Plans that only have warnings.
@@ -43,6 +55,7 @@ fn plans_that_are_wrong_if_strict() {
         let name = path.file_name().expect("a file").to_string_lossy().into_owned();
         qunfa(&["validate", &format!("strict/{name}")]).exits(0);
         insta::assert_snapshot!(shown(&qunfa(&["validate", "--strict", &format!("strict/{name}")]).exits(3)));
+        in_chinese(&name, &["validate", "--strict", &format!("strict/{name}")]);
     });
 }
 

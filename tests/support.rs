@@ -79,6 +79,12 @@ impl Ran {
     }
 }
 
+/// Does it in each language, for a snapshot of each: with the language, and what follows the snapshot's name.
+pub(crate) fn in_both(mut check: impl FnMut(&str, &str)) {
+    check("en", "");
+    check("zh", "@zh");
+}
+
 impl Case {
     pub(crate) fn new() -> Self {
         let env = [("NO_COLOR", "1"), ("WECHAT_SECRET", SECRET)];
@@ -108,6 +114,11 @@ impl Case {
     pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
         self.env.insert(name.into(), value.into());
         self
+    }
+
+    /// In a language: `en`, `zh`. Without it the environment names none, and the program speaks English.
+    pub(crate) fn speaks(self, language: &str) -> Self {
+        self.env("QUNFA_LANG", language)
     }
 
     pub(crate) fn no_env(mut self, name: &str) -> Self {

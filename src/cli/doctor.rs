@@ -20,6 +20,7 @@ use crate::{
         store::{Tokens, WriteError},
     },
     limits,
+    locale::say,
     plan::account::TokenEndpoint,
     platform::Platform,
     problem::{ExitCode, Refusal},
@@ -281,9 +282,9 @@ fn ask(
     let server_time = client.server_time();
     if let Some(ProxyName(name)) = &connection.proxy {
         for check in checks.iter_mut().filter(|check| matches!(check.id, CheckId::IpAllowList)) {
-            check
-                .message
-                .push_str(&format!("; calls go through the proxy {name}, whose address is the one that WeChat sees"));
+            let said = check.message.clone();
+            check.message =
+                say!("{said}; calls go through the proxy {name}, so WeChat sees the proxy's address", said, name);
             check.facts.insert("proxy".into(), name.clone().into());
         }
     }

@@ -9,6 +9,7 @@ use super::{
 };
 use crate::{
     diag::{Code, Severity},
+    locale::{Language, Phrase, in_language, say, translated},
     problem::{ExitCode, Refusal},
     text::did_you_mean,
     wechat::errcode,
@@ -35,24 +36,23 @@ pub(super) fn main(args: &Args, terminal: &Terminal) -> Result<ExitCode, Failure
 fn of_wechat(number: i64, as_json: bool, terminal: &Terminal) -> Result<(), Refusal> {
     let row = errcode::lookup(number).ok_or_else(|| {
         let source = errcode::SOURCE;
-        Refusal::usage(format!("{number} is not in the table of WeChat's codes"))
-            .help(format!("WeChat's own list: {source}; qunfa treats an unknown code as fatal and stops the run"))
+        Refusal::usage(say!("{number} is not in the table of WeChat's codes", number))
+            .help(say!("WeChat's own list: {source}; qunfa treats an unknown code as fatal and stops the run", source))
     })?;
     let class = errcode::class_name(row.class);
     if as_json {
         let members = json!({ "code": row.code, "errmsg": row.errmsg, "class": class, "meaning": { "en": row.meaning_en, "zh": row.meaning_zh }, "todo": { "en": row.todo_en, "zh": row.todo_zh }, "source": errcode::SOURCE });
         terminal.document(ExitCode::Done, members);
     } else {
-        terminal.out(&format!(
-            "{} {}\n\n  {}.\n  {}\n\n  {}。\n  {}\n\n  class: {class} ({})\n",
-            row.code,
-            row.errmsg,
-            row.meaning_en,
-            row.todo_en,
-            row.meaning_zh.trim_end_matches('。'),
-            row.todo_zh,
-            what(row.class)
-        ));
+        // In both languages, the reader's first: what is looked up is passed on to others.
+        let english = format!("  {}.\n  {}\n", row.meaning_en, row.todo_en);
+        let chinese = format!("  {}。\n  {}\n", row.meaning_zh.trim_end_matches('。'), row.todo_zh);
+        let [first, second] = match Language::current() {
+            Language::En => [english, chinese],
+            Language::Zh => [chinese, english],
+        };
+        let class = say!("class: {class} ({what})", class, what = what(row.class));
+        terminal.out(&format!("{} {}\n\n{first}\n{second}\n  {class}\n", row.code, row.errmsg));
     }
     Ok(())
 }
@@ -61,33 +61,35 @@ fn of_ours(name: &str, as_json: bool, terminal: &Terminal) -> Result<(), Refusal
     let code = Code::find(name).ok_or_else(|| {
         let names: Vec<&str> = Code::ALL.iter().flat_map(|code| [code.info().id, code.info().name]).collect();
         let near = did_you_mean(name, names.iter().copied()).map_or_else(
-            || "codes are numbers of WeChat (45028) or of qunfa (Q201)".to_owned(),
-            |near| format!("did you mean `{near}`?"),
+            || say!("a code is a number of WeChat (45028) or one of qunfa's (Q201)"),
+            |near| say!("did you mean `{near}`?", near),
         );
-        Refusal::usage(format!("there is no code `{name}`")).help(near)
+        Refusal::usage(say!("there is no code `{name}`", name)).help(near)
     })?;
     let info = code.info();
-    let severity = if info.severity == Severity::Error { "error" } else { "warning" };
+    let (severity, said) = match info.severity {
+        Severity::Error => ("error", say!("error")),
+        Severity::Warning => ("warning", say!("warning")),
+    };
     if as_json {
-        let members =
-            json!({ "code": info.id, "name": info.name, "severity": severity, "meaning": { "en": info.explanation } });
+        let members = json!({ "code": info.id, "name": info.name, "severity": severity, "meaning": { "en": info.explanation, "zh": in_language(Language::Zh, info.explanation) } });
         terminal.document(ExitCode::Done, members);
     } else {
-        terminal.out(&format!("{} {} ({severity})\n\n  {}\n", info.id, info.name, info.explanation));
+        terminal.out(&format!("{} {} ({})\n\n  {}\n", info.id, info.name, said, translated(info.explanation)));
     }
     Ok(())
 }
 
 /// What a run does about a class.
-fn what(class: errcode::Disposition) -> &'static str {
+fn what(class: errcode::Disposition) -> Phrase {
     use errcode::Disposition;
     match class {
-        Disposition::Done => "success",
-        Disposition::Retry => "repeated after a pause",
-        Disposition::RefreshToken => "a new token is fetched once, and the call repeated once",
-        Disposition::WaitQuota => "the run stops before the next send",
-        Disposition::FixPlan => "the step fails",
-        Disposition::Duplicate => "the job that is there is adopted",
-        Disposition::Fatal => "the run stops",
+        Disposition::Done => say!("success"),
+        Disposition::Retry => say!("repeated after a pause"),
+        Disposition::RefreshToken => say!("a new token is fetched once, and the call repeated once"),
+        Disposition::WaitQuota => say!("the run stops before the next send"),
+        Disposition::FixPlan => say!("the step fails"),
+        Disposition::Duplicate => say!("the job that is there is adopted"),
+        Disposition::Fatal => say!("the run stops"),
     }
 }

@@ -7,16 +7,22 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{problem::reason, resolve::ReadError};
+use crate::{
+    locale::{Phrase, say},
+    problem::reason,
+    resolve::ReadError,
+};
 
 /// Opens a regular file, and says how long it is: a device or a pipe would never end.
 pub(super) fn open_regular(path: &Path) -> Result<(fs::File, u64), ReadError> {
-    let unreadable = |error: io::Error| ReadError::Unreadable(reason(&error).into());
+    let unreadable = |error: io::Error| ReadError::Unreadable(reason(&error));
     let metadata = fs::metadata(path).map_err(unreadable)?;
     if !metadata.is_file() {
-        return Err(ReadError::Unreadable(
-            if metadata.is_dir() { "it is a folder" } else { "it is no regular file" }.into(),
-        ));
+        return Err(ReadError::Unreadable(if metadata.is_dir() {
+            say!("it is a folder")
+        } else {
+            say!("it is not a regular file")
+        }));
     }
     Ok((fs::File::open(path).map_err(unreadable)?, metadata.len()))
 }
@@ -26,17 +32,14 @@ pub(super) fn read_regular(path: &Path, most_bytes: u64) -> Result<Vec<u8>, Read
     let (file, length) = open_regular(path)?;
     let mut bytes = Vec::with_capacity(usize::try_from(length.min(most_bytes)).unwrap_or(0));
     let read = file.take(most_bytes + 1).read_to_end(&mut bytes);
-    read.map_err(|error| ReadError::Unreadable(reason(&error).into()))?;
+    read.map_err(|error| ReadError::Unreadable(reason(&error)))?;
     if bytes.len() as u64 > most_bytes { Err(ReadError::TooLarge(length)) } else { Ok(bytes) }
 }
 
 /// Standard input, of bounded size.
 pub(super) fn read_stdin(most_bytes: u64) -> Result<Vec<u8>, ReadError> {
     let mut bytes = Vec::new();
-    io::stdin()
-        .take(most_bytes + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|error| ReadError::Unreadable(reason(&error).into()))?;
+    io::stdin().take(most_bytes + 1).read_to_end(&mut bytes).map_err(|error| ReadError::Unreadable(reason(&error)))?;
     if bytes.len() as u64 > most_bytes { Err(ReadError::TooLarge(bytes.len() as u64)) } else { Ok(bytes) }
 }
 
@@ -60,16 +63,16 @@ pub(super) fn file_length(path: &Path) -> u64 {
 }
 
 /// Writes a page for a browser. The folder of the state stays out of git, whoever makes it.
-pub(super) fn write_page(path: &Path, bytes: &[u8]) -> Result<(), String> {
+pub(super) fn write_page(path: &Path, bytes: &[u8]) -> Result<(), Phrase> {
     if path.is_dir() {
-        return Err("it is a folder".into());
+        return Err(say!("it is a folder"));
     }
     let in_state = path.parent().filter(|folder| folder.file_name().is_some_and(|name| name == ".qunfa"));
     let made = in_state.map_or(Ok(()), crate::ledger::sqlite::make_folder);
     made.and_then(|()| write_file(path, bytes)).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied => reason(&error).to_owned(),
-        io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => "a part of its path is no folder".to_owned(),
-        _ => error.to_string(),
+        io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied => reason(&error),
+        io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => say!("a part of its path is not a folder"),
+        _ => Phrase::verbatim(error.to_string()),
     })
 }
 

@@ -4,9 +4,11 @@ use std::path::PathBuf;
 
 use clap::{Command, ValueEnum};
 use clap_complete::Shell;
+use serde_json::Value;
 
 use super::{failure::Failure, files, terminal::Terminal};
 use crate::{
+    locale::{Language, translation},
     plan::schema,
     problem::{ExitCode, Refusal},
 };
@@ -31,13 +33,38 @@ enum Which {
 }
 
 pub(super) fn schema(args: &SchemaArgs, terminal: &Terminal) -> Result<ExitCode, Failure> {
-    terminal.exactly(match args.what {
+    let schema = match args.what {
         Which::Plan => schema::PLAN,
         Which::Report => include_str!("../../schemas/report.schema.json"),
         Which::Diagnostics => include_str!("../../schemas/diagnostics.schema.json"),
         Which::Doctor => include_str!("../../schemas/doctor.schema.json"),
-    });
+    };
+    match Language::current() {
+        Language::En => terminal.exactly(schema),
+        language => terminal.exactly(&in_words(schema, language)),
+    }
     Ok(ExitCode::Done)
+}
+
+/// A schema with its descriptions in a language.
+fn in_words(schema: &str, language: Language) -> String {
+    fn translate(schema: &mut Value, language: Language) {
+        match schema {
+            Value::Object(members) => members.iter_mut().for_each(|(name, value)| match value {
+                Value::String(text) if name == "description" => {
+                    if let Some(words) = translation(language, text) {
+                        words.clone_into(text);
+                    }
+                }
+                value => translate(value, language),
+            }),
+            Value::Array(items) => items.iter_mut().for_each(|item| translate(item, language)),
+            _ => {}
+        }
+    }
+    let mut schema: Value = serde_json::from_str(schema).expect("a schema of ours");
+    translate(&mut schema, language);
+    format!("{schema:#}\n")
 }
 
 #[derive(Debug, clap::Args)]

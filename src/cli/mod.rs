@@ -13,7 +13,9 @@ mod files;
 mod findings;
 mod fmt;
 mod generate;
+mod help;
 mod init;
+mod language;
 mod load;
 mod options;
 mod preview_html;
@@ -32,7 +34,7 @@ mod terminal;
 mod token;
 mod validate;
 
-use crate::problem::ExitCode;
+use crate::{locale::Language, problem::ExitCode};
 
 use failure::Failure;
 use options::{Common, Format, FormatArg};
@@ -173,11 +175,13 @@ impl Command {
 
 /// Runs the program with the arguments of the process.
 pub fn main() -> ExitCode {
+    let language = language::choose();
+    language.speak();
     let parsed = without_empty(Cli::command()).try_get_matches();
     let parsed = parsed.inspect(process::is_started_as);
     let cli = match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
-        Err(error) => return usage(&error),
+        Err(error) => return usage(error, language),
     };
     let color = match cli.common.color {
         ColorChoice::Auto => anstream::ColorChoice::Auto,
@@ -189,6 +193,11 @@ pub fn main() -> ExitCode {
     // A fault of ours is exit code 1, never a success, and never a code that a script takes for something else.
     let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| dispatch(cli, &terminal)));
     ended.unwrap_or(Err(Failure::Fault)).unwrap_or_else(|failure| failure.say(json, &terminal))
+}
+
+/// The helps of all commands in English, for the catalogue.
+pub fn helps() -> Vec<String> {
+    help::texts(Cli::command())
 }
 
 /// An environment variable that is set to nothing counts as not set: CI systems set those that nobody gave.
@@ -225,7 +234,10 @@ fn dispatch(cli: Cli, terminal: &Terminal) -> Result<ExitCode, Failure> {
 }
 
 /// Help and version are results; everything else that clap says is wrong usage.
-fn usage(error: &clap::Error) -> ExitCode {
+fn usage(error: clap::Error, language: Language) -> ExitCode {
+    // Said again in the language of the reader: clap's words are English, and ours were when it parsed.
+    let again = || help::translated(without_empty(Cli::command()), language).try_get_matches().err();
+    let error = if language == Language::En { error } else { again().unwrap_or(error) };
     match error.kind() {
         clap::error::ErrorKind::DisplayHelp | clap::error::ErrorKind::DisplayVersion => {
             let _ = error.print(); // a closed pipe is no error

@@ -3,6 +3,8 @@
 use clap::{Args, ColorChoice, ValueEnum, builder::FalseyValueParser};
 use jiff::Timestamp;
 
+use crate::locale::Language;
+
 /// Options of every command.
 #[derive(Debug, Clone, Args)]
 pub(super) struct Common {
@@ -58,6 +60,16 @@ pub(super) struct Common {
         help_heading = "Common options"
     )]
     pub(super) color: ColorChoice,
+    /// Language of what is printed [default: that of LC_ALL, LC_MESSAGES or LANG, else en]
+    #[arg(
+        long,
+        global = true,
+        value_name = "LANGUAGE",
+        env = "QUNFA_LANG",
+        hide_env_values = true,
+        help_heading = "Common options"
+    )]
+    pub(super) lang: Option<Language>,
     /// Prints results and errors only
     #[arg(long, short, global = true, env = "QUNFA_QUIET", hide_env_values = true, value_parser = FalseyValueParser::new(), help_heading = "Common options")]
     pub(super) quiet: bool,

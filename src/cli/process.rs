@@ -43,6 +43,11 @@ pub(super) fn env(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
+/// The arguments of the process without its name; one that is not Unicode is not one of ours.
+pub(super) fn args() -> impl Iterator<Item = String> {
+    std::env::args_os().skip(1).map(|arg| arg.to_string_lossy().into_owned())
+}
+
 /// Whether this is a step of GitHub Actions.
 pub(super) fn is_github() -> bool {
     env("GITHUB_ACTIONS").as_deref() == Some("true")

@@ -68,7 +68,7 @@ impl DiskProject {
         if is_hidden(Path::new(path).strip_prefix(&self.root).unwrap_or(Path::new(path))) {
             return Err(ReadError::Private(HIDDEN));
         }
-        let unreadable = |error: io::Error| ReadError::Unreadable(reason(&error).into());
+        let unreadable = |error: io::Error| ReadError::Unreadable(reason(&error));
         // Where a missing file would be matters too: what lies outside is not even said to exist.
         let real = match fs::canonicalize(&joined) {
             Ok(real) => real,
@@ -169,7 +169,7 @@ impl Project for DiskProject {
         let (mut file, _) = open_regular(&real)?;
         let mut head = Vec::new();
         let read = (&mut file).take(256).read_to_end(&mut head);
-        read.map_err(|error| ReadError::Unreadable(reason(&error).into()))?;
+        read.map_err(|error| ReadError::Unreadable(reason(&error)))?;
         if is_key(&head) {
             return Err(ReadError::Private(KEY));
         }
@@ -190,7 +190,7 @@ impl Project for DiskProject {
                 self.read(&path.to_string_lossy(), limits::CONTENT_BYTES_MAX).map(|(_, bytes)| bytes)
             } else {
                 let most = limits::TEMPLATE_FILES_MAX;
-                Err(ReadError::Unreadable(format!("it is one of more than {most} files in `templates/`")))
+                Err(ReadError::Unreadable(format!("it is one of more than {most} files in `templates/`").into()))
             };
             TemplateFile { name, path: shown(&self.folder.join(path)), bytes }
         };

@@ -6,6 +6,7 @@ use super::{files, options::Format, process, terminal::Terminal};
 use crate::{
     diag::{self, Severity, github::Annotation},
     limits,
+    locale::Phrase,
     problem::{Problem, Refusal},
     report::{self, Report, StepOutcome},
 };
@@ -87,7 +88,7 @@ impl Reports {
             title: title.to_owned(),
             text: std::iter::once(&problem.message)
                 .chain(&problem.help)
-                .map(String::as_str)
+                .map(Phrase::to_string)
                 .collect::<Vec<_>>()
                 .join("\n"),
             file: Some(self.plan.clone()),

@@ -174,7 +174,10 @@ impl Run<'_> {
                 if client.withholds(upload.map_or(Body::Json(&body), Body::File)) {
                     let Problem { message, help, .. } = run::policy::advice(&Outcome::Withheld);
                     let message = format!("step `{}`: {message}", step.name());
-                    return Err(Refusal { code: ExitCode::Refused, problem: Problem { message, help, errcode: None } });
+                    return Err(Refusal {
+                        code: ExitCode::Refused,
+                        problem: Problem { message: message.into(), help, errcode: None },
+                    });
                 }
             }
         }

@@ -136,7 +136,8 @@ fn refresh(session: &Session, rows: &mut [Row], clock: &dyn Clock, terminal: &Te
                 Outcome::Reply(reply) if reply.errcode == 0 => reply.msg_status().unwrap_or("not said").to_owned(),
                 outcome => {
                     let mut problem = run::policy::advice(&outcome);
-                    problem.message = format!("the status of msg_id {id} cannot be asked for: {}", problem.message);
+                    problem.message =
+                        format!("the status of msg_id {id} cannot be asked for: {}", problem.message).into();
                     return Err(Refusal { code: ExitCode::Failed, problem });
                 }
             };

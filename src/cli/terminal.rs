@@ -77,9 +77,9 @@ impl Terminal {
     pub(super) fn error(&self, problem: &Problem) {
         let bold = anstyle::Style::new().bold();
         let red = anstyle::AnsiColor::Red.on_default().bold();
-        let mut shown = format!("{red}error{red:#}{bold}: {}{bold:#}\n", text::visible(&problem.message));
+        let mut shown = format!("{red}error{red:#}{bold}: {}{bold:#}\n", text::visible(&problem.message.to_string()));
         for line in &problem.help {
-            shown.push_str(&format!("  = help: {}\n", text::visible(line)));
+            shown.push_str(&format!("  = help: {}\n", text::visible(&line.to_string())));
         }
         self.err_in_colour(&shown);
     }

@@ -7,7 +7,10 @@ use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
 use super::{Diagnostic, Severity, render::sorted};
-use crate::diag::source::{SourceMap, Span};
+use crate::{
+    diag::source::{SourceMap, Span},
+    locale::{Language, Phrase},
+};
 
 /// Version of the shape.
 pub const DIAGNOSTICS_SCHEMA: u32 = 1;
@@ -85,13 +88,15 @@ pub struct Finding {
     /// How bad it is.
     pub(crate) severity: Severity,
     /// What is wrong, in one line.
-    pub(crate) message: String,
+    pub(crate) message: Phrase,
+    /// What is filled in in the message, by name.
+    pub(crate) arguments: serde_json::Map<String, serde_json::Value>,
     /// Where; null for what has no file, such as an option.
     pub(crate) place: Option<Place>,
     /// Other places that belong to it.
     pub(crate) related: Vec<Place>,
     /// What to write instead, or to do.
-    pub(crate) help: Vec<String>,
+    pub(crate) help: Vec<Phrase>,
 }
 
 /// A place in a file, with words on it.
@@ -113,7 +118,7 @@ pub struct Place {
     /// Bytes of UTF-8 before the end.
     pub(crate) byte_end: usize,
     /// What is there; may be empty.
-    pub(crate) label: String,
+    pub(crate) label: Phrase,
 }
 
 /// All findings as data.
@@ -126,6 +131,7 @@ pub fn findings(diagnostics: &[Diagnostic], sources: &SourceMap) -> Vec<Finding>
             name: d.code.info().name,
             severity: d.severity(),
             message: d.message.clone(),
+            arguments: d.message.arguments(),
             place: d.primary.as_ref().map(place),
             related: d.related.iter().map(place).collect(),
             help: d.help.clone(),
@@ -133,7 +139,7 @@ pub fn findings(diagnostics: &[Diagnostic], sources: &SourceMap) -> Vec<Finding>
         .collect()
 }
 
-fn place(span: &Span, label: &str, sources: &SourceMap) -> Place {
+fn place(span: &Span, label: &Phrase, sources: &SourceMap) -> Place {
     let file = sources.file(span.file);
     let text = &file.text;
     let start = text.floor_char_boundary(span.start.min(text.len()));
@@ -149,14 +155,14 @@ fn place(span: &Span, label: &str, sources: &SourceMap) -> Place {
         end_column: to.column,
         byte_start: start,
         byte_end: end,
-        label: label.to_owned(),
+        label: label.clone(),
     }
 }
 
 impl Finding {
     /// The message, and what to do about it below.
     pub fn text(&self) -> String {
-        std::iter::once(&self.message).chain(&self.help).map(String::as_str).collect::<Vec<_>>().join("\n")
+        std::iter::once(&self.message).chain(&self.help).map(Phrase::to_string).collect::<Vec<_>>().join("\n")
     }
 
     /// Names its files otherwise: systems that show findings know them from the root of the repository.
@@ -168,12 +174,13 @@ impl Finding {
 }
 
 impl Checked {
-    /// Each finding with a name that stays the same while lines move: code, file, words, and which of several alike.
+    /// Each finding with a name that stays the same while lines move and languages change: code, file, English words, and
+    /// which of several alike.
     pub(super) fn fingerprinted(&self) -> impl Iterator<Item = (String, &Finding)> {
         let mut seen: HashMap<String, u32> = HashMap::new();
         self.diagnostics.iter().map(move |finding| {
             let file = finding.place.as_ref().map_or(self.plan.as_str(), |place| &place.file);
-            let what = format!("{}\n{file}\n{}", finding.code, finding.message);
+            let what = format!("{}\n{file}\n{}", finding.code, finding.message.in_language(Language::En));
             let number = seen.entry(what.clone()).or_default();
             *number += 1;
             let hash = Sha256::digest(format!("{what}\n{number}"));

@@ -12,7 +12,7 @@ pub mod source;
 pub use code::Code;
 pub use list::{Diagnostics, Origin};
 
-use crate::diag::source::Span;
+use crate::{diag::source::Span, locale::Phrase};
 
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, schemars::JsonSchema)]
@@ -29,33 +29,33 @@ pub enum Severity {
 pub struct Label {
     pub(crate) span: Span,
     /// What is there; may be empty.
-    pub(crate) text: String,
+    pub(crate) text: Phrase,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnostic {
     pub(crate) code: Code,
     /// What is wrong: lower case, user's words in backticks, no full stop.
-    pub(crate) message: String,
+    pub(crate) message: Phrase,
     /// The place; none only for what has no file (an option, an environment variable of no plan).
     pub(crate) primary: Option<Label>,
     /// Other places that belong to it.
     pub(crate) related: Vec<Label>,
     /// What to write instead, or to do.
-    pub(crate) help: Vec<String>,
+    pub(crate) help: Vec<Phrase>,
     /// What of the plan it is about; empty if the plan as a whole.
     pub(crate) origins: Vec<Origin>,
 }
 
 impl Diagnostic {
     /// A finding at a place.
-    pub fn new(code: Code, span: Span, message: impl Into<String>) -> Self {
-        let primary = Some(Label { span, text: String::new() });
+    pub fn new(code: Code, span: Span, message: impl Into<Phrase>) -> Self {
+        let primary = Some(Label { span, text: Phrase::default() });
         Self { code, message: message.into(), primary, related: Vec::new(), help: Vec::new(), origins: Vec::new() }
     }
 
     /// A finding without a place.
-    pub fn nowhere(code: Code, message: impl Into<String>) -> Self {
+    pub fn nowhere(code: Code, message: impl Into<Phrase>) -> Self {
         Self {
             code,
             message: message.into(),
@@ -67,7 +67,7 @@ impl Diagnostic {
     }
 
     /// Words under the caret.
-    pub fn label(mut self, text: impl Into<String>) -> Self {
+    pub fn label(mut self, text: impl Into<Phrase>) -> Self {
         if let Some(label) = &mut self.primary {
             label.text = text.into();
         }
@@ -75,13 +75,13 @@ impl Diagnostic {
     }
 
     /// Another place that belongs to it.
-    pub fn related(mut self, span: Span, text: impl Into<String>) -> Self {
+    pub fn related(mut self, span: Span, text: impl Into<Phrase>) -> Self {
         self.related.push(Label { span, text: text.into() });
         self
     }
 
     /// What to write instead, or to do.
-    pub fn help(mut self, text: impl Into<String>) -> Self {
+    pub fn help(mut self, text: impl Into<Phrase>) -> Self {
         self.help.push(text.into());
         self
     }

@@ -3,7 +3,7 @@
 use annotate_snippets::{AnnotationKind, Element, Group, Level, Renderer, Snippet};
 
 use super::{Diagnostic, Severity};
-use crate::{diag::source::SourceMap, limits, text};
+use crate::{diag::source::SourceMap, limits, locale::say, text};
 
 /// All findings as text with ANSI colours (the caller strips them where they are not wanted); errors first,
 /// then by file and place.
@@ -16,7 +16,9 @@ pub fn human(diagnostics: &[Diagnostic], sources: &SourceMap) -> String {
     }
     let hidden = diagnostics.len().saturating_sub(limits::DIAGNOSTICS_SHOWN);
     if hidden > 0 {
-        out.push_str(&format!("... and {hidden} more problems, not shown\n\n"));
+        let more =
+            say!("... and {hidden} more problem, not shown" | "... and {hidden} more problems, not shown", hidden);
+        out.push_str(&format!("{more}\n\n"));
     }
     out
 }
@@ -26,19 +28,19 @@ fn report<'a>(diagnostic: &'a Diagnostic, sources: &'a SourceMap) -> Vec<Group<'
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
     };
-    let title = level.primary_title(text::one_line(&diagnostic.message)).id(diagnostic.code.info().id);
+    let title = level.primary_title(text::one_line(&diagnostic.message.to_string())).id(diagnostic.code.info().id);
     let mut elements: Vec<Element<'a>> = Vec::new();
     for (file, labels) in by_file(diagnostic) {
         let source = sources.file(file);
         let mut snippet = Snippet::source(source.shown_text()).path(text::one_line(&source.path));
         for (kind, label) in labels {
             let range = visible(&source.text, label.span.start, label.span.end);
-            let text = (!label.text.is_empty()).then(|| text::one_line(&label.text));
+            let text = (!label.text.is_empty()).then(|| text::one_line(&label.text.to_string()));
             snippet = snippet.annotation(kind.span(range).label(text));
         }
         elements.push(snippet.into());
     }
-    let helps = diagnostic.help.iter().map(|help| Level::HELP.message(text::one_line(help)).into());
+    let helps = diagnostic.help.iter().map(|help| Level::HELP.message(text::one_line(&help.to_string())).into());
     elements.extend(helps);
     vec![Group::with_title(title).elements(elements)]
 }

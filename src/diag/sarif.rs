@@ -62,7 +62,7 @@ fn result(checked: &Checked, finding: &Finding, fingerprint: &str) -> Value {
         |place| json!({ "physicalLocation": physical(place) }),
     );
     let related = |(number, place): (usize, &Place)| {
-        let words = if place.label.is_empty() { "see here" } else { &place.label };
+        let words = if place.label.is_empty() { "see here" } else { &place.label.to_string() };
         json!({ "id": number, "physicalLocation": physical(place), "message": { "text": words } })
     };
     let mut result = json!({

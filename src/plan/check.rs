@@ -400,7 +400,7 @@ fn wrong_type(diagnostic: Diagnostic, name: &str, instance: &Value, schema: &Val
     };
     let words: Vec<&str> = wanted.iter().map(|kind| type_words(kind)).collect();
     let message = format!("`{name}` is {}, and this is {}", words.join(" or "), shown(instance));
-    let diagnostic = Diagnostic { message, ..diagnostic };
+    let diagnostic = Diagnostic { message: message.into(), ..diagnostic };
     match (schema["x-form"].as_str(), wanted.as_slice(), instance) {
         (Some(form), ..) => diagnostic.help(format!("write {form}")),
         (None, kinds, Value::Number(_) | Value::Bool(_)) if kinds.contains(&"string") => {
@@ -420,7 +420,7 @@ fn not_allowed(diagnostic: Diagnostic, name: &str, instance: &Value, allowed: &[
     let words: Vec<String> =
         allowed.iter().map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned)).collect();
     let near = instance.as_str().and_then(|wrong| did_you_mean(wrong, words.iter().map(String::as_str)));
-    let diagnostic = Diagnostic { message: format!("`{name}` cannot be {}", shown(instance)), ..diagnostic };
+    let diagnostic = Diagnostic { message: format!("`{name}` cannot be {}", shown(instance)).into(), ..diagnostic };
     match near {
         Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
         None => diagnostic.help(format!("write {}", one_of(&words))),
@@ -437,7 +437,7 @@ fn exactly_one<S: AsRef<str>>(diagnostic: Diagnostic, owner: &str, instance: &Va
             given.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" and ")
         ),
     };
-    Diagnostic { message, ..diagnostic }.help(format!("give exactly one of {}", one_of(names)))
+    Diagnostic { message: message.into(), ..diagnostic }.help(format!("give exactly one of {}", one_of(names)))
 }
 
 fn type_words(kind: &str) -> &str {

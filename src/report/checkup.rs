@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{AccountRef, PlanRef, human};
-use crate::{problem::Problem, text};
+use crate::{locale::Phrase, problem::Problem, text};
 
 /// Version of the shape.
 pub const CHECKUP_SCHEMA: u32 = 1;
@@ -48,9 +48,9 @@ pub struct Check {
     /// How it stands.
     pub(crate) state: CheckState,
     /// What was seen.
-    pub(crate) message: String,
+    pub(crate) message: Phrase,
     /// What to do, one entry a sentence.
-    pub(crate) help: Vec<String>,
+    pub(crate) help: Vec<Phrase>,
     /// WeChat's code, where the cause is a reply.
     pub(crate) errcode: Option<i64>,
     /// What was seen, as data: `ip`, `daily_limit`, `used`, `remain`, `wanted`, `skew_seconds`, ...
@@ -153,28 +153,28 @@ impl CheckState {
 }
 
 impl Check {
-    pub fn new(id: CheckId, state: CheckState, message: impl Into<String>) -> Self {
+    pub fn new(id: CheckId, state: CheckState, message: impl Into<Phrase>) -> Self {
         let message = message.into();
         Self { id, subject: None, state, message, help: Vec::new(), errcode: None, facts: BTreeMap::new() }
     }
 
     /// Nothing stands in the way.
-    pub fn ok(id: CheckId, message: impl Into<String>) -> Self {
+    pub fn ok(id: CheckId, message: impl Into<Phrase>) -> Self {
         Self::new(id, CheckState::Ok, message)
     }
 
     /// Somebody should look.
-    pub fn warning(id: CheckId, message: impl Into<String>) -> Self {
+    pub fn warning(id: CheckId, message: impl Into<Phrase>) -> Self {
         Self::new(id, CheckState::Warning, message)
     }
 
     /// A run would fail.
-    pub fn error(id: CheckId, message: impl Into<String>) -> Self {
+    pub fn error(id: CheckId, message: impl Into<Phrase>) -> Self {
         Self::new(id, CheckState::Error, message)
     }
 
     /// It could not be looked at, and why.
-    pub fn not_checked(id: CheckId, why: impl Into<String>) -> Self {
+    pub fn not_checked(id: CheckId, why: impl Into<Phrase>) -> Self {
         Self::new(id, CheckState::NotChecked, why)
     }
 
@@ -189,7 +189,7 @@ impl Check {
         self
     }
 
-    pub fn help(mut self, text: impl Into<String>) -> Self {
+    pub fn help(mut self, text: impl Into<Phrase>) -> Self {
         self.help.push(text.into());
         self
     }
@@ -215,7 +215,7 @@ pub fn human(checkup: &Checkup) -> String {
         let label = format!("{:WIDTH$}", check.state.label());
         let text = format!("{}{subject}: {}", check.id.label(), check.message);
         human::paragraph(&mut out, 0, check.state.style(), &label, &text);
-        let problem = Problem { message: String::new(), help: check.help.clone(), errcode: None };
+        let problem = Problem { message: Phrase::default(), help: check.help.clone(), errcode: None };
         human::help(&mut out, WIDTH + 1, &problem);
     }
     human::line(&mut out, "");

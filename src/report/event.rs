@@ -9,6 +9,7 @@ use super::{
     AccountRef, CallOutcome, CallReport, PlanRef, REPORT_SCHEMA, Report, RunOutcome, StepOutcome, StepReport, Totals,
 };
 use crate::{
+    locale::Phrase,
     message::MessageView,
     problem::{ExitCode, Problem},
 };
@@ -34,7 +35,7 @@ pub enum RunEvent {
     Waiting {
         step: usize,
         duration: Duration,
-        why: String,
+        why: Phrase,
     },
     /// A call has an outcome.
     CallFinished {
@@ -43,7 +44,7 @@ pub enum RunEvent {
     },
     /// Something that is no failure but should be said.
     Note {
-        text: String,
+        text: Phrase,
     },
     /// A step has an outcome.
     StepFinished {

@@ -174,14 +174,23 @@ impl Page {
             facts: facts(report),
             problem: report.has_own_problem().then(|| match &report.error {
                 Some(problem) => Trouble::new(problem, problem.errcode, None),
-                None => Trouble { message: segments(report.own_problem()), errcode: None, rid: None, help: vec![] },
+                None => Trouble {
+                    message: segments(&report.own_problem().to_string()),
+                    errcode: None,
+                    rid: None,
+                    help: vec![],
+                },
             }),
             attention: bad
                 .map(|(at, step)| Attention {
                     anchor: at + 1,
                     tone: step_tone(step.outcome),
                     name: one_line(&step.name()),
-                    message: step.error.as_ref().map(|problem| segments(&problem.message)).unwrap_or_default(),
+                    message: step
+                        .error
+                        .as_ref()
+                        .map(|problem| segments(&problem.message.to_string()))
+                        .unwrap_or_default(),
                 })
                 .collect(),
             timeline: (!report.steps.is_empty()).then(|| Timeline::new(report)),
@@ -237,8 +246,8 @@ fn time_fact(label: &'static str, time: Timestamp) -> Fact {
 
 impl Trouble {
     fn new(problem: &Problem, errcode: Option<i64>, rid: Option<&str>) -> Self {
-        let help = problem.help.iter().map(|help| segments(help)).collect();
-        Self { message: segments(&problem.message), errcode, rid: rid.map(one_line), help }
+        let help = problem.help.iter().map(|help| segments(&help.to_string())).collect();
+        Self { message: segments(&problem.message.to_string()), errcode, rid: rid.map(one_line), help }
     }
 }
 

@@ -35,7 +35,7 @@ pub(super) fn render(report: &Report) -> String {
     }
     if report.has_own_problem() {
         let style = run_style(report.outcome);
-        paragraph(&mut out, 0, style.bold(), report.outcome.mark(), report.own_problem());
+        paragraph(&mut out, 0, style.bold(), report.outcome.mark(), &report.own_problem().to_string());
         if let Some(problem) = &report.error {
             paragraph(&mut out, 2, Style::new(), "", &unbroken(&facts_of(problem.errcode, None)));
             help(&mut out, 2, problem);
@@ -161,7 +161,7 @@ fn cells(step: &StepReport) -> [String; COLUMN_COUNT] {
 fn trouble(out: &mut String, step: &StepReport) {
     let style = if step.outcome.is_bad() { step_style(step.outcome) } else { DIM };
     if let Some(problem) = &step.error {
-        paragraph(out, INDENT, style, "", &problem.message);
+        paragraph(out, INDENT, style, "", &problem.message.to_string());
     }
     if step.outcome.is_bad() {
         let facts = facts_of(step.errcode(), step.rid());
@@ -197,7 +197,7 @@ fn unbroken(parts: &[String]) -> String {
 
 pub(super) fn help(out: &mut String, indent: usize, problem: &Problem) {
     for sentence in &problem.help {
-        paragraph(out, indent, HELP, "help:", sentence);
+        paragraph(out, indent, HELP, "help:", &sentence.to_string());
     }
 }
 

@@ -76,8 +76,9 @@ fn status_of_step(step: &StepReport) -> TestCaseStatus {
         StepOutcome::Unknown => TestCaseStatus::non_success(NonSuccessKind::Error),
         StepOutcome::Skipped | StepOutcome::NotRun => TestCaseStatus::skipped(),
     };
-    let message = match (&step.error, step.outcome) {
-        (Some(problem), _) => problem.message.as_str(),
+    let said = step.error.as_ref().map(|problem| problem.message.to_string());
+    let message = match (&said, step.outcome) {
+        (Some(said), _) => said,
         (None, StepOutcome::Skipped) => "skipped: its `when` is false, or it was not selected",
         (None, StepOutcome::NotRun) => "not run: the run stopped before it",
         (None, outcome) => outcome.label(),
@@ -95,8 +96,8 @@ fn case_of_run(report: &Report) -> TestCase {
     let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
     let errcode = report.error.as_ref().and_then(|problem| problem.errcode);
     let kind = errcode.map_or_else(|| report.outcome.label().to_owned(), |errcode| errcode.to_string());
-    status.set_message(text(report.own_problem())).set_type(kind);
-    status.set_description(text(&description(report.own_problem(), report.error.as_ref(), None)));
+    status.set_message(text(&report.own_problem().to_string())).set_type(kind);
+    status.set_description(text(&description(&report.own_problem().to_string(), report.error.as_ref(), None)));
     let mut case = TestCase::new(RUN, status);
     case.set_classname(text(&report.plan.name));
     case.extra.insert("file".into(), text(&report.plan.path));

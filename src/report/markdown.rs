@@ -23,7 +23,7 @@ pub(super) fn render(report: &Report) -> String {
         paragraph(&mut out, &format!("> {}", words::SANDBOX));
     }
     if report.has_own_problem() {
-        paragraph(&mut out, &format!("**{}**", sentence(report.own_problem())));
+        paragraph(&mut out, &format!("**{}**", sentence(&report.own_problem().to_string())));
         if let Some(problem) = &report.error {
             help(&mut out, problem);
         }
@@ -78,8 +78,8 @@ fn table(out: &mut String, report: &Report) {
 
 fn trouble(out: &mut String, step: &StepReport) {
     paragraph(out, &format!("### {} {}: {}", step.outcome.mark(), code(&step.name()), step.outcome.label()));
-    let message = step.error.as_ref().map_or(step.outcome.label(), |problem| problem.message.as_str());
-    paragraph(out, &sentence(message));
+    let said = step.error.as_ref().map(|problem| problem.message.to_string());
+    paragraph(out, &sentence(said.as_deref().unwrap_or(step.outcome.label())));
     let errcode = step.errcode().map(words::errcode);
     let rid = step.rid().map(|rid| format!("rid {}", code(rid)));
     let facts: Vec<_> = errcode.into_iter().chain(rid).chain([format!("line {} of the plan", step.line)]).collect();
@@ -102,7 +102,7 @@ fn help(out: &mut String, problem: &Problem) {
     paragraph(out, "What to do:");
     line(out, "");
     for help in &problem.help {
-        line(out, &format!("- {}", sentence(help)));
+        line(out, &format!("- {}", sentence(&help.to_string())));
     }
 }
 

@@ -8,8 +8,11 @@ use jiff::Timestamp;
 use jiff::tz::{TimeZone, offset};
 
 use super::{CallOutcome, CallReport, Report, RunOutcome, StepOutcome, StepReport};
-use crate::text::{count, step_name, thousands};
 pub(super) use crate::text::{one_line, visible};
+use crate::{
+    locale::{Phrase, say},
+    text::{count, step_name, thousands},
+};
 
 /// What a platform of `sandbox` means to whoever reads the report.
 pub(super) const SANDBOX: &str = "sandbox: nothing left this machine, no follower received anything";
@@ -150,15 +153,15 @@ impl Report {
     }
 
     /// Why the run as a whole went wrong, in one line.
-    pub(super) fn own_problem(&self) -> &str {
+    pub(super) fn own_problem(&self) -> Phrase {
         match &self.error {
-            Some(problem) => &problem.message,
+            Some(problem) => problem.message.clone(),
             None => match self.outcome {
-                RunOutcome::Succeeded => "the run succeeded",
-                RunOutcome::Failed => "the run failed",
-                RunOutcome::Unknown => "the outcome of the run is unknown",
-                RunOutcome::Refused => "the run was refused before anything was sent",
-                RunOutcome::Interrupted => "the run was interrupted",
+                RunOutcome::Succeeded => say!("the run succeeded"),
+                RunOutcome::Failed => say!("the run failed"),
+                RunOutcome::Unknown => say!("the outcome of the run is unknown"),
+                RunOutcome::Refused => say!("the run was refused before anything was sent"),
+                RunOutcome::Interrupted => say!("the run was interrupted"),
             },
         }
     }

@@ -145,7 +145,7 @@ type Reader = io::BufReader<Box<dyn Read>>;
 /// The file, unpacked if it is packed, and no longer than allowed.
 fn unpacked(file: &File<'_>) -> Result<Reader, Problem> {
     let read = |error| match error {
-        ReadError::Unreadable(why) => io::Error::other(why),
+        ReadError::Unreadable(why) => io::Error::other(why.to_string()),
         ReadError::Escapes => io::Error::other("it lies outside the project"),
         ReadError::Private(why) => io::Error::other(why),
         ReadError::TooLarge(_) => too_large(),

@@ -24,6 +24,7 @@ use crate::{
         source::{self, BadText, FileId, SourceMap, Span},
     },
     limits,
+    locale::Phrase,
     openids::{Openids, TooMany},
     payload,
     plan::{
@@ -81,7 +82,7 @@ pub struct TemplateFile {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ReadError {
     /// It is not there, is no file, or is not readable; why, in words.
-    Unreadable(String),
+    Unreadable(Phrase),
     /// It lies outside the project.
     Escapes,
     /// It is no content, and no plan may read it; why, in words.

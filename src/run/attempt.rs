@@ -326,7 +326,7 @@ impl<'r, 'a, 'c> CallRun<'r, 'a, 'c> {
         {
             // It was carried out, and is not what was asked for: the next run does it again.
             (kind, next) = (EventKind::Refused, Next::Fail { stop: false });
-            (event.kind, event.note) = (kind, Some(problem.message.clone()));
+            (event.kind, event.note) = (kind, Some(problem.message.to_string()));
             lost = Some(problem);
         }
         // Known, whether or not the ledger takes it.
@@ -350,7 +350,7 @@ impl<'r, 'a, 'c> CallRun<'r, 'a, 'c> {
             (Next::Fail { stop }, None) => Err(self.refused(&answer, stop)),
             (Next::Fail { .. }, Some(problem)) => {
                 let report = self.report(CallOutcome::Refused, Some(&answer));
-                self.say(CallReport { errmsg: Some(problem.message.clone()), ..report });
+                self.say(CallReport { errmsg: Some(problem.message.to_string()), ..report });
                 Err(StepEnd { error: Some(problem), ..StepEnd::new(StepOutcome::Failed) })
             }
         }
@@ -364,7 +364,7 @@ impl<'r, 'a, 'c> CallRun<'r, 'a, 'c> {
         let adds = self.media.as_ref().is_some_and(|media| media.gives.is_some());
         if repeated && adds && self.at.step.spec.effect == Effect::Media {
             let what = "an earlier attempt got no clear answer, and may have left one too many in the library";
-            (self.runner.emit)(RunEvent::Note { text: format!("`{}`: {what}", self.at.step.name()) });
+            (self.runner.emit)(RunEvent::Note { text: format!("`{}`: {what}", self.at.step.name()).into() });
         }
     }
 
@@ -501,7 +501,7 @@ impl<'r, 'a, 'c> CallRun<'r, 'a, 'c> {
             self.at.step.name(),
             self.record.frozen.id.chunk
         );
-        (self.runner.emit)(RunEvent::Note { text });
+        (self.runner.emit)(RunEvent::Note { text: text.into() });
         Ok(())
     }
 
@@ -551,7 +551,7 @@ impl<'r, 'a, 'c> CallRun<'r, 'a, 'c> {
         let Problem { message, help, errcode } = last.as_ref().map_or(why, policy::advice);
         let attempts = self.attempts;
         let times = if attempts == 1 { "one attempt".to_owned() } else { format!("{attempts} attempts") };
-        let error = Some(Problem { message: format!("{message} (given up after {times})"), help, errcode });
+        let error = Some(Problem { message: format!("{message} (given up after {times})").into(), help, errcode });
         StepEnd { error, ..StepEnd::new(StepOutcome::Failed) }
     }
 

@@ -494,7 +494,7 @@ fn quota(path: &str, wanted: Option<u64>, outcome: &Outcome) -> Check {
 fn unreadable(id: CheckId, outcome: &Outcome) -> Check {
     let problem = policy::advice(outcome);
     let message = format!("WeChat did not say: {}", problem.message);
-    Check::problem(id, CheckState::Warning, Problem { message, ..problem })
+    Check::problem(id, CheckState::Warning, Problem { message: message.into(), ..problem })
 }
 
 #[cfg(test)]

@@ -60,8 +60,8 @@ impl Forecast {
     /// Why the run is refused, if it is.
     pub fn refusal(&self) -> Option<Problem> {
         let message = format!("the run cannot finish within the quota: {}", self.short.join("; "));
-        let help = vec!["send less, or later; or go as far as it goes with --allow-partial".to_owned()];
-        (!self.short.is_empty()).then_some(Problem { message, help, errcode: None })
+        let help = vec!["send less, or later; or go as far as it goes with --allow-partial".into()];
+        (!self.short.is_empty()).then_some(Problem { message: message.into(), help, errcode: None })
     }
 
     /// In one line: calls, quotas, time.

@@ -74,7 +74,7 @@ impl Hit {
     fn problem(self, plan: &RenderedPlan) -> Problem {
         let line = plan.guard_lines.get(self.guard).copied().unwrap_or(1);
         let message = format!("refused by the guard `{}` ({}:{line}): {}", self.guard, plan.path, self.message);
-        Problem { message, help: vec![self.help], errcode: None }
+        Problem { message: message.into(), help: vec![self.help.into()], errcode: None }
     }
 }
 

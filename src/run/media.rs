@@ -26,7 +26,11 @@ impl Runner<'_, '_> {
     /// Takes what an answer gives; an answer that is not what was asked for is a problem.
     pub(super) fn take(&self, media: &MediaCall, answer: &Outcome, event: &mut Event) -> Result<(), Problem> {
         let Outcome::Reply(reply) = answer else { return Ok(()) };
-        let problem = |message: String, help: &str| Problem { message, help: vec![help.to_owned()], errcode: None };
+        let problem = |message: String, help: &str| Problem {
+            message: message.into(),
+            help: vec![help.to_owned().into()],
+            errcode: None,
+        };
         if let Some(gives) = &media.gives {
             let value = gives.known.clone().or_else(|| reply.text(gives.member.name()).map(str::to_owned));
             let Some(value) = value.filter(|value| !value.is_empty()) else {

@@ -229,7 +229,7 @@ pub(crate) fn token_advice(error: &TokenError) -> Problem {
         }
         TokenError::Refused { errcode, errmsg } => {
             let problem = refusal(*errcode, errmsg);
-            Problem { message: format!("no access token: {}", problem.message), ..problem }
+            Problem { message: format!("no access token: {}", problem.message).into(), ..problem }
         }
         TokenError::Unreachable(_) => {
             Problem::new(error.to_string()).help("check the network, a proxy (HTTPS_PROXY) and --api-base")

@@ -126,7 +126,11 @@ fn select<'s>(
             let names: Vec<&str> = plan.steps.iter().map(|step| step.id.as_str()).collect();
             let near = did_you_mean(name, names.iter().copied()).map(|near| format!("did you mean `{near}`?"));
             let help = near.unwrap_or_else(|| format!("the plan has {}", one_of(&names)));
-            return Err(Problem { message: format!("no step has the id `{name}`"), help: vec![help], errcode: None });
+            return Err(Problem {
+                message: format!("no step has the id `{name}`").into(),
+                help: vec![help.into()],
+                errcode: None,
+            });
         }
     }
     let from =
@@ -262,7 +266,7 @@ fn changed(plan: &RenderedPlan, conflicts: &[(&RenderedStep, Vec<String>)]) -> P
         .map(|(step, changed)| format!("`{}` ({}:{}): {}", step.name(), plan.path, step.line, changed.join(", ")))
         .collect();
     Problem {
-        message: format!("the plan no longer matches what was already sent: {}", what.join("; ")),
+        message: format!("the plan no longer matches what was already sent: {}", what.join("; ")).into(),
         help: vec![
             "to send again, give the plan another `occurrence`, or the step another `id`; else undo the change".into(),
         ],
@@ -281,8 +285,8 @@ fn missing_outputs<L>(work: &[Work<'_, L>]) -> Result<(), Problem> {
                     step.name()
                 );
                 return Err(Problem {
-                    message,
-                    help: vec![format!("run `{need}` too: --only {need} --only {}", step.id)],
+                    message: message.into(),
+                    help: vec![format!("run `{need}` too: --only {need} --only {}", step.id).into()],
                     errcode: None,
                 });
             }

@@ -33,7 +33,7 @@ pub(super) struct Question<'s> {
 impl Question<'_> {
     /// Without what is wanted nothing is run.
     pub(super) fn failed(&self, problem: Problem) -> Refusal {
-        Refusal::LookUp(Problem { message: format!("{}: {}", self.what, problem.message), ..problem })
+        Refusal::LookUp(Problem { message: format!("{}: {}", self.what, problem.message).into(), ..problem })
     }
 }
 

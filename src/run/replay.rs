@@ -114,7 +114,7 @@ fn one_step(
         (false, Some(Status::Refused)) => StepOutcome::Failed,
         (false, _) => StepOutcome::NotRun,
     };
-    let problem = |message: String| Problem { message, help: Vec::new(), errcode: None };
+    let problem = |message: String| Problem { message: message.into(), help: Vec::new(), errcode: None };
     let error = match outcome {
         StepOutcome::Unknown => {
             Some(problem("the run ended in the middle of a call, so whether it was sent is not known".into()))

@@ -20,6 +20,7 @@ use super::{
 use crate::{
     clock::Clock,
     ledger::{CallRecord, Ledger, LedgerError},
+    locale::Phrase,
     payload::Effect,
     problem::Problem,
     render::{RenderedPlan, RenderedStep, When},
@@ -56,7 +57,7 @@ impl Ready<'_> {
         facts.slots.insert(Slot::RunId, json!(settings.run_id));
         let time = crate::clock::shanghai(clock.now()).strftime("%H:%M").to_string();
         facts.slots.insert(Slot::RunTime, json!(time));
-        notes.into_iter().for_each(|text| emit(RunEvent::Note { text }));
+        notes.into_iter().for_each(|text| emit(RunEvent::Note { text: text.into() }));
         let mut runner = Runner {
             plan,
             ledger,
@@ -122,8 +123,9 @@ impl StepEnd {
         Self { outcome, outputs: BTreeMap::new(), error: None, stop: false }
     }
 
-    pub(super) fn problem(outcome: StepOutcome, message: impl Into<String>, help: Vec<String>) -> Self {
-        let error = Some(Problem { message: message.into(), help, errcode: None });
+    pub(super) fn problem(outcome: StepOutcome, message: impl Into<Phrase>, help: Vec<String>) -> Self {
+        let error =
+            Some(Problem { message: message.into(), help: help.into_iter().map(Into::into).collect(), errcode: None });
         Self { error, ..Self::new(outcome) }
     }
 }
@@ -189,7 +191,7 @@ impl<'a> Runner<'a, '_> {
         let (calls, write, notes) = match left {
             Left::NotSelected | Left::Never => return StepEnd::new(StepOutcome::Skipped),
             Left::Done { records, notes } => {
-                notes.into_iter().for_each(|text| (self.emit)(RunEvent::Note { text }));
+                notes.into_iter().for_each(|text| (self.emit)(RunEvent::Note { text: text.into() }));
                 return already_done(step, records.iter());
             }
             Left::Cover { records } => {
@@ -233,7 +235,7 @@ impl<'a> Runner<'a, '_> {
             return StepEnd { error: Some(problem), stop: true, ..StepEnd::new(StepOutcome::Failed) };
         }
         for text in notes {
-            (self.emit)(RunEvent::Note { text });
+            (self.emit)(RunEvent::Note { text: text.into() });
         }
         self.calls(at, calls, write)
     }
@@ -259,7 +261,7 @@ impl<'a> Runner<'a, '_> {
         if duration.is_zero() {
             return !(self.settings.interrupted)();
         }
-        (self.emit)(RunEvent::Waiting { step, duration, why: why.to_owned() });
+        (self.emit)(RunEvent::Waiting { step, duration, why: why.to_owned().into() });
         self.clock.sleep(duration)
     }
 

@@ -209,7 +209,13 @@ impl Findings {
         self.found.sort_by_key(|finding| finding.range.start);
         let told = self.found.into_iter().map(|Finding { code, range, message, help }| {
             let start = range.start;
-            (start, Diagnostic { help, ..Diagnostic::new(code, place(range), message) })
+            (
+                start,
+                Diagnostic {
+                    help: help.into_iter().map(Into::into).collect(),
+                    ..Diagnostic::new(code, place(range), message)
+                },
+            )
         });
         told.collect()
     }

@@ -66,8 +66,8 @@ impl SqliteStore {
             let mode = std::fs::metadata(&path).ok()?.permissions().mode() & 0o777;
             let path = path.display();
             (mode & 0o077 != 0).then(|| crate::problem::Problem {
-                message: format!("{path} has mode {mode:04o}, so that others can read it"),
-                help: vec![format!("chmod 600 {path}")],
+                message: format!("{path} has mode {mode:04o}, so that others can read it").into(),
+                help: vec![format!("chmod 600 {path}").into()],
                 errcode: None,
             })
         };

@@ -287,8 +287,8 @@ impl<'a> Builder<'a> {
             severity: if info.severity == Severity::Error { "error" } else { "warning" },
             code: info.id,
             name: info.name,
-            message: segments(&found.message),
-            help: found.help.iter().map(|help| segments(help)).collect(),
+            message: segments(&found.message.to_string()),
+            help: found.help.iter().map(|help| segments(&help.to_string())).collect(),
             place,
             line: line.filter(|line| !line.is_empty()),
             mark,
@@ -460,7 +460,7 @@ impl<'a> Builder<'a> {
                             finding: finding.anchor.clone(),
                             number: finding.number,
                             severity: finding.severity,
-                            words: diagnostic.message.clone(),
+                            words: diagnostic.message.clone().to_string(),
                         });
                     }
                     findings.push(finding);
