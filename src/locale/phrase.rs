@@ -234,6 +234,12 @@ impl PartialEq<&str> for Phrase {
     }
 }
 
+impl PartialEq<String> for Phrase {
+    fn eq(&self, other: &String) -> bool {
+        *self == **other
+    }
+}
+
 impl Serialize for Phrase {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)

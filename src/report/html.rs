@@ -503,7 +503,7 @@ mod tests {
             step.audience = Some(attack.to_owned());
             step.message = Some(MessageView { kind: MessageKind::Mpnews, content: attack.to_owned() });
             step.outputs.insert(attack.to_owned(), attack.into());
-            step.error = Some(Problem { message: attack.to_owned(), help: vec![attack.to_owned()], errcode: None });
+            step.error = Some(Problem { message: attack.into(), help: vec![attack.into()], errcode: None });
             for call in &mut step.calls {
                 call.path = attack.to_owned();
                 call.clientmsgid = Some(attack.to_owned());

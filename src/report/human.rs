@@ -335,7 +335,7 @@ mod tests {
     fn same_reason_is_given_once() {
         let mut report = fixture();
         let mut not_run = step("a", None, StepOutcome::NotRun);
-        not_run.error = Some(Problem { message: "`vip` failed".to_owned(), help: vec![], errcode: None });
+        not_run.error = Some(Problem { message: "`vip` failed".into(), help: vec![], errcode: None });
         report.steps = vec![not_run.clone(), not_run];
         assert_eq!(plain(&report).matches("`vip` failed").count(), 1);
     }
@@ -354,8 +354,7 @@ mod tests {
     fn a_terminal_obeys_nobody_but_us() {
         let mut report = fixture();
         report.steps[0].id = "a\u{1b}]0;title\u{7}".to_owned();
-        report.error =
-            Some(Problem { message: "b\u{1b}[2J\nc".to_owned(), help: vec!["\u{9b}2J".to_owned()], errcode: None });
+        report.error = Some(Problem { message: "b\u{1b}[2J\nc".into(), help: vec!["\u{9b}2J".into()], errcode: None });
         let text = render(&report);
         assert!(!text.contains("\u{1b}]") && !text.contains("[2J\n") && !text.contains("\u{1b}[2J"), "{text:?}");
         assert!(!plain(&report).chars().any(|c| c.is_control() && c != '\n'));

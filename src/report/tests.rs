@@ -107,11 +107,10 @@ fn cities() -> [StepReport; 3] {
     shanghai.calls =
         vec![CallReport { attempts: 2, errcode: None, errmsg: None, ..send(1, 345, CallOutcome::Unknown) }];
     shanghai.error = Some(Problem {
-        message: "no reply to the send within `30s`, twice: whether WeChat has it is not known".to_owned(),
+        message: "no reply to the send within `30s`, twice: whether WeChat has it is not known".into(),
         help: vec![
-            "look for the message in the Official Account console, under sent messages (已群发消息)".to_owned(),
-            "if it is there, run `qunfa settle campaigns/spring-tea.yaml city[上海] --sent MSG_ID`, else with `--not-sent`"
-                .to_owned(),
+            "look for the message in the Official Account console, under sent messages (已群发消息)".into(),
+            "if it is there, run `qunfa settle campaigns/spring-tea.yaml city[上海] --sent MSG_ID`, else with `--not-sent`".into(),
         ],
         errcode: None,
     });
@@ -132,11 +131,11 @@ fn cities() -> [StepReport; 3] {
     ];
     guangzhou.outputs.insert("msg_id".to_owned(), json!(3_147_494_554_u64));
     guangzhou.error = Some(Problem {
-        message: "WeChat refused the send: the account has no mass-send quota left (群发次数已用完)".to_owned(),
+        message: "WeChat refused the send: the account has no mass-send quota left (群发次数已用完)".into(),
         help: vec![
             "the quota of a subscription account renews at 00:00 Asia/Shanghai, that of a service account on the 1st"
-                .to_owned(),
-            "run the plan again then: what was accepted is not sent again".to_owned(),
+                .into(),
+            "run the plan again then: what was accepted is not sent again".into(),
         ],
         errcode: Some(45_028),
     });
@@ -184,8 +183,7 @@ pub(super) fn fixture() -> Report {
         let mut step = step(id, None, StepOutcome::NotRun);
         step.action = action.to_owned();
         step.line = line;
-        step.error =
-            Some(Problem { message: "the run stopped at `city[广州]`".to_owned(), help: vec![], errcode: None });
+        step.error = Some(Problem { message: "the run stopped at `city[广州]`".into(), help: vec![], errcode: None });
         step
     };
     let mut announce = not_run("announce", "send_by_tag", 46);
@@ -251,8 +249,8 @@ pub(super) fn refused() -> Report {
         platform: "wechat".to_owned(),
         steps: vec![step("vip", None, StepOutcome::NotRun)],
         error: Some(Problem {
-            message: "`guards.send_window` is 09:00-21:00, and it is 21:30 in Asia/Shanghai".to_owned(),
-            help: vec!["run it tomorrow from 09:00, or widen the window".to_owned()],
+            message: "`guards.send_window` is 09:00-21:00, and it is 21:30 in Asia/Shanghai".into(),
+            help: vec!["run it tomorrow from 09:00, or widen the window".into()],
             errcode: None,
         }),
         ..empty()
