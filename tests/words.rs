@@ -72,8 +72,9 @@ fn catalogues() -> BTreeMap<String, Catalog> {
 
 fn update(texts: &Texts) {
     let known = catalogues();
-    let old =
-        |text: &str| known.values().filter_map(|file| file.find_message(None, text, None)).find(|m| m.is_translated());
+    let old = |text: &str, plural: Option<&str>| {
+        known.values().filter_map(|file| file.find_message(None, text, plural)).find(|m| m.is_translated())
+    };
     for (name, texts) in texts {
         let mut metadata = CatalogMetadata::new();
         metadata.language = "zh".into();
@@ -82,7 +83,7 @@ fn update(texts: &Texts) {
         metadata.content_transfer_encoding = "8bit".into();
         let mut catalogue = Catalog::new(metadata);
         for ((one, other), source) in texts {
-            let old = old(one);
+            let old = old(one, other.as_deref());
             let mut message = match other {
                 Some(other) => {
                     let forms =

@@ -586,9 +586,9 @@ impl<'r, 'a, 'c> CallRun<'r, 'a, 'c> {
         if help.is_empty() {
             help.push(format!(
                 "look at the console (群发记录), or run it again within 24 hours: the same send is then repeated with the same clientmsgid {idempotency_key}"
-            ));
+            ).into());
         }
-        help.push(format!("if you know what happened: qunfa settle {plan} {name} --sent MSG_ID, or --not-sent"));
+        help.push(format!("if you know what happened: qunfa settle {plan} {name} --sent MSG_ID, or --not-sent").into());
         let message = format!("whether call {} was sent is not known: {why}", id.chunk);
         StepEnd::problem(StepOutcome::Unknown, message, help)
     }
