@@ -1,4 +1,5 @@
 //! Makes the table of Chinese texts of `po/*.po`, and holds them to their English.
+#![expect(clippy::disallowed_methods, reason = "it reads and writes files while the program is built")]
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -305,7 +305,7 @@ impl<'r, 'a, 'c> CallRun<'r, 'a, 'c> {
         let answer = self.runner.client.post_while(path, body, timeout, &|server| {
             policy::may_leave(Times::of(clock, server.filter(|_| its_clock)), since, repeated, timeout).map_err(
                 |problem| {
-                    let why = problem.message.clone();
+                    let why = problem.message.to_string();
                     held.replace(Some(problem));
                     why
                 },
@@ -436,7 +436,7 @@ impl<'r, 'a, 'c> CallRun<'r, 'a, 'c> {
     /// WeChat answered, and the status will not be the one that is waited for, or not in time.
     fn unseen(&mut self, answer: &Outcome, message: String, help: &str) -> StepEnd {
         self.finish(CallOutcome::Accepted, Some(answer));
-        StepEnd::problem(StepOutcome::Failed, message, vec![help.to_owned()])
+        StepEnd::problem(StepOutcome::Failed, message, vec![help.into()])
     }
 
     /// The body of the frozen call with its slots filled.

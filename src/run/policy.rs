@@ -214,7 +214,7 @@ pub(crate) fn advice(outcome: &Outcome) -> Problem {
             .help("check the network, a proxy (HTTPS_PROXY) and --api-base; nothing left this machine"),
         Outcome::Unknown(why) => Problem::new(format!("no answer that says what happened: {why}")),
         Outcome::NoToken(error) => token_advice(error),
-        Outcome::Withdrawn(why) => Problem::new(why),
+        Outcome::Withdrawn(why) => Problem::new(why.as_str()),
         Outcome::Withheld => Problem::new(WITHHELD)
             .help("the AppSecret or the access token stands in a text, a name or a file of the plan: take it out, and reset it in the console if others saw it"),
     }
@@ -337,8 +337,8 @@ mod tests {
         }
         for off in [699, 1301, -80_000, 500_000] {
             let problem = resend(told(off), at(0), at(5), minute, minute).expect_err("off");
-            assert!(problem.message.contains("1970-01-01 08:16:40 +08:00"), "{}", problem.message);
-            assert!(problem.message.contains(&in_words(at(off))), "{}", problem.message);
+            assert!(problem.message.to_string().contains("1970-01-01 08:16:40 +08:00"), "{}", problem.message);
+            assert!(problem.message.to_string().contains(&in_words(at(off))), "{}", problem.message);
             assert!(may_leave(told(off), (at(0), at(5)), true, minute).is_err(), "{off}");
         }
         for off in [500, 500_000] {

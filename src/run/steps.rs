@@ -123,9 +123,8 @@ impl StepEnd {
         Self { outcome, outputs: BTreeMap::new(), error: None, stop: false }
     }
 
-    pub(super) fn problem(outcome: StepOutcome, message: impl Into<Phrase>, help: Vec<String>) -> Self {
-        let error =
-            Some(Problem { message: message.into(), help: help.into_iter().map(Into::into).collect(), errcode: None });
+    pub(super) fn problem(outcome: StepOutcome, message: impl Into<Phrase>, help: Vec<Phrase>) -> Self {
+        let error = Some(Problem { message: message.into(), help, errcode: None });
         Self { error, ..Self::new(outcome) }
     }
 }
