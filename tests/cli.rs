@@ -92,7 +92,7 @@ fn the_state_belongs_to_the_project() {
     assert!(case.path(".qunfa/state.db").exists() && !case.path("campaigns/a/.qunfa").exists());
     assert_eq!(server.tokens(), 1, "campaigns of a repository share the token");
     let case = one_send();
-    case.against(&server, &["--state", "sqlite:elsewhere/my.db"]).exits(0);
+    case.against(&Fake::usual(), &["--state", "sqlite:elsewhere/my.db"]).exits(0);
     assert!(case.path("elsewhere/my.db").exists() && !case.path(".qunfa").exists());
 }
 

@@ -15,7 +15,8 @@ use std::{
 use jiff::Timestamp;
 use qunfa::{
     ledger::{
-        CallId, Edition, Event, EventKind, FrozenCall, Ledger, LedgerError, Scope, Status, next_status, open,
+        CallId, Edition, EditionCall, Event, EventKind, FrozenCall, Ledger, LedgerError, Scope, Status, next_status,
+        open,
         sqlite::{FORMAT, Sqlite},
         store::{Owner, Queue, Store, TokenKey, WriteError},
     },
@@ -558,7 +559,7 @@ fn usage_counts_what_wechat_took_of_an_account_over_all_plans(bench: &dyn Bench)
     for (second, (effect, name)) in (10..).zip(Effect::ALL) {
         take(&mut *ledger, &plan(name), &FrozenCall { effect: *effect, ..call_with("s", 1, name) }, second);
     }
-    for (kind, name) in EventKind::ALL {
+    for (kind, name) in EventKind::ALL.iter().filter(|(kind, _)| *kind != EventKind::GivenUp) {
         let of = plan(&format!("ends with {name}"));
         freeze(&mut *ledger, &of, &[call_with("s", 1, name)]);
         if *kind == EventKind::Named {
@@ -644,6 +645,33 @@ fn the_edition_before_is_the_one_that_was_frozen_last(bench: &dyn Bench) {
     ] {
         assert_eq!(before(&*ledger, &other, "s", None), None, "{other:?}");
     }
+}
+
+fn other_editions_are_those_of_the_plan_with_where_their_mass_calls_stand(bench: &dyn Bench) {
+    let mut ledger = bench.write(&scope());
+    freeze(&mut *ledger, &edition("one"), &[call("s", 1), call("s", 2)]);
+    ledger.append(&edition("one"), &call("s", 1).id, &event(EventKind::Unknown, 5)).expect("writes");
+    take(&mut *ledger, &edition("two"), &call("s", 1), 7);
+    let upload = FrozenCall { effect: Effect::Media, ..call("upload", 1) };
+    take(&mut *ledger, &edition("two"), &upload, 8);
+    take(&mut *ledger, &edition("now"), &call("s", 1), 9);
+    ledger.append(&edition("one"), &call("s", 2).id, &event(EventKind::GivenUp, 11)).expect("writes");
+    for other in [
+        Scope { platform: Platform::Loopback, ..edition("three") },
+        Scope { appid: "wx2".into(), ..edition("three") },
+        Scope { plan: "q".into(), ..edition("three") },
+    ] {
+        take(&mut *ledger, &other, &call("s", 1), 10);
+    }
+    let of = |occurrence: &str, chunk, status, second| EditionCall {
+        occurrence: occurrence.into(),
+        id: call("s", chunk).id,
+        status,
+        at: Some(at(second)),
+    };
+    let wanted =
+        [of("one", 1, Status::Unknown, 5), of("one", 2, Status::GivenUp, 11), of("two", 1, Status::Accepted, 7)];
+    assert_eq!(ledger.other_editions(&edition("now")).expect("reads"), wanted);
 }
 
 fn an_upload_is_found_by_its_key_in_whatever_plan(bench: &dyn Bench) {
@@ -1122,6 +1150,7 @@ over_every_store! {
         usage_counts_what_wechat_took_of_an_account_over_all_plans
         mass_attempts_are_those_of_an_account_over_all_plans
         the_edition_before_is_the_one_that_was_frozen_last
+        other_editions_are_those_of_the_plan_with_where_their_mass_calls_stand
         an_upload_is_found_by_its_key_in_whatever_plan
         runs_are_listed_the_latest_first
         damage_is_an_error_that_names_the_step;

@@ -39,6 +39,8 @@ const FAULTS: &[(&str, &str, &str)] = &[
     ("45028", "45028 (quota used up)", "45028（次数用完）"),
     ("48001", "48001 (no permission)", "48001（没有权限）"),
     ("44004", "44004 (the plan is wrong)", "44004（计划有误）"),
+    ("50000", "50000 (a code nobody knows), nothing done", "50000（不认识的错误码），什么都没做"),
+    ("50000:done", "done, 50000", "已执行，50000"),
     ("lost#1-3", "done, every reply lost", "已执行，每次回复都丢失"),
     ("-1:done#1-3", "done, every reply -1", "已执行，每次回复都是 -1"),
     ("html#1-3", "HTTP 502 with HTML every time, nothing done", "每次都是 HTTP 502 返回 HTML，什么都没做"),

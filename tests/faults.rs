@@ -244,6 +244,7 @@ impl Scenario {
         *world.faults.borrow_mut() = faults.to_vec();
         for stage in &self.stages {
             match stage.run(&world) {
+                End::Refused(why) if why.starts_with(['7', '8']) => panic!("refused: {why} {story}"),
                 End::Done(ended, report) => self.holds(&world, Some(&report), ended.store_failed, &story),
                 End::Dead | End::Refused(_) => self.holds(&world, None, false, &story),
             }
@@ -327,12 +328,16 @@ impl Stage {
 }
 
 fn rendered(steps: &str, people: usize) -> RenderedPlan {
-    rendered_with(steps, &Files { people, stranger: None })
+    rendered_with(&format!("{HEAD}{steps}"), &Files { people, stranger: None })
 }
 
-fn rendered_with(steps: &str, project: &Files) -> RenderedPlan {
+fn planned(text: &str, people: usize) -> RenderedPlan {
+    rendered_with(text, &Files { people, stranger: None })
+}
+
+fn rendered_with(text: &str, project: &Files) -> RenderedPlan {
     let mut sources = SourceMap::default();
-    let file = sources.add("plan.yaml", format!("{HEAD}{steps}"));
+    let file = sources.add("plan.yaml", text.to_owned());
     let parsed = plan::parse(file, &mut sources).expect("parses");
     let valid = plan::validate(parsed);
     let inputs = Inputs { project, env: &|_| None, vars_files: &[], vars: &[], now: Timestamp::UNIX_EPOCH };
@@ -392,6 +397,9 @@ fn work(plan: &RenderedPlan, world: &World) -> End {
     let prepared = match run::prepare(plan, &book, &scope, &Selection::default(), world.now()) {
         Ok(prepared) => prepared,
         Err(Refusal::Store(error)) => panic!("{error}"),
+        // Another edition is not finished.
+        Err(Refusal::InDoubt(problem)) => return End::Refused(format!("7 {problem:?}")),
+        Err(Refusal::Changed(problem)) => return End::Refused(format!("8 {problem:?}")),
         Err(refusal) => panic!("refused: {refusal:?}"),
     };
     let source = TokenSource::Endpoint {
@@ -459,6 +467,8 @@ fn ledger_and_platform_agree(world: &World, rows: &[Row], story: &str) {
             let got = delivered.iter().find(|mass| mass.key == row.frozen.idempotency_key);
             let got = got.unwrap_or_else(|| panic!("{:?} is accepted and was not delivered {story}", row.frozen.id));
             assert!(got.people == Mass::read(&row.frozen.payload).people, "to others than were frozen {story}");
+            let sent = row.events.iter().rev().find_map(|event| event.body.as_ref()).expect("it was attempted");
+            assert!(got.message == Mass::read(sent).message, "another message was sent than the ledger has {story}");
         }
     }
     for mass in delivered.iter() {
@@ -650,6 +660,68 @@ fn what_was_sent_is_taken_back_call_by_call() {
     scenario.sweep(|_, _| true);
 }
 
+/// A plan of two sends, a text and an edition.
+fn two_sends(text: &str, occurrence: &str) -> Stage {
+    let steps = "  - { id: one, action: send_by_tag, to: { tag_id: 2 }, message: { text: TEXT } }
+  - { id: vip, action: send_by_openid, to: { file: people.txt }, message: { text: TEXT } }\n";
+    let head = HEAD.replace("name: faults", &format!("name: faults\noccurrence: {occurrence}"));
+    Stage { plan: planned(&format!("{head}{}", steps.replace("TEXT", text)), 10_002), followers: 0 }
+}
+
+#[test]
+fn a_message_of_another_ledger_is_never_taken_for_ours() {
+    let mut world = World::default();
+    assert_eq!(two_sends("旧价", "once").run(&world).done().0.outcome, RunOutcome::Succeeded);
+    world.forget_ledger();
+    for days in [0, 0, 1, 2] {
+        world.ms.set(world.ms.get() + 86_400_000 * days);
+        let (ended, report) = two_sends("新价", "once").run(&world).done();
+        assert_eq!(ended.outcome, RunOutcome::Unknown);
+        assert_eq!(report.steps[0].calls[0].outcome, CallOutcome::Unknown);
+        assert_eq!(world.delivered.borrow().len(), 3, "nothing is sent anew, also when WeChat has forgotten the names");
+        world.store.look(|rows| {
+            assert!(rows.iter().all(|row| row.status().is_ok_and(|status| status != Status::Accepted)));
+        });
+    }
+}
+
+#[test]
+fn no_edition_begins_while_another_one_is_not_finished() {
+    quiet();
+    let clean = World::default();
+    two_sends("春", "spring").run(&clean).done();
+    let (mut refused, mut begun) = (0, 0);
+    // Ten thousand people take their time: a token and three sends, and what differs in what it leaves behind.
+    for number in clean.send_effects() {
+        for fault in [Fault::CutAfter, Fault::BusyDone, Fault::StrangeDone, Fault::QuotaUsedUp] {
+            let story = format!("(fault {fault:?} at {number})");
+            let world = World::default();
+            *world.faults.borrow_mut() = vec![(number, fault)];
+            two_sends("春", "spring").run(&world);
+            world.faults.borrow_mut().clear();
+            world.ms.set(world.ms.get() + 61_000);
+            let unfinished = world.store.look(|rows| {
+                let stands = |row: &Row| row.status().expect("every ledger replays");
+                let left = rows.iter().any(|row| row.frozen.id.step == "vip" && stands(row) == Status::Accepted)
+                    && rows.iter().any(|row| row.frozen.id.step == "vip" && stands(row) != Status::Accepted);
+                left || rows.iter().any(|row| stands(row).in_doubt())
+            });
+            let sends = world.sends.get();
+            match two_sends("夏", "summer").run(&world) {
+                End::Refused(why) => {
+                    assert!(unfinished && world.sends.get() == sends, "{why} {story}");
+                    refused += 1;
+                }
+                end => {
+                    assert!(!unfinished && end.done().0.outcome == RunOutcome::Succeeded, "{story}");
+                    begun += 1;
+                }
+            }
+        }
+    }
+    assert!(refused > 4 && begun > 4, "{refused} were refused, {begun} begun");
+}
+
 #[test]
 fn any_two_faults_may_come_together() {
     quiet();
@@ -819,7 +891,7 @@ fn an_attempt_by_a_clock_that_ran_ahead_is_not_taken_for_a_later_one() {
 fn a_list_that_is_corrected_after_a_refusal_reaches_everybody_once() {
     quiet();
     // The second call names a stranger; then the list is right, and there are two more.
-    let wrong = rendered_with(TWO_CALLS, &Files { people: 10_002, stranger: Some(10_000) });
+    let wrong = rendered_with(&format!("{HEAD}{TWO_CALLS}"), &Files { people: 10_002, stranger: Some(10_000) });
     let scenario = Scenario::of(TWO_CALLS, &[10_004]).to("vip", 0..10_004).covers("look", "vip");
     let begun = || {
         let world = World::default();

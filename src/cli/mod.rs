@@ -60,7 +60,7 @@ Exit codes:
     5  a step failed; nothing was sent in this run
     6  a step failed after something was sent in this run
     7  the outcome of a send is unknown
-    8  locked by another run, or the plan no longer matches what was sent
+    8  locked by another run, the plan no longer matches, or another edition is half sent
     9  refused by a guard, a quota, a confirmation or --expect; nothing was sent
   130  interrupted"
 )]

@@ -249,6 +249,7 @@ impl Run<'_> {
         fold.apply(&self.started());
         let outcome = match refusal.code {
             ExitCode::Refused | ExitCode::Conflict => RunOutcome::Refused,
+            ExitCode::Unknown => RunOutcome::Unknown,
             ExitCode::Interrupted => RunOutcome::Interrupted,
             _ => RunOutcome::Failed,
         };

@@ -1,6 +1,6 @@
 //! `qunfa settle`: a person says what became of a call.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
     clock::RealClock,
@@ -12,23 +12,32 @@ use super::{
 };
 use crate::{
     clock::Clock as _,
-    ledger::{CallRecord, Event, EventKind, Status},
+    ledger::{CallId, CallRecord, Event, EventKind, FrozenCall, Ledger, LedgerError, Scope, Status},
     problem::{ExitCode, Refusal},
+    run::editions,
+    text::one_of,
 };
 
 #[derive(Debug, clap::Args)]
-#[command(group(clap::ArgGroup::new("verdict").required(true).args(["sent", "not_sent"])))]
+#[command(group(clap::ArgGroup::new("verdict").required(true).args(["sent", "not_sent", "give_up"])))]
 pub(super) struct Args {
     /// The plan
     plan: String,
     /// The step, or an instance such as city[北京]
-    step: String,
+    #[arg(required_unless_present = "give_up")]
+    step: Option<String>,
     /// It was sent, as this job of WeChat (0 if the job is not known; it may be told later)
     #[arg(long, value_name = "MSG_ID", env = "QUNFA_SENT", hide_env_values = true)]
     sent: Option<u64>,
     /// It was not sent: the next run sends it
     #[arg(long, env = "QUNFA_NOT_SENT", hide_env_values = true, value_parser = clap::builder::FalseyValueParser::new())]
     not_sent: bool,
+    /// It was not sent and will not be: what is left of a step that was begun (of all steps if none is named)
+    #[arg(long, env = "QUNFA_GIVE_UP", hide_env_values = true, value_parser = clap::builder::FalseyValueParser::new())]
+    give_up: bool,
+    /// The edition, if it is not the plan's own
+    #[arg(long, value_name = "NAME", env = "QUNFA_OCCURRENCE", hide_env_values = true)]
+    occurrence: Option<String>,
     /// Which call of the step, where several are meant
     #[arg(long, value_name = "N", env = "QUNFA_CHUNK", hide_env_values = true)]
     chunk: Option<u32>,
@@ -43,54 +52,116 @@ pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<
     let session = open_session(&args.plan, common, terminal)?;
     let clock = RealClock::at(common.now);
     let mut ledger = session.write(clock.now())?;
-    let scope = &session.scope;
-    let records = ledger.calls(scope)?;
-    let record = meant(&records, args)?;
-    let id = &record.frozen.id;
-    let (host, _) = process::identity();
-    let kind = match args.sent {
-        // What was accepted gets the name of its job.
-        Some(_) if record.status == Status::Accepted => EventKind::Named,
-        Some(_) => EventKind::ResolvedSent,
-        None => EventKind::ResolvedNotSent,
+    let mut scope = session.scope.clone();
+    if let Some(occurrence) = &args.occurrence {
+        scope.occurrence.clone_from(occurrence);
+    }
+    let records = ledger.calls(&scope)?;
+    if records.is_empty() && args.occurrence.is_some() {
+        return Err(no_edition(&session.scope, &scope.occurrence, &*ledger)?.into());
+    }
+    let settled = if args.give_up { left(&records, args)? } else { vec![meant(&records, args)?] };
+    // What was accepted gets the name of its job.
+    let accepted = settled.iter().find(|record| record.status == Status::Accepted).and_then(|one| one.acceptance());
+    let (kind, word) = match (args.sent, args.give_up) {
+        (Some(_), _) if accepted.is_some() => (EventKind::Named, "sent"),
+        (Some(_), _) => (EventKind::ResolvedSent, "sent"),
+        (None, true) => (EventKind::GivenUp, "given_up"),
+        (None, false) => (EventKind::ResolvedNotSent, "not_sent"),
     };
+    let (host, _) = process::identity();
     let mut event = Event::new(kind, clock.now(), "by hand");
     event.msg_id = args.sent.filter(|id| *id > 0);
-    if kind == EventKind::Named {
-        event.msg_data_id = record.acceptance().and_then(|fact| fact.msg_data_id);
-    }
+    event.msg_data_id = accepted.and_then(|fact| fact.msg_data_id);
     let who = process::env("USER").unwrap_or_else(|| "somebody".into());
     event.note = Some(format!("{who} on {host}: {}", args.reason.as_deref().unwrap_or("no reason given")));
-    ledger.append(scope, id, &event)?;
+    for record in &settled {
+        ledger.append(&scope, &record.frozen.id, &event)?;
+    }
     if args.format.format == Format::Json {
-        let members = json!({
-            "plan": scope.plan, "occurrence": scope.occurrence, "platform": scope.platform.name(), "step": id.step, "key": id.key, "chunk": id.chunk,
-            "settled_as": if args.sent.is_some() { "sent" } else { "not_sent" }, "msg_id": event.msg_id, "note": event.note,
-        });
+        let call = |id: &CallId| json!({ "step": id.step, "key": id.key, "chunk": id.chunk });
+        let mut calls = settled.iter().map(|record| call(&record.frozen.id));
+        let mut members = if args.give_up {
+            json!({ "calls": calls.collect::<Vec<Value>>() })
+        } else {
+            calls.next().unwrap_or_default()
+        };
+        for (name, value) in [
+            ("plan", json!(scope.plan)),
+            ("occurrence", json!(scope.occurrence)),
+            ("platform", json!(scope.platform.name())),
+            ("settled_as", json!(word)),
+            ("msg_id", json!(event.msg_id)),
+            ("note", json!(event.note)),
+        ] {
+            members[name] = value;
+        }
         terminal.document(ExitCode::Done, members);
         return Ok(ExitCode::Done);
     }
     let words = match (kind, event.msg_id) {
         (EventKind::Named, Some(job)) => format!("was sent as job {job}"),
         (EventKind::ResolvedSent, _) => "is settled as sent".into(),
+        (EventKind::GivenUp, _) => "is given up".into(),
         _ => "is settled as not sent: the next run sends it".into(),
     };
-    terminal.out(&format!("{} call {} {words}\n", args.step, id.chunk));
+    for CallRecord { frozen, .. } in settled {
+        terminal.out(&format!("{} call {} {words}\n", frozen.id.name(), frozen.id.chunk));
+    }
     Ok(ExitCode::Done)
 }
 
-/// The one call that is meant: of unknown outcome, or else, if its job is told, one that was sent as a job that is not known.
-fn meant<'r>(records: &'r [CallRecord], args: &Args) -> Result<&'r CallRecord, Refusal> {
-    let Args { step, chunk, .. } = args;
-    let of_step = || {
-        records.iter().filter(|record| {
-            record.frozen.id.name() == *step && chunk.is_none_or(|chunk| chunk == record.frozen.id.chunk)
-        })
+fn no_edition(own: &Scope, wanted: &str, ledger: &dyn Ledger) -> Result<Refusal, LedgerError> {
+    let names: Vec<String> = editions::others(ledger, own)?.into_iter().map(|edition| edition.occurrence).collect();
+    let help = match names.as_slice() {
+        [] => "it has no other edition than the plan's own".to_owned(),
+        names => format!("it has {}", one_of(names)),
     };
+    Ok(Refusal::usage(format!("the ledger has no edition `{wanted}` of `{}`", own.plan)).help(help))
+}
+
+/// Whether a call is one of those that are named.
+fn is_named(record: &CallRecord, args: &Args) -> bool {
+    let id = &record.frozen.id;
+    args.step.as_ref().is_none_or(|step| id.name() == *step) && args.chunk.is_none_or(|chunk| chunk == id.chunk)
+}
+
+/// The calls that are left to do of sends that were begun; none of them may be in doubt.
+fn left<'r>(records: &'r [CallRecord], args: &Args) -> Result<Vec<&'r CallRecord>, Refusal> {
+    let mass = || records.iter().filter(|record| record.frozen.is_mass());
+    if let Some(record) = mass().find(|record| is_named(record, args) && record.status.in_doubt()) {
+        let FrozenCall { id, .. } = &record.frozen;
+        let message =
+            format!("whether call {} of `{}` was sent is not known, so it cannot be given up", id.chunk, id.name());
+        return Err(Refusal::usage(message).help("say first what became of it, with --sent MSG_ID or --not-sent"));
+    }
+    let begun = |id: &CallId| {
+        let of_step = |other: &&CallRecord| other.frozen.id.step == id.step && other.frozen.id.key == id.key;
+        mass().filter(of_step).any(|record| record.status == Status::Accepted || record.status.in_doubt())
+    };
+    let left: Vec<&CallRecord> =
+        mass().filter(|record| record.status.is_open() && is_named(record, args) && begun(&record.frozen.id)).collect();
+    if left.is_empty() {
+        let of = args.step.as_ref().map_or_else(|| "this edition".to_owned(), |step| format!("`{step}`"));
+        let message = format!("nothing is left of {of}: no send that was begun has a call that was not sent");
+        return Err(Refusal::usage(message).help("see `qunfa status PLAN`"));
+    }
+    Ok(left)
+}
+
+/// The one call that is meant: of unknown outcome, or else one that was given up and is taken up again, or, if its job is
+/// told, one that was sent as a job that is not known.
+fn meant<'r>(records: &'r [CallRecord], args: &Args) -> Result<&'r CallRecord, Refusal> {
+    let step = args.step.as_deref().unwrap_or_default();
+    let of_step = || records.iter().filter(|record| is_named(record, args));
     let sent =
         || of_step().filter(|record| record.frozen.is_mass()).filter_map(|record| Some((record, record.acceptance()?)));
     let mut open: Vec<&CallRecord> = of_step().filter(|record| record.status.in_doubt()).collect();
     let mut word = "are unknown";
+    if open.is_empty() && args.not_sent {
+        word = "were given up";
+        open = of_step().filter(|record| record.status == Status::GivenUp).collect();
+    }
     if open.is_empty() && args.sent.is_some_and(|job| job > 0) {
         word = "were sent as a job that is not known";
         open = sent().filter(|(_, fact)| fact.msg_id.is_none()).map(|(record, _)| record).collect();

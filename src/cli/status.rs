@@ -16,10 +16,12 @@ use crate::{
     ledger::{CallRecord, LedgerError, Status},
     payload::Effect,
     platform::Platform,
-    problem::{ExitCode, Refusal},
+    problem::{ExitCode, Problem, Refusal},
     render::{RenderedPlan, RenderedStep},
     run::{
-        self,
+        self, doubt,
+        editions::{self, OtherEdition},
+        policy,
         reconcile::{Verdict, has_versions, is_current, latest, reconcile},
     },
     text::pad,
@@ -50,14 +52,21 @@ struct Row {
     last: Option<jiff::Timestamp>,
     msg_ids: Vec<u64>,
     changed: Vec<String>,
+    /// What to do, if nobody knows whether it was sent.
+    doubt: Option<String>,
     wechat: Vec<String>,
 }
 
 pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<ExitCode, Failure> {
     let session = open_session(&args.plan, common, terminal)?;
     let (plan, platform) = (&session.plan, session.scope.platform);
-    let records = session.records()?;
-    let mut rows = plan.steps.iter().map(|step| row(step, &records)).collect::<Result<Vec<Row>, _>>()?;
+    let ledger = session.store.read()?;
+    let records = ledger.as_ref().map_or_else(|| Ok(Vec::new()), |ledger| ledger.calls(&session.scope))?;
+    let others = match &ledger {
+        Some(ledger) => editions::others(&**ledger, &session.scope)?,
+        None => Vec::new(),
+    };
+    let mut rows = plan.steps.iter().map(|step| row(step, &plan.path, &records)).collect::<Result<Vec<Row>, _>>()?;
     if args.refresh {
         refresh(&session, &mut rows, &RealClock::at(common.now), terminal)?;
     }
@@ -70,7 +79,7 @@ pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<
             .map(|record| json!({ "id": record.frozen.id.step, "key": record.frozen.id.key, "chunk": record.frozen.id.chunk, "state": "unknown" }))
             .collect();
         let members = json!({ "plan": plan.name, "digest": plan.digest(), "occurrence": plan.occurrence, "platform": platform.name(), "steps": steps,
-                              "no_longer_in_the_plan": forgotten });
+                              "no_longer_in_the_plan": forgotten, "other_editions": others.iter().map(in_json).collect::<Vec<_>>() });
         terminal.document(ExitCode::Done, members);
     } else {
         let mut text = human(plan, platform, &rows);
@@ -81,23 +90,62 @@ pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<
                 plan.path
             ));
         }
+        text.push_str(&other_editions(&others, &plan.path));
         terminal.out(&text);
     }
     Ok(ExitCode::Done)
 }
 
-fn row(step: &RenderedStep, records: &[CallRecord]) -> Result<Row, LedgerError> {
+/// Calls that reach many people.
+fn in_json(other: &OtherEdition) -> Value {
+    json!({ "occurrence": other.occurrence, "accepted_calls": other.accepted, "open_calls": other.open.len(),
+            "calls_in_doubt": other.doubtful.len(), "calls_given_up": other.given_up, "finished": other.is_finished(), "last_event_at": other.last })
+}
+
+/// Finished editions that are listed for people.
+const EDITIONS_SHOWN: usize = 5;
+
+fn other_editions(others: &[OtherEdition], plan: &str) -> String {
+    if others.is_empty() {
+        return String::new();
+    }
+    let mut text = "\nother editions:\n".to_owned();
+    let (mut finished, mut more) = (0, 0);
+    for other in others {
+        finished += usize::from(other.is_finished());
+        if other.is_finished() && finished > EDITIONS_SHOWN {
+            more += 1;
+            continue;
+        }
+        text.push_str(&format!("  {}  {}\n", other.occurrence, other.words()));
+        if !other.is_finished() {
+            text.push_str(&format!("    not finished: {}\n", other.unfinished().join(", ")));
+            other.help(plan).iter().for_each(|help| text.push_str(&format!("    {help}\n")));
+        }
+    }
+    if more > 0 {
+        text.push_str(&format!("  and {more} that are finished\n"));
+    }
+    text
+}
+
+fn row(step: &RenderedStep, plan: &str, records: &[CallRecord]) -> Result<Row, LedgerError> {
     let mut own: Vec<&CallRecord> =
         records.iter().filter(|record| record.frozen.id.step == step.id && record.frozen.id.key == step.key).collect();
     own.sort_by_key(|record| record.frozen.id.chunk);
+    let mut conflicts = false;
     let changed = if has_versions(step) {
         own = latest(step, &own).to_vec();
         let changed = !own.is_empty() && !is_current(step, &own);
         if changed { vec!["it is made anew by the next run".to_owned()] } else { Vec::new() }
     } else {
         match reconcile(step, &own)? {
-            Verdict::Resume { changed } | Verdict::Conflict { changed } => changed,
+            Verdict::Resume { changed } => changed,
             Verdict::Correct => vec!["the rest is planned anew from the list as it is now".to_owned()],
+            Verdict::Conflict { changed } => {
+                conflicts = true;
+                changed
+            }
             Verdict::Fresh | Verdict::Done => Vec::new(),
         }
     };
@@ -107,9 +155,20 @@ fn row(step: &RenderedStep, records: &[CallRecord]) -> Result<Row, LedgerError> 
         _ if own.is_empty() => "open",
         None => "accepted",
         Some(_) if own.iter().any(|record| record.status.in_doubt()) => "unknown",
+        Some(_) if own.iter().any(|record| record.status == Status::GivenUp) => "given up",
         Some(_) if accepted > 0 => "partly accepted",
         Some(record) => record.status.word(),
     };
+    let settle = doubt::settle(plan, &step.name(), None);
+    let doubt =
+        own.iter().find(|record| record.status.in_doubt()).map(|record| match (policy::foreign(record), conflicts) {
+            (Some(_), _) => {
+                let Problem { message, help, .. } = doubt::problem(plan, record, Problem::new(""));
+                format!("{message}\n    {}", help.join("\n    "))
+            }
+            (None, false) => format!("run the plan again within 24 hours, or: {settle} --sent MSG_ID | --not-sent"),
+            (None, true) => format!("say first what became of it: {settle} --sent MSG_ID | --not-sent"),
+        });
     Ok(Row {
         name: step.name(),
         action: step.spec.name,
@@ -119,6 +178,7 @@ fn row(step: &RenderedStep, records: &[CallRecord]) -> Result<Row, LedgerError> 
         last: own.iter().flat_map(|record| &record.events).map(|event| event.at).max(),
         msg_ids: own.iter().filter_map(|record| record.acceptance()?.msg_id).collect(),
         changed,
+        doubt,
         wechat: Vec::new(),
     })
 }
@@ -172,11 +232,8 @@ fn human(plan: &RenderedPlan, platform: Platform, rows: &[Row]) -> String {
         if !row.changed.is_empty() {
             text.push_str(&format!("    the plan has changed since: {}\n", row.changed.join(", ")));
         }
-        if row.state == "unknown" {
-            text.push_str(&format!(
-                "    run the plan again within 24 hours, or: qunfa settle {} {} --sent MSG_ID | --not-sent\n",
-                plan.path, row.name
-            ));
+        if let Some(doubt) = &row.doubt {
+            text.push_str(&format!("    {doubt}\n"));
         }
     }
     text

@@ -91,6 +91,8 @@ pub enum EventKind {
     ResolvedNotSent,
     /// A person says as which job it was accepted.
     Named,
+    /// A person says that it is not to be sent any more.
+    GivenUp,
 }
 
 impl EventKind {
@@ -105,6 +107,7 @@ impl EventKind {
         (EventKind::ResolvedSent, "resolved_sent"),
         (EventKind::ResolvedNotSent, "resolved_not_sent"),
         (EventKind::Named, "named"),
+        (EventKind::GivenUp, "given_up"),
     ];
 
     /// The name in the store.
@@ -135,12 +138,19 @@ pub enum Status {
     NotSent,
     /// It may have been carried out.
     Unknown,
+    /// It was not sent, and is not to be: a person gave it up.
+    GivenUp,
 }
 
 impl Status {
     /// Whether an attempt may have been carried out without our knowing.
     pub fn in_doubt(self) -> bool {
         matches!(self, Status::InFlight { .. } | Status::Unknown)
+    }
+
+    /// Whether it was surely not sent, and is still to be.
+    pub fn is_open(self) -> bool {
+        matches!(self, Status::Planned | Status::Refused | Status::NotSent)
     }
 
     /// One word for people.
@@ -151,6 +161,7 @@ impl Status {
             Status::Accepted => "accepted",
             Status::Refused => "refused",
             Status::NotSent => "not sent",
+            Status::GivenUp => "given up",
         }
     }
 }
@@ -168,7 +179,7 @@ pub struct Illegal {
 /// The one rule of how a call goes on. A refusal or a failure to connect settles its own attempt only: if an earlier one
 /// is in doubt, the call stays in doubt.
 pub fn next_status(status: Status, event: EventKind) -> Result<Status, Illegal> {
-    use Status::{Accepted, InFlight, NotSent, Planned, Refused, Unknown};
+    use Status::{Accepted, GivenUp, InFlight, NotSent, Planned, Refused, Unknown};
     match (status, event) {
         (Planned | NotSent | Refused, EventKind::Attempted) => Ok(InFlight { doubt: false }),
         // A process that died in a call leaves it in flight.
@@ -179,8 +190,10 @@ pub fn next_status(status: Status, event: EventKind) -> Result<Status, Illegal> 
         (InFlight { doubt: true }, EventKind::Refused | EventKind::NotSent) => Ok(Unknown),
         (InFlight { .. }, EventKind::Unknown) => Ok(Unknown),
         (InFlight { .. } | Unknown, EventKind::ResolvedSent) => Ok(Accepted),
-        (InFlight { .. } | Unknown, EventKind::ResolvedNotSent) => Ok(NotSent),
         (Accepted, EventKind::Named) => Ok(Accepted),
+        // What was given up may be taken up again.
+        (InFlight { .. } | Unknown | GivenUp, EventKind::ResolvedNotSent) => Ok(NotSent),
+        (Planned | NotSent | Refused, EventKind::GivenUp) => Ok(GivenUp),
         (status, event) => Err(Illegal { status, event: event.name() }),
     }
 }
@@ -228,7 +241,7 @@ pub struct CallRecord {
     pub events: Vec<Event>,
     /// Where it stands: the fold of its events.
     pub status: Status,
-    /// How many of its events were over when it was last settled (refused, surely not sent, or so resolved).
+    /// How many of its events were over when it was last settled (refused, surely not sent, given up, or so resolved).
     settled: usize,
 }
 
@@ -254,9 +267,16 @@ impl CallRecord {
         Ok(())
     }
 
-    /// The attempts that may still matter: since the call was last settled.
+    /// The attempts that may still matter, since the call was last settled: each with its own outcome, if there is one.
+    pub fn unsettled(&self) -> impl DoubleEndedIterator<Item = (&Event, Option<&Event>)> {
+        let events = &self.events[self.settled..];
+        let attempts = events.iter().enumerate().filter(|(_, event)| event.kind == EventKind::Attempted);
+        attempts
+            .map(|(at, attempt)| (attempt, events.get(at + 1).filter(|outcome| outcome.kind != EventKind::Attempted)))
+    }
+
     fn attempts(&self) -> impl DoubleEndedIterator<Item = &Event> {
-        self.events[self.settled..].iter().filter(|event| event.kind == EventKind::Attempted)
+        self.unsettled().map(|(attempt, _)| attempt)
     }
 
     /// When the first attempt that is in doubt was made.
@@ -302,6 +322,16 @@ pub struct Edition {
     pub occurrence: String,
     /// To how many people it was accepted.
     pub recipients: u64,
+}
+
+/// A mass call of another edition of a plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EditionCall {
+    pub occurrence: String,
+    pub id: CallId,
+    pub status: Status,
+    /// When something last happened to it.
+    pub at: Option<Timestamp>,
 }
 
 /// What a run leaves behind.
@@ -413,6 +443,9 @@ pub trait Ledger {
     /// What was accepted of a step in another edition of the plan: the one whose call was frozen last. Calls without a number
     /// of recipients do not count.
     fn edition_before(&self, scope: &Scope, step: &str, key: Option<&str>) -> Result<Option<Edition>, LedgerError>;
+    /// The mass calls of all other editions of the plan (same platform and account), in the order in which they were frozen;
+    /// without their bodies, for there may be many.
+    fn other_editions(&self, scope: &Scope) -> Result<Vec<EditionCall>, LedgerError>;
     /// Notes that a run begins; its id is new.
     fn begin_run(
         &mut self,

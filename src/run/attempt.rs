@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
 use super::{
-    frozen,
+    doubt, frozen,
     outputs::outputs,
     policy::{self, Next, Times},
     steps::{At, Runner, StepEnd},
@@ -214,6 +214,10 @@ impl<'r, 'a, 'c> CallRun<'r, 'a, 'c> {
     /// How long a send in doubt must wait before it is repeated; none if it is in no doubt.
     fn resend_pause(&mut self) -> Result<Option<Duration>, StepEnd> {
         let Some((first, last)) = self.record.in_doubt_since().filter(|_| self.is_mass()) else { return Ok(None) };
+        // Too fast for its name, in this very run: WeChat tells the job a minute later.
+        if policy::foreign(&self.record).is_some() && self.attempts == 0 {
+            return Err(self.give_up(Problem::new("it is not repeated until that is settled")));
+        }
         let asked = self.at.step.retry.resend_after;
         let resend_after =
             if self.runner.settings.scope.platform.is_real() { asked.max(limits::RESEND_AFTER_MIN) } else { asked };
@@ -318,7 +322,8 @@ impl<'r, 'a, 'c> CallRun<'r, 'a, 'c> {
     /// Notes what became of an attempt: the facts if WeChat has it, none if it may be made again.
     fn note_outcome(&mut self, answer: Outcome) -> Result<Option<Event>, StepEnd> {
         let repeated = self.record.status == Status::InFlight { doubt: true };
-        let (mut kind, mut next) = policy::judge(self.at.step.spec.effect, &answer);
+        let again = self.record.sent_body().is_some_and(|body| policy::may_have_sent(&self.record, body));
+        let (mut kind, mut next) = policy::judge(self.at.step.spec.effect, again, &answer);
         let mut event = self.runner.event(kind, &answer);
         let mut lost: Option<Problem> = None;
         if let (Some(media), Next::Done) = (&self.media, &next)
@@ -382,7 +387,7 @@ impl<'r, 'a, 'c> CallRun<'r, 'a, 'c> {
                 Outcome::Reply(reply) => reply.msg_status(),
                 _ => None,
             };
-            let pause = match (policy::judge(Effect::Read, &answer).1, seen) {
+            let pause = match (policy::judge(Effect::Read, false, &answer).1, seen) {
                 (Next::Done, Some(status)) if status == poll.until => return self.seen(body, &answer),
                 (Next::Done, Some(status @ ("SEND_FAIL" | "DELETE"))) => {
                     let help = if status == "DELETE" {
@@ -580,17 +585,8 @@ impl<'r, 'a, 'c> CallRun<'r, 'a, 'c> {
 
     /// What to do is to wait for the next run, unless the reason says something else.
     fn unknown(&self, why: Problem) -> StepEnd {
-        let FrozenCall { id, idempotency_key, .. } = &self.record.frozen;
-        let (plan, name) = (&self.runner.plan.path, self.at.step.name());
-        let Problem { message: why, mut help, .. } = why;
-        if help.is_empty() {
-            help.push(format!(
-                "look at the console (群发记录), or run it again within 24 hours: the same send is then repeated with the same clientmsgid {idempotency_key}"
-            ).into());
-        }
-        help.push(format!("if you know what happened: qunfa settle {plan} {name} --sent MSG_ID, or --not-sent").into());
-        let message = format!("whether call {} was sent is not known: {why}", id.chunk);
-        StepEnd::problem(StepOutcome::Unknown, message, help)
+        let error = Some(doubt::problem(&self.runner.plan.path, &self.record, why));
+        StepEnd { error, ..StepEnd::new(StepOutcome::Unknown) }
     }
 
     /// What reports say of it when it ends without success. A status that is asked for is noted only when it is there,
@@ -651,7 +647,7 @@ pub(super) fn outcome_of(status: Status) -> CallOutcome {
     match status {
         Status::Accepted => CallOutcome::Accepted,
         Status::Refused => CallOutcome::Refused,
-        Status::NotSent | Status::Planned => CallOutcome::NotSent,
+        Status::NotSent | Status::Planned | Status::GivenUp => CallOutcome::NotSent,
         Status::InFlight { .. } | Status::Unknown => CallOutcome::Unknown,
     }
 }

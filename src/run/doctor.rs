@@ -75,6 +75,7 @@ fn problem(refusal: Refusal) -> Problem {
         Refusal::Selection(problem)
         | Refusal::MissingOutputs(problem)
         | Refusal::Changed(problem)
+        | Refusal::InDoubt(problem)
         | Refusal::Guard(problem)
         | Refusal::LookUp(problem)
         | Refusal::Interrupted(problem) => problem,

@@ -6,7 +6,9 @@
 
 mod attempt;
 pub(crate) mod doctor;
+pub(crate) mod doubt;
 mod drafts;
+pub(crate) mod editions;
 mod followers;
 pub(crate) mod forecast;
 pub(crate) mod frozen;

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     clock::{self, Clock},
-    ledger::EventKind,
+    ledger::{CallRecord, Event, EventKind},
     limits,
     payload::Effect,
     problem::Problem,
@@ -32,8 +32,8 @@ pub(crate) enum Next {
     },
 }
 
-/// The event to record, and what follows.
-pub(crate) fn judge(effect: Effect, outcome: &Outcome) -> (EventKind, Next) {
+/// The event to record, and what follows. `again`: an earlier attempt may have had the same effect; see [`may_have_sent`].
+pub(crate) fn judge(effect: Effect, again: bool, outcome: &Outcome) -> (EventKind, Next) {
     let reply = match outcome {
         Outcome::Reply(reply) => reply,
         Outcome::NotSent(_) => return (EventKind::NotSent, Next::Again),
@@ -50,19 +50,59 @@ pub(crate) fn judge(effect: Effect, outcome: &Outcome) -> (EventKind, Next) {
             (EventKind::Unknown, if effect == Effect::Mass { Next::Doubt } else { Next::Again })
         }
         Disposition::Done => (EventKind::Accepted, Next::Done),
-        Disposition::Duplicate if effect == Effect::Mass => (EventKind::Adopted, Next::Done),
+        Disposition::Duplicate if effect == Effect::Mass && again => (EventKind::Adopted, Next::Done),
+        // Somebody used its name: what was sent under it, nobody here knows.
+        Disposition::Duplicate if effect == Effect::Mass => (EventKind::Unknown, Next::Fail { stop: true }),
         Disposition::Duplicate => (EventKind::Refused, Next::Fail { stop: false }),
-        // Too fast: WeChat says that it did not take the call.
-        Disposition::Retry if matches!(reply.errcode, 42010 | 45011 | 46007) || effect != Effect::Mass => {
+        Disposition::Retry if effect != Effect::Mass || errcode::says_not_taken(reply.errcode) => {
             (EventKind::Refused, Next::Again)
         }
         // -1, 268488001, 45066, 89504: the send may be there, or be made later.
         Disposition::Retry => (EventKind::Unknown, Next::Doubt),
+        // Nobody knows what it says, and asking again in the same minute tells no more.
+        _ if effect == Effect::Mass && !errcode::says_not_taken(reply.errcode) => {
+            (EventKind::Unknown, Next::Fail { stop: true })
+        }
         Disposition::FixPlan => (EventKind::Refused, Next::Fail { stop: false }),
         Disposition::WaitQuota | Disposition::Fatal | Disposition::RefreshToken => {
             (EventKind::Refused, Next::Fail { stop: true })
         }
     }
+}
+
+/// WeChat's answer to a name that was used before: 45065, and 45066 within a minute. It says that this attempt sent nothing.
+fn name_is_taken(errcode: i64) -> bool {
+    errcode == 45066 || errcode::disposition(errcode) == Disposition::Duplicate
+}
+
+/// Whether an attempt of these events may have sent something.
+fn has_effect(outcome: Option<&Event>) -> bool {
+    match outcome.map(|event| event.kind) {
+        None => true,
+        Some(EventKind::Unknown) => !outcome.and_then(|event| event.errcode).is_some_and(name_is_taken),
+        Some(_) => false,
+    }
+}
+
+/// Whether an attempt of the ledger that is not settled may have sent these bytes. It alone makes 45065 a proof that *they*
+/// were sent: the name of a call does not depend on its content, and other ledgers give the same names. The last attempt,
+/// which got the answer, is not meant.
+pub(crate) fn may_have_sent(record: &CallRecord, body: &str) -> bool {
+    record
+        .unsettled()
+        .rev()
+        .skip(1)
+        .any(|(attempt, outcome)| attempt.body.as_deref() == Some(body) && has_effect(outcome))
+}
+
+/// The answer by which the name of a call was used before, though no attempt of this ledger can have used it. Nobody knows
+/// since when, so nobody knows when WeChat will forget the name: a later run does not repeat it.
+pub(crate) fn foreign(record: &CallRecord) -> Option<&Event> {
+    if !record.status.in_doubt() || record.unsettled().any(|(_, outcome)| has_effect(outcome)) {
+        return None;
+    }
+    let mut outcomes = record.unsettled().rev().filter_map(|(_, outcome)| outcome);
+    outcomes.find(|event| event.errcode.is_some_and(name_is_taken))
 }
 
 /// Whether the pause before the next attempt must be a minute against WeChat, whatever the plan says.
@@ -241,8 +281,8 @@ pub(crate) fn token_advice(error: &TokenError) -> Problem {
 fn refusal(code: i64, errmsg: &str) -> Problem {
     let words = errcode::strip(errmsg);
     let Some(row) = errcode::lookup(code) else {
-        return Problem::new(format!("WeChat refused with an unknown code: {code} {words}"))
-            .help("look the code up in WeChat's list; the run stops, for nobody knows what it asks for")
+        return Problem::new(format!("WeChat answered with a code that qunfa does not know: {code} {words}"))
+            .help("look the code up in WeChat's list; the run stops, because the code may ask for anything")
             .errcode(code);
     };
     let words = if words.is_empty() { row.errmsg } else { words };
@@ -257,12 +297,29 @@ fn refusal(code: i64, errmsg: &str) -> Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wechat;
+    use crate::{
+        ledger::{CallId, FrozenCall},
+        wechat,
+    };
 
     fn reply(code: i64) -> Outcome {
         Outcome::Reply(
             wechat::decode(200, format!(r#"{{"errcode":{code},"errmsg":"x"}}"#).as_bytes()).expect("readable"),
         )
+    }
+
+    fn call() -> FrozenCall {
+        FrozenCall {
+            id: CallId { step: "s".into(), key: None, chunk: 1 },
+            action: String::new(),
+            path: String::new(),
+            idempotency_key: String::new(),
+            digest: String::new(),
+            payload: String::new(),
+            message_digest: None,
+            recipients: None,
+            effect: Effect::Mass,
+        }
     }
 
     fn at(second: i64) -> Timestamp {
@@ -271,9 +328,11 @@ mod tests {
 
     #[test]
     fn one_code_of_each_class() {
-        let judged = |code| judge(Effect::Mass, &reply(code));
+        let judged = |code| judge(Effect::Mass, true, &reply(code));
+        let judge = |effect, outcome: &Outcome| judge(effect, false, outcome);
         assert_eq!(judged(0), (EventKind::Accepted, Next::Done));
         assert_eq!(judged(45065), (EventKind::Adopted, Next::Done));
+        assert_eq!(judge(Effect::Mass, &reply(45065)), (EventKind::Unknown, Next::Fail { stop: true }));
         assert_eq!(judged(45066), (EventKind::Unknown, Next::Doubt));
         assert_eq!(judged(-1), (EventKind::Unknown, Next::Doubt));
         assert_eq!(judged(268_488_001), (EventKind::Unknown, Next::Doubt));
@@ -281,7 +340,10 @@ mod tests {
         assert_eq!(judged(40003), (EventKind::Refused, Next::Fail { stop: false }));
         assert_eq!(judged(45028), (EventKind::Refused, Next::Fail { stop: true }));
         assert_eq!(judged(48001), (EventKind::Refused, Next::Fail { stop: true }));
-        assert_eq!(judged(999_999), (EventKind::Refused, Next::Fail { stop: true }));
+        for strange in [502, 50000, 43104, -2, 9_500_002, i64::MAX] {
+            assert_eq!(judged(strange), (EventKind::Unknown, Next::Fail { stop: true }), "{strange}");
+            assert_eq!(judge(Effect::Delete, &reply(strange)), (EventKind::Refused, Next::Fail { stop: true }));
+        }
         assert_eq!(judge(Effect::Read, &reply(-1)), (EventKind::Refused, Next::Again));
         assert_eq!(judge(Effect::Mass, &Outcome::NotSent(String::new())), (EventKind::NotSent, Next::Again));
         assert_eq!(judge(Effect::Mass, &Outcome::Unknown(String::new())), (EventKind::Unknown, Next::Doubt));
@@ -290,6 +352,7 @@ mod tests {
 
     #[test]
     fn an_answer_without_errcode_and_job_is_no_success() {
+        let judge = |effect, outcome: &Outcome| judge(effect, false, outcome);
         let said = |text: &str| Outcome::Reply(wechat::decode(200, text.as_bytes()).expect("readable"));
         assert_eq!(judge(Effect::Mass, &said(r#"{"message":"busy"}"#)), (EventKind::Unknown, Next::Doubt));
         assert_eq!(judge(Effect::Preview, &said(r#"{"message":"busy"}"#)), (EventKind::Unknown, Next::Again));
@@ -300,6 +363,39 @@ mod tests {
     /// All clocks say the same.
     fn times(second: i64) -> Times {
         Times { now: at(second), steady: at(second), server: None }
+    }
+
+    #[test]
+    fn only_an_unsettled_attempt_at_the_same_bytes_makes_45065_a_proof() {
+        use EventKind::{Attempted, NotSent, Refused, ResolvedNotSent, Unknown};
+        let record = |events: &[(EventKind, i64)]| {
+            let mut record = CallRecord::planned(call());
+            for (kind, code) in events.iter().chain([&(Attempted, 0)]) {
+                let mut event = Event::new(*kind, at(0), "r");
+                event.errcode = Some(*code).filter(|code| *code != 0);
+                event.body = (*kind == Attempted).then(|| "春".to_owned());
+                record.push(event).expect("legal");
+            }
+            record
+        };
+        let again = |events: &[(EventKind, i64)]| may_have_sent(&record(events), "春");
+        assert!(again(&[(Attempted, 0)]), "it was killed");
+        assert!(again(&[(Attempted, 0), (Unknown, -1)]));
+        assert!(again(&[(Attempted, 0), (Unknown, 50000)]));
+        assert!(again(&[(Attempted, 0), (Unknown, 0), (Attempted, 0), (Refused, 45028)]), "the first may be there");
+        assert!(!again(&[]), "this attempt alone");
+        assert!(!may_have_sent(&record(&[(Attempted, 0)]), "夏"), "other bytes");
+        for settled in [(NotSent, 0), (Refused, 45028), (Unknown, 45065), (Unknown, 45066)] {
+            assert!(!again(&[(Attempted, 0), settled]), "{settled:?}");
+        }
+        assert!(!again(&[(Attempted, 0), (Unknown, 0), (ResolvedNotSent, 0)]));
+        let mut met = record(&[]);
+        assert_eq!(foreign(&met), None);
+        met.push(Event { errcode: Some(45065), ..Event::new(Unknown, at(1), "r") }).expect("legal");
+        assert_eq!(foreign(&met).map(|event| event.at), Some(at(1)));
+        let mut own = record(&[(Attempted, 0)]);
+        own.push(Event { errcode: Some(45065), ..Event::new(Unknown, at(1), "r") }).expect("legal");
+        assert_eq!(foreign(&own), None);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use jiff::Timestamp;
 
 use super::{
-    drafts,
+    doubt, drafts, editions,
     followers::{corrected, with_new},
     frozen, guard,
     outputs::{outputs, slots_of},
@@ -93,7 +93,7 @@ pub(super) fn compare<'p>(
         work.push(Work { step, left, state });
     }
     if !conflicts.is_empty() {
-        return Err(Refusal::Changed(changed(plan, &conflicts)));
+        return Err(refused(plan, &conflicts));
     }
     missing_outputs(&work).map_err(Refusal::MissingOutputs)?;
     let notes = forgotten(plan, &records)
@@ -102,6 +102,10 @@ pub(super) fn compare<'p>(
             format!("whether `{name}` was sent by an earlier run is not known, and the plan no longer has it: qunfa settle {} {name}", plan.path)
         })
         .collect();
+    let sent = |record: &CallRecord| record.status == Status::Accepted || record.status.in_doubt();
+    if !records.iter().any(|record| record.frozen.is_mass() && sent(record)) {
+        editions::check(plan, &work, ledger, scope)?;
+    }
     Ok(Prepared { plan, work, facts, notes })
 }
 
@@ -161,13 +165,18 @@ fn left<'p>(
     step: &'p RenderedStep,
     known: &[&CallRecord],
     all: &[CallRecord],
-    conflicts: &mut Vec<(&'p RenderedStep, Vec<String>)>,
+    conflicts: &mut Vec<Conflict<'p>>,
 ) -> Result<Left<Unlisted<'p>>, Refusal> {
     if !step.may_run() {
         return Ok(Left::Never);
     }
+    let mut conflict = |why| {
+        conflicts.push(Conflict { step, why });
+        // With a conflict nothing is run at all: nothing is left of the step.
+        Left::Never
+    };
     if step.spec.effect == Effect::Media {
-        return Ok(drafts::left(step, known, all)?.unwrap_or_else(|changed| conflict(step, changed, conflicts)));
+        return Ok(drafts::left(step, known, all)?.unwrap_or_else(|changed| conflict(Why::Changed(changed))));
     }
     if step.spec.effect == Effect::Preview {
         return Ok(preview(step, known)?);
@@ -175,6 +184,10 @@ fn left<'p>(
     let records = || -> Vec<CallRecord> { known.iter().map(|record| (*record).clone()).collect() };
     if step.covers {
         return Ok(Left::Cover { records: records() });
+    }
+    let given_up = chunks(known, |status| status == Status::GivenUp);
+    if !given_up.is_empty() {
+        return Ok(conflict(Why::GivenUp(given_up)));
     }
     Ok(match (reconcile(step, known)?, &step.listed) {
         (Verdict::Done, followers) if step.sends_new => {
@@ -218,18 +231,32 @@ fn left<'p>(
                 None => corrected(plan, step, &kept, &had, people(step))?,
             }
         }
-        (Verdict::Conflict { changed }, _) => conflict(step, changed, conflicts),
+        (Verdict::Conflict { changed }, _) => {
+            let doubtful = chunks(known, Status::in_doubt);
+            let doubtful = if step.spec.effect == Effect::Mass { doubtful } else { Vec::new() };
+            conflict(if doubtful.is_empty() { Why::Changed(changed) } else { Why::Doubtful(doubtful, changed) })
+        }
     })
 }
 
-/// With a conflict nothing is run at all: nothing is left of the step.
-fn conflict<'p>(
+/// A step that cannot go on from what the ledger has of it.
+struct Conflict<'p> {
     step: &'p RenderedStep,
-    changed: Vec<String>,
-    conflicts: &mut Vec<(&'p RenderedStep, Vec<String>)>,
-) -> Left<Unlisted<'p>> {
-    conflicts.push((step, changed));
-    Left::Never
+    why: Why,
+}
+
+enum Why {
+    /// It was sent, and what differs now, in words.
+    Changed(Vec<String>),
+    /// Numbers of the calls of which nobody knows whether they were sent, and what differs now.
+    Doubtful(Vec<u32>, Vec<String>),
+    /// Numbers of the calls that a person gave up.
+    GivenUp(Vec<u32>),
+}
+
+/// The numbers of calls that stand so.
+fn chunks(known: &[&CallRecord], stands: impl Fn(Status) -> bool) -> Vec<u32> {
+    known.iter().filter(|record| stands(record.status)).map(|record| record.frozen.id.chunk).collect()
 }
 
 /// A preview that has changed is shown again.
@@ -260,18 +287,49 @@ fn people(step: &RenderedStep) -> Openids {
     step.people.as_ref().map(|audience| Openids::clone(&audience.openids)).unwrap_or_default()
 }
 
-fn changed(plan: &RenderedPlan, conflicts: &[(&RenderedStep, Vec<String>)]) -> Problem {
-    let what: Vec<String> = conflicts
-        .iter()
-        .map(|(step, changed)| format!("`{}` ({}:{}): {}", step.name(), plan.path, step.line, changed.join(", ")))
-        .collect();
-    Problem {
-        message: format!("the plan no longer matches what was already sent: {}", what.join("; ")).into(),
-        help: vec![
-            "to send again, give the plan another `occurrence`, or the step another `id`; else undo the change".into(),
-        ],
-        errcode: None,
+/// What is in doubt comes first: as long as it is not settled, nobody can say whether the step may be changed.
+fn refused(plan: &RenderedPlan, conflicts: &[Conflict<'_>]) -> Refusal {
+    let place = |step: &RenderedStep| format!("`{}` ({}:{})", step.name(), plan.path, step.line);
+    let (mut doubtful, mut changed, mut help) = (Vec::new(), Vec::new(), Vec::new());
+    for Conflict { step, why } in conflicts {
+        let settle = doubt::settle(&plan.path, &step.name(), None);
+        match why {
+            Why::Doubtful(calls, changes) => {
+                doubtful.push(format!("{} {}: {}", place(step), numbered(calls), changes.join(", ")));
+                let chunk = if calls.len() > 1 { " --chunk N" } else { "" };
+                help.push(format!(
+                    "look at the console (群发记录), and say what you saw: {settle}{chunk} --sent MSG_ID, or --not-sent"
+                ));
+            }
+            Why::Changed(changes) => changed.push(format!("{}: {}", place(step), changes.join(", "))),
+            Why::GivenUp(calls) => {
+                changed.push(format!("{}: given up: {}", place(step), numbered(calls)));
+                help.push(format!("or take it up again: {settle} --not-sent"));
+            }
+        }
     }
+    if doubtful.is_empty() {
+        let again = "to send again, give the plan another `occurrence`, or the step another `id`";
+        let undo = conflicts.iter().any(|conflict| matches!(conflict.why, Why::Changed(_)));
+        help.insert(0, if undo { format!("{again}; else undo the change") } else { again.into() });
+        let message = format!("the plan no longer matches what was already sent: {}", changed.join("; "));
+        return Refusal::Changed(Problem { message: message.into(), help: help.into_iter().map(Into::into).collect(), errcode: None });
+    }
+    help.push(
+        "or undo the change and run it again within 24 hours: the same send is then repeated with the same clientmsgid"
+            .into(),
+    );
+    let message = format!(
+        "whether it was sent is not known, and the plan has changed since: {}",
+        doubtful.into_iter().chain(changed).collect::<Vec<_>>().join("; ")
+    );
+    Refusal::InDoubt(Problem { message: message.into(), help: help.into_iter().map(Into::into).collect(), errcode: None })
+}
+
+/// `call 2`, `calls 2, 3`.
+fn numbered(calls: &[u32]) -> String {
+    let numbers: Vec<String> = calls.iter().map(u32::to_string).collect();
+    format!("{} {}", if calls.len() == 1 { "call" } else { "calls" }, numbers.join(", "))
 }
 
 fn missing_outputs<L>(work: &[Work<'_, L>]) -> Result<(), Problem> {

@@ -57,7 +57,7 @@ impl AccountReader<'_, '_> {
             {
                 return Ok(reply.clone());
             }
-            let again = policy::judge(Effect::Read, &outcome).1 == policy::Next::Again;
+            let again = policy::judge(Effect::Read, false, &outcome).1 == policy::Next::Again;
             let pause = retry.next().filter(|_| again);
             if !pause.is_some_and(|pause| self.clock.sleep(pause)) {
                 return Err(if (self.interrupted)() {

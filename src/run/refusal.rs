@@ -15,6 +15,8 @@ pub enum Refusal {
     MissingOutputs(Problem),
     /// The plan no longer matches what was sent.
     Changed(Problem),
+    /// Nobody knows whether a send was made, and the run cannot find it out.
+    InDoubt(Problem),
     /// A guard says no.
     Guard(Problem),
     /// WeChat does not say who the people are or which tags there are, or not such that it can be sent.
@@ -31,6 +33,7 @@ impl From<Refusal> for problem::Refusal {
             Refusal::Selection(problem) => (ExitCode::Usage, problem),
             Refusal::MissingOutputs(problem) => (ExitCode::MissingInput, problem),
             Refusal::Changed(problem) => (ExitCode::Conflict, problem),
+            Refusal::InDoubt(problem) => (ExitCode::Unknown, problem),
             Refusal::Guard(problem) => (ExitCode::Refused, problem),
             // The report has no step that the reply belongs to.
             Refusal::LookUp(problem) => (ExitCode::Failed, Problem { errcode: None, ..problem }),

@@ -76,7 +76,7 @@ impl Reply {
 #[error("{0}")]
 pub struct Unreadable(pub String);
 
-/// Reads a reply. `errcode` decides; only a reply without one asks the HTTP status, and a 5xx without one says nothing.
+/// Reads a reply. `errcode` decides; only a reply without one, or with 0, asks the HTTP status: a failure says nothing then.
 pub fn decode(status: u16, body: &[u8]) -> Result<Reply, Unreadable> {
     let unreadable = |what: &str| Unreadable(format!("HTTP {status} with {what}"));
     // A byte order mark is no part of the JSON.
@@ -95,13 +95,12 @@ pub fn decode(status: u16, body: &[u8]) -> Result<Reply, Unreadable> {
         None if (200..300).contains(&status) && !members.is_empty() => Some(0),
         None => return Err(unreadable("a body without errcode")),
     };
-    let errcode = errcode.ok_or_else(|| unreadable("an errcode that is no number"))?;
-    let reply = Reply { errcode, errmsg, members };
-    // A gateway that fails may hand on half of an answer: success needs a sign of the job.
-    if errcode == 0 && !(200..300).contains(&status) && reply.msg_id().is_none() {
-        return Err(unreadable("errcode 0 and nothing else"));
+    let errcode = errcode.ok_or_else(|| unreadable("an errcode that is not a number of 64 bits"))?;
+    // A gateway that fails may say anything of the request but that it was carried out.
+    if errcode == 0 && !(200..300).contains(&status) {
+        return Err(unreadable("errcode 0"));
     }
-    Ok(reply)
+    Ok(Reply { errcode, errmsg, members })
 }
 
 #[cfg(test)]
@@ -124,6 +123,10 @@ mod tests {
             (502, r#"{"error":"x"}"#),
             (200, r#"{"errcode":null}"#),
             (502, r#"{"errcode":0}"#),
+            (500, r#"{"errcode":0,"msg_id":77}"#),
+            (200, r#"{"errcode":9223372036854775808}"#),
+            (200, r#"{"errcode":502.5}"#),
+            (200, r#"{"errcode":"busy"}"#),
             (200, r#"{"errcode":0"#),
         ] {
             assert!(decode(status, body.as_bytes()).is_err(), "{status} {body}");

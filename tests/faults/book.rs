@@ -5,8 +5,8 @@ use std::cell::RefCell;
 
 use jiff::Timestamp;
 use qunfa::ledger::{
-    CallId, CallRecord, Edition, Event, EventKind, FrozenCall, Ledger, LedgerError, RunRecord, Scope, Status, Usage,
-    next_status,
+    CallId, CallRecord, Edition, EditionCall, Event, EventKind, FrozenCall, Ledger, LedgerError, RunRecord, Scope,
+    Status, Usage, next_status,
 };
 
 /// What may go wrong with a write.
@@ -313,6 +313,22 @@ impl Ledger for Book<'_> {
         })
     }
 
+    fn other_editions(&self, scope: &Scope) -> Result<Vec<EditionCall>, LedgerError> {
+        let other = |row: &&Row| {
+            let of = Scope { occurrence: scope.occurrence.clone(), ..row.scope.clone() };
+            row.frozen.is_mass() && row.scope != *scope && of == *scope
+        };
+        let call = |row: &Row| {
+            Ok(EditionCall {
+                occurrence: row.scope.occurrence.clone(),
+                id: row.frozen.id.clone(),
+                status: row.status()?,
+                at: row.events.iter().map(|event| event.at).max(),
+            })
+        };
+        self.store.look(|rows| rows.iter().filter(other).map(call).collect())
+    }
+
     fn begin_run(
         &mut self,
         scope: &Scope,
@@ -424,6 +440,7 @@ mod tests {
         for (step, key) in [("send", None), ("send", Some("a")), ("upload", None)] {
             parts.push(read(ledger.edition_before(scope, step, key).map(|edition| format!("{edition:?}"))));
         }
+        parts.push(read(ledger.other_editions(scope).map(|calls| format!("{calls:#?}"))));
         for chunk in 1..=3 {
             let key = format!("upload-None-{chunk}");
             parts.push(read(ledger.uploaded(platform, appid, &key).map(|event| format!("{event:?}"))));

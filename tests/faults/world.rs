@@ -44,6 +44,10 @@ pub(super) enum Fault {
     BusyNothing,
     /// -1, although it took effect.
     BusyDone,
+    /// A code that nobody knows, without effect.
+    StrangeNothing,
+    /// A code that nobody knows, although it took effect.
+    StrangeDone,
     /// No answer in time, without effect.
     TimeoutNothing,
     /// The token is rejected.
@@ -64,6 +68,8 @@ pub(super) const SEND_FAULTS: &[Fault] = &[
     Fault::Garbage,
     Fault::BusyNothing,
     Fault::BusyDone,
+    Fault::StrangeNothing,
+    Fault::StrangeDone,
     Fault::TimeoutNothing,
     Fault::TokenRejected,
     Fault::RateLimited,
@@ -264,6 +270,11 @@ impl World {
 
     fn breaks(&self, promise: String) {
         self.broken.borrow_mut().push(promise);
+    }
+
+    /// WeChat is the same, and what comes has another ledger.
+    pub(super) fn forget_ledger(&mut self) {
+        self.store = Store::default();
     }
 
     /// The numbers of the sends in these effects.
@@ -522,6 +533,7 @@ impl Transport for Platform<'_> {
             Some(Fault::Refuse) => return Err(Failure::NotSent("connection refused".into())),
             Some(Fault::TimeoutNothing) => return Err(Failure::MaybeSent("no answer in time".into())),
             Some(Fault::BusyNothing) => return code(-1),
+            Some(Fault::StrangeNothing) => return code(502),
             Some(Fault::TokenRejected) => return code(42001),
             Some(Fault::RateLimited) => return code(45011),
             Some(Fault::QuotaUsedUp) => return code(45028),
@@ -554,6 +566,7 @@ impl Transport for Platform<'_> {
             Some(Fault::FailAfter) => Err(Failure::MaybeSent("the connection was reset".into())),
             Some(Fault::Garbage) => answered(answer.to_string().into_bytes()[..5].to_vec()),
             Some(Fault::BusyDone) => code(-1),
+            Some(Fault::StrangeDone) => code(43104),
             _ => reply(&answer),
         }
     }

@@ -27,8 +27,8 @@ use self::{
     lock::Lock,
 };
 use super::{
-    CallId, CallRecord, Edition, Event, EventKind, FrozenCall, Ledger, LedgerError, RunRecord, Scope, Status, Usage,
-    next_status, store::Health,
+    CallId, CallRecord, Edition, EditionCall, Event, EventKind, FrozenCall, Ledger, LedgerError, RunRecord, Scope,
+    Status, Usage, next_status, store::Health,
 };
 use crate::{
     limits,
@@ -110,6 +110,8 @@ UPDATE calls SET effect = CASE action
 ",
     // How often an account had a writer. The last one alone writes, even if the file of its lock was deleted.
     "CREATE TABLE writers (appid TEXT PRIMARY KEY, number INTEGER NOT NULL) WITHOUT ROWID;",
+    // The events `given_up` and `named`, which an older version would take for damage: no other change.
+    "",
 ];
 
 #[derive(Debug)]
@@ -443,6 +445,27 @@ impl Sqlite {
         found.map(edition).transpose()
     }
 
+    fn calls_of_others(&self, scope: &Scope) -> Result<Vec<EditionCall>, Fault> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT c.id, c.occurrence, c.step, c.key, c.chunk, e.kind, e.at FROM calls c LEFT JOIN events e ON e.call = c.id
+             WHERE c.platform = ?1 AND c.appid = ?2 AND c.plan = ?3 AND c.occurrence <> ?4 AND c.mass ORDER BY c.id, e.number",
+        )?;
+        let mut rows = statement.query(params![scope.platform, scope.appid, scope.plan, scope.occurrence])?;
+        let mut calls: Vec<EditionCall> = Vec::new();
+        let mut last: Option<i64> = None;
+        while let Some(row) = rows.next()? {
+            if last.replace(row.get(0)?) != Some(row.get(0)?) {
+                let key: String = row.get(3)?;
+                let id = CallId { step: row.get(2)?, key: Some(key).filter(|key| !key.is_empty()), chunk: row.get(4)? };
+                calls.push(EditionCall { occurrence: row.get(1)?, id, status: Status::Planned, at: None });
+            }
+            let (Some(call), Some(kind)) = (calls.last_mut(), row.get::<_, Option<String>>(5)?) else { continue };
+            call.status = after(call.status, &kind, &call.id.step)?;
+            call.at = call.at.max(Some(time(row.get(6)?, &call.id.step)?));
+        }
+        Ok(calls)
+    }
+
     fn runs_of(&self, appid: &str, plan: &str) -> Result<Vec<RunRecord>, Fault> {
         let mut statement = self.connection.prepare_cached(
             "SELECT run_id, started_at, report, platform, occurrence, path, digest FROM runs
@@ -677,12 +700,17 @@ fn standing(
         let (Some((_, status, last)), Some(name)) = (calls.last_mut(), row.get::<_, Option<String>>(2)?) else {
             continue;
         };
-        let damaged = |what: String| Fault::Damaged(format!("step `{}`{what}", id.step));
-        let kind = EventKind::from_name(&name).ok_or_else(|| damaged(format!(" has an event `{name}`")))?;
-        *status = next_status(*status, kind).map_err(|illegal| damaged(format!(": {illegal}")))?;
+        *status = after(*status, &name, &id.step)?;
         *last = row.get(1)?;
     }
     Ok(calls)
+}
+
+/// Where a call stands after an event of this name.
+fn after(status: Status, event: &str, step: &str) -> Result<Status, Fault> {
+    let kind =
+        EventKind::from_name(event).ok_or_else(|| Fault::Damaged(format!("step `{step}` has an event `{event}`")))?;
+    next_status(status, kind).map_err(|illegal| Fault::Damaged(format!("step `{step}`: {illegal}")))
 }
 
 /// The step of a call, in the order of the parameters of [`standing`].
@@ -831,6 +859,10 @@ impl Ledger for Sqlite {
 
     fn edition_before(&self, scope: &Scope, step: &str, key: Option<&str>) -> Result<Option<Edition>, LedgerError> {
         self.last_edition(scope, step, key).map_err(|fault| self.error(fault))
+    }
+
+    fn other_editions(&self, scope: &Scope) -> Result<Vec<EditionCall>, LedgerError> {
+        self.calls_of_others(scope).map_err(|fault| self.error(fault))
     }
 
     fn begin_run(

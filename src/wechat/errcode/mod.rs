@@ -71,6 +71,19 @@ pub fn is_about_people(code: i64) -> bool {
     matches!(code, 40003 | 40031 | 40032 | 40130 | 43004 | 46004 | 49003 | 50005)
 }
 
+/// Whether a code says that the request was not carried out. One that is not in the table says nothing: a relay answers
+/// with numbers of its own, whatever it did with the request. Nor does one whose meaning WeChat does not publish, or one by
+/// which it is busy, still waits, or was asked before.
+#[must_use]
+pub fn says_not_taken(code: i64) -> bool {
+    match lookup(code).map(|row| row.class) {
+        None | Some(Disposition::Done | Disposition::Duplicate) => false,
+        // Too fast, and a file that is not ready.
+        Some(Disposition::Retry) => matches!(code, 42010 | 45011 | 46007),
+        Some(_) => !matches!(code, 9_500_001 | 9_500_002),
+    }
+}
+
 /// The name of a class as shown to people and in JSON.
 #[must_use]
 pub const fn class_name(class: Disposition) -> &'static str {
@@ -303,6 +316,16 @@ mod tests {
         for code in [i64::MIN, -2, 1, 40000, 99999, i64::MAX] {
             assert!(lookup(code).is_none(), "{code}");
             assert_eq!(disposition(code), Disposition::Fatal, "{code}");
+        }
+    }
+
+    #[test]
+    fn a_code_that_nobody_knows_does_not_say_that_a_request_was_not_taken() {
+        for code in [i64::MIN, -2, -1, 0, 502, 43104, 45065, 45066, 50000, 89504, 268_488_001, 9_500_002, i64::MAX] {
+            assert!(!says_not_taken(code), "{code}");
+        }
+        for code in [40001, 40003, 42001, 42010, 44004, 45011, 45028, 48001, 50002] {
+            assert!(says_not_taken(code), "{code}");
         }
     }
 
