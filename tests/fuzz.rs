@@ -273,7 +273,13 @@ impl Book {
         let store = open::named(&format!("sqlite:{}", path.display())).expect("a name");
         let scope =
             Scope { platform: Platform::Wechat, appid: "wx1".into(), plan: "p".into(), occurrence: "once".into() };
-        let owner = Owner { pid: 7, host: "here".into(), since: Timestamp::UNIX_EPOCH, plan: "p".into() };
+        let owner = Owner {
+            pid: 7,
+            host: "here".into(),
+            since: Timestamp::UNIX_EPOCH,
+            plan: "p".into(),
+            command: "run".into(),
+        };
         let call = FrozenCall {
             id: CallId { step: "a".into(), key: None, chunk: 1 },
             action: "send_by_openid".into(),
@@ -288,7 +294,7 @@ impl Book {
         let attempt =
             Event { body: Some("{}".into()), ..Event::new(EventKind::Attempted, Timestamp::UNIX_EPOCH, "run") };
         let mut ledger = store.write(Platform::Wechat.name(), "wx1", &owner).expect("opens");
-        ledger.freeze(&scope, std::slice::from_ref(&call), &call.id, &attempt).expect("writes");
+        ledger.freeze(&scope, &[], std::slice::from_ref(&call), &call.id, &attempt).expect("writes");
         ledger.sync().expect("writes");
         Self { _folder: folder, path, store, scope }
     }

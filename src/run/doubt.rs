@@ -34,7 +34,10 @@ pub(crate) fn problem(plan: &str, record: &CallRecord, why: Problem) -> Problem 
             settle(plan, &id.name(), None)
         )),
     };
-    Problem { message: format!("whether call {} was sent is not known: {}", id.chunk, problem.message), ..problem }
+    Problem {
+        message: format!("whether call {} was sent is not known: {}", id.chunk, problem.message).into(),
+        ..problem
+    }
 }
 
 /// WeChat has a job under the name of a call that no attempt of this ledger can have made.

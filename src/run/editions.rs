@@ -145,7 +145,8 @@ pub(super) fn check<L>(
         if others.len() == 1 { "another edition".to_owned() } else { plural(others.len(), "other edition") },
         told.join("; ")
     );
-    let problem = Problem { message, help: latest.help(&plan.path), errcode: None };
+    let help = latest.help(&plan.path).into_iter().map(Into::into).collect();
+    let problem = Problem { message: message.into(), help, errcode: None };
     // Whether a send was made is the worse of both.
     Err(if others.iter().any(|other| !other.doubtful.is_empty()) {
         Refusal::InDoubt(problem)
