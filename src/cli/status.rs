@@ -164,9 +164,7 @@ fn row(step: &RenderedStep, plan: &str, records: &[CallRecord]) -> Result<Row, L
         own.iter().find(|record| record.status.in_doubt()).map(|record| match (policy::foreign(record), conflicts) {
             (Some(_), _) => {
                 let Problem { message, help, .. } = doubt::problem(plan, record, Problem::new(""));
-                let mut lines = vec![message.to_string()];
-                lines.extend(help.iter().map(ToString::to_string));
-                lines.join("\n    ")
+                help.iter().fold(message.to_string(), |text, help| format!("{text}\n    {help}"))
             }
             (None, false) => format!("run the plan again within 24 hours, or: {settle} --sent MSG_ID | --not-sent"),
             (None, true) => format!("say first what became of it: {settle} --sent MSG_ID | --not-sent"),

@@ -145,8 +145,7 @@ pub(super) fn check<L>(
         if others.len() == 1 { "another edition".to_owned() } else { plural(others.len(), "other edition") },
         told.join("; ")
     );
-    let help = latest.help(&plan.path).into_iter().map(Into::into).collect();
-    let problem = Problem { message: message.into(), help, errcode: None };
+    let problem = latest.help(&plan.path).into_iter().fold(Problem::new(message), Problem::help);
     // Whether a send was made is the worse of both.
     Err(if others.iter().any(|other| !other.doubtful.is_empty()) {
         Refusal::InDoubt(problem)

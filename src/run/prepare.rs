@@ -313,11 +313,7 @@ fn refused(plan: &RenderedPlan, conflicts: &[Conflict<'_>]) -> Refusal {
         let undo = conflicts.iter().any(|conflict| matches!(conflict.why, Why::Changed(_)));
         help.insert(0, if undo { format!("{again}; else undo the change") } else { again.into() });
         let message = format!("the plan no longer matches what was already sent: {}", changed.join("; "));
-        return Refusal::Changed(Problem {
-            message: message.into(),
-            help: help.into_iter().map(Into::into).collect(),
-            errcode: None,
-        });
+        return Refusal::Changed(said(message, help));
     }
     help.push(
         "or undo the change and run it again within 24 hours: the same send is then repeated with the same clientmsgid"
@@ -327,11 +323,11 @@ fn refused(plan: &RenderedPlan, conflicts: &[Conflict<'_>]) -> Refusal {
         "whether it was sent is not known, and the plan has changed since: {}",
         doubtful.into_iter().chain(changed).collect::<Vec<_>>().join("; ")
     );
-    Refusal::InDoubt(Problem {
-        message: message.into(),
-        help: help.into_iter().map(Into::into).collect(),
-        errcode: None,
-    })
+    Refusal::InDoubt(said(message, help))
+}
+
+fn said(message: String, help: Vec<String>) -> Problem {
+    help.into_iter().fold(Problem::new(message), Problem::help)
 }
 
 /// `call 2`, `calls 2, 3`.
