@@ -30,7 +30,9 @@ pub(crate) struct Ran {
 }
 
 /// What no two runs have in common, and what stands for it in a snapshot.
-const VARIES: [(&str, &str); 6] = [
+const VARIES: [(&str, &str); 7] = [
+    // When something last happened to a call, as `status` and messages say it.
+    (r"(calls |accepted,|open,|in doubt,|given up,) \d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "$1 WHEN"),
     // The last column of the table is as wide as its longest duration.
     ("(?m)^(  step .*?) +time$", "$1  time"),
     (r"(?m)^([✓✗?·–] .*?) +(\d+ms|\d+\.\ds|\d+m \d\ds)$", "$1  TIME"),
