@@ -240,7 +240,7 @@ fn texts_are_found_however_they_are_written() {
     let found = |source: &str| {
         let mut texts = Vec::new();
         spoken(source.parse().expect("Rust"), &mut |(one, other)| {
-            texts.push(other.map_or(one.clone(), |o| format!("{one}|{o}")))
+            texts.push(other.map_or(one.clone(), |o| format!("{one}|{o}")));
         });
         texts
     };

@@ -216,7 +216,7 @@ pub(super) fn reason(error: &io::Error) -> String {
             io::ErrorKind::NotFound
             | io::ErrorKind::PermissionDenied
             | io::ErrorKind::IsADirectory
-            | io::ErrorKind::NotADirectory => crate::problem::reason(error).to_owned().to_string(),
+            | io::ErrorKind::NotADirectory => crate::problem::reason(error).to_string(),
             _ => error.to_string(),
         },
     }
