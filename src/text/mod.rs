@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use crate::locale::{Phrase, list, say};
+
 /// Whether a character acts instead of being seen: a terminal obeys it, it breaks a line, or it turns the direction in which
 /// what follows is read.
 fn acts(c: char) -> bool {
@@ -112,15 +114,18 @@ pub(crate) fn thousands(number: u64) -> String {
 }
 
 /// "`a`, `b` or `c`".
-pub(crate) fn one_of<S: AsRef<str>>(names: &[S]) -> String {
+pub(crate) fn one_of<S: AsRef<str>>(names: &[S]) -> Phrase {
+    let name = |name: &S| format!("`{}`", name.as_ref());
     match names {
-        [] => "nothing".into(),
-        [one] => format!("`{}`", one.as_ref()),
-        [most @ .., last] => {
-            let most: Vec<String> = most.iter().map(|name| format!("`{}`", name.as_ref())).collect();
-            format!("{} or `{}`", most.join(", "), last.as_ref())
-        }
+        [] => say!("nothing"),
+        [one] => Phrase::verbatim(name(one)),
+        [most @ .., last] => say!("{most} or {last}", most = list(most.iter().map(name)), last = name(last)),
     }
+}
+
+/// "did you mean `x`?", of the name that a misspelt one was probably meant to be.
+pub(crate) fn nearest<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> Option<Phrase> {
+    did_you_mean(wrong, known).map(|near| say!("did you mean `{near}`?", near))
 }
 
 /// The name that a misspelt one was probably meant to be.
@@ -132,6 +137,18 @@ pub(crate) fn did_you_mean<'a>(wrong: &str, known: impl IntoIterator<Item = &'a 
         .filter(|(distance, name)| *distance <= 1.max(name.chars().count().max(wrong.chars().count()) / 3))
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, name)| name)
+}
+
+/// A word of a command that is printed to be pasted into bash or zsh: in quotes where a shell would read more into it.
+pub(crate) fn quoted(word: &str) -> Cow<'_, str> {
+    let plain = |c: char| c.is_alphanumeric() || "-_./:@%+,".contains(c);
+    // zsh replaces `=name` at the beginning of a word; elsewhere `=` is a letter like others.
+    let same = |(at, c): (usize, char)| plain(c) || (c == '=' && at > 0);
+    if !word.is_empty() && word.char_indices().all(same) {
+        word.into()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''")).into()
+    }
 }
 
 /// An error with all its causes.
@@ -182,6 +199,7 @@ pub(crate) fn pieces(text: &str) -> Vec<Piece<'_>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::locale::Language;
 
     #[test]
     fn words_from_outside_are_data() {
@@ -236,6 +254,9 @@ mod tests {
         assert_eq!(did_you_mean("mesage", ["message", "to"]), Some("message"));
         assert_eq!(did_you_mean("send_by_tga", ["send_by_tag", "send_by_openid"]), Some("send_by_tag"));
         assert_eq!(did_you_mean("xyz", ["message", "to"]), None);
+        let near = nearest("mesage", ["message"]).expect("near");
+        assert_eq!(near, "did you mean `message`?");
+        assert_eq!(near.in_language(Language::Zh), "是不是想写 `message`？");
     }
 
     #[test]
@@ -243,6 +264,20 @@ mod tests {
         assert_eq!(one_of::<&str>(&[]), "nothing");
         assert_eq!(one_of(&["a"]), "`a`");
         assert_eq!(one_of(&["a", "b", "c"]), "`a`, `b` or `c`");
+        assert_eq!(one_of(&["a", "b", "c"]).in_language(Language::Zh), "`a`、`b` 或 `c`");
+        assert_eq!(one_of(&["{last}", "b"]), "`{last}` or `b`");
+    }
+
+    #[test]
+    fn a_printed_command_can_be_pasted() {
+        for plain in ["announce", "plans/春茶.yaml", "--set=a", "https://a.cn:1/b", "50%"] {
+            assert_eq!(quoted(plain), plain);
+        }
+        for (word, shown) in
+            [("", "''"), ("city[广州]", "'city[广州]'"), ("it's", r"'it'\''s'"), ("=ls", "'=ls'"), ("~/a b", "'~/a b'")]
+        {
+            assert_eq!(quoted(word), shown);
+        }
     }
 
     #[test]
