@@ -1,13 +1,16 @@
 //! Why something did not go well, and ALL exit codes.
 
+use std::borrow::Cow;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::locale::{Phrase, say};
 
 /// Why something did not go well: what is wrong, and what to do.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Written", into = "Written")]
 pub struct Problem {
     /// One line.
     pub(crate) message: Phrase,
@@ -15,6 +18,45 @@ pub struct Problem {
     pub(crate) help: Vec<Phrase>,
     /// WeChat's code, where the cause is a reply.
     pub(crate) errcode: Option<i64>,
+}
+
+/// Why something did not go well, as JSON.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    /// One line.
+    message: String,
+    /// What is filled in in the message, by name.
+    #[serde(default)]
+    arguments: Map<String, Value>,
+    /// What to do about it, one entry a sentence.
+    help: Vec<Phrase>,
+    /// WeChat's code, where the cause is a reply.
+    errcode: Option<i64>,
+}
+
+impl From<Problem> for Written {
+    fn from(problem: Problem) -> Self {
+        let Problem { message, help, errcode } = problem;
+        Self { message: message.to_string(), arguments: message.arguments(), help, errcode }
+    }
+}
+
+impl From<Written> for Problem {
+    fn from(written: Written) -> Self {
+        let Written { message, arguments, help, errcode } = written;
+        Self { message: Phrase::recorded(message, arguments), help, errcode }
+    }
+}
+
+impl JsonSchema for Problem {
+    fn schema_name() -> Cow<'static, str> {
+        "Problem".into()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        Written::json_schema(generator)
+    }
 }
 
 impl Problem {

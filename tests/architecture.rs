@@ -30,7 +30,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("message", &["payload"]),
     ("diag", &["limits", "locale", "text"]),
     // The embedded server shares nothing with the client that it checks.
-    ("sandbox", &[]),
+    ("sandbox", &["locale"]),
     // Plan file to requests.
     ("content", &["clock", "diag", "limits", "locale", "payload", "slot", "text"]),
     ("plan", &["content", "diag", "limits", "locale", "message", "openids", "payload", "slot", "text"]),

@@ -109,7 +109,11 @@ fn texts() -> Texts {
         said.entry(text).or_default().insert(source);
     };
     let root = repository().join("src");
-    for path in sources(&root) {
+    for path in sources(&root, "html") {
+        let template = fs::read_to_string(root.join(&path)).expect("readable");
+        spoken_in_template(&template, &mut |text| add((text, None), format!("src/{path}")));
+    }
+    for path in sources(&root, "rs") {
         let tokens: TokenStream = fs::read_to_string(root.join(&path)).expect("readable").parse().expect("Rust");
         spoken(tokens, &mut |text| add(text, format!("src/{path}")));
     }
@@ -167,8 +171,8 @@ fn descriptions(schema: &serde_json::Value, take: &mut impl FnMut(String)) {
     }
 }
 
-/// All sources, in order.
-fn sources(root: &Path) -> Vec<String> {
+/// All sources with an ending, in order.
+fn sources(root: &Path, ending: &str) -> Vec<String> {
     let mut found = Vec::new();
     let mut folders = vec![root.to_owned()];
     while let Some(folder) = folders.pop() {
@@ -176,7 +180,7 @@ fn sources(root: &Path) -> Vec<String> {
             let path = entry.path();
             if path.is_dir() {
                 folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
+            } else if path.extension().is_some_and(|extension| extension == ending) {
                 let below = path.strip_prefix(root).expect("below it");
                 found.push(below.to_string_lossy().replace('\\', "/"));
             }
@@ -211,6 +215,55 @@ fn spoken(tokens: TokenStream, take: &mut impl FnMut(Text)) {
         }
         spoken(group.stream(), take);
     }
+}
+
+/// The texts of every `say("...")` of a template of a page.
+fn spoken_in_template(template: &str, take: &mut impl FnMut(String)) {
+    for rest in template.split("say(\"").skip(1) {
+        take(rest.split("\")").next().expect("split gives at least one").to_owned());
+    }
+}
+
+/// What a template says by itself, in texts and in attributes that are read.
+fn bare_words(template: &str) -> Vec<String> {
+    let mut text = template.to_owned();
+    // Comments, statements and values of the template, and the styles.
+    for (open, close) in [("{#", "#}"), ("{%", "%}"), ("{{", "}}"), ("<style>", "</style>"), ("{% block style", "endblock %}")] {
+        while let Some(start) = text.find(open) {
+            let end = text[start..].find(close).map_or(text.len(), |at| start + at + close.len());
+            text.replace_range(start..end, if open == "{{" { "0" } else { "" });
+        }
+    }
+    let mut bare = Vec::new();
+    let mut between = String::new();
+    for part in text.split('<') {
+        let (tag, after) = part.split_once('>').unwrap_or(("", part));
+        for name in ["title", "aria-label", "data-label", "alt", "placeholder"] {
+            let values = tag.split(&format!(" {name}=\"")).skip(1).filter_map(|rest| rest.split('"').next());
+            bare.extend(values.map(str::to_owned));
+        }
+        between.push_str(after);
+        between.push('\n');
+    }
+    bare.extend(between.lines().map(|line| line.trim().to_owned()));
+    bare.retain(|text| text.chars().any(|c| c.is_alphabetic()) && !NAMES.contains(&text.as_str()));
+    bare
+}
+
+/// Names that a template may show without the catalogue: those of the API, and ours.
+const NAMES: &[&str] = &["errcode", "rid", "clientmsgid", "msg_id", "群发", "qunfa · 0", "qunfa ·"];
+
+#[test]
+fn templates_of_pages_have_no_words_of_their_own() {
+    let root = repository().join("src");
+    let templates = sources(&root, "html");
+    assert!(templates.len() > 3, "{templates:?}");
+    for path in templates {
+        let template = fs::read_to_string(root.join(&path)).expect("readable");
+        assert_eq!(bare_words(&template), Vec::<String>::new(), "{path}");
+    }
+    let template = "<style>a</style>{# x #}<p title=\"b\" aria-label=\"{{ say(\"c\") }}\">d {{ e }}</p>";
+    assert_eq!(bare_words(template), ["b", "d 0"]);
 }
 
 /// The value of a literal that is a text.

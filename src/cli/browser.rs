@@ -8,7 +8,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::limits;
+use crate::{
+    limits,
+    locale::{Phrase, list, say},
+};
 
 /// What opens a page, by system: the first that is there.
 #[cfg(target_os = "macos")]
@@ -19,7 +22,7 @@ const OPENERS: &[&[&str]] = &[&["explorer"]];
 const OPENERS: &[&[&str]] = &[&["xdg-open"], &["gio", "open"], &["wslview"]];
 
 /// Opens a page with what the desktop opens pages with; the error says why not.
-pub(super) fn open_on_desktop(path: &Path) -> Result<(), String> {
+pub(super) fn open_on_desktop(path: &Path) -> Result<(), Phrase> {
     let real = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let mut failed = None;
     'openers: for opener in OPENERS {
@@ -38,7 +41,7 @@ pub(super) fn open_on_desktop(path: &Path) -> Result<(), String> {
             match child.try_wait() {
                 Ok(Some(status)) if status.success() || cfg!(windows) => return Ok(()),
                 Ok(Some(status)) => {
-                    failed = Some(format!("`{name}` failed ({status})"));
+                    failed = Some(say!("`{name}` failed ({status})", name, status = status.to_string()));
                     continue 'openers;
                 }
                 _ => std::thread::sleep(Duration::from_millis(20)),
@@ -46,6 +49,6 @@ pub(super) fn open_on_desktop(path: &Path) -> Result<(), String> {
         }
         return Ok(());
     }
-    let names: Vec<&str> = OPENERS.iter().map(|opener| opener[0]).collect();
-    Err(failed.unwrap_or_else(|| format!("there is no {} here", names.join(", no "))))
+    let names = OPENERS.iter().map(|opener| opener[0]);
+    Err(failed.unwrap_or_else(|| say!("found none of these programs: {names}", names = list(names))))
 }

@@ -5,7 +5,10 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::terminal::Terminal;
-use crate::report::{CallOutcome, RunEvent, StepOutcome, StepView};
+use crate::{
+    locale::{Phrase, say},
+    report::{CallOutcome, CallReport, RunEvent, StepOutcome, StepView},
+};
 
 /// Shows a run.
 pub(super) struct Display<'a> {
@@ -13,7 +16,6 @@ pub(super) struct Display<'a> {
     bar: Option<ProgressBar>,
     steps: Vec<StepView>,
     calls_done: usize,
-    current: String,
     /// Says what each call carried and what WeChat said.
     verbose: bool,
 }
@@ -25,21 +27,21 @@ impl<'a> Display<'a> {
                 .unwrap_or_else(|_| ProgressStyle::default_spinner());
             ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr()).with_style(style)
         });
-        Self { terminal, bar, steps: Vec::new(), calls_done: 0, current: String::new(), verbose }
+        Self { terminal, bar, steps: Vec::new(), calls_done: 0, verbose }
     }
 
-    fn line(&self, text: &str) {
-        let text = crate::text::one_line(text);
+    fn line(&self, text: &Phrase) {
+        let text = crate::text::one_line(&text.to_string());
         match &self.bar {
             Some(bar) => bar.suspend(|| self.terminal.note(&format!("{text}\n"))),
             None => self.terminal.note(&format!("{text}\n")),
         }
     }
 
-    fn message(&self, text: &str) {
+    fn message(&self, text: &Phrase) {
         if let Some(bar) = &self.bar {
             bar.set_position(self.calls_done as u64);
-            bar.set_message(crate::text::one_line(text));
+            bar.set_message(crate::text::one_line(&text.to_string()));
             bar.tick();
         }
     }
@@ -58,58 +60,47 @@ impl<'a> Display<'a> {
                     bar.set_length(calls as u64);
                     bar.enable_steady_tick(Duration::from_millis(100));
                 }
-                let place = match platform.as_str() {
-                    "sandbox" => "the embedded sandbox",
-                    "loopback" => "a server on this machine",
-                    _ => "WeChat",
-                };
-                self.line(&format!("running {} against {place}", plan.name));
+                let plan = &plan.name;
+                self.line(&match platform.as_str() {
+                    "sandbox" => say!("running {plan} against the embedded sandbox", plan),
+                    "loopback" => say!("running {plan} against a server on this machine", plan),
+                    _ => say!("running {plan} against WeChat", plan),
+                });
             }
             RunEvent::StepStarted { step, .. } => {
-                self.current = self.name(*step);
-                self.message(&self.current.clone());
+                self.message(&Phrase::verbatim(self.name(*step)));
             }
             // What is over at once is no wait to tell of.
             RunEvent::Waiting { duration, .. } if duration.as_millis() < 500 => {}
             RunEvent::Waiting { step, duration, why } => {
-                let seconds = duration.as_secs_f64();
-                let text = format!("{}: waiting {seconds:.0} s {why}", self.name(*step));
+                let seconds = format!("{:.0}", duration.as_secs_f64());
+                let text = say!("{step}: waiting {seconds} s {why}", step = self.name(*step), seconds, why);
                 self.message(&text);
                 self.line(&text);
             }
             RunEvent::CallFinished { step, call } => {
                 self.calls_done += 1;
-                let word = match call.outcome {
-                    CallOutcome::Accepted => "accepted",
-                    CallOutcome::Adopted => "already there, adopted",
-                    CallOutcome::Refused => "refused",
-                    CallOutcome::NotSent => "not sent",
-                    CallOutcome::Unknown => "outcome unknown",
-                };
-                let of = self.steps[*step].calls;
-                let number = if of > 1 { format!(" {}/{of}", call.chunk) } else { String::new() };
-                let id = call.msg_id.map_or_else(String::new, |id| format!(", msg_id {id}"));
-                let code = call.errcode.filter(|code| *code != 0).map_or_else(String::new, |code| format!(" ({code})"));
-                let text = format!("{}: call{number} {word}{code}{id}", self.name(*step));
+                let text = say!("{step}: {call}", step = self.name(*step), call = said_of(call, self.steps[*step].calls));
                 self.message(&text);
                 self.line(&text);
                 if self.verbose {
-                    let key = call.clientmsgid.as_ref().map_or_else(String::new, |key| format!(", clientmsgid {key}"));
-                    let said = call.errmsg.as_deref().unwrap_or("nothing");
-                    self.line(&format!("  {}, attempts {}{key}, WeChat said: {said}", call.path, call.attempts));
+                    self.line(&details(call));
                 }
             }
-            RunEvent::Note { text } => self.line(&format!("note: {text}")),
+            RunEvent::Note { text } => self.line(&say!("note: {text}", text)),
             RunEvent::StepFinished { step, outcome, error, .. } => {
-                let word = match outcome {
-                    StepOutcome::AlreadyDone => "already done, nothing sent",
-                    StepOutcome::Skipped => "skipped",
-                    StepOutcome::Failed => "failed",
-                    StepOutcome::Unknown => "outcome unknown",
+                let outcome = match outcome {
+                    StepOutcome::AlreadyDone => say!("already done, nothing sent"),
+                    StepOutcome::Skipped => say!("skipped"),
+                    StepOutcome::Failed => say!("failed"),
+                    StepOutcome::Unknown => say!("outcome unknown"),
                     StepOutcome::Succeeded | StepOutcome::NotRun => return,
                 };
-                let why = error.as_ref().map_or_else(String::new, |error| format!(": {}", error.message));
-                self.line(&format!("{}: {word}{why}", self.name(*step)));
+                let step = self.name(*step);
+                self.line(&match error {
+                    Some(error) => say!("{step}: {outcome}: {why}", step, outcome, why = &error.message),
+                    None => say!("{step}: {outcome}", step, outcome),
+                });
             }
             RunEvent::Finished { .. } => {
                 if let Some(bar) = &self.bar {
@@ -117,5 +108,40 @@ impl<'a> Display<'a> {
                 }
             }
         }
+    }
+}
+
+/// What became of one of the `calls` of a step.
+fn said_of(call: &CallReport, calls: usize) -> Phrase {
+    let outcome = match call.outcome {
+        CallOutcome::Accepted => say!("accepted"),
+        CallOutcome::Adopted => say!("already there, adopted"),
+        CallOutcome::Refused => say!("refused"),
+        CallOutcome::NotSent => say!("not sent"),
+        CallOutcome::Unknown => say!("outcome unknown"),
+    };
+    let outcome = match call.errcode.filter(|code| *code != 0) {
+        Some(errcode) => say!("{outcome} ({errcode})", outcome, errcode),
+        None => outcome,
+    };
+    let said = match calls {
+        0 | 1 => say!("call {outcome}", outcome),
+        _ => say!("call {number}/{calls} {outcome}", number = call.chunk, calls, outcome),
+    };
+    match call.msg_id {
+        Some(id) => say!("{said}, msg_id {id}", said, id),
+        None => said,
+    }
+}
+
+/// What a call carried and what WeChat said.
+fn details(call: &CallReport) -> Phrase {
+    let said = call.errmsg.as_deref().map_or_else(|| say!("nothing"), Phrase::verbatim);
+    let (path, attempts) = (&call.path, call.attempts);
+    match &call.clientmsgid {
+        Some(key) => {
+            say!("  {path}, attempts {attempts}, clientmsgid {key}, WeChat said: {said}", path, attempts, key, said)
+        }
+        None => say!("  {path}, attempts {attempts}, WeChat said: {said}", path, attempts, said),
     }
 }

@@ -13,6 +13,7 @@ use super::{
     terminal::Terminal,
 };
 use crate::{
+    locale::{Phrase, say},
     page::preview,
     problem::{ExitCode, Refusal},
     render::RenderedPlan,
@@ -41,11 +42,11 @@ pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<
         }
     };
     write(&path, &plan, &loaded)?;
-    terminal.note(&written(&path, &plan));
+    terminal.note(&format!("{}\n", written(&path, &plan)));
     if args.open {
         browser::open_on_desktop(&path).map_err(|why| {
-            Refusal::missing_input(format!("the page is written, and cannot be opened: {why}"))
-                .help(format!("open {} in a browser", path.display()))
+            Refusal::missing_input(say!("the page was written but cannot be opened: {why}", why))
+                .help(say!("open {path} in a browser", path = path.display().to_string()))
         })?;
     }
     Ok(ExitCode::Done)
@@ -57,12 +58,12 @@ fn page(plan: &RenderedPlan, loaded: &Loaded) -> String {
 
 pub(super) fn write(path: &Path, plan: &RenderedPlan, loaded: &Loaded) -> Result<(), Refusal> {
     files::write_page(path, page(plan, loaded).as_bytes()).map_err(|error| {
-        Refusal::missing_input(format!("the page cannot be written to {}: {error}", path.display()))
-            .help("name a file that can be written, such as --out preview.html")
+        Refusal::missing_input(say!("cannot write the page to {path}: {why}", path = path.display().to_string(), why = error))
+            .help(say!("choose a writable file, such as --out preview.html"))
     })
 }
 
 /// Where the page is.
-pub(super) fn written(path: &Path, plan: &RenderedPlan) -> String {
-    format!("the preview of {} is in {}\n", plan.name, path.display())
+pub(super) fn written(path: &Path, plan: &RenderedPlan) -> Phrase {
+    say!("wrote the preview of {plan} to {path}", plan = &plan.name, path = path.display().to_string())
 }

@@ -3,6 +3,7 @@
 use super::{failure::Failure, load::open_session, options::Common, session::Session, terminal::Terminal};
 use crate::{
     ledger::{Ledger, LedgerError, RunRecord, Scope},
+    locale::{list, say},
     problem::{ExitCode, Refusal},
     report::{self, Fold, Report},
     run::replay::replay,
@@ -37,8 +38,8 @@ pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<
     };
     let run = run.ok_or_else(|| no_run(&plan.name, &runs))?;
     let report = report_of(run, &session, &*ledger)?.ok_or_else(|| {
-        Refusal::missing_input(format!("the report of the run {} cannot be read", run.run_id))
-            .help("it was written by another version of qunfa")
+        Refusal::missing_input(say!("the report of the run {id} cannot be read", id = &run.run_id))
+            .help(say!("it was written by a different version of qunfa"))
     })?;
     let format = args.format.parse().unwrap_or(report::Format::Human);
     let text = report::render(&report, format);
@@ -54,11 +55,11 @@ pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<
 fn no_run(plan: &str, runs: &[RunRecord]) -> Refusal {
     let known: Vec<&str> = runs.iter().take(5).map(|run| run.run_id.as_str()).collect();
     let help = if known.is_empty() {
-        "run it first; a --sandbox run keeps no state unless --state names one".to_owned()
+        say!("run the plan first; `--sandbox` keeps no state unless you pass --state")
     } else {
-        format!("the last runs are {}", known.join(", "))
+        say!("the last runs are {runs}", runs = list(known))
     };
-    Refusal::missing_input(format!("no run of `{plan}` is known")).help(help)
+    Refusal::missing_input(say!("no runs of `{plan}` found", plan)).help(help)
 }
 
 /// As it was kept, or of a run that did not end as what the ledger has of it; none if it cannot be read.

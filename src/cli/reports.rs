@@ -6,7 +6,7 @@ use super::{files, options::Format, process, terminal::Terminal};
 use crate::{
     diag::{self, Severity, github::Annotation},
     limits,
-    locale::Phrase,
+    locale::{Phrase, list, say},
     problem::{Problem, Refusal},
     report::{self, Report, StepOutcome},
 };
@@ -19,9 +19,10 @@ pub(super) fn files_of(options: &[String]) -> Result<Vec<(report::Format, PathBu
     };
     let parsed = options.iter().map(|option| {
         file(option).ok_or_else(|| {
-            Refusal::usage(format!("`--report {option}` is not a report")).help(
-                "write FORMAT=PATH with human, json, junit, markdown or html, for example --report junit=report.xml",
-            )
+            Refusal::usage(say!("`--report {option}` is not a report", option)).help(say!(
+                "write FORMAT=PATH, for example --report junit=report.xml; formats are {formats}",
+                formats = list(report::Format::ALL.map(report::Format::name))
+            ))
         })
     });
     parsed.collect()
@@ -65,7 +66,9 @@ impl Reports {
             // Colours are for terminals; the other formats hold none.
             let text = anstream::adapter::strip_str(&text).to_string();
             if let Err(error) = files::write_file(path, text.as_bytes()) {
-                terminal.err(&format!("warning: the report {} cannot be written: {error}\n", path.display()));
+                let path = path.display().to_string();
+                let said = say!("warning: cannot write the report {path}: {why}", path, why = error.to_string());
+                terminal.err(&format!("{said}\n"));
             }
         }
         if let Some(summary) = process::env("GITHUB_STEP_SUMMARY").filter(|path| !path.is_empty()) {
@@ -73,7 +76,7 @@ impl Reports {
             let room = limits::STEP_SUMMARY_BYTES.saturating_sub(1 + files::file_length(summary.as_ref()));
             let text = report::summary(report, usize::try_from(room).unwrap_or(usize::MAX));
             if let Err(error) = files::append_file(summary.as_ref(), &text) {
-                terminal.err(&format!("warning: the step summary cannot be written: {error}\n"));
+                terminal.err(&format!("{}\n", say!("warning: cannot write the step summary: {why}", why = error.to_string())));
             }
         }
         if process::is_github() {

@@ -20,6 +20,7 @@ use super::{
 use crate::{
     clock::{Clock, shanghai},
     content::article::Piece,
+    locale::{Phrase, list, say},
     payload::{MediaId, Target},
     plan::account::AccountKind,
     platform::Platform,
@@ -87,8 +88,8 @@ impl FaultArgs {
         if sandbox || self.fault.is_empty() {
             return Ok(());
         }
-        Err(Refusal::usage("--fault is for the sandbox only")
-            .help("add --sandbox, or start `qunfa sandbox --fault ...` and give --api-base"))
+        Err(Refusal::usage(say!("--fault works only with the sandbox"))
+            .help(say!("add --sandbox, or start `qunfa sandbox --fault ...` and pass --api-base")))
     }
 
     fn give(&self, config: &mut Config) {
@@ -109,13 +110,13 @@ pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<
     }
     for text in &args.tag {
         let tag = parse_tag(text).ok_or_else(|| {
-            Refusal::usage(format!("`--tag {text}` is not a tag")).help("write --tag 100=VIP or --tag 100=VIP:1200")
+            Refusal::usage(say!("`--tag {text}` is not a tag", text)).help(say!("write --tag 100=VIP or --tag 100=VIP:1200"))
         })?;
         config.tags.push(tag);
     }
     for text in &args.media {
         let medium = parse_medium(text).ok_or_else(|| {
-            Refusal::usage(format!("`--media {text}` is not a medium")).help("write --media mpnews=MEDIA_ID")
+            Refusal::usage(say!("`--media {text}` is not valid", text)).help(say!("write --media mpnews=MEDIA_ID"))
         })?;
         config.media.push(medium);
     }
@@ -125,15 +126,17 @@ pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<
     config.on_call =
         Some(Arc::new(move |call: &server::Call| if as_json { print_json(&log, call) } else { print(&log, call) }));
     let running = Sandbox::start(args.listen, config).map_err(|error| {
-        Refusal::missing_input(format!("the sandbox cannot listen on {}: {error}", args.listen))
-            .help("choose another address with --listen 127.0.0.1:0")
+        let address = args.listen.to_string();
+        Refusal::missing_input(say!("cannot listen on {address}: {why}", address, why = error.to_string()))
+            .help(say!("choose another address with --listen 127.0.0.1:0"))
     })?;
     if as_json {
         terminal.out_json(&format!("{}\n", json!({ "schema": 1, "event": "listening", "url": running.base_url() })));
     } else {
-        terminal.out(&format!("listening on {}\n", running.base_url()));
+        terminal.out(&format!("{}\n", say!("listening on {url}", url = running.base_url())));
     }
-    terminal.note("use it with: qunfa run PLAN --api-base URL; Ctrl-C ends it\n");
+    let how = say!("in another terminal, run: qunfa run PLAN --api-base {url} (Ctrl-C stops the server)", url = running.base_url());
+    terminal.note(&format!("{how}\n"));
     running.join();
     Ok(ExitCode::Done)
 }
@@ -159,9 +162,12 @@ fn print(terminal: &Terminal, call: &server::Call) {
     let time = shanghai(call.at).strftime("%H:%M:%S");
     let body: String = String::from_utf8_lossy(&call.body).chars().take(300).collect();
     let words = if call.errcode == 0 { "ok".to_owned() } else { call.reply.chars().take(200).collect() };
-    let fault = call.fault.as_ref().map_or_else(String::new, |fault| format!(" (fault: {fault})"));
-    let line = format!("{time} {} {} {body} -> {words}{fault}", call.method, call.path);
-    terminal.out(&format!("{}\n", crate::text::one_line(&line)));
+    let line = format!("{time} {} {} {body} -> {words}", call.method, call.path);
+    let line = match &call.fault {
+        Some(fault) => say!("{line} (fault: {fault})", line, fault = fault.to_string()),
+        None => Phrase::verbatim(line),
+    };
+    terminal.out(&format!("{}\n", crate::text::one_line(&line.to_string())));
 }
 
 /// An id that is written in the plan.
@@ -274,14 +280,14 @@ impl Stage {
         if let Some(address) = address {
             return Ok(Self { address, clock: Box::new(real), server: None });
         }
-        let internal = |message: String| Refusal::new(ExitCode::Internal, message);
+        let internal = |message: Phrase| Refusal::new(ExitCode::Internal, message);
         let clock = RehearsalClock::new(real.now());
         let mut config = Config { now: clock.reader(), ..Config::default() };
         faults.give(&mut config);
         seed(&mut config, plan);
         let server = Sandbox::start((Ipv4Addr::LOCALHOST, 0).into(), config)
-            .map_err(|error| internal(format!("the sandbox cannot be started: {error}")))?;
-        let base = ApiBase::parse(&server.base_url()).map_err(internal)?;
+            .map_err(|error| internal(say!("the sandbox cannot be started: {why}", why = error.to_string())))?;
+        let base = ApiBase::parse(&server.base_url()).map_err(|why| internal(why.into()))?;
         let address = Address { base, platform: Platform::Sandbox };
         Ok(Self { address, clock: Box::new(clock), server: Some(server) })
     }
@@ -290,34 +296,50 @@ impl Stage {
 /// What the sandbox handed out, for people.
 pub(super) fn delivered(deliveries: &[Delivery]) -> String {
     if deliveries.is_empty() {
-        return "\nThe sandbox delivered nothing.\n".into();
+        return format!("\n{}\n", say!("The sandbox delivered nothing."));
     }
-    let mut text = String::from("\nWhat the sandbox delivered:\n");
+    let mut text = format!("\n{}\n", say!("What the sandbox delivered:"));
     for delivery in deliveries {
-        let to = match &delivery.audience {
-            Audience::All => format!("all {} followers", delivery.recipients),
-            Audience::Tag { name, .. } => format!("{name} ({} followers)", delivery.recipients),
-            Audience::Openids(openids) if openids.len() == 1 => openids[0].clone(),
-            Audience::Openids(openids) => format!(
-                "{} openids: {}{}",
-                delivery.recipients,
-                openids.iter().take(2).cloned().collect::<Vec<_>>().join(", "),
-                if openids.len() > 2 { ", ..." } else { "" }
-            ),
-            Audience::Wxname(name) => name.clone(),
-        };
-        let kind = match delivery.kind {
-            DeliveryKind::Mass => "sent",
-            DeliveryKind::Preview => "previewed",
-            DeliveryKind::Deleted => "deleted",
+        let to = reached(delivery);
+        let what = match delivery.kind {
+            DeliveryKind::Mass => say!("sent to {people}", people = to),
+            DeliveryKind::Preview => say!("previewed to {people}", people = to),
+            DeliveryKind::Deleted => say!("deleted, sent before to {people}", people = to),
         };
         let titles = delivery.titles.join("\n");
         let mut lines = if titles.is_empty() { delivery.content.lines() } else { titles.lines() };
-        text.push_str(&format!("  {kind} to {to}\n    {}: {}\n", delivery.msgtype, lines.next().unwrap_or_default()));
+        text.push_str(&format!("  {what}\n    {}: {}\n", delivery.msgtype, lines.next().unwrap_or_default()));
         for line in lines {
             text.push_str(format!("    {}  {line}", " ".repeat(delivery.msgtype.len())).trim_end());
             text.push('\n');
         }
     }
     text
+}
+
+fn reached(delivery: &Delivery) -> Phrase {
+    match &delivery.audience {
+        Audience::All => {
+            say!("all {followers} follower" | "all {followers} followers", followers = delivery.recipients)
+        }
+        Audience::Tag { name, .. } => {
+            let followers = say!("{followers} follower" | "{followers} followers", followers = delivery.recipients);
+            say!("{tag} ({followers})", tag = name, followers)
+        }
+        Audience::Openids(openids) => match openids.as_slice() {
+            [one] => Phrase::verbatim(one),
+            [first, second, _, ..] => say!(
+                "{openids} openid: {first}, {second}, ..." | "{openids} openids: {first}, {second}, ...",
+                openids = delivery.recipients,
+                first,
+                second
+            ),
+            few => say!(
+                "{openids} openid: {few}" | "{openids} openids: {few}",
+                openids = delivery.recipients,
+                few = list(few)
+            ),
+        },
+        Audience::Wxname(name) => Phrase::verbatim(name),
+    }
 }

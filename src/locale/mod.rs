@@ -36,6 +36,10 @@ impl Language {
 
     /// The language of this process.
     pub fn current() -> Self {
+        #[cfg(test)]
+        if let Some(language) = tests::SPOKEN.get() {
+            return language;
+        }
         LANGUAGE.get().copied().unwrap_or_default()
     }
 
@@ -46,6 +50,29 @@ impl Language {
 }
 
 static LANGUAGE: OnceLock<Language> = OnceLock::new();
+
+/// What a test of one process sees in both languages.
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::cell::Cell;
+
+    use super::Language;
+
+    thread_local! {
+        pub(super) static SPOKEN: Cell<Option<Language>> = const { Cell::new(None) };
+    }
+
+    /// Does something in a language.
+    pub(crate) fn speaking<T>(language: Language, what: impl FnOnce() -> T) -> T {
+        SPOKEN.set(Some(language));
+        let result = what();
+        SPOKEN.set(None);
+        result
+    }
+
+    /// The languages, and the ending that snapshots have in them.
+    pub(crate) const BOTH: [(Language, &str); 2] = [(Language::En, ""), (Language::Zh, "@zh")];
+}
 
 /// A fixed English text (a help, an explanation) in the language of this process.
 pub fn translated(text: &'static str) -> &'static str {

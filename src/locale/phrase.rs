@@ -23,6 +23,8 @@ struct Inner {
     plural: Option<&'static str>,
     /// What the placeholders stand for. Never read as a text with placeholders itself.
     arguments: Vec<(&'static str, Argument)>,
+    /// The arguments of words that were written down and read again.
+    recorded: Option<Map<String, Value>>,
 }
 
 /// What a placeholder stands for.
@@ -53,12 +55,19 @@ impl Phrase {
     /// What [`say!`](say) makes; nobody else calls it.
     #[doc(hidden)]
     pub fn new(text: &'static str, plural: Option<&'static str>, arguments: Vec<(&'static str, Argument)>) -> Self {
-        Self(Box::new(Inner { text, plural, arguments }))
+        Self(Box::new(Inner { text, plural, arguments, recorded: None }))
     }
 
     /// Words that are nobody's to translate: the user's, WeChat's, a library's.
     pub fn verbatim(words: impl Into<String>) -> Self {
-        Self::new("{words}", None, vec![("words", Argument::Text(words.into()))])
+        Self::recorded(words, Map::new())
+    }
+
+    /// Words that were written down, and the arguments in them.
+    pub(crate) fn recorded(words: impl Into<String>, arguments: Map<String, Value>) -> Self {
+        let mut phrase = Self::new("{words}", None, vec![("words", Argument::Text(words.into()))]);
+        phrase.0.recorded = Some(arguments);
+        phrase
     }
 
     /// The sentence in a language.
@@ -70,6 +79,9 @@ impl Phrase {
 
     /// The arguments by name, for programs: texts, numbers and lists; a part with words of its own is its words.
     pub fn arguments(&self) -> Map<String, Value> {
+        if let Some(recorded) = &self.0.recorded {
+            return recorded.clone();
+        }
         let named = |(name, argument): &(&str, Argument)| ((*name).to_owned(), argument.as_json());
         self.0.arguments.iter().map(named).collect()
     }
@@ -80,7 +92,7 @@ impl Phrase {
     }
 
     fn write(&self, language: Language, words: &mut String) {
-        let Inner { text, plural, arguments } = &*self.0;
+        let Inner { text, plural, arguments, .. } = &*self.0;
         let text = match (language, plural) {
             // The rule for a text in the language of the source is gettext's own; Chinese has one form for all numbers,
             // which `build.rs` holds the catalogue to.

@@ -1,16 +1,22 @@
 //! Pages for people. All have one shell, `shell.html`, which holds head, colours and type; the report of a run and the
 //! preview of a plan extend it, and say what is theirs.
+//!
+//! In a template `say("...")` is a fixed English text in the language of the process. A sentence with something filled in
+//! is made where the page is, and passed in.
 
-use minijinja::{Environment, UndefinedBehavior, syntax::SyntaxConfig, value::Serde};
+use minijinja::{Environment, UndefinedBehavior, syntax::SyntaxConfig, value::{Serde, Value}};
 use serde::Serialize;
 
-use crate::text;
+use crate::{
+    locale::{Language, Phrase, translation},
+    text,
+};
 
 pub(crate) mod preview;
 
 #[derive(Serialize)]
 pub(crate) struct Fact {
-    pub(crate) label: &'static str,
+    pub(crate) label: Phrase,
     pub(crate) value: String,
     /// Something to copy, in a type that tells 0 from O.
     pub(crate) code: bool,
@@ -21,11 +27,11 @@ pub(crate) struct Fact {
 }
 
 impl Fact {
-    pub(crate) fn words(label: &'static str, value: impl Into<String>) -> Self {
+    pub(crate) fn words(label: Phrase, value: impl Into<String>) -> Self {
         Self { label, value: value.into(), code: false, wide: false, datetime: None }
     }
 
-    pub(crate) fn code(label: &'static str, value: impl Into<String>) -> Self {
+    pub(crate) fn code(label: Phrase, value: impl Into<String>) -> Self {
         Self { code: true, ..Self::words(label, value) }
     }
 }
@@ -60,10 +66,25 @@ fn environment(page: &'static str) -> Environment<'static> {
     let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).keep_trailing_newline(true).build();
     environment.set_syntax(syntax.expect("the delimiters are the default ones"));
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    environment.add_global("lang", language_tag());
+    environment.add_function("say", |text: &str| in_words(text).to_owned());
+    environment.add_filter("segments", |text: &str| Value::from(Serde(segments(text))));
     for (name, text) in
         [("shell.html", include_str!("shell.html")), ("parts.html", include_str!("parts.html")), (PAGE, page)]
     {
         environment.add_template(name, text).expect("templates are part of the program, and tests render all of them");
     }
     environment
+}
+
+/// For the `lang` attribute: fonts and screen readers go by it.
+fn language_tag() -> &'static str {
+    match Language::current() {
+        Language::En => "en",
+        Language::Zh => "zh-Hans",
+    }
+}
+
+fn in_words(text: &str) -> &str {
+    translation(Language::current(), text).unwrap_or(text)
 }

@@ -6,9 +6,14 @@ use anstyle::{AnsiColor, Style};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
+use unicode_width::UnicodeWidthStr as _;
 
 use super::{AccountRef, PlanRef, human};
-use crate::{locale::Phrase, problem::Problem, text};
+use crate::{
+    locale::{Count, Phrase, say},
+    problem::Problem,
+    text,
+};
 
 /// Version of the shape.
 pub const CHECKUP_SCHEMA: u32 = 1;
@@ -96,24 +101,24 @@ pub enum CheckId {
 }
 
 impl CheckId {
-    const fn label(self) -> &'static str {
+    fn label(self) -> Phrase {
         match self {
-            Self::Plan => "plan",
-            Self::Secret => "secret",
-            Self::State => "state store",
-            Self::Disk => "disk",
-            Self::Lock => "lock",
-            Self::Ledger => "ledger",
-            Self::Guards => "guards",
-            Self::Forecast => "forecast",
-            Self::Token => "token",
-            Self::IpAllowList => "IP allow-list",
-            Self::Clock => "clock",
-            Self::Account => "account",
-            Self::Permission => "permission",
-            Self::Agreement => "agreement",
-            Self::Protection => "protection",
-            Self::Quota => "quota",
+            Self::Plan => say!("plan"),
+            Self::Secret => say!("secret"),
+            Self::State => say!("state store"),
+            Self::Disk => say!("disk"),
+            Self::Lock => say!("lock"),
+            Self::Ledger => say!("ledger"),
+            Self::Guards => say!("guards"),
+            Self::Forecast => say!("forecast"),
+            Self::Token => say!("token"),
+            Self::IpAllowList => say!("IP allow-list"),
+            Self::Clock => say!("clock"),
+            Self::Account => say!("account"),
+            Self::Permission => say!("permission"),
+            Self::Agreement => say!("agreement"),
+            Self::Protection => say!("protection"),
+            Self::Quota => say!("quota"),
         }
     }
 }
@@ -133,12 +138,12 @@ pub enum CheckState {
 }
 
 impl CheckState {
-    const fn label(self) -> &'static str {
+    fn label(self) -> Phrase {
         match self {
-            Self::Ok => "ok",
-            Self::Warning => "warning",
-            Self::Error => "error",
-            Self::NotChecked => "not checked",
+            Self::Ok => say!("ok"),
+            Self::Warning => say!("warning"),
+            Self::Error => say!("error"),
+            Self::NotChecked => say!("not checked"),
         }
     }
 
@@ -202,37 +207,55 @@ impl Check {
 
 /// The lines for a terminal of 80 columns, with ANSI styles that the caller strips where they are not wanted.
 pub fn human(checkup: &Checkup) -> String {
-    const WIDTH: usize = 11;
     let Checkup { plan, account, occurrence, .. } = checkup;
-    let place = checkup.api_base.as_deref().unwrap_or("the embedded sandbox");
+    let place = match &checkup.api_base {
+        Some(address) => Phrase::verbatim(address),
+        None => say!("the embedded sandbox"),
+    };
     let mut out = String::new();
-    let head =
-        format!("{} (occurrence {occurrence}), {} account {} at {place}", plan.name, account.kind, account.appid);
-    human::paragraph(&mut out, 0, human::BOLD, "", &head);
+    let head = say!(
+        "{plan} (occurrence {occurrence}), {kind} account {appid} at {place}",
+        plan = &plan.name,
+        occurrence,
+        kind = &account.kind,
+        appid = &account.appid,
+        place
+    );
+    human::paragraph(&mut out, 0, human::BOLD, "", &head.to_string());
     human::line(&mut out, "");
+    let states = [CheckState::Ok, CheckState::Warning, CheckState::Error, CheckState::NotChecked];
+    let width = states.map(|state| state.label().to_string().width()).into_iter().max().unwrap_or(0);
     for check in &checkup.checks {
-        let subject = check.subject.as_deref().map_or_else(String::new, |subject| format!(" {subject}"));
-        let label = format!("{:WIDTH$}", check.state.label());
-        let text = format!("{}{subject}: {}", check.id.label(), check.message);
-        human::paragraph(&mut out, 0, check.state.style(), &label, &text);
+        let label = text::pad(&check.state.label().to_string(), width);
+        let (what, message) = (check.id.label(), &check.message);
+        let text = match &check.subject {
+            Some(subject) => say!("{what} {subject}: {message}", what, subject, message),
+            None => say!("{what}: {message}", what, message),
+        };
+        human::paragraph(&mut out, 0, check.state.style(), &label, &text.to_string());
         let problem = Problem { message: Phrase::default(), help: check.help.clone(), errcode: None };
-        human::help(&mut out, WIDTH + 1, &problem);
+        human::help(&mut out, width + 1, &problem);
     }
     human::line(&mut out, "");
-    let count = |state| checkup.checks.iter().filter(|check| check.state == state).count() as u64;
-    let (errors, warnings) = (count(CheckState::Error), count(CheckState::Warning));
-    let unseen = count(CheckState::NotChecked);
-    let words = match (errors, warnings) {
-        (0, 0) => "ready".to_owned(),
-        (0, warnings) => format!("ready, with {}", text::count(warnings, "warning")),
-        (errors, 0) => format!("not ready: {}", text::count(errors, "error")),
-        (errors, warnings) => {
-            format!("not ready: {} and {}", text::count(errors, "error"), text::count(warnings, "warning"))
-        }
+    let count = |state| checkup.checks.iter().filter(|check| check.state == state).count();
+    let words = human::paint(checkup.verdict.style(), &verdict(count(CheckState::Error), count(CheckState::Warning)).to_string());
+    let end = match count(CheckState::NotChecked) {
+        0 => words,
+        unseen => say!("{verdict}; {unseen} not checked", verdict = words, unseen = Count::from(unseen)).to_string(),
     };
-    let rest = if unseen > 0 { format!("; {unseen} not checked") } else { String::new() };
-    human::line(&mut out, &format!("{}{rest}", human::paint(checkup.verdict.style(), &words)));
+    human::line(&mut out, &end);
     out
+}
+
+fn verdict(errors: usize, warnings: usize) -> Phrase {
+    let of_errors = say!("{errors} error" | "{errors} errors", errors);
+    let of_warnings = say!("{warnings} warning" | "{warnings} warnings", warnings);
+    match (errors, warnings) {
+        (0, 0) => say!("ready"),
+        (0, _) => say!("ready, with {warnings}", warnings = of_warnings),
+        (_, 0) => say!("not ready: {errors}", errors = of_errors),
+        _ => say!("not ready: {errors} and {warnings}", errors = of_errors, warnings = of_warnings),
+    }
 }
 
 pub fn json(checkup: &Checkup) -> String {

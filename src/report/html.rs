@@ -6,9 +6,10 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::words::{self, one_line, visible};
+use super::words::{self, Reached, one_line, visible};
 use super::{CallReport, Report, RunOutcome, StepOutcome, StepReport};
 use crate::{
+    locale::{Count, Phrase, say},
     message::{MessageKind, MessageView},
     page::{self, Fact, Segment},
     problem::Problem,
@@ -37,8 +38,9 @@ struct Page {
     name: String,
     outcome: Tone,
     seal: &'static str,
-    gist: &'static str,
-    sandbox: Option<&'static str>,
+    title: Phrase,
+    gist: Phrase,
+    sandbox: Option<Phrase>,
     figures: Vec<Fact>,
     tally: Vec<Tally>,
     facts: Vec<Fact>,
@@ -53,17 +55,20 @@ struct Page {
 struct Tone {
     key: &'static str,
     mark: &'static str,
-    label: &'static str,
+    label: Phrase,
 }
 
 #[derive(Serialize)]
 struct Tally {
     tone: Tone,
-    number: String,
+    /// How many steps, and their outcome.
+    words: Phrase,
 }
 
 #[derive(Serialize)]
 struct Trouble {
+    /// What it is about.
+    title: Phrase,
     message: Vec<Segment>,
     errcode: Option<i64>,
     rid: Option<String>,
@@ -90,7 +95,7 @@ struct Timeline {
 #[derive(Serialize)]
 struct Tick {
     left: String,
-    label: String,
+    label: Phrase,
 }
 
 #[derive(Serialize)]
@@ -102,7 +107,7 @@ struct Bar {
     width: String,
     /// False for a step that made no call: it stands where the run was when it came to it.
     timed: bool,
-    took: String,
+    took: Phrase,
 }
 
 #[derive(Serialize)]
@@ -118,18 +123,18 @@ struct Step {
     outputs: Vec<Output>,
     problem: Option<Trouble>,
     calls: Vec<Call>,
-    calls_in_words: String,
+    calls_in_words: Phrase,
     calls_open: bool,
 }
 
 #[derive(Serialize)]
 struct Message {
     kind: &'static str,
-    label: &'static str,
+    label: Phrase,
     is_text: bool,
     content: String,
     /// Whether it was sent, in words.
-    fate: &'static str,
+    fate: Phrase,
     /// Whether nobody has it, so that the picture is toned down.
     unsent: bool,
     clock: Option<String>,
@@ -149,12 +154,12 @@ struct Call {
     recipients: Option<String>,
     attempts: u32,
     key: &'static str,
-    label: &'static str,
+    label: Phrase,
     errcode: Option<i64>,
     msg_id: Option<u64>,
     rid: Option<String>,
     /// WeChat's words, where they are more than `ok`.
-    errmsg: Option<String>,
+    said: Option<Phrase>,
 }
 
 impl Page {
@@ -165,32 +170,24 @@ impl Page {
             name: one_line(&report.plan.name),
             outcome: run_tone(report.outcome),
             seal: seal(report.outcome),
+            title: say!("{plan}: {outcome}", plan = one_line(&report.plan.name), outcome = report.outcome.label()),
             gist: gist(report),
-            sandbox: (report.platform == "sandbox").then_some(words::SANDBOX),
+            sandbox: (report.platform == "sandbox").then(words::sandbox),
             figures: figures(report),
             tally: tally
-                .map(|(outcome, number)| Tally { tone: step_tone(outcome), number: text::thousands(u64::from(number)) })
+                .map(|(outcome, number)| Tally { tone: step_tone(outcome), words: words::tallied(outcome, number) })
                 .collect(),
             facts: facts(report),
-            problem: report.has_own_problem().then(|| match &report.error {
-                Some(problem) => Trouble::new(problem, problem.errcode, None),
-                None => Trouble {
-                    message: segments(&report.own_problem().to_string()),
-                    errcode: None,
-                    rid: None,
-                    help: vec![],
-                },
+            problem: report.has_own_problem().then(|| {
+                let problem = report.error.clone().unwrap_or_else(|| Problem::new(report.own_problem()));
+                Trouble::new(say!("The run"), &problem, problem.errcode, None)
             }),
             attention: bad
                 .map(|(at, step)| Attention {
                     anchor: at + 1,
                     tone: step_tone(step.outcome),
                     name: one_line(&step.name()),
-                    message: step
-                        .error
-                        .as_ref()
-                        .map(|problem| segments(&problem.message.to_string()))
-                        .unwrap_or_default(),
+                    message: step.error.as_ref().map(|problem| segments(&problem.message)).unwrap_or_default(),
                 })
                 .collect(),
             timeline: (!report.steps.is_empty()).then(|| Timeline::new(report)),
@@ -202,57 +199,58 @@ impl Page {
 fn figures(report: &Report) -> Vec<Fact> {
     let totals = &report.totals;
     let done = u64::from(totals.succeeded) + u64::from(totals.already_done);
+    let recipients = match report.reached() {
+        Reached::All => words::number(totals.recipients),
+        Reached::More => say!("{recipients} + tags", recipients = Count(totals.recipients)),
+        Reached::Uncounted => say!("not counted"),
+    };
     vec![
-        fact(
-            "Recipients",
-            match report.recipients_in_words() {
-                words if !words.contains(' ') => words,
-                _ if totals.recipients == 0 => "not counted".into(),
-                _ => format!("{} + tags", text::thousands(totals.recipients)),
-            },
-        ),
-        fact("Calls", text::thousands(u64::from(totals.calls))),
-        fact("Steps done", format!("{} of {}", text::thousands(done), text::thousands(u64::from(totals.steps)))),
-        fact("Took", words::duration(report.duration_ms())),
+        fact(say!("Recipients"), recipients),
+        fact(say!("Calls"), words::number(totals.calls.into())),
+        fact(say!("Steps done"), say!("{done} of {steps}", done = Count(done), steps = Count(totals.steps.into()))),
+        fact(say!("Duration"), words::duration(report.duration_ms())),
     ]
 }
 
 fn facts(report: &Report) -> Vec<Fact> {
     vec![
-        code_fact("Account", format!("{} ({})", report.account.appid, report.account.kind)),
-        code_fact("Occurrence", &report.occurrence),
-        code_fact("Platform", &report.platform),
-        code_fact("Exit code", report.exit_code.to_string()),
-        time_fact("Started", report.started_at),
-        time_fact("Finished", report.finished_at),
-        code_fact("Run", &report.run_id),
-        fact("Access token", words::fetches(report.token_fetches)),
-        code_fact("Plan", &report.plan.path),
-        Fact { wide: true, ..code_fact("Digest", &report.plan.digest) },
+        code_fact(
+            say!("Account"),
+            say!("{appid} ({kind})", appid = &report.account.appid, kind = &report.account.kind).to_string(),
+        ),
+        code_fact(say!("Occurrence"), &report.occurrence),
+        code_fact(say!("Platform"), &report.platform),
+        code_fact(say!("Exit code"), report.exit_code.to_string()),
+        time_fact(say!("Started"), report.started_at),
+        time_fact(say!("Finished"), report.finished_at),
+        code_fact(say!("Run"), &report.run_id),
+        fact(say!("Access token"), words::fetches(report.token_fetches)),
+        code_fact(say!("Plan"), &report.plan.path),
+        Fact { wide: true, ..code_fact(say!("Digest"), &report.plan.digest) },
     ]
 }
 
-fn fact(label: &'static str, value: impl AsRef<str>) -> Fact {
-    Fact::words(label, one_line(value.as_ref()))
+fn fact(label: Phrase, value: impl Into<Phrase>) -> Fact {
+    Fact::words(label, one_line(&value.into().to_string()))
 }
 
-fn code_fact(label: &'static str, value: impl AsRef<str>) -> Fact {
+fn code_fact(label: Phrase, value: impl AsRef<str>) -> Fact {
     Fact::code(label, one_line(value.as_ref()))
 }
 
-fn time_fact(label: &'static str, time: Timestamp) -> Fact {
-    Fact { datetime: Some(time.to_string()), ..fact(label, words::shanghai(time)) }
+fn time_fact(label: Phrase, time: Timestamp) -> Fact {
+    Fact { datetime: Some(time.to_string()), ..fact(label, Phrase::verbatim(words::shanghai(time))) }
 }
 
 impl Trouble {
-    fn new(problem: &Problem, errcode: Option<i64>, rid: Option<&str>) -> Self {
-        let help = problem.help.iter().map(|help| segments(&help.to_string())).collect();
-        Self { message: segments(&problem.message.to_string()), errcode, rid: rid.map(one_line), help }
+    fn new(title: Phrase, problem: &Problem, errcode: Option<i64>, rid: Option<&str>) -> Self {
+        let help = problem.help.iter().map(segments).collect();
+        Self { title, message: segments(&problem.message), errcode, rid: rid.map(one_line), help }
     }
 }
 
-fn segments(text: &str) -> Vec<Segment> {
-    page::segments(&one_line(text))
+fn segments(text: &Phrase) -> Vec<Segment> {
+    page::segments(&one_line(&text.to_string()))
 }
 
 impl Timeline {
@@ -296,13 +294,18 @@ fn ticks(length: u64) -> Vec<Tick> {
     (1..=length / distance).map(|number| tick(number * distance)).collect()
 }
 
-fn tick_label(ms: u64) -> String {
+fn tick_label(ms: u64) -> Phrase {
     if ms < 1000 {
-        return format!("+{ms}ms");
+        return say!("+{ms}ms", ms);
     }
-    let units = [(ms / 3_600_000, "h"), (ms / 60_000 % 60, "m"), (ms / 1000 % 60, "s")];
-    let parts = units.iter().filter(|(number, _)| *number > 0).map(|(number, unit)| format!("{number}{unit}"));
-    format!("+{}", parts.collect::<Vec<_>>().join(" "))
+    let (hours, minutes, seconds) = (ms / 3_600_000, ms / 60_000 % 60, ms / 1000 % 60);
+    match (hours, minutes, seconds) {
+        (0, 0, seconds) => say!("+{seconds}s", seconds),
+        (0, minutes, 0) => say!("+{minutes}m", minutes),
+        (0, minutes, seconds) => say!("+{minutes}m {seconds}s", minutes, seconds),
+        (hours, 0, _) => say!("+{hours}h", hours),
+        (hours, minutes, _) => say!("+{hours}h {minutes}m", hours, minutes),
+    }
 }
 
 /// `part` of `whole` with two decimals, for CSS; 0 of nothing.
@@ -327,10 +330,10 @@ impl Step {
             outputs: step.outputs.iter().map(|(name, value)| Output::new(name, value)).collect(),
             problem: step.error.as_ref().map(|problem| {
                 let (errcode, rid) = if step.outcome.is_bad() { (step.errcode(), step.rid()) } else { (None, None) };
-                Trouble::new(problem, errcode, rid)
+                Trouble::new(say!("Diagnostics"), problem, errcode, rid)
             }),
             calls: step.calls.iter().map(Call::new).collect(),
-            calls_in_words: text::count(step.calls.len() as u64, "call"),
+            calls_in_words: words::calls(step.calls.len()),
             calls_open: went_wrong || step.calls.len() <= MAX_OPEN_CALLS,
         }
     }
@@ -338,14 +341,14 @@ impl Step {
 
 fn step_facts(step: &StepReport) -> Vec<Fact> {
     let mut facts = Vec::new();
-    facts.extend(step.audience.clone().map(|audience| fact("Audience", audience)));
-    facts.extend(step.reach().map(|reach| fact("Recipients", reach)));
+    facts.extend(step.audience.clone().map(|audience| fact(say!("Audience"), Phrase::verbatim(audience))));
+    facts.extend(step.reach().map(|reach| fact(say!("Recipients"), reach)));
     if step.outcome == StepOutcome::AlreadyDone {
-        facts.push(fact("This run", words::ALREADY_DONE));
+        facts.push(fact(say!("This run"), words::already_done()));
     }
     if let Some(started_at) = step.started_at {
-        facts.push(time_fact("Started", started_at));
-        facts.push(fact("Took", words::duration(step.duration_ms)));
+        facts.push(time_fact(say!("Started"), started_at));
+        facts.push(fact(say!("Duration"), words::duration(step.duration_ms)));
     }
     facts
 }
@@ -354,22 +357,22 @@ impl Message {
     fn new(report: &Report, step: &StepReport, message: &MessageView) -> Self {
         let arrived = step.calls.iter().any(|call| call.outcome.arrived());
         let (fate, unsent) = match step.outcome {
-            StepOutcome::Succeeded if report.platform == "sandbox" => ("Sent, to the sandbox alone", false),
-            StepOutcome::Succeeded => ("Sent", false),
-            StepOutcome::AlreadyDone => ("Sent in an earlier run", false),
-            StepOutcome::Unknown if arrived => ("Sent in part; of the rest it is not known", false),
-            StepOutcome::Unknown => ("Not known whether it was sent", false),
-            StepOutcome::Failed if arrived => ("Sent in part", false),
-            StepOutcome::Failed | StepOutcome::Skipped | StepOutcome::NotRun => ("Not sent", true),
+            StepOutcome::Succeeded if report.platform == "sandbox" => (say!("Sent to the sandbox only"), false),
+            StepOutcome::Succeeded => (say!("Sent"), false),
+            StepOutcome::AlreadyDone => (say!("Sent in an earlier run"), false),
+            StepOutcome::Unknown if arrived => (say!("Partly sent; the rest is unknown"), false),
+            StepOutcome::Unknown => (say!("Unknown whether it was sent"), false),
+            StepOutcome::Failed if arrived => (say!("Partly sent"), false),
+            StepOutcome::Failed | StepOutcome::Skipped | StepOutcome::NotRun => (say!("Not sent"), true),
         };
         let label = match message.kind {
-            MessageKind::Text => "Text",
-            MessageKind::Mpnews => "Article",
-            MessageKind::Voice => "Voice",
-            MessageKind::Image => "Image",
-            MessageKind::Mpvideo => "Video",
-            MessageKind::Wxcard => "Card",
-            MessageKind::Draft => "Message",
+            MessageKind::Text => say!("Text"),
+            MessageKind::Mpnews => say!("Article"),
+            MessageKind::Voice => say!("Voice"),
+            MessageKind::Image => say!("Image"),
+            MessageKind::Mpvideo => say!("Video"),
+            MessageKind::Wxcard => say!("Card"),
+            MessageKind::Draft => say!("Message"),
         };
         Self {
             kind: message.kind.name(),
@@ -411,7 +414,7 @@ impl Call {
             errcode: call.errcode,
             msg_id: call.msg_id,
             rid: call.rid.as_deref().map(one_line),
-            errmsg: call.errmsg.as_ref().filter(is_news).map(|errmsg| one_line(errmsg)),
+            said: call.errmsg.as_ref().filter(is_news).map(|said| say!("WeChat said: {said}", said = one_line(said))),
         }
     }
 }
@@ -438,15 +441,15 @@ fn run_tone(outcome: RunOutcome) -> Tone {
 }
 
 /// The verdict in a sentence, since one word can be misread: an unknown run may well have sent everything.
-fn gist(report: &Report) -> &'static str {
+fn gist(report: &Report) -> Phrase {
     match report.outcome {
-        RunOutcome::Succeeded if report.totals.calls == 0 => "there was nothing left to do",
-        RunOutcome::Succeeded => "every step that was to run is done",
-        RunOutcome::Failed if report.exit_code != 6 => "a step failed, and nothing was sent",
-        RunOutcome::Failed => "a step failed, and some messages were sent",
-        RunOutcome::Unknown => "it is not known whether all messages were sent",
-        RunOutcome::Refused => "the run was stopped before anything was sent",
-        RunOutcome::Interrupted => "the run was stopped from outside; what it sent is recorded",
+        RunOutcome::Succeeded if report.totals.calls == 0 => say!("nothing left to do"),
+        RunOutcome::Succeeded => say!("all steps are done"),
+        RunOutcome::Failed if report.exit_code != 6 => say!("a step failed, and nothing was sent"),
+        RunOutcome::Failed => say!("a step failed, and some messages were sent"),
+        RunOutcome::Unknown => say!("it is unknown whether all messages were sent"),
+        RunOutcome::Refused => say!("the run was refused before anything was sent"),
+        RunOutcome::Interrupted => say!("the run was interrupted; everything it sent is recorded"),
     }
 }
 
@@ -532,7 +535,7 @@ mod tests {
             let ticks = ticks(length);
             assert!(ticks.len() as u64 <= MAX_TICKS, "{length}");
         }
-        let labels: Vec<_> = ticks(215_500).into_iter().map(|tick| tick.label).collect();
+        let labels: Vec<_> = ticks(215_500).into_iter().map(|tick| tick.label.to_string()).collect();
         assert_eq!(labels, ["+1m", "+2m", "+3m"]);
         assert_eq!(tick_label(90_000), "+1m 30s");
     }

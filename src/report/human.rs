@@ -8,7 +8,11 @@ use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 use super::words::{self, one_line};
 use super::{Report, RunOutcome, StepOutcome, StepReport};
-use crate::{problem::Problem, text};
+use crate::{
+    locale::{Phrase, say, translated},
+    problem::Problem,
+    text,
+};
 
 /// Columns of the terminal that the summary is made for.
 const COLUMNS: usize = 80;
@@ -43,30 +47,30 @@ pub(super) fn render(report: &Report) -> String {
         out.push('\n');
     }
     let facts = [
-        format!("{} ({})", report.plan.name, report.occurrence),
-        format!("{} +08:00", words::shanghai(report.started_at)),
+        say!("{plan} ({occurrence})", plan = &report.plan.name, occurrence = &report.occurrence),
+        Phrase::verbatim(format!("{} +08:00", words::shanghai(report.started_at))),
         words::duration(report.duration_ms()),
-        report.platform.clone(),
-        format!("run {}", report.run_id),
+        Phrase::verbatim(&report.platform),
+        say!("run {id}", id = &report.run_id),
     ];
     paragraph(&mut out, 0, DIM, "", &unbroken(&facts));
     let style = run_style(report.outcome).bold();
-    let steps = report.steps_in_words();
-    let calls = report.calls_in_words();
-    line(&mut out, &format!("{}: {steps}; {calls}", paint(style, report.outcome.label())));
+    let outcome = paint(style, &report.outcome.label().to_string());
+    let (steps, calls) = (report.steps_in_words(), report.calls_in_words());
+    line(&mut out, &say!("{outcome}: {steps}; {calls}", outcome, steps, calls).to_string());
     if report.platform == "sandbox" {
-        line(&mut out, words::SANDBOX);
+        line(&mut out, &words::sandbox().to_string());
     }
     out
 }
 
 /// One step as cells of the table, and the widths of the columns.
 struct Table {
+    headings: [&'static str; COLUMN_COUNT],
     rows: Vec<[String; COLUMN_COUNT]>,
     widths: [usize; COLUMN_COUNT],
 }
 
-const HEADINGS: [&str; COLUMN_COUNT] = ["step", "action", "audience", "outcome", "calls", "time"];
 const COLUMN_COUNT: usize = 6;
 const STEP: usize = 0;
 const AUDIENCE: usize = 2;
@@ -75,12 +79,20 @@ const CALLS: usize = 4;
 
 impl Table {
     fn new(report: &Report) -> Self {
+        let headings = [
+            translated("step"),
+            translated("action"),
+            translated("audience"),
+            translated("outcome"),
+            translated("calls"),
+            translated("time"),
+        ];
         let rows: Vec<_> = report.steps.iter().map(cells).collect();
         let mut widths = [0; COLUMN_COUNT];
         for (column, width) in widths.iter_mut().enumerate() {
             let widest = rows.iter().map(|row| row[column].width()).max().unwrap_or(0);
             // A column that no step fills is left out, heading and all.
-            *width = if widest == 0 { 0 } else { widest.max(HEADINGS[column].width()) };
+            *width = if widest == 0 { 0 } else { widest.max(headings[column].width()) };
         }
         let gaps = widths.iter().filter(|width| **width > 0).count() * GAP.len();
         let budget = COLUMNS.saturating_sub(widths.iter().sum::<usize>() - widths[STEP] - widths[AUDIENCE] + gaps);
@@ -88,15 +100,14 @@ impl Table {
             let room = budget.saturating_sub(MIN_AUDIENCE.min(widths[AUDIENCE]));
             // Names that do not fit even so get a line of their own: a name cut short could not be typed again.
             let fitting = rows.iter().map(|row| row[STEP].width()).filter(|width| *width <= room);
-            widths[STEP] = fitting.max().unwrap_or(0).max(HEADINGS[STEP].width());
+            widths[STEP] = fitting.max().unwrap_or(0).max(headings[STEP].width());
             widths[AUDIENCE] = widths[AUDIENCE].min(budget.saturating_sub(widths[STEP]));
         }
-        Self { rows, widths }
+        Self { headings, rows, widths }
     }
 
     fn write(&self, out: &mut String, report: &Report) {
-        let headings = HEADINGS.map(str::to_owned);
-        let heading = self.row(&headings, |_| DIM);
+        let heading = self.row(&self.headings.map(str::to_owned), |_| DIM);
         line(out, &format!("  {heading}"));
         for (at, (step, row)) in report.steps.iter().zip(&self.rows).enumerate() {
             let style = step_style(step.outcome);
@@ -151,9 +162,9 @@ fn cells(step: &StepReport) -> [String; COLUMN_COUNT] {
         one_line(&step.name()),
         one_line(&step.action),
         one_line(step.audience.as_deref().unwrap_or_default()),
-        step.outcome.label().to_owned(),
+        step.outcome.label().to_string(),
         text::thousands(step.calls.len() as u64),
-        if nothing_happened { String::new() } else { words::duration(step.duration_ms) },
+        if nothing_happened { String::new() } else { words::duration(step.duration_ms).to_string() },
     ]
 }
 
@@ -169,8 +180,8 @@ fn trouble(out: &mut String, step: &StepReport) {
         let (arrived, rest): (Vec<_>, Vec<_>) = step.calls.iter().partition(|call| call.outcome.arrived());
         let one_by_one = if arrived.len() > MAX_ARRIVED {
             let recipients = arrived.iter().filter_map(|call| call.recipients).fold(0, u64::saturating_add);
-            let calls = format!("{} accepted", text::count(arrived.len() as u64, "call"));
-            paragraph(out, INDENT, DIM, "-", &unbroken(&[calls, text::count(recipients, "recipient")]));
+            let calls = say!("{calls} call accepted" | "{calls} calls accepted", calls = arrived.len());
+            paragraph(out, INDENT, DIM, "-", &unbroken(&[calls, words::recipients(recipients)]));
             rest
         } else {
             step.calls.iter().collect()
@@ -186,18 +197,18 @@ fn trouble(out: &mut String, step: &StepReport) {
     }
 }
 
-fn facts_of(errcode: Option<i64>, rid: Option<&str>) -> Vec<String> {
+fn facts_of(errcode: Option<i64>, rid: Option<&str>) -> Vec<Phrase> {
     errcode.map(words::errcode).into_iter().chain(rid.map(words::rid)).collect()
 }
 
 /// Parts with commas between them, none of which is to be broken; [`paragraph`] makes spaces of [`NO_BREAK`].
-fn unbroken(parts: &[String]) -> String {
-    parts.iter().map(|part| part.replace(' ', NO_BREAK)).collect::<Vec<_>>().join(", ")
+fn unbroken(parts: &[Phrase]) -> String {
+    words::in_a_row(parts.iter().map(|part| Phrase::verbatim(part.to_string().replace(' ', NO_BREAK)))).to_string()
 }
 
 pub(super) fn help(out: &mut String, indent: usize, problem: &Problem) {
     for sentence in &problem.help {
-        paragraph(out, indent, HELP, "help:", &sentence.to_string());
+        paragraph(out, indent, HELP, translated("help:"), &sentence.to_string());
     }
 }
 
@@ -246,10 +257,12 @@ fn words_of(text: &str) -> Vec<&str> {
     for (at, c) in text.char_indices() {
         in_code ^= c == '`';
         let wide = |c: char| c.width() == Some(2);
-        // Chinese punctuation must not begin a line.
-        let clings = ",。!?、;:)」』》】…”’".contains(c) || (!c.is_alphanumeric() && !wide(c));
+        // Chinese punctuation must not begin a line, nor its brackets end one.
+        let clings = ",。!?、;:)，！？；：）」』》】…”’".contains(c) || (!c.is_alphanumeric() && !wide(c));
+        let opens = before.is_some_and(|before| "（「『《【“‘".contains(before));
         let after_space = before == Some(' ') && c != ' ';
-        let beside_wide = before.is_some_and(|before| wide(before) || wide(c)) && !clings && !in_code && c != ' ';
+        let beside_wide =
+            before.is_some_and(|before| wide(before) || wide(c)) && !clings && !opens && !in_code && c != ' ';
         if at > start && (after_space || beside_wide) {
             words.push(&text[start..at]);
             start = at;
@@ -372,6 +385,7 @@ mod tests {
     #[test]
     fn wraps_between_chinese_characters_but_not_before_punctuation() {
         assert_eq!(wrap("一二三,四五", 6), ["一二", "三,四", "五"]);
+        assert_eq!(wrap("一二三，四（五六）", 8), ["一二", "三，四", "（五六）"]);
         assert_eq!(wrap("one two  three", 8), ["one two", "three"]);
         assert_eq!(wrap("a-very-long-word b", 4), ["a-very-long-word", "b"]);
         assert_eq!(wrap("", 4), [""]);

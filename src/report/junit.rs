@@ -9,10 +9,10 @@ use quick_junit::{NonSuccessKind, Property, Report as Document, TestCase, TestCa
 
 use super::words::{self, visible};
 use super::{CallReport, Report, StepOutcome, StepReport};
-use crate::problem::Problem;
-
-/// Name of the test case that stands for the run as a whole, where no step says what went wrong.
-const RUN: &str = "(run)";
+use crate::{
+    locale::{Language, Phrase, say, translated},
+    problem::Problem,
+};
 
 /// One `testsuite`, named after the plan.
 pub(super) fn render(report: &Report) -> String {
@@ -29,7 +29,7 @@ pub(super) fn render(report: &Report) -> String {
         ("account_kind", &report.account.kind),
         ("occurrence", &report.occurrence),
         ("platform", &report.platform),
-        ("outcome", report.outcome.label()),
+        ("outcome", &report.outcome.label().in_language(Language::En)),
         ("exit_code", &report.exit_code.to_string()),
     ] {
         suite.add_property(Property::new(name, text(value)));
@@ -58,10 +58,10 @@ fn case_of_step(report: &Report, step: &StepReport) -> TestCase {
     if let Some(audience) = &step.audience {
         case.add_property(Property::new("audience", text(audience)));
     }
-    let said_of = |call: &CallReport| format!("{} {}", call.path, words::call(call).join(", "));
+    let said_of = |call: &CallReport| format!("{} {}", call.path, words::in_a_row(words::call(call)));
     let mut said: Vec<String> = step.calls.iter().map(said_of).collect();
     if step.outcome == StepOutcome::AlreadyDone {
-        said.insert(0, words::ALREADY_DONE.to_owned());
+        said.insert(0, words::already_done().to_string());
     }
     if !said.is_empty() {
         case.set_system_out(text(&said.join("\n")));
@@ -76,29 +76,32 @@ fn status_of_step(step: &StepReport) -> TestCaseStatus {
         StepOutcome::Unknown => TestCaseStatus::non_success(NonSuccessKind::Error),
         StepOutcome::Skipped | StepOutcome::NotRun => TestCaseStatus::skipped(),
     };
-    let said = step.error.as_ref().map(|problem| problem.message.to_string());
-    let message = match (&said, step.outcome) {
-        (Some(said), _) => said,
-        (None, StepOutcome::Skipped) => "skipped: its `when` is false, or it was not selected",
-        (None, StepOutcome::NotRun) => "not run: the run stopped before it",
+    let message = match (&step.error, step.outcome) {
+        (Some(problem), _) => problem.message.clone(),
+        (None, StepOutcome::Skipped) => say!("skipped: `when` is false, or the step was not selected"),
+        (None, StepOutcome::NotRun) => say!("not run: the run stopped before it"),
         (None, outcome) => outcome.label(),
     };
-    status.set_message(text(message));
-    let kind = step.errcode().map_or_else(|| step.outcome.label().to_owned(), |errcode| errcode.to_string());
-    status.set_type(kind);
+    status.set_message(text(&message.to_string()));
+    status.set_type(kind(step.errcode(), &step.outcome.label()));
     if step.outcome.is_bad() {
-        status.set_description(text(&description(message, step.error.as_ref(), step.rid())));
+        status.set_description(text(&description(&message, step.error.as_ref(), step.rid())));
     }
     status
+}
+
+/// What programs sort by, so it is the same in every language.
+fn kind(errcode: Option<i64>, outcome: &Phrase) -> String {
+    errcode.map_or_else(|| outcome.in_language(Language::En), |errcode| errcode.to_string())
 }
 
 fn case_of_run(report: &Report) -> TestCase {
     let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
     let errcode = report.error.as_ref().and_then(|problem| problem.errcode);
-    let kind = errcode.map_or_else(|| report.outcome.label().to_owned(), |errcode| errcode.to_string());
-    status.set_message(text(&report.own_problem().to_string())).set_type(kind);
-    status.set_description(text(&description(&report.own_problem().to_string(), report.error.as_ref(), None)));
-    let mut case = TestCase::new(RUN, status);
+    let message = report.own_problem();
+    status.set_message(text(&message.to_string())).set_type(kind(errcode, &report.outcome.label()));
+    status.set_description(text(&description(&message, report.error.as_ref(), None)));
+    let mut case = TestCase::new(translated("(run)"), status);
     case.set_classname(text(&report.plan.name));
     case.extra.insert("file".into(), text(&report.plan.path));
     case.extra.insert("line".into(), text("1"));
@@ -106,14 +109,14 @@ fn case_of_run(report: &Report) -> TestCase {
 }
 
 /// Many CI systems show the text of a failure and hide its attributes, so it repeats them.
-fn description(message: &str, problem: Option<&Problem>, rid: Option<&str>) -> String {
-    let mut lines = vec![message.to_owned()];
+fn description(message: &Phrase, problem: Option<&Problem>, rid: Option<&str>) -> String {
+    let mut lines = vec![message.to_string()];
     if let Some(problem) = problem {
         lines.extend(problem.errcode.map(|errcode| format!("errcode: {errcode}")));
     }
     lines.extend(rid.map(|rid| format!("rid: {rid}")));
     if let Some(problem) = problem {
-        lines.extend(problem.help.iter().map(|help| format!("help: {help}")));
+        lines.extend(problem.help.iter().map(|help| say!("help: {help}", help).to_string()));
     }
     lines.join("\n")
 }
@@ -151,7 +154,7 @@ mod tests {
     fn a_run_without_a_bad_step_is_not_green() {
         let document = read_back(&refused());
         assert_eq!(document.errors, 1);
-        assert_eq!(document.test_suites[0].test_cases.last().expect("it has one").name.as_str(), RUN);
+        assert_eq!(document.test_suites[0].test_cases.last().expect("it has one").name.as_str(), "(run)");
         assert_eq!(read_back(&empty()).errors, 0);
     }
 

@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 use super::words::{self, one_line, visible};
 use super::{Report, StepReport};
 use crate::{
+    locale::{Phrase, say, translated},
     problem::Problem,
     text::{self, Piece},
 };
@@ -16,14 +17,15 @@ use crate::{
 pub(super) fn render(report: &Report) -> String {
     let mut out = String::new();
     let outcome = report.outcome;
-    line(&mut out, &format!("## {} {}: {}", outcome.mark(), plain(&report.plan.name), outcome.label()));
+    line(&mut out, &format!("## {} {}", outcome.mark(), titled(plain(&report.plan.name), outcome.label())));
     paragraph(&mut out, &facts(report));
-    paragraph(&mut out, &format!("**{}**; {}.", report.steps_in_words(), report.calls_in_words()));
+    let (steps, calls) = (report.steps_in_words(), report.calls_in_words());
+    paragraph(&mut out, &say!("**{steps}**; {calls}.", steps, calls).to_string());
     if report.platform == "sandbox" {
-        paragraph(&mut out, &format!("> {}", words::SANDBOX));
+        paragraph(&mut out, &format!("> {}", words::sandbox()));
     }
     if report.has_own_problem() {
-        paragraph(&mut out, &format!("**{}**", sentence(&report.own_problem().to_string())));
+        paragraph(&mut out, &format!("**{}**", sentence(&report.own_problem())));
         if let Some(problem) = &report.error {
             help(&mut out, problem);
         }
@@ -38,56 +40,66 @@ pub(super) fn render(report: &Report) -> String {
     out
 }
 
+/// What a heading is about, and its outcome.
+fn titled(what: String, outcome: Phrase) -> Phrase {
+    say!("{what}: {outcome}", what, outcome)
+}
+
 fn facts(report: &Report) -> String {
     [
-        format!("occurrence {}", code(&report.occurrence)),
-        format!("{} account {}", plain(&report.account.kind), code(&report.account.appid)),
-        format!("platform {}", plain(&report.platform)),
-        format!("{} +08:00, {}", words::shanghai(report.started_at), words::duration(report.duration_ms())),
-        format!("plan {}", code(&report.plan.path)),
-        format!("digest {}", code(&report.plan.digest)),
-        format!("run {}", code(&report.run_id)),
-        format!("exit code {}", report.exit_code),
+        say!("occurrence {occurrence}", occurrence = code(&report.occurrence)),
+        say!("{kind} account {appid}", kind = plain(&report.account.kind), appid = code(&report.account.appid)),
+        say!("platform {platform}", platform = plain(&report.platform)),
+        words::in_a_row([
+            Phrase::verbatim(format!("{} +08:00", words::shanghai(report.started_at))),
+            words::duration(report.duration_ms()),
+        ]),
+        say!("plan {path}", path = code(&report.plan.path)),
+        say!("digest {digest}", digest = code(&report.plan.digest)),
+        say!("run {id}", id = code(&report.run_id)),
+        say!("exit code {code}", code = report.exit_code),
     ]
+    .map(|fact| fact.to_string())
     .join(" · ")
 }
 
 fn table(out: &mut String, report: &Report) {
     line(out, "");
-    line(out, "| | Step | Action | Audience | Outcome | Calls | Recipients | Time |");
+    line(out, translated("| | Step | Action | Audience | Outcome | Calls | Recipients | Time |"));
     line(out, "|:-:|:--|:--|:--|:--|--:|--:|--:|");
     for step in &report.steps {
         let outcome = match step.errcode().filter(|_| step.outcome.is_bad()) {
-            Some(errcode) => format!("{} ({errcode})", step.outcome.label()),
-            None => step.outcome.label().to_owned(),
+            Some(errcode) => say!("{outcome} ({errcode})", outcome = step.outcome.label(), errcode = errcode.to_string()),
+            None => step.outcome.label(),
         };
-        let time = if step.started_at.is_some() { words::duration(step.duration_ms) } else { String::new() };
+        let time = step.started_at.map(|_| words::duration(step.duration_ms)).unwrap_or_default();
         let cells = [
             step.outcome.mark().to_owned(),
             code(&step.name()),
             code(&step.action),
             plain(step.audience.as_deref().unwrap_or_default()),
-            outcome,
+            outcome.to_string(),
             text::thousands(step.calls.len() as u64),
-            step.reach().unwrap_or_default(),
-            time,
+            step.reach().unwrap_or_default().to_string(),
+            time.to_string(),
         ];
         line(out, &format!("| {} |", cells.join(" | ")));
     }
 }
 
 fn trouble(out: &mut String, step: &StepReport) {
-    paragraph(out, &format!("### {} {}: {}", step.outcome.mark(), code(&step.name()), step.outcome.label()));
-    let said = step.error.as_ref().map(|problem| problem.message.to_string());
-    paragraph(out, &sentence(said.as_deref().unwrap_or(step.outcome.label())));
+    paragraph(out, &format!("### {} {}", step.outcome.mark(), titled(code(&step.name()), step.outcome.label())));
+    let said = step.error.as_ref().map_or_else(|| step.outcome.label(), |problem| problem.message.clone());
+    paragraph(out, &sentence(&said));
     let errcode = step.errcode().map(words::errcode);
-    let rid = step.rid().map(|rid| format!("rid {}", code(rid)));
-    let facts: Vec<_> = errcode.into_iter().chain(rid).chain([format!("line {} of the plan", step.line)]).collect();
+    let rid = step.rid().map(|rid| Phrase::verbatim(format!("rid {}", code(rid))));
+    let line_of = say!("line {line} of the plan", line = step.line);
+    let facts: Vec<_> = errcode.into_iter().chain(rid).chain([line_of]).map(|fact| fact.to_string()).collect();
     paragraph(out, &facts.join(" · "));
     if !step.calls.is_empty() {
         line(out, "");
         for call in &step.calls {
-            line(out, &format!("- {}", plain(&words::call(call).join(", "))));
+            line(out, &format!("- {}", plain(&words::in_a_row(words::call(call)).to_string())));
         }
     }
     if let Some(problem) = &step.error {
@@ -99,10 +111,10 @@ fn help(out: &mut String, problem: &Problem) {
     if problem.help.is_empty() {
         return;
     }
-    paragraph(out, "What to do:");
+    paragraph(out, translated("What to do:"));
     line(out, "");
     for help in &problem.help {
-        line(out, &format!("- {}", sentence(&help.to_string())));
+        line(out, &format!("- {}", sentence(help)));
     }
 }
 
@@ -118,11 +130,15 @@ fn messages(out: &mut String, report: &Report) {
     if sent.is_empty() {
         return;
     }
-    paragraph(out, &format!("<details>\n<summary>{} of this run</summary>", text::count(sent.len() as u64, "message")));
+    let how_many = say!("{messages} message of this run" | "{messages} messages of this run", messages = sent.len());
+    paragraph(out, &format!("<details>\n<summary>{how_many}</summary>"));
     for (step, message) in sent {
-        let audience = step.audience.as_deref().map(|audience| format!(" to {}", plain(audience))).unwrap_or_default();
-        let kind = message.kind.name();
-        paragraph(out, &format!("{}, {kind}{audience} ({}):", code(&step.name()), step.outcome.label()));
+        let (step_name, kind, outcome) = (code(&step.name()), message.kind.name(), step.outcome.label());
+        let head = match step.audience.as_deref().map(plain) {
+            Some(audience) => say!("{step}, {kind} to {audience} ({outcome}):", step = step_name, kind, audience, outcome),
+            None => say!("{step}, {kind} ({outcome}):", step = step_name, kind, outcome),
+        };
+        paragraph(out, &head.to_string());
         paragraph(out, &block(&message.content));
     }
     paragraph(out, "</details>");
@@ -130,16 +146,19 @@ fn messages(out: &mut String, report: &Report) {
 
 /// Cuts a text of [`render`] at the end of a line, outside of a message, and closes what is open there.
 pub(super) fn cut(text: String, most_bytes: usize) -> String {
-    const SAID: &str = "\n*The summary was cut here, for GitHub takes no more. The whole is in `qunfa report PLAN --format markdown`.*\n";
     const CLOSE: &str = "\n</details>\n";
     if text.len() <= most_bytes {
         return text;
     }
+    let said = translated(
+        "The summary is truncated because of GitHub's size limit. Run `qunfa report PLAN --format markdown` for the full report.",
+    );
+    let said = format!("\n*{said}*\n");
     let (mut length, mut open_at_cut) = (0, false);
     let (mut at, mut details, mut pre) = (0, false, false);
     for line in text.split_inclusive('\n') {
         at += line.len();
-        if at + SAID.len() + CLOSE.len() > most_bytes {
+        if at + said.len() + CLOSE.len() > most_bytes {
             break;
         }
         // Text of a message cannot hold these: its angle brackets are escaped.
@@ -160,12 +179,12 @@ pub(super) fn cut(text: String, most_bytes: usize) -> String {
         cut.push_str(CLOSE);
     }
     // Where not even that fits, nothing does.
-    if cut.len() + SAID.len() <= most_bytes { cut + SAID } else { String::new() }
+    if cut.len() + said.len() <= most_bytes { cut + &said } else { String::new() }
 }
 
 /// One of our sentences: what it has between backticks is code, the rest is plain.
-fn sentence(text: &str) -> String {
-    let text = one_line(text);
+fn sentence(text: &Phrase) -> String {
+    let text = one_line(&text.to_string());
     let pieces = text::pieces(&text).into_iter().map(|piece| match piece {
         Piece::Words(words) => plain(words),
         Piece::Code(text) => code(text),
@@ -240,7 +259,7 @@ mod tests {
         );
         assert_eq!(code("city[北京]"), "`city[北京]`");
         assert_eq!(code("a|b`<"), r"<code>a\|b\`&lt;</code>");
-        assert_eq!(sentence("write `to: all`, not <all>"), "write `to: all`, not &lt;all&gt;");
+        assert_eq!(sentence(&"write `to: all`, not <all>".into()), "write `to: all`, not &lt;all&gt;");
         assert_eq!(block("```\n\n</pre><script>"), "<pre>\n```\n\n&lt;/pre&gt;&lt;script&gt;\n</pre>");
     }
 
@@ -266,7 +285,7 @@ mod tests {
                 let count = |tag: &str| text.lines().filter(|line| *line == tag).count();
                 assert_eq!(count(&format!("<{tag}>")), count(&format!("</{tag}>")), "{most}: {text}");
             }
-            let kept = text.split("\n*The summary was cut here").next().expect("split gives at least one");
+            let kept = text.split("\n*The summary is truncated").next().expect("split gives at least one");
             let kept = kept.strip_suffix("\n</details>\n").unwrap_or(kept);
             assert!(whole.starts_with(kept) && (kept.is_empty() || kept.ends_with('\n')), "{most}: {text}");
         }

@@ -70,7 +70,7 @@ impl FromStr for Format {
 
 /// A name that belongs to no [`Format`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("unknown report format `{0}`, expected one of {names}", names = Format::ALL.map(Format::name).join(", "))]
+#[error("unknown report format `{0}`; use {names}", names = Format::ALL.map(Format::name).join(", "))]
 pub struct UnknownFormat(
     /// The name as it was given.
     pub String,

@@ -8,6 +8,10 @@ use jiff::Timestamp;
 
 use super::*;
 use crate::{
+    locale::{
+        say,
+        tests::{BOTH, speaking},
+    },
     message::{MessageKind, MessageView},
     problem::Problem,
 };
@@ -257,6 +261,12 @@ pub(super) fn refused() -> Report {
     }
 }
 
+fn in_both(name: &str, shown: impl Fn() -> String) {
+    for (language, suffix) in BOTH {
+        insta::assert_snapshot!(format!("{name}{suffix}"), speaking(language, &shown));
+    }
+}
+
 /// What a person sees of the text: styles are tested where they are made.
 fn plain(report: &Report, format: Format) -> String {
     anstream::adapter::strip_str(&render(report, format)).to_string()
@@ -265,21 +275,21 @@ fn plain(report: &Report, format: Format) -> String {
 #[test]
 fn every_outcome_in_every_format() {
     for format in Format::ALL {
-        insta::assert_snapshot!(format!("full_{format}"), plain(&fixture(), format));
+        in_both(&format!("full_{format}"), || plain(&fixture(), format));
     }
 }
 
 #[test]
 fn no_steps_in_every_format() {
     for format in Format::ALL {
-        insta::assert_snapshot!(format!("empty_{format}"), plain(&empty(), format));
+        in_both(&format!("empty_{format}"), || plain(&empty(), format));
     }
 }
 
 #[test]
 fn refused_for_people() {
     for format in [Format::Human, Format::Junit, Format::Markdown, Format::Html] {
-        insta::assert_snapshot!(format!("refused_{format}"), plain(&refused(), format));
+        in_both(&format!("refused_{format}"), || plain(&refused(), format));
     }
 }
 
@@ -306,5 +316,5 @@ fn formats_are_known_by_name() {
         assert_eq!(format.to_string().parse(), Ok(format));
     }
     let error = "xml".parse::<Format>().expect_err("there is no such format");
-    assert_eq!(error.to_string(), "unknown report format `xml`, expected one of human, json, junit, markdown, html");
+    assert_eq!(error.to_string(), "unknown report format `xml`; use human, json, junit, markdown, html");
 }

@@ -2,23 +2,25 @@
 //!
 //! Nothing here knows of a format's syntax: escaping is each format's own.
 
-use std::fmt::Write as _;
-
 use jiff::Timestamp;
 use jiff::tz::{TimeZone, offset};
 
 use super::{CallOutcome, CallReport, Report, RunOutcome, StepOutcome, StepReport};
 pub(super) use crate::text::{one_line, visible};
 use crate::{
-    locale::{Phrase, say},
-    text::{count, step_name, thousands},
+    locale::{Count, Phrase, say},
+    text::step_name,
 };
 
 /// What a platform of `sandbox` means to whoever reads the report.
-pub(super) const SANDBOX: &str = "sandbox: nothing left this machine, no follower received anything";
+pub(super) fn sandbox() -> Phrase {
+    say!("sandbox: nothing was sent to real followers")
+}
 
 /// What `already_done` means.
-pub(super) const ALREADY_DONE: &str = "accepted in an earlier run; nothing was sent";
+pub(super) fn already_done() -> Phrase {
+    say!("accepted in an earlier run; nothing was sent")
+}
 
 /// Every outcome of a step, in the order in which totals list them.
 pub(super) const STEP_OUTCOMES: [StepOutcome; 6] = [
@@ -43,14 +45,14 @@ impl StepOutcome {
     }
 
     /// The outcome as people say it.
-    pub(super) const fn label(self) -> &'static str {
+    pub(super) fn label(self) -> Phrase {
         match self {
-            Self::Succeeded => "succeeded",
-            Self::Failed => "failed",
-            Self::Skipped => "skipped",
-            Self::AlreadyDone => "already done",
-            Self::Unknown => "unknown",
-            Self::NotRun => "not run",
+            Self::Succeeded => say!("succeeded"),
+            Self::Failed => say!("failed"),
+            Self::Skipped => say!("skipped"),
+            Self::AlreadyDone => say!("already done"),
+            Self::Unknown => say!("unknown"),
+            Self::NotRun => say!("not run"),
         }
     }
 
@@ -72,26 +74,26 @@ impl RunOutcome {
     }
 
     /// The outcome as people say it.
-    pub(super) const fn label(self) -> &'static str {
+    pub(super) fn label(self) -> Phrase {
         match self {
-            Self::Succeeded => "succeeded",
-            Self::Failed => "failed",
-            Self::Unknown => "unknown",
-            Self::Refused => "refused",
-            Self::Interrupted => "interrupted",
+            Self::Succeeded => say!("succeeded"),
+            Self::Failed => say!("failed"),
+            Self::Unknown => say!("unknown"),
+            Self::Refused => say!("refused"),
+            Self::Interrupted => say!("interrupted"),
         }
     }
 }
 
 impl CallOutcome {
     /// The outcome as people say it.
-    pub(super) const fn label(self) -> &'static str {
+    pub(super) fn label(self) -> Phrase {
         match self {
-            Self::Accepted => "accepted",
-            Self::Adopted => "adopted",
-            Self::Refused => "refused",
-            Self::NotSent => "not sent",
-            Self::Unknown => "unknown",
+            Self::Accepted => say!("accepted"),
+            Self::Adopted => say!("adopted"),
+            Self::Refused => say!("refused"),
+            Self::NotSent => say!("not sent"),
+            Self::Unknown => say!("unknown"),
         }
     }
 
@@ -113,7 +115,7 @@ impl StepReport {
     }
 
     /// How many it reached: `12,000`, `10,000 of 20,000`, `345 unknown`; null where no call knows its number.
-    pub(super) fn reach(&self) -> Option<String> {
+    pub(super) fn reach(&self) -> Option<Phrase> {
         let sum = |of: fn(CallOutcome) -> bool| {
             let calls = self.calls.iter().filter(|call| of(call.outcome));
             calls.filter_map(|call| call.recipients).reduce(u64::saturating_add)
@@ -122,10 +124,15 @@ impl StepReport {
         let reached = sum(CallOutcome::arrived).unwrap_or(0);
         let unknown = sum(|outcome| outcome == CallOutcome::Unknown).unwrap_or(0);
         Some(match (reached, unknown) {
-            (reached, _) if reached == all => thousands(all),
-            (_, 0) => format!("{} of {}", thousands(reached), thousands(all)),
-            (_, unknown) if unknown == all => format!("{} unknown", thousands(all)),
-            (_, unknown) => format!("{} of {}, {} unknown", thousands(reached), thousands(all), thousands(unknown)),
+            (reached, _) if reached == all => number(all),
+            (_, 0) => say!("{reached} of {all}", reached = Count(reached), all = Count(all)),
+            (_, unknown) if unknown == all => say!("{all} unknown", all = Count(all)),
+            (_, unknown) => say!(
+                "{reached} of {all}, {unknown} unknown",
+                reached = Count(reached),
+                all = Count(all),
+                unknown = Count(unknown)
+            ),
         })
     }
 
@@ -167,36 +174,35 @@ impl Report {
     }
 
     /// The steps by outcome, without those that did not happen: `5 steps, 4 succeeded, 1 already done`.
-    pub(super) fn steps_in_words(&self) -> String {
-        let mut words = count(u64::from(self.totals.steps), "step");
-        for (outcome, number) in self.tally() {
-            if number > 0 {
-                write!(words, ", {} {}", thousands(u64::from(number)), outcome.label()).expect("a string takes it");
-            }
-        }
-        words
+    pub(super) fn steps_in_words(&self) -> Phrase {
+        let tally = self.tally().into_iter().filter(|(_, number)| *number > 0);
+        let parts = tally.map(|(outcome, number)| tallied(outcome, number));
+        in_a_row([say!("{steps} step" | "{steps} steps", steps = self.totals.steps)].into_iter().chain(parts))
     }
 
     /// What left: `6 calls, 12,345 recipients; token fetched once`.
-    pub(super) fn calls_in_words(&self) -> String {
-        let calls = count(u64::from(self.totals.calls), "call");
-        let recipients = match self.recipients_in_words() {
-            words if words.contains(' ') => words,
-            _ => count(self.totals.recipients, "recipient"),
-        };
-        format!("{calls}, {recipients}; token {}", fetches(self.token_fetches))
+    pub(super) fn calls_in_words(&self) -> Phrase {
+        say!(
+            "{calls}, {recipients}; token {fetched}",
+            calls = calls(self.totals.calls as usize),
+            recipients = match self.reached() {
+                Reached::All => recipients(self.totals.recipients),
+                reached => reached.in_words(self.totals.recipients),
+            },
+            fetched = fetches(self.token_fetches)
+        )
     }
 
     /// How many people were reached, as far as it is known: how many follow a tag is asked for only where it matters,
     /// and a zero would be read as nobody.
-    pub(super) fn recipients_in_words(&self) -> String {
+    pub(super) fn reached(&self) -> Reached {
         let calls = self.steps.iter().flat_map(|step| &step.calls);
         let uncounted = calls.filter(|call| matches!(call.outcome, CallOutcome::Accepted | CallOutcome::Adopted));
         let uncounted = uncounted.filter(|call| call.clientmsgid.is_some() && call.recipients.is_none()).count();
         match (self.totals.recipients, uncounted) {
-            (0, 1..) => "followers of tags not counted".into(),
-            (known, 1..) => format!("{} and the followers of tags", count(known, "recipient")),
-            (known, 0) => thousands(known),
+            (_, 0) => Reached::All,
+            (0, _) => Reached::Uncounted,
+            _ => Reached::More,
         }
     }
 
@@ -226,24 +232,71 @@ pub(super) fn millis_between(start: Timestamp, end: Timestamp) -> u64 {
     u64::try_from(end.duration_since(start).as_millis()).unwrap_or(0)
 }
 
-/// How often a token was: `not fetched`, `fetched once`, `fetched 3 times`.
-pub(super) fn fetches(number: u32) -> String {
-    match number {
-        0 => "not fetched".to_owned(),
-        1 => "fetched once".to_owned(),
-        2 => "fetched twice".to_owned(),
-        n => format!("fetched {n} times"),
+/// What the total of recipients tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reached {
+    /// It is all of them.
+    All,
+    /// Followers of tags come to it, who were not counted.
+    More,
+    /// All of them are followers of tags who were not counted.
+    Uncounted,
+}
+
+impl Reached {
+    fn in_words(self, total: u64) -> Phrase {
+        match self {
+            Self::All => number(total),
+            Self::More => say!("{recipients} and the followers of tags", recipients = recipients(total)),
+            Self::Uncounted => say!("followers of tags not counted"),
+        }
     }
 }
 
-/// A duration in the spelling of the plan: `12ms`, `1.3s`, `3m 05s`, `1h 02m`.
-pub(super) fn duration(ms: u64) -> String {
+/// `12,345`, and nothing else.
+pub(super) fn number(number: u64) -> Phrase {
+    Phrase::verbatim(crate::text::thousands(number))
+}
+
+/// How many steps have an outcome: `4 succeeded`.
+pub(super) fn tallied(outcome: StepOutcome, number: u32) -> Phrase {
+    say!("{number} {outcome}", number = Count(number.into()), outcome = outcome.label())
+}
+
+/// `1 call`.
+pub(super) fn calls(number: usize) -> Phrase {
+    say!("{calls} call" | "{calls} calls", calls = number)
+}
+
+/// `1 recipient`.
+pub(super) fn recipients(number: u64) -> Phrase {
+    say!("{recipients} recipient" | "{recipients} recipients", recipients = number)
+}
+
+/// Parts with commas between them; nothing of none.
+pub(super) fn in_a_row(parts: impl IntoIterator<Item = Phrase>) -> Phrase {
+    parts.into_iter().reduce(|before, after| say!("{before}, {after}", before, after)).unwrap_or_default()
+}
+
+/// How often a token was: `not fetched`, `fetched once`, `fetched 3 times`.
+pub(super) fn fetches(number: u32) -> Phrase {
+    match number {
+        0 => say!("not fetched"),
+        1 => say!("fetched once"),
+        2 => say!("fetched twice"),
+        times => say!("fetched {times} times", times),
+    }
+}
+
+/// A duration; in English in the spelling of the plan: `12ms`, `1.3s`, `3m 05s`, `1h 02m`.
+pub(super) fn duration(ms: u64) -> Phrase {
     let seconds = ms / 1000;
+    let two_digits = |number: u64| format!("{number:02}");
     match seconds {
-        0 => format!("{ms}ms"),
-        1..60 => format!("{seconds}.{}s", ms % 1000 / 100),
-        60..3600 => format!("{}m {:02}s", seconds / 60, seconds % 60),
-        _ => format!("{}h {:02}m", seconds / 3600, seconds / 60 % 60),
+        0 => say!("{ms}ms", ms),
+        1..60 => say!("{seconds}s", seconds = format!("{seconds}.{}", ms % 1000 / 100)),
+        60..3600 => say!("{minutes}m {seconds}s", minutes = seconds / 60, seconds = two_digits(seconds % 60)),
+        _ => say!("{hours}h {minutes}m", hours = seconds / 3600, minutes = two_digits(seconds / 60 % 60)),
     }
 }
 
@@ -263,30 +316,30 @@ fn in_shanghai(time: Timestamp) -> jiff::Zoned {
 }
 
 /// What there is to say about a call, part by part: `call 1: accepted`, `9,000 recipients`, `msg_id 3147494552`.
-pub(super) fn call(call: &CallReport) -> Vec<String> {
-    let mut parts = vec![format!("call {}: {}", call.chunk, call.outcome.label())];
-    parts.extend(call.recipients.map(|recipients| count(recipients, "recipient")));
+pub(super) fn call(call: &CallReport) -> Vec<Phrase> {
+    let mut parts = vec![say!("call {number}: {outcome}", number = call.chunk, outcome = call.outcome.label())];
+    parts.extend(call.recipients.map(recipients));
     if call.attempts > 1 {
-        parts.push(count(u64::from(call.attempts), "attempt"));
+        parts.push(say!("{attempts} attempt" | "{attempts} attempts", attempts = call.attempts));
     }
     parts.extend(call.errcode.filter(|code| *code != 0).map(errcode));
-    parts.extend(call.msg_id.map(|msg_id| format!("msg_id {msg_id}")));
+    parts.extend(call.msg_id.map(|msg_id| Phrase::verbatim(format!("msg_id {msg_id}"))));
     // The key and the request id are what a person needs to settle the rest, and noise where all is well.
     if !call.outcome.arrived() {
-        parts.extend(call.clientmsgid.as_ref().map(|key| format!("clientmsgid {key}")));
+        parts.extend(call.clientmsgid.as_ref().map(|key| Phrase::verbatim(format!("clientmsgid {key}"))));
         parts.extend(call.rid.as_deref().map(rid));
     }
     parts
 }
 
 /// `errcode 45028`.
-pub(super) fn errcode(errcode: i64) -> String {
-    format!("errcode {errcode}")
+pub(super) fn errcode(errcode: i64) -> Phrase {
+    Phrase::verbatim(format!("errcode {errcode}"))
 }
 
 /// `rid 65e1a2b3-0c1d2e3f-4a5b6c7d`.
-pub(super) fn rid(rid: &str) -> String {
-    format!("rid {rid}")
+pub(super) fn rid(rid: &str) -> Phrase {
+    Phrase::verbatim(format!("rid {rid}"))
 }
 
 #[cfg(test)]
@@ -295,12 +348,14 @@ mod tests {
 
     #[test]
     fn fetches_are_counted_in_words() {
-        assert_eq!([0, 1, 2, 3].map(fetches).join("; "), "not fetched; fetched once; fetched twice; fetched 3 times");
+        let words = [0, 1, 2, 3].map(|times| fetches(times).to_string());
+        assert_eq!(words.join("; "), "not fetched; fetched once; fetched twice; fetched 3 times");
     }
 
     #[test]
     fn durations_read_like_those_of_a_plan() {
-        let read = [0, 999, 1_000, 59_999, 60_000, 3_599_999, 3_600_000, 360_120_000].map(duration);
+        let read = [0, 999, 1_000, 59_999, 60_000, 3_599_999, 3_600_000, 360_120_000];
+        let read = read.map(|ms| duration(ms).to_string());
         assert_eq!(read.join(" | "), "0ms | 999ms | 1.0s | 59.9s | 1m 00s | 59m 59s | 1h 00m | 100h 02m");
     }
 

@@ -6,6 +6,7 @@ use std::{fmt, str::FromStr};
 
 use super::editor::Loss;
 use super::routes::{is_mass, known_paths, writes_draft};
+use crate::locale::{Phrase, say};
 
 /// What happens to a request instead of a proper answer.
 ///
@@ -62,11 +63,11 @@ enum When {
 
 /// Why a text is no fault.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BadFault(String);
+pub struct BadFault(Phrase);
 
 impl fmt::Display for BadFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        self.0.fmt(f)
     }
 }
 
@@ -97,20 +98,20 @@ impl FromStr for Fault {
         let loss = LOSSES.iter().find(|(name, _)| *name == kind && !done).map(|(_, loss)| Kind::Lossy(*loss));
         let known = known.or(loss);
         let kind = known.or_else(|| kind.parse().ok().filter(|code| *code != 0).map(Kind::Code)).ok_or_else(|| {
-            BadFault(format!(
-                "`{kind}` is no fault: write drop, lost, cut, html, empty, stall, lossy or an errcode such as -1"
+            BadFault(say!(
+                "`{kind}` is not a fault; write drop, lost, cut, html, empty, stall, lossy or an errcode such as -1",
+                kind
             ))
         })?;
         if let Some(path) = path.filter(|path| path.is_empty() || !known_paths().any(|known| known.ends_with(path))) {
-            return Err(BadFault(format!(
-                "no path of the API ends with `{path}`: write for example @mass/send or @token"
-            )));
+            return Err(BadFault(say!("no API path ends with `{path}`; write for example @mass/send or @token", path)));
         }
         if let (Kind::Lossy(_), Some(path)) = (kind, path)
             && !known_paths().any(|known| known.ends_with(path) && writes_draft(known))
         {
-            return Err(BadFault(format!(
-                "nothing is stored by `{path}`: lossy is for drafts, so write @draft/add or @draft/update"
+            return Err(BadFault(say!(
+                "`{path}` stores nothing; `lossy` works for drafts, so write @draft/add or @draft/update",
+                path
             )));
         }
         let when = when.map_or(Ok(When::Numbers(1, 1)), parse_when)?;
@@ -128,7 +129,7 @@ fn parse_when(text: &str) -> Result<When, BadFault> {
         }
         (None, None) => number(text).map(|number| When::Numbers(number, number)),
     };
-    parsed.ok_or_else(|| BadFault(format!("`#{text}` does not say when: write #3, #2-4, #2- or #30%")))
+    parsed.ok_or_else(|| BadFault(say!("`#{text}` is not valid; write #3, #2-4, #2- or #30%", text)))
 }
 
 impl fmt::Display for Fault {

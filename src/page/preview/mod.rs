@@ -18,6 +18,7 @@ use crate::{
     },
     diag::{Diagnostic, Severity, source::SourceMap},
     limits,
+    locale::{Count, Phrase, say},
     message::MessageKind,
     payload::{Effect, MediaId},
     render::{Content, RenderedPlan, RenderedStep, When},
@@ -47,6 +48,7 @@ struct Page {
     name: String,
     path: String,
     facts: Vec<Fact>,
+    title: Phrase,
     findings: Vec<Finding>,
     steps: Vec<Step>,
     pictures: Tpl,
@@ -67,8 +69,12 @@ struct Step {
     articles: Vec<ArticleView>,
     file: Option<FileView>,
     findings: Vec<Finding>,
+    /// The picture of a phone, for those who cannot see it.
+    on_a_phone: Phrase,
     /// Instances after it that are not shown.
     more: usize,
+    /// That they are not.
+    more_in_words: Vec<Segment>,
 }
 
 #[derive(Serialize, Default)]
@@ -81,7 +87,9 @@ struct Message {
     id: Option<String>,
     title: Option<String>,
     words: Option<String>,
-    note: Option<&'static str>,
+    /// How many pictures there are.
+    pictures_in_words: Phrase,
+    note: Option<Phrase>,
     file: Option<FileView>,
 }
 
@@ -98,16 +106,16 @@ struct Row {
 #[derive(Serialize, Clone)]
 struct FileView {
     path: String,
-    kind: &'static str,
-    size: String,
+    /// What it is, and how large.
+    about: Phrase,
     shot: Option<Shot>,
 }
 
 #[derive(Serialize)]
 struct ArticleView {
     anchor: String,
-    number: usize,
-    count: usize,
+    /// Its number in the draft, and what it is.
+    about: Phrase,
     kind: &'static str,
     title: String,
     author: Option<String>,
@@ -115,10 +123,11 @@ struct ArticleView {
     /// WeChat makes the digest of the text.
     own_digest: bool,
     source_url: Option<String>,
-    comments: Option<&'static str>,
+    comments: Option<Phrase>,
     body: Tpl,
     marks: Vec<Mark>,
     pictures: Vec<Shot>,
+    pictures_in_words: Phrase,
     text: Vec<Piece>,
     covers: Option<[Shot; 2]>,
     budget: Vec<Measure>,
@@ -130,15 +139,15 @@ struct ArticleView {
 #[derive(Serialize)]
 struct Cause {
     label: Vec<Segment>,
-    value: String,
+    value: Phrase,
 }
 
 /// A number of the budget, and how much of the limit it is.
 #[derive(Serialize)]
 struct Measure {
-    label: &'static str,
+    label: Phrase,
     value: String,
-    limit: Option<String>,
+    limit: Option<Phrase>,
     percent: u64,
 }
 
@@ -149,7 +158,7 @@ struct Mark {
     finding: String,
     number: usize,
     severity: &'static str,
-    words: String,
+    words: Phrase,
 }
 
 #[derive(Serialize)]
@@ -157,7 +166,8 @@ struct Finding {
     anchor: String,
     number: usize,
     severity: &'static str,
-    code: &'static str,
+    /// How bad it is and its code, in words.
+    kind: Phrase,
     name: &'static str,
     message: Vec<Segment>,
     help: Vec<Vec<Segment>>,
@@ -222,15 +232,28 @@ impl<'a> Builder<'a> {
             }
         }
         let findings: Vec<Finding> = found.rest.into_iter().map(|found| self.finding(found, None)).collect();
+        let number_of_findings =
+            if self.numbers == 0 { say!("none").to_string() } else { thousands(self.numbers as u64) };
+        let kind = plan.account.kind.name();
+        for step in steps.iter_mut().filter(|step| step.more > 0) {
+            let more = say!(
+                "And {rows} more row of `{action}` that differs only in its data; `qunfa render` shows it." |
+                "And {rows} more rows of `{action}` that differ only in their data; `qunfa render` shows all of them.",
+                rows = step.more,
+                action = step.action
+            );
+            step.more_in_words = segments(&more.to_string());
+        }
         Page {
             name: plan.name.clone(),
             path: plan.path.clone(),
+            title: say!("{plan}: preview", plan = &plan.name),
             facts: vec![
-                Fact::words("Findings", if self.numbers == 0 { "none".into() } else { thousands(self.numbers as u64) }),
-                Fact::code("Account", format!("{} ({})", plan.appid, plan.account.kind.name())),
-                Fact::code("Occurrence", &plan.occurrence),
-                Fact::code("Plan", &plan.path),
-                Fact::code("Digest", plan.digest()),
+                Fact::words(say!("Findings"), number_of_findings),
+                Fact::code(say!("Account"), say!("{appid} ({kind})", appid = &plan.appid, kind).to_string()),
+                Fact::code(say!("Occurrence"), &plan.occurrence),
+                Fact::code(say!("Plan"), &plan.path),
+                Fact::code(say!("Digest"), plan.digest()),
             ],
             findings,
             steps,
@@ -281,11 +304,15 @@ impl<'a> Builder<'a> {
             (format!("{}:{}:{}", file.path, at.line, at.column), line)
         });
         let (place, line) = place.unzip();
+        let (severity, kind) = match info.severity {
+            Severity::Error => ("error", say!("error {code}", code = info.id)),
+            Severity::Warning => ("warning", say!("warning {code}", code = info.id)),
+        };
         Finding {
             anchor: format!("finding-{}", self.numbers),
             number: self.numbers,
-            severity: if info.severity == Severity::Error { "error" } else { "warning" },
-            code: info.id,
+            severity,
+            kind,
             name: info.name,
             message: segments(&found.message.to_string()),
             help: found.help.iter().map(|help| segments(&help.to_string())).collect(),
@@ -302,24 +329,25 @@ impl<'a> Builder<'a> {
         let mut facts = Vec::new();
         let file = uploaded(step);
         let label = match () {
-            () if !step.articles.is_empty() => "Holds",
-            () if step.message().is_some() => "To",
-            () => "What",
+            () if !step.articles.is_empty() => say!("Contents"),
+            () if step.message().is_some() => say!("To"),
+            () => say!("Action"),
         };
         facts.extend(step.audience.as_ref().filter(|_| file.is_none()).map(|words| Fact::words(label, words)));
         let people: Option<Vec<u64>> = step.calls.iter().map(|call| call.target.recipients()).collect();
         if let Some(people) = people.filter(|people| !people.is_empty()) {
-            facts.push(Fact::words("Recipients", thousands(people.iter().sum())));
+            facts.push(Fact::words(say!("Recipients"), thousands(people.iter().sum())));
         }
-        facts.push(Fact::words("Calls", thousands(step.calls.len() as u64)));
+        facts.push(Fact::words(say!("Calls"), thousands(step.calls.len() as u64)));
         facts.extend(match &step.when {
             When::Always => None,
-            When::Never => Some(Fact::words("Runs", "never, its condition is false")),
-            When::AtRunTime { expression, .. } => Some(Fact::code("Runs if", expression)),
+            When::Never => Some(Fact::words(say!("Runs"), say!("never (`when` is false)").to_string())),
+            When::AtRunTime { expression, .. } => Some(Fact::code(say!("Runs if"), expression)),
         });
         if let Some(key) = &step.key {
             let number = instances.iter().position(|instance| *instance == at).unwrap_or(0) + 1;
-            facts.push(Fact::words("Row", format!("{key} ({number} of {})", instances.len())));
+            let row = say!("{key} ({number} of {all})", key, number, all = instances.len());
+            facts.push(Fact::words(say!("Row"), row.to_string()));
         }
         let articles = step
             .articles
@@ -340,7 +368,9 @@ impl<'a> Builder<'a> {
             articles,
             file: file.map(|upload| self.file(&upload)),
             findings: found.of(at).map(|found| self.finding(found, None)).collect(),
+            on_a_phone: say!("{step} on a phone", step = step.name()),
             more: 0,
+            more_in_words: Vec::new(),
         }
     }
 
@@ -348,8 +378,7 @@ impl<'a> Builder<'a> {
         let is_picture = upload.content_type.starts_with("image/");
         FileView {
             path: upload.path.clone(),
-            kind: upload.content_type,
-            size: bytes(upload.bytes.len()),
+            about: say!("{kind}, {size}", kind = upload.content_type, size = bytes(upload.bytes.len())),
             shot: is_picture.then(|| self.pictures.shot(upload)),
         }
     }
@@ -423,15 +452,16 @@ impl<'a> Builder<'a> {
             MessageKind::Mpnews => match media.iter().find_map(|id| self.draft(id)) {
                 Some(at) => message.rows = self.rows(at),
                 None => {
-                    message.title = Some("A draft made elsewhere".into());
-                    message.note = Some("What is in it is not known here: no step of this plan makes it.");
+                    message.title = Some(say!("External draft").to_string());
+                    message.note = Some(say!("Its content is unknown, because no step of this plan creates it."));
                 }
             },
             MessageKind::Image => {
                 message.pictures = media.iter().map(|id| self.medium(id)).collect();
+                message.pictures_in_words = pictures_in_words(media.len());
                 message.id = None;
             }
-            MessageKind::Wxcard => message.note = Some("WeChat has discontinued cards."),
+            MessageKind::Wxcard => message.note = Some(say!("WeChat has discontinued cards.")),
             MessageKind::Voice | MessageKind::Mpvideo => {
                 let file = media.iter().find_map(|id| self.uploaded(id));
                 message.file = file.map(|file| self.file(&file));
@@ -460,7 +490,7 @@ impl<'a> Builder<'a> {
                             finding: finding.anchor.clone(),
                             number: finding.number,
                             severity: finding.severity,
-                            words: diagnostic.message.clone().to_string(),
+                            words: diagnostic.message.clone(),
                         });
                     }
                     findings.push(finding);
@@ -474,29 +504,30 @@ impl<'a> Builder<'a> {
                 pictures = uploads.iter().map(|upload| self.pictures.shot(upload)).collect();
                 words = text::pieces(content);
                 let characters = content.chars().count();
-                budget.push(Measure::new("Characters", characters, Some(limits::ARTICLE_CHARS)));
-                budget.push(Measure::new("Pictures", uploads.len(), None));
+                budget.push(Measure::new(say!("Characters"), characters, Some(limits::ARTICLE_CHARS)));
+                budget.push(Measure::new(say!("Pictures"), uploads.len(), None));
             }
         }
         let is_news = matches!(article.shows, Shows::News(..));
+        let kind = if is_news { "news" } else { "newspic" };
         ArticleView {
             anchor,
-            number: number + 1,
-            count: self.plan.steps[at].articles.len(),
-            kind: if is_news { "news" } else { "newspic" },
+            about: say!("{number} of {all}, {kind}", number = number + 1, all = self.plan.steps[at].articles.len(), kind),
+            kind,
             title: member(article, "title").unwrap_or_default(),
             author: member(article, "author"),
             own_digest: digest.as_ref().is_some_and(|(_, own)| *own),
             digest: digest.map(|(digest, _)| digest),
             source_url: member(article, "content_source_url"),
             comments: match article.comments {
-                [Some(true), Some(true)] => Some("open to followers"),
-                [Some(true), _] => Some("open to all"),
-                [Some(false), _] => Some("closed"),
+                [Some(true), Some(true)] => Some(say!("followers only")),
+                [Some(true), _] => Some(say!("everyone")),
+                [Some(false), _] => Some(say!("closed")),
                 [None, _] => None,
             },
             body: Tpl::from_safe_string(body),
             marks,
+            pictures_in_words: pictures_in_words(pictures.len()),
             pictures,
             text: words,
             covers: is_news.then(|| [self.cover(article, "pic_crop_235_1"), self.cover(article, "pic_crop_1_1")]),
@@ -559,27 +590,31 @@ fn marked(body: &Body, uploads: &[Arc<Upload>], places: &[((usize, usize), Strin
 
 fn measures(budget: &Budget) -> Vec<Measure> {
     vec![
-        Measure::new("Characters", budget.characters, Some(limits::ARTICLE_CHARS)),
-        Measure::new("HTML characters", budget.html_characters, Some(limits::ARTICLE_CHARS)),
-        Measure::new("Bytes", budget.bytes, Some(limits::ARTICLE_BYTES)),
-        Measure::new("Pictures", budget.images, None),
+        Measure::new(say!("Characters"), budget.characters, Some(limits::ARTICLE_CHARS)),
+        Measure::new(say!("HTML characters"), budget.html_characters, Some(limits::ARTICLE_CHARS)),
+        Measure::new(say!("Bytes"), budget.bytes, Some(limits::ARTICLE_BYTES)),
+        Measure::new(say!("Pictures"), budget.images, None),
     ]
 }
 
 impl Measure {
-    fn new(label: &'static str, value: usize, limit: Option<usize>) -> Self {
+    fn new(label: Phrase, value: usize, limit: Option<usize>) -> Self {
         let percent = limit.map_or(0, |limit| (value * 100).div_ceil(limit.max(1)).min(100));
-        let limit = limit.map(|limit| thousands(limit as u64));
+        let limit = limit.map(|limit| say!("of {limit}", limit = Count(limit as u64)));
         Self { label, value: thousands(value as u64), limit, percent: percent as u64 }
     }
 }
 
-fn bytes(count: usize) -> String {
+fn bytes(count: usize) -> Phrase {
     match count {
-        0..1024 => format!("{count} bytes"),
-        1024..1_048_576 => format!("{}.{} KiB", count >> 10, ((count & 0x3ff) * 10) >> 10),
-        _ => format!("{}.{} MiB", count >> 20, ((count & 0xf_ffff) * 10) >> 20),
+        0..1024 => say!("{bytes} byte" | "{bytes} bytes", bytes = count),
+        1024..1_048_576 => Phrase::verbatim(format!("{}.{} KiB", count >> 10, ((count & 0x3ff) * 10) >> 10)),
+        _ => Phrase::verbatim(format!("{}.{} MiB", count >> 20, ((count & 0xf_ffff) * 10) >> 20)),
     }
+}
+
+fn pictures_in_words(number: usize) -> Phrase {
+    say!("{pictures} picture" | "{pictures} pictures", pictures = number)
 }
 
 /// A line of a source without the blanks around it; of a long one, what is near a column (from 0).
@@ -613,14 +648,14 @@ mod tests {
     #[test]
     fn sizes_are_read_at_a_glance() {
         assert_eq!(
-            [0, 1023, 1024, 1536, 1_572_864].map(bytes),
-            ["0 bytes", "1023 bytes", "1.0 KiB", "1.5 KiB", "1.5 MiB"]
+            [0, 1, 1023, 1024, 1536, 1_572_864].map(|count| bytes(count).to_string()),
+            ["0 bytes", "1 byte", "1,023 bytes", "1.0 KiB", "1.5 KiB", "1.5 MiB"]
         );
     }
 
     #[test]
     fn a_limit_is_seen_before_it_is_reached() {
-        let percent = |value| Measure::new("Characters", value, Some(20_000)).percent;
+        let percent = |value| Measure::new(say!("Characters"), value, Some(20_000)).percent;
         assert_eq!([0, 1, 10_000, 19_999, 40_000].map(percent), [0, 1, 50, 100, 100]);
     }
 }
