@@ -50,7 +50,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("report", &["locale", "message", "page", "problem", "text"]),
     (
         "page/preview",
-        &["content", "diag", "limits", "locale", "message", "page", "payload", "render", "resolve", "slot", "text"],
+        &[
+            "content", "diag", "limits", "locale", "message", "page", "payload", "plan", "render", "resolve", "slot",
+            "text",
+        ],
     ),
     (
         "run",

@@ -80,7 +80,8 @@ impl<'a> Display<'a> {
             }
             RunEvent::CallFinished { step, call } => {
                 self.calls_done += 1;
-                let text = say!("{step}: {call}", step = self.name(*step), call = said_of(call, self.steps[*step].calls));
+                let text =
+                    say!("{step}: {call}", step = self.name(*step), call = said_of(call, self.steps[*step].calls));
                 self.message(&text);
                 self.line(&text);
                 if self.verbose {

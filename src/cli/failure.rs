@@ -114,7 +114,10 @@ impl Failure {
 }
 
 fn document(problem: &Problem, code: ExitCode, terminal: &Terminal) {
-    terminal.document(code, json!({
-        "error": { "message": problem.message, "arguments": problem.message.arguments(), "help": problem.help }
-    }));
+    terminal.document(
+        code,
+        json!({
+            "error": { "message": problem.message, "arguments": problem.message.arguments(), "help": problem.help }
+        }),
+    );
 }

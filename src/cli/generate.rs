@@ -1,6 +1,6 @@
 //! What the program prints of itself: schemas, completions, man pages.
 
-use std::path::PathBuf;
+use std::{borrow::Cow, path::PathBuf};
 
 use clap::{Command, ValueEnum};
 use clap_complete::Shell;
@@ -39,15 +39,12 @@ pub(super) fn schema(args: &SchemaArgs, terminal: &Terminal) -> Result<ExitCode,
         Which::Diagnostics => include_str!("../../schemas/diagnostics.schema.json"),
         Which::Doctor => include_str!("../../schemas/doctor.schema.json"),
     };
-    match Language::current() {
-        Language::En => terminal.exactly(schema),
-        language => terminal.exactly(&in_words(schema, language)),
-    }
+    terminal.exactly(&in_words(schema));
     Ok(ExitCode::Done)
 }
 
-/// A schema with its descriptions in a language.
-fn in_words(schema: &str, language: Language) -> String {
+/// A schema with its descriptions in the language of this process.
+pub(super) fn in_words(schema: &str) -> Cow<'_, str> {
     fn translate(schema: &mut Value, language: Language) {
         match schema {
             Value::Object(members) => members.iter_mut().for_each(|(name, value)| match value {
@@ -62,9 +59,13 @@ fn in_words(schema: &str, language: Language) -> String {
             _ => {}
         }
     }
+    let language = Language::current();
+    if language == Language::En {
+        return schema.into();
+    }
     let mut schema: Value = serde_json::from_str(schema).expect("a schema of ours");
     translate(&mut schema, language);
-    format!("{schema:#}\n")
+    format!("{schema:#}\n").into()
 }
 
 #[derive(Debug, clap::Args)]

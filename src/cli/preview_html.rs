@@ -58,8 +58,12 @@ fn page(plan: &RenderedPlan, loaded: &Loaded) -> String {
 
 pub(super) fn write(path: &Path, plan: &RenderedPlan, loaded: &Loaded) -> Result<(), Refusal> {
     files::write_page(path, page(plan, loaded).as_bytes()).map_err(|error| {
-        Refusal::missing_input(say!("cannot write the page to {path}: {why}", path = path.display().to_string(), why = error))
-            .help(say!("choose a writable file, such as --out preview.html"))
+        Refusal::missing_input(say!(
+            "cannot write the page to {path}: {why}",
+            path = path.display().to_string(),
+            why = error
+        ))
+        .help(say!("choose a writable file, such as --out preview.html"))
     })
 }
 

@@ -76,7 +76,10 @@ impl Reports {
             let room = limits::STEP_SUMMARY_BYTES.saturating_sub(1 + files::file_length(summary.as_ref()));
             let text = report::summary(report, usize::try_from(room).unwrap_or(usize::MAX));
             if let Err(error) = files::append_file(summary.as_ref(), &text) {
-                terminal.err(&format!("{}\n", say!("warning: cannot write the step summary: {why}", why = error.to_string())));
+                terminal.err(&format!(
+                    "{}\n",
+                    say!("warning: cannot write the step summary: {why}", why = error.to_string())
+                ));
             }
         }
         if process::is_github() {

@@ -110,7 +110,8 @@ pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<
     }
     for text in &args.tag {
         let tag = parse_tag(text).ok_or_else(|| {
-            Refusal::usage(say!("`--tag {text}` is not a tag", text)).help(say!("write --tag 100=VIP or --tag 100=VIP:1200"))
+            Refusal::usage(say!("`--tag {text}` is not a tag", text))
+                .help(say!("write --tag 100=VIP or --tag 100=VIP:1200"))
         })?;
         config.tags.push(tag);
     }
@@ -135,7 +136,10 @@ pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<
     } else {
         terminal.out(&format!("{}\n", say!("listening on {url}", url = running.base_url())));
     }
-    let how = say!("in another terminal, run: qunfa run PLAN --api-base {url} (Ctrl-C stops the server)", url = running.base_url());
+    let how = say!(
+        "in another terminal, run: qunfa run PLAN --api-base {url} (Ctrl-C stops the server)",
+        url = running.base_url()
+    );
     terminal.note(&format!("{how}\n"));
     running.join();
     Ok(ExitCode::Done)

@@ -4,7 +4,11 @@
 //! In a template `say("...")` is a fixed English text in the language of the process. A sentence with something filled in
 //! is made where the page is, and passed in.
 
-use minijinja::{Environment, UndefinedBehavior, syntax::SyntaxConfig, value::{Serde, Value}};
+use minijinja::{
+    Environment, UndefinedBehavior,
+    syntax::SyntaxConfig,
+    value::{Serde, Value},
+};
 use serde::Serialize;
 
 use crate::{

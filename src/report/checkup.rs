@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::Value;
 use unicode_width::UnicodeWidthStr as _;
 
-use super::{AccountRef, PlanRef, human};
+use super::{AccountRef, PlanRef, human, words};
 use crate::{
     locale::{Count, Phrase, say},
     problem::Problem,
@@ -217,7 +217,7 @@ pub fn human(checkup: &Checkup) -> String {
         "{plan} (occurrence {occurrence}), {kind} account {appid} at {place}",
         plan = &plan.name,
         occurrence,
-        kind = &account.kind,
+        kind = words::account_kind(&account.kind),
         appid = &account.appid,
         place
     );
@@ -238,10 +238,13 @@ pub fn human(checkup: &Checkup) -> String {
     }
     human::line(&mut out, "");
     let count = |state| checkup.checks.iter().filter(|check| check.state == state).count();
-    let words = human::paint(checkup.verdict.style(), &verdict(count(CheckState::Error), count(CheckState::Warning)).to_string());
+    let verdict = human::paint(
+        checkup.verdict.style(),
+        &verdict(count(CheckState::Error), count(CheckState::Warning)).to_string(),
+    );
     let end = match count(CheckState::NotChecked) {
-        0 => words,
-        unseen => say!("{verdict}; {unseen} not checked", verdict = words, unseen = Count::from(unseen)).to_string(),
+        0 => verdict,
+        unseen => say!("{verdict}; {unseen} not checked", verdict, unseen = Count::from(unseen)).to_string(),
     };
     human::line(&mut out, &end);
     out

@@ -216,10 +216,11 @@ fn facts(report: &Report) -> Vec<Fact> {
     vec![
         code_fact(
             say!("Account"),
-            say!("{appid} ({kind})", appid = &report.account.appid, kind = &report.account.kind).to_string(),
+            say!("{appid} ({kind})", appid = &report.account.appid, kind = words::account_kind(&report.account.kind))
+                .to_string(),
         ),
         code_fact(say!("Occurrence"), &report.occurrence),
-        code_fact(say!("Platform"), &report.platform),
+        fact(say!("Platform"), words::platform(&report.platform)),
         code_fact(say!("Exit code"), report.exit_code.to_string()),
         time_fact(say!("Started"), report.started_at),
         time_fact(say!("Finished"), report.finished_at),

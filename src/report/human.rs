@@ -23,8 +23,8 @@ const MIN_AUDIENCE: usize = 12;
 /// More calls of a failed step that arrived are summed up: the terminal is for what did not.
 const MAX_ARRIVED: usize = 5;
 const GAP: &str = "  ";
-/// Stands for a space at which [`wrap`] must not break.
-const NO_BREAK: &str = "\u{a0}";
+/// Stands on both sides of what [`wrap`] must not break, and is never shown.
+const WHOLE: char = '\u{2060}';
 
 pub(super) const DIM: Style = Style::new().dimmed();
 pub(super) const BOLD: Style = Style::new().bold();
@@ -50,7 +50,7 @@ pub(super) fn render(report: &Report) -> String {
         say!("{plan} ({occurrence})", plan = &report.plan.name, occurrence = &report.occurrence),
         Phrase::verbatim(format!("{} +08:00", words::shanghai(report.started_at))),
         words::duration(report.duration_ms()),
-        Phrase::verbatim(&report.platform),
+        words::platform(&report.platform),
         say!("run {id}", id = &report.run_id),
     ];
     paragraph(&mut out, 0, DIM, "", &unbroken(&facts));
@@ -201,9 +201,9 @@ fn facts_of(errcode: Option<i64>, rid: Option<&str>) -> Vec<Phrase> {
     errcode.map(words::errcode).into_iter().chain(rid.map(words::rid)).collect()
 }
 
-/// Parts with commas between them, none of which is to be broken; [`paragraph`] makes spaces of [`NO_BREAK`].
+/// Parts with commas between them, none of which is to be broken.
 fn unbroken(parts: &[Phrase]) -> String {
-    words::in_a_row(parts.iter().map(|part| Phrase::verbatim(part.to_string().replace(' ', NO_BREAK)))).to_string()
+    words::in_a_row(parts.iter().map(|part| Phrase::verbatim(format!("{WHOLE}{part}{WHOLE}")))).to_string()
 }
 
 pub(super) fn help(out: &mut String, indent: usize, problem: &Problem) {
@@ -215,7 +215,9 @@ pub(super) fn help(out: &mut String, indent: usize, problem: &Problem) {
 /// A wrapped paragraph whose lines after the first hang under the first word after `label`; the label is styled,
 /// and all of the text where there is none. No text, no paragraph.
 pub(super) fn paragraph(out: &mut String, indent: usize, style: Style, label: &str, text: &str) {
-    let hang = if label.is_empty() { indent } else { indent + label.width() + 1 };
+    // A colon of Chinese has its space in it.
+    let gap = if label.ends_with('：') { "" } else { " " };
+    let hang = if label.is_empty() { indent } else { indent + label.width() + gap.len() };
     if text.is_empty() {
         return;
     }
@@ -223,9 +225,9 @@ pub(super) fn paragraph(out: &mut String, indent: usize, style: Style, label: &s
         let lead = if at > 0 || label.is_empty() {
             " ".repeat(hang)
         } else {
-            format!("{}{} ", " ".repeat(indent), paint(style, label))
+            format!("{}{}{gap}", " ".repeat(indent), paint(style, label))
         };
-        let part = part.replace(NO_BREAK, " ");
+        let part = part.replace(WHOLE, "");
         let part = if label.is_empty() { paint(style, &part) } else { part };
         line(out, &format!("{lead}{part}"));
     }
@@ -253,17 +255,20 @@ fn words_of(text: &str) -> Vec<&str> {
     let mut start = 0;
     let mut before = None;
     // What stands between backticks is to be copied, so it is broken at its spaces only.
-    let mut in_code = false;
+    let (mut in_code, mut whole) = (false, false);
     for (at, c) in text.char_indices() {
         in_code ^= c == '`';
         let wide = |c: char| c.width() == Some(2);
         // Chinese punctuation must not begin a line, nor its brackets end one.
-        let clings = ",。!?、;:)，！？；：）」』》】…”’".contains(c) || (!c.is_alphanumeric() && !wide(c));
+        let clings =
+            ",。!?、;:)，！？；：）」』》】…”’".contains(c) || (!c.is_alphanumeric() && !wide(c) && c != WHOLE);
         let opens = before.is_some_and(|before| "（「『《【“‘".contains(before));
         let after_space = before == Some(' ') && c != ' ';
         let beside_wide =
             before.is_some_and(|before| wide(before) || wide(c)) && !clings && !opens && !in_code && c != ' ';
-        if at > start && (after_space || beside_wide) {
+        let breaks = !whole && (after_space || beside_wide);
+        whole ^= c == WHOLE;
+        if at > start && breaks {
             words.push(&text[start..at]);
             start = at;
         }
@@ -385,8 +390,10 @@ mod tests {
     #[test]
     fn wraps_between_chinese_characters_but_not_before_punctuation() {
         assert_eq!(wrap("一二三,四五", 6), ["一二", "三,四", "五"]);
-        assert_eq!(wrap("一二三，四（五六）", 8), ["一二", "三，四", "（五六）"]);
+        assert_eq!(wrap("一二三，四", 6), ["一二", "三，四"]);
+        assert_eq!(wrap("四（五六）", 4), ["四", "（五", "六）"]);
         assert_eq!(wrap("one two  three", 8), ["one two", "three"]);
+        assert_eq!(wrap("一，\u{2060}二 三四\u{2060}，五", 6), ["一，", "\u{2060}二 三四\u{2060}，", "五"]);
         assert_eq!(wrap("a-very-long-word b", 4), ["a-very-long-word", "b"]);
         assert_eq!(wrap("", 4), [""]);
     }

@@ -48,8 +48,12 @@ fn titled(what: String, outcome: Phrase) -> Phrase {
 fn facts(report: &Report) -> String {
     [
         say!("occurrence {occurrence}", occurrence = code(&report.occurrence)),
-        say!("{kind} account {appid}", kind = plain(&report.account.kind), appid = code(&report.account.appid)),
-        say!("platform {platform}", platform = plain(&report.platform)),
+        say!(
+            "{kind} account {appid}",
+            kind = plain(&words::account_kind(&report.account.kind).to_string()),
+            appid = code(&report.account.appid)
+        ),
+        say!("platform {platform}", platform = plain(&words::platform(&report.platform).to_string())),
         words::in_a_row([
             Phrase::verbatim(format!("{} +08:00", words::shanghai(report.started_at))),
             words::duration(report.duration_ms()),
@@ -69,7 +73,9 @@ fn table(out: &mut String, report: &Report) {
     line(out, "|:-:|:--|:--|:--|:--|--:|--:|--:|");
     for step in &report.steps {
         let outcome = match step.errcode().filter(|_| step.outcome.is_bad()) {
-            Some(errcode) => say!("{outcome} ({errcode})", outcome = step.outcome.label(), errcode = errcode.to_string()),
+            Some(errcode) => {
+                say!("{outcome} ({errcode})", outcome = step.outcome.label(), errcode = errcode.to_string())
+            }
             None => step.outcome.label(),
         };
         let time = step.started_at.map(|_| words::duration(step.duration_ms)).unwrap_or_default();
@@ -135,7 +141,9 @@ fn messages(out: &mut String, report: &Report) {
     for (step, message) in sent {
         let (step_name, kind, outcome) = (code(&step.name()), message.kind.name(), step.outcome.label());
         let head = match step.audience.as_deref().map(plain) {
-            Some(audience) => say!("{step}, {kind} to {audience} ({outcome}):", step = step_name, kind, audience, outcome),
+            Some(audience) => {
+                say!("{step}, {kind} to {audience} ({outcome}):", step = step_name, kind, audience, outcome)
+            }
             None => say!("{step}, {kind} ({outcome}):", step = step_name, kind, outcome),
         };
         paragraph(out, &head.to_string());

@@ -22,6 +22,25 @@ pub(super) fn already_done() -> Phrase {
     say!("accepted in an earlier run; nothing was sent")
 }
 
+/// The kind of an account.
+pub(super) fn account_kind(kind: &str) -> Phrase {
+    match kind {
+        "service" => say!("service"),
+        "subscription" => say!("subscription"),
+        other => Phrase::verbatim(one_line(other)),
+    }
+}
+
+/// Where the calls went.
+pub(super) fn platform(platform: &str) -> Phrase {
+    match platform {
+        "sandbox" => say!("sandbox"),
+        "loopback" => say!("loopback"),
+        "wechat" => say!("wechat"),
+        other => Phrase::verbatim(one_line(other)),
+    }
+}
+
 /// Every outcome of a step, in the order in which totals list them.
 pub(super) const STEP_OUTCOMES: [StepOutcome; 6] = [
     StepOutcome::Succeeded,

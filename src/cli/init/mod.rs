@@ -9,7 +9,7 @@ use clap::ValueEnum;
 
 use super::{
     failure::Failure,
-    files,
+    files, generate,
     load::load,
     options::{Common, Format, FormatArg},
     project::DiskProject,
@@ -17,8 +17,10 @@ use super::{
     terminal::Terminal,
 };
 use crate::{
+    locale::{Language, Phrase, say},
     plan::{model::Head, schema},
     problem::{ExitCode, Refusal},
+    text::shell_word,
 };
 
 #[derive(Debug, clap::Args)]
@@ -45,10 +47,10 @@ enum Kind {
 }
 
 impl Kind {
-    fn name(self) -> &'static str {
+    fn in_words(self) -> Phrase {
         match self {
-            Kind::Service => "service",
-            Kind::Subscription => "subscription",
+            Kind::Service => say!("service account"),
+            Kind::Subscription => say!("subscription account"),
         }
     }
 }
@@ -73,14 +75,15 @@ pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<
     if !taken.is_empty() {
         let taken: Vec<String> = taken.iter().map(|path| format!("`{}`", shown(&args.dir, path))).collect();
         let message = match taken.as_slice() {
-            [one] => format!("{one} is there already; nothing was written"),
-            many => format!("these are there already, so nothing was written:\n  {}", many.join("\n  ")),
+            [one] => say!("{path} already exists; nothing was written", path = one),
+            many => say!("these files already exist, so nothing was written:\n  {paths}", paths = many.join("\n  ")),
         };
-        return Err(Refusal::new(ExitCode::Refused, message).help("name an empty folder: qunfa init DIR").into());
+        let help = say!("choose an empty folder: qunfa init DIR");
+        return Err(Refusal::new(ExitCode::Refused, message).help(help).into());
     }
     files::write_new_files(&args.dir, &contents).map_err(|(path, error)| {
         let (path, why) = (shown(&args.dir, path), crate::text::chain(&error));
-        Refusal::missing_input(format!("`{path}` cannot be written: {why}; nothing was written"))
+        Refusal::missing_input(say!("cannot write `{path}`: {why}; nothing was written", path, why))
     })?;
     let written: Vec<String> = contents.iter().map(|(path, _)| shown(&args.dir, path)).collect();
     let plan = shown(&args.dir, "plan.yaml");
@@ -97,15 +100,16 @@ pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<
         return Ok(ExitCode::Done);
     }
     written.iter().for_each(|path| terminal.out(&format!("{path}\n")));
-    let next = format!(
-        "\nThe campaign `{name}` is ready to be tried; README.md says how to make it yours. Next:\n  qunfa validate {plan}\n  qunfa run {plan} --vars-file {} --sandbox\n",
-        vars("staging")
-    );
-    terminal.note(&next);
+    let created = say!("Created the campaign `{name}`. README.md explains how to adapt it. Next:", name);
+    let (plan, staging) = (shell_word(&plan), vars("staging"));
+    let commands =
+        [format!("qunfa validate {plan}"), format!("qunfa run {plan} --vars-file {} --sandbox", shell_word(&staging))];
+    terminal.note(&format!("\n{created}\n  {}\n", commands.join("\n  ")));
     if !files::same_folder(DiskProject::new(&args.dir).root(), &args.dir) {
-        terminal.note(
-            "\nThis is a folder of a larger repository: workflows are found at its root alone. Move .github or .gitlab-ci.yml there,\nand say in them where the campaign is.\n",
+        let moved = say!(
+            "This folder is inside a larger repository, and CI reads workflows only from its root. Move .github or .gitlab-ci.yml\nthere and set the campaign's path in them."
         );
+        terminal.note(&format!("\n{moved}\n"));
     }
     Ok(ExitCode::Done)
 }
@@ -116,19 +120,54 @@ fn shown(folder: &Path, path: impl AsRef<Path>) -> String {
     if folder == Path::new(".") { path.display().to_string() } else { folder.join(path).display().to_string() }
 }
 
+/// What is written with words for people, in each language.
+struct Templates {
+    service: &'static str,
+    subscription: &'static str,
+    readme: &'static str,
+    staging: &'static str,
+    gitignore: &'static str,
+    github: &'static str,
+    gitlab: &'static str,
+}
+
+const ENGLISH: Templates = Templates {
+    service: include_str!("en/plan.service.yaml"),
+    subscription: include_str!("en/plan.subscription.yaml"),
+    readme: include_str!("en/README.md"),
+    staging: include_str!("en/staging.yaml"),
+    gitignore: include_str!("en/gitignore"),
+    github: include_str!("en/github.yml"),
+    gitlab: include_str!("en/gitlab.yml"),
+};
+
+const CHINESE: Templates = Templates {
+    service: include_str!("zh/plan.service.yaml"),
+    subscription: include_str!("zh/plan.subscription.yaml"),
+    readme: include_str!("zh/README.md"),
+    staging: include_str!("zh/staging.yaml"),
+    gitignore: include_str!("zh/gitignore"),
+    github: include_str!("zh/github.yml"),
+    gitlab: include_str!("zh/gitlab.yml"),
+};
+
 /// What is written, by paths below the folder.
 fn contents(kind: Kind, name: &str) -> Vec<(&'static str, Cow<'static, [u8]>)> {
+    let templates = match Language::current() {
+        Language::En => ENGLISH,
+        Language::Zh => CHINESE,
+    };
     let filled = |template: &'static str| -> Cow<'static, [u8]> {
-        let text = template.replace("@name@", name).replace("@kind@", kind.name());
+        let text = template.replace("@name@", name).replace("@kind@", &kind.in_words().to_string());
         text.replace("@version@", env!("CARGO_PKG_VERSION")).into_bytes().into()
     };
     let plan = match kind {
-        Kind::Service => include_str!("plan.service.yaml"),
-        Kind::Subscription => include_str!("plan.subscription.yaml"),
+        Kind::Service => templates.service,
+        Kind::Subscription => templates.subscription,
     };
     let mut files: Vec<(&'static str, Cow<'static, [u8]>)> = vec![
         ("plan.yaml", filled(plan)),
-        ("README.md", filled(include_str!("README.md"))),
+        ("README.md", filled(templates.readme)),
         ("content/article.md", include_bytes!("content/article.md").into()),
         ("content/cover.png", include_bytes!("content/cover.png").into()),
         ("content/leaf.png", include_bytes!("content/leaf.png").into()),
@@ -145,12 +184,12 @@ fn contents(kind: Kind, name: &str) -> Vec<(&'static str, Cow<'static, [u8]>)> {
     }
     files.extend::<[(&'static str, Cow<'static, [u8]>); 7]>([
         ("vars/production.yaml", include_bytes!("vars/production.yaml").into()),
-        ("vars/staging.yaml", include_bytes!("vars/staging.yaml").into()),
-        ("schemas/plan.schema.json", schema::PLAN.as_bytes().into()),
+        ("vars/staging.yaml", templates.staging.as_bytes().into()),
+        ("schemas/plan.schema.json", generate::in_words(schema::PLAN).into_owned().into_bytes().into()),
         (".vscode/settings.json", include_bytes!("vscode.json").into()),
-        (".gitignore", include_bytes!("gitignore").into()),
-        (".github/workflows/qunfa.yml", filled(include_str!("github.yml"))),
-        (".gitlab-ci.yml", filled(include_str!("gitlab.yml"))),
+        (".gitignore", templates.gitignore.as_bytes().into()),
+        (".github/workflows/qunfa.yml", filled(templates.github)),
+        (".gitlab-ci.yml", filled(templates.gitlab)),
     ]);
     files
 }

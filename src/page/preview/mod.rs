@@ -21,6 +21,7 @@ use crate::{
     locale::{Count, Phrase, say},
     message::MessageKind,
     payload::{Effect, MediaId},
+    plan::account::AccountKind,
     render::{Content, RenderedPlan, RenderedStep, When},
     resolve::article::{Article, Cover, Shows},
     slot::{Output, Slot},
@@ -234,11 +235,14 @@ impl<'a> Builder<'a> {
         let findings: Vec<Finding> = found.rest.into_iter().map(|found| self.finding(found, None)).collect();
         let number_of_findings =
             if self.numbers == 0 { say!("none").to_string() } else { thousands(self.numbers as u64) };
-        let kind = plan.account.kind.name();
+        let kind = match plan.account.kind {
+            AccountKind::Service => say!("service"),
+            AccountKind::Subscription => say!("subscription"),
+        };
         for step in steps.iter_mut().filter(|step| step.more > 0) {
             let more = say!(
-                "And {rows} more row of `{action}` that differs only in its data; `qunfa render` shows it." |
-                "And {rows} more rows of `{action}` that differ only in their data; `qunfa render` shows all of them.",
+                "And {rows} more row of `{action}` that differs only in its data; `qunfa render` shows it."
+                    | "And {rows} more rows of `{action}` that differ only in their data; `qunfa render` shows all of them.",
                 rows = step.more,
                 action = step.action
             );
@@ -512,7 +516,12 @@ impl<'a> Builder<'a> {
         let kind = if is_news { "news" } else { "newspic" };
         ArticleView {
             anchor,
-            about: say!("{number} of {all}, {kind}", number = number + 1, all = self.plan.steps[at].articles.len(), kind),
+            about: say!(
+                "{number} of {all}, {kind}",
+                number = number + 1,
+                all = self.plan.steps[at].articles.len(),
+                kind
+            ),
             kind,
             title: member(article, "title").unwrap_or_default(),
             author: member(article, "author"),
