@@ -119,7 +119,7 @@ fn the_token_command_never_shows_the_token() {
 #[test]
 fn reports_of_past_runs() {
     let (case, server) = (one_send(), Fake::scripted("sendall", vec![code(40152)]));
-    case.run(&["report", "plan.yaml"]).exits(4).says("no run of `test` is known");
+    case.run(&["report", "plan.yaml"]).exits(4).says("no runs of `test` found");
     let formats = ["human", "json", "junit", "markdown", "html"];
     let reports: Vec<String> = formats.iter().map(|format| format!("{format}=out/report.{format}")).collect();
     let mut args: Vec<&str> = vec!["--format", "json"];
@@ -198,7 +198,7 @@ fn the_step_summary_stays_below_what_github_takes() {
     let text = case.read("summary.md");
     assert!(text.len() < 1 << 20, "{}", text.len());
     let ours = &text[(1 << 20) - 20_000..];
-    assert!(ours.len() > 10_000 && ours.contains("The summary was cut here"), "{ours}");
+    assert!(ours.len() > 10_000 && ours.contains("The summary is truncated"), "{ours}");
     // Nothing more fits, and that is no error.
     case.write("summary.md", "x".repeat(1 << 20));
     case.against(&server, &[]).exits(0);
@@ -475,6 +475,31 @@ fn a_sandbox_run_needs_nothing_and_leaves_nothing() {
         plan(&(send("one").replace("你好", "\"[[sandbox:fail]]\"") + "  - { id: look, action: check, of: one }\n")),
     );
     case.run(&["run", "plan.yaml", "--sandbox"]).exits(6).says("the status is SEND_FAIL");
+}
+
+#[test]
+fn a_run_is_shown_in_both_languages() {
+    let steps = format!(
+        "{}{}  - {{ id: look, action: preview, to: {{ wxname: tea-editor }}, message: {{ text: 你好 }} }}\n{}",
+        send("one"),
+        "  - { id: vip, action: send_by_openid, to: { openids: [oA1, oA2, oA3] }, message: { text: 会员 } }\n",
+        send("two")
+    );
+    in_both(|language, suffix| {
+        let case = Case::new().speaks(language).env("QUNFA_NOW", "2026-03-02T10:00:00+08:00");
+        let case = case.file("plan.yaml", plan(&steps));
+        let args =
+            ["run", "plan.yaml", "--sandbox", "-v", "--fault", "lost@mass/send", "--fault", "45028@mass/sendall#2"];
+        let ran = case.run(&args).exits(6);
+        // The end of a run's id is made up anew each time.
+        let masked = |text: &str| match text.find("20260302-100000-") {
+            Some(at) => format!("{}…{}", &text[..at], &text[at + "20260302-100000-000000".len()..]),
+            None => text.to_owned(),
+        };
+        let shown = format!("{}--- stderr\n{}", ran.stdout, ran.stderr);
+        let shown: Vec<String> = shown.lines().map(masked).collect();
+        insta::assert_snapshot!(format!("run{suffix}"), shown.join("\n"));
+    });
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use qunfa::message::MessageKind;
 
-use crate::support::{Case, plan, repository, send};
+use crate::support::{Case, in_both, plan, repository, send};
 
 const JADE: &[u8] = include_bytes!("pictures/jade-4x2.png");
 const AMBER: &[u8] = include_bytes!("pictures/amber-2x2.png");
@@ -84,10 +84,15 @@ fn values<'p>(page: &'p str, name: &str) -> Vec<&'p str> {
 
 #[test]
 fn every_message_type_is_shown() {
-    let page = page(&tea());
-    let (_, body) = page.split_once("<body>").expect("a body");
-    let (before, digest) = body.split_once("sha256:").expect("the digest of the plan");
-    insta::assert_snapshot!(format!("{before}sha256:…{}", &digest[64..]));
+    in_both(|language, suffix| {
+        let page = page(&tea().speaks(language));
+        let tag = if language == "zh" { "zh-Hans" } else { "en" };
+        assert!(page.starts_with(&format!("<!doctype html>\n<html lang=\"{tag}\">")), "{page}");
+        let (_, body) = page.split_once("<body>").expect("a body");
+        let (before, digest) = body.split_once("sha256:").expect("the digest of the plan");
+        let shown = format!("{before}sha256:…{}", &digest[64..]);
+        insta::assert_snapshot!(format!("every_message_type_is_shown{suffix}"), shown);
+    });
 }
 
 #[test]
@@ -221,10 +226,10 @@ fn findings_stand_beside_their_place() {
             assert!(finding(number).contains(word), "{word}: {}", finding(number));
         }
     }
-    assert!(!page.contains("Findings of the plan"), "each has a place");
+    assert!(!page.contains("id=\"findings\""), "each has a place");
     let loose = plan(&send("one")).replace("defaults: {", "defaults: { pace: { per_minute: 600 },");
     let page = self::page(&Case::new().file("plan.yaml", loose));
-    assert!(page.contains("Findings of the plan") && page.contains("more than 60 mass calls a minute"));
+    assert!(page.contains("id=\"findings\"") && page.contains("more than 60 mass calls a minute"));
 }
 
 #[test]
@@ -257,8 +262,10 @@ fn a_plan_with_errors_has_no_page() {
 fn a_page_that_cannot_be_written() {
     let case = tea().file("file", "").file("folder/x", "");
     case.run(&["preview-html", "plan.yaml", "--out", "folder"]).exits(4).says("it is a folder");
-    case.run(&["preview-html", "plan.yaml", "--out", "file/page.html"]).exits(4).says("cannot be written");
-    case.run(&["render", "plan.yaml", "--html", "file"]).exits(4).says("cannot be written");
+    case.run(&["preview-html", "plan.yaml", "--out", "file/page.html"])
+        .exits(4)
+        .says("cannot write the page to file/page.html");
+    case.run(&["render", "plan.yaml", "--html", "file"]).exits(4).says("cannot write the page");
     assert_eq!(case.read("file"), "");
 }
 
@@ -268,7 +275,7 @@ fn open_without_an_opener_says_so() {
     let path = case.path("bin").display().to_string();
     let case = case.env("PATH", &path);
     let ran =
-        case.run(&["preview-html", "plan.yaml", "--open"]).exits(4).says("the page is written, and cannot be opened");
+        case.run(&["preview-html", "plan.yaml", "--open"]).exits(4).says("the page was written but cannot be opened");
     assert_eq!(ran.stdout, "");
     assert_eq!(case.read(".qunfa/.gitignore"), "*\n");
     assert_eq!(case.read(".qunfa/preview-spring-tea.html"), page(&case));

@@ -180,7 +180,7 @@ fn sources(root: &Path, ending: &str) -> Vec<String> {
             let path = entry.path();
             if path.is_dir() {
                 folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension == ending) {
+            } else if path.extension().is_some_and(|extension| extension == ending) && !path.ends_with("tests.rs") {
                 let below = path.strip_prefix(root).expect("below it");
                 found.push(below.to_string_lossy().replace('\\', "/"));
             }

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use super::*;
 use crate::{
     locale::{
-        say,
+        Language, say,
         tests::{BOTH, speaking},
     },
     message::{MessageKind, MessageView},
@@ -307,6 +307,30 @@ fn json_reads_back() {
     for report in [fixture(), empty(), refused()] {
         let back: Report = serde_json::from_str(&render(&report, Format::Json)).expect("it is a report");
         assert_eq!(back, report);
+    }
+}
+
+#[test]
+fn a_stored_report_keeps_its_words_and_their_arguments() {
+    let message = say!("the report of the run {id} cannot be read", id = "2026-1");
+    let report = Report { error: Some(Problem::new(message)), ..refused() };
+    let stored = speaking(Language::Zh, || render(&report, Format::Json));
+    assert!(stored.contains("\"message\": \"运行 2026-1 的报告无法读取\""), "{stored}");
+    let json: serde_json::Value = serde_json::from_str(&stored).expect("JSON");
+    assert_eq!(json["error"]["arguments"], json!({ "id": "2026-1" }));
+
+    let back: Report = serde_json::from_str(&stored).expect("it is a report");
+    assert_eq!(speaking(Language::Zh, || render(&back, Format::Json)), stored);
+    // Its labels are in the language of whoever reads it, its messages in that of the run.
+    let read = speaking(Language::En, || plain(&back, Format::Human));
+    assert!(read.contains("not run") && read.contains("运行 2026-1 的报告无法读取"), "{read}");
+
+    // A report that was stored before problems had arguments.
+    let mut old = json;
+    old["error"].as_object_mut().expect("an object").remove("arguments");
+    let old: Report = serde_json::from_value(old).expect("it is a report");
+    for format in Format::ALL {
+        assert!(render(&old, format).contains("运行 2026-1 的报告无法读取"), "{format}");
     }
 }
 

@@ -345,7 +345,7 @@ impl<'a> Builder<'a> {
         facts.push(Fact::words(say!("Calls"), thousands(step.calls.len() as u64)));
         facts.extend(match &step.when {
             When::Always => None,
-            When::Never => Some(Fact::words(say!("Runs"), say!("never (`when` is false)").to_string())),
+            When::Never => Some(Fact::words(say!("Runs"), say!("never (its condition is false)").to_string())),
             When::AtRunTime { expression, .. } => Some(Fact::code(say!("Runs if"), expression)),
         });
         if let Some(key) = &step.key {
