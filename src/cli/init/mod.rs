@@ -20,7 +20,7 @@ use crate::{
     locale::{Language, Phrase, say},
     plan::{model::Head, schema},
     problem::{ExitCode, Refusal},
-    text::shell_word,
+    text::quoted,
 };
 
 #[derive(Debug, clap::Args)]
@@ -101,9 +101,9 @@ pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<
     }
     written.iter().for_each(|path| terminal.out(&format!("{path}\n")));
     let created = say!("Created the campaign `{name}`. README.md explains how to adapt it. Next:", name);
-    let (plan, staging) = (shell_word(&plan), vars("staging"));
+    let (plan, staging) = (quoted(&plan), vars("staging"));
     let commands =
-        [format!("qunfa validate {plan}"), format!("qunfa run {plan} --vars-file {} --sandbox", shell_word(&staging))];
+        [format!("qunfa validate {plan}"), format!("qunfa run {plan} --vars-file {} --sandbox", quoted(&staging))];
     terminal.note(&format!("\n{created}\n  {}\n", commands.join("\n  ")));
     if !files::same_folder(DiskProject::new(&args.dir).root(), &args.dir) {
         let moved = say!(
