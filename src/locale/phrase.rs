@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::{Language, in_language};
 
 /// A sentence, or a part of one: an English text and the arguments for its placeholders, which stay data until it is
-/// shown (`Display`) in the language of the process. Made with [`say!`](say).
+/// shown (`Display`) in the language of the process. Made with `say!`.
 ///
 /// As JSON it is the sentence in that language.
 #[derive(Clone, PartialEq, Eq)]
@@ -52,7 +52,7 @@ pub fn list<T: Into<Argument>>(items: impl IntoIterator<Item = T>) -> Argument {
 }
 
 impl Phrase {
-    /// What [`say!`](say) makes; nobody else calls it.
+    /// What `say!` makes; nobody else calls it.
     #[doc(hidden)]
     pub fn new(text: &'static str, plural: Option<&'static str>, arguments: Vec<(&'static str, Argument)>) -> Self {
         Self(Box::new(Inner { text, plural, arguments, recorded: None }))
