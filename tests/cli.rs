@@ -288,41 +288,8 @@ fn a_closed_pipe_is_no_error() {
     assert!(!ran.stderr.contains("pipe"), "{}", ran.stderr);
 }
 
-#[test]
-fn help_texts() {
-    for command in [
-        "",
-        "init",
-        "validate",
-        "fmt",
-        "render",
-        "audience",
-        "preview-html",
-        "run",
-        "status",
-        "report",
-        "settle",
-        "doctor",
-        "token",
-        "sandbox",
-        "schema",
-        "explain",
-        "completions",
-        "man",
-    ] {
-        let args: Vec<&str> = [command, "--help"].into_iter().filter(|arg| !arg.is_empty()).collect();
-        let name = if command.is_empty() { "help" } else { command };
-        in_both(|language, suffix| {
-            let help = Case::new().speaks(language).run(&args).exits(0).stdout;
-            insta::assert_snapshot!(format!("help-{name}{suffix}"), help);
-        });
-    }
-    let case = Case::new();
-    assert_eq!(case.run(&["--version"]).exits(0).stdout, concat!("qunfa ", env!("CARGO_PKG_VERSION"), "\n"));
-}
-
 /// The names of all commands, as the help lists them.
-fn commands(case: &Case) -> Vec<String> {
+pub(crate) fn commands(case: &Case) -> Vec<String> {
     let help = case.run(&["--help"]).exits(0).stdout;
     let list = help.split_once("Commands:\n").expect("a list").1.split("\n\n").next().expect("its end");
     list.lines().filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect()
@@ -341,14 +308,14 @@ fn every_command_has_an_example_and_mistypes_are_guessed() {
         assert!(help.contains("\nExample") && help.contains(&format!(" qunfa {}", names.join(" "))), "{help}");
         *args.last_mut().expect("some") = "--queit";
         let said = case.run(&args).exits(2).stderr;
-        assert!(said.contains("a similar argument exists: '--quiet'"), "{said}");
+        assert!(said.contains("did you mean `--quiet`?"), "{said}");
         let (wrong, rest) = names.split_last().expect("a name");
         let (first, last) = wrong.split_at(wrong.len() - 1);
         let wrong_name = format!("{first}{last}{last}");
         let mut args: Vec<&str> = rest.iter().map(String::as_str).collect();
         args.push(&wrong_name);
         let said = case.run(&args).exits(2).stderr;
-        assert!(said.contains(&format!("'{wrong}'")) && said.contains("similar subcommand"), "{said}");
+        assert!(said.contains(&format!("did you mean `qunfa {}`?", names.join(" "))), "{said}");
     }
 }
 
@@ -377,8 +344,8 @@ fn the_language_is_chosen() {
         assert!(said.contains(words), "{env:?} {args:?}: {said}");
     }
     let case = Case::new();
-    case.run(&["explain", "Q201", "--lang", "fr"]).exits(2).says("invalid value 'fr' for '--lang").says("en, zh");
-    case.speaks("fr").run(&["explain", "Q201"]).exits(2).says("invalid value 'fr'");
+    case.run(&["explain", "Q201", "--lang", "fr"]).exits(2).says("`fr` is not a value of `--lang <LANGUAGE>`").says("`en` or `zh`");
+    case.speaks("fr").run(&["explain", "Q201"]).exits(2).says("`fr` is not a value of `--lang").says("QUNFA_LANG=fr");
     let help = Case::new().run(&["--lang", "zh", "explain", "--help"]).exits(0).stdout;
     assert!(help.contains("用法: qunfa explain"), "help is not parsed yet when it is asked for: {help}");
 }
@@ -408,11 +375,6 @@ fn what_the_program_prints_of_itself() {
             std::fs::read_to_string(repository().join(format!("schemas/{what}.schema.json"))).expect("is there");
         assert_eq!(printed, committed);
     }
-    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
-        assert!(case.run(&["completions", shell]).exits(0).stdout.contains("sandbox"), "{shell}");
-    }
-    case.run(&["man", "pages"]).exits(0);
-    assert!(case.read("pages/qunfa-run.1").contains("sandbox") && case.read("pages/qunfa.1").contains("validate"));
 }
 
 #[test]

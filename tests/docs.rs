@@ -235,51 +235,33 @@ fn commands(language: Language) -> String {
     let l = language;
     let case = copied();
     let help = |command: &[&str]| {
-        let args = [command, &["--help"]].concat();
+        let args = [&["--lang", l.of("en", "zh")], command, &["--help"]].concat();
         let text = case.run(&args).exits(0).stdout;
-        text.lines().map(str::trim_end).collect::<Vec<_>>().join("\n")
+        text.lines().map(str::trim_end).collect::<Vec<_>>().join("\n").trim_end().to_owned()
     };
     let listed = |help: &str| -> Vec<String> {
-        let list = help.split_once("\nCommands:\n").map_or("", |(_, rest)| rest);
+        let list = help.split_once(l.of("\nCommands:\n", "\n命令:\n")).map_or("", |(_, rest)| rest);
         let list = list.split("\n\n").next().unwrap_or_default();
         // The words about a command may go on in the next line, further to the right.
         let lines = list.lines().filter(|line| line.starts_with("  ") && !line.starts_with("   "));
         lines.filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect()
     };
-    let (begin, examples) =
-        ("\n\nCommon options:\n", ["\n\nExample:", "\n\nExamples:", "\n\nExit codes:", "\n\nFor example"]);
-    // Without the options that every command has.
-    let own = |help: &str| -> String {
-        let Some((head, tail)) = help.split_once(begin) else { return help.to_owned() };
-        let end = examples.iter().filter_map(|words| tail.find(words)).min();
-        format!("{head}{}", end.map_or("", |end| &tail[end..]))
-    };
     let top = help(&[]);
     let mut out = format!(
-        "# {}\n\n{}\n\n{}\n\n<!-- made by tests/docs.rs from the help texts -->\n\n```text\n{}\n```\n\n",
+        "# {}\n\n{}\n\n{}\n\n<!-- made by tests/docs.rs from the help texts -->\n\n```text\n{top}\n```\n\n",
         l.of("Commands", "命令参考"),
         l.other("commands.md"),
         l.of(
-            "What each command says with `--help`. Results go to standard output, everything else to standard error. Each option may be given as an environment variable instead, which is named beside it.",
-            "以下是各命令 `--help` 的原文。结果写到标准输出，其余一律写到标准错误。每个选项都可以改用旁边列出的环境变量给出。"
+            "The `--help` output of each command; `qunfa help COMMAND` prints it too. Results go to standard output, everything else to standard error. You can set every option with the environment variable shown next to it.",
+            "以下是各命令 `--help` 的输出，`qunfa help 命令` 输出的内容相同。结果写到标准输出，其余一律写到标准错误。每个选项都可以改用旁边列出的环境变量设置。"
         ),
-        own(&top).trim_end()
     );
-    let common = top.split_once(begin).expect("common options").1;
-    let end = examples.iter().filter_map(|words| common.find(words)).min().unwrap_or(common.len());
-    write!(
-        out,
-        "## {}\n\n```text\n{}\n```\n\n",
-        l.of("Options of every command", "所有命令共有的选项"),
-        common[..end].trim_end()
-    )
-    .expect("text");
     for command in listed(&top) {
         let text = help(&[&command]);
-        write!(out, "## qunfa {command}\n\n```text\n{}\n```\n\n", own(&text).trim_end()).expect("text");
+        write!(out, "## qunfa {command}\n\n```text\n{text}\n```\n\n").expect("text");
         for below in listed(&text) {
             let text = help(&[&command, &below]);
-            write!(out, "### qunfa {command} {below}\n\n```text\n{}\n```\n\n", own(&text).trim_end()).expect("text");
+            write!(out, "### qunfa {command} {below}\n\n```text\n{text}\n```\n\n").expect("text");
         }
     }
     format!("{}\n", out.trim_end())

@@ -17,6 +17,7 @@ mod faults;
 mod fmt;
 mod formats;
 mod fuzz;
+mod help;
 mod hostile;
 mod init;
 mod kills;

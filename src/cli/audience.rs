@@ -22,7 +22,7 @@ use crate::{
 pub(super) struct Args {
     /// The plan
     plan: String,
-    /// The send, as reports name it: an id, or an instance such as city[北京]
+    /// The send step: an id, or an instance such as 'city[北京]'
     step: String,
     #[command(flatten)]
     pub(super) format: FormatArg,

@@ -38,9 +38,9 @@ use crate::{
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The plan that is to run; `-` is standard input
+    /// The plan to check; `-` reads standard input
     plan: String,
-    /// Asks an embedded WeChat server: no account, no secret, nothing leaves this machine
+    /// Checks against the embedded WeChat server; needs no account or secret
     #[arg(long, env = "QUNFA_SANDBOX", hide_env_values = true, value_parser = clap::builder::FalseyValueParser::new())]
     sandbox: bool,
     #[command(flatten)]

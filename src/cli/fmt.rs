@@ -21,10 +21,10 @@ use crate::{
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Plans, or files of an account or of variables; `-` is standard input, written to standard output
+    /// Plans, account files or variable files; `-` reads standard input and writes standard output
     #[arg(required = true, value_name = "PLAN")]
     plans: Vec<String>,
-    /// Changes nothing, and shows what would change (exit code 9)
+    /// Shows what would change without writing it (exit code 9)
     #[arg(long, env = "QUNFA_FMT_CHECK", hide_env_values = true, value_parser = FalseyValueParser::new())]
     check: bool,
     #[command(flatten)]

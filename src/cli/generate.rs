@@ -1,34 +1,33 @@
-//! What the program prints of itself: schemas, completions, man pages.
+//! What the program prints of itself: schemas and man pages.
 
 use std::{borrow::Cow, path::PathBuf};
 
 use clap::{Command, ValueEnum};
-use clap_complete::Shell;
 use serde_json::Value;
 
-use super::{failure::Failure, files, terminal::Terminal};
+use super::{failure::Failure, files, help::man::manual, terminal::Terminal};
 use crate::{
-    locale::{Language, translation},
+    locale::{Language, say, translation},
     plan::schema,
-    problem::{ExitCode, Refusal},
+    problem::{ExitCode, Refusal, reason},
 };
 
 #[derive(Debug, clap::Args)]
 pub(super) struct SchemaArgs {
-    /// Which schema
+    /// The schema to print
     #[arg(default_value = "plan")]
     what: Which,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Which {
-    /// Of a plan
+    /// Plans
     Plan,
-    /// Of a report (`run` and `report` with --format json)
+    /// Reports (`run` and `report` with --format json)
     Report,
-    /// Of what is found in plans (`validate` with --format json, and every command whose plan is wrong)
+    /// Findings (`validate` with --format json, and every command with an invalid plan)
     Diagnostics,
-    /// Of what `doctor` finds
+    /// Results of `doctor`
     Doctor,
 }
 
@@ -69,43 +68,19 @@ pub(super) fn in_words(schema: &str) -> Cow<'_, str> {
 }
 
 #[derive(Debug, clap::Args)]
-pub(super) struct CompletionsArgs {
-    /// The shell
-    shell: Shell,
-}
-
-pub(super) fn completions(
-    args: &CompletionsArgs,
-    mut command: Command,
-    terminal: &Terminal,
-) -> Result<ExitCode, Failure> {
-    let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut command, "qunfa", &mut script);
-    terminal.exactly(&String::from_utf8_lossy(&script));
-    Ok(ExitCode::Done)
-}
-
-#[derive(Debug, clap::Args)]
 pub(super) struct ManArgs {
-    /// The folder that they are written into
+    /// Folder for the man pages
     dir: PathBuf,
 }
 
-pub(super) fn man(args: &ManArgs, command: Command, terminal: &Terminal) -> Result<ExitCode, Failure> {
-    let mut pages = vec![("qunfa".to_owned(), command.clone())];
-    for sub in command.get_subcommands() {
-        let name = format!("qunfa-{}", sub.get_name());
-        pages.push((name.clone(), sub.clone().display_name(name)));
-    }
-    for (name, command) in pages {
-        let mut page = Vec::new();
-        let written = clap_mangen::Man::new(command)
-            .render(&mut page)
-            .and_then(|()| files::write_file(&args.dir.join(format!("{name}.1")), &page));
-        written.map_err(|error| {
-            Refusal::missing_input(format!("{name}.1 cannot be written to {}: {error}", args.dir.display()))
+pub(super) fn man(args: &ManArgs, tree: &Command, terminal: &Terminal) -> Result<ExitCode, Failure> {
+    for (name, page) in manual(tree) {
+        files::write_file(&args.dir.join(format!("{name}.1")), page.as_bytes()).map_err(|error| {
+            let (folder, why) = (args.dir.display().to_string(), reason(&error));
+            Refusal::missing_input(say!("cannot write {name}.1 to {folder}: {why}", name, folder, why))
         })?;
     }
-    terminal.note(&format!("man pages are in {}\n", args.dir.display()));
+    let folder = args.dir.display().to_string();
+    terminal.note(&format!("{}\n", say!("wrote the man pages to {folder}", folder)));
     Ok(ExitCode::Done)
 }

@@ -48,7 +48,7 @@ pub(super) struct Loaded {
 /// Whether warnings are errors.
 #[derive(Debug, Clone, Copy, Default, clap::Args)]
 pub(super) struct Strict {
-    /// Takes warnings as errors: exit code 3
+    /// Treats warnings as errors (exit code 3)
     #[arg(long, env = "QUNFA_STRICT", hide_env_values = true, value_parser = clap::builder::FalseyValueParser::new())]
     strict: bool,
 }

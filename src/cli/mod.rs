@@ -34,13 +34,13 @@ mod terminal;
 mod token;
 mod validate;
 
-use crate::{locale::Language, problem::ExitCode};
+use crate::problem::ExitCode;
 
 use failure::Failure;
 use options::{Common, Format, FormatArg};
 use terminal::Terminal;
 
-/// Campaigns as code for WeChat Official Accounts (群发): a YAML plan is validated, rendered, sent exactly once and reported on.
+/// Campaigns as code for WeChat Official Accounts (群发): validate, render and review a YAML plan, and send it exactly once.
 #[derive(Debug, Parser)]
 #[command(
     name = "qunfa",
@@ -48,21 +48,7 @@ use terminal::Terminal;
     max_term_width = 100,
     disable_help_subcommand = true,
     subcommand_required = true,
-    arg_required_else_help = true,
-    after_help = "Begin with: qunfa run examples/quickstart/plan.yaml --sandbox
-
-Exit codes:
-    0  done
-    1  a fault of qunfa itself
-    2  wrong usage
-    3  the plan is invalid; nothing was sent
-    4  an input is missing or unreadable; nothing was sent
-    5  a step failed; nothing was sent in this run
-    6  a step failed after something was sent in this run
-    7  the outcome of a send is unknown
-    8  locked by another run, the plan no longer matches, or another edition is half sent
-    9  refused by a guard, a quota, a confirmation or --expect; nothing was sent
-  130  interrupted"
+    arg_required_else_help = true
 )]
 struct Cli {
     #[command(flatten)]
@@ -73,77 +59,50 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Writes a small campaign that works as it is: plan, content, audience, CI
-    #[command(after_help = "Example: qunfa init spring-tea --kind subscription")]
+    /// Creates a small working campaign: plan, content, audience, CI workflows
     Init(init::Args),
-    /// Checks plans: schema, references, limits, templates; offline, all problems at once
-    #[command(
-        after_help = "Examples: qunfa validate campaigns/*.yaml\n          qunfa validate campaigns/*.yaml --format sarif > qunfa.sarif"
-    )]
+    /// Checks plans offline and reports all problems: schema, references, limits, templates
     Validate(validate::Args),
-    /// Settles the layout of plans; keeps comments, never changes what is sent
+    /// Formats plans; keeps comments and never changes what is sent
     ///
-    /// Keys stand in the order of the schema (those of variables and rows stay where they are), two blanks deeper a level.
-    /// Quotes are double; a word that older readers of YAML take for something else (no, 0123, 2026-03-01) gets them. What is in
-    /// brackets stays so if it fits on a line of 120 columns. One blank line stays where there are some. The text of block
-    /// scalars is not touched. A file without `steps` (an account, variables) keeps its order of keys.
-    #[command(after_help = "Examples: qunfa fmt campaigns/*.yaml\n          qunfa fmt --check campaigns/*.yaml")]
+    /// Orders keys as in the schema (keys of variables and rows keep their order), indented two spaces per level. Uses double
+    /// quotes, and adds them to words that older YAML readers interpret differently (no, 0123, 2026-03-01). Keeps flow style
+    /// ({}, []) if it fits into 120 columns. Collapses consecutive empty lines to one. Leaves the text of block scalars
+    /// unchanged. In a file without `steps` (an account, variables), keys keep their order.
     Fmt(fmt::Args),
-    /// Shows the exact requests, offline: the dry run
-    #[command(
-        after_help = "Examples: qunfa render plan.yaml --out rendered/\n          qunfa render plan.yaml --check rendered/"
-    )]
+    /// Prints the exact requests without sending them (dry run, offline)
     Render(render::Args),
-    /// Shows each message as a phone would, on one HTML page
-    #[command(
-        after_help = "Examples: qunfa preview-html plan.yaml --open\n          qunfa preview-html plan.yaml > preview.html"
-    )]
+    /// Writes an HTML page that shows each message as a phone does
     PreviewHtml(preview_html::Args),
-    /// Shows who a send goes to, and how that differs from whom it went to
-    #[command(after_help = "Example: qunfa audience plan.yaml vip")]
+    /// Shows who a send reaches, and what has changed since it was sent
     Audience(audience::Args),
-    /// Runs a plan
-    #[command(
-        after_help = "Examples: qunfa run plan.yaml --sandbox\n          qunfa run plan.yaml --yes --report junit=report.xml --report html=report.html"
-    )]
+    /// Runs a plan: sends its messages, each exactly once
     Run(run::Args),
-    /// Shows what the ledger knows of a plan's steps
-    #[command(after_help = "Example: qunfa status plan.yaml")]
+    /// Shows what was sent for each step of a plan
     Status(status::Args),
-    /// Prints a report of a past run
-    #[command(after_help = "Example: qunfa report plan.yaml --format html > report.html")]
+    /// Prints the report of a past run
     Report(report::Args),
-    /// Settles by hand whether a call of unknown outcome was sent
-    #[command(
-        alias = "resolve",
-        after_help = "Example: qunfa settle plan.yaml announce --sent 3147494552 --reason 'seen in the console'"
-    )]
+    /// Records by hand whether a call with an unknown outcome was sent
+    #[command(alias = "resolve")]
     Settle(settle::Args),
-    /// Looks whether the account is ready for a plan; reads only
-    #[command(
-        after_help = "Examples: qunfa doctor plan.yaml\n          qunfa doctor plan.yaml --sandbox --format json\n\nExit codes: 0 no error (there may be warnings), 4 secret or state store, 5 token, address,\npermission or account, 8 locked or changed since it was sent, 9 quota; the first error decides"
-    )]
+    /// Checks whether the account is ready for a plan (read-only)
     Doctor(doctor::Args),
-    /// Shows, refreshes or forgets the cached access token; never its value
-    #[command(after_help = "Example: qunfa token show")]
+    /// Shows, refreshes or clears the cached access token; never prints its value
     Token(token::Args),
-    /// Runs the embedded WeChat API server by itself
-    #[command(
-        after_help = "Examples: qunfa sandbox --listen 127.0.0.1:8080\n          qunfa sandbox --fault lost@mass/send#2"
-    )]
+    /// Starts the embedded WeChat API server on its own
     Sandbox(sandbox::Args),
-    /// Prints the JSON Schema of plans, or of what is printed as JSON
-    #[command(after_help = "Example: qunfa schema plan > plan.schema.json")]
+    /// Prints the JSON Schema of plans or of JSON output
     Schema(generate::SchemaArgs),
-    /// Explains an error code of WeChat (45028) or a code of qunfa (Q201)
-    #[command(after_help = "Example: qunfa explain 45028")]
+    /// Explains a WeChat error code (45028) or a qunfa code (Q201)
     Explain(explain::Args),
-    /// Prints shell completions
-    #[command(after_help = "Example: qunfa completions bash > /etc/bash_completion.d/qunfa")]
-    Completions(generate::CompletionsArgs),
-    /// Writes man pages into a folder
-    #[command(after_help = "Example: qunfa man /usr/local/share/man/man1")]
+    /// Prints the completion script of a shell
+    Completions(help::complete::Args),
+    /// Writes man pages to a folder
     Man(generate::ManArgs),
+    /// Prints this help, or the help of a command
+    Help(help::HelpArgs),
+    /// Prints the version
+    Version,
 }
 
 impl Command {
@@ -168,20 +127,24 @@ impl Command {
             | Command::Sandbox(_)
             | Command::Schema(_)
             | Command::Completions(_)
-            | Command::Man(_) => false,
+            | Command::Man(_)
+            | Command::Help(_)
+            | Command::Version => false,
         }
     }
 }
 
 /// Runs the program with the arguments of the process.
 pub fn main() -> ExitCode {
-    let language = language::choose();
-    language.speak();
+    language::choose().speak();
+    if let Some(shell) = help::complete::asked() {
+        return help::complete::answer(&shell, without_empty(Cli::command()));
+    }
     let parsed = without_empty(Cli::command()).try_get_matches();
     let parsed = parsed.inspect(process::is_started_as);
     let cli = match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
-        Err(error) => return usage(error, language),
+        Err(error) => return usage(&error),
     };
     let color = match cli.common.color {
         ColorChoice::Auto => anstream::ColorChoice::Auto,
@@ -228,25 +191,37 @@ fn dispatch(cli: Cli, terminal: &Terminal) -> Result<ExitCode, Failure> {
         Command::Sandbox(args) => sandbox::main(&args, common, terminal),
         Command::Schema(args) => generate::schema(&args, terminal),
         Command::Explain(args) => explain::main(&args, terminal),
-        Command::Completions(args) => generate::completions(&args, Cli::command(), terminal),
-        Command::Man(args) => generate::man(&args, Cli::command(), terminal),
+        Command::Completions(args) => help::complete::script(&args, terminal),
+        Command::Man(args) => generate::man(&args, &help::tree(Cli::command()), terminal),
+        Command::Help(args) => help::show(&args, help::tree(Cli::command()), terminal),
+        Command::Version => {
+            terminal.out(&Cli::command().render_version());
+            Ok(ExitCode::Done)
+        }
     }
 }
 
 /// Help and version are results; everything else that clap says is wrong usage.
-fn usage(error: clap::Error, language: Language) -> ExitCode {
-    // Said again in the language of the reader: clap's words are English, and ours were when it parsed.
-    let again = || help::translated(without_empty(Cli::command()), language).try_get_matches().err();
-    let error = if language == Language::En { error } else { again().unwrap_or(error) };
-    match error.kind() {
-        clap::error::ErrorKind::DisplayHelp | clap::error::ErrorKind::DisplayVersion => {
-            let _ = error.print(); // a closed pipe is no error
+fn usage(error: &clap::Error) -> ExitCode {
+    use clap::error::ErrorKind;
+    if error.kind() == ErrorKind::DisplayVersion {
+        let _ = error.print(); // a closed pipe is no error
+        return ExitCode::Done;
+    }
+    // Parsed again with all that is shown: nobody else waits for helps to be made.
+    let tree = help::tree(without_empty(Cli::command()));
+    match tree.clone().try_get_matches() {
+        Err(error) if error.kind() == ErrorKind::DisplayHelp => {
+            let _ = error.print();
             ExitCode::Done
         }
-        _ => {
-            // It repeats arguments, which a shell may have made of names of files.
-            let terminal = Terminal::new(anstream::ColorChoice::Auto, false);
-            terminal.err_in_colour(&error.render().ansi().to_string());
+        Err(error) if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            let _ = error.print();
+            ExitCode::Usage
+        }
+        again => {
+            let error = again.as_ref().err().unwrap_or(error);
+            Terminal::new(anstream::ColorChoice::Auto, false).error(&help::usage::problem(error, &tree));
             ExitCode::Usage
         }
     }

@@ -1,14 +1,16 @@
-//! Options that several commands have.
+//! Options that several commands have, and values that are read in one way.
+
+use std::fmt;
 
 use clap::{Args, ColorChoice, ValueEnum, builder::FalseyValueParser};
 use jiff::Timestamp;
 
-use crate::locale::Language;
+use crate::locale::{Language, Phrase, say};
 
-/// Options of every command.
+/// Options that several commands have. Every command accepts them; `help` shows each where it has an effect.
 #[derive(Debug, Clone, Args)]
 pub(super) struct Common {
-    /// Where ledger, token and lock are kept [default: .qunfa/state.db in the project root]
+    /// Location of the ledger, token and lock [default: .qunfa/state.db in the project root]
     #[arg(
         long,
         global = true,
@@ -18,7 +20,7 @@ pub(super) struct Common {
         help_heading = "Common options"
     )]
     pub(super) state: Option<String>,
-    /// Address of the API [default: https://api.weixin.qq.com]; plain http only to this machine
+    /// Base URL of the API [default: https://api.weixin.qq.com]; http only for this machine
     #[arg(
         long,
         global = true,
@@ -28,7 +30,7 @@ pub(super) struct Common {
         help_heading = "Common options"
     )]
     pub(super) api_base: Option<String>,
-    /// Sets a variable of the plan; typed as in YAML (may be repeated)
+    /// Sets a plan variable, typed as in YAML (repeatable)
     #[arg(
         long,
         global = true,
@@ -38,7 +40,7 @@ pub(super) struct Common {
         help_heading = "Common options"
     )]
     pub(super) var: Vec<String>,
-    /// Sets variables from a YAML file (may be repeated; --var wins)
+    /// Reads variables from a YAML file (repeatable; --var overrides)
     #[arg(
         long,
         global = true,
@@ -48,7 +50,7 @@ pub(super) struct Common {
         help_heading = "Common options"
     )]
     pub(super) vars_file: Vec<String>,
-    /// When to colour
+    /// When to use colours
     #[arg(
         long,
         global = true,
@@ -56,33 +58,33 @@ pub(super) struct Common {
         default_value = "auto",
         env = "QUNFA_COLOR",
         hide_env_values = true,
-        hide_possible_values = false,
-        help_heading = "Common options"
+        help_heading = "Global options"
     )]
     pub(super) color: ColorChoice,
-    /// Language of what is printed [default: that of LC_ALL, LC_MESSAGES or LANG, else en]
+    /// Output language [default: from LC_ALL, LC_MESSAGES or LANG, otherwise en]
     #[arg(
         long,
         global = true,
         value_name = "LANGUAGE",
         env = "QUNFA_LANG",
         hide_env_values = true,
-        help_heading = "Common options"
+        help_heading = "Global options"
     )]
     pub(super) lang: Option<Language>,
-    /// Prints results and errors only
-    #[arg(long, short, global = true, env = "QUNFA_QUIET", hide_env_values = true, value_parser = FalseyValueParser::new(), help_heading = "Common options")]
+    /// Prints only results and errors
+    #[arg(long, short, global = true, env = "QUNFA_QUIET", hide_env_values = true, value_parser = FalseyValueParser::new(), help_heading = "Global options")]
     pub(super) quiet: bool,
-    /// Says more
+    /// Prints more detail
     #[arg(long, short, global = true, env = "QUNFA_VERBOSE", hide_env_values = true, value_parser = FalseyValueParser::new(), help_heading = "Common options")]
     pub(super) verbose: bool,
-    /// Pretends that it is this time (RFC 3339), for rehearsals; not against WeChat
+    /// Uses this time (RFC 3339) as the current time, for rehearsals; not allowed against WeChat
     #[arg(
         long,
         global = true,
         value_name = "TIME",
         env = "QUNFA_NOW",
         hide_env_values = true,
+        value_parser = time,
         help_heading = "Common options"
     )]
     pub(super) now: Option<Timestamp>,
@@ -91,15 +93,36 @@ pub(super) struct Common {
 /// How results are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Format {
-    /// For people
+    /// Human-readable text
     Human,
-    /// For programs
+    /// JSON
     Json,
 }
 
 #[derive(Debug, Clone, Args)]
 pub(super) struct FormatArg {
-    /// How results are printed
+    /// Output format
     #[arg(long, value_name = "FORMAT", default_value = "human", env = "QUNFA_FORMAT", hide_env_values = true)]
     pub(super) format: Format,
+}
+
+/// Why a value is not taken, in the words of the reader.
+#[derive(Debug)]
+pub(super) struct BadValue(pub(super) Phrase);
+
+impl fmt::Display for BadValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::error::Error for BadValue {}
+
+/// A whole number that is not negative.
+pub(super) fn number<N: std::str::FromStr>(text: &str) -> Result<N, BadValue> {
+    text.parse().map_err(|_| BadValue(say!("write a whole number, such as 1")))
+}
+
+fn time(text: &str) -> Result<Timestamp, BadValue> {
+    text.parse().map_err(|_| BadValue(say!("write a time with its offset, such as 2026-03-02T10:00:00+08:00")))
 }

@@ -21,12 +21,12 @@ use crate::{
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The plan; `-` is standard input
+    /// The plan; `-` reads standard input
     plan: String,
-    /// Writes the page into this file, rather than to standard output
+    /// Writes the page to this file instead of standard output
     #[arg(long, value_name = "FILE", env = "QUNFA_OUT", hide_env_values = true)]
     out: Option<PathBuf>,
-    /// Opens the page; without --out it is written into the folder .qunfa of the project
+    /// Opens the page in a browser; without --out, writes it to the project's .qunfa folder
     #[arg(long, env = "QUNFA_OPEN", hide_env_values = true, value_parser = FalseyValueParser::new())]
     open: bool,
 }

@@ -2,7 +2,9 @@
 #![expect(clippy::disallowed_methods, reason = "this module owns the signals and the environment of the process")]
 
 use std::{
+    ffi::OsString,
     fs,
+    path::PathBuf,
     sync::{
         Arc, OnceLock,
         atomic::{AtomicU32, Ordering},
@@ -45,7 +47,17 @@ pub(super) fn env(name: &str) -> Option<String> {
 
 /// The arguments of the process without its name; one that is not Unicode is not one of ours.
 pub(super) fn args() -> impl Iterator<Item = String> {
-    std::env::args_os().skip(1).map(|arg| arg.to_string_lossy().into_owned())
+    args_os().map(|arg| arg.to_string_lossy().into_owned())
+}
+
+/// The arguments of the process without its name, as they are.
+pub(super) fn args_os() -> impl Iterator<Item = OsString> {
+    std::env::args_os().skip(1)
+}
+
+/// The folder that the process works in.
+pub(super) fn folder() -> Option<PathBuf> {
+    std::env::current_dir().ok()
 }
 
 /// Whether this is a step of GitHub Actions.

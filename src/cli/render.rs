@@ -22,18 +22,18 @@ use crate::{
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The plan; `-` is standard input
+    /// The plan; `-` reads standard input
     plan: String,
-    /// Writes one file a request, and manifest.json, into this folder
+    /// Writes one file per request and manifest.json to this folder
     #[arg(long, value_name = "DIR", env = "QUNFA_OUT", hide_env_values = true)]
     out: Option<PathBuf>,
-    /// Compares with what --out wrote into this folder, and shows which bytes differ (exit code 9)
+    /// Compares with the files that --out wrote to this folder and shows the differences (exit code 9)
     #[arg(long, value_name = "DIR", env = "QUNFA_CHECK", hide_env_values = true, conflicts_with = "out")]
     check: Option<PathBuf>,
-    /// Writes index.html into this folder: each message as a phone would show it
+    /// Writes index.html to this folder, showing each message as a phone does
     #[arg(long, value_name = "DIR", env = "QUNFA_HTML", hide_env_values = true, conflicts_with = "check")]
     html: Option<PathBuf>,
-    /// How requests are written
+    /// Output format of requests
     #[arg(long, value_name = "FORMAT", default_value = "json", env = "QUNFA_FORMAT", hide_env_values = true)]
     format: RequestFormat,
     #[command(flatten)]
@@ -45,7 +45,7 @@ pub(super) struct Args {
 pub(super) enum RequestFormat {
     /// One JSON document
     Json,
-    /// As they go over the wire
+    /// HTTP requests as sent
     Http,
 }
 

@@ -13,10 +13,10 @@ use crate::{
 pub(super) struct Args {
     /// The plan
     plan: String,
-    /// The run, as reports name it [default: the last one]
+    /// Id of the run [default: the latest run]
     #[arg(long, value_name = "ID", env = "QUNFA_RUN", hide_env_values = true)]
     run: Option<String>,
-    /// How it is printed
+    /// Output format
     #[arg(long, value_name = "FORMAT", default_value = "human", env = "QUNFA_FORMAT", hide_env_values = true, value_parser = ["human", "json", "junit", "markdown", "html"])]
     format: String,
 }

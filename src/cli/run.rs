@@ -37,27 +37,27 @@ use crate::{
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The plan; `-` is standard input
+    /// The plan; `-` reads standard input
     plan: String,
-    /// Runs against an embedded WeChat server: no account, no secret, nothing leaves this machine; waits pass at once
+    /// Runs against the embedded WeChat server: needs no account or secret, sends nothing, and skips waits
     #[arg(long, env = "QUNFA_SANDBOX", hide_env_values = true, value_parser = clap::builder::FalseyValueParser::new())]
     sandbox: bool,
-    /// Does not ask; needed without a terminal
+    /// Skips the confirmation; required without a terminal
     #[arg(long, short, env = "QUNFA_YES", hide_env_values = true, value_parser = clap::builder::FalseyValueParser::new())]
     yes: bool,
-    /// Runs these steps alone (ids, or instances such as city[北京])
+    /// Runs only these steps (ids, or instances such as 'city[北京]')
     #[arg(long, value_name = "ID", num_args = 1.., value_delimiter = ',', env = "QUNFA_ONLY", hide_env_values = true)]
     only: Vec<String>,
-    /// Runs from this step on
+    /// Starts at this step
     #[arg(long, value_name = "ID", env = "QUNFA_FROM", hide_env_values = true)]
     from: Option<String>,
-    /// Refuses to run anything else than the plan with this digest (of `qunfa render`)
+    /// Runs only if the plan has this digest (printed by `qunfa render`)
     #[arg(long, value_name = "DIGEST", env = "QUNFA_EXPECT", hide_env_values = true)]
     expect: Option<String>,
-    /// Goes as far as it goes, although the quota that the ledger knows of does not suffice
+    /// Sends as much as the known quota allows instead of refusing to start
     #[arg(long, env = "QUNFA_ALLOW_PARTIAL", hide_env_values = true, value_parser = clap::builder::FalseyValueParser::new())]
     allow_partial: bool,
-    /// Writes a report: human, json, junit, markdown or html (may be repeated)
+    /// Writes a report: human, json, junit, markdown or html (repeatable)
     #[arg(long, value_name = "FORMAT=PATH", env = "QUNFA_REPORT", hide_env_values = true)]
     report: Vec<String>,
     #[command(flatten)]

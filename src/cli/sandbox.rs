@@ -13,7 +13,7 @@ use super::{
     clock::{RealClock, RehearsalClock},
     failure::Failure,
     load,
-    options::{Common, Format, FormatArg},
+    options::{BadValue, Common, Format, FormatArg, number},
     session::Address,
     terminal::Terminal,
 };
@@ -34,26 +34,25 @@ use crate::{
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Address to listen on; port 0 takes a free one
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080", env = "QUNFA_LISTEN", hide_env_values = true)]
+    /// Address to listen on; port 0 picks a free port
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080", env = "QUNFA_LISTEN", hide_env_values = true, value_parser = address)]
     listen: SocketAddr,
-    /// The kind of the account: decides its quotas
+    /// Account type; determines its quotas
     #[arg(long, value_name = "KIND", default_value = "service", env = "QUNFA_KIND", hide_env_values = true, value_parser = ["service", "subscription"])]
     kind: String,
-    /// Takes this AppID only [default: any that is well-formed]
+    /// Accepts only this AppID [default: any valid AppID]
     #[arg(long, value_name = "APPID", env = "QUNFA_APPID", hide_env_values = true)]
     appid: Option<String>,
-    /// Takes this AppSecret only [default: any]
+    /// Accepts only this AppSecret [default: any]
     #[arg(long, value_name = "SECRET", env = "QUNFA_SANDBOX_SECRET", hide_env_values = true)]
     secret: Option<String>,
-    /// A tag of the account (may be repeated); tag 2 is always there
+    /// Adds a tag to the account (repeatable); tag 2 always exists
     #[arg(long, value_name = "ID=NAME[:FOLLOWERS]", env = "QUNFA_TAG", hide_env_values = true)]
     tag: Vec<String>,
-    /// A medium of the account: mpnews, image, voice, mpvideo or thumb, or the url of a picture of an article (may be
-    /// repeated)
+    /// Adds media to the account: mpnews, image, voice, mpvideo or thumb, or the URL of an article picture (repeatable)
     #[arg(long, value_name = "TYPE=MEDIA_ID", env = "QUNFA_MEDIA", hide_env_values = true)]
     media: Vec<String>,
-    /// Has the tags and media that this plan names
+    /// Adds the tags and media that this plan uses
     #[arg(long, value_name = "PLAN", env = "QUNFA_PLAN", hide_env_values = true)]
     plan: Option<String>,
     #[command(flatten)]
@@ -65,10 +64,11 @@ pub(super) struct Args {
 /// What goes wrong in a sandbox.
 #[derive(Debug, clap::Args)]
 pub(super) struct FaultArgs {
-    /// Lets a request go wrong (may be repeated): drop, lost, cut, html, empty, stall or an errcode; `:done` carries it
-    /// out first; `@mass/send` says which requests (else mass calls), `#3`, `#2-4`, `#2-` or `#30%` when (else the first).
-    /// `lossy` takes a word, a picture and a style from a draft that is stored, `lossy:word`, `lossy:picture` and
-    /// `lossy:style` one of them
+    /// Makes a request fail (repeatable), such as lost@mass/send#2
+    ///
+    /// drop, lost, cut, html, empty, stall or an errcode. `:done` performs the request first; `@mass/send` selects requests
+    /// by path (default: mass calls); `#3`, `#2-4`, `#2-` or `#30%` selects when (default: the first). `lossy` drops a word,
+    /// a picture and a style from a stored draft; `lossy:word`, `lossy:picture` and `lossy:style` drop only one of them
     #[arg(
         long,
         value_name = "KIND[:done][@PATH][#WHEN]",
@@ -77,8 +77,8 @@ pub(super) struct FaultArgs {
         allow_hyphen_values = true
     )]
     fault: Vec<Fault>,
-    /// Which of the faults by chance happen; the same number gives the same ones
-    #[arg(long, value_name = "NUMBER", default_value_t = 1, env = "QUNFA_FAULT_SEED", hide_env_values = true)]
+    /// Seed for random faults; the same seed produces the same faults
+    #[arg(long, value_name = "NUMBER", default_value_t = 1, env = "QUNFA_FAULT_SEED", hide_env_values = true, value_parser = number::<u64>)]
     fault_seed: u64,
 }
 
@@ -143,6 +143,10 @@ pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<
     terminal.note(&format!("{how}\n"));
     running.join();
     Ok(ExitCode::Done)
+}
+
+fn address(text: &str) -> Result<SocketAddr, BadValue> {
+    text.parse().map_err(|_| BadValue(say!("write an IP address and a port, such as 127.0.0.1:8080")))
 }
 
 /// `100=VIP` or `100=VIP:1200`.

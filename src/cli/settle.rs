@@ -6,7 +6,7 @@ use super::{
     clock::RealClock,
     failure::Failure,
     load::open_session,
-    options::{Common, Format, FormatArg},
+    options::{Common, Format, FormatArg, number},
     process,
     terminal::Terminal,
 };
@@ -23,25 +23,25 @@ use crate::{
 pub(super) struct Args {
     /// The plan
     plan: String,
-    /// The step, or an instance such as city[北京]
+    /// The step: an id, or an instance such as 'city[北京]'
     #[arg(required_unless_present = "give_up")]
     step: Option<String>,
-    /// It was sent, as this job of WeChat (0 if the job is not known; it may be told later)
-    #[arg(long, value_name = "MSG_ID", env = "QUNFA_SENT", hide_env_values = true)]
+    /// It was sent, with this WeChat job id (0 if unknown; you can add it later)
+    #[arg(long, value_name = "MSG_ID", env = "QUNFA_SENT", hide_env_values = true, value_parser = number::<u64>)]
     sent: Option<u64>,
-    /// It was not sent: the next run sends it
+    /// It was not sent; the next run sends it
     #[arg(long, env = "QUNFA_NOT_SENT", hide_env_values = true, value_parser = clap::builder::FalseyValueParser::new())]
     not_sent: bool,
-    /// It was not sent and will not be: what is left of a step that was begun (of all steps if none is named)
+    /// It was not sent and will not be; also for the rest of a step that has begun (without STEP, of all steps)
     #[arg(long, env = "QUNFA_GIVE_UP", hide_env_values = true, value_parser = clap::builder::FalseyValueParser::new())]
     give_up: bool,
-    /// The edition, if it is not the plan's own
+    /// The occurrence (edition), if it is not the one in the plan
     #[arg(long, value_name = "NAME", env = "QUNFA_OCCURRENCE", hide_env_values = true)]
     occurrence: Option<String>,
-    /// Which call of the step, where several are meant
-    #[arg(long, value_name = "N", env = "QUNFA_CHUNK", hide_env_values = true)]
+    /// Number of the call, if several calls of the step are meant
+    #[arg(long, value_name = "N", env = "QUNFA_CHUNK", hide_env_values = true, value_parser = number::<u32>)]
     chunk: Option<u32>,
-    /// Who says so, and why; kept in the ledger
+    /// Who decided this and why; recorded in the ledger
     #[arg(long, value_name = "TEXT", env = "QUNFA_REASON", hide_env_values = true)]
     reason: Option<String>,
     #[command(flatten)]

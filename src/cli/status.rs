@@ -35,7 +35,7 @@ use crate::{
 pub(super) struct Args {
     /// The plan
     plan: String,
-    /// Asks WeChat for the status of each job (needs the secret)
+    /// Queries WeChat for the status of each job (requires the secret)
     #[arg(long, env = "QUNFA_REFRESH", hide_env_values = true, value_parser = clap::builder::FalseyValueParser::new())]
     refresh: bool,
     #[command(flatten)]

@@ -28,20 +28,17 @@ pub(super) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Shows when the cached token ends
-    #[command(after_help = "Example: qunfa token show plan.yaml")]
+    /// Shows when the cached token expires
     Show(Which),
-    /// Fetches a token now, if the cached one is not good any more
-    #[command(after_help = "Example: qunfa token refresh plan.yaml")]
+    /// Fetches a new token if the cached one has expired
     Refresh(Which),
-    /// Forgets the cached token
-    #[command(after_help = "Example: qunfa token clear plan.yaml")]
+    /// Deletes the cached token
     Clear(Which),
 }
 
 #[derive(Debug, clap::Args)]
 struct Which {
-    /// The plan whose account it is [default: every account of the state store; `refresh` needs a plan]
+    /// Plan of the account [default: all accounts in the state store; required for `refresh`]
     plan: Option<String>,
     #[command(flatten)]
     format: FormatArg,

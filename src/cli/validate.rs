@@ -16,12 +16,12 @@ use crate::{
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Plans to check; `-` is standard input
+    /// Plans to check; `-` reads standard input
     #[arg(required = true, value_name = "PLAN")]
     plans: Vec<String>,
     #[command(flatten)]
     strict: Strict,
-    /// How findings are printed
+    /// Output format of findings
     #[arg(long, value_name = "FORMAT", default_value = "human", env = "QUNFA_FORMAT", hide_env_values = true)]
     format: Findings,
 }
@@ -29,15 +29,15 @@ pub(super) struct Args {
 /// How findings are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Findings {
-    /// For people
+    /// Human-readable text
     Human,
-    /// For programs (`qunfa schema diagnostics`)
+    /// JSON (see `qunfa schema diagnostics`)
     Json,
     /// SARIF 2.1.0, for code scanning
     Sarif,
-    /// A code quality report of GitLab
+    /// GitLab code quality report
     Gitlab,
-    /// Annotations of GitHub Actions
+    /// GitHub Actions annotations
     Github,
 }
 

@@ -274,6 +274,31 @@ mod tests {
         }
     }
 
+    /// Everything on a keyboard, words, and what each shell has of its own.
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "the shells themselves are asked")]
+    fn shells_read_a_quoted_word_as_it_was() {
+        let keys: Vec<String> = (' '..='~').flat_map(|c| [c.to_string(), format!("{c}a"), format!("a{c}b")]).collect();
+        let names = ["city[广州]", "春茶.yaml", "it's", "a b", "", "~", "=ls", "!!", "$HOME", "{a,b}", "a\nb", "`x`", "\\", "*"];
+        let words: Vec<&str> = keys.iter().map(String::as_str).chain(names).collect();
+        let line = words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ");
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::write(folder.path().join("cityg"), "").expect("writes what `city[...]` could match");
+        let mut asked = 0;
+        for shell in ["sh", "bash", "dash", "zsh"] {
+            let script = format!("printf '%s\\0' {line}");
+            let Ok(output) =
+                std::process::Command::new(shell).args(["-c", &script]).current_dir(folder.path()).output()
+            else {
+                continue; // not every machine has every shell
+            };
+            let said = String::from_utf8(output.stdout).expect("UTF-8");
+            assert_eq!(said.split_terminator('\0').collect::<Vec<_>>(), words, "{shell}");
+            asked += 1;
+        }
+        assert!(asked > 0 || cfg!(windows), "no shell was asked");
+    }
+
     #[test]
     fn an_error_names_its_causes() {
         #[derive(Debug, thiserror::Error)]

@@ -11,7 +11,7 @@ use super::{
     failure::Failure,
     files, generate,
     load::load,
-    options::{Common, Format, FormatArg},
+    options::{BadValue, Common, Format, FormatArg},
     project::DiskProject,
     render,
     terminal::Terminal,
@@ -25,13 +25,13 @@ use crate::{
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The folder that it is written into
+    /// Folder to create the campaign in
     #[arg(default_value = ".", value_name = "DIR")]
     dir: PathBuf,
-    /// The kind of the account: 服务号 or 订阅号
+    /// Account type: 服务号 or 订阅号
     #[arg(long, default_value = "service", env = "QUNFA_KIND", hide_env_values = true)]
     kind: Kind,
-    /// The campaign's name [default: that of the folder if it can be one, else `campaign`]
+    /// Name of the campaign [default: the folder's name if valid, otherwise `campaign`]
     #[arg(long, env = "QUNFA_NAME", hide_env_values = true, value_parser = name)]
     name: Option<String>,
     #[command(flatten)]
@@ -40,9 +40,9 @@ pub(super) struct Args {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Kind {
-    /// May also send to lists of openids
+    /// Can also send to lists of openids
     Service,
-    /// Sends to tags and to all
+    /// Sends to tags or to all followers
     Subscription,
 }
 
@@ -55,12 +55,9 @@ impl Kind {
     }
 }
 
-fn name(text: &str) -> Result<String, String> {
-    if Head::is_name(text) {
-        Ok(text.to_owned())
-    } else {
-        Err("a name is lower-case letters, digits and -, at most 63, beginning with a letter or digit".into())
-    }
+fn name(text: &str) -> Result<String, BadValue> {
+    let wanted = || say!("a name has at most 63 lower-case letters, digits and -, and starts with a letter or digit");
+    Head::is_name(text).then(|| text.to_owned()).ok_or_else(|| BadValue(wanted()))
 }
 
 /// The dry run for review is made by the same pipe as any other.

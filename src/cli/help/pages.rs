@@ -1,0 +1,224 @@
+//! What a help says besides the options: examples, exit codes, what to read next, and which common options a command uses.
+
+use crate::{
+    locale::{Phrase, say, translated},
+    problem::ExitCode,
+};
+
+/// What is told of one command.
+pub(super) struct Page {
+    /// Without the program's name: `token show`; empty for the program.
+    path: &'static str,
+    /// To be pasted.
+    pub(super) examples: &'static [&'static str],
+    /// Which of [`exit_codes`] it ends with.
+    codes: &'static [ExitCode],
+    /// Other commands, read next.
+    pub(super) related: &'static [&'static str],
+}
+
+use ExitCode::{
+    Conflict, Done, Failed, Internal, Interrupted, Invalid, MissingInput, PartlyFailed, Refused, Unknown, Usage,
+};
+
+const ALL: &[ExitCode] = &[
+    Done, Internal, Usage, Invalid, MissingInput, Failed, PartlyFailed, Unknown, Conflict, Refused, Interrupted,
+];
+const OF_TEXT: &[ExitCode] = &[Done, Usage];
+const OF_FILES: &[ExitCode] = &[Done, Usage, MissingInput];
+const OF_PLANS: &[ExitCode] = &[Done, Usage, Invalid, MissingInput];
+const WITH_CHECK: &[ExitCode] = &[Done, Usage, Invalid, MissingInput, Refused];
+const OF_STATE: &[ExitCode] = &[Done, Usage, Invalid, MissingInput, Failed, Conflict];
+
+const PAGES: &[Page] = &[
+    Page {
+        path: "",
+        examples: &["qunfa init spring-tea", "qunfa validate spring-tea/plan.yaml", "qunfa run spring-tea/plan.yaml --sandbox"],
+        codes: ALL,
+        related: &["init", "validate", "render", "run", "status"],
+    },
+    Page {
+        path: "init",
+        examples: &["qunfa init spring-tea", "qunfa init spring-tea --kind subscription"],
+        codes: OF_FILES,
+        related: &["validate", "run"],
+    },
+    Page {
+        path: "validate",
+        examples: &["qunfa validate campaigns/*.yaml", "qunfa validate campaigns/*.yaml --format sarif > qunfa.sarif"],
+        codes: OF_PLANS,
+        related: &["fmt", "render", "explain"],
+    },
+    Page {
+        path: "fmt",
+        examples: &["qunfa fmt campaigns/*.yaml", "qunfa fmt --check campaigns/*.yaml"],
+        codes: WITH_CHECK,
+        related: &["validate"],
+    },
+    Page {
+        path: "render",
+        examples: &["qunfa render plan.yaml --out rendered/", "qunfa render plan.yaml --check rendered/"],
+        codes: WITH_CHECK,
+        related: &["preview-html", "run"],
+    },
+    Page {
+        path: "preview-html",
+        examples: &["qunfa preview-html plan.yaml --open", "qunfa preview-html plan.yaml > preview.html"],
+        codes: OF_PLANS,
+        related: &["render", "run"],
+    },
+    Page {
+        path: "audience",
+        examples: &["qunfa audience plan.yaml vip", "qunfa audience plan.yaml 'city[北京]' --format json"],
+        codes: OF_STATE,
+        related: &["render", "status"],
+    },
+    Page {
+        path: "run",
+        examples: &[
+            "qunfa run plan.yaml --sandbox",
+            "qunfa run plan.yaml --yes --report junit=report.xml --report html=report.html",
+            "qunfa run plan.yaml --only announce 'city[北京]'",
+        ],
+        codes: ALL,
+        related: &["render", "doctor", "status", "report", "settle"],
+    },
+    Page {
+        path: "status",
+        examples: &["qunfa status plan.yaml", "qunfa status plan.yaml --refresh"],
+        codes: OF_STATE,
+        related: &["report", "run", "settle"],
+    },
+    Page {
+        path: "report",
+        examples: &["qunfa report plan.yaml --format html > report.html"],
+        codes: OF_STATE,
+        related: &["run", "status"],
+    },
+    Page {
+        path: "settle",
+        examples: &[
+            "qunfa settle plan.yaml announce --sent 3147494552 --reason 'seen in the console'",
+            "qunfa settle plan.yaml announce --not-sent",
+            "qunfa settle plan.yaml --give-up --occurrence 2026-03-01",
+        ],
+        codes: OF_STATE,
+        related: &["run", "status"],
+    },
+    Page {
+        path: "doctor",
+        examples: &["qunfa doctor plan.yaml", "qunfa doctor plan.yaml --sandbox --format json"],
+        codes: &[Done, Usage, Invalid, MissingInput, Failed, Conflict, Refused],
+        related: &["run", "token"],
+    },
+    Page { path: "token", examples: &["qunfa token show"], codes: OF_STATE, related: &["doctor"] },
+    Page { path: "token show", examples: &["qunfa token show plan.yaml"], codes: OF_STATE, related: &["doctor"] },
+    Page { path: "token refresh", examples: &["qunfa token refresh plan.yaml"], codes: OF_STATE, related: &["doctor"] },
+    Page { path: "token clear", examples: &["qunfa token clear plan.yaml"], codes: OF_STATE, related: &["doctor"] },
+    Page {
+        path: "sandbox",
+        examples: &["qunfa sandbox --listen 127.0.0.1:8080", "qunfa sandbox --fault 'lost@mass/send#2'"],
+        codes: OF_PLANS,
+        related: &["run", "doctor"],
+    },
+    Page {
+        path: "schema",
+        examples: &["qunfa schema plan > plan.schema.json"],
+        codes: OF_TEXT,
+        related: &["validate"],
+    },
+    Page {
+        path: "explain",
+        examples: &["qunfa explain 45028", "qunfa explain Q201"],
+        codes: OF_TEXT,
+        related: &["validate"],
+    },
+    Page {
+        path: "completions",
+        examples: &[
+            "qunfa completions bash > /etc/bash_completion.d/qunfa",
+            "qunfa completions zsh > ~/.zfunc/_qunfa",
+            "qunfa completions fish > ~/.config/fish/completions/qunfa.fish",
+        ],
+        codes: OF_TEXT,
+        related: &["help"],
+    },
+    Page { path: "man", examples: &["qunfa man /usr/local/share/man/man1"], codes: OF_FILES, related: &["help"] },
+    Page {
+        path: "help",
+        examples: &["qunfa help run", "qunfa help token refresh"],
+        codes: OF_TEXT,
+        related: &["man"],
+    },
+    Page { path: "version", examples: &["qunfa version"], codes: OF_TEXT, related: &["help"] },
+];
+
+pub(super) fn page(path: &str) -> &'static Page {
+    PAGES.iter().find(|page| page.path == path).expect("every command has its page")
+}
+
+/// The common options that a command uses, by their ids.
+pub(super) fn common_options(path: &str) -> &'static [&'static str] {
+    match path {
+        "validate" | "render" | "preview-html" | "sandbox" => &["var", "vars_file", "now"],
+        "run" => &["state", "api_base", "var", "vars_file", "now", "verbose"],
+        "audience" | "status" | "report" | "settle" | "doctor" | "token show" | "token refresh" | "token clear" => {
+            &["state", "api_base", "var", "vars_file", "now"]
+        }
+        _ => &[],
+    }
+}
+
+/// The first commands of somebody who has nothing yet.
+pub(super) fn get_started() -> String {
+    format!(
+        "{}\n  qunfa init spring-tea\n  cd spring-tea\n  qunfa run plan.yaml --sandbox\n",
+        translated("Get started:")
+    )
+}
+
+/// Examples, exit codes, and where the other options are.
+pub(super) fn after_help(path: &str) -> String {
+    let lines = |lines: Vec<String>| lines.into_iter().map(|line| format!("\n  {line}")).collect::<String>();
+    let examples = page(path).examples.iter().map(|example| (*example).to_owned()).collect();
+    let mut parts = vec![format!("{}{}", translated("Examples:"), lines(examples))];
+    if matches!(path, "" | "doctor") {
+        let codes = exit_codes(path).into_iter().map(|(code, means)| format!("{:>3}  {means}", code as u8)).collect();
+        parts.push(format!("{}{}", translated("Exit codes:"), lines(codes)));
+    }
+    parts.push(match path {
+        "" => translated("Every option can also be set with its environment variable.").to_owned(),
+        _ => say!("Global options ({options}): {command}", options = "--color, --lang, --quiet", command = "qunfa --help")
+            .to_string(),
+    });
+    parts.join("\n\n")
+}
+
+/// The exit codes of a command, and what each means there.
+pub(super) fn exit_codes(path: &str) -> Vec<(ExitCode, Phrase)> {
+    page(path).codes.iter().map(|code| (*code, meaning(path, *code))).collect()
+}
+
+fn meaning(path: &str, code: ExitCode) -> Phrase {
+    match (path, code) {
+        ("doctor", Done) => say!("no errors (there may be warnings)"),
+        ("doctor", MissingInput) => say!("a problem with the secret or the state store"),
+        ("doctor", Failed) => say!("a problem with the token, the IP allow-list, permissions or the account"),
+        ("doctor", Conflict) => say!("another run holds the lock, or the plan changed after it was sent"),
+        ("doctor", Refused) => say!("the quota is not sufficient"),
+        ("fmt" | "render", Refused) => say!("--check found differences"),
+        (_, Done) => say!("success"),
+        (_, Internal) => say!("a bug in qunfa"),
+        (_, Usage) => say!("wrong usage"),
+        (_, Invalid) => say!("the plan is invalid; nothing was sent"),
+        (_, MissingInput) => say!("an input is missing or unreadable; nothing was sent"),
+        (_, Failed) => say!("a step failed; nothing was sent in this run"),
+        (_, PartlyFailed) => say!("a step failed after something was sent in this run"),
+        (_, Unknown) => say!("the outcome of a send is unknown"),
+        (_, Conflict) => {
+            say!("another run holds the lock, the plan no longer matches what was sent, or another edition is half sent")
+        }
+        (_, Refused) => say!("refused by a guard, the quota forecast, the confirmation or --expect; nothing was sent"),
+        (_, Interrupted) => say!("interrupted"),
+    }
+}
