@@ -344,7 +344,10 @@ fn the_language_is_chosen() {
         assert!(said.contains(words), "{env:?} {args:?}: {said}");
     }
     let case = Case::new();
-    case.run(&["explain", "Q201", "--lang", "fr"]).exits(2).says("`fr` is not a value of `--lang <LANGUAGE>`").says("`en` or `zh`");
+    case.run(&["explain", "Q201", "--lang", "fr"])
+        .exits(2)
+        .says("`fr` is not a value of `--lang <LANGUAGE>`")
+        .says("`en` or `zh`");
     case.speaks("fr").run(&["explain", "Q201"]).exits(2).says("`fr` is not a value of `--lang").says("QUNFA_LANG=fr");
     let help = Case::new().run(&["--lang", "zh", "explain", "--help"]).exits(0).stdout;
     assert!(help.contains("用法: qunfa explain"), "help is not parsed yet when it is asked for: {help}");

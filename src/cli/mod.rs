@@ -215,13 +215,17 @@ fn usage(error: &clap::Error) -> ExitCode {
             let _ = error.print();
             ExitCode::Done
         }
-        Err(error) if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-            let _ = error.print();
-            ExitCode::Usage
-        }
         again => {
             let error = again.as_ref().err().unwrap_or(error);
-            Terminal::new(anstream::ColorChoice::Auto, false).error(&help::usage::problem(error, &tree));
+            let terminal = Terminal::new(anstream::ColorChoice::Auto, false);
+            match error.kind() {
+                // Options, also from the environment, are no command.
+                ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand => {
+                    let help = help::usage::addressed(&tree).clone().render_help();
+                    terminal.err_in_colour(&help.ansi().to_string());
+                }
+                _ => terminal.error(&help::usage::problem(error, &tree)),
+            }
             ExitCode::Usage
         }
     }

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::process;
 use crate::{
+    locale::translated,
     problem::{ExitCode, Problem},
     text,
 };
@@ -77,9 +78,10 @@ impl Terminal {
     pub(super) fn error(&self, problem: &Problem) {
         let bold = anstyle::Style::new().bold();
         let red = anstyle::AnsiColor::Red.on_default().bold();
-        let mut shown = format!("{red}error{red:#}{bold}: {}{bold:#}\n", text::visible(&problem.message.to_string()));
+        let (error, help) = (translated("error"), translated("help"));
+        let mut shown = format!("{red}{error}{red:#}{bold}: {}{bold:#}\n", text::visible(&problem.message.to_string()));
         for line in &problem.help {
-            shown.push_str(&format!("  = help: {}\n", text::visible(&line.to_string())));
+            shown.push_str(&format!("  = {help}: {}\n", text::visible(&line.to_string())));
         }
         self.err_in_colour(&shown);
     }

@@ -279,7 +279,22 @@ mod tests {
     #[expect(clippy::disallowed_methods, reason = "the shells themselves are asked")]
     fn shells_read_a_quoted_word_as_it_was() {
         let keys: Vec<String> = (' '..='~').flat_map(|c| [c.to_string(), format!("{c}a"), format!("a{c}b")]).collect();
-        let names = ["city[广州]", "春茶.yaml", "it's", "a b", "", "~", "=ls", "!!", "$HOME", "{a,b}", "a\nb", "`x`", "\\", "*"];
+        let names = [
+            "city[广州]",
+            "春茶.yaml",
+            "it's",
+            "a b",
+            "",
+            "~",
+            "=ls",
+            "!!",
+            "$HOME",
+            "{a,b}",
+            "a\nb",
+            "`x`",
+            "\\",
+            "*",
+        ];
         let words: Vec<&str> = keys.iter().map(String::as_str).chain(names).collect();
         let line = words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ");
         let folder = tempfile::tempdir().expect("a folder");

@@ -43,7 +43,8 @@ pub(in crate::cli) fn script(args: &Args, terminal: &Terminal) -> Result<ExitCod
     let mut script = String::from_utf8_lossy(&script).into_owned();
     if args.shell == Shell::Zsh {
         // In a folder of `fpath` the file is the function that is called first.
-        script.push_str("\nif [ \"$funcstack[1]\" = \"_qunfa\" ]; then\n    _clap_dynamic_completer_qunfa \"$@\"\nfi\n");
+        script
+            .push_str("\nif [ \"$funcstack[1]\" = \"_qunfa\" ]; then\n    _clap_dynamic_completer_qunfa \"$@\"\nfi\n");
     }
     terminal.exactly(&script);
     Ok(ExitCode::Done)

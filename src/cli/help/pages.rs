@@ -21,9 +21,8 @@ use ExitCode::{
     Conflict, Done, Failed, Internal, Interrupted, Invalid, MissingInput, PartlyFailed, Refused, Unknown, Usage,
 };
 
-const ALL: &[ExitCode] = &[
-    Done, Internal, Usage, Invalid, MissingInput, Failed, PartlyFailed, Unknown, Conflict, Refused, Interrupted,
-];
+const ALL: &[ExitCode] =
+    &[Done, Internal, Usage, Invalid, MissingInput, Failed, PartlyFailed, Unknown, Conflict, Refused, Interrupted];
 const OF_TEXT: &[ExitCode] = &[Done, Usage];
 const OF_FILES: &[ExitCode] = &[Done, Usage, MissingInput];
 const OF_PLANS: &[ExitCode] = &[Done, Usage, Invalid, MissingInput];
@@ -33,7 +32,11 @@ const OF_STATE: &[ExitCode] = &[Done, Usage, Invalid, MissingInput, Failed, Conf
 const PAGES: &[Page] = &[
     Page {
         path: "",
-        examples: &["qunfa init spring-tea", "qunfa validate spring-tea/plan.yaml", "qunfa run spring-tea/plan.yaml --sandbox"],
+        examples: &[
+            "qunfa init spring-tea",
+            "qunfa validate spring-tea/plan.yaml",
+            "qunfa run spring-tea/plan.yaml --sandbox",
+        ],
         codes: ALL,
         related: &["init", "validate", "render", "run", "status"],
     },
@@ -144,12 +147,7 @@ const PAGES: &[Page] = &[
         related: &["help"],
     },
     Page { path: "man", examples: &["qunfa man /usr/local/share/man/man1"], codes: OF_FILES, related: &["help"] },
-    Page {
-        path: "help",
-        examples: &["qunfa help run", "qunfa help token refresh"],
-        codes: OF_TEXT,
-        related: &["man"],
-    },
+    Page { path: "help", examples: &["qunfa help run", "qunfa help token refresh"], codes: OF_TEXT, related: &["man"] },
     Page { path: "version", examples: &["qunfa version"], codes: OF_TEXT, related: &["help"] },
 ];
 
@@ -188,8 +186,12 @@ pub(super) fn after_help(path: &str) -> String {
     }
     parts.push(match path {
         "" => translated("Every option can also be set with its environment variable.").to_owned(),
-        _ => say!("Global options ({options}): {command}", options = "--color, --lang, --quiet", command = "qunfa --help")
-            .to_string(),
+        _ => say!(
+            "Global options ({options}): {command}",
+            options = "--color, --lang, --quiet",
+            command = "qunfa --help"
+        )
+        .to_string(),
     });
     parts.join("\n\n")
 }
@@ -216,7 +218,9 @@ fn meaning(path: &str, code: ExitCode) -> Phrase {
         (_, PartlyFailed) => say!("a step failed after something was sent in this run"),
         (_, Unknown) => say!("the outcome of a send is unknown"),
         (_, Conflict) => {
-            say!("another run holds the lock, the plan no longer matches what was sent, or another edition is half sent")
+            say!(
+                "another run holds the lock, the plan no longer matches what was sent, or another edition is half sent"
+            )
         }
         (_, Refused) => say!("refused by a guard, the quota forecast, the confirmation or --expect; nothing was sent"),
         (_, Interrupted) => say!("interrupted"),

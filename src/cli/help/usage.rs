@@ -14,7 +14,10 @@ use crate::{
 
 /// Words of other tools, and of the trade, with the command that does it here.
 const SYNONYMS: &[(&[&str], &[&str])] = &[
-    (&["send", "apply", "deploy", "exec", "execute", "start", "go", "mass", "broadcast", "群发", "发送", "运行"], &["run"]),
+    (
+        &["send", "apply", "deploy", "exec", "execute", "start", "go", "mass", "broadcast", "群发", "发送", "运行"],
+        &["run"],
+    ),
     (&["check", "lint", "verify", "检查", "校验"], &["validate"]),
     (&["plan"], &["validate", "render"]),
     (&["dry-run", "dryrun", "dry_run", "试运行"], &["render", "run --sandbox"]),
@@ -37,7 +40,7 @@ const SYNONYMS: &[(&[&str], &[&str])] = &[
 
 /// What clap found wrong.
 pub(in crate::cli) fn problem(error: &Error, tree: &Command) -> Problem {
-    let (path, command) = addressed(tree);
+    let command = addressed(tree);
     let (arg, value) = (text(error, ContextKind::InvalidArg), text(error, ContextKind::InvalidValue));
     let (arg, value) = (arg.as_deref().unwrap_or_default(), value.as_deref().unwrap_or_default());
     let problem = match error.kind() {
@@ -56,7 +59,6 @@ pub(in crate::cli) fn problem(error: &Error, tree: &Command) -> Problem {
             let missing = list(missing.iter().map(|arg| format!("`{arg}`")));
             Problem::new(say!("missing: {missing}", missing))
         }
-        ErrorKind::MissingSubcommand => Problem::new(say!("`{command}` needs a command", command = path)),
         ErrorKind::ArgumentConflict => match texts(error, ContextKind::PriorArg).as_slice() {
             [] => Problem::new(say!("`{arg}` is given twice", arg)),
             [prior] if *prior == arg => Problem::new(say!("`{arg}` is given twice", arg)),
@@ -124,13 +126,15 @@ fn elsewhere(word: &str) -> Option<Phrase> {
         "login" | "auth" | "logout" => {
             Some(say!("there is no login: the plan names where its AppSecret is; to check it: qunfa doctor PLAN"))
         }
-        "undo" | "delete" | "revoke" | "recall" | "rollback" | "withdraw" | "撤回" | "删除" | "删除群发" => Some(say!(
-            "add a step with `action: delete` to the plan; the message card stays with those who got it, only the body can \
+        "undo" | "delete" | "revoke" | "recall" | "rollback" | "withdraw" | "撤回" | "删除" | "删除群发" => {
+            Some(say!(
+                "add a step with `action: delete` to the plan; the message card stays with those who got it, only the body can \
              no longer be opened"
-        )),
-        "stop" | "cancel" | "abort" => {
-            Some(say!("press Ctrl-C where it runs: the current call is finished and recorded; to continue: qunfa run PLAN"))
+            ))
         }
+        "stop" | "cancel" | "abort" => Some(say!(
+            "press Ctrl-C where it runs: the current call is finished and recorded; to continue: qunfa run PLAN"
+        )),
         _ => None,
     }
 }
@@ -155,7 +159,7 @@ fn unknown_argument(error: &Error, arg: &str, tree: &Command, command: &Command)
     });
     match near {
         Some(near) => problem.help(say!("did you mean `{near}`?", near)),
-        None if command.get_positionals().next().is_some() => {
+        None if command.get_positionals().next().is_some() && name.parse::<f64>().is_err() => {
             problem.help(say!("if it is not an option, write `--` before it: -- {arg}", arg = quoted(arg)))
         }
         None => problem,
@@ -193,12 +197,12 @@ fn read_on(problem: Problem, command: &Command) -> Problem {
 }
 
 /// The command that the arguments name, as far as it exists.
-fn addressed(tree: &Command) -> (String, &Command) {
+pub(in crate::cli) fn addressed(tree: &Command) -> &Command {
     let mut command = tree;
     for word in process::args().take_while(|word| word != "--") {
         command = command.find_subcommand(word).unwrap_or(command);
     }
-    (command.get_bin_name().unwrap_or(command.get_name()).to_owned(), command)
+    command
 }
 
 fn text(error: &Error, kind: ContextKind) -> Option<String> {
