@@ -40,14 +40,14 @@ impl MessageKind {
     }
 }
 
-/// A message as people read it.
+/// A message in readable form.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MessageView {
     /// `text`, `mpnews`, `voice`, `image`, `mpvideo` or `wxcard`.
     #[schemars(with = "String")]
     pub(crate) kind: MessageKind,
-    /// The text itself, or the ids of the media.
+    /// The text, or the ids of the media.
     pub(crate) content: String,
 }
 

@@ -8,15 +8,15 @@ use serde_json::{Map, Value};
 
 use crate::locale::{Phrase, say};
 
-/// Why something did not go well: what is wrong, and what to do.
+/// A problem and its fix.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "Written", into = "Written")]
 pub struct Problem {
-    /// One line.
+    /// What is wrong, in one line.
     pub(crate) message: Phrase,
-    /// What to do about it, one entry a sentence.
+    /// What to do, one entry per sentence.
     pub(crate) help: Vec<Phrase>,
-    /// WeChat's code, where the cause is a reply.
+    /// WeChat's error code, if a reply is the cause.
     pub(crate) errcode: Option<i64>,
 }
 

@@ -40,193 +40,193 @@ macro_rules! codes {
 
 codes! {
     YamlSyntax "Q101" "yaml-syntax" Error false
-        "The plan is not YAML. Often the cause is a tab (YAML indents with spaces), a missing quote, or a line that is indented by one space too many or too few."
+        "The plan is not valid YAML. Common causes are a tab (YAML indents with spaces), a missing quote, or a line that is indented one space too many or too few."
     NotUtf8 "Q102" "not-utf8" Error false
-        "Plans, content and data files are UTF-8. Convert the file, for example with `iconv -f GB18030 -t UTF-8`."
+        "Plans, content and data files must be UTF-8. Convert the file, for example with `iconv -f GB18030 -t UTF-8`."
     ControlCharacter "Q103" "control-character" Error false
-        "The text holds a control character (such as NUL or escape) or a Unicode noncharacter. It would reach every follower. Remove it."
+        "The text contains a control character (such as NUL or escape) or a Unicode noncharacter, which would reach every follower. Remove it."
     EmptyPlan "Q104" "empty-plan" Error false
-        "The plan is empty, or holds only comments. A plan needs at least `version`, `name`, `account` and `steps`."
+        "The plan is empty or contains only comments. A plan needs at least `version`, `name`, `account` and `steps`."
     DuplicateKey "Q105" "duplicate-key" Error false
-        "The same key stands twice in one mapping; which one counts would be a guess. Remove one."
+        "The same key appears twice in a mapping, so its value is ambiguous. Remove one."
     TooComplex "Q106" "too-complex" Error false
-        "The plan is nested too deeply, has too many steps, its aliases expand to too much, or its articles and pictures are more work than one run should have. Split it, or write it out."
+        "The plan is nested too deeply, has too many steps, its aliases expand to too much, or its articles and pictures are too much work for one run. Split the plan, or write the aliases out."
     UnsupportedYaml "Q107" "unsupported-yaml" Error false
-        "YAML has features that a reviewer cannot read at a glance: tags, merge keys (`<<`), several documents in one file, keys that are not words. A plan does without them."
+        "Plans do not support YAML features that are hard to review: tags, merge keys (`<<`), several documents in one file, keys that are not plain text."
     UnknownKey "Q201" "unknown-key" Error false
-        "There is no such key here. A mistyped key would silently change what is sent, so it is an error."
+        "This key does not exist here. A mistyped key could silently change what is sent, so it is an error."
     MissingKey "Q202" "missing-key" Error false
-        "A key that must be there is missing."
+        "A required key is missing."
     WrongType "Q203" "wrong-type" Error false
-        "The value is of another type than the key asks for."
+        "The value has the wrong type."
     NotAllowed "Q204" "value-not-allowed" Error false
-        "The value is not one of those allowed here."
+        "The value is not allowed here."
     BadFormat "Q205" "bad-format" Error false
-        "The text does not have the form that is asked for."
+        "The text has the wrong format."
     OutOfRange "Q206" "out-of-range" Error false
-        "The number, list or text is smaller or larger than allowed."
+        "The number, list or text is too small, too large or empty."
     ExactlyOne "Q207" "exactly-one" Error false
-        "Exactly one of several keys must be given here."
+        "Exactly one of these keys is required."
     DuplicateId "Q301" "duplicate-id" Error false
-        "Two steps have the same `id`. The id is part of the idempotency key: two sends with one id could not be told apart."
+        "Two steps have the same `id`. The id is part of the idempotency key: two sends with the same id could not be distinguished."
     UnknownStep "Q302" "unknown-step" Error false
-        "No step of this plan has that id."
+        "The plan has no step with this id."
     LaterStep "Q303" "later-step" Error false
-        "A step can only refer to steps before it: steps run in the order of the file."
+        "A step can refer only to earlier steps, because steps run in the order of the file."
     WrongStep "Q304" "wrong-step" Error false
-        "The step that is referred to is of another kind: `check` and `delete` need a send."
+        "The referenced step is not a send: `check` and `delete` need one."
     UnknownOutput "Q305" "unknown-output" Error false
-        "The step has no such output."
+        "The step does not have this output."
     CannotDelete "Q306" "cannot-delete" Error false
-        "WeChat can delete only articles (`mpnews`) and videos (`mpvideo`) after they were sent; text, pictures and voice cannot be taken back."
+        "WeChat can delete only sent articles (`mpnews`) and videos (`mpvideo`), not text, pictures or voice. The message card stays with those who got it; only the body can no longer be opened."
     DuplicateInstance "Q307" "duplicate-foreach-key" Error false
-        "Two rows of a `foreach` give the same `key`. The key is part of the idempotency key: two sends with one key could not be told apart."
+        "Two rows of a `foreach` have the same `key`. The key is part of the idempotency key: two sends with the same key could not be distinguished."
     AccountKind "Q308" "account-kind" Error false
-        "Accounts of this kind may not use this action: `mass/send` (a list of openids) is for service accounts only."
+        "This kind of account cannot use this action: only service accounts can send to a list of openids (`mass/send`)."
     TextTooLong "Q401" "text-too-long" Error false
-        "The text is far longer than WeChat was ever seen to take (error 45002). Shorten it, or send an article."
+        "The text is far longer than any text WeChat is known to accept (error 45002). Shorten it, or send an article."
     EmptyText "Q402" "empty-text" Error false
-        "The rendered text is empty. WeChat refuses it (44004), and a follower should not get it."
+        "The rendered text is empty. WeChat refuses it (44004)."
     TooManyImages "Q403" "too-many-images" Error false
-        "A preview takes one picture, a send at most 20."
+        "A preview can have one picture, a send at most 20."
     StagingLink "Q404" "staging-link" Error false
-        "The text leads followers to a host that the plan lists under `lint.staging_hosts`. Put the address in with a variable that is different for staging and for production."
+        "The text leads followers to a host that the plan lists under `lint.staging_hosts`. Use a variable with different values for staging and production."
     TemplateSyntax "Q501" "template-syntax" Error false
         "The template cannot be parsed."
     UndefinedName "Q502" "undefined-name" Error false
-        "The template uses a name that does not exist. In scope are vars, env (the variables listed under `env`), row (inside foreach), account, run, and steps (outputs of earlier steps)."
+        "The template uses a name that does not exist. Available are vars, env (the variables listed under `env`), row (inside foreach), account, run, and steps (outputs of earlier steps)."
     TemplateFailed "Q503" "template-failed" Error false
-        "The template cannot be rendered: a filter or function that does not exist, or one used on the wrong kind of value."
+        "The template cannot be rendered: a filter or function does not exist, or was used on the wrong type of value."
     TemplateFuel "Q504" "template-too-much-work" Error false
-        "The template does more work than any message needs (for example an endless loop), and was stopped."
+        "The template was stopped because it did too much work, for example in an endless loop."
     RuntimeValue "Q505" "run-time-value" Error false
-        "The outputs of steps, `run.id` and `run.time` are known only while the plan runs. They can be put in with {{ steps.ID.OUTPUT }}, but not computed with: a dry run could not show what would be sent. (`when` may compute with them.)"
+        "The outputs of steps, `run.id` and `run.time` are known only while the plan runs. You can insert them with {{ steps.ID.OUTPUT }}, but not compute with them, because a dry run could not show the result. (`when` can compute with them.)"
     BadRendered "Q506" "bad-rendered-value" Error false
-        "The template is fine, but what it renders to does not fit the key: a tag id must be a number, for example."
+        "The template renders to a value that the key does not accept; for example, a tag id must be a number."
     NotText "Q507" "not-text" Error false
-        "The template puts a value into text that is not text or a number (true, none, a list or a mapping); followers would see `True` or `None`. Choose the words with an `if`, or use a filter."
+        "The template inserts a value that is neither text nor a number (true, none, a list or a mapping); followers would see `True` or `None`. Use an `if` or a filter."
     FileUnreadable "Q601" "file-unreadable" Error true
-        "A file that the plan names is not there or cannot be read. Paths are relative to the file that names them."
+        "A file named in the plan does not exist or cannot be read. Paths are relative to the file that names them."
     PathEscapes "Q602" "path-leaves-project" Error false
-        "A path of the plan leads out of the project (the nearest folder upwards with .git, else the plan's folder), directly or through a link. A plan may read only what is reviewed with it."
+        "A path in the plan leads out of the project (the nearest parent folder with .git, otherwise the plan's folder), directly or through a link. A plan can read only files that are reviewed with it."
     FileTooLarge "Q603" "file-too-large" Error false
-        "The file is larger than any file of its kind needs to be."
+        "The file is too large."
     BadData "Q604" "bad-data" Error false
-        "A data file cannot be parsed, has no rows, or has rows of different length."
+        "A data file cannot be parsed, has no rows, or has rows of different lengths."
     UnknownColumn "Q605" "unknown-column" Error false
-        "The file has no such column."
+        "The file does not have this column."
     EnvMissing "Q606" "variable-missing" Error true
         "An environment variable that the plan needs is not set."
     BadVar "Q607" "bad-variable" Error false
-        "A variable from --var or --vars-file cannot be used: it has no `=`, is no mapping, or holds control characters."
+        "A variable from --var or --vars-file cannot be used: it has no `=`, is not a mapping, or contains control characters."
     PrivateFile "Q608" "private-file" Error false
-        "A path of the plan names what is no content: something hidden (a name on the path, or on that to which a link leads, begins with a dot), the state store, the file of the account's secret, or a private key. Its bytes would reach followers, dry runs and logs."
+        "A path in the plan names a file that is not content: a hidden file (a name in the path, or in a link's target, starts with a dot), the state store, the file with the account's secret, or a private key. Its content would end up in messages, dry runs and logs."
     BadOpenid "Q701" "bad-openid" Error false
-        "An openid consists of letters, digits, - and _ only. A stray character makes WeChat refuse the whole call (40003)."
+        "An openid contains only letters, digits, - and _. A stray character makes WeChat refuse the whole call (40003)."
     AudienceTooSmall "Q702" "audience-too-small" Error false
-        "A send to openids needs at least two different ones (40130)."
+        "A send to openids needs at least two different openids (40130)."
     LiteralSecret "Q801" "literal-secret" Error false
-        "A secret stands in the plan itself, and so in git. Give it as { env: NAME }, { file: PATH } or { command: [argv...] }. If it was committed, reset it in the console."
+        "The plan contains a secret, so git would too. Write { env: NAME }, { file: PATH } or { command: [argv...] }. If the secret was committed, reset it in the console."
     NoCredential "Q802" "no-credential" Error false
-        "The account has neither `secret` nor `access_token`, or both; a run needs exactly one."
+        "The account needs exactly one of `secret` and `access_token`."
     SecretAsVariable "Q803" "secret-as-variable" Error false
-        "The plan lets templates read the environment variable that holds the secret of its account: one `{{ env.NAME }}` would show the secret to followers, and in every dry run. Remove the name from `env`."
+        "The plan lets templates read the environment variable that holds the secret of its account: a single `{{ env.NAME }}` would reveal the secret to followers and in every dry run. Remove the name from `env`."
     DiscontinuedCard "Q901" "card-discontinued" Warning false
         "WeChat has discontinued sending cards (45113). The call will most likely be refused."
     IgnoredSetting "Q902" "setting-without-effect" Warning false
         "The setting has no effect here."
     LongText "Q903" "long-text" Warning false
-        "WeChat does not document how long a mass text may be. A text of 293 Chinese characters was refused once (45002). Keep it short, and try it with a preview."
+        "WeChat does not document how long a mass text may be. A text of 293 Chinese characters was refused once (45002). Keep it short, and test it with a preview."
     DuplicateOpenids "Q904" "duplicate-openids" Warning false
-        "The audience names some people more than once; each gets the message once."
+        "Some people are listed more than once; each gets the message once."
     AudienceLost "Q905" "audience-lost" Warning false
-        "A file of people is gone, and an earlier run began this send with it. The ledger kept the people, so the send goes on with exactly those."
+        "The audience file is missing, but an earlier run started this send with it. The send continues with the people recorded in the ledger."
     LeftoverTemplate "Q906" "leftover-template" Warning false
-        "The rendered text still holds the marks of a template. Often a value holds a template itself: values are put in as they are, and not rendered again."
+        "The rendered text contains template syntax. Often a value contains a template: values are inserted as is and not rendered again."
     TestWords "Q907" "test-words" Warning false
-        "The text holds words that mark a draft or a test (TODO, FIXME, lorem ipsum, 测试 in brackets, or a text of nothing but such a word). Followers would read them."
+        "The text contains draft or test words (TODO, FIXME, lorem ipsum, bracketed 测试, or only such a word) that followers would read."
     InsecureLink "Q908" "insecure-link" Warning false
-        "The text holds a link without https. Phones may warn about it, and anybody on the way can change what it shows."
+        "The text contains a link without https. Phones may warn about it, and the page can be tampered with in transit."
     ThemeSyntax "A101" "theme-syntax" Error false
-        "The theme is not CSS as themes use it: rules of the form `selector { property: value; }`, with comments between them."
+        "The theme is not valid: write rules of the form `selector { property: value; }`, with comments between them."
     ThemeAtRule "A102" "theme-at-rule" Error false
-        "A theme has no @rules. WeChat takes no stylesheet, only `style` attributes, and those cannot hold `@media`, `@font-face` or `@import`."
+        "Themes cannot use @rules: WeChat accepts only `style` attributes, which cannot hold `@media`, `@font-face` or `@import`."
     ThemeSelector "A103" "theme-selector" Error false
-        "Selectors of a theme are tag names and the hooks of the article (`.code-block`, `.quote`, ...), one or several with spaces between them. Ids, other classes, pseudo-elements and `>` stand for nothing in an article: its styles are written into each element."
+        "Selectors of a theme are tag names and the article's hooks (`.code-block`, `.quote`, ...), one or several separated by spaces. Ids, other classes, pseudo-elements and `>` do not work, because styles are written into each element."
     ThemeProperty "A104" "theme-property" Error false
-        "WeChat drops this CSS property, or it is not known to survive; one such declaration can take the whole `style` attribute with it. Leave it out."
+        "WeChat drops (or may drop) this CSS property, and can drop the whole `style` attribute with it. Remove it."
     ThemeValue "A105" "theme-value" Error false
         "WeChat drops values of this kind (calc(), gradients, url(), !important, ...), often together with the whole `style` attribute. Write a plain length, colour or keyword."
     ThemeVariable "A106" "theme-variable" Error false
-        "A `var()` names no custom property of `:root`, or properties that name each other in a circle. Variables are put in while the article is built, as WeChat does not know them."
+        "A `var()` refers to an undefined or circular property in `:root`. qunfa resolves variables when it builds the article, because WeChat does not support them."
     ThemeFont "A107" "theme-font" Error false
         "A font family that is neither quoted nor one of the usual names makes WeChat drop the style. Quote it, use a common one, or set none: the phone's own font is the most readable."
     ThemeContrast "A108" "theme-contrast" Error false
-        "A background without a text colour: in dark mode WeChat changes one and not the other, and the text can become unreadable. Set both in the same rule."
+        "The rule sets a background without a text colour: dark mode changes only one of them and can make the text unreadable. Set both in the same rule."
     MarkupTag "A201" "tag-not-allowed" Error false
-        "WeChat removes this tag, or it is not known to survive the editor. Only the tags of the rules (src/content/article/rules.json) may be used in an article; everything else would be lost without a word."
+        "WeChat strips (or may strip) this tag. Use only the tags listed in src/content/article/rules.json; everything else would silently disappear."
     MarkupAttribute "A202" "attribute-not-allowed" Error false
         "WeChat removes this attribute (`id`, `class`, `data-*`, `on*`, ...), or it has no effect in an article. Style elements with a theme or a `style` attribute."
     UnknownLanguage "A203" "unknown-language" Warning false
-        "No grammar is known for the language of this code block, so it is shown in one colour. Correct the name, or write `text`."
+        "The language of this code block is unknown, so it is not highlighted. Correct the name, or write `text`."
     UnbalancedTag "A204" "unbalanced-tag" Error false
-        "A tag is not closed, closes nothing, or is closed in the wrong order. WeChat would repair it in its own way and could lose text. Inside Markdown a tag must be closed in the same paragraph, list item or quote in which it was opened."
+        "A tag is not closed, closes nothing, or is closed in the wrong order. WeChat would repair it in its own way and could lose text. In Markdown, close a tag in the paragraph, list item or quote in which it was opened."
     MisplacedTag "A205" "misplaced-tag" Error false
-        "The tag cannot stand here: a block inside a paragraph, a list item outside of a list, a cell outside of a row. WeChat would move it."
+        "The tag is not allowed here: a block inside a paragraph, a list item outside a list, a cell outside a row. WeChat would move it."
     MarkupStyle "A206" "style-not-allowed" Error false
-        "A `style` attribute holds something that WeChat drops; often the whole attribute goes with it."
+        "A `style` attribute contains something that WeChat drops, often together with the whole attribute."
     MathUnsupported "A207" "math" Error false
-        "WeChat shows TeX as it is written. Draw the formula, and put the picture beside the article."
+        "WeChat shows TeX as plain text. Add a picture of the formula next to the article."
     DiagramUnsupported "A208" "diagram" Error false
-        "WeChat cannot draw diagrams from text. Draw it, and put the picture beside the article."
+        "WeChat cannot draw diagrams from text. Add a picture of the diagram next to the article."
     DeepList "A209" "deep-list" Warning false
-        "A list is nested more than four levels deep. On a phone hardly any width is left for its text."
+        "A list is nested more than four levels deep. On a phone that leaves hardly any room for the text."
     ExternalLink "A210" "external-link" Error false
-        "The article may have no external links (`links: error`). In WeChat they cannot be tapped, and some accounts get error 64562 for them; only links to mp.weixin.qq.com work."
+        "The article may not have external links (`links: error`). In WeChat they cannot be tapped, and some accounts get error 64562 for them; only links to mp.weixin.qq.com work."
     DeadLink "A211" "dead-link" Error false
-        "The link leads nowhere in WeChat: anchors lose their target because every `id` is removed, relative addresses have no site to belong to, and scripts are removed."
+        "The link does not work in WeChat: anchors lose their target because every `id` is removed, relative addresses have no site to belong to, and scripts are removed."
     BadLintAllow "A212" "bad-lint-allow" Error false
         "The comment should be `<!-- lint-allow CODE reason -->`: the code of a warning, and why it does not matter here. Errors cannot be silenced."
     ArticleTooDeep "A213" "article-too-deep" Error false
-        "The article is nested deeper than any reader can follow (quotes, lists or tags inside one another)."
+        "The article is nested too deeply (quotes, lists or tags inside one another)."
     BadHtml "A214" "bad-html" Error false
-        "The HTML cannot be read without guessing: a `<` that begins no tag, a comment or tag without an end, an attribute given twice, a doctype. Write `&lt;` for a plain `<`."
+        "The HTML is ambiguous: a `<` that starts no tag, an unclosed comment or tag, a duplicate attribute, a doctype. Write `&lt;` for a plain `<`."
     LostText "A215" "lost-text" Error false
-        "Markdown would drop this text without a word: a cell beyond the columns of its table, or a footnote that nothing refers to."
+        "Markdown would silently drop this text: a cell beyond the table's columns, or an unused footnote."
     UndefinedFootnote "A216" "undefined-footnote" Warning false
-        "There is no note of that name, so the reference is shown as it is written."
+        "The footnote does not exist, so the reference appears as plain text."
     UnusedLintAllow "A217" "lint-allow-unused" Warning false
-        "A comment silences a warning that is not there. Remove it: it would hide the next one."
+        "This `lint-allow` has no effect. Remove it, or it would hide a future warning."
     ExternalImage "A301" "external-image" Error false
-        "WeChat filters pictures from other sites and pictures inside the text (`data:`); only uploaded ones are shown. Save the picture beside the article and name its file: it is uploaded for you."
+        "WeChat shows only uploaded pictures, not remote or inline (`data:`) ones. Save the picture next to the article and use its file name; qunfa uploads it."
     ImagePath "A302" "image-path" Error false
-        "The path of a picture is relative to the article, with `/` between folders."
+        "The path of a picture must be relative to the article, with `/` between folders."
     ImageFormat "A303" "image-format" Error false
-        "Pictures in an article are JPEG or PNG; WeChat refuses others (40005). Convert the picture."
+        "Pictures in an article must be JPEG or PNG; WeChat refuses others (40005). Convert the picture."
     ImageAlt "A304" "image-without-text" Warning false
-        "The picture has no text for those who cannot see it, or while it loads. Describe it: `![what it shows](picture.png)`."
+        "The picture has no alt text for screen readers or while it loads. Describe it: `![what it shows](picture.png)`."
     ArticleText "A401" "article-too-long" Error false
-        "WeChat takes fewer than 20,000 characters of content. This article has as many in visible text alone. Split it."
+        "WeChat accepts fewer than 20,000 characters of content. The visible text of this article alone has that many or more. Split it."
     ArticleBytes "A402" "article-too-large" Error false
-        "WeChat takes less than 1 MiB of content. Split the article, or use a theme with fewer styles."
+        "WeChat accepts less than 1 MiB of content. Split the article, or use a theme with fewer styles."
     ArticleHtml "A403" "article-html-long" Warning false
-        "WeChat takes fewer than 20,000 characters of content, and does not say whether tags and styles count. With them, this article has more: it may be refused (45002)."
+        "WeChat accepts fewer than 20,000 characters of content, and does not say whether tags and styles count. With them, this article has more: it may be refused (45002)."
     ArticleHtmlNearly "A404" "article-html-nearly" Warning false
-        "With its tags and styles, the article is near the 20,000 characters that WeChat takes. A little more text could have it refused (45002)."
+        "With its tags and styles, the article is close to WeChat's limit of 20,000 characters. A little more text may cause WeChat to refuse it (45002)."
     ArticleEmpty "A405" "article-empty" Error false
         "The article has no text and no picture. WeChat refuses empty content (44004)."
     ArticleField "A406" "article-field" Error false
-        "A field of an article is missing or does not fit: a title of 1 to 32 characters, a cover, an author of at most 16, a digest of at most 120 (and only for a single article), a source_url of at most 1,024 bytes, crops as X1_Y1_X2_Y2 of 0 to 1."
+        "A field of the article is missing or invalid: a title of 1 to 32 characters, a cover, an author of at most 16, a digest of at most 120 (and only for a single article), a source_url of at most 1,024 bytes, crops as X1_Y1_X2_Y2 from 0 to 1."
     MediaEmpty "A305" "file-empty" Error false
-        "A file that is to be uploaded is empty."
+        "A file to upload is empty."
     MediaType "A306" "file-type" Error false
-        "A file is not of a type that WeChat takes there. Its first bytes count, not its name: pictures of an article are jpg or png; covers and permanent pictures may be gif or bmp too."
+        "WeChat does not accept this file type here. The content decides, not the name: pictures of an article are jpg or png; covers and permanent pictures may also be gif or bmp."
     MediaSize "A307" "file-size" Error false
-        "A file is too large: a picture of an article has less than 1 MiB, permanent pictures and videos at most 10 MiB, recordings 2 MiB, thumbnails 64 KiB."
+        "A file is too large: a picture of an article must be smaller than 1 MiB; permanent pictures and videos may have at most 10 MiB, recordings 2 MiB, thumbnails 64 KiB."
     MediaDamaged "A308" "file-damaged" Error false
-        "A picture is cut off or damaged: it has no width and height, or does not end as pictures of its kind do. Export it again."
+        "A picture is cut off or damaged: it has no width and height, or its end is missing. Export it again."
     MediaDimensions "A309" "picture-dimensions" Error false
-        "A picture has more than 100 million pixels, or a side of more than 32,767, or more than 25 million pixels where `optimize` is to read them. Phones show none of that. Make it smaller: an article is at most 1,080 pixels wide on a phone."
+        "A picture has more than 100 million pixels (25 million if `optimize` has to read it), or a side of more than 32,767. Phones cannot show that much. Make it smaller: an article is at most 1,080 pixels wide on a phone."
 }
 
 impl Code {

@@ -15,109 +15,109 @@ use crate::{
 /// Version of the shape.
 pub const DIAGNOSTICS_SCHEMA: u32 = 1;
 
-/// What was found in plans, as every command prints it with `--format json` if a plan is wrong; `validate` prints it always.
+/// Findings in plans. Every command prints them with `--format json` if a plan has errors; `validate` always does.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct Document {
-    /// Version of this shape.
+    /// Version of this format.
     pub(crate) schema: u32,
-    /// The exit code of the process.
+    /// Exit code of the process.
     pub(crate) exit_code: u8,
-    /// One entry a plan, in the order of the command line.
+    /// One entry per plan, in command-line order.
     pub(crate) plans: Vec<Checked>,
 }
 
-/// A plan that was checked.
+/// A checked plan.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct Checked {
-    /// Its path as it was given; `-` is standard input.
+    /// Path as given; `-` is standard input.
     pub plan: String,
-    /// Whether it may run: there is no error.
+    /// Whether the plan can run, because it has no errors.
     pub valid: bool,
-    /// Digest of everything that decides what is sent, as `render` prints it; null if there is an error.
+    /// Digest of everything that determines the messages, as printed by `render`; null if there are errors.
     pub digest: Option<String>,
-    /// The findings: errors first, then by file and place.
+    /// Findings: errors first, then by file and location.
     pub diagnostics: Vec<Finding>,
-    /// How large its articles are, also if something is wrong.
+    /// Sizes of its articles, even if there are errors.
     pub articles: Vec<ArticleSize>,
 }
 
-/// How large an article of the plan is.
+/// Size of an article in the plan.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct ArticleSize {
-    /// The step that makes it.
+    /// Step that creates the article.
     pub(crate) step: String,
-    /// The `foreach` key of the step.
+    /// The step's `foreach` key.
     pub(crate) key: Option<String>,
-    /// Its number in the draft, from 1.
+    /// Position in the draft, starting at 1.
     pub(crate) article: usize,
-    /// Its title.
+    /// Title of the article.
     pub(crate) title: String,
-    /// Characters that readers see.
+    /// Visible characters.
     pub(crate) characters: usize,
-    /// Characters with tags and styles.
+    /// Characters including tags and styles.
     pub(crate) html_characters: usize,
-    /// Bytes of the HTML.
+    /// Size of the HTML in bytes.
     pub(crate) bytes: usize,
-    /// Pictures in it.
+    /// Number of pictures.
     pub(crate) images: usize,
-    /// What takes most bytes.
+    /// What uses the most bytes.
     pub(crate) heaviest: Vec<Cause>,
 }
 
-/// What takes bytes of an article.
+/// Something that uses bytes of an article.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct Cause {
-    /// In words.
+    /// Description of the content.
     pub(crate) cause: String,
-    /// How many.
+    /// Number of bytes.
     pub(crate) bytes: usize,
 }
 
-/// One finding.
+/// A finding.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct Finding {
-    /// Its code, such as `Q201`; `qunfa explain` knows more of it.
+    /// Code such as `Q201`; `qunfa explain` explains it.
     pub(crate) code: &'static str,
-    /// The code in words, such as `unknown-key`.
+    /// Name of the code, such as `unknown-key`.
     pub(crate) name: &'static str,
-    /// How bad it is.
+    /// Severity.
     pub(crate) severity: Severity,
     /// What is wrong, in one line.
     pub(crate) message: Phrase,
-    /// What is filled in in the message, by name.
+    /// Arguments of the message, by name.
     pub(crate) arguments: serde_json::Map<String, serde_json::Value>,
-    /// Where; null for what has no file, such as an option.
+    /// Location; null if there is no file, for example for an option.
     pub(crate) place: Option<Place>,
-    /// Other places that belong to it.
+    /// Related locations.
     pub(crate) related: Vec<Place>,
-    /// What to write instead, or to do.
+    /// What to write instead or what to do.
     pub(crate) help: Vec<Phrase>,
 }
 
-/// A place in a file, with words on it.
+/// A labelled location in a file.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct Place {
-    /// Path as the user knows it; `<stdin>` is standard input.
+    /// Path as shown to the user; `<stdin>` is standard input.
     pub(crate) file: String,
-    /// Line of the beginning, from 1.
+    /// Start line, starting at 1.
     pub(crate) line: usize,
-    /// Column of the beginning, in characters, from 1.
+    /// Start column in characters, starting at 1.
     pub(crate) column: usize,
-    /// Line of the end.
+    /// End line.
     pub(crate) end_line: usize,
-    /// Column of the first character behind the end.
+    /// Column of the first character after the end.
     pub(crate) end_column: usize,
-    /// Bytes of UTF-8 before the beginning; a byte order mark is not counted.
+    /// Start offset in UTF-8 bytes, without a byte order mark.
     pub(crate) byte_start: usize,
-    /// Bytes of UTF-8 before the end.
+    /// End offset in UTF-8 bytes.
     pub(crate) byte_end: usize,
-    /// What is there; may be empty.
+    /// Label; may be empty.
     pub(crate) label: Phrase,
 }
 

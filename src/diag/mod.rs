@@ -14,13 +14,13 @@ pub use list::{Diagnostics, Origin};
 
 use crate::{diag::source::Span, locale::Phrase};
 
-/// How bad it is.
+/// Severity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
-    /// Nothing is sent.
+    /// Error: nothing is sent.
     Error,
-    /// Said, and gone on.
+    /// Warning: reported, but nothing stops.
     Warning,
 }
 
@@ -28,7 +28,7 @@ pub enum Severity {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Label {
     pub(crate) span: Span,
-    /// What is there; may be empty.
+    /// Label; may be empty.
     pub(crate) text: Phrase,
 }
 
@@ -39,9 +39,9 @@ pub struct Diagnostic {
     pub(crate) message: Phrase,
     /// The place; none only for what has no file (an option, an environment variable of no plan).
     pub(crate) primary: Option<Label>,
-    /// Other places that belong to it.
+    /// Related locations.
     pub(crate) related: Vec<Label>,
-    /// What to write instead, or to do.
+    /// What to write instead or what to do.
     pub(crate) help: Vec<Phrase>,
     /// What of the plan it is about; empty if the plan as a whole.
     pub(crate) origins: Vec<Origin>,
@@ -80,7 +80,7 @@ impl Diagnostic {
         self
     }
 
-    /// What to write instead, or to do.
+    /// What to write instead or what to do.
     pub fn help(mut self, text: impl Into<Phrase>) -> Self {
         self.help.push(text.into());
         self

@@ -42,24 +42,24 @@ impl JsonSchema for AccountField {
     }
 }
 
-/// An Official Account and how to get a token for it. Give `secret` or `access_token`.
+/// An Official Account and how to get its token. Set `secret` or `access_token`.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Account {
-    /// 服务号 `service` or 订阅号 `subscription`: decides quotas and which actions are allowed.
+    /// Account type, `service` (服务号) or `subscription` (订阅号). Determines quotas and allowed actions.
     pub kind: AccountKind,
     /// The AppID, or { env: NAME }.
     pub appid: AppId,
-    /// Where the AppSecret is; never the secret itself.
+    /// Where to find the AppSecret (never the secret itself).
     #[serde(default)]
     pub secret: Option<SecretSource>,
-    /// Which endpoint gives the token: `stable` (`/cgi-bin/stable_token`, does not disturb other programs) or `classic`.
+    /// Token endpoint: `stable` (`/cgi-bin/stable_token`, does not affect other programs) or `classic`.
     #[serde(default)]
     pub token: TokenEndpoint,
-    /// What becomes of external links in articles, which WeChat does not open: a footnote, kept (for accounts that may), or an error.
+    /// How to treat external links in articles, which WeChat does not open: as footnotes, unchanged (for accounts that may use them), or as errors.
     #[serde(default)]
     pub links: LinkPolicy,
-    /// Instead of `secret`: where a token kept by a central token store is.
+    /// Alternative to `secret`: where to find a token from a central token store.
     #[serde(default)]
     pub access_token: Option<SecretSource>,
 }
@@ -90,12 +90,12 @@ impl AccountKind {
 #[serde(rename_all = "lowercase")]
 #[schemars(inline)]
 pub enum LinkPolicy {
-    /// The text, a number, and the address in a list at the end.
+    /// Link text and a number; URLs listed at the end.
     #[default]
     Footnote,
-    /// They stay.
+    /// Unchanged.
     Keep,
-    /// They are an error.
+    /// Error.
     Error,
 }
 
@@ -155,7 +155,7 @@ impl JsonSchema for AppId {
         json_schema!({
             "type": ["string", "object"],
             "pattern": "^wx[0-9a-f]{16}$",
-            "x-form": "`wx` and 16 hexadecimal digits (lower case), or { env: NAME }",
+            "x-form": "`wx` and 16 lower-case hexadecimal digits, or { env: NAME }",
             "properties": { "env": { "type": "string", "minLength": 1, "description": "Name of the environment variable." } },
             "additionalProperties": false,
             "minProperties": 1,
@@ -165,20 +165,20 @@ impl JsonSchema for AppId {
     }
 }
 
-/// Where a secret is: exactly one of the three.
+/// Source of a secret: exactly one of the three.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(extend("minProperties" = 1, "maxProperties" = 1, "examples" = [{ "env": "WECHAT_SECRET" }, { "file": "/run/secrets/wechat" }, { "command": ["vault", "kv", "get", "-field=secret", "wechat"] }]))]
 pub struct SecretSource {
-    /// Name of the environment variable that holds it.
+    /// Environment variable with the secret.
     #[serde(default)]
     #[schemars(extend("pattern" = "^[A-Za-z_][A-Za-z0-9_]*$", "x-form" = "the name of an environment variable"))]
     pub(crate) env: Option<String>,
-    /// Path of the file that holds it; may lie anywhere.
+    /// File with the secret; may be outside the project.
     #[serde(default)]
     #[schemars(extend("minLength" = 1))]
     pub(crate) file: Option<String>,
-    /// Program and arguments that print it; run without a shell.
+    /// Program and arguments that print the secret; runs without a shell.
     #[serde(default)]
     #[schemars(extend("minItems" = 1))]
     pub(crate) command: Option<Vec<String>>,

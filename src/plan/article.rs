@@ -5,18 +5,18 @@ use serde::Deserialize;
 
 use super::value::Template;
 
-/// An article: a file with front matter, or content in the plan. What stands here overrides the front matter.
+/// An article: a file with front matter, or content in the plan. Values here override the front matter.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(extend("x-exactly-one" = ["file", "content"]))]
 pub struct Article {
-    /// `news` (an article) or `newspic` (pictures with a text).
+    /// `news` (an article) or `newspic` (pictures with text).
     #[serde(default, rename = "type")]
     pub kind: ArticleKind,
-    /// A Markdown (`.md`) or HTML (`.html`) file, which may begin with front matter.
+    /// A Markdown (`.md`) or HTML (`.html`) file, which can start with front matter.
     #[serde(default)]
     pub file: Option<Template>,
-    /// Markdown, instead of a file; the plain text of a `newspic`.
+    /// Markdown, instead of a file; for a `newspic`, plain text.
     #[serde(default)]
     pub content: Option<Template>,
     /// Title, at most 32 characters.
@@ -28,32 +28,32 @@ pub struct Article {
     /// Digest, at most 120 characters; only for a single article.
     #[serde(default)]
     pub digest: Option<Template>,
-    /// The cover of a `news`: a picture, relative to the file that names it, or a `media_id` of an earlier step.
+    /// Cover of a `news`: a picture, relative to the file that names it, or the `media_id` of an earlier step.
     #[serde(default)]
     pub cover: Option<Template>,
-    /// The pictures of a `newspic`, at most 20; the first is the cover.
+    /// Pictures of a `newspic`, at most 20; the first is the cover.
     #[serde(default)]
     #[schemars(extend("minItems" = 1, "maxItems" = 20))]
     pub images: Option<Vec<Template>>,
     /// A built-in theme (`plain`, `jade`), or a CSS file, relative to the file that names it.
     #[serde(default)]
     pub theme: Option<Template>,
-    /// Where "read more" leads.
+    /// URL behind "Read more" (阅读原文).
     #[serde(default)]
     pub source_url: Option<Template>,
-    /// Whether readers can comment.
+    /// Enable comments on the article.
     #[serde(default)]
     pub need_open_comment: Option<bool>,
-    /// Whether only followers can comment.
+    /// Allow only followers to comment on the article.
     #[serde(default)]
     pub only_fans_can_comment: Option<bool>,
-    /// The part of the cover that is shown at 2.35:1, as X1_Y1_X2_Y2 of 0 to 1.
+    /// Visible part of the cover at 2.35:1, as X1_Y1_X2_Y2 from 0 to 1.
     #[serde(default)]
     pub pic_crop_235_1: Option<Template>,
-    /// The part of the cover that is shown at 1:1.
+    /// Visible part of the cover at 1:1.
     #[serde(default)]
     pub pic_crop_1_1: Option<Template>,
-    /// Converts webp pictures and makes larger ones smaller, instead of refusing them.
+    /// Converts webp pictures and shrinks larger ones instead of refusing them.
     #[serde(default)]
     pub optimize: Option<bool>,
 }
@@ -66,6 +66,6 @@ pub enum ArticleKind {
     /// An article.
     #[default]
     News,
-    /// Pictures with a text.
+    /// Pictures with text.
     Newspic,
 }

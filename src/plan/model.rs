@@ -13,43 +13,43 @@ use super::{
 };
 use crate::limits;
 
-/// A campaign for a WeChat Official Account: mass messages, in the order in which they are sent.
+/// A campaign for a WeChat Official Account: mass messages, in sending order.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(title = "qunfa plan")]
 pub struct Head {
-    /// Version of the plan language.
+    /// Version of the plan format.
     #[schemars(extend("const" = 1))]
     pub version: u32,
-    /// Name of the campaign, part of every idempotency key: renaming it makes it another campaign, which is sent again.
-    #[schemars(extend("pattern" = "^[a-z0-9][a-z0-9-]{0,62}$", "x-form" = "lower-case letters, digits and -, at most 63, beginning with a letter or digit", "examples" = ["spring-tea"]))]
+    /// Name of the campaign. Part of every idempotency key, so renaming it makes a new campaign and sends everything again.
+    #[schemars(extend("pattern" = "^[a-z0-9][a-z0-9-]{0,62}$", "x-form" = "at most 63 lower-case letters, digits and -, starting with a letter or digit", "examples" = ["spring-tea"]))]
     pub name: String,
-    /// For people.
+    /// Description for readers; not sent.
     #[serde(default)]
     pub description: Option<String>,
-    /// The Official Account that sends: a mapping, or the path of a YAML file that holds it.
+    /// The sending Official Account: a mapping, or the path of a YAML file with it.
     pub account: AccountField,
-    /// The edition of the campaign, a template; a new value means that everything is sent anew, e.g. "{{ run.date }}".
+    /// Edition of the campaign, for example "2026-03"; may be a template. A new value sends everything again.
     #[serde(default)]
-    #[schemars(extend("default" = "once", "examples" = ["once", "{{ run.date }}"]))]
+    #[schemars(extend("default" = "once", "examples" = ["once", "2026-03"]))]
     pub occurrence: Option<Template>,
-    /// Values for templates, as `vars.NAME`; --var and --vars-file override them.
+    /// Variables for templates, used as `vars.NAME`; --var and --vars-file override them.
     #[serde(default)]
     pub vars: Map<String, Value>,
-    /// Environment variables that templates may read, as `env.NAME`; no others.
+    /// Environment variables that templates can read as `env.NAME`. All others are hidden.
     #[serde(default)]
     #[schemars(extend("items" = { "type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]*$", "x-form": "the name of an environment variable" }))]
     pub env: Vec<String>,
-    /// Settings for all steps.
+    /// Default settings for all steps.
     #[serde(default)]
     pub defaults: Defaults,
-    /// Conditions under which nothing is sent.
+    /// Conditions that must hold, otherwise nothing is sent.
     #[serde(default)]
     pub guards: Guards,
-    /// What rendered texts are searched for.
+    /// Extra checks on rendered text.
     #[serde(default)]
     pub lint: Lint,
-    /// What is done, in this order.
+    /// The steps, in execution order.
     #[schemars(with = "Steps")]
     pub steps: Vec<Value>,
 }
@@ -62,89 +62,89 @@ impl Head {
     }
 }
 
-/// Settings for all steps.
+/// Default settings for all steps.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Defaults {
-    /// How calls are repeated.
+    /// Retry settings.
     #[serde(default)]
     pub retry: Retry,
-    /// The longest one request may take.
+    /// Timeout of one request.
     #[serde(default)]
     #[schemars(extend("default" = "30s"))]
     pub timeout: Option<Length>,
-    /// How fast mass calls are made.
+    /// Rate of mass calls.
     #[serde(default)]
     pub pace: Pace,
 }
 
-/// How calls are repeated.
+/// Retry settings.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Retry {
-    /// How often a call is made at most, the first time included.
+    /// Maximum number of attempts, including the first.
     #[serde(default)]
     #[schemars(extend("minimum" = 1, "maximum" = 20, "default" = 4))]
     pub(crate) attempts: Option<u32>,
-    /// The first pause; each next one is twice as long.
+    /// First pause; doubles each time.
     #[serde(default)]
     #[schemars(extend("default" = "1s"))]
     pub(crate) backoff: Option<Length>,
-    /// The longest pause.
+    /// Maximum pause.
     #[serde(default)]
     #[schemars(extend("default" = "60s"))]
     pub(crate) max_backoff: Option<Length>,
-    /// The pause before a send whose outcome is unknown is repeated with the same `clientmsgid`; at least 60s against WeChat.
+    /// Pause before repeating a send with an unknown outcome, with the same `clientmsgid`; at least 60s against WeChat.
     #[serde(default)]
     #[schemars(extend("default" = "60s"))]
     pub(crate) resend_after: Option<Length>,
 }
 
-/// How fast mass calls are made.
+/// Rate of mass calls.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Pace {
-    /// Mass calls a minute; at most 60 against WeChat.
+    /// Mass calls per minute; at most 60 against WeChat.
     #[serde(default)]
     #[schemars(extend("minimum" = 1, "maximum" = 100_000, "default" = 60))]
     pub(crate) per_minute: Option<u32>,
 }
 
-/// Conditions under which nothing is sent (exit code 9).
+/// Conditions that must hold, otherwise nothing is sent (exit code 9).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Guards {
-    /// Most people that one run may send to: openids, and the followers of tags where their number is known.
+    /// Maximum recipients of one run: openids, plus followers of tags if their number is known.
     #[serde(default)]
     #[schemars(extend("minimum" = 1))]
     pub(crate) max_recipients: Option<u64>,
-    /// Most that the audience of a send may grow or shrink against the last edition of the plan, in percent.
+    /// Maximum change of an audience compared with the previous edition, in percent.
     #[serde(default)]
     #[schemars(extend("minimum" = 0))]
     pub(crate) max_change_percent: Option<u64>,
-    /// Times of day between which is sent, in Asia/Shanghai: "09:00-21:00".
+    /// Daily window in which sending is allowed (Asia/Shanghai): "09:00-21:00".
     #[serde(default)]
     pub(crate) send_window: Option<SendWindow>,
-    /// Not before this time (RFC 3339, with an offset).
+    /// Send nothing before this time (RFC 3339, with an offset).
     #[serde(default)]
     #[schemars(with = "Option<String>", extend("format" = "date-time", "x-form" = "a time such as `2026-03-01T09:00:00+08:00`", "pattern" = "^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9:.]+([Zz]|[+-][0-9]{2}:[0-9]{2})$"))]
     pub(crate) not_before: Option<jiff::Timestamp>,
-    /// Not after this time (RFC 3339, with an offset).
+    /// Send nothing after this time (RFC 3339, with an offset).
     #[serde(default)]
     #[schemars(with = "Option<String>", extend("format" = "date-time", "x-form" = "a time such as `2026-03-01T09:00:00+08:00`", "pattern" = "^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9:.]+([Zz]|[+-][0-9]{2}:[0-9]{2})$"))]
     pub(crate) not_after: Option<jiff::Timestamp>,
-    /// Every message that is sent must have been previewed in this occurrence, by this run or an earlier one.
+    /// Require that every message was previewed in this occurrence, by this run or an earlier one.
     #[serde(default)]
     pub(crate) require_preview: bool,
 }
 
-/// What rendered texts are searched for, besides what no text should hold.
+/// Extra checks on rendered text, in addition to those that always run.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Lint {
-    /// Hosts that followers must never be led to, such as `test.example.com`; hosts below them count too.
+    /// Hosts that must never appear in links, such as `test.example.com`, including their subdomains.
     #[serde(default)]
-    #[schemars(extend("items" = { "type": "string", "pattern": "^[^\\s/:@]+$", "x-form": "a host alone, such as `test.example.com`" }))]
+    #[schemars(extend("items" = { "type": "string", "pattern": "^[^\\s/:@]+$", "x-form": "a host name such as `test.example.com`" }))]
     pub(crate) staging_hosts: Vec<String>,
 }
 
@@ -200,7 +200,7 @@ impl JsonSchema for SendWindow {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
             "type": "string", "pattern": SendWindow::PATTERN,
-            "x-form": "two times of day such as `09:00-21:00`", "examples": ["09:00-21:00"],
+            "x-form": "a time range such as `09:00-21:00`", "examples": ["09:00-21:00"],
         })
     }
 }
@@ -209,31 +209,31 @@ impl JsonSchema for SendWindow {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Common {
-    /// Names the step; part of its idempotency key.
-    #[schemars(extend("pattern" = "^[a-z][a-z0-9_-]{0,62}$", "x-form" = "lower-case letters, digits, _ and -, at most 63, beginning with a letter", "examples" = ["announce"]))]
+    /// Id of the step; part of its idempotency key.
+    #[schemars(extend("pattern" = "^[a-z][a-z0-9_-]{0,62}$", "x-form" = "at most 63 lower-case letters, digits, _ and -, starting with a letter", "examples" = ["announce"]))]
     pub id: String,
-    /// What the step does.
+    /// The step's action.
     #[cfg_attr(not(test), expect(dead_code, reason = "the schema and the reader know it; the action itself is used"))]
     pub(crate) action: String,
-    /// For people.
+    /// Description for readers; not sent.
     #[serde(default)]
     pub description: Option<String>,
-    /// A template expression; false means that the step is skipped.
+    /// Template expression; if false, the step is skipped.
     #[serde(default)]
     pub when: Option<Condition>,
-    /// Runs the step once a row, with the template variable `row`: a list of mappings, or { file: data.csv } (also .jsonl). Needs `key`.
+    /// Runs the step once per row, available as `row`: a list of mappings, or { file: data.csv } (also .jsonl). Requires `key`.
     #[serde(default)]
     pub foreach: Option<Foreach>,
-    /// Names each instance of a `foreach`, a template such as "{{ row.city }}"; part of the idempotency key.
+    /// Names each instance of a `foreach` (a template such as "{{ row.city }}"); part of the idempotency key.
     #[serde(default)]
     pub key: Option<Template>,
-    /// How calls of this step are repeated.
+    /// Retry settings of this step.
     #[serde(default)]
     pub retry: Option<Retry>,
-    /// The longest one request may take.
+    /// Timeout of one request.
     #[serde(default)]
     pub timeout: Option<Length>,
-    /// If this step fails, go on with those that do not need its outputs.
+    /// If this step fails, continue with steps that do not need its outputs.
     #[serde(default)]
     pub continue_on_error: bool,
 }
@@ -275,7 +275,7 @@ impl JsonSchema for Foreach {
             "items": { "type": "object", "minProperties": 1 },
             "minItems": 1,
             "maxItems": limits::FOREACH_MAX,
-            "properties": { "file": { "type": "string", "pattern": r"(\.(csv|jsonl)|\{\{.*\}\})$", "x-form": "the path of a .csv or .jsonl file", "description": "A .csv file with a header line, or a .jsonl file with one object a line." } },
+            "properties": { "file": { "type": "string", "pattern": r"(\.(csv|jsonl)|\{\{.*\}\})$", "x-form": "the path of a .csv or .jsonl file", "description": "A .csv file with a header line, or a .jsonl file with one object per line." } },
             "required": ["file"],
             "additionalProperties": false,
             "examples": [[{ "city": "北京", "tag": 101 }], { "file": "data/cities.csv" }],

@@ -17,28 +17,27 @@ use super::{
     "examples" = [{ "file": "audience/vip.csv", "column": "openid" }],
 ))]
 pub struct PeopleSource {
-    /// The openids, written out.
+    /// List of openids.
     #[serde(default)]
     #[schemars(extend("minItems" = 1))]
     pub openids: Option<Vec<Template>>,
-    /// A .txt file (one openid a line), .csv file (with a header line) or .jsonl file, or one of these packed with gzip
-    /// (.csv.gz); or a list of them.
+    /// A .txt file (one openid per line), .csv file (with a header line) or .jsonl file, optionally gzipped (.csv.gz); or a list of these.
     #[serde(default, deserialize_with = "many")]
     #[schemars(schema_with = "paths")]
     pub file: Vec<Template>,
-    /// The column (or key) of the file that holds the openids.
+    /// The column (or key) with the openids.
     #[serde(default)]
     #[schemars(extend("default" = "openid"))]
     pub column: Option<String>,
-    /// Files of openids that do not get it, of the same kinds; the column has the same name.
+    /// Files of openids to exclude, in the same formats and with the same column name.
     #[serde(default, deserialize_with = "many")]
     #[schemars(schema_with = "paths")]
     pub exclude: Vec<Template>,
-    /// Name of a tag, whose followers are listed when the plan runs.
+    /// Tag name; its followers are listed when the plan runs.
     #[serde(default)]
     #[schemars(extend("minLength" = 1))]
     pub tag: Option<Template>,
-    /// Number of a tag, whose followers are listed when the plan runs.
+    /// Tag number; its followers are listed when the plan runs.
     #[serde(default)]
     pub tag_id: Option<Number<0, { u64::MAX }>>,
     /// All followers, listed when the plan runs.

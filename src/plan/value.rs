@@ -67,7 +67,7 @@ impl<const MIN: u64, const MAX: u64> JsonSchema for Number<MIN, MAX> {
             "type": ["integer", "string"],
             "minimum": MIN,
             "pattern": r"\{\{.*\}\}",
-            "x-form": "a number, or a template that gives one",
+            "x-form": "a number or a template",
         });
         if MAX < u64::MAX {
             schema.insert("maximum".into(), MAX.into());
@@ -128,7 +128,7 @@ impl JsonSchema for Length {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
             "type": "string", "minLength": 2, "pattern": Length::PATTERN,
-            "x-form": "a length of time such as `30s`, `5m` or `1h30m`",
+            "x-form": "a duration such as `30s`, `5m` or `1h30m`",
             "examples": ["30s", "5m", "1h30m"],
         })
     }

@@ -18,85 +18,85 @@ use crate::{
 /// Version of the shape.
 pub const CHECKUP_SCHEMA: u32 = 1;
 
-/// Is the account ready for a plan?
+/// Whether the account is ready for a plan.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct Checkup {
-    /// Version of this shape.
+    /// Version of this format.
     pub(crate) schema: u32,
-    /// The exit code of the process: that of the first error, or 0.
+    /// Exit code of the process: that of the first error, or 0.
     pub(crate) exit_code: u8,
-    /// The plan that is to run.
+    /// The plan to run.
     pub(crate) plan: PlanRef,
-    /// The account that is to send.
+    /// The account to send from.
     pub(crate) account: AccountRef,
-    /// The edition of the campaign, rendered.
+    /// Edition of the campaign, rendered.
     pub(crate) occurrence: String,
-    /// Where the calls would go: `wechat`, `loopback` (a server on this machine) or `sandbox` (embedded).
+    /// Destination of the calls: `wechat`, `loopback` (a server on this machine) or `sandbox` (embedded).
     pub(crate) platform: String,
-    /// Address of the API; null for the embedded sandbox.
+    /// API address; null for the embedded sandbox.
     pub(crate) api_base: Option<String>,
-    /// The worst of the lines: `error`, `warning` or `ok`.
+    /// The worst status of all lines: `error`, `warning` or `ok`.
     pub(crate) verdict: CheckState,
-    /// One entry a line, in the order in which a run would meet them. All are there, whatever failed.
+    /// One entry per line, in the order of a run. All lines are present, even if earlier ones failed.
     pub(crate) checks: Vec<Check>,
 }
 
-/// One line.
+/// One line of the result.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct Check {
-    /// What was looked at.
+    /// What was checked.
     pub(crate) id: CheckId,
-    /// Which one, where there are several: the path of a call, or what a permission is for.
+    /// Which one, if there are several: the path of a call, or the purpose of a permission.
     pub(crate) subject: Option<String>,
-    /// How it stands.
+    /// Status.
     pub(crate) state: CheckState,
-    /// What was seen.
+    /// What was found.
     pub(crate) message: Phrase,
-    /// What to do, one entry a sentence.
+    /// What to do, one entry per sentence.
     pub(crate) help: Vec<Phrase>,
-    /// WeChat's code, where the cause is a reply.
+    /// WeChat's error code, if a reply is the cause.
     pub(crate) errcode: Option<i64>,
-    /// What was seen, as data: `ip`, `daily_limit`, `used`, `remain`, `wanted`, `skew_seconds`, ...
+    /// The result as data: `ip`, `daily_limit`, `used`, `remain`, `wanted`, `skew_seconds`, ...
     pub(crate) facts: BTreeMap<String, Value>,
 }
 
-/// What is looked at.
+/// A check of `doctor`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CheckId {
     /// The plan and its warnings.
     Plan,
-    /// The secret, or the access token that somebody else keeps.
+    /// The secret, or an access token from elsewhere.
     Secret,
-    /// The state store: whether it opens, its format, its mode, its integrity.
+    /// The state store: whether it opens, its format, permissions and integrity.
     State,
-    /// Free space where the state store is.
+    /// Free disk space for the state store.
     Disk,
-    /// Whether a run of the account is under way.
+    /// Whether another run of the account is in progress.
     Lock,
-    /// The plan against what was already sent.
+    /// The plan compared with what was already sent.
     Ledger,
-    /// The guards of the plan, at this time.
+    /// The plan's guards, at this time.
     Guards,
-    /// Our own forecast of the quotas that the ledger knows.
+    /// qunfa's quota forecast, based on the ledger.
     Forecast,
-    /// Whether an access token can be had.
+    /// Whether an access token can be obtained.
     Token,
-    /// The IP allow-list of the account.
+    /// The account's IP allow-list.
     IpAllowList,
-    /// This machine's clock against WeChat's.
+    /// This machine's clock compared with WeChat's.
     Clock,
-    /// The kind of the account against that of the plan.
+    /// The account type compared with the plan.
     Account,
-    /// Whether the account may make the calls of the plan.
+    /// Whether the account may make the plan's calls.
     Permission,
-    /// The agreement on mass sending.
+    /// The mass-send agreement.
     Agreement,
-    /// The protection of mass sending.
+    /// Protection of mass sending (API 群发保护).
     Protection,
-    /// What is left of a call today, as WeChat counts.
+    /// Remaining calls today, as counted by WeChat.
     Quota,
 }
 
@@ -123,15 +123,15 @@ impl CheckId {
     }
 }
 
-/// How a line stands.
+/// Status of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CheckState {
-    /// It could not be looked at, or only a send would show it.
+    /// Could not be checked, or only a send would show it.
     NotChecked,
-    /// Nothing stands in the way.
+    /// No problem.
     Ok,
-    /// A run goes ahead, and somebody should look.
+    /// A run continues, but someone should check it.
     Warning,
     /// A run would fail or be refused.
     Error,
@@ -163,7 +163,7 @@ impl Check {
         Self { id, subject: None, state, message, help: Vec::new(), errcode: None, facts: BTreeMap::new() }
     }
 
-    /// Nothing stands in the way.
+    /// No problem.
     pub fn ok(id: CheckId, message: impl Into<Phrase>) -> Self {
         Self::new(id, CheckState::Ok, message)
     }

@@ -11,55 +11,55 @@ use crate::{message::MessageView, problem::Problem};
 /// Version of the report's shape; a reader refuses what it does not know.
 pub const REPORT_SCHEMA: u32 = 1;
 
-/// What a run did. The JSON form is the public one, described by `schemas/report.schema.json`.
+/// Report of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Report {
-    /// Version of this shape.
+    /// Version of this format.
     pub(crate) schema: u32,
-    /// Identifies the run in the state store.
+    /// Id of the run in the state store.
     pub run_id: String,
-    /// The plan that ran.
+    /// The executed plan.
     pub(crate) plan: PlanRef,
-    /// The account that sent.
+    /// The sending account.
     pub(crate) account: AccountRef,
-    /// The edition of the campaign, rendered.
+    /// Edition of the campaign, rendered.
     pub(crate) occurrence: String,
-    /// Where the calls went: `wechat`, `loopback` (a server on this machine) or `sandbox` (embedded in the run).
+    /// Destination of the calls: `wechat`, `loopback` (a server on this machine) or `sandbox` (embedded in the run).
     pub(crate) platform: String,
-    /// When the run began.
+    /// Start of the run.
     #[schemars(with = "String")]
     pub(crate) started_at: Timestamp,
-    /// When the run ended.
+    /// End of the run.
     #[schemars(with = "String")]
     pub(crate) finished_at: Timestamp,
-    /// The verdict.
+    /// Outcome of the run.
     pub outcome: RunOutcome,
-    /// The exit code of the process.
+    /// Exit code of the process.
     pub(crate) exit_code: u8,
-    /// How often an access token was fetched.
+    /// Number of access tokens fetched.
     pub(crate) token_fetches: u32,
-    /// Sums over the steps.
+    /// Totals over all steps.
     pub(crate) totals: Totals,
-    /// One entry a step instance, in the order of the plan.
+    /// One entry per step instance, in plan order.
     pub steps: Vec<StepReport>,
-    /// Why the run as a whole was refused or stopped, where no step says it.
+    /// Why the run as a whole was refused or stopped, if no step shows it.
     pub(crate) error: Option<Problem>,
 }
 
-/// The plan of a report.
+/// A plan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PlanRef {
-    /// `name` of the plan.
+    /// The plan's `name`.
     pub name: String,
-    /// The path as it was given on the command line.
+    /// Path as given on the command line.
     pub path: String,
-    /// Digest of everything that decides what is sent: `sha256:` and 64 hexadecimal digits.
+    /// Digest of everything that determines the messages: `sha256:` and 64 hexadecimal digits.
     pub digest: String,
 }
 
-/// The account of a report.
+/// An account.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AccountRef {
@@ -69,61 +69,61 @@ pub struct AccountRef {
     pub kind: String,
 }
 
-/// The verdict on a run.
+/// Outcome of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RunOutcome {
-    /// Every step succeeded, was done already, or was skipped on purpose.
+    /// Every step succeeded, was already done, or was skipped on purpose.
     Succeeded,
     /// A step failed.
     Failed,
     /// The outcome of a send is unknown.
     Unknown,
-    /// A guard, a confirmation, the lock or the ledger refused the run before anything was sent.
+    /// A guard, the confirmation, the lock or the ledger refused the run before anything was sent.
     Refused,
-    /// Ctrl-C or SIGTERM: the call in flight was finished and recorded.
+    /// Ctrl-C or SIGTERM: the call in progress was finished and recorded.
     Interrupted,
 }
 
-/// What became of a step.
+/// Outcome of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum StepOutcome {
-    /// It did what it says.
+    /// The step was done.
     Succeeded,
-    /// It was refused or gave up.
+    /// The step was refused or gave up.
     Failed,
-    /// Its `when` is false, or it was not selected.
+    /// `when` is false, or the step was not selected.
     Skipped,
-    /// The ledger knows it as accepted by an earlier run: nothing was sent.
+    /// Accepted in an earlier run, by the ledger; nothing was sent.
     AlreadyDone,
-    /// Whether it was sent is not known.
+    /// Unknown whether the message was sent.
     Unknown,
-    /// Something that it needs did not succeed, or the run stopped before it.
+    /// A step it depends on did not succeed, or the run stopped earlier.
     NotRun,
 }
 
-/// What became of a call.
+/// Outcome of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CallOutcome {
     /// `errcode` 0 (or a reply without one).
     Accepted,
-    /// 45065: WeChat had it already, its job was adopted.
+    /// 45065: WeChat had already accepted the send; its job was adopted.
     Adopted,
-    /// WeChat said no.
+    /// WeChat refused the call.
     Refused,
-    /// It provably never left.
+    /// The call certainly never left this machine.
     NotSent,
-    /// It may or may not have been carried out.
+    /// The call may or may not have been performed.
     Unknown,
 }
 
-/// Sums over the steps of a report.
+/// Totals of a report.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Totals {
-    /// Step instances of the plan.
+    /// Number of step instances in the plan.
     pub(crate) steps: u32,
     /// Steps with outcome `succeeded`.
     pub(crate) succeeded: u32,
@@ -137,69 +137,69 @@ pub struct Totals {
     pub(crate) unknown: u32,
     /// Steps with outcome `not_run`.
     pub(crate) not_run: u32,
-    /// Calls made in this run (attempts not counted).
+    /// Calls made in this run, without repeated attempts.
     pub(crate) calls: u32,
-    /// Openids in calls of this run that WeChat accepted, and followers of a tag where their number is known.
+    /// Openids in calls of this run that WeChat accepted, plus followers of tags if their number is known.
     pub(crate) recipients: u64,
 }
 
-/// One step instance of a report.
+/// A step instance.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StepReport {
-    /// `id` of the step.
+    /// The step's `id`.
     pub id: String,
     /// The `foreach` key of this instance.
     pub key: Option<String>,
     /// The action.
     pub action: String,
-    /// What the plan says of it.
+    /// The step's `description` in the plan.
     pub description: Option<String>,
-    /// Line of the step in the plan, from 1.
+    /// Line of the step in the plan, starting at 1.
     pub line: u32,
-    /// Who it is for, in words: `tag 2`, `12 openids`, `all followers`.
+    /// Audience in words, such as `tag 2`, `12 openids` or `all followers`.
     pub audience: Option<String>,
     /// The rendered message.
     pub message: Option<MessageView>,
-    /// What became of it.
+    /// Its outcome.
     pub outcome: StepOutcome,
-    /// When its first call began; null if none was made.
+    /// Start of its first call; null if there was none.
     #[schemars(with = "Option<String>")]
     pub started_at: Option<Timestamp>,
-    /// From the beginning of the step to its end, in milliseconds.
+    /// Duration of the step in milliseconds.
     pub duration_ms: u64,
-    /// What later steps can refer to as `steps.<id>.<output>`.
+    /// Outputs that later steps can use as `steps.<id>.<output>`.
     pub outputs: BTreeMap<String, serde_json::Value>,
-    /// The calls of this run, in order.
+    /// Calls of this run, in order.
     pub calls: Vec<CallReport>,
-    /// Why it failed, is unknown or was not run.
+    /// Why the step failed, is unknown or was not run.
     pub error: Option<Problem>,
 }
 
-/// One call of a step: a chunk of a send, a preview, a poll.
+/// A call of a step: a chunk of a send, a preview, a poll.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CallReport {
-    /// Number of the call in its step, from 1.
+    /// Number of the call within its step, starting at 1.
     pub chunk: u32,
-    /// The path of the API.
+    /// API path.
     pub path: String,
-    /// The idempotency key that the call carried; null for calls that have none.
+    /// The call's idempotency key; null if it has none.
     pub clientmsgid: Option<String>,
-    /// Openids in the call, or followers of the tag where known.
+    /// Openids in the call, or followers of the tag if known.
     pub recipients: Option<u64>,
-    /// How often it was made in this run.
+    /// Attempts in this run.
     pub attempts: u32,
-    /// What became of it.
+    /// Its outcome.
     pub outcome: CallOutcome,
-    /// WeChat's code; null if no reply could be read.
+    /// WeChat's error code; null if no reply could be read.
     pub errcode: Option<i64>,
-    /// WeChat's words, as they came.
+    /// WeChat's message, unchanged.
     pub errmsg: Option<String>,
-    /// WeChat's id of the request, good for 7 days.
+    /// WeChat's id of the request (rid), valid for 7 days.
     pub rid: Option<String>,
-    /// The job that WeChat made.
+    /// WeChat's job id.
     pub msg_id: Option<u64>,
-    /// The article data id, where the reply had one.
+    /// The article's data id (`msg_data_id`), if the reply contains one.
     pub msg_data_id: Option<u64>,
 }

@@ -18,7 +18,7 @@ use crate::{
 
 pub(super) static SPEC: Spec = Spec {
     name: "check",
-    summary: "Asks for the status of a send until it has the one that is waited for.",
+    summary: "Polls a send until it reaches a status.",
     path: "/cgi-bin/message/mass/get",
     effect: Effect::Read,
     outputs: &[Output::Status],
@@ -33,21 +33,21 @@ pub(super) static SPEC: Spec = Spec {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Check {
-    /// The send step of this plan that is checked; all of its calls.
+    /// Send step to check (all of its calls).
     #[serde(default)]
     #[schemars(extend("minLength" = 1))]
     of: Option<String>,
-    /// The job of a send.
+    /// Job id of a send.
     #[serde(default)]
     msg_id: Option<Number<1, { u64::MAX }>>,
-    /// The status that is waited for. SEND_FAIL fails the step at once, and so does DELETE where it is not waited for.
+    /// Status to wait for. SEND_FAIL fails the step immediately, and so does DELETE unless it is the awaited status.
     #[serde(default)]
     until: Until,
-    /// The pause between two questions.
+    /// Polling interval.
     #[serde(default)]
     #[schemars(extend("default" = "30s"))]
     every: Option<Length>,
-    /// How long it is waited at most.
+    /// Maximum wait.
     #[serde(default)]
     #[schemars(extend("default" = "30m"))]
     timeout: Option<Length>,

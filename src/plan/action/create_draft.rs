@@ -27,7 +27,7 @@ pub(crate) const GET: &str = "/cgi-bin/draft/get";
 
 pub(super) static SPEC: Spec = Spec {
     name: "create_draft",
-    summary: "Makes a draft of articles, with the uploads that they need; gives its media_id.",
+    summary: "Creates a draft with articles and uploads their files; outputs `media_id`.",
     path: ADD,
     effect: Effect::Media,
     outputs: &[Output::MediaId],

@@ -17,7 +17,7 @@ use crate::{
 
 pub(super) static SPEC: Spec = Spec {
     name: "delete",
-    summary: "Deletes a sent article or video; text, pictures and voice cannot be taken back.",
+    summary: "Deletes a sent article or video (not text, pictures or voice). The message card stays with those who got it; only the body can no longer be opened.",
     path: "/cgi-bin/message/mass/delete",
     effect: Effect::Delete,
     outputs: &[],
@@ -32,17 +32,17 @@ pub(super) static SPEC: Spec = Spec {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Delete {
-    /// The send step of this plan whose article is deleted; all of its calls.
+    /// Send step whose message to delete (all of its calls).
     #[serde(default)]
     #[schemars(extend("minLength" = 1))]
     of: Option<String>,
-    /// The job of a send.
+    /// Job id of a send.
     #[serde(default)]
     msg_id: Option<Number<1, { u64::MAX }>>,
-    /// The link of the article.
+    /// Link of the article.
     #[serde(default)]
     url: Option<Template>,
-    /// Which article of the message, from 1; 0 or nothing means all of them. Not with `url`.
+    /// Article within the message, starting at 1; 0 or omitted: all articles. Not with `url`.
     #[serde(default)]
     article_idx: Option<Number<0, 8>>,
 }

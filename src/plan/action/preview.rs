@@ -20,7 +20,7 @@ use crate::{
 
 pub(super) static SPEC: Spec = Spec {
     name: "preview",
-    summary: "Shows a message to one person, as it will be sent.",
+    summary: "Previews a message, exactly as it will be sent, to one person.",
     path: "/cgi-bin/message/mass/preview",
     effect: Effect::Preview,
     outputs: &[],
@@ -34,9 +34,9 @@ pub(super) static SPEC: Spec = Spec {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Preview {
-    /// Who sees it: { wxname: NAME } or { openid: OPENID }.
+    /// Recipient: { wxname: NAME } or { openid: OPENID }.
     to: To,
-    /// What is shown.
+    /// Message to show.
     message: Message,
 }
 

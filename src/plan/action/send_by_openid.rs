@@ -26,7 +26,7 @@ use crate::{
 
 pub(crate) static SPEC: Spec = Spec {
     name: "send_by_openid",
-    summary: "Sends a message to a list of people (service accounts only), 2 to 10,000 a call.",
+    summary: "Sends a message to a list of people (service accounts only), 2 to 10,000 per call.",
     path: "/cgi-bin/message/mass/send",
     effect: Effect::Mass,
     outputs: &[Output::MsgId, Output::MsgIds, Output::MsgDataId],
@@ -40,14 +40,14 @@ pub(crate) static SPEC: Spec = Spec {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct SendByOpenid {
-    /// Who gets it: { openids: [...] }, { file, column, exclude }, { tag or tag_id, exclude } or { followers: true, exclude }.
+    /// Audience: { openids: [...] }, { file, column, exclude }, { tag or tag_id, exclude } or { followers: true, exclude }.
     to: PeopleSource,
-    /// What is sent.
+    /// Message to send.
     message: Message,
-    /// For articles that WeChat takes for a reprint: send them all the same, if their owner allows it.
+    /// Send articles that WeChat considers reprints anyway, if the owner allows it.
     #[serde(default)]
     send_ignore_reprint: Option<bool>,
-    /// When the audience of an accepted send has changed: refuse the run, or send it to those who are new.
+    /// If the audience of an accepted send has changed: refuse the run, or send to new people.
     #[serde(default)]
     on_audience_change: OnAudienceChange,
 }
@@ -60,7 +60,7 @@ enum OnAudienceChange {
     /// The run stops with exit code 8.
     #[default]
     Refuse,
-    /// It is sent to the openids that no accepted call of the step has had.
+    /// Send to openids not yet reached by this step.
     SendNew,
 }
 

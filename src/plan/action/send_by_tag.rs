@@ -21,7 +21,7 @@ use crate::{
 
 pub(super) static SPEC: Spec = Spec {
     name: "send_by_tag",
-    summary: "Sends a message to the followers of a tag, or to all.",
+    summary: "Sends a message to the followers with a tag, or to all.",
     path: "/cgi-bin/message/mass/sendall",
     effect: Effect::Mass,
     outputs: &[Output::MsgId, Output::MsgIds, Output::MsgDataId],
@@ -35,11 +35,11 @@ pub(super) static SPEC: Spec = Spec {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct SendByTag {
-    /// Who gets it: { tag_id: 2 }, { tag: VIP } (looked up by its name), or the word `all`.
+    /// Audience: { tag_id: 2 }, { tag: VIP } (looked up by name), or `all`.
     to: To,
-    /// What is sent.
+    /// Message to send.
     message: Message,
-    /// For articles that WeChat takes for a reprint: send them all the same, if their owner allows it.
+    /// Send articles that WeChat considers reprints anyway, if the owner allows it.
     #[serde(default)]
     send_ignore_reprint: Option<bool>,
 }
@@ -80,14 +80,14 @@ impl JsonSchema for To {
     }
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let mut tag_id = <Number<0, { u64::MAX }>>::json_schema(generator);
-        tag_id.insert("description".into(), "Number of the tag.".into());
+        tag_id.insert("description".into(), "Tag number.".into());
         json_schema!({
             "type": ["object", "string"],
             "pattern": "^all$",
             "x-form": "`all`, { tag_id: NUMBER } or { tag: NAME }",
             "properties": {
                 "tag_id": tag_id,
-                "tag": { "type": "string", "minLength": 1, "description": "Name of the tag; looked up once, before anything is sent." },
+                "tag": { "type": "string", "minLength": 1, "description": "Tag name; looked up once before sending." },
             },
             "additionalProperties": false, "minProperties": 1, "maxProperties": 1,
             "examples": [{ "tag_id": 2 }, { "tag": "VIP" }, "all"],

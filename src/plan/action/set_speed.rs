@@ -16,7 +16,7 @@ use crate::{
 
 pub(super) static SPEC: Spec = Spec {
     name: "set_speed",
-    summary: "Sets how fast WeChat delivers mass messages, for the whole account.",
+    summary: "Sets WeChat's delivery speed for mass messages, for the whole account.",
     path: "/cgi-bin/message/mass/speed/set",
     effect: Effect::Setting,
     outputs: &[],
@@ -30,7 +30,7 @@ pub(super) static SPEC: Spec = Spec {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct SetSpeed {
-    /// Recipients a minute: 0 = 800,000, 1 = 600,000, 2 = 450,000, 3 = 300,000, 4 = 100,000.
+    /// Recipients per minute: 0 = 800,000, 1 = 600,000, 2 = 450,000, 3 = 300,000, 4 = 100,000.
     speed: Number<0, 4>,
 }
 

@@ -17,7 +17,7 @@ use crate::{
 
 pub(super) static SPEC: Spec = Spec {
     name: "upload_image",
-    summary: "Uploads a picture for the body of an article; gives its url.",
+    summary: "Uploads a picture for the body of an article; outputs `url`.",
     path: "/cgi-bin/media/uploadimg",
     effect: Effect::Media,
     outputs: &[Output::Url],
@@ -33,7 +33,7 @@ pub(super) static SPEC: Spec = Spec {
 struct UploadImage {
     /// The picture: jpg or png, smaller than 1 MiB.
     file: Template,
-    /// Converts webp and makes a larger picture smaller, instead of refusing it.
+    /// Converts webp and shrinks larger pictures instead of refusing them.
     #[serde(default)]
     optimize: bool,
 }

@@ -18,7 +18,7 @@ use crate::{
 
 pub(super) static SPEC: Spec = Spec {
     name: "upload_material",
-    summary: "Uploads permanent material; gives its media_id, and the url of a picture.",
+    summary: "Uploads permanent material; outputs `media_id`, and `url` for a picture.",
     path: "/cgi-bin/material/add_material",
     effect: Effect::Media,
     outputs: &[Output::MediaId, Output::Url],
@@ -35,15 +35,15 @@ struct UploadMaterial {
     /// `image` (bmp, png, jpg, gif, 10 MiB), `voice` (mp3, wma, wav, amr, 2 MiB, 60 s), `video` (mp4, 10 MiB) or `thumb` (jpg, 64 KiB).
     #[serde(rename = "type")]
     kind: Material,
-    /// The file.
+    /// File to upload.
     file: Template,
     /// Title of a video.
     #[serde(default)]
     title: Option<Template>,
-    /// Introduction of a video.
+    /// Description of a video.
     #[serde(default)]
     introduction: Option<Template>,
-    /// Of an `image` or `thumb`: converts webp and makes a larger picture smaller, instead of refusing it.
+    /// For `image` or `thumb`: converts webp and shrinks larger pictures instead of refusing them.
     #[serde(default)]
     optimize: bool,
 }

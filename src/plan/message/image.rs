@@ -127,15 +127,15 @@ impl<'de> Deserialize<'de> for Images {
 fn schema() -> Value {
     let flag = |what: &str| json!({ "type": "boolean", "description": what });
     json!({
-        "description": "One picture or several: a media_id, a list of them, or the long form.",
+        "description": "One or more pictures: a media_id, a list of them, or the long form.",
         "type": ["string", "array", "object"], "minLength": 1,
         "items": { "type": "string", "minLength": 1 }, "minItems": 1, "maxItems": limits::IMAGES_MAX,
         "properties": {
             "media_ids": { "type": "array", "items": { "type": "string", "minLength": 1 }, "minItems": 1, "maxItems": limits::IMAGES_MAX, "description": "The pictures, in order." },
-            "recommend": words_schema("The words that recommend the pictures."),
+            "recommend": words_schema("Recommendation text."),
             "title": words_schema("The title."),
-            "need_open_comment": flag("Whether comments are open."),
-            "only_fans_can_comment": flag("Whether only followers may comment."),
+            "need_open_comment": flag("Enable comments."),
+            "only_fans_can_comment": flag("Allow only followers to comment."),
         },
         "required": ["media_ids"], "additionalProperties": false,
         "examples": ["MEDIA_ID", ["MEDIA_ID_1", "MEDIA_ID_2"]],

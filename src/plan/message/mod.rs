@@ -29,7 +29,7 @@ pub fn kinds() -> impl Iterator<Item = MessageKind> {
     TYPES.iter().map(|of| of.kind)
 }
 
-/// What is sent: exactly one of the message types.
+/// Message to send: exactly one of these types.
 #[derive(Debug)]
 pub struct Message {
     pub of: &'static MessageType,
@@ -74,7 +74,7 @@ impl JsonSchema for Message {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         let types: Map<String, Value> = TYPES.iter().map(|of| (of.kind.name().into(), (of.schema)())).collect();
         json_schema!({
-            "description": "What is sent: exactly one of the message types.",
+            "description": "Message to send: exactly one of these types.",
             "type": "object",
             "properties": types,
             "additionalProperties": false, "minProperties": 1, "maxProperties": 1,

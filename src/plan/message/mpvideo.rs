@@ -63,7 +63,7 @@ fn schema() -> Value {
     json!({
         "description": "A video: its media_id, or the long form.", "type": ["string", "object"], "minLength": 1,
         "properties": {
-            "media_id": { "type": "string", "minLength": 1, "description": "Id of the video; may be a template." },
+            "media_id": { "type": "string", "minLength": 1, "description": "The video's media_id; may be a template." },
             "title": words_schema("The title."), "description": words_schema("The description."),
         },
         "required": ["media_id"], "additionalProperties": false,

@@ -28,7 +28,7 @@ impl Media {
     pub(super) fn schema(what: &str, example: &str) -> Value {
         json!({
             "description": what, "type": ["string", "object"], "minLength": 1,
-            "properties": { "media_id": { "type": "string", "minLength": 1, "description": "Id of the medium; may be a template." } },
+            "properties": { "media_id": { "type": "string", "minLength": 1, "description": "The media_id; may be a template." } },
             "required": ["media_id"], "additionalProperties": false, "examples": [example],
         })
     }

@@ -86,8 +86,8 @@ impl<'de> Deserialize<'de> for Text {
 
 fn schema() -> Value {
     json!({
-        "description": "Words: a template, or { file: PATH }.", "type": ["string", "object"], "minLength": 1,
-        "properties": { "file": { "type": "string", "minLength": 1, "description": "Path of a UTF-8 text file; it may hold templates. Its last line end is not sent." } },
+        "description": "Text: a template, or { file: PATH }.", "type": ["string", "object"], "minLength": 1,
+        "properties": { "file": { "type": "string", "minLength": 1, "description": "Path of a UTF-8 text file; may contain templates. The final newline is not sent." } },
         "required": ["file"], "additionalProperties": false,
         "examples": ["{{ vars.product }}上新", { "file": "content/hello.txt" }],
     })

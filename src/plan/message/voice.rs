@@ -24,5 +24,5 @@ impl MessageFields for Voice {
 }
 
 fn schema() -> Value {
-    Media::schema("A recording: the media_id of permanent material.", "MEDIA_ID")
+    Media::schema("A voice recording: the media_id of permanent material.", "MEDIA_ID")
 }

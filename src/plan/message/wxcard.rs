@@ -62,10 +62,10 @@ impl<'de> Deserialize<'de> for Card {
 
 fn schema() -> Value {
     json!({
-        "description": "A card. WeChat has discontinued sending them (45113).", "type": ["string", "object"], "minLength": 1,
+        "description": "A card. WeChat has discontinued sending cards (45113).", "type": ["string", "object"], "minLength": 1,
         "properties": {
-            "card_id": { "type": "string", "minLength": 1, "description": "Id of the card." },
-            "card_ext": { "type": ["string", "object"], "description": "`code`, `openid`, `timestamp` and `signature`, for a preview." },
+            "card_id": { "type": "string", "minLength": 1, "description": "The card's id." },
+            "card_ext": { "type": ["string", "object"], "description": "`code`, `openid`, `timestamp` and `signature`; only for a preview." },
         },
         "required": ["card_id"], "additionalProperties": false,
     })
