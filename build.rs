@@ -49,8 +49,9 @@ fn texts_of(file: &Path) -> Vec<(String, String)> {
     texts
 }
 
-/// The names between braces; `{{` and `}}` are braces.
+/// The names between braces; `{{` and `}}` are braces, and what is more than a name (`{ file: PATH }`) is an example.
 fn placeholders(text: &str) -> BTreeSet<String> {
     let plain = text.replace("{{", "").replace("}}", "");
-    plain.split('{').skip(1).map(|part| part.split('}').next().unwrap_or_default().to_owned()).collect()
+    let between = plain.split('{').skip(1).map(|part| part.split('}').next().unwrap_or_default());
+    between.filter(|name| name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')).map(str::to_owned).collect()
 }

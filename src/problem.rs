@@ -20,18 +20,18 @@ pub struct Problem {
     pub(crate) errcode: Option<i64>,
 }
 
-/// Why something did not go well, as JSON.
+/// A problem and its fix.
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Written {
-    /// One line.
+    /// What is wrong, in one line.
     message: String,
-    /// What is filled in in the message, by name.
+    /// Arguments of the message, by name.
     #[serde(default)]
     arguments: Map<String, Value>,
-    /// What to do about it, one entry a sentence.
+    /// What to do, one entry per sentence.
     help: Vec<Phrase>,
-    /// WeChat's code, where the cause is a reply.
+    /// WeChat's error code, if a reply is the cause.
     errcode: Option<i64>,
 }
 

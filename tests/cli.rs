@@ -365,7 +365,7 @@ fn codes_are_explained() {
     assert_eq!(case.run(&["explain", "-1", "--format", "json"]).exits(0).json()["class"], "retry");
     assert!(case.run(&["explain", "40164"]).exits(0).stdout.contains("白名单"));
     assert_eq!(case.run(&["explain", "unknown-key", "--format", "json"]).exits(0).json()["code"], "Q201");
-    case.run(&["explain", "424242"]).exits(2).says("not in the table");
+    case.run(&["explain", "424242"]).exits(2).says("not a known WeChat code");
     case.run(&["explain", "Q20l"]).exits(2).says("did you mean `Q201`?");
 }
 

@@ -26,7 +26,7 @@ const AREAS: &[(&str, &[&str])] = &[
 ];
 
 /// Files whose texts are not all translated yet. An entry goes with its last text, and none is added.
-const LEFT: &[&str] = &["codes", "schemas"];
+const LEFT: &[&str] = &[];
 
 /// Where the helps of commands come from.
 const HELP: &str = "`--help`";
@@ -127,7 +127,8 @@ fn texts() -> Texts {
     for name in ["plan", "report", "diagnostics", "doctor"] {
         let source = format!("schemas/{name}.schema.json");
         let schema = fs::read_to_string(repository().join(&source)).expect("readable");
-        descriptions(&serde_json::from_str(&schema).expect("JSON"), &mut |text| add((text, None), source.clone()));
+        let mut schema = serde_json::from_str(&schema).expect("JSON");
+        qunfa::plan::schema::texts(&mut schema, &mut |text| add((text.clone(), None), source.clone()));
     }
     let mut texts = Texts::new();
     let mut seen = BTreeSet::new();
@@ -154,22 +155,6 @@ fn area(source: &str, (text, _): &Text) -> &'static str {
     }
     let path = source.trim_start_matches("src/");
     AREAS.iter().find(|(_, below)| below.iter().any(|below| path.starts_with(below))).map_or("common", |(name, _)| name)
-}
-
-/// The descriptions in a schema.
-fn descriptions(schema: &serde_json::Value, take: &mut impl FnMut(String)) {
-    match schema {
-        serde_json::Value::Object(members) => {
-            for (name, value) in members {
-                match value.as_str() {
-                    Some(text) if name == "description" => take(text.to_owned()),
-                    _ => descriptions(value, take),
-                }
-            }
-        }
-        serde_json::Value::Array(items) => items.iter().for_each(|item| descriptions(item, take)),
-        _ => {}
-    }
 }
 
 /// All sources with an ending, in order.

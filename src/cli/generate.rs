@@ -3,11 +3,10 @@
 use std::{borrow::Cow, path::PathBuf};
 
 use clap::{Command, ValueEnum};
-use serde_json::Value;
 
 use super::{failure::Failure, files, help::man::manual, terminal::Terminal};
 use crate::{
-    locale::{Language, say, translation},
+    locale::{Language, say},
     plan::schema,
     problem::{ExitCode, Refusal, reason},
 };
@@ -32,39 +31,26 @@ enum Which {
 }
 
 pub(super) fn schema(args: &SchemaArgs, terminal: &Terminal) -> Result<ExitCode, Failure> {
-    let schema = match args.what {
+    let text = match args.what {
         Which::Plan => schema::PLAN,
         Which::Report => include_str!("../../schemas/report.schema.json"),
         Which::Diagnostics => include_str!("../../schemas/diagnostics.schema.json"),
         Which::Doctor => include_str!("../../schemas/doctor.schema.json"),
     };
-    terminal.exactly(&in_words(schema));
+    terminal.exactly(&in_words(text));
     Ok(ExitCode::Done)
 }
 
-/// A schema with its descriptions in the language of this process.
-pub(super) fn in_words(schema: &str) -> Cow<'_, str> {
-    fn translate(schema: &mut Value, language: Language) {
-        match schema {
-            Value::Object(members) => members.iter_mut().for_each(|(name, value)| match value {
-                Value::String(text) if name == "description" => {
-                    if let Some(words) = translation(language, text) {
-                        words.clone_into(text);
-                    }
-                }
-                value => translate(value, language),
-            }),
-            Value::Array(items) => items.iter_mut().for_each(|item| translate(item, language)),
-            _ => {}
+/// A schema with its texts in the language of this process.
+pub(super) fn in_words(text: &str) -> Cow<'_, str> {
+    match Language::current() {
+        Language::En => text.into(),
+        language => {
+            let schema = serde_json::from_str(text).expect("a schema of ours");
+            format!("{:#}
+", schema::in_words(schema, language)).into()
         }
     }
-    let language = Language::current();
-    if language == Language::En {
-        return schema.into();
-    }
-    let mut schema: Value = serde_json::from_str(schema).expect("a schema of ours");
-    translate(&mut schema, language);
-    format!("{schema:#}\n").into()
 }
 
 #[derive(Debug, clap::Args)]

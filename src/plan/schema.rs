@@ -4,6 +4,7 @@ use schemars::{JsonSchema, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
 use super::{account::Account, model::Head};
+use crate::locale::{Language, translation};
 
 /// The committed schema of a plan.
 pub const PLAN: &str = include_str!("../../schemas/plan.schema.json");
@@ -25,6 +26,35 @@ pub fn generate_printed<T: JsonSchema>(id: &str) -> Value {
     let mut schema = generator.into_root_schema_for::<T>().to_value();
     choices(&mut schema);
     headed(id, schema)
+}
+
+/// Takes every text of a schema that people read: what a key is for, the form of a value, what a choice means.
+pub fn texts(schema: &mut Value, take: &mut impl FnMut(&mut String)) {
+    match schema {
+        Value::Object(members) => members.iter_mut().for_each(|(name, value)| match (name.as_str(), value) {
+            ("description" | "x-form", Value::String(text)) => take(text),
+            ("markdownEnumDescriptions", Value::Array(meanings)) => {
+                for meaning in meanings {
+                    if let Value::String(text) = meaning {
+                        take(text);
+                    }
+                }
+            }
+            (_, value) => texts(value, take),
+        }),
+        Value::Array(items) => items.iter_mut().for_each(|item| texts(item, take)),
+        _ => {}
+    }
+}
+
+/// A schema with its texts in a language.
+pub fn in_words(mut schema: Value, language: Language) -> Value {
+    texts(&mut schema, &mut |text| {
+        if let Some(words) = translation(language, text) {
+            words.clone_into(text);
+        }
+    });
+    schema
 }
 
 /// What a schema is comes first in the file.

@@ -9,6 +9,8 @@ mod table;
 
 pub use table::TABLE;
 
+use crate::locale::Language;
+
 /// WeChat's own list of codes.
 pub const SOURCE: &str = "https://developers.weixin.qq.com/doc/offiaccount/Getting_Started/Global_Return_Code.html";
 
@@ -48,6 +50,16 @@ pub struct Errcode {
     pub todo_en: &'static str,
     /// What to do, in Chinese.
     pub todo_zh: &'static str,
+}
+
+impl Errcode {
+    /// What it means (without a full stop) and what to do, in a language.
+    pub(crate) fn words(&self, language: Language) -> (&'static str, &'static str) {
+        match language {
+            Language::En => (self.meaning_en, self.todo_en),
+            Language::Zh => (self.meaning_zh, self.todo_zh),
+        }
+    }
 }
 
 /// The row of a code, if the table has one.
