@@ -1,5 +1,6 @@
 //! The command line: what each command prints, what it keeps to itself, and what it leaves behind.
 
+use qunfa::plan::schema::texts;
 use serde_json::{Value, json};
 
 use crate::support::{Answer, Case, Fake, Ran, SECRET, TOKEN, code, in_both, plan, repository, send};
@@ -362,11 +363,48 @@ fn codes_are_explained() {
             insta::assert_snapshot!(format!("explain-{code}{suffix}"), format!("exit {exit}\n{stdout}{stderr}"));
         }
     });
+    in_both(|language, suffix| {
+        let case = Case::new().speaks(language);
+        insta::assert_snapshot!(format!("explain-list{suffix}"), case.run(&["explain", "--list"]).exits(0).stdout);
+        for code in ["q201", "45028"] {
+            let document = case.run(&["explain", code, "--format", "json"]).exits(0).stdout;
+            insta::assert_snapshot!(format!("explain-{code}-json{suffix}"), document);
+        }
+    });
+    let listed = case.run(&["explain", "--list", "--format", "json"]).exits(0).json();
+    assert_eq!(listed["qunfa"].as_array().map(Vec::len), Some(qunfa::diag::Code::ALL.len()));
+    assert_eq!(listed["wechat"].as_array().map(Vec::len), Some(qunfa::wechat::errcode::TABLE.len()));
+    assert_eq!(listed["wechat"][0]["code"], -1);
+    case.run(&["explain"]).exits(2);
+    case.run(&["explain", "--list", "Q201"]).exits(2);
     assert_eq!(case.run(&["explain", "-1", "--format", "json"]).exits(0).json()["class"], "retry");
     assert!(case.run(&["explain", "40164"]).exits(0).stdout.contains("白名单"));
     assert_eq!(case.run(&["explain", "unknown-key", "--format", "json"]).exits(0).json()["code"], "Q201");
     case.run(&["explain", "424242"]).exits(2).says("not a known WeChat code");
     case.run(&["explain", "Q20l"]).exits(2).says("did you mean `Q201`?");
+}
+
+#[test]
+fn schemas_are_printed_in_both_languages() {
+    // What is no word: names of calls and the like.
+    let name = |text: &str| text.starts_with('`') && text.ends_with('`') || text == "AppID。";
+    for what in ["plan", "report", "diagnostics", "doctor"] {
+        let mut printed = ["en", "zh"].map(|language| {
+            let schema = Case::new().speaks(language).run(&["schema", what]).exits(0).json();
+            assert!(schema["description"].is_string(), "{what}");
+            schema
+        });
+        texts(&mut printed[1], &mut |text| {
+            let chinese = text.contains(|c| ('\u{4e00}'..='\u{9fff}').contains(&c));
+            assert!(chinese || name(text), "{what}: {text}");
+        });
+        // Nothing but the words differs.
+        printed.iter_mut().for_each(|schema| texts(schema, &mut String::clear));
+        assert_eq!(printed[0], printed[1], "{what}");
+    }
+    let delete = |language| Case::new().speaks(language).run(&["schema"]).exits(0).json()["$defs"]["delete"].clone();
+    assert!(delete("en")["description"].to_string().contains("The message card stays with those who got it"));
+    assert!(delete("zh")["description"].to_string().contains("已收到的用户仍能看到消息卡片，只是打不开正文"));
 }
 
 #[test]

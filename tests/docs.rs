@@ -6,7 +6,9 @@ use std::{collections::HashSet, fmt::Write as _, fs, path::Path};
 
 use qunfa::{
     diag::{Code, Severity},
+    locale::{self, in_language},
     message::MessageKind,
+    plan::schema,
     wechat::errcode,
 };
 use serde_json::{Map, Value};
@@ -29,6 +31,11 @@ impl Language {
     /// The words in this language.
     fn of<'t>(self, english: &'t str, chinese: &'t str) -> &'t str {
         if self == English { english } else { chinese }
+    }
+
+    /// As the program knows it.
+    fn spoken(self) -> locale::Language {
+        if self == English { locale::Language::En } else { locale::Language::Zh }
     }
 
     /// The link to the same page in the other language.
@@ -89,10 +96,12 @@ fn kind(schema: &Value, language: Language) -> String {
         return code(&schema["const"]);
     }
     if let Some(values) = schema["enum"].as_array() {
-        let words =
-            |index: usize| schema["markdownEnumDescriptions"][index].as_str().map(|text| text.trim_end_matches('.'));
+        let words = |index: usize| {
+            schema["markdownEnumDescriptions"][index].as_str().map(|text| text.trim_end_matches(['.', '。']))
+        };
         let told = values.iter().enumerate().map(|(index, value)| match words(index) {
-            Some(words) => format!("{} ({words})", code(value)),
+            Some(words) if l == English => format!("{} ({words})", code(value)),
+            Some(words) => format!("{}（{words}）", code(value)),
             None => code(value),
         });
         return told.collect::<Vec<_>>().join(l.of(", ", "、"));
@@ -103,14 +112,14 @@ fn kind(schema: &Value, language: Language) -> String {
     let short = schema["type"].as_array().is_some_and(|types| types.iter().any(|one| one == "string"));
     let only = schema["properties"].as_object().filter(|keys| short && keys.len() == 1);
     if let Some(key) = only.and_then(|keys| keys.keys().next()) {
-        return format!("{} {{ {key} }}", l.of("text, or", "文字，或"));
+        return format!("{}{{ {key} }}", l.of("text, or ", "文本，或 "));
     }
     let types = match &schema["type"] {
         Value::Array(types) => types.clone(),
         other => vec![other.clone()],
     };
     let told = types.iter().filter_map(Value::as_str).map(|one| match one {
-        "string" => l.of("text", "文字").to_owned(),
+        "string" => l.of("text", "文本").to_owned(),
         "integer" => match (schema["minimum"].as_i64(), schema["maximum"].as_i64()) {
             (Some(least), Some(most)) => format!("{} {least}–{most}", l.of("number", "数字")),
             (Some(least), None) if least > 0 => format!("{} ≥ {least}", l.of("number", "数字")),
@@ -118,10 +127,15 @@ fn kind(schema: &Value, language: Language) -> String {
         },
         "boolean" => "`true` / `false`".to_owned(),
         "object" => l.of("mapping", "映射").to_owned(),
-        "array" => format!("{} {}", l.of("list:", "列表："), kind(&schema["items"], l)),
+        "array" => format!("{}{}", l.of("list: ", "列表："), kind(&schema["items"], l)),
         other => other.to_owned(),
     });
-    told.collect::<Vec<_>>().join(l.of(" or ", "或"))
+    // Chinese has a blank next to what is Latin, and none between its own words.
+    told.reduce(|before, next| match before.ends_with('`') && l == Chinese {
+        true => format!("{before} 或{next}"),
+        false => format!("{before}{}{next}", l.of(" or ", "或")),
+    })
+    .unwrap_or_default()
 }
 
 fn row(out: &mut String, language: Language, owner: &Value, key: &str, schema: &Value) {
@@ -131,7 +145,7 @@ fn row(out: &mut String, language: Language, owner: &Value, key: &str, schema: &
         let written =
             serde_json::to_string(example).expect("JSON").replace('"', "").replace(':', ": ").replace(',', ", ");
         if !what.contains('{') {
-            let _ = write!(what, " {} `{written}`", language.of("Example:", "例："));
+            let _ = write!(what, "{}`{written}`", language.of(" Example: ", "例如："));
         }
     }
     let default = match &schema["default"] {
@@ -165,21 +179,21 @@ fn table(out: &mut String, language: Language, owner: &Value, but: &[&str]) {
     out.push('\n');
     if let Some(one) = owner["x-exactly-one"].as_array() {
         let names: Vec<String> = one.iter().filter_map(Value::as_str).map(|name| format!("`{name}`")).collect();
-        let words = language.of("Exactly one of these is given: ", "以下几项必须且只能给出一个：");
+        let words = language.of("Give exactly one of: ", "以下几项必须且只能写一个：");
         writeln!(out, "{words}{}{}\n", names.join(language.of(", ", "、")), language.of(".", "。")).expect("text");
     }
 }
 
 fn plan(language: Language) -> String {
-    let schema = qunfa::plan::schema::generate_plan();
     let l = language;
+    let schema = schema::in_words(schema::generate_plan(), l.spoken());
     let mut out = format!(
         "# {}\n\n{}\n\n{}\n\n<!-- made by tests/docs.rs from the schema -->\n\n",
         l.of("The plan", "计划文件参考"),
         l.other("plan.md"),
         l.of(
-            "A plan is a YAML file. An unknown key is an error with a suggestion, a missing one too; nothing is guessed. This page is made from the schema (`qunfa schema plan`), which an editor reads as well: begin a plan with `# yaml-language-server: $schema=PATH/plan.schema.json`. Every text may be a [template](templates.md).",
-            "计划是一个 YAML 文件。多写、错写、漏写键都会报错并给出建议，绝不猜测。本页由 schema（`qunfa schema plan`）生成，各项说明保留 schema 的英文原文；编辑器也读同一份 schema：在计划第一行写 `# yaml-language-server: $schema=PATH/plan.schema.json` 即可。所有文字都可以是[模板](templates.md)。"
+            "A plan is a YAML file. Unknown and missing keys are errors with a suggestion; qunfa never guesses. This page is generated from the schema (`qunfa schema plan`), which editors can use too: start a plan with `# yaml-language-server: $schema=PATH/plan.schema.json`. Every text can be a [template](templates.md).",
+            "计划是一个 YAML 文件。多写、错写、漏写键都会报错并给出建议，绝不猜测。本页由 schema（`qunfa schema plan --lang zh`）生成，编辑器也可以用同一份 schema：在计划第一行写 `# yaml-language-server: $schema=PATH/plan.schema.json` 即可。所有文本都可以是[模板](templates.md)。"
         )
     );
     let definitions = &schema["$defs"];
@@ -197,7 +211,7 @@ fn plan(language: Language) -> String {
     }
     let step = &definitions["step"];
     section(&mut out, "##", "step", step);
-    out.push_str(l.of("These keys are those of every action:\n\n", "所有动作共有的键：\n\n"));
+    out.push_str(l.of("All actions accept these keys:\n\n", "所有动作共有的键：\n\n"));
     table(&mut out, l, step, &[]);
     let shared: Vec<&str> = step["properties"].as_object().expect("keys").keys().map(String::as_str).collect();
     for spec in qunfa::plan::action::ACTIONS {
@@ -233,7 +247,7 @@ fn plan(language: Language) -> String {
 
 fn commands(language: Language) -> String {
     let l = language;
-    let case = copied();
+    let case = copied().speaks(l.of("en", "zh"));
     let help = |command: &[&str]| {
         let args = [&["--lang", l.of("en", "zh")], command, &["--help"]].concat();
         let text = case.run(&args).exits(0).stdout;
@@ -271,47 +285,35 @@ fn commands(language: Language) -> String {
 
 fn errcodes(language: Language) -> String {
     let l = language;
-    let case = copied();
-    let mut classes: Vec<(&str, String)> = Vec::new();
-    for row in errcode::TABLE {
-        let class = errcode::class_name(row.class);
-        if classes.iter().all(|(name, _)| *name != class) {
-            let said = case.run(&["explain", &row.code.to_string()]).exits(0).stdout;
-            let what = said.rsplit_once(" (").expect("what a run does").1.trim_end().trim_end_matches(')').to_owned();
-            classes.push((class, what));
-        }
-    }
-    let chinese = [
-        ("done", "成功"),
-        ("retry", "稍候原样重试"),
-        ("refresh-token", "换取一次新 token，再重复一次调用"),
-        ("wait-quota", "在下一次发送之前停下"),
-        ("fix-plan", "该步骤失败"),
-        ("duplicate", "采用已经存在的任务"),
-        ("fatal", "整个运行停下"),
-    ];
-    let place =
-        |class: &str| chinese.iter().position(|(name, _)| *name == class).expect("every class has Chinese words");
-    classes.sort_by_key(|(class, _)| place(class));
+    let case = copied().speaks(l.of("en", "zh"));
+    // From the best to the worst.
+    let order = ["done", "retry", "refresh-token", "wait-quota", "fix-plan", "duplicate", "fatal"];
+    let classes = order.map(|class| {
+        let of_class = |row: &&errcode::Errcode| errcode::class_name(row.class) == class;
+        let row = errcode::TABLE.iter().find(of_class).expect("every class has a code");
+        let said = case.run(&["explain", &row.code.to_string()]).exits(0).stdout;
+        let (open, close) = (l.of(" (", "（"), l.of(")", "）"));
+        let what = said.trim_end().strip_suffix(close).and_then(|said| said.rsplit_once(open));
+        (class, what.expect("what a run does").1.to_owned())
+    });
     let mut out = format!(
         "# {}\n\n{}\n\n{}\n\n<!-- made by tests/docs.rs from src/wechat/errcode/table.rs -->\n\n",
-        l.of("Error codes of WeChat", "微信错误码"),
+        l.of("WeChat's error codes", "微信错误码"),
         l.other("errcodes.md"),
         l.of(
-            &format!("What the codes mean for a campaign, and what to do. `qunfa explain 45028` prints the same. An answer of HTTP 200 is no success: `errcode` decides. A code that is not listed stops the run: better to stop than to guess. WeChat's own list is [here]({}).", errcode::SOURCE),
-            &format!("每个错误码对群发意味着什么、该怎么办；`qunfa explain 45028` 打印的就是这里的内容。HTTP 200 不等于成功，一切以 `errcode` 为准。表里没有的错误码会让运行停下：宁可停下，也不猜。微信官方的列表见[全局返回码]({})。", errcode::SOURCE)
+            &format!("What the codes mean for a campaign, and what to do. `qunfa explain 45028` prints the same text, and `qunfa explain --list` all codes. HTTP 200 does not mean success; `errcode` decides. An unlisted code stops the run. WeChat's own list is [here]({}).", errcode::SOURCE),
+            &format!("每个错误码对群发意味着什么、该怎么办；`qunfa explain 45028` 打印的就是这里的内容，`qunfa explain --list` 列出全部代码。HTTP 200 不等于成功，一切以 `errcode` 为准。表里没有的错误码会让运行停下：宁可停下，也不猜。微信官方的列表见[全局返回码]({})。", errcode::SOURCE)
         )
     );
     write!(
         out,
         "## {}\n\n| {} | {} |\n| --- | --- |\n",
-        l.of("What a run does", "运行如何应对"),
+        l.of("How a run reacts", "运行如何应对"),
         l.of("class", "类别"),
         l.of("what a run does", "运行的做法")
     )
     .expect("text");
     for (class, what) in &classes {
-        let what = if l == English { what.as_str() } else { chinese[place(class)].1 };
         writeln!(out, "| `{class}` | {what} |").expect("text");
     }
     write!(
@@ -324,7 +326,7 @@ fn errcodes(language: Language) -> String {
     )
     .expect("text");
     for row in errcode::TABLE {
-        let (meaning, todo) = if l == English { (row.meaning_en, row.todo_en) } else { (row.meaning_zh, row.todo_zh) };
+        let (meaning, todo) = row.words(l.spoken());
         let own = if row.errmsg.is_empty() {
             String::new()
         } else {
@@ -353,13 +355,13 @@ const GROUPS: &[(&str, &str, &str)] = &[
     ("Q4", "Limits and contents", "限额与内容"),
     ("Q5", "Templates", "模板"),
     ("Q6", "Files and variables", "文件与变量"),
-    ("Q7", "Audiences", "受众"),
+    ("Q7", "Audiences", "群发对象"),
     ("Q8", "Accounts and secrets", "账号与密钥"),
     ("Q9", "Warnings", "警告"),
-    ("A1", "Themes of articles", "图文主题"),
-    ("A2", "Markup of articles", "图文标记"),
-    ("A3", "Pictures of articles", "图文里的图片"),
-    ("A4", "Size of articles", "图文的大小"),
+    ("A1", "Article themes", "图文主题"),
+    ("A2", "Article markup", "图文标记"),
+    ("A3", "Article pictures", "图文里的图片"),
+    ("A4", "Article size", "图文的大小"),
 ];
 
 fn diagnostics(language: Language) -> String {
@@ -369,8 +371,8 @@ fn diagnostics(language: Language) -> String {
         l.of("Diagnostics", "诊断代码"),
         l.other("diagnostics.md"),
         l.of(
-            "What is wrong with a plan, a content file, a data file or an article. The codes never change their meaning; `qunfa explain Q201` prints them, and takes the names as well (`qunfa explain unknown-key`). With an error nothing is sent: the exit code is 3, or 4 where an input is missing. Warnings stop nothing.",
-            "计划、内容文件、数据文件和图文里的问题。代码的含义不会改变；`qunfa explain Q201` 打印单条说明（也可以写名字：`qunfa explain unknown-key`），说明保留程序里的英文原文。只要有一个错误就什么都不发：退出码为 3，缺少输入时为 4。警告不会阻止运行。"
+            "Problems in a plan, content file, data file or article. Codes never change their meaning. `qunfa explain Q201` prints one; names work too (`qunfa explain unknown-key`), and `qunfa explain --list` prints them all. After an error nothing is sent: the exit code is 3, or 4 if an input is missing. Warnings never stop a run.",
+            "计划、内容文件、数据文件和图文里的问题。代码的含义不会改变；`qunfa explain Q201` 打印单条说明（也可以写名字：`qunfa explain unknown-key`），`qunfa explain --list` 列出全部。只要有一个错误就什么都不发：退出码为 3，缺少输入时为 4。警告不会阻止运行。"
         )
     );
     let mut told: HashSet<&str> = HashSet::new();
@@ -386,7 +388,7 @@ fn diagnostics(language: Language) -> String {
             l.of(english, chinese),
             l.of("code", "代码"),
             l.of("severity", "级别"),
-            l.of("meaning, and what to do", "含义与处理办法")
+            l.of("meaning and fix", "含义与处理办法")
         )
         .expect("text");
         for info in codes {
@@ -395,8 +397,14 @@ fn diagnostics(language: Language) -> String {
                 (Severity::Error, true) => l.of("error (4)", "错误（4）"),
                 _ => l.of("warning", "警告"),
             };
-            writeln!(out, "| **{}** `{}` | {severity} | {} |", info.id, info.name, cell(info.explanation))
-                .expect("text");
+            writeln!(
+                out,
+                "| **{}** `{}` | {severity} | {} |",
+                info.id,
+                info.name,
+                cell(in_language(l.spoken(), info.explanation))
+            )
+            .expect("text");
             told.insert(info.id);
         }
         out.push('\n');

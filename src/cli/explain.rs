@@ -85,7 +85,8 @@ fn of_ours(name: &str, as_json: bool, terminal: &Terminal) -> Result<(), Refusal
         });
         terminal.document(ExitCode::Done, members);
     } else {
-        terminal.out(&format!("{} {} ({})\n\n  {}\n", info.id, info.name, said, translated(info.explanation)));
+        let title = say!("{code} {name} ({severity})", code = info.id, name = info.name, severity = said);
+        terminal.out(&format!("{title}\n\n  {}\n", translated(info.explanation)));
     }
     Ok(())
 }

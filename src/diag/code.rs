@@ -126,7 +126,7 @@ codes! {
     AudienceTooSmall "Q702" "audience-too-small" Error false
         "A send to openids needs at least two different openids (40130)."
     LiteralSecret "Q801" "literal-secret" Error false
-        "The plan contains a secret, so git would too. Write { env: NAME }, { file: PATH } or { command: [argv...] }. If the secret was committed, reset it in the console."
+        "The plan contains a secret, which would end up in git. Write { env: NAME }, { file: PATH } or { command: [argv...] }. If the secret was committed, reset it in the console."
     NoCredential "Q802" "no-credential" Error false
         "The account needs exactly one of `secret` and `access_token`."
     SecretAsVariable "Q803" "secret-as-variable" Error false
@@ -136,7 +136,7 @@ codes! {
     IgnoredSetting "Q902" "setting-without-effect" Warning false
         "The setting has no effect here."
     LongText "Q903" "long-text" Warning false
-        "WeChat does not document how long a mass text may be. A text of 293 Chinese characters was refused once (45002). Keep it short, and test it with a preview."
+        "The text may be too long: WeChat does not document the limit of a mass text, and refused one of 293 Chinese characters once (45002). Keep it short, and test it with a preview."
     DuplicateOpenids "Q904" "duplicate-openids" Warning false
         "Some people are listed more than once; each gets the message once."
     AudienceLost "Q905" "audience-lost" Warning false
@@ -205,18 +205,6 @@ codes! {
         "Pictures in an article must be JPEG or PNG; WeChat refuses others (40005). Convert the picture."
     ImageAlt "A304" "image-without-text" Warning false
         "The picture has no alt text for screen readers or while it loads. Describe it: `![what it shows](picture.png)`."
-    ArticleText "A401" "article-too-long" Error false
-        "WeChat accepts fewer than 20,000 characters of content. The visible text of this article alone has that many or more. Split it."
-    ArticleBytes "A402" "article-too-large" Error false
-        "WeChat accepts less than 1 MiB of content. Split the article, or use a theme with fewer styles."
-    ArticleHtml "A403" "article-html-long" Warning false
-        "WeChat accepts fewer than 20,000 characters of content, and does not say whether tags and styles count. With them, this article has more: it may be refused (45002)."
-    ArticleHtmlNearly "A404" "article-html-nearly" Warning false
-        "With its tags and styles, the article is close to WeChat's limit of 20,000 characters. A little more text may cause WeChat to refuse it (45002)."
-    ArticleEmpty "A405" "article-empty" Error false
-        "The article has no text and no picture. WeChat refuses empty content (44004)."
-    ArticleField "A406" "article-field" Error false
-        "A field of the article is missing or invalid: a title of 1 to 32 characters, a cover, an author of at most 16, a digest of at most 120 (and only for a single article), a source_url of at most 1,024 bytes, crops as X1_Y1_X2_Y2 from 0 to 1."
     MediaEmpty "A305" "file-empty" Error false
         "A file to upload is empty."
     MediaType "A306" "file-type" Error false
@@ -227,6 +215,18 @@ codes! {
         "A picture is cut off or damaged: it has no width and height, or its end is missing. Export it again."
     MediaDimensions "A309" "picture-dimensions" Error false
         "A picture has more than 100 million pixels (25 million if `optimize` has to read it), or a side of more than 32,767. Phones cannot show that much. Make it smaller: an article is at most 1,080 pixels wide on a phone."
+    ArticleText "A401" "article-too-long" Error false
+        "The visible text of the article alone has 20,000 characters or more, and WeChat accepts fewer. Split the article."
+    ArticleBytes "A402" "article-too-large" Error false
+        "The content of the article has 1 MiB or more, and WeChat accepts less. Split the article, or use a theme with fewer styles."
+    ArticleHtml "A403" "article-html-long" Warning false
+        "With its tags and styles, the article has 20,000 characters or more. WeChat accepts fewer and does not say whether tags and styles count: it may refuse the article (45002)."
+    ArticleHtmlNearly "A404" "article-html-nearly" Warning false
+        "With its tags and styles, the article is close to WeChat's limit of 20,000 characters. A little more text may cause WeChat to refuse it (45002)."
+    ArticleEmpty "A405" "article-empty" Error false
+        "The article has no text and no picture. WeChat refuses empty content (44004)."
+    ArticleField "A406" "article-field" Error false
+        "A field of the article is missing or invalid: a title of 1 to 32 characters, a cover, an author of at most 16, a digest of at most 120 (and only for a single article), a source_url of at most 1,024 bytes, crops as X1_Y1_X2_Y2 from 0 to 1."
 }
 
 impl Code {

@@ -54,7 +54,7 @@ pub struct Errcode {
 
 impl Errcode {
     /// What it means (without a full stop) and what to do, in a language.
-    pub(crate) fn words(&self, language: Language) -> (&'static str, &'static str) {
+    pub fn words(&self, language: Language) -> (&'static str, &'static str) {
         match language {
             Language::En => (self.meaning_en, self.todo_en),
             Language::Zh => (self.meaning_zh, self.todo_zh),
