@@ -66,3 +66,10 @@ fn the_published_schema_takes_what_is_right() {
         assert!(errors.len() <= 2, "{name}: {errors:?}");
     }
 }
+
+/// A date of the run changes at midnight, when a plan may be half sent: it is no example.
+#[test]
+fn occurrences_that_are_shown_do_not_change_while_a_plan_is_sent() {
+    let occurrence = generate_plan()["properties"]["occurrence"].clone();
+    assert!(occurrence["examples"].is_array() && !occurrence.to_string().contains("run."), "{occurrence}");
+}

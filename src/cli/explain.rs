@@ -11,7 +11,7 @@ use crate::{
     diag::{Code, Severity},
     locale::{Language, Phrase, in_language, say, translated},
     problem::{ExitCode, Refusal},
-    text::{did_you_mean, pad},
+    text::{nearest, pad},
     wechat::errcode,
 };
 
@@ -70,10 +70,9 @@ fn of_wechat(number: i64, as_json: bool, terminal: &Terminal) -> Result<(), Refu
 fn of_ours(name: &str, as_json: bool, terminal: &Terminal) -> Result<(), Refusal> {
     let code = Code::find(name).ok_or_else(|| {
         let names: Vec<&str> = Code::ALL.iter().flat_map(|code| [code.info().id, code.info().name]).collect();
-        let near = did_you_mean(name, names.iter().copied()).map_or_else(
-            || say!("write a WeChat code (45028) or a qunfa code (Q201); `qunfa explain --list` lists them all"),
-            |near| say!("did you mean `{near}`?", near),
-        );
+        let near = nearest(name, names).unwrap_or_else(|| {
+            say!("write a WeChat code (45028) or a qunfa code (Q201); `qunfa explain --list` lists them all")
+        });
         Refusal::usage(say!("there is no code `{name}`", name)).help(near)
     })?;
     let info = code.info();
