@@ -148,20 +148,83 @@ pub const LOCK_BYTES_MAX: u64 = 64 << 10;
 pub const TOKENS_BYTES_MAX: u64 = 4 << 20;
 /// Deepest nesting of a plan.
 pub const YAML_DEPTH_MAX: usize = 64;
-/// Most nodes that the aliases of a plan may expand to.
-pub const YAML_ALIASED_MAX: usize = 100_000;
+/// Most values of a plan, of an account or of a file of variables: keys, items and all in them.
+pub const YAML_NODES_MAX: usize = 200_000;
+/// Most values that anchors and aliases may copy.
+pub const YAML_COPIED_MAX: usize = 100_000;
+/// Most bytes of text that anchors and aliases may copy.
+pub const YAML_COPIED_BYTES_MAX: usize = 8 << 20;
+/// Words such as `secret:` that are looked at one by one in a plan to hide what follows; from the next one on all is hidden.
+pub const SECRET_WORDS_MAX: usize = 10_000;
 /// Steps of a plan.
 pub(crate) const STEPS_MAX: usize = 20_000;
 /// Instances of one `foreach`.
 pub(crate) const FOREACH_MAX: usize = 10_000;
-/// Work that one template may do, in minijinja's units.
+/// Instances of all steps of a plan: a step without `foreach` is one.
+pub const INSTANCES_MAX: usize = 50_000;
+/// Cells of one file of `foreach` data, or values of its JSON.
+pub const DATA_CELLS_MAX: usize = 500_000;
+/// Longest line of `foreach` data as JSONL, in bytes.
+pub const DATA_LINE_BYTES_MAX: usize = 1 << 20;
+/// Longest line of an audience file, in bytes.
+pub const AUDIENCE_LINE_BYTES_MAX: usize = 1 << 20;
+/// How many times its size a packed audience file may hold, once that is more than [`UNPACKED_BYTES_FREE`].
+pub const UNPACKED_TIMES_MAX: u64 = 100;
+/// Bytes that a packed audience file may hold however small it is.
+pub const UNPACKED_BYTES_FREE: u64 = 16 << 20;
+/// Lines of an audience file that may be wrong before the rest is not read any more.
+pub const BAD_OPENIDS_READ: usize = 1_000_000;
+/// Openids to which all sends of a plan go, each counted once a send.
+pub const RECIPIENTS_MAX: usize = 20_000_000;
+/// Bytes of audience files that are read for one plan, unpacked.
+pub const AUDIENCES_BYTES_MAX: u64 = 1 << 30;
+/// Bytes of all other files that are read for one plan; pictures are not counted.
+pub const READ_BYTES_MAX: u64 = 128 << 20;
+/// Bytes of the files in `templates/` together.
+pub const TEMPLATES_BYTES_MAX: u64 = 16 << 20;
+/// Work that one template may do, in minijinja's units: about an instruction, or 64 bytes of text.
 pub const TEMPLATE_FUEL: u64 = 200_000;
+/// Work that most templates do not need; those that need more are begun again with [`TEMPLATE_FUEL`].
+pub const TEMPLATE_FUEL_FIRST: u64 = 1_000;
+/// Work that all templates of a plan may do together, each counted for each row.
+pub const PLAN_FUEL: u64 = 40_000_000;
+/// Text that all templates of a plan may make together, in bytes.
+pub const PLAN_TEXT_BYTES: u64 = 64 << 20;
+/// Largest template, in bytes.
+pub const TEMPLATE_BYTES_MAX: usize = 1 << 20;
 /// Deepest nesting of one template; beyond it the parser would use up the stack.
 pub const TEMPLATE_DEPTH_MAX: usize = 100;
+/// Words and signs of one tag of a template: each operator of a chain nests one deeper.
+pub const TEMPLATE_TAG_PARTS_MAX: usize = 5_000;
+/// Hosts of `lint.staging_hosts`: each text is looked through for each of them.
+pub const STAGING_HOSTS_MAX: usize = 100;
+/// Run-time values that one text may refer to.
+pub const REFERENCES_MAX: usize = 100;
+/// Tags of one template that are blocks.
+pub const TEMPLATE_BLOCKS_MAX: usize = 2_000;
+/// CPU time in which a plan must be read, resolved and rendered: the net below all limits that count work. A build for tests is
+/// many times slower.
+pub const PLAN_CPU: Duration = Duration::from_secs(if cfg!(debug_assertions) { 600 } else { 10 });
+/// Memory of the process in which that must be done, in bytes.
+pub const PLAN_MEMORY: u64 = 1 << 30;
+/// Stack on which commands work, in bytes. What is not touched takes no memory.
+pub const STACK_BYTES: usize = 512 << 20;
 /// The longest text of a reply that is kept, in bytes: WeChat's own have some hundred.
 pub const KEPT_BYTES: usize = 4 << 10;
 /// Largest reply that is read, in bytes: a draft of eight articles that is read back, with escapes.
 pub const REPLY_BYTES_MAX: u64 = 16 << 20;
+/// Problems of a plan that are kept; after them the rest of the plan is not looked at.
+pub const DIAGNOSTICS_KEPT: usize = 1000;
+/// Longest quote of a value in a message, in characters.
+pub const QUOTE_CHARS: usize = 200;
+/// Longest message, in characters.
+pub const MESSAGE_CHARS: usize = 2_000;
+/// Names that a message lists.
+pub const NAMES_SHOWN: usize = 20;
+/// Steps of comparison that the search for a name that was probably meant may take.
+pub const NEAR_NAME_STEPS: usize = 100_000;
+/// Longest line of a file that is shown below a problem, in bytes.
+pub const LINE_SHOWN: usize = 4 << 10;
 /// Problems shown at once; the rest are counted.
 pub const DIAGNOSTICS_SHOWN: usize = 100;
 /// Difference between this machine's clock and WeChat's from which `doctor` warns.

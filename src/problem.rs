@@ -6,7 +6,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::locale::{Phrase, say};
+use crate::{
+    locale::{Phrase, say},
+    text,
+};
 
 /// A problem and its fix.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,12 +65,12 @@ impl JsonSchema for Problem {
 impl Problem {
     /// A problem about which there is nothing to say but what it is.
     pub fn new(message: impl Into<Phrase>) -> Self {
-        Self { message: message.into(), help: Vec::new(), errcode: None }
+        Self { message: text::brief(message.into()), help: Vec::new(), errcode: None }
     }
 
     /// Adds a sentence on what to do about it.
     pub fn help(mut self, text: impl Into<Phrase>) -> Self {
-        self.help.push(text.into());
+        self.help.push(text::brief(text.into()));
         self
     }
 

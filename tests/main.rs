@@ -6,6 +6,7 @@ mod articles;
 mod audiences;
 mod blocks;
 mod bodies;
+mod bounds;
 mod busy;
 mod cli;
 mod conformance;

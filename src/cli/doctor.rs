@@ -55,7 +55,7 @@ pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<
     let platform = address.as_ref().map_or(Platform::Sandbox, |address| address.platform);
     // Without a plan that is right there is nothing to look at: its errors are said as `validate` says them.
     let kept = platform != Platform::Sandbox || common.state.is_some();
-    let mut loaded = load(&args.plan, common, kept.then_some(platform));
+    let mut loaded = load(&args.plan, common, kept.then_some(platform), terminal);
     let Some(plan) = loaded.plan.take() else { return Err(loaded.refuse(&args.plan, Some("nothing was sent"))) };
     let warnings = loaded.diagnostics.iter().filter(|d| d.severity() == Severity::Warning).count();
     process::catch_signals();

@@ -53,12 +53,12 @@ impl Failure {
         }
     }
 
-    /// Says it on standard error; on standard output as a document too, where `json` asks for one.
-    pub(super) fn say(self, json: bool, terminal: &Terminal) -> ExitCode {
+    /// Says it on standard error; on standard output as a document too, where one is expected.
+    pub(super) fn say(self, terminal: &Terminal) -> ExitCode {
         let code = self.code();
         match self {
             // The document of what was found says all that the text would.
-            Self::Plan(plan) if json => {
+            Self::Plan(plan) if terminal.json => {
                 findings::document(vec![plan.checked], code, terminal);
                 findings::annotate(&plan.annotations, terminal);
             }
@@ -69,13 +69,13 @@ impl Failure {
             Self::Fault => {
                 let (message, help) = ("this is a fault of qunfa itself", "`qunfa status PLAN` shows what was sent");
                 terminal.err(&format!("qunfa: {message}; {help}\n"));
-                if json {
+                if terminal.json {
                     document(&Problem::new(message).help(help), code, terminal);
                 }
             }
             failure => {
                 failure.say_as_text(terminal);
-                if json {
+                if terminal.json {
                     failure.say_as_document(code, terminal);
                 }
             }

@@ -47,8 +47,12 @@ pub(super) fn in_words(text: &str) -> Cow<'_, str> {
         Language::En => text.into(),
         language => {
             let schema = serde_json::from_str(text).expect("a schema of ours");
-            format!("{:#}
-", schema::in_words(schema, language)).into()
+            format!(
+                "{:#}
+",
+                schema::in_words(schema, language)
+            )
+            .into()
         }
     }
 }

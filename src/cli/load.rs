@@ -3,6 +3,7 @@
 use std::{path::Path, rc::Rc};
 
 use super::{
+    bounds::Watch,
     clock,
     failure::Failure,
     files,
@@ -140,7 +141,8 @@ fn shown_name(path: &str) -> &str {
 
 /// Reads, validates, resolves and renders a plan; `-` is standard input. `platform` names whose ledger is asked for people
 /// whose file is gone; without it none is.
-pub(super) fn load(path: &str, common: &Common, platform: Option<Platform>) -> Loaded {
+pub(super) fn load(path: &str, common: &Common, platform: Option<Platform>, terminal: &Terminal) -> Loaded {
+    let _watch = Watch::over(shown_name(path), terminal);
     let (mut loaded, file) = open(path);
     if let Some(file) = file {
         match pipe(path, file, common, platform, &mut loaded) {
@@ -318,7 +320,7 @@ pub(super) fn load_plan(
     strict: Strict,
     terminal: &Terminal,
 ) -> Result<(RenderedPlan, Loaded), Failure> {
-    let mut loaded = load(path, common, platform).held_to(strict);
+    let mut loaded = load(path, common, platform, terminal).held_to(strict);
     let Some(plan) = loaded.plan.take() else { return Err(loaded.refuse(path, Some("nothing was sent"))) };
     loaded.print(terminal);
     Ok((plan, loaded))

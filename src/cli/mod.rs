@@ -3,6 +3,7 @@
 use clap::{ColorChoice, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 mod audience;
+mod bounds;
 mod browser;
 mod clock;
 mod display;
@@ -151,11 +152,12 @@ pub fn main() -> ExitCode {
         ColorChoice::Always => anstream::ColorChoice::Always,
         ColorChoice::Never => anstream::ColorChoice::Never,
     };
-    let terminal = Terminal::new(color, cli.common.quiet);
-    let json = cli.command.wants_json();
-    // A fault of ours is exit code 1, never a success, and never a code that a script takes for something else.
-    let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| dispatch(cli, &terminal)));
-    ended.unwrap_or(Err(Failure::Fault)).unwrap_or_else(|failure| failure.say(json, &terminal))
+    let terminal = Terminal::new(color, cli.common.quiet, cli.command.wants_json());
+    bounds::on_large_stack(|| {
+        // A fault of ours is exit code 1, never a success, and never a code that a script takes for something else.
+        let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| dispatch(cli, &terminal)));
+        ended.unwrap_or(Err(Failure::Fault)).unwrap_or_else(|failure| failure.say(&terminal))
+    })
 }
 
 /// The helps of all commands in English, for the catalogue.
@@ -217,7 +219,7 @@ fn usage(error: &clap::Error) -> ExitCode {
         }
         again => {
             let error = again.as_ref().err().unwrap_or(error);
-            let terminal = Terminal::new(anstream::ColorChoice::Auto, false);
+            let terminal = Terminal::new(anstream::ColorChoice::Auto, false, false);
             match error.kind() {
                 // Options, also from the environment, are no command.
                 ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand => {

@@ -9,6 +9,7 @@ use std::{
         Arc, OnceLock,
         atomic::{AtomicU32, Ordering},
     },
+    time::Duration,
 };
 
 use jiff::Timestamp;
@@ -90,6 +91,36 @@ pub(super) fn identity() -> (String, u32) {
         .or_else(|| env("HOSTNAME"))
         .or_else(|| env("COMPUTERNAME"));
     (host.map_or_else(|| "unknown".into(), |host| host.trim().to_owned()), std::process::id())
+}
+
+/// What this process has used.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Usage {
+    /// Time of all its threads on processors.
+    pub(super) cpu: Duration,
+    /// Memory that it holds now, in bytes; 0 where the system does not say.
+    pub(super) memory: u64,
+}
+
+/// What this process has used so far; nothing where the system does not say.
+pub(super) fn usage() -> Usage {
+    #[cfg(unix)]
+    {
+        let cpu = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+        let seconds = u64::try_from(cpu.tv_sec).unwrap_or_default();
+        let cpu = Duration::new(seconds, u32::try_from(cpu.tv_nsec).unwrap_or_default());
+        // Linux: pages, of which the second number are in memory.
+        let pages = fs::read_to_string("/proc/self/statm").ok();
+        let pages = pages.and_then(|text| text.split(' ').nth(1)?.parse::<u64>().ok()).unwrap_or_default();
+        Usage { cpu, memory: pages.saturating_mul(rustix::param::page_size() as u64) }
+    }
+    #[cfg(not(unix))]
+    Usage::default()
+}
+
+/// Ends this process, whatever it is doing.
+pub(super) fn end(code: ExitCode) -> ! {
+    std::process::exit(code as i32)
 }
 
 /// A new name for a run: time and chance.

@@ -13,6 +13,7 @@ use crate::{
     limits,
     problem::reason,
     resolve::{Project, ReadError, TemplateFile},
+    text::thousands,
 };
 
 /// The files below a plan's project root.
@@ -184,14 +185,21 @@ impl Project for DiskProject {
         let mut names = Vec::new();
         template_names(&self.root.join("templates"), "", &mut names);
         names.sort();
+        let mut left = limits::TEMPLATES_BYTES_MAX;
         let file = |(number, name): (usize, String)| {
             let path = root.join("templates").join(&name);
-            let bytes = if number < limits::TEMPLATE_FILES_MAX {
-                self.read(&path.to_string_lossy(), limits::CONTENT_BYTES_MAX).map(|(_, bytes)| bytes)
-            } else {
+            let bytes = if number >= limits::TEMPLATE_FILES_MAX {
                 let most = limits::TEMPLATE_FILES_MAX;
                 Err(ReadError::Unreadable(format!("it is one of more than {most} files in `templates/`").into()))
+            } else if left == 0 {
+                let most = thousands(limits::TEMPLATES_BYTES_MAX);
+                Err(ReadError::Unreadable(
+                    format!("the files in `templates/` have more than {most} bytes together").into(),
+                ))
+            } else {
+                self.read(&path.to_string_lossy(), limits::CONTENT_BYTES_MAX).map(|(_, bytes)| bytes)
             };
+            left = left.saturating_sub(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64));
             TemplateFile { name, path: shown(&self.folder.join(path)), bytes }
         };
         names.into_iter().enumerate().map(file).collect()

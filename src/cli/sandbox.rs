@@ -103,7 +103,7 @@ pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<
     config.kind =
         if args.kind == "subscription" { server::AccountKind::Subscription } else { server::AccountKind::Service };
     if let Some(path) = &args.plan {
-        let loaded = load::load(path, common, None);
+        let loaded = load::load(path, common, None, terminal);
         let Some(plan) = &loaded.plan else { return Err(loaded.refuse(path, None)) };
         loaded.print(terminal);
         seed(&mut config, plan);
@@ -122,7 +122,7 @@ pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<
         config.media.push(medium);
     }
     args.faults.give(&mut config);
-    let log = Terminal::new(anstream::ColorChoice::Auto, common.quiet);
+    let log = Terminal::new(anstream::ColorChoice::Auto, common.quiet, false);
     let as_json = args.format.format == Format::Json;
     config.on_call =
         Some(Arc::new(move |call: &server::Call| if as_json { print_json(&log, call) } else { print(&log, call) }));

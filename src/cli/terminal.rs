@@ -3,7 +3,10 @@
 use std::{
     borrow::Cow,
     io::{self, IsTerminal as _},
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use anstream::{AutoStream, ColorChoice};
@@ -17,7 +20,7 @@ use crate::{
 };
 
 /// Standard output, standard error and what is known of them.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Terminal {
     color: ColorChoice,
     /// Nothing but results and errors.
@@ -25,13 +28,15 @@ pub(super) struct Terminal {
     /// Whether standard error is a terminal, so that progress may move.
     pub(super) interactive: bool,
     /// The reader of standard output is gone: there is nobody to write for.
-    closed: AtomicBool,
+    closed: Arc<AtomicBool>,
+    /// One document is expected on standard output, whatever happens.
+    pub(super) json: bool,
 }
 
 impl Terminal {
     /// `auto` looks at NO_COLOR, CLICOLOR and whether the stream is a terminal.
-    pub(super) fn new(color: ColorChoice, quiet: bool) -> Self {
-        Self { color, quiet, interactive: io::stderr().is_terminal(), closed: AtomicBool::new(false) }
+    pub(super) fn new(color: ColorChoice, quiet: bool, json: bool) -> Self {
+        Self { color, quiet, interactive: io::stderr().is_terminal(), closed: Arc::default(), json }
     }
 
     /// A result for people; what a terminal or a CI system could obey in it is made visible.

@@ -53,7 +53,7 @@ pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<
     let from_root = args.format != Findings::Json;
     let (mut plans, mut found) = (Vec::new(), Vec::new());
     for path in &args.plans {
-        let loaded = load(path, common, None).held_to(args.strict);
+        let loaded = load(path, common, None, terminal).held_to(args.strict);
         let code = loaded.exit_code();
         if worst == ExitCode::Done || code == ExitCode::Invalid {
             worst = code;

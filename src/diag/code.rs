@@ -53,6 +53,10 @@ codes! {
         "The plan is nested too deeply, has too many steps, its aliases expand to too much, or its articles and pictures are too much work for one run. Split the plan, or write the aliases out."
     UnsupportedYaml "Q107" "unsupported-yaml" Error false
         "Plans do not support YAML features that are hard to review: tags, merge keys (`<<`), several documents in one file, keys that are not plain text."
+    TooBusy "Q108" "too-busy" Error false
+        "Reading and rendering the plan takes more CPU time or memory than any plan needs (10 seconds, 1 GiB), so it was stopped. Split the plan, its data or its audiences."
+    TooManyProblems "Q109" "too-many-problems" Error false
+        "The plan has more than 999 errors, and the others are not shown. Fix those that are shown first; often one mistake is repeated."
     UnknownKey "Q201" "unknown-key" Error false
         "This key does not exist here. A mistyped key could silently change what is sent, so it is an error."
     MissingKey "Q202" "missing-key" Error false
@@ -147,6 +151,8 @@ codes! {
         "The text contains draft or test words (TODO, FIXME, lorem ipsum, bracketed 测试, or only such a word) that followers would read."
     InsecureLink "Q908" "insecure-link" Warning false
         "The text contains a link without https. Phones may warn about it, and the page can be tampered with in transit."
+    TooManyWarnings "Q909" "too-many-warnings" Warning false
+        "The plan has more than 999 warnings, and the others are not shown. Often one mistake is repeated."
     ThemeSyntax "A101" "theme-syntax" Error false
         "The theme is not valid: write rules of the form `selector { property: value; }`, with comments between them."
     ThemeAtRule "A102" "theme-at-rule" Error false

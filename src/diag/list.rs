@@ -1,8 +1,12 @@
 //! What was found, as it is raised: each thing once, with all that it is about.
 
-use std::{collections::HashMap, ops::Deref};
+use std::{cmp::Ordering, collections::HashMap, ops::Deref};
 
 use super::{Code, Diagnostic, Severity, source::Span};
+use crate::{
+    limits,
+    locale::{Count, say},
+};
 
 /// What of a plan a finding is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,7 +36,8 @@ impl Origin {
 }
 
 /// All findings of a plan in the order in which they were raised first. The instances of a step find the same problems at
-/// the same places: such a problem is one finding of several origins.
+/// the same places: such a problem is one finding of several origins. No more errors and no more warnings are kept than
+/// [`limits::DIAGNOSTICS_KEPT`]: the last one then says so, and whoever looks for more errors may stop.
 #[derive(Debug, Clone, Default)]
 pub struct Diagnostics {
     list: Vec<Diagnostic>,
@@ -40,6 +45,8 @@ pub struct Diagnostics {
     origin: Option<Origin>,
     raised: usize,
     errors: usize,
+    /// How many different errors, and warnings, there were.
+    kept: [usize; 2],
 }
 
 impl Diagnostics {
@@ -61,15 +68,27 @@ impl Diagnostics {
         diagnostic.origins.extend(origin);
         self.raised += 1;
         self.errors += usize::from(diagnostic.severity() == Severity::Error);
-        let span = diagnostic.primary.as_ref().map(|label| label.span.clone());
-        let alike = self.known.entry((diagnostic.code, span)).or_default();
-        match alike.iter().find(|at| self.list[**at].message == diagnostic.message) {
-            Some(at) => self.list[*at].origins.append(&mut diagnostic.origins),
-            None => {
-                alike.push(self.list.len());
-                self.list.push(diagnostic);
-            }
+        diagnostic.shorten();
+        let place = (diagnostic.code, diagnostic.primary.as_ref().map(|label| label.span.clone()));
+        let mut alike = self.known.get(&place).into_iter().flatten();
+        if let Some(at) = alike.find(|at| self.list[**at].message == diagnostic.message) {
+            self.list[*at].origins.append(&mut diagnostic.origins);
+            return;
         }
+        let kept = &mut self.kept[usize::from(diagnostic.severity() == Severity::Warning)];
+        *kept += 1;
+        match (*kept).cmp(&limits::DIAGNOSTICS_KEPT) {
+            Ordering::Less => {}
+            Ordering::Equal => diagnostic = too_many(diagnostic),
+            Ordering::Greater => return,
+        }
+        self.known.entry(place).or_default().push(self.list.len());
+        self.list.push(diagnostic);
+    }
+
+    /// Whether no new error is kept any more.
+    pub fn is_full(&self) -> bool {
+        self.kept[0] >= limits::DIAGNOSTICS_KEPT
     }
 
     /// How often something was raised so far, what was known already included.
@@ -94,6 +113,22 @@ impl Diagnostics {
         *self = list.into_iter().collect();
         self.origin = origin;
     }
+}
+
+/// The last finding, in place of the one that would be one too many.
+fn too_many(last: Diagnostic) -> Diagnostic {
+    let most = Count(limits::DIAGNOSTICS_KEPT as u64 - 1);
+    let (code, what) = match last.severity() {
+        Severity::Error => {
+            (Code::TooManyProblems, say!("there are more than {most} errors; the others are not told", most))
+        }
+        Severity::Warning => {
+            (Code::TooManyWarnings, say!("there are more than {most} warnings; the others are not told", most))
+        }
+    };
+    let Diagnostic { primary, origins, .. } = last;
+    let all = Diagnostic::nowhere(code, what).help(say!("mend those that are told first"));
+    Diagnostic { primary, origins, ..all }
 }
 
 impl Extend<Diagnostic> for Diagnostics {
@@ -122,6 +157,21 @@ impl Deref for Diagnostics {
 mod tests {
     use super::*;
     use crate::diag::source::SourceMap;
+
+    #[test]
+    fn the_last_finding_says_that_there_are_more() {
+        let file = SourceMap::default().add("plan.yaml", "text".into());
+        let found = |number: usize| Diagnostic::new(Code::UnknownKey, Span::new(file, number..number), "x");
+        let mut all = Diagnostics::default();
+        all.extend((0..limits::DIAGNOSTICS_KEPT - 1).map(found));
+        assert!(!all.is_full() && all.iter().all(|found| found.code == Code::UnknownKey));
+        all.extend((0..2_000).map(found));
+        assert!(all.is_full());
+        assert_eq!((all.len(), all.raised()), (limits::DIAGNOSTICS_KEPT, limits::DIAGNOSTICS_KEPT - 1 + 2_000));
+        let last = all.last().expect("one");
+        assert_eq!(last.code, Code::TooManyProblems);
+        assert_eq!(last.primary.as_ref().expect("a place").span, Span::new(file, 999..999));
+    }
 
     #[test]
     fn what_is_raised_again_is_one_finding_of_both() {

@@ -86,6 +86,14 @@ impl Diagnostic {
         self
     }
 
+    /// Whatever it quotes, it is read at a glance.
+    fn shorten(&mut self) {
+        let labels = self.primary.iter_mut().chain(&mut self.related).map(|label| &mut label.text);
+        for text in labels.chain(&mut self.help).chain([&mut self.message]) {
+            *text = crate::text::brief(std::mem::take(text));
+        }
+    }
+
     /// The severity, which belongs to the code.
     pub fn severity(&self) -> Severity {
         self.code.info().severity

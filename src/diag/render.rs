@@ -1,9 +1,16 @@
 //! Diagnostics as people read them.
 
+use std::ops::Range;
+
 use annotate_snippets::{AnnotationKind, Element, Group, Level, Renderer, Snippet};
 
 use super::{Diagnostic, Severity};
-use crate::{diag::source::SourceMap, limits, locale::say, text};
+use crate::{
+    diag::source::{SourceFile, SourceMap},
+    limits,
+    locale::say,
+    text,
+};
 
 /// All findings as text with ANSI colours (the caller strips them where they are not wanted); errors first,
 /// then by file and place.
@@ -32,9 +39,17 @@ fn report<'a>(diagnostic: &'a Diagnostic, sources: &'a SourceMap) -> Vec<Group<'
     let mut elements: Vec<Element<'a>> = Vec::new();
     for (file, labels) in by_file(diagnostic) {
         let source = sources.file(file);
-        let mut snippet = Snippet::source(source.shown_text()).path(text::one_line(&source.path));
-        for (kind, label) in labels {
-            let range = visible(&source.text, label.span.start, label.span.end);
+        let path = text::one_line(&source.path);
+        let places: Vec<Range<usize>> =
+            labels.iter().map(|(_, label)| visible(&source.text, label.span.start, label.span.end)).collect();
+        let Some(lines) = window(source, &places) else {
+            let first = source.position(places.first().map_or(0, |place| place.start));
+            elements.push(annotate_snippets::Origin::path(path).line(first.line).char_column(first.column).into());
+            continue;
+        };
+        let mut snippet = Snippet::source(source.shown(lines.clone())).line_start(source.line(lines.start)).path(path);
+        for ((kind, label), place) in labels.into_iter().zip(places) {
+            let range = place.start - lines.start..place.end - lines.start;
             let text = (!label.text.is_empty()).then(|| text::one_line(&label.text.to_string()));
             snippet = snippet.annotation(kind.span(range).label(text));
         }
@@ -43,6 +58,16 @@ fn report<'a>(diagnostic: &'a Diagnostic, sources: &'a SourceMap) -> Vec<Group<'
     let helps = diagnostic.help.iter().map(|help| Level::HELP.message(text::one_line(&help.to_string())).into());
     elements.extend(helps);
     vec![Group::with_title(title).elements(elements)]
+}
+
+/// The lines from the first place to the last one; none if one of these is too long to be shown.
+fn window(source: &SourceFile, places: &[Range<usize>]) -> Option<Range<usize>> {
+    let line = |at: usize| source.line_start(source.line(at))..source.line_start(source.line(at) + 1);
+    let lines: Vec<Range<usize>> = places.iter().map(|place| line(place.start)).collect();
+    if lines.iter().any(|line| line.len() > limits::LINE_SHOWN) {
+        return None;
+    }
+    Some(lines.iter().map(|line| line.start).min()?..lines.iter().map(|line| line.end).max()?)
 }
 
 type Labelled<'a> = Vec<(AnnotationKind, &'a super::Label)>;

@@ -52,7 +52,7 @@ impl SourceFile {
     /// Where a byte offset is; offsets past the end count as the end, offsets inside a character as its beginning.
     pub fn position(&self, offset: usize) -> Position {
         let offset = self.text.floor_char_boundary(offset);
-        let line = self.lines.partition_point(|start| *start <= offset) - 1;
+        let line = self.line(offset) - 1;
         let column = self.text[self.lines[line]..offset].chars().count() + 1;
         Position { line: line + 1, column }
     }
@@ -62,17 +62,28 @@ impl SourceFile {
         line.checked_sub(1).and_then(|at| self.lines.get(at)).copied().unwrap_or(self.text.len())
     }
 
-    /// The text with masked ranges replaced, byte for byte, by asterisks: offsets stay right.
+    /// [`SourceFile::shown`] of all of it.
     pub fn shown_text(&self) -> std::borrow::Cow<'_, str> {
-        if self.masked.is_empty() {
-            return (&self.text).into();
-        }
-        let mut shown = self.text.clone();
+        self.shown(0..self.text.len())
+    }
+
+    /// A part of the text with masked ranges replaced, byte for byte, by asterisks: offsets stay right.
+    pub fn shown(&self, part: Range<usize>) -> std::borrow::Cow<'_, str> {
+        let mut shown = std::borrow::Cow::from(&self.text[part.clone()]);
         for range in &self.masked {
-            let blank: String = self.text[range.clone()].bytes().map(|b| if b == b'\n' { '\n' } else { '*' }).collect();
-            shown.replace_range(range.clone(), &blank);
+            let range = range.start.max(part.start)..range.end.min(part.end);
+            if range.start < range.end {
+                let blank: String =
+                    self.text[range.clone()].bytes().map(|b| if b == b'\n' { '\n' } else { '*' }).collect();
+                shown.to_mut().replace_range(range.start - part.start..range.end - part.start, &blank);
+            }
         }
-        shown.into()
+        shown
+    }
+
+    /// The line (from 1) in which a byte is.
+    pub fn line(&self, offset: usize) -> usize {
+        self.lines.partition_point(|start| *start <= offset.min(self.text.len()))
     }
 }
 
@@ -179,7 +190,8 @@ mod tests {
         let mut map = SourceMap::default();
         let file = map.add("p", "secret: 密码x\nnext: y".into());
         map.mask(&Span::new(file, 8..15));
-        assert_eq!(map.file(file).shown_text(), "secret: *******\nnext: y");
+        assert_eq!(map.file(file).shown(0..23), "secret: *******\nnext: y");
+        assert_eq!(map.file(file).shown(11..19), "****\nnex");
     }
 
     #[test]

@@ -86,6 +86,14 @@ impl Phrase {
         self.0.arguments.iter().map(named).collect()
     }
 
+    /// Cuts the texts that stand in it, with `quote`, and words that are no sentence of ours, with `words`.
+    pub(crate) fn cut(&mut self, quote: &dyn Fn(&mut String), words: &dyn Fn(&mut String)) {
+        let verbatim = self.0.text == "{words}";
+        for (_, argument) in &mut self.0.arguments {
+            argument.cut(if verbatim { words } else { quote }, words);
+        }
+    }
+
     /// Whether nothing is said.
     pub fn is_empty(&self) -> bool {
         self.in_language(Language::En).is_empty()
@@ -127,6 +135,15 @@ impl Default for Phrase {
 }
 
 impl Argument {
+    fn cut(&mut self, quote: &dyn Fn(&mut String), words: &dyn Fn(&mut String)) {
+        match self {
+            Self::Text(text) => quote(text),
+            Self::Number(_) | Self::Count(_) => {}
+            Self::Phrase(phrase) => phrase.cut(quote, words),
+            Self::List(items) => items.iter_mut().for_each(|item| item.cut(quote, words)),
+        }
+    }
+
     fn write(&self, language: Language, words: &mut String) {
         match self {
             Self::Text(text) => words.push_str(text),

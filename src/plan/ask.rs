@@ -107,7 +107,7 @@ pub struct FileUse {
 }
 
 /// What a file of a step holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Holds {
     /// Text of a message, a template itself.
     Text,

@@ -87,7 +87,7 @@ pub(crate) fn check(
     diagnostics: &mut Diagnostics,
 ) -> Vec<String> {
     let mut wrong = errors(value, part);
-    let misspelt: Vec<(String, &str)> = wrong.iter().filter_map(misspelt).collect();
+    let misspelt: Vec<(String, &str)> = wrong.iter().take(limits::DIAGNOSTICS_KEPT).filter_map(misspelt).collect();
     // A misspelt key is missing too; that is said once.
     wrong.retain(|wrong| match wrong.keyword {
         Keyword::Required(key) => !misspelt.contains(&(wrong.at.clone(), key)),
@@ -97,7 +97,9 @@ pub(crate) fn check(
     let mut pointers = Vec::new();
     for Wrong { at, instance, keyword, schema } in wrong {
         let at = format!("{pointer}{at}");
-        explain(document, &at, instance, &keyword, schema, diagnostics);
+        if !diagnostics.is_full() {
+            explain(document, &at, instance, &keyword, schema, diagnostics);
+        }
         pointers.push(at);
     }
     pointers

@@ -144,7 +144,7 @@ pub struct Guards {
 pub struct Lint {
     /// Hosts that must never appear in links, such as `test.example.com`, including their subdomains.
     #[serde(default)]
-    #[schemars(extend("items" = { "type": "string", "pattern": "^[^\\s/:@]+$", "x-form": "a host name such as `test.example.com`" }))]
+    #[schemars(extend("maxItems" = limits::STAGING_HOSTS_MAX, "items" = { "type": "string", "pattern": "^[^\\s/:@]+$", "x-form": "a host name such as `test.example.com`" }))]
     pub(crate) staging_hosts: Vec<String>,
 }
 

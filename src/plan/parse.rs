@@ -137,6 +137,9 @@ fn steps(
     let mut steps = Vec::new();
     let mut ids = Vec::new();
     for (index, value) in values.iter().enumerate().take(limits::STEPS_MAX) {
+        if diagnostics.is_full() {
+            break;
+        }
         if let Some(id) = value.get("id").and_then(Value::as_str) {
             ids.push((id.to_owned(), index));
         }
@@ -269,9 +272,33 @@ fn mask_account(document: &Document, pointer: &str, wrong: &[String], sources: &
     }
     let account = document.value.pointer(pointer).and_then(Value::as_object);
     let known = |key: &&String| HARMLESS.contains(&key.as_str()) || OWN.contains(&key.as_str());
-    for key in account.into_iter().flat_map(Map::keys).filter(|key| !known(key)) {
+    let unknown = || account.into_iter().flat_map(Map::keys).filter(|key| !known(key));
+    // To find a key takes as long as there are keys.
+    if unknown().nth(limits::NAMES_SHOWN).is_some() {
+        sources.mask(&document.span(pointer));
+        return;
+    }
+    for key in unknown() {
         sources.mask(&document.span(&format!("{pointer}/{}", yaml::escape(key))));
     }
+}
+
+/// Where what belongs to the line of `at`, which ends at `line_end`, ends: everything indented deeper, up to a mapping of one of the
+/// three forms of a secret.
+fn deeper(text: &str, at: usize, line_end: usize) -> usize {
+    let indent = |line: &str| line.len() - line.trim_start().len();
+    let own = text[..at].rfind('\n').map_or(0, |newline| newline + 1);
+    let own = indent(&text[own..at]);
+    let mut end = line_end;
+    for line in text[(end + 1).min(text.len())..].split_inclusive('\n') {
+        let body = line.trim_start();
+        let source = ["env:", "file:", "command:", "- ", "{"].iter().any(|form| body.starts_with(form));
+        if source || (!body.is_empty() && indent(line) <= own) {
+            break;
+        }
+        end += line.len();
+    }
+    end.min(text.len())
 }
 
 /// Hides what stands behind `secret:`, `token:`, `password:` and keys that look like them from all output, whether or not the
@@ -281,17 +308,34 @@ pub fn mask_secrets(file: FileId, sources: &mut SourceMap) {
     let lower = text.to_ascii_lowercase();
     let mut spans = Vec::new();
     for word in ["secret", "token", "password", "aes_key", "aeskey"] {
+        // A line can hold many of them: where it ends, and where the lines below it that belong to it, is looked for once.
+        // What lies in what belongs to an earlier one is hidden with that.
+        let (mut seen, mut hidden, mut line_end, mut below) = (0, 0, 0, None);
         for (at, _) in lower.match_indices(word) {
+            if at < hidden {
+                continue;
+            }
             let letters = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-');
-            let rest = text[at + word.len()..].trim_start_matches(letters).trim_start_matches(['"', '\'']);
+            let rest = text[at + word.len()..].trim_start_matches(letters);
+            hidden = text.len() - rest.len();
+            let rest = rest.trim_start_matches(['"', '\'']);
             let Some(value) = rest.trim_start_matches([' ', '\t']).strip_prefix(':') else { continue };
+            seen += 1;
+            if seen > limits::SECRET_WORDS_MAX {
+                spans.push(Span::new(file, at..text.len()));
+                break;
+            }
             let start = text.len() - value.trim_start_matches([' ', '\t']).len();
-            let line = &text[start..start + text[start..].find('\n').unwrap_or(text.len() - start)];
+            if start > line_end || line_end == 0 {
+                line_end = text[start..].find('\n').map_or(text.len(), |length| start + length);
+            }
+            let line = &text[start..line_end];
             let multi_line = line.is_empty() || line.starts_with(['|', '>', '#', '&', '!']);
             let quoted = line.starts_with(['"', '\'']);
             let word_of = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
-            let lost = line.split(|c| !word_of(c)).any(is_secret_like);
-            let names_a_source = ["env", "file", "command"].iter().any(|form| line.contains(form));
+            let long = line.len() > limits::LINE_SHOWN;
+            let lost = long || line.split(|c| !word_of(c)).any(is_secret_like);
+            let names_a_source = !long && ["env", "file", "command"].iter().any(|form| line.contains(form));
             let which = line.trim_start_matches(['"', '\'']).split(|c: char| !c.is_alphanumeric()).next();
             if line.starts_with('*')
                 || (word == "token" && matches!(which, Some("stable" | "classic")))
@@ -301,23 +345,17 @@ pub fn mask_secrets(file: FileId, sources: &mut SourceMap) {
             }
             // A value on lines of its own: everything indented deeper, unless it is a mapping of the three forms.
             let end = if multi_line || quoted {
-                let indent = |line: &str| line.len() - line.trim_start().len();
-                let own = text[..at].rfind('\n').map_or(0, |newline| newline + 1);
-                let own = indent(&text[own..at]);
-                let mut end = start + line.len();
-                for line in text[(end + 1).min(text.len())..].split_inclusive('\n') {
-                    let body = line.trim_start();
-                    if (!body.is_empty() && indent(line) <= own)
-                        || ["env:", "file:", "command:", "- ", "{"].iter().any(|form| body.starts_with(form))
-                    {
-                        break;
-                    }
-                    end += line.len();
+                match below {
+                    Some((of, end)) if of == line_end => end,
+                    _ => deeper(text, at, line_end),
                 }
-                end.min(text.len())
             } else {
-                start + line.len()
+                line_end
             };
+            if multi_line || quoted {
+                below = Some((line_end, end));
+                hidden = if quoted { hidden } else { hidden.max(end) };
+            }
             spans.push(Span::new(file, start..end));
         }
     }

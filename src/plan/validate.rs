@@ -35,6 +35,9 @@ pub fn validate(parsed: ParsedPlan) -> ValidPlan {
     let ParsedPlan { document, head, steps, ids, mut diagnostics } = parsed;
     let mut first: HashMap<&str, usize> = HashMap::new();
     for (id, index) in &ids {
+        if diagnostics.is_full() {
+            break;
+        }
         if let Some(earlier) = first.get(id.as_str()) {
             let place = |index: usize| document.span(&format!("/steps/{index}/id"));
             let diagnostic = Diagnostic::new(Code::DuplicateId, place(*index), format!("the id `{id}` is taken"));
@@ -56,6 +59,9 @@ pub fn validate(parsed: ParsedPlan) -> ValidPlan {
     let mut good: Vec<Step> = Vec::new();
     let mut set_aside: HashSet<String> = ids.iter().map(|(id, _)| id.clone()).collect();
     for step in steps {
+        if diagnostics.is_full() {
+            break;
+        }
         let problem = step.action.asks().of().and_then(|of| check_target(&document, &step, of, &first, &ids, &good));
         match problem {
             Some(problem) => diagnostics.push(problem),

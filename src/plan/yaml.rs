@@ -14,6 +14,8 @@ use crate::{
         source::{FileId, SourceMap, Span},
     },
     limits,
+    locale::Phrase,
+    text,
 };
 
 /// The places of one node, and of those in it: in the order of its members or items.
@@ -108,7 +110,9 @@ pub fn parse(file: FileId, sources: &SourceMap, diagnostics: &mut Diagnostics) -
         parser: Parser::new_from_str_with_options(text, options),
         anchors: HashMap::new(),
         nodes: 0,
-        aliased: 0,
+        bytes: 0,
+        copied: 0,
+        copied_bytes: 0,
         depth: 0,
         diagnostics,
     };
@@ -126,10 +130,12 @@ struct Reader<'a> {
     text: &'a str,
     parser: Parser<'a, granit_parser::StrInput<'a>>,
     anchors: HashMap<usize, Anchored>,
-    /// Nodes read so far.
+    /// Nodes so far, and bytes of text in them; those that aliases expanded to included.
     nodes: usize,
-    /// Nodes that aliases have expanded to.
-    aliased: usize,
+    bytes: usize,
+    /// Nodes that anchors and aliases have copied, and bytes of text in them.
+    copied: usize,
+    copied_bytes: usize,
     depth: usize,
     diagnostics: &'a mut Diagnostics,
 }
@@ -137,8 +143,9 @@ struct Reader<'a> {
 struct Anchored {
     value: Value,
     inside: Vec<Entry>,
-    /// How many nodes it is, itself included.
+    /// How many nodes it is, itself included, and how many bytes of text.
     nodes: usize,
+    bytes: usize,
 }
 
 type Read<T> = Result<T, Box<Diagnostic>>;
@@ -204,8 +211,8 @@ impl<'a> Reader<'a> {
     }
 
     fn node(&mut self, event: Event<'a>, span: &Span, key: Option<Span>) -> Read<(Value, Entry)> {
-        self.nodes += 1;
-        let before = self.nodes;
+        self.count(1, 0, span)?;
+        let before = (self.nodes, self.bytes);
         let mut entry = Entry::new(key, span.clone());
         let (anchor, value) = match event {
             Event::Alias(id) => return self.alias(id, span, entry),
@@ -215,6 +222,7 @@ impl<'a> Reader<'a> {
                 }
                 entry.style = Some(style);
                 self.refuse_control(&text, span)?;
+                self.count(0, text.len(), span)?;
                 (anchor, scalar(text.as_ref(), style))
             }
             Event::SequenceStart(_, anchor, tag) => {
@@ -228,10 +236,42 @@ impl<'a> Reader<'a> {
             _ => return Err(self.syntax_error(span.start, "a value is missing here").into()),
         };
         if anchor > 0 {
-            let nodes = self.nodes - before + 1;
-            self.anchors.insert(anchor, Anchored { value: value.clone(), inside: entry.inside.clone(), nodes });
+            let (nodes, bytes) = (self.nodes - before.0 + 1, self.bytes - before.1);
+            self.copy(nodes, bytes, span)?;
+            self.anchors.insert(anchor, Anchored { value: value.clone(), inside: entry.inside.clone(), nodes, bytes });
         }
         Ok((value, entry))
+    }
+
+    /// Counts what is read; a text of a few bytes can be many values.
+    fn count(&mut self, nodes: usize, bytes: usize, span: &Span) -> Read<()> {
+        self.nodes += nodes;
+        self.bytes += bytes;
+        if self.nodes > limits::YAML_NODES_MAX {
+            let message =
+                format!("there are more than {} values in this file", text::thousands(limits::YAML_NODES_MAX as u64));
+            return Err(self.too_complex(span, message).help("split the plan, or put rows into a data file").into());
+        }
+        Ok(())
+    }
+
+    /// Counts what an anchor or an alias is about to copy: each may hold others.
+    fn copy(&mut self, nodes: usize, bytes: usize, span: &Span) -> Read<()> {
+        self.copied += nodes;
+        self.copied_bytes += bytes;
+        let (values, text) = (limits::YAML_COPIED_MAX, limits::YAML_COPIED_BYTES_MAX);
+        let message = if self.copied > values {
+            format!("anchors and aliases copy more than {} values", text::thousands(values as u64))
+        } else if self.copied_bytes > text {
+            format!("anchors and aliases copy more than {} bytes of text", text::thousands(text as u64))
+        } else {
+            return Ok(());
+        };
+        Err(self.too_complex(span, message).help("write the values out").into())
+    }
+
+    fn too_complex(&self, span: &Span, message: impl Into<Phrase>) -> Diagnostic {
+        Diagnostic::new(Code::TooComplex, span.clone(), message)
     }
 
     /// An escape can write what a file may not hold.
@@ -257,12 +297,10 @@ impl<'a> Reader<'a> {
         let Some(anchored) = self.anchors.get(&id) else {
             return Err(self.unsupported(span, "an alias inside its own anchor").into());
         };
-        self.aliased += anchored.nodes;
-        if self.aliased > limits::YAML_ALIASED_MAX {
-            let message = "the aliases of the plan expand to too many values";
-            return Err(Diagnostic::new(Code::TooComplex, span.clone(), message).help("write the values out").into());
-        }
-        self.nodes += anchored.nodes;
+        let (nodes, bytes) = (anchored.nodes, anchored.bytes);
+        self.copy(nodes, bytes, span)?;
+        self.count(nodes, bytes, span)?;
+        let anchored = &self.anchors[&id];
         entry.inside.clone_from(&anchored.inside);
         Ok((anchored.value.clone(), entry))
     }
@@ -294,7 +332,7 @@ impl<'a> Reader<'a> {
 
     fn too_deep(&self, at: usize) -> Diagnostic {
         let message = format!("the plan is nested more than {} levels deep", limits::YAML_DEPTH_MAX);
-        Diagnostic::new(Code::TooComplex, Span::new(self.file, at..at + 1), message)
+        self.too_complex(&Span::new(self.file, at..at + 1), message)
     }
 
     fn mapping(&mut self, entry: &mut Entry) -> Read<Value> {
@@ -310,6 +348,7 @@ impl<'a> Reader<'a> {
                 }
                 Event::Scalar(text, ..) => {
                     self.refuse_control(&text, &key_span)?;
+                    self.count(0, text.len(), &key_span)?;
                     text.into_owned()
                 }
                 _ => {
@@ -333,6 +372,9 @@ impl<'a> Reader<'a> {
                 let first = at.and_then(|at| entry.inside[at].key.clone()).unwrap_or(key_span);
                 let duplicate = duplicate.label("again").related(first, "first here").help("remove one of the two");
                 self.diagnostics.push(duplicate);
+                if self.diagnostics.is_full() {
+                    return Err(self.too_complex(&span, "the rest is not looked at").into());
+                }
             } else {
                 members.insert(key, value);
                 entry.inside.push(places);

@@ -101,7 +101,8 @@ impl StepFields<'_> {
             calls.push(PlannedCall { chunk, key, path, payload, target, media });
         }
         let content = self.content(spec, rendered.content, &calls);
-        let line = self.sources.position(&self.resolved.document.span(&self.step.pointer(""))).line;
+        let place = self.resolved.document.span(&self.step.pointer(""));
+        let line = self.sources.file(place.file).line(place.start);
         Some(RenderedStep {
             id: common.id.clone(),
             key: self.instance.key.clone(),
@@ -163,10 +164,16 @@ impl StepFields<'_> {
             Some(Condition::Literal(false)) => return Some(When::Never),
             Some(Condition::Expression(expression)) => expression,
         };
-        let references = run_time(template::references_in(expression));
+        let references = template::references_in(expression);
         if !references.is_empty() {
+            let bare = template::bare_expression(expression);
+            let deep = template::too_many(&references).map(|many| vec![many]);
+            if let Some(failures) = deep.or_else(|| self.resolved.engine.refuse_expression(bare).err()) {
+                self.failures(&self.step.pointer("/when"), failures);
+                return None;
+            }
             let fine = references.iter().all(|reference| self.reference("/when", reference, true));
-            let expression = template::bare_expression(expression).to_owned();
+            let expression = bare.to_owned();
             return fine.then(|| When::AtRunTime { expression, context: self.instance.context.clone() });
         }
         match self.resolved.engine.condition(expression, &self.instance.context) {
@@ -304,7 +311,11 @@ impl StepFields<'_> {
     }
 
     fn render_text(&mut self, suffix: &str, text: &str) -> Option<String> {
-        let references = run_time(template::references(text));
+        let references = template::references(text);
+        if let Some(many) = template::too_many(&references) {
+            self.failures(&self.step.pointer(suffix), vec![many]);
+            return None;
+        }
         // Every reference is looked at, so that all problems are reported.
         let good = references.iter().filter(|reference| self.reference(suffix, reference, false)).count();
         let fine = good == references.len();
@@ -405,10 +416,6 @@ fn unclean(rendered: &str, references: &[Reference]) -> Option<template::Failure
     Some(failure.help("remove it from the template, or from the value that it puts in"))
 }
 
-fn run_time(references: Vec<Reference>) -> Vec<Reference> {
-    references.into_iter().filter(Reference::is_at_run_time).collect()
-}
-
 impl Fields for StepFields<'_> {
     fn text(&mut self, suffix: &str, template: &Template) -> Option<String> {
         self.render_text(suffix, &template.0)
@@ -430,8 +437,9 @@ impl Fields for StepFields<'_> {
     fn file(&mut self, suffix: &str) -> Option<String> {
         let (file, text) = self.instance.files.get(suffix)?.clone();
         let place = |range: std::ops::Range<usize>| Span::new(file, range);
-        for reference in run_time(template::references(&text)) {
-            match self.check_reference(&reference, false, place(reference.range.clone())) {
+        let references = template::references(&text);
+        for reference in &references {
+            match self.check_reference(reference, false, place(reference.range.clone())) {
                 Ok(step) => self.needs.extend(step),
                 Err(diagnostic) => {
                     self.diagnostics.extend(*diagnostic);
@@ -439,8 +447,7 @@ impl Fields for StepFields<'_> {
                 }
             }
         }
-        let references = run_time(template::references(&text));
-        let rendered = match captures(&text, &references) {
+        let rendered = match template::too_many(&references).or_else(|| captures(&text, &references)) {
             Some(problem) => Err(vec![problem]),
             None => self.resolved.engine.render(&text, &self.instance.context),
         };
@@ -469,8 +476,8 @@ impl Fields for StepFields<'_> {
         // Only a cover may be a value of an earlier step.
         for (number, article) in step.action.asks().articles().iter().enumerate() {
             let Some(cover) = &article.cover else { continue };
-            for reference in run_time(template::references(&cover.0)) {
-                if !self.reference(&format!("/articles/{number}/cover"), &reference, false) {
+            for reference in &template::references(&cover.0) {
+                if !self.reference(&format!("/articles/{number}/cover"), reference, false) {
                     return None;
                 }
             }

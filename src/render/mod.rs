@@ -244,6 +244,7 @@ pub fn render(
     if diagnostics.errors() > 0 {
         return Err(diagnostics);
     }
+    resolved.engine.at_run_time();
     let lines = ["max_recipients", "max_change_percent", "send_window", "not_before", "not_after", "require_preview"]
         .into_iter()
         .map(|name| (name, sources.position(&resolved.document.key_span(&format!("/guards/{name}"))).line))
@@ -289,6 +290,9 @@ fn steps(resolved: &ResolvedPlan, sources: &SourceMap, diagnostics: &mut Diagnos
     for resolved_step in &resolved.steps {
         let mut counts = Vec::new();
         let mut good = true;
+        if diagnostics.is_full() {
+            break;
+        }
         for (number, instance) in resolved_step.instances.iter().enumerate() {
             let origin = Origin::instance(resolved_step.step.index, number);
             diagnostics.about(Some(origin));

@@ -575,8 +575,7 @@ impl Reader<'_> {
 
     /// Renders the templates of a body; the line of the source for each line of what comes out.
     fn rendered_body(&mut self, body: &Body, html: bool, templates: Templates<'_>) -> Option<(String, Vec<usize>)> {
-        if let Some(reference) = template::references(&body.text).into_iter().find(template::Reference::is_at_run_time)
-        {
+        if let Some(reference) = template::references(&body.text).into_iter().next() {
             let place = self.body_place(body, reference.range);
             let message = "an article is known before the run: it cannot hold a run-time value";
             self.push(Diagnostic::new(Code::RuntimeValue, place, message).help("name the picture's file itself"));

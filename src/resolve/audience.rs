@@ -2,7 +2,9 @@
 
 use std::{
     borrow::Cow,
+    cell::Cell,
     io::{self, BufRead as _, Read},
+    rc::Rc,
     sync::Arc,
 };
 
@@ -13,11 +15,11 @@ use super::{ReadError, data};
 use crate::{
     diag::{
         Code, Diagnostic, Diagnostics,
-        source::{self, BadText, SourceFile, SourceMap, Span},
+        source::{self, BadText, FileId, SourceFile, SourceMap, Span},
     },
     limits,
     openids::Openids,
-    text::{did_you_mean, one_of},
+    text::{did_you_mean, one_of, thousands},
 };
 
 /// The people of a send: unique, in order.
@@ -64,6 +66,8 @@ pub(crate) struct File<'a> {
     pub(crate) column: &'a str,
     /// Where the plan names it.
     pub(crate) place: &'a Span,
+    /// Bytes of such files that were read so far, unpacked.
+    pub(crate) read: &'a Cell<u64>,
 }
 
 /// Reads a .txt, .csv or .jsonl file of openids, or one of these packed with gzip. It is read in one go and never held
@@ -98,7 +102,7 @@ pub(crate) fn read(file: &File<'_>, sources: &mut SourceMap, diagnostics: &mut D
         }
     };
     // Whatever else it says, a file that is no text says that.
-    let text = match whole(file) {
+    let text = match beginning(file) {
         Ok(text) => text,
         Err(diagnostic) => {
             diagnostics.push(*diagnostic);
@@ -110,29 +114,25 @@ pub(crate) fn read(file: &File<'_>, sources: &mut SourceMap, diagnostics: &mut D
         Problem::Bad(Bad { place, code, message, help }) => {
             let id = sources.add(*name, text);
             let source = sources.file(id);
-            let start = place.start(source);
-            let end = source.text[start..].find('\n').map_or(source.text.len(), |length| start + length + 1);
-            diagnostics.push(Diagnostic::new(code, Span::new(id, start..end), message).help(help));
+            let (line, place) = match place.start(source) {
+                Some(start) => {
+                    let end = source.text[start..].find('\n').map_or(source.text.len(), |length| start + length + 1);
+                    (String::new(), Span::new(id, start..end))
+                }
+                None => (place.words(name), file.place.clone()),
+            };
+            diagnostics.push(Diagnostic::new(code, place, format!("{line}{message}")).help(help));
         }
         Problem::Rows(rows) => {
             let id = sources.add(*name, text);
             let source = sources.file(id);
-            for (place, openid) in &rows.bad {
-                let (start, end) = (place.start(source), place.end(source));
-                let found = source.text.get(start..end).and_then(|text| text.find(openid.as_str()));
-                let at = found.filter(|_| !openid.is_empty()).map_or(start, |at| start + at);
-                let length = if found.is_some() { openid.len() } else { 0 };
-                let what = if openid.is_empty() {
-                    "an openid is missing".to_owned()
-                } else {
-                    format!("`{openid}` is not an openid")
-                };
-                let diagnostic = Diagnostic::new(Code::BadOpenid, Span::new(id, at..at + length), what);
-                diagnostics.push(diagnostic.help("an openid consists of letters, digits, - and _"));
+            for (bad, openid) in &rows.bad {
+                diagnostics.push(bad_openid(file, source, id, *bad, openid));
             }
             if rows.count > rows.bad.len() {
                 let more = rows.count - rows.bad.len();
-                let what = format!("`{name}` has {more} more lines that are no openids");
+                let rest = if rows.count > limits::BAD_OPENIDS_READ { "; the rest is not read" } else { "" };
+                let what = format!("`{name}` has {more} more lines that are no openids{rest}");
                 diagnostics.push(Diagnostic::new(Code::BadOpenid, (*place).clone(), what));
             }
         }
@@ -140,10 +140,29 @@ pub(crate) fn read(file: &File<'_>, sources: &mut SourceMap, diagnostics: &mut D
     None
 }
 
-type Reader = io::BufReader<Box<dyn Read>>;
+/// An openid that is none, at its place.
+fn bad_openid(file: &File<'_>, source: &SourceFile, id: FileId, bad: Place, openid: &str) -> Diagnostic {
+    let what = match openid {
+        "" => "an openid is missing".to_owned(),
+        openid => format!("`{openid}` is not an openid"),
+    };
+    let (what, span) = match bad.start(source) {
+        Some(start) => {
+            let end = bad.end(source, start);
+            let found = source.text.get(start..end).and_then(|text| text.find(openid));
+            let at = found.filter(|_| !openid.is_empty()).map_or(start, |at| start + at);
+            let length = if found.is_some() { openid.len() } else { 0 };
+            (what, Span::new(id, at..at + length))
+        }
+        None => (format!("{}{what}", bad.words(file.name)), file.place.clone()),
+    };
+    Diagnostic::new(Code::BadOpenid, span, what).help("an openid consists of letters, digits, - and _")
+}
+
+type Reader<'a> = io::BufReader<Box<dyn Read + 'a>>;
 
 /// The file, unpacked if it is packed, and no longer than allowed.
-fn unpacked(file: &File<'_>) -> Result<Reader, Problem> {
+fn unpacked<'a>(file: &File<'a>) -> Result<Reader<'a>, Problem> {
     let read = |error| match error {
         ReadError::Unreadable(why) => io::Error::other(why.to_string()),
         ReadError::Escapes => io::Error::other("it lies outside the project"),
@@ -151,24 +170,64 @@ fn unpacked(file: &File<'_>) -> Result<Reader, Problem> {
         ReadError::TooLarge(_) => too_large(),
     };
     let reader = (file.open)().map_err(|error| Problem::Io(read(error)))?;
-    let reader: Box<dyn Read> =
-        if file.name.ends_with(".gz") { Box::new(MultiGzDecoder::new(io::BufReader::new(reader))) } else { reader };
-    Ok(io::BufReader::with_capacity(1 << 18, Box::new(Bounded { reader, left: limits::AUDIENCE_BYTES_MAX })))
+    let packed = Rc::new(Cell::new(0));
+    let is_packed = file.name.ends_with(".gz");
+    let reader: Box<dyn Read> = match is_packed {
+        true => Box::new(MultiGzDecoder::new(io::BufReader::new(Counted { reader, count: Rc::clone(&packed) }))),
+        false => reader,
+    };
+    let bounded = Bounded { reader, held: 0, packed: is_packed.then_some(packed), read: file.read };
+    Ok(io::BufReader::with_capacity(1 << 18, Box::new(bounded)))
 }
 
-/// A reader that fails when there is more than allowed: a packed file may be far larger than it looks.
-struct Bounded {
+/// A reader that counts its bytes.
+struct Counted {
     reader: Box<dyn Read>,
-    left: u64,
+    count: Rc<Cell<u64>>,
 }
 
-impl Read for Bounded {
+impl Read for Counted {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.reader.read(buffer)?;
-        self.left = self.left.checked_sub(read as u64).ok_or_else(too_large)?;
+        self.count.set(self.count.get() + read as u64);
         Ok(read)
     }
 }
+
+/// A reader that fails when there is more than allowed: a packed file may be far larger than it looks.
+struct Bounded<'a> {
+    reader: Box<dyn Read>,
+    /// Bytes so far, and before they were unpacked.
+    held: u64,
+    packed: Option<Rc<Cell<u64>>>,
+    /// Bytes of all files of people.
+    read: &'a Cell<u64>,
+}
+
+impl Read for Bounded<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.reader.read(buffer)? as u64;
+        self.held += read;
+        if self.held > limits::AUDIENCE_BYTES_MAX {
+            return Err(too_large());
+        }
+        if let Some(packed) = &self.packed
+            && self.held > limits::UNPACKED_BYTES_FREE.max(packed.get().saturating_mul(limits::UNPACKED_TIMES_MAX))
+        {
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, Bomb));
+        }
+        self.read.set(self.read.get() + read);
+        if self.read.get() > limits::AUDIENCES_BYTES_MAX {
+            return Err(io::Error::new(io::ErrorKind::QuotaExceeded, "too large together"));
+        }
+        Ok(read as usize)
+    }
+}
+
+/// A packed file that is made to be large.
+#[derive(Debug, thiserror::Error)]
+#[error("it unpacks to far more than its size")]
+struct Bomb;
 
 fn too_large() -> io::Error {
     io::Error::new(io::ErrorKind::FileTooLarge, "too large")
@@ -177,8 +236,16 @@ fn too_large() -> io::Error {
 fn unreadable(file: &File<'_>, error: &io::Error) -> Diagnostic {
     let name = file.name;
     let (code, message) = match error.kind() {
+        io::ErrorKind::FileTooLarge if error.get_ref().is_some_and(|inner| inner.is::<Bomb>()) => {
+            let (times, free) = (limits::UNPACKED_TIMES_MAX, thousands(limits::UNPACKED_BYTES_FREE));
+            (Code::FileTooLarge, format!("`{name}` unpacks to more than {times} times its size and {free} bytes"))
+        }
         io::ErrorKind::FileTooLarge => {
             (Code::FileTooLarge, format!("`{name}` holds more than {} bytes", limits::AUDIENCE_BYTES_MAX))
+        }
+        io::ErrorKind::QuotaExceeded => {
+            let most = thousands(limits::AUDIENCES_BYTES_MAX);
+            (Code::FileTooLarge, format!("the files of people of the plan hold more than {most} bytes together"))
         }
         _ if name.ends_with(".gz") => (Code::BadData, format!("`{name}` cannot be unpacked: {error}")),
         _ => (Code::FileUnreadable, format!("`{name}` cannot be read: {error}")),
@@ -186,12 +253,18 @@ fn unreadable(file: &File<'_>, error: &io::Error) -> Diagnostic {
     Diagnostic::new(code, file.place.clone(), message)
 }
 
-/// The whole text, to show lines of it.
-fn whole(file: &File<'_>) -> Result<String, Box<Diagnostic>> {
+/// The text, to show lines of it; of a long one the beginning.
+fn beginning(file: &File<'_>) -> Result<String, Box<Diagnostic>> {
     let mut bytes = Vec::new();
-    let read = unpacked(file).and_then(|mut reader| reader.read_to_end(&mut bytes).map_err(Problem::Io));
+    let most = limits::DATA_BYTES_MAX;
+    let read = unpacked(file).and_then(|reader| reader.take(most).read_to_end(&mut bytes).map_err(Problem::Io));
     if let Err(Problem::Io(error)) = read {
         return Err(Box::new(unreadable(file, &error)));
+    }
+    if bytes.len() as u64 == most {
+        // No line and no character is cut in two; a line that long is shown by nobody.
+        let end = memchr::memrchr(b'\n', &bytes).map_or(0, |newline| newline + 1);
+        bytes.truncate(end);
     }
     let (code, message, help) = match source::decode(bytes) {
         Ok(text) => return Ok(text),
@@ -224,15 +297,16 @@ impl Rows {
         if is_openid(openid) {
             return self.people.push(openid).map_err(|_| Problem::Io(too_large()));
         }
-        self.reject(place, openid);
-        Ok(())
+        self.reject(place, openid)
     }
 
-    fn reject(&mut self, place: Place, openid: &str) {
+    /// Notes it; an error if there are so many that the rest need not be read.
+    fn reject(&mut self, place: Place, openid: &str) -> Result<(), Problem> {
         self.count += 1;
         if self.bad.len() < limits::BAD_OPENIDS_SHOWN {
             self.bad.push((place, openid.to_owned()));
         }
+        if self.count > limits::BAD_OPENIDS_READ { Err(Problem::Rows(std::mem::take(self))) } else { Ok(()) }
     }
 }
 
@@ -246,19 +320,31 @@ enum Place {
 }
 
 impl Place {
-    fn start(self, source: &SourceFile) -> usize {
-        match self {
+    /// None if it is not in the beginning of the file that is known.
+    fn start(self, source: &SourceFile) -> Option<usize> {
+        let start = match self {
             Place::Line(line) => source.line_start(line),
             Place::Bytes(from, _) => data::record_start(&source.text, from),
-        }
+        };
+        // What is missing at the end of a file stands behind its last line.
+        let long = source.text.len() as u64 + limits::AUDIENCE_LINE_BYTES_MAX as u64 >= limits::DATA_BYTES_MAX;
+        Some(start).filter(|start| !long || *start < source.text.len())
     }
 
-    fn end(self, source: &SourceFile) -> usize {
+    fn end(self, source: &SourceFile, start: usize) -> usize {
         let end = match self {
             Place::Line(line) => source.line_start(line + 1),
             Place::Bytes(_, to) => to,
         };
-        end.min(source.text.len()).max(self.start(source))
+        end.min(source.text.len()).max(start)
+    }
+
+    /// Where that is, for a place that cannot be shown.
+    fn words(self, name: &str) -> String {
+        match self {
+            Place::Line(line) => format!("`{name}`, line {}: ", thousands(line as u64)),
+            Place::Bytes(from, _) => format!("`{name}`, after {} bytes: ", thousands(from as u64)),
+        }
     }
 }
 
@@ -274,7 +360,7 @@ fn text_of(bytes: &[u8]) -> Cow<'_, str> {
 }
 
 /// Calls `take` with each line that is not blank, and its number; a byte order mark is no part of the first.
-fn lines(reader: &mut Reader, mut take: impl FnMut(usize, &[u8]) -> Result<(), Problem>) -> Result<(), Problem> {
+fn lines(reader: &mut Reader<'_>, mut take: impl FnMut(usize, &[u8]) -> Result<(), Problem>) -> Result<(), Problem> {
     let mut number = 0;
     let mut line = |bytes: &[u8]| {
         number += 1;
@@ -284,6 +370,7 @@ fn lines(reader: &mut Reader, mut take: impl FnMut(usize, &[u8]) -> Result<(), P
     };
     // A line that began in one buffer and ends in a later one.
     let mut begun = Vec::new();
+    let mut newlines = 0;
     loop {
         let buffer = reader.fill_buf().map_err(Problem::Io)?;
         if buffer.is_empty() {
@@ -299,14 +386,44 @@ fn lines(reader: &mut Reader, mut take: impl FnMut(usize, &[u8]) -> Result<(), P
                 begun.clear();
             }
             start = end + 1;
+            newlines += 1;
         }
         begun.extend_from_slice(&buffer[start..]);
+        if begun.len() > limits::AUDIENCE_LINE_BYTES_MAX {
+            return Err(long_line(Place::Line(newlines + 1)));
+        }
         let read = buffer.len();
         reader.consume(read);
     }
 }
 
-fn scan_txt(reader: &mut Reader, _: &str, rows: &mut Rows) -> Result<(), Problem> {
+fn long_line(place: Place) -> Problem {
+    let most = thousands(limits::AUDIENCE_LINE_BYTES_MAX as u64);
+    let help = "write one openid a line, and close the quotes of a cell".into();
+    Problem::Bad(Bad {
+        place,
+        code: Code::FileTooLarge,
+        message: format!("this line has more than {most} bytes"),
+        help,
+    })
+}
+
+/// A reader of records that fails where one of them does not end.
+struct Records<'a, R> {
+    reader: R,
+    /// Bytes since the last record ended.
+    since: &'a Cell<usize>,
+}
+
+impl<R: Read> Read for Records<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.reader.read(buffer)?;
+        self.since.set(self.since.get() + read);
+        if self.since.get() > limits::AUDIENCE_LINE_BYTES_MAX { Err(too_large()) } else { Ok(read) }
+    }
+}
+
+fn scan_txt(reader: &mut Reader<'_>, _: &str, rows: &mut Rows) -> Result<(), Problem> {
     lines(reader, |number, line| match str::from_utf8(line) {
         Ok(line) => rows.take(Place::Line(number), line.trim()),
         Err(_) => rows.take(Place::Line(number), &text_of(line)),
@@ -320,15 +437,19 @@ struct Bad {
     help: String,
 }
 
-fn scan_csv(reader: &mut Reader, column: &str, rows: &mut Rows) -> Result<(), Problem> {
+fn scan_csv(reader: &mut Reader<'_>, column: &str, rows: &mut Rows) -> Result<(), Problem> {
     let bad = |place, code, message: String, help: &str| Problem::Bad(Bad { place, code, message, help: help.into() });
     // Places are counted without a byte order mark.
     if reader.fill_buf().map_err(Problem::Io)?.starts_with("\u{feff}".as_bytes()) {
         reader.consume('\u{feff}'.len_utf8());
     }
+    let since = Cell::new(0);
+    let endless = || since.get() > limits::AUDIENCE_LINE_BYTES_MAX;
+    let reader = Records { reader, since: &since };
     let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(reader);
     let first = Place::Line(1);
     let header = reader.headers().map_err(|error| match error.into_kind() {
+        csv::ErrorKind::Io(_) if endless() => long_line(first),
         csv::ErrorKind::Io(error) => Problem::Io(error),
         _ => bad(first, Code::BadData, "the header line cannot be read".into(), "the first line names the columns"),
     })?;
@@ -351,10 +472,13 @@ fn scan_csv(reader: &mut Reader, column: &str, rows: &mut Rows) -> Result<(), Pr
     }
     let byte = |position: &csv::Position| position.byte() as usize;
     let mut record = csv::StringRecord::new();
+    let mut ended = 0;
     loop {
+        since.set(0);
         let more = reader.read_record(&mut record).map_err(|error| {
             let at = error.position().map_or(0, byte);
             match error.into_kind() {
+                csv::ErrorKind::Io(_) if endless() => long_line(Place::Bytes(ended, ended)),
                 csv::ErrorKind::Io(error) => Problem::Io(error),
                 _ => bad(
                     Place::Bytes(at, at),
@@ -368,11 +492,12 @@ fn scan_csv(reader: &mut Reader, column: &str, rows: &mut Rows) -> Result<(), Pr
             return Ok(());
         }
         let from = record.position().map_or(0, byte);
-        rows.take(Place::Bytes(from, byte(reader.position())), record.get(at).unwrap_or_default())?;
+        ended = byte(reader.position());
+        rows.take(Place::Bytes(from, ended), record.get(at).unwrap_or_default())?;
     }
 }
 
-fn scan_jsonl(reader: &mut Reader, column: &str, rows: &mut Rows) -> Result<(), Problem> {
+fn scan_jsonl(reader: &mut Reader<'_>, column: &str, rows: &mut Rows) -> Result<(), Problem> {
     lines(reader, |number, line| {
         let bad = |code, message: String| {
             Problem::Bad(Bad {
@@ -387,10 +512,7 @@ fn scan_jsonl(reader: &mut Reader, column: &str, rows: &mut Rows) -> Result<(), 
         match value.get(column) {
             Some(Value::String(openid)) => rows.take(Place::Line(number), openid.trim()),
             // Numbers and the like are shown as they stand there, and the next lines are looked at too.
-            Some(other) => {
-                rows.reject(Place::Line(number), &other.to_string());
-                Ok(())
-            }
+            Some(other) => rows.reject(Place::Line(number), &other.to_string()),
             None => Err(bad(Code::UnknownColumn, format!("there is no `{column}` here"))),
         }
     })
@@ -406,7 +528,7 @@ mod tests {
         let plan = sources.add("plan.yaml", "file".into());
         let mut diagnostics = Diagnostics::default();
         let open = || Ok(Box::new(io::Cursor::new(bytes.to_vec())) as Box<dyn Read>);
-        let file = File { name, open: &open, column: "openid", place: &Span::new(plan, 0..4) };
+        let file = File { name, open: &open, column: "openid", place: &Span::new(plan, 0..4), read: &Cell::new(0) };
         let found = read(&file, &mut sources, &mut diagnostics);
         found.map(|people| people.iter().map(str::to_owned).collect()).ok_or_else(|| {
             let place = |d: &Diagnostic| sources.position(&d.primary.as_ref().expect("has a place").span);

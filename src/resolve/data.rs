@@ -1,5 +1,7 @@
 //! Rows of a `foreach` and variables: CSV, JSONL, YAML.
 
+use std::collections::HashSet;
+
 use serde_json::{Map, Value};
 
 use crate::{
@@ -9,6 +11,7 @@ use crate::{
     },
     limits,
     plan::yaml,
+    text::thousands,
 };
 
 /// The rows of a .csv or .jsonl file. All values of a CSV file are text.
@@ -27,27 +30,15 @@ pub(crate) fn rows(
         Span::new(file, source.line_start(line)..source.line_start(line + 1).min(source.text.len()))
     };
     let mut rows = Vec::new();
+    let mut cells = 0;
     if name.ends_with(".jsonl") {
-        for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-            match serde_json::from_str::<Value>(line) {
-                Ok(Value::Object(row)) => rows.push(row),
-                Ok(_) => diagnostics.push(Diagnostic::new(
-                    Code::BadData,
-                    line_span(number + 1),
-                    "each line is a JSON object",
-                )),
-                Err(error) => diagnostics.push(Diagnostic::new(
-                    Code::BadData,
-                    line_span(number + 1),
-                    format!("this line is not JSON (column {})", error.column()),
-                )),
-            }
-        }
+        rows = objects(text, &line_span, diagnostics)?;
     } else {
         let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::Headers).from_reader(text.as_bytes());
         let header: Vec<String> =
             reader.headers().map(|header| header.iter().map(str::to_owned).collect()).unwrap_or_default();
-        for name in header.iter().filter(|name| header.iter().filter(|other| other == name).count() > 1) {
+        let mut seen = HashSet::new();
+        for name in header.iter().filter(|name| !seen.insert(*name)) {
             diagnostics.push(Diagnostic::new(
                 Code::BadData,
                 line_span(1),
@@ -55,6 +46,16 @@ pub(crate) fn rows(
             ));
         }
         for record in reader.records() {
+            if diagnostics.is_full() {
+                return None;
+            }
+            cells += header.len();
+            if cells > limits::DATA_CELLS_MAX {
+                let at = record.as_ref().ok().and_then(|record| record.position()).map_or(0, |at| at.byte() as usize);
+                let start = record_start(text, at);
+                diagnostics.push(too_many_cells(Span::new(file, start..start)));
+                return None;
+            }
             match record {
                 Ok(record) => rows.push(
                     header
@@ -89,6 +90,51 @@ pub(crate) fn rows(
         return None;
     }
     Some(rows)
+}
+
+/// The rows of a .jsonl file, those that are good; none if it is not read to its end.
+fn objects(
+    text: &str,
+    line_span: &dyn Fn(usize) -> Span,
+    diagnostics: &mut Diagnostics,
+) -> Option<Vec<Map<String, Value>>> {
+    let (mut rows, mut cells) = (Vec::new(), 0);
+    for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+        if diagnostics.is_full() {
+            return None;
+        }
+        if line.len() > limits::DATA_LINE_BYTES_MAX {
+            let most = thousands(limits::DATA_LINE_BYTES_MAX as u64);
+            let message = format!("this line has more than {most} bytes");
+            diagnostics.push(Diagnostic::new(Code::FileTooLarge, line_span(number + 1), message));
+            return None;
+        }
+        // Each value ends with one of these, or the line does: those in texts make it a little more.
+        cells += 1 + line.bytes().filter(|byte| matches!(byte, b',' | b':')).count();
+        if cells > limits::DATA_CELLS_MAX {
+            diagnostics.push(too_many_cells(line_span(number + 1)));
+            return None;
+        }
+        match serde_json::from_str::<Value>(line) {
+            Ok(Value::Object(row)) => rows.push(row),
+            Ok(_) => {
+                diagnostics.push(Diagnostic::new(Code::BadData, line_span(number + 1), "each line is a JSON object"));
+            }
+            Err(error) => diagnostics.push(Diagnostic::new(
+                Code::BadData,
+                line_span(number + 1),
+                format!("this line is not JSON (column {})", error.column()),
+            )),
+        }
+    }
+    Some(rows)
+}
+
+fn too_many_cells(place: Span) -> Diagnostic {
+    let most = thousands(limits::DATA_CELLS_MAX as u64);
+    let message = format!("the file has more than {most} values up to here, columns times rows");
+    Diagnostic::new(Code::FileTooLarge, place, message)
+        .help("leave out columns that the plan does not use, or split the plan")
 }
 
 /// Where a CSV record begins: the reader's own position stands before line ends that it has not passed yet, which makes

@@ -25,7 +25,7 @@ use crate::{
     },
     limits,
     locale::Phrase,
-    openids::{Openids, TooMany},
+    openids::Openids,
     payload,
     plan::{
         self, ValidPlan,
@@ -35,7 +35,7 @@ use crate::{
         value::Template,
         yaml::{self, Document},
     },
-    text::did_you_mean,
+    text::{did_you_mean, thousands},
 };
 
 pub(crate) mod article;
@@ -167,20 +167,7 @@ struct Templates<'a> {
 /// Reads all that a plan names; an error if nothing can be rendered of it.
 pub fn resolve(valid: ValidPlan, inputs: &Inputs<'_>, sources: &mut SourceMap) -> Result<ResolvedPlan, Diagnostics> {
     let ValidPlan { document, head, steps, mut set_aside, mut diagnostics } = valid;
-    let mut reader = Reader {
-        inputs,
-        sources,
-        diagnostics: &mut diagnostics,
-        document: &document,
-        texts: HashMap::new(),
-        people: HashMap::new(),
-        themes: HashMap::new(),
-        pages: HashMap::new(),
-        converted: HashMap::new(),
-        media: HashMap::new(),
-        spent: article::Spent::default(),
-        lost: Vec::new(),
-    };
+    let mut reader = Reader::new(inputs, sources, &mut diagnostics, &document);
     let account = reader.account(&head.account);
     let account_path = match &head.account {
         AccountField::File(path) => Some(path.clone()),
@@ -210,6 +197,9 @@ pub fn resolve(valid: ValidPlan, inputs: &Inputs<'_>, sources: &mut SourceMap) -
 
     let mut resolved = Vec::new();
     for step in steps {
+        if reader.diagnostics.is_full() {
+            break;
+        }
         reader.diagnostics.about(Some(Origin::step(step.index)));
         if known && step.action.spec().only.is_some_and(|only| only != account.kind) {
             reader.wrong_account(&step, &account);
@@ -274,8 +264,13 @@ struct Reader<'a> {
     document: &'a Document,
     /// Content files by path; none if there was a problem, which is said at the first place only.
     texts: HashMap<String, Option<(FileId, Rc<str>)>>,
+    /// Rows of data files by path.
+    rows: HashMap<String, Option<Rc<Vec<Tpl>>>>,
     /// Audience files by path and column.
     people: HashMap<(String, String), Option<Rc<Openids>>>,
+    /// Audiences by the files of which they are made: many rows may share one.
+    audiences: HashMap<Vec<(Holds, String, String)>, Arc<Audience>>,
+    used: Used,
     themes: HashMap<String, Option<Rc<crate::content::article::Theme>>>,
     /// Files of articles by path; none if there was a problem, which is said at the first place only.
     pages: HashMap<String, Option<Rc<article::Page>>>,
@@ -287,7 +282,62 @@ struct Reader<'a> {
     lost: Vec<Lost>,
 }
 
+/// What was used of what all steps of a plan may use together; what is too much is said once.
+#[derive(Debug, Default)]
+struct Used {
+    instances: usize,
+    recipients: usize,
+    /// Bytes of texts, and of files of people.
+    texts: u64,
+    people: std::cell::Cell<u64>,
+}
+
+impl Used {
+    /// Adds to a sum. Whether it is still within its limit; and if not, whether it was before.
+    fn add(sum: &mut usize, more: usize, most: usize) -> Result<(), bool> {
+        let before = *sum;
+        *sum = sum.saturating_add(more);
+        if *sum <= most { Ok(()) } else { Err(before <= most) }
+    }
+}
+
+impl<'a> Reader<'a> {
+    fn new(
+        inputs: &'a Inputs<'a>,
+        sources: &'a mut SourceMap,
+        diagnostics: &'a mut Diagnostics,
+        document: &'a Document,
+    ) -> Self {
+        Self {
+            inputs,
+            sources,
+            diagnostics,
+            document,
+            texts: HashMap::new(),
+            rows: HashMap::new(),
+            people: HashMap::new(),
+            audiences: HashMap::new(),
+            used: Used::default(),
+            themes: HashMap::new(),
+            pages: HashMap::new(),
+            converted: HashMap::new(),
+            media: HashMap::new(),
+            spent: article::Spent::default(),
+            lost: Vec::new(),
+        }
+    }
+}
+
 impl Reader<'_> {
+    /// Says once that there is too much of something.
+    fn within(&mut self, added: Result<(), bool>, problem: impl FnOnce(&Document) -> Diagnostic) -> Option<()> {
+        if added == Err(true) {
+            let problem = problem(self.document);
+            self.push(problem);
+        }
+        added.ok()
+    }
+
     fn push(&mut self, diagnostic: Diagnostic) {
         self.diagnostics.push(diagnostic);
     }
@@ -297,7 +347,7 @@ impl Reader<'_> {
             AccountField::Inline(account) => Some((**account).clone()),
             AccountField::File(path) => {
                 let place = self.document.span("/account");
-                let (name, bytes) = self.bytes(path, &place, limits::DATA_BYTES_MAX)?;
+                let (name, bytes) = self.text_bytes(path, &place, limits::DATA_BYTES_MAX)?;
                 let text = self.decode(&name, bytes, &place)?;
                 let file = self.sources.add(name, text);
                 plan::account_file(file, self.sources, self.diagnostics).map(|(_, account)| account)
@@ -347,6 +397,21 @@ impl Reader<'_> {
                 None
             }
         }
+    }
+
+    /// [`Self::bytes`] of a text, which counts: pictures have limits of their own.
+    fn text_bytes(&mut self, path: &str, place: &Span, most: u64) -> Option<(String, Vec<u8>)> {
+        let (name, bytes) = self.bytes(path, place, most)?;
+        let before = self.used.texts;
+        self.used.texts += bytes.len() as u64;
+        let most = limits::READ_BYTES_MAX;
+        let added = if self.used.texts <= most { Ok(()) } else { Err(before <= most) };
+        self.within(added, |_| {
+            let message =
+                format!("the texts and data that the plan names have more than {} bytes together", thousands(most));
+            Diagnostic::new(Code::FileTooLarge, place.clone(), message).help("split the plan")
+        })?;
+        Some((name, bytes))
     }
 
     fn unreadable(&mut self, path: &str, place: &Span, most: u64, error: ReadError) {
@@ -542,19 +607,31 @@ impl Reader<'_> {
         base: &BTreeMap<String, Tpl>,
     ) -> Option<Vec<Instance>> {
         let rows = match &step.common.foreach {
-            None => vec![None],
-            Some(foreach) => self.rows(step, foreach)?.into_iter().map(Some).collect(),
+            None => None,
+            Some(foreach) => Some(self.rows(step, foreach)?),
         };
+        let count = rows.as_ref().map_or(1, |rows| rows.len());
+        let added = Used::add(&mut self.used.instances, count, limits::INSTANCES_MAX);
+        self.within(added, |document| {
+            let most = thousands(limits::INSTANCES_MAX as u64);
+            let place = document.span(&step.pointer(if rows.is_some() { "/foreach" } else { "" }));
+            let message = format!("the steps of the plan, counted for each row, are more than {most}");
+            Diagnostic::new(Code::TooComplex, place, message).help("split the plan")
+        })?;
         let mut instances = Vec::new();
         let mut keys: HashMap<String, usize> = HashMap::new();
         let mut good = true;
-        for (number, row) in rows.into_iter().enumerate() {
+        for number in 0..count {
+            if self.diagnostics.is_full() {
+                return None;
+            }
+            let row = rows.as_ref().and_then(|rows| rows.get(number));
             let mut context = base.clone();
-            if let Some(row) = &row {
-                context.insert("row".to_owned(), Tpl::from(minijinja::value::Serde(row)));
+            if let Some(row) = row {
+                context.insert("row".to_owned(), row.clone());
             }
             let context = Tpl::from(context);
-            let key = match (&row, &step.common.key) {
+            let key = match (row, &step.common.key) {
                 (Some(_), Some(template)) => {
                     match self.key(step, template, Templates { engine, context: &context }, number, &mut keys) {
                         Some(key) => Some(key),
@@ -602,14 +679,25 @@ impl Reader<'_> {
         Some(key)
     }
 
-    fn rows(&mut self, step: &Step, foreach: &Foreach) -> Option<Vec<Map<String, Value>>> {
+    fn rows(&mut self, step: &Step, foreach: &Foreach) -> Option<Rc<Vec<Tpl>>> {
+        let values = |rows: Vec<Map<String, Value>>| {
+            Rc::new(rows.into_iter().map(|row| Tpl::from(minijinja::value::Serde(row))).collect::<Vec<_>>())
+        };
         match foreach {
-            Foreach::Rows(rows) => Some(rows.clone()),
+            Foreach::Rows(rows) => Some(values(rows.clone())),
             Foreach::File(path) => {
+                if let Some(known) = self.rows.get(path) {
+                    return known.clone();
+                }
                 let place = self.document.span(&step.pointer("/foreach/file"));
-                let (name, bytes) = self.bytes(path, &place, limits::DATA_BYTES_MAX)?;
-                let text = self.decode(&name, bytes, &place)?;
-                data::rows(&name, text, &place, self.sources, self.diagnostics)
+                let read = self.text_bytes(path, &place, limits::DATA_BYTES_MAX);
+                let rows = read.and_then(|(name, bytes)| {
+                    let text = self.decode(&name, bytes, &place)?;
+                    data::rows(&name, text, &place, self.sources, self.diagnostics)
+                });
+                let rows = rows.map(values);
+                self.rows.insert(path.clone(), rows.clone());
+                rows
             }
         }
     }
@@ -625,6 +713,7 @@ impl Reader<'_> {
     ) -> Instance {
         let mut upload = None;
         let mut files = HashMap::new();
+        let mut of: Vec<(Holds, String, String)> = Vec::new();
         let mut people: Vec<Rc<Openids>> = Vec::new();
         let mut excluded: Vec<Rc<Openids>> = Vec::new();
         let mut lost: Option<Lost> = None;
@@ -632,6 +721,8 @@ impl Reader<'_> {
         let listed = step.action.asks().people().is_some_and(|to| to.is_listed());
         let column = step.action.asks().people().and_then(|to| to.column.clone()).unwrap_or_else(|| "openid".into());
         for file in step.action.asks().files() {
+            // A list may be long, and is gone through for each row.
+            templates.engine.work(100);
             let pointer = step.pointer(&file.suffix);
             let place = self.document.span(&pointer);
             let Some(path) = self.path(templates, &pointer, &file.path) else {
@@ -662,30 +753,34 @@ impl Reader<'_> {
                     });
                     lost.wrong.push(wrong);
                 }
-                Holds::Openids | Holds::Exclude => match self.people(&path, &column, &place) {
-                    Some(list) if file.holds == Holds::Openids => people.push(list),
-                    Some(list) => excluded.push(list),
-                    None => good = false,
-                },
+                Holds::Openids | Holds::Exclude => {
+                    match self.people(&path, &column, &place) {
+                        Some(list) if file.holds == Holds::Openids => people.push(list),
+                        Some(list) => excluded.push(list),
+                        None => good = false,
+                    }
+                    of.push((file.holds, path, column.clone()));
+                }
             }
         }
         let mut left_out = Arc::default();
         let audience = match step.action.asks().people() {
             Some(_) if listed => {
-                match join(std::mem::take(&mut excluded)) {
-                    Ok(list) => left_out = Arc::new(list),
-                    Err(TooMany) => good = false,
+                match self.joined(step, std::mem::take(&mut excluded)) {
+                    Some(list) => left_out = Arc::new(list),
+                    None => good = false,
                 }
                 None
             }
             Some(to) if good && lost.is_none() => {
                 if let Some(openids) = &to.openids {
                     people.extend(self.inline(step, openids, templates).map(Rc::new));
+                    // What stands in the plan may be another for each row.
+                    of.clear();
                 }
-                let named = !people.is_empty();
-                let audience = if named { self.audience(step, people, excluded) } else { None };
+                let audience = if people.is_empty() { None } else { self.audience(step, of, people, excluded) };
                 good = audience.is_some();
-                audience.map(Arc::new)
+                audience
             }
             _ => None,
         };
@@ -718,7 +813,7 @@ impl Reader<'_> {
         if let Some(known) = self.texts.get(path) {
             return known.clone();
         }
-        let read = self.bytes(path, place, limits::CONTENT_BYTES_MAX).and_then(|(name, bytes)| {
+        let read = self.text_bytes(path, place, limits::CONTENT_BYTES_MAX).and_then(|(name, bytes)| {
             let text = self.decode(&name, bytes, place)?;
             // The end of the last line belongs to the file, not to the message.
             let content = text.strip_suffix('\n').map_or(text.as_str(), |text| text.strip_suffix('\r').unwrap_or(text));
@@ -741,7 +836,8 @@ impl Reader<'_> {
                 let first = std::cell::Cell::new(Some(first));
                 let project = self.inputs.project;
                 let open = || first.take().map_or_else(|| project.open(path).map(|(_, reader)| reader), Ok);
-                let file = audience::File { name: &name, open: &open, column, place };
+                let read = &self.used.people;
+                let file = audience::File { name: &name, open: &open, column, place, read };
                 audience::read(&file, self.sources, self.diagnostics).map(Rc::new)
             }
             Err(error) => {
@@ -775,18 +871,52 @@ impl Reader<'_> {
         good.then_some(people)
     }
 
-    fn audience(&mut self, step: &Step, people: Vec<Rc<Openids>>, excluded: Vec<Rc<Openids>>) -> Option<Audience> {
+    /// Counts openids that a send names.
+    fn named(&mut self, step: &Step, count: usize) -> Option<()> {
+        let added = Used::add(&mut self.used.recipients, count, limits::RECIPIENTS_MAX);
+        self.within(added, |document| {
+            let most = thousands(limits::RECIPIENTS_MAX as u64);
+            let message = format!("the sends of the plan, counted for each row, name more than {most} openids");
+            Diagnostic::new(Code::FileTooLarge, document.span(&step.pointer("/to")), message).help("split the plan")
+        })
+    }
+
+    /// Lists as one. A long list is nobody else's, and is not copied.
+    fn joined(&mut self, step: &Step, lists: Vec<Rc<Openids>>) -> Option<Openids> {
+        self.named(step, lists.iter().map(|list| list.len()).sum())?;
+        let mut lists = lists.into_iter();
+        let mut all = lists.next().map(Rc::unwrap_or_clone).unwrap_or_default();
+        let joined = lists.try_for_each(|list| all.append(&list));
+        debug_assert!(joined.is_ok(), "so many openids have less than 4 GiB");
+        joined.ok().map(|()| all)
+    }
+
+    /// The people of a send, made of lists; `of` names the files if these are all, and is empty if not.
+    fn audience(
+        &mut self,
+        step: &Step,
+        of: Vec<(Holds, String, String)>,
+        people: Vec<Rc<Openids>>,
+        excluded: Vec<Rc<Openids>>,
+    ) -> Option<Arc<Audience>> {
         let excludes = !excluded.is_empty();
         let place = self.document.span(&step.pointer("/to"));
-        let Ok((all, out)) = join(people).and_then(|all| join(excluded).map(|out| (all, out))) else {
-            self.push(Diagnostic::new(
-                Code::FileTooLarge,
-                place,
-                "the files of this audience hold more than 4 GiB together",
-            ));
-            return None;
+        let audience = match self.audiences.get(&of) {
+            // Its calls are made anew for each row.
+            Some(known) => {
+                let known = Arc::clone(known);
+                self.named(step, known.openids.len())?;
+                known
+            }
+            None => {
+                let audience = Audience::build(self.joined(step, people)?, &self.joined(step, excluded)?);
+                let audience = Arc::new(audience);
+                if !of.is_empty() {
+                    self.audiences.insert(of, Arc::clone(&audience));
+                }
+                audience
+            }
         };
-        let audience = Audience::build(all, &out);
         if audience.duplicates > 0 {
             let times = if audience.duplicates == 1 {
                 "one openid is".to_owned()
@@ -837,13 +967,6 @@ impl Reader<'_> {
             }
         }
     }
-}
-
-/// Lists as one. A long list is nobody else's, and is not copied.
-fn join(lists: Vec<Rc<Openids>>) -> Result<Openids, TooMany> {
-    let mut lists = lists.into_iter();
-    let mut all = lists.next().map(Rc::unwrap_or_clone).unwrap_or_default();
-    lists.try_for_each(|list| all.append(&list)).map(|()| all)
 }
 
 /// A failure of a template as a diagnostic at its place in the plan.

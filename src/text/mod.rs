@@ -2,7 +2,10 @@
 
 use std::borrow::Cow;
 
-use crate::locale::{Phrase, list, say};
+use crate::{
+    limits,
+    locale::{Count, Phrase, list, say},
+};
 
 /// Whether a character acts instead of being seen: a terminal obeys it, it breaks a line, or it turns the direction in which
 /// what follows is read.
@@ -108,12 +111,39 @@ pub(crate) fn thousands(number: u64) -> String {
     grouped
 }
 
-/// "`a`, `b` or `c`".
+/// A message in which no word of the user is longer than [`limits::QUOTE_CHARS`]; what is no sentence of ours is cut between its
+/// backticks, and has itself at most [`limits::MESSAGE_CHARS`]. Every finding and every problem passes here.
+pub(crate) fn brief(mut message: Phrase) -> Phrase {
+    message.cut(&|quote| cut(quote, limits::QUOTE_CHARS), &|words| {
+        if words.len() > limits::QUOTE_CHARS {
+            let mut parts: Vec<String> = words.split('`').map(str::to_owned).collect();
+            parts.iter_mut().skip(1).step_by(2).for_each(|quote| cut(quote, limits::QUOTE_CHARS));
+            *words = parts.join("`");
+            cut(words, limits::MESSAGE_CHARS);
+        }
+    });
+    message
+}
+
+fn cut(text: &mut String, most: usize) {
+    if let Some((end, _)) = text.char_indices().nth(most) {
+        // A name keeps its quotes.
+        let quote = text.starts_with('`') && text.ends_with('`');
+        text.truncate(end);
+        text.push_str(if quote { "…`" } else { "…" });
+    }
+}
+
+/// "`a`, `b` or `c`"; of many names the first.
 pub(crate) fn one_of<S: AsRef<str>>(names: &[S]) -> Phrase {
     let name = |name: &S| format!("`{}`", name.as_ref());
     match names {
         [] => say!("nothing"),
         [one] => Phrase::verbatim(name(one)),
+        [_, ..] if names.len() > limits::NAMES_SHOWN => {
+            let (first, rest) = names.split_at(limits::NAMES_SHOWN);
+            say!("{most} or one of {count} more", most = list(first.iter().map(name)), count = Count(rest.len() as u64))
+        }
         [most @ .., last] => say!("{most} or {last}", most = list(most.iter().map(name)), last = name(last)),
     }
 }
@@ -125,13 +155,29 @@ pub(crate) fn nearest<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>)
 
 /// The name that a misspelt one was probably meant to be.
 pub(crate) fn did_you_mean<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    // Nobody misspells a name that long, and to compare two of them takes the product of their lengths.
+    let length = wrong.chars().take(limits::QUOTE_CHARS).count();
+    if length == limits::QUOTE_CHARS {
+        return None;
+    }
     let wrong = wrong.to_lowercase();
-    known
-        .into_iter()
-        .map(|name| (strsim::damerau_levenshtein(&wrong, &name.to_lowercase()), name))
-        .filter(|(distance, name)| *distance <= 1.max(name.chars().count().max(wrong.chars().count()) / 3))
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, name)| name)
+    let mut left = limits::NEAR_NAME_STEPS;
+    let mut nearest: Option<(usize, &str)> = None;
+    for name in known {
+        let other = name.chars().take(limits::QUOTE_CHARS).count();
+        let most = 1.max(length.max(other) / 3);
+        // Names are at least as far from each other as their lengths.
+        if length.abs_diff(other) > most {
+            continue;
+        }
+        let Some(rest) = left.checked_sub(length * other) else { break };
+        left = rest;
+        let distance = strsim::damerau_levenshtein(&wrong, &name.to_lowercase());
+        if distance <= most && nearest.is_none_or(|(near, _)| distance < near) {
+            nearest = Some((distance, name));
+        }
+    }
+    nearest.map(|(_, name)| name)
 }
 
 /// A word of a command that is printed to be pasted into bash or zsh: in quotes where a shell would read more into it.
@@ -251,6 +297,38 @@ mod tests {
         let near = nearest("mesage", ["message"]).expect("near");
         assert_eq!(near, "did you mean `message`?");
         assert_eq!(near.in_language(Language::Zh), "是不是想写 `message`？");
+    }
+
+    #[test]
+    fn the_search_for_a_near_name_ends() {
+        let long = "b".repeat(100_000);
+        assert_eq!(did_you_mean(&"a".repeat(100_000), [long.as_str(), "a"]), None);
+        // A name of 100 among those of 100: ten comparisons.
+        let wrong = "a".repeat(99) + "b";
+        let far = "c".repeat(100);
+        let near = "a".repeat(100);
+        let among = |before: usize| std::iter::repeat_n(far.as_str(), before).chain([near.as_str()]);
+        assert_eq!(did_you_mean(&wrong, among(9)), Some(near.as_str()));
+        assert_eq!(did_you_mean(&wrong, among(10)), None);
+    }
+
+    #[test]
+    fn quotes_and_messages_have_an_end() {
+        let quote =
+            |length: usize| format!("there is no `{}` here, and no `{}`", "春".repeat(length), "b".repeat(length));
+        let brief = |words: String| super::brief(words.into()).in_language(Language::En);
+        assert_eq!(brief(quote(limits::QUOTE_CHARS)), quote(limits::QUOTE_CHARS));
+        let cut = format!("there is no `{}…` here, and no `{}…`", "春".repeat(200), "b".repeat(200));
+        assert_eq!(brief(quote(limits::QUOTE_CHARS + 1)), cut);
+        assert_eq!(brief("x".repeat(limits::MESSAGE_CHARS)), "x".repeat(2_000));
+        assert_eq!(brief("x".repeat(limits::MESSAGE_CHARS + 1)), "x".repeat(2_000) + "…");
+        let said = super::brief(say!("`{value}` is not an openid", value = "b".repeat(201)));
+        assert_eq!(said, format!("`{}…` is not an openid", "b".repeat(200)));
+        let names: Vec<String> = (0..22).map(|number| number.to_string()).collect();
+        let one_of = |names: &[String]| super::one_of(names).in_language(Language::En);
+        assert!(one_of(&names[..20]).ends_with("`18` or `19`"));
+        assert!(one_of(&names[..21]).ends_with("`19` or one of 1 more"));
+        assert!(one_of(&names).ends_with("`18`, `19` or one of 2 more"));
     }
 
     #[test]

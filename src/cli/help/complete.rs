@@ -66,7 +66,7 @@ pub(in crate::cli) fn answer(shell: &str, command: Command) -> ExitCode {
     if shell.write_complete(&mut command, words, folder.as_deref(), &mut answer).is_err() {
         return ExitCode::Usage;
     }
-    Terminal::new(anstream::ColorChoice::Never, false).exactly(&String::from_utf8_lossy(&answer));
+    Terminal::new(anstream::ColorChoice::Never, false, false).exactly(&String::from_utf8_lossy(&answer));
     ExitCode::Done
 }
 

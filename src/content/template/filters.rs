@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use minijinja::{
-    Environment, Error, ErrorKind,
+    Environment, Error, ErrorKind, State,
     value::{Kwargs, Value, ValueKind},
 };
 use unicode_segmentation::UnicodeSegmentation as _;
@@ -23,10 +23,37 @@ pub(super) fn add(env: &mut Environment<'_>) {
     env.add_filter("truncate_zh", truncate_zh);
     env.add_filter("wechat_link", wechat_link);
     env.add_filter("miniprogram_link", miniprogram_link);
+    env.add_filter("tojson", tojson);
 }
 
 fn wrong(message: impl Into<String>) -> Error {
     Error::new(ErrorKind::InvalidOperation, message.into())
+}
+
+/// minijinja's, which counts its work only when it is done: a list may hold itself a million times over, and an indentation may
+/// have a million blanks.
+fn tojson(state: &State<'_, '_>, value: &Value, indent: Option<Value>, args: Kwargs) -> Result<Value, Error> {
+    const MOST: usize = 16;
+    let named: Option<Value> = if indent.is_some() { None } else { args.get("indent")? };
+    let indent = indent.or(named);
+    args.assert_all_used()?;
+    if indent.as_ref().is_some_and(|indent| usize::try_from(indent.clone()).is_ok_and(|indent| indent > MOST)) {
+        return Err(wrong(format!("JSON is indented by at most {MOST} blanks")));
+    }
+    let mut open = vec![value.clone()];
+    while let Some(value) = open.pop() {
+        state.consume_fuel(1 + value.as_str().map_or(0, str::len) as u64 / 8)?;
+        if matches!(value.kind(), ValueKind::Seq | ValueKind::Map | ValueKind::Iterable) {
+            for item in value.try_iter()? {
+                state.consume_fuel(1)?;
+                if value.kind() == ValueKind::Map {
+                    open.push(value.get_item(&item)?);
+                }
+                open.push(item);
+            }
+        }
+    }
+    minijinja::filters::tojson(value, indent, std::iter::empty::<(&str, Value)>().collect())
 }
 
 /// `2026-03-01`, `2026-03-01 09:00`, or RFC 3339 with an offset (then in Asia/Shanghai).
@@ -92,7 +119,8 @@ struct Decimal {
 }
 
 impl Decimal {
-    fn read(value: &Value) -> Result<Self, Error> {
+    fn read(state: &State<'_, '_>, value: &Value) -> Result<Self, Error> {
+        state.consume_fuel(value.as_str().map_or(0, str::len) as u64)?;
         let refuse = || wrong(format!("`{value}` is no number such as `1234.5`"));
         let text = match value.kind() {
             ValueKind::Undefined => return Err(ErrorKind::UndefinedError.into()),
@@ -169,9 +197,9 @@ impl Decimal {
 }
 
 /// `1,234,567.5`; with `decimals`, rounded to so many digits after the point.
-fn number(value: &Value, decimals: Option<usize>) -> Result<String, Error> {
+fn number(state: &State<'_, '_>, value: &Value, decimals: Option<usize>) -> Result<String, Error> {
     const MOST: usize = 20;
-    let mut decimal = Decimal::read(value)?;
+    let mut decimal = Decimal::read(state, value)?;
     if let Some(decimals) = decimals {
         if decimals > MOST {
             return Err(wrong(format!("a number has at most {MOST} decimals")));
@@ -183,10 +211,10 @@ fn number(value: &Value, decimals: Option<usize>) -> Result<String, Error> {
 }
 
 /// `¥1,234` or `¥1,234.50`, never a fen lost; `unit="fen"` for amounts in fen.
-fn money(value: &Value, kwargs: Kwargs) -> Result<String, Error> {
+fn money(state: &State<'_, '_>, value: &Value, kwargs: Kwargs) -> Result<String, Error> {
     let unit: Option<&str> = kwargs.get("unit")?;
     kwargs.assert_all_used()?;
-    let mut amount = Decimal::read(value)?;
+    let mut amount = Decimal::read(state, value)?;
     let lost =
         || wrong(format!("`{value}` is no whole number of fen; round it first, as in `price | round(2) | money`"));
     match unit.unwrap_or("yuan") {
@@ -217,11 +245,18 @@ fn money(value: &Value, kwargs: Kwargs) -> Result<String, Error> {
 }
 
 /// At most so many characters, or columns (`width`, a Chinese character is two), the mark of the cut included.
-fn truncate_zh(text: Cow<'_, str>, length: Option<usize>, kwargs: Kwargs) -> Result<String, Error> {
+fn truncate_zh(
+    state: &State<'_, '_>,
+    text: Cow<'_, str>,
+    length: Option<usize>,
+    kwargs: Kwargs,
+) -> Result<String, Error> {
     let width: Option<usize> = kwargs.get("width")?;
     let end: Option<&str> = kwargs.get("end")?;
     kwargs.assert_all_used()?;
     let end = end.unwrap_or("…");
+    // To find the characters that readers see takes far longer than to copy them.
+    state.consume_fuel((text.len() + end.len()) as u64)?;
     type Measure = fn(&str) -> usize;
     let (most, measure): (usize, Measure) = match (length, width) {
         (Some(most), None) => (most, |text| text.graphemes(true).count()),

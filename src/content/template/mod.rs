@@ -5,7 +5,7 @@
 
 use std::{
     borrow::Cow,
-    cell::OnceCell,
+    cell::{Cell, OnceCell},
     collections::{BTreeMap, HashMap},
     ops::Range,
     sync::Arc,
@@ -22,7 +22,7 @@ use crate::{
         source::{self, FileId},
     },
     limits, payload, slot,
-    text::{did_you_mean, one_of},
+    text::{self, did_you_mean, one_of},
 };
 
 mod filters;
@@ -56,15 +56,82 @@ impl Failure {
 /// What templates may include or import, by name: a file that was read, or why it cannot be used.
 pub type Library = BTreeMap<String, Result<(FileId, String), String>>;
 
-/// The template environment of a plan.
+/// The template environment of a plan, with what its templates may do together.
 pub struct Engine {
     /// For texts: values are put in as they are.
-    texts: Environment<'static>,
+    texts: Environments,
     /// For articles: values are text and never markup.
-    articles: OnceCell<Environment<'static>>,
+    articles: OnceCell<Environments>,
+    budget: Budget,
     library: Arc<Library>,
     /// What is wrong with files of the library, whoever includes them.
     unusable: Arc<BTreeMap<String, Failure>>,
+}
+
+/// An environment with little work, in which most templates end, and the same with more. What a template did is known only where
+/// it succeeds; so one that fails counts with all that it might have done, which is little for most.
+struct Environments {
+    first: Environment<'static>,
+    more: Environment<'static>,
+}
+
+impl Environments {
+    fn new(first: Environment<'static>) -> Self {
+        let mut more = first.clone();
+        more.set_fuel(Some(limits::TEMPLATE_FUEL));
+        Self { first, more }
+    }
+}
+
+/// What all templates of a plan may do together, rows included.
+struct Budget {
+    /// Work that is left.
+    fuel: Cell<u64>,
+    /// Bytes of text that are left.
+    bytes: Cell<usize>,
+    /// It was said that nothing is left.
+    said: Cell<bool>,
+}
+
+impl Budget {
+    fn new(fuel: u64, bytes: usize) -> Self {
+        Self { fuel: Cell::new(fuel), bytes: Cell::new(bytes), said: Cell::new(false) }
+    }
+
+    fn work(&self, fuel: u64) {
+        self.fuel.set(self.fuel.get().saturating_sub(fuel));
+    }
+
+    /// That a source is read, twice at most: to parse a tag takes more than an instruction.
+    fn read(&self, source: &str) -> Result<(), Vec<Failure>> {
+        let tags = memchr::memchr_iter(b'{', source.as_bytes()).count();
+        self.work(10 + source.len() as u64 / 8 + tags as u64 * 20);
+        self.check()
+    }
+
+    fn text(&self, text: String) -> Result<String, Vec<Failure>> {
+        match self.bytes.get().checked_sub(text.len()) {
+            Some(left) => self.bytes.set(left),
+            None => self.fuel.set(0),
+        }
+        self.check().map(|()| text)
+    }
+
+    /// An error if nothing is left; it is told once.
+    fn check(&self) -> Result<(), Vec<Failure>> {
+        if self.fuel.get() > 0 {
+            return Ok(());
+        }
+        if self.said.replace(true) {
+            return Err(Vec::new());
+        }
+        let (fuel, bytes) = (text::thousands(limits::PLAN_FUEL), text::thousands(limits::PLAN_TEXT_BYTES));
+        let message = format!(
+            "the templates of the plan, counted for each row, do more than {fuel} units of work or make more than {bytes} bytes of text"
+        );
+        let failure = Failure::new(Code::TemplateFuel, message, None);
+        Err(vec![failure.help("shorten their loops and texts, or split the plan")])
+    }
 }
 
 /// The name of the template that is rendered, in errors; no file of the library can have it.
@@ -82,7 +149,7 @@ fn environment(
 ) -> Environment<'static> {
     let mut env = Environment::new();
     env.set_undefined_behavior(UndefinedBehavior::Strict);
-    env.set_fuel(Some(limits::TEMPLATE_FUEL));
+    env.set_fuel(Some(limits::TEMPLATE_FUEL_FIRST));
     env.set_debug(true);
     let syntax = minijinja::syntax::SyntaxConfig::builder()
         .keep_trailing_newline(true)
@@ -137,8 +204,20 @@ impl Engine {
     pub fn new(library: Library) -> Self {
         let unusable = Arc::new(unusable(&library));
         let library = Arc::new(library);
-        let texts = environment(false, &library, &unusable);
-        Self { texts, articles: OnceCell::new(), library, unusable }
+        let texts = Environments::new(environment(false, &library, &unusable));
+        let budget = Budget::new(limits::PLAN_FUEL, limits::PLAN_TEXT_BYTES as usize);
+        Self { texts, articles: OnceCell::new(), budget, library, unusable }
+    }
+
+    /// The plan is rendered: from now on each condition has a limit of its own alone, so that none stops a run halfway because of
+    /// those before it.
+    pub fn at_run_time(&mut self) {
+        self.budget = Budget::new(u64::MAX, usize::MAX);
+    }
+
+    /// Counts what is done around templates for each row as work of theirs.
+    pub fn work(&self, fuel: u64) {
+        self.budget.work(fuel);
     }
 
     /// True if a file of the library holds such a word.
@@ -149,11 +228,13 @@ impl Engine {
     /// Renders a text. All undefined names are reported at once.
     pub fn render(&self, source: &str, context: &Value) -> Result<String, Vec<Failure>> {
         if !source.contains(['{']) {
-            return Ok(source.to_owned());
+            self.budget.work(10);
+            return self.budget.text(source.to_owned());
         }
+        self.budget.read(source)?;
         too_deep(source)?;
-        let run = |context: &Value| self.texts.render_named_str(ITSELF, source, context);
-        self.report(source, context, run)
+        let text = self.report(source, context, &self.texts, rendered(source))?;
+        self.budget.text(text)
     }
 
     /// Renders an article: values in it are text, whatever they hold ([`source::disguise`]), unless `html` is false. Gives
@@ -165,26 +246,39 @@ impl Engine {
         context: &Value,
     ) -> Result<(String, Vec<usize>), Vec<Failure>> {
         if !source.contains('{') {
-            return Ok((source.to_owned(), (0..source.split('\n').count()).collect()));
+            let text = self.budget.text(source.to_owned())?;
+            return Ok((text, (0..source.split('\n').count()).collect()));
         }
+        self.budget.read(source)?;
         too_deep(source)?;
-        let env = match html {
-            true => self.articles.get_or_init(|| environment(true, &self.library, &self.unusable)),
-            false => &self.texts,
-        };
+        let articles = || Environments::new(environment(true, &self.library, &self.unusable));
+        let envs = if html { self.articles.get_or_init(articles) } else { &self.texts };
         // What is wrong is looked for in the source itself, so that its places are right.
-        let text = self.report(source, context, |context| env.render_named_str(ITSELF, source, context))?;
-        let lines =
-            env.render_named_str(ITSELF, &marked(source), context).ok().and_then(|marked| numbers(&marked, &text));
+        let text = self.report(source, context, envs, rendered(source))?;
+        let text = self.budget.text(text)?;
+        let marked = marked(source);
+        self.budget.read(&marked)?;
+        let lines = self.attempt(envs, context, &rendered(&marked)).ok().and_then(|marked| numbers(&marked, &text));
         let lines = lines.unwrap_or_else(|| same_lines(source, &text));
         Ok((text, lines))
+    }
+
+    /// Whether an expression that is evaluated while the plan runs can be: it is read now.
+    pub fn refuse_expression(&self, source: &str) -> Result<(), Vec<Failure>> {
+        self.budget.read(source)?;
+        // Nothing closes it but its end.
+        tag(source, "\0").map(drop).map_err(|(end, message)| vec![deep_tag(source, end, message)])
     }
 
     /// Evaluates a condition: its value must be a boolean, or the word `true` or `false`.
     pub fn condition(&self, source: &str, context: &Value) -> Result<bool, Vec<Failure>> {
         let source = bare_expression(source);
-        too_deep(source)?;
-        let value = self.report(source, context, |context| self.texts.compile_expression(source)?.eval(context))?;
+        self.refuse_expression(source)?;
+        let run = |env: &Environment<'_>, context: &Value| {
+            // What it did is not told.
+            Ok((env.compile_expression(source)?.eval(context)?, env.fuel().unwrap_or_default()))
+        };
+        let value = self.report(source, context, &self.texts, run)?;
         match (value.kind(), value.as_str()) {
             (ValueKind::Bool, _) => Ok(value.is_true()),
             (_, Some("true")) => Ok(true),
@@ -203,13 +297,15 @@ impl Engine {
         &self,
         source: &str,
         context: &Value,
-        run: impl Fn(&Value) -> Result<T, minijinja::Error>,
+        envs: &Environments,
+        run: impl Fn(&Environment<'_>, &Value) -> Result<(T, u64), minijinja::Error>,
     ) -> Result<T, Vec<Failure>> {
         const MOST: usize = 20;
         let mut failures: Vec<Failure> = Vec::new();
         let mut context = context.clone();
         loop {
-            let error = match run(&context) {
+            self.budget.check()?;
+            let error = match self.attempt(envs, &context, &run) {
                 Ok(value) if failures.is_empty() => return Ok(value),
                 Ok(_) => return Err(failures),
                 Err(error) => error,
@@ -228,14 +324,28 @@ impl Engine {
         }
     }
 
+    /// Runs a template with the work that most need, and if that is not enough with more.
+    fn attempt<T>(
+        &self,
+        envs: &Environments,
+        context: &Value,
+        run: &impl Fn(&Environment<'_>, &Value) -> Result<(T, u64), minijinja::Error>,
+    ) -> Result<T, minijinja::Error> {
+        let run = |env: &Environment<'_>| {
+            let result = run(env, context);
+            self.budget.work(result.as_ref().map_or(env.fuel().unwrap_or_default(), |(_, fuel)| *fuel));
+            result.map(|(value, _)| value)
+        };
+        match run(&envs.first) {
+            Err(error) if innermost(&error).kind() == ErrorKind::OutOfFuel => run(&envs.more),
+            result => result,
+        }
+    }
+
     fn failure(&self, source: &str, error: &minijinja::Error, context: &Value) -> (Failure, Option<Vec<String>>) {
         let inside =
             |error: &minijinja::Error, text: &str| error.range().filter(|range| text.get(range.clone()).is_some());
-        // What went wrong in an included file is wrapped in where it was included.
-        let mut cause = error;
-        while let Some(deeper) = std::error::Error::source(cause).and_then(|error| error.downcast_ref()) {
-            cause = deeper;
-        }
+        let cause = innermost(error);
         if let Some(failure) = cause.detail().and_then(|detail| self.unusable.get(detail.strip_prefix(UNUSABLE)?)) {
             let outer = inside(error, source);
             let failure = failure.clone();
@@ -289,7 +399,10 @@ impl Engine {
             }
             ErrorKind::OutOfFuel => plain(
                 Code::TemplateFuel,
-                "the template does too much work and was stopped".into(),
+                format!(
+                    "the template does more than {} units of work and was stopped",
+                    text::thousands(limits::TEMPLATE_FUEL)
+                ),
                 "shorten its loops and repetitions",
             ),
             ErrorKind::UnknownFilter | ErrorKind::UnknownTest | ErrorKind::UnknownFunction => {
@@ -378,6 +491,31 @@ impl Engine {
     }
 }
 
+/// What went wrong in an included file is wrapped in where it was included.
+fn innermost(error: &minijinja::Error) -> &minijinja::Error {
+    let mut cause = error;
+    while let Some(deeper) = std::error::Error::source(cause).and_then(|error| error.downcast_ref()) {
+        cause = deeper;
+    }
+    cause
+}
+
+/// A text may refer to some run-time values: for each of them all of it is looked through.
+pub fn too_many(references: &[Reference]) -> Option<Failure> {
+    let range = references.get(limits::REFERENCES_MAX)?.range.clone();
+    let message = format!("more than {} run-time values are put in here", limits::REFERENCES_MAX);
+    Some(Failure::new(Code::TemplateFuel, message, Some(range)).help("split the message"))
+}
+
+/// Renders a source; gives what that took too.
+fn rendered(source: &str) -> impl Fn(&Environment<'_>, &Value) -> Result<(String, u64), minijinja::Error> {
+    |env, context| {
+        let captured = env.template_from_named_str(ITSELF, source)?.render_captured(context.clone())?;
+        let fuel = captured.state().fuel_levels().map_or(0, |(consumed, _)| consumed);
+        Ok((captured.into_output(), fuel))
+    }
+}
+
 /// What people may have meant by a filter that does not exist.
 const FILTERS: &[&str] = &[
     "abs",
@@ -433,7 +571,7 @@ fn unusable(library: &Library) -> BTreeMap<String, Failure> {
         Ok((file, text)) => {
             let deep = too_deep(text).err().map(|mut failures| failures.remove(0));
             let runtime = || {
-                let reference = references(text).into_iter().find(Reference::is_at_run_time)?;
+                let reference = references(text).into_iter().next()?;
                 let message =
                     format!("an included template cannot name the run-time value `{}`", reference.path.join("."));
                 let help = "put it into the message itself; a run-time value is put in by itself, and not passed on";
@@ -445,30 +583,86 @@ fn unusable(library: &Library) -> BTreeMap<String, Failure> {
     library.iter().filter_map(|(name, file)| Some((name.clone(), problem(file)?))).collect()
 }
 
-/// Parsers recurse: what nests too deeply is refused before one sees it.
+/// Parsers recurse, and so does what they make: what nests too deeply is refused before one sees it. Brackets nest, and each
+/// operator, filter or dot of a chain. Texts in a tag are passed over, as is what stands outside of tags.
 fn too_deep(source: &str) -> Result<(), Vec<Failure>> {
-    let mut depth = 0_usize;
-    let mut run = 0_usize;
-    let mut last = ' ';
-    for (at, c) in source.char_indices() {
+    let refused =
+        |message: String| Err(vec![Failure::new(Code::TemplateFuel, message, None).help("split the message")]);
+    if source.len() > limits::TEMPLATE_BYTES_MAX {
+        return refused(format!(
+            "the template has more than {} bytes",
+            text::thousands(limits::TEMPLATE_BYTES_MAX as u64)
+        ));
+    }
+    let (mut at, mut blocks) = (0, 0);
+    while let Some(open) = source[at..].find('{') {
+        at += open + 1;
+        let body = source[at..].get(1..).unwrap_or_default();
+        let begins = |word: &str| {
+            let rest = body.trim_start_matches(['-', '+']).trim_start().strip_prefix(word);
+            rest.is_some_and(|rest| !rest.starts_with(|c: char| c.is_alphanumeric() || c == '_'))
+        };
+        let passed = |end: &str| body.find(end).map_or(body.len(), |found| found + end.len());
+        at += match source[at..].chars().next() {
+            Some('#') => 1 + passed("#}"),
+            Some('%') if begins("raw") => 1 + passed("endraw"),
+            Some(kind @ ('%' | '{')) => {
+                blocks += usize::from(kind == '%');
+                let end = tag(body, if kind == '%' { "%}" } else { "}}" });
+                1 + end.map_err(|(end, message)| vec![deep_tag(source, at + 1 + end, message)])?
+            }
+            _ => 0,
+        };
+        if blocks > limits::TEMPLATE_BLOCKS_MAX {
+            return refused(format!(
+                "the template has more than {} blocks",
+                text::thousands(limits::TEMPLATE_BLOCKS_MAX as u64)
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn deep_tag(source: &str, at: usize, message: String) -> Failure {
+    let range = at..source.ceil_char_boundary((at + 1).min(source.len()));
+    Failure::new(Code::TemplateSyntax, message, Some(range)).help("split the tag, for example with `set`")
+}
+
+/// Where a tag ends, or where it is too deep and why. `body` is what follows its opening.
+fn tag(body: &str, close: &str) -> Result<usize, (usize, String)> {
+    let (mut depth, mut parts, mut quote, mut word) = (0_usize, 0, None, false);
+    let mut chars = body.char_indices();
+    while let Some((at, c)) = chars.next() {
+        if let Some(open) = quote {
+            if c == '\\' {
+                chars.next();
+            } else if c == open {
+                quote = None;
+            }
+            continue;
+        }
+        if depth == 0 && body[at..].starts_with(close) {
+            return Ok(at + close.len());
+        }
+        let of_word = c.is_alphanumeric() || c == '_';
+        parts += usize::from(if of_word { !word } else { !c.is_whitespace() });
+        word = of_word;
         match c {
+            '"' | '\'' => quote = Some(c),
             '(' | '[' | '{' => depth += 1,
             ')' | ']' | '}' => depth = depth.saturating_sub(1),
             _ => {}
         }
-        run = if matches!(c, '-' | '+' | '~' | '!') || (c == last && c == '.') { run + 1 } else { 0 };
-        last = c;
-        if depth > limits::TEMPLATE_DEPTH_MAX || run > 1000 {
-            let range = at..at + c.len_utf8();
-            return Err(vec![Failure::new(Code::TemplateSyntax, "the template is nested too deeply", Some(range))]);
+        if depth > limits::TEMPLATE_DEPTH_MAX {
+            let most = limits::TEMPLATE_DEPTH_MAX;
+            return Err((at, format!("the template is nested too deeply: more than {most} brackets in each other")));
+        }
+        if parts > limits::TEMPLATE_TAG_PARTS_MAX {
+            let most = text::thousands(limits::TEMPLATE_TAG_PARTS_MAX as u64);
+            return Err((at, format!("a tag of the template has more than {most} words and signs")));
         }
     }
-    let words = source.matches("not ").count().max(source.matches("{%").count());
-    if words > 2000 {
-        let message = "the template has more than 2000 blocks";
-        return Err(vec![Failure::new(Code::TemplateFuel, message, None).help("split the message")]);
-    }
-    Ok(())
+    Ok(body.len())
 }
 
 fn article(kind: ValueKind) -> String {
@@ -615,12 +809,12 @@ pub struct Reference {
 
 impl Reference {
     /// `run.date` is known before the run, and a bare `run` is nothing special.
-    pub fn is_at_run_time(&self) -> bool {
+    fn is_at_run_time(&self) -> bool {
         self.path[0] != "run" || matches!(self.path.get(1).map(String::as_str), Some("id" | "time"))
     }
 }
 
-/// All references to run-time values in a text with `{{ }}` and `{% %}`.
+/// All references to run-time values in a text with `{{ }}` and `{% %}`; no more than one too many.
 pub fn references(source: &str) -> Vec<Reference> {
     let mut found = Vec::new();
     let mut from = 0;
@@ -629,7 +823,7 @@ pub fn references(source: &str) -> Vec<Reference> {
         let mut braces = source[from..].match_indices('{').map(|(at, _)| from + at);
         braces.find(|at| source[at + 1..].starts_with(['{', '%']))
     };
-    while let Some(open) = tag(from) {
+    while let Some(open) = tag(from).filter(|_| found.len() <= limits::REFERENCES_MAX) {
         let close = if source[open..].starts_with("{{") { "}}" } else { "%}" };
         let end = source[open + 2..].find(close).map_or(source.len(), |at| open + 2 + at);
         let inside = open + 2..end;
@@ -648,7 +842,7 @@ pub fn references(source: &str) -> Vec<Reference> {
     found
 }
 
-/// All references to run-time values in an expression.
+/// All references to run-time values in an expression; no more than one too many.
 pub fn references_in(expression: &str) -> Vec<Reference> {
     let mut found = Vec::new();
     for root in ["steps", "run"] {
@@ -666,7 +860,13 @@ pub fn references_in(expression: &str) -> Vec<Reference> {
                 path.push(part);
                 at += used;
             }
-            found.push(Reference { path, range: start..at, alone: false });
+            let reference = Reference { path, range: start..at, alone: false };
+            if reference.is_at_run_time() {
+                found.push(reference);
+            }
+            if found.len() > limits::REFERENCES_MAX {
+                break;
+            }
         }
     }
     found.sort_by_key(|reference| reference.range.start);
@@ -675,6 +875,8 @@ pub fn references_in(expression: &str) -> Vec<Reference> {
 
 /// `.name`, `["name"]` or `[0]` at the beginning of a text, and how long it is.
 fn path_part(text: &str) -> Option<(String, usize)> {
+    // No id, key or output is longer; what never ends is looked for no further.
+    let text = &text[..text.floor_char_boundary(text.len().min(limits::LINE_SHOWN))];
     if let Some(rest) = text.strip_prefix('.') {
         let length = rest.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(rest.len());
         return (length > 0).then(|| (rest[..length].to_owned(), 1 + length));
@@ -734,6 +936,38 @@ mod tests {
 
     fn render(source: &str, context: Value) -> Result<String, Vec<Failure>> {
         Engine::default().render(source, &context)
+    }
+
+    #[test]
+    fn templates_have_one_budget_together() {
+        let of = |fuel, bytes| Engine { budget: Budget::new(fuel, bytes), ..Engine::default() };
+        let until_refused = |engine: &Engine, source: &str| {
+            let context = context! { a => "a" };
+            let end = (0..1_000).find_map(|number| match engine.render(source, &context) {
+                Err(failures) if failures.iter().all(|failure| failure.message.starts_with("the templates of")) => {
+                    Some((number, failures.len()))
+                }
+                _ => None,
+            });
+            assert_eq!(engine.render("x", &context), Err(Vec::new()), "it is said once");
+            end
+        };
+        // Ten loops of a thousand steps each take ten times the budget of one, and so do those that fail.
+        let round = "{% for i in range(1000) %}{% endfor %}";
+        let once = {
+            let engine = of(1_000_000, 1_000);
+            engine.render(round, &context! {}).expect("renders");
+            1_000_000 - engine.budget.fuel.get()
+        };
+        assert_eq!(until_refused(&of(once * 10, 1_000), round), Some((9, 1)));
+        let failing = format!("{round}{{{{ a | money }}}}");
+        let failed = until_refused(&of(10 * limits::TEMPLATE_FUEL, 1_000), &failing).expect("refused");
+        assert!(failed.0 <= 10, "what fails counts with all that it may have done: {failed:?}");
+        assert_eq!(until_refused(&of(1_000_000, 100), "{{ a }}23456789"), Some((11, 1)));
+        assert_eq!(until_refused(&of(1_000_000, 100), "123456789"), Some((11, 1)));
+        let mut engine = of(1, 1);
+        engine.at_run_time();
+        assert_eq!(engine.condition("1 == 1", &context! {}), Ok(true));
     }
 
     #[test]

@@ -304,7 +304,10 @@ impl<'a> Builder<'a> {
         let info = found.code.info();
         let place = found.primary.as_ref().map(|label| {
             let (file, at) = (self.sources.file(label.span.file), self.sources.position(&label.span));
-            let line = around(file.shown_text().lines().nth(at.line - 1).unwrap_or_default(), at.column - 1);
+            let line = around(
+                file.shown(file.line_start(at.line)..file.line_start(at.line + 1)).trim_end_matches(['\r', '\n']),
+                at.column - 1,
+            );
             (format!("{}:{}:{}", file.path, at.line, at.column), line)
         });
         let (place, line) = place.unzip();

@@ -1,0 +1,225 @@
+//! What keeps a machine busy is refused at a limit, at its place, with an exit code of the table: one input past each limit, and
+//! where that is cheap one at it.
+
+use std::{fmt::Write as _, io::Write as _};
+
+use crate::support::{Case, plan, send};
+
+/// A plan of one message.
+fn text(text: &str) -> String {
+    let text = serde_json::Value::from(text);
+    plan(&format!("  - {{ id: a, action: send_by_tag, to: {{ tag_id: 2 }}, message: {{ text: {text} }} }}\n"))
+}
+
+/// A plan of one message for each row of `rows.csv`.
+fn each(text: &str) -> String {
+    let text = serde_json::Value::from(text);
+    plan(&format!(
+        "  - {{ id: a, action: send_by_tag, foreach: {{ file: rows.csv }}, key: \"{{{{ row.k }}}}\", to: {{ tag_id: 2 }}, message: {{ text: {text} }} }}\n"
+    ))
+}
+
+fn people(file: &str) -> String {
+    plan(&format!("  - {{ id: a, action: send_by_openid, to: {{ file: {file} }}, message: {{ text: x }} }}\n"))
+}
+
+fn with_vars(vars: &str) -> String {
+    plan(&send("a")).replace("\nsteps:", &format!("\nvars: {vars}\nsteps:"))
+}
+
+/// The first line of each finding and its place.
+#[track_caller]
+fn refused(case: &Case) -> String {
+    let ran = case.run(&["validate", "plan.yaml"]).exits(3);
+    let wanted = |line: &&str| line.starts_with("error") || line.contains("--> ") || line.contains("more problems");
+    ran.stderr.lines().filter(wanted).fold(String::new(), |mut all, line| {
+        writeln!(all, "{}", line.trim_end()).expect("in memory");
+        all
+    })
+}
+
+#[track_caller]
+fn refused_plan(plan: String) -> String {
+    refused(&Case::new().file("plan.yaml", plan))
+}
+
+#[test]
+fn a_template_ends_whatever_it_does() {
+    let mut all = String::new();
+    for source in [
+        format!("{{% set x = [1] %}}{}{{{{ x | tojson }}}}", "{% set x = [x, x] %}".repeat(40)),
+        format!("{{% set x = 'ab' %}}{}{{{{ x | length }}}}", "{% set x = x ~ x %}".repeat(40)),
+        "{% set n = namespace(x=[1]) %}{% for i in range(30000) %}{% set n.x = n.x + [1] %}{% endfor %}".into(),
+        "{{ [1] | tojson(indent=1000000000) }}".into(),
+        "{{ 'a\\nb' | indent(1000000000) }}".into(),
+        "{{ range(90000) | join('x' * 100000) }}".into(),
+        "{{ '%1000000000s' | format('x') }}".into(),
+        "{% set x = '春' * 60000 %}{{ x | truncate_zh(5) }}{{ x | truncate_zh(5) }}".into(),
+        format!("{{{{ {} }}}}", vec!["1"; 2_501].join("+")),
+        format!("{{{{ '{{{{' {} }}}}", "~ '}}' ".repeat(2_500)),
+        format!("{{{{ {}1 }}}}", "- ".repeat(5_001)),
+        format!("{{{{ vars{} }}}}", ".a".repeat(2_501)),
+        format!("{{{{ {}1{} }}}}", "(".repeat(101), ")".repeat(101)),
+        "{% if 1 %}x{% endif %}".repeat(1_001),
+        "{{ steps.nope.msg_id }}".repeat(101),
+        format!("{}{{{{ 1 }}}}", "x".repeat((1 << 20) - 6)),
+        "{% macro a() %}{{ a() }}{{ a() }}{% endmacro %}{{ a() }}".into(),
+    ] {
+        let shown: String = source.chars().take(60).collect();
+        write!(all, "=== {shown}\n{}", refused_plan(text(&source))).expect("in memory");
+    }
+    insta::assert_snapshot!(all);
+    // At the limits.
+    for source in [
+        format!("{{{{ {} }}}}", vec!["1"; 2_500].join("+")),
+        format!("{{{{ {}1{} }}}}{}", "(".repeat(50), ")".repeat(50), "(".repeat(300)),
+        "{% if 1 %}x{% endif %}".repeat(1_000),
+        "{{ [1] | tojson(indent=16) }}".into(),
+        format!("{{% raw %}}{{{{ ' {{% endraw %}}{{{{ {} }}}}", vec!["1"; 2_500].join("+")),
+    ] {
+        Case::new().file("plan.yaml", text(&source)).run(&["validate", "plan.yaml"]).exits(0);
+    }
+}
+
+#[test]
+fn the_templates_of_a_plan_have_one_limit_together() {
+    let rows: String = (0..400).map(|number| format!("{number}\n")).collect();
+    let case = |source: &str| Case::new().file("plan.yaml", each(source)).file("rows.csv", format!("k\n{rows}"));
+    // The limit on work takes longer: see src/content/template.
+    insta::assert_snapshot!(refused(&case("{{ 'x' * 200000 }}")));
+    case("{% for i in range(100) %}{% endfor %}x").run(&["validate", "plan.yaml"]).exits(0);
+}
+
+#[test]
+fn conditions_of_the_run_are_read_before_it() {
+    let steps = |when: &str| {
+        plan(&format!(
+            "{}  - {{ id: b, action: send_by_tag, when: \"{when}\", to: {{ tag_id: 2 }}, message: {{ text: x }} }}\n",
+            send("a")
+        ))
+    };
+    let mut all = refused_plan(steps(&vec!["steps.a.msg_id == 1"; 101].join(" or ")));
+    all.push_str(&refused_plan(steps(&format!("steps.a.msg_id == {}", vec!["1"; 2_501].join("+")))));
+    insta::assert_snapshot!(all);
+}
+
+#[test]
+fn yaml_that_unfolds_is_refused() {
+    let mut all = String::new();
+    let long = "x".repeat(100_000);
+    for (what, plan) in [
+        ("values", with_vars(&format!("{{ a: [{}] }}", "0,".repeat(200_000)))),
+        ("aliases", with_vars(&format!("{{ a: &a [{}], b: [{}] }}", "0,".repeat(999), "*a,".repeat(100)))),
+        ("bytes", with_vars(&format!("{{ a: &a {long}, b: [{}] }}", "*a,".repeat(84)))),
+        ("anchors", with_vars(&format!("{{ a: {}{}{} }}", "&a [".repeat(50), "0,".repeat(4_000), "]".repeat(50)))),
+        ("depth", with_vars(&format!("{}{}", "[".repeat(65), "]".repeat(65)))),
+        ("duplicates", plan(&send("a")) + &"name: x\n".repeat(1_100)),
+    ] {
+        let shown = refused_plan(plan);
+        let last = shown.lines().rev().take(2).collect::<Vec<_>>();
+        let shown = if what == "duplicates" { last.join("\n") + "\n" } else { shown };
+        write!(all, "=== {what}\n{shown}").expect("in memory");
+    }
+    insta::assert_snapshot!(all);
+    let fits = with_vars(&format!("{{ a: &a [{}], b: [{}] }}", "0,".repeat(999), "*a,".repeat(98)));
+    Case::new().file("plan.yaml", fits).run(&["validate", "plan.yaml"]).exits(0);
+}
+
+#[test]
+fn problems_beyond_a_thousand_are_not_told() {
+    let wrong = |count: usize| {
+        let keys: String = (0..count).map(|number| format!(", k{number}: 1")).collect();
+        plan(&format!("  - {{ id: a, action: send_by_tag, to: {{ tag_id: 2 }}, message: {{ text: x }}{keys} }}\n"))
+    };
+    let codes = |count: usize| -> Vec<String> {
+        let ran = Case::new().file("plan.yaml", wrong(count)).run(&["validate", "plan.yaml", "--format", "json"]);
+        let found = ran.exits(3).json()["plans"][0]["diagnostics"].as_array().expect("a list").clone();
+        let codes = found.iter().map(|found| found["code"].as_str().expect("a code").to_owned());
+        codes.filter(|code| code != "Q902").collect()
+    };
+    let of = |codes: Vec<String>, code: &str| codes.iter().filter(|other| *other == code).count();
+    assert_eq!((of(codes(999), "Q201"), of(codes(999), "Q109")), (999, 0));
+    assert_eq!((of(codes(1_000), "Q201"), of(codes(1_000), "Q109")), (999, 1));
+    assert_eq!(codes(5_000), codes(1_000));
+    let shown = refused_plan(wrong(5_000));
+    assert!(shown.ends_with("... and 901 more problems, not shown\n"), "{shown}");
+}
+
+#[test]
+fn messages_quote_the_beginning_of_what_is_long() {
+    let long = "春".repeat(5_000);
+    let case = Case::new().file("plan.yaml", plan(&format!("  - {{ id: a, action: \"{long}\" }}\n")));
+    let ran = case.run(&["validate", "plan.yaml"]).exits(3);
+    assert!(ran.stderr.contains(&format!("there is no action `{}…`", "春".repeat(200))), "{}", ran.stderr);
+    assert!(ran.stderr.contains("plan.yaml:6:22"), "the line is too long to be shown: {}", ran.stderr);
+    assert!(ran.stderr.len() < 5_000, "{}", ran.stderr.len());
+}
+
+#[test]
+fn rows_and_cells_have_limits() {
+    let mut all = String::new();
+    let numbers = |count: usize| (0..count).map(|number| format!("{number}\n")).collect::<String>();
+    let columns = (1..2_001).map(|number| format!(",c{number}")).collect::<String>();
+    let wide = format!("k{columns}\n") + &format!("1{}\n", ",".repeat(2_000)).repeat(250);
+    let steps = (0..6).map(|number| {
+        format!("  - {{ id: s{number}, action: set_speed, foreach: {{ file: rows.csv }}, key: \"{{{{ row.k }}}}\", speed: 1 }}\n")
+    });
+    for (what, plan, rows) in [
+        ("cells", each("x"), wide),
+        ("rows", each("x"), format!("k\n{}", numbers(10_001))),
+        ("rows of all steps", plan(&steps.collect::<String>()), format!("k\n{}", numbers(9_999))),
+        ("the same column", each("x"), format!("k{}\n1{}\n", ",c".repeat(3_000), ",1".repeat(3_000))),
+    ] {
+        write!(all, "=== {what}\n{}", refused(&Case::new().file("plan.yaml", plan).file("rows.csv", rows)))
+            .expect("in memory");
+    }
+    for (what, rows) in [
+        ("values of JSON", format!("{{\"k\":1,\"v\":[{}0]}}\n", "0,".repeat(250_001)).repeat(2)),
+        ("a line of JSON", format!("{{\"k\":\"{}\"}}\n", "x".repeat(1 << 20))),
+    ] {
+        let case = Case::new().file("plan.yaml", each("x").replace("rows.csv", "rows.jsonl")).file("rows.jsonl", rows);
+        write!(all, "=== {what}\n{}", refused(&case)).expect("in memory");
+    }
+    insta::assert_snapshot!(all);
+}
+
+#[test]
+fn audiences_have_limits() {
+    let packed = |text: &str| {
+        let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        packed.write_all(text.as_bytes()).expect("in memory");
+        packed.finish().expect("in memory")
+    };
+    let endless = "o".repeat((1 << 20) + (1 << 18));
+    let mut all = String::new();
+    for (file, text) in [
+        ("line.txt.gz", format!("oA\n{endless}")),
+        ("line.csv.gz", format!("openid\noA\n{endless}")),
+        ("header.csv.gz", format!("{endless},openid\noA\n")),
+        ("quote.csv.gz", format!("openid\noA\n\"{}", "o\n".repeat(700_000))),
+        ("line.jsonl.gz", format!("{{\"openid\":\"oA\"}}\n{{\"openid\":\"{endless}\"}}")),
+        ("columns.csv.gz", (0..30_000).map(|number| format!("openid{number},")).collect::<String>() + "\n"),
+    ] {
+        let case = Case::new().file("plan.yaml", people(file)).file(file, packed(&text));
+        write!(all, "=== {file}\n{}", refused(&case)).expect("in memory");
+    }
+    let bomb = packed(&"\n".repeat((16 << 20) + 1));
+    let case = Case::new().file("plan.yaml", people("bomb.txt.gz")).file("bomb.txt.gz", bomb);
+    write!(all, "=== bomb.txt.gz\n{}", refused(&case)).expect("in memory");
+    // Far into a file a line has a number, and is not shown.
+    let far = "oABCDEFGHIJKLMNOPQRSTUVWXYZ01\n".repeat(700_000) + "张\n";
+    let case = Case::new().file("plan.yaml", people("far.txt.gz")).file("far.txt.gz", packed(&far));
+    write!(all, "=== far\n{}", refused(&case)).expect("in memory");
+    insta::assert_snapshot!(all);
+}
+
+#[test]
+fn rows_share_their_audience_and_name_so_many_people() {
+    let openids: String = (0..30_000).map(|number| format!("o{number:06}\n")).collect();
+    let rows = |count: usize| format!("k\n{}", (0..count).map(|number| format!("{number}\n")).collect::<String>());
+    let steps = "  - { id: a, action: send_by_openid, foreach: { file: rows.csv }, key: \"{{ row.k }}\", to: { file: people.txt }, message: { text: \"x\" } }\n";
+    let case = Case::new().file("plan.yaml", plan(steps)).file("people.txt", openids).file("rows.csv", rows(2));
+    case.run(&["validate", "plan.yaml"]).exits(0).says("valid, 2 steps, 6 requests");
+    case.write("rows.csv", rows(700));
+    insta::assert_snapshot!(refused(&case));
+}
