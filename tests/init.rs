@@ -217,7 +217,7 @@ fn names() {
     assert_eq!(name_in(&["init", "a", "--name", "0b"], "a/plan.yaml"), "name: 0b");
     let case = empty();
     for name in ["Spring", "春茶", "a b", "-a", "", "a/../b", "a\nb", &"a".repeat(64)] {
-        case.run(&["init", &format!("--name={name}")]).exits(2).says("a name is lower-case letters");
+        case.run(&["init", &format!("--name={name}")]).exits(2).says("a name has at most 63 lower-case letters");
     }
     case.run(&["init", "--kind", "enterprise"]).exits(2).says("subscription");
     assert!(files(&case).is_empty());

@@ -29,13 +29,13 @@ const FAULTS: [&str; 10] =
     ["drop", "lost", "cut", "html", "empty", "stall", "lossy", "lossy:word", "lossy:picture", "lossy:style"];
 
 #[derive(Debug, clap::Args)]
-pub(in crate::cli) struct Args {
+pub(crate) struct Args {
     /// The shell
     shell: Shell,
 }
 
 /// The script of a shell.
-pub(in crate::cli) fn script(args: &Args, terminal: &Terminal) -> Result<ExitCode, Failure> {
+pub(crate) fn script(args: &Args, terminal: &Terminal) -> Result<ExitCode, Failure> {
     let mut script = Vec::new();
     let shells = Shells::builtins();
     let shell = shells.completer(&args.shell.to_string()).expect("the library knows its shells");
@@ -51,12 +51,12 @@ pub(in crate::cli) fn script(args: &Args, terminal: &Terminal) -> Result<ExitCod
 }
 
 /// The shell that asks, if one does.
-pub(in crate::cli) fn asked() -> Option<String> {
+pub(crate) fn asked() -> Option<String> {
     process::env(VARIABLE).filter(|shell| !shell.is_empty())
 }
 
 /// What may follow the words after `--`, in the form of the shell.
-pub(in crate::cli) fn answer(shell: &str, command: Command) -> ExitCode {
+pub(crate) fn answer(shell: &str, command: Command) -> ExitCode {
     let words: Vec<OsString> = process::args_os().skip_while(|word| word != "--").skip(1).collect();
     let shells = Shells::builtins();
     let Some(shell) = shells.completer(shell).filter(|_| !words.is_empty()) else { return ExitCode::Usage };

@@ -6,7 +6,7 @@ use super::pages;
 use crate::locale::{say, translated};
 
 /// The name and the text of each page.
-pub(in crate::cli) fn manual(tree: &Command) -> Vec<(String, String)> {
+pub(crate) fn manual(tree: &Command) -> Vec<(String, String)> {
     fn below(command: &Command, path: &str, pages: &mut Vec<(String, String)>) {
         pages.push((name(path), page(command, path)));
         for command in command.get_subcommands() {

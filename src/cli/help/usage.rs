@@ -39,7 +39,7 @@ const SYNONYMS: &[(&[&str], &[&str])] = &[
 ];
 
 /// What clap found wrong.
-pub(in crate::cli) fn problem(error: &Error, tree: &Command) -> Problem {
+pub(crate) fn problem(error: &Error, tree: &Command) -> Problem {
     let command = addressed(tree);
     let (arg, value) = (text(error, ContextKind::InvalidArg), text(error, ContextKind::InvalidValue));
     let (arg, value) = (arg.as_deref().unwrap_or_default(), value.as_deref().unwrap_or_default());
@@ -197,7 +197,7 @@ fn read_on(problem: Problem, command: &Command) -> Problem {
 }
 
 /// The command that the arguments name, as far as it exists.
-pub(in crate::cli) fn addressed(tree: &Command) -> &Command {
+pub(crate) fn addressed(tree: &Command) -> &Command {
     let mut command = tree;
     for word in process::args().take_while(|word| word != "--") {
         command = command.find_subcommand(word).unwrap_or(command);
