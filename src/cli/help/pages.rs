@@ -132,7 +132,7 @@ const PAGES: &[Page] = &[
     },
     Page {
         path: "explain",
-        examples: &["qunfa explain 45028", "qunfa explain Q201"],
+        examples: &["qunfa explain 45028", "qunfa explain Q201", "qunfa explain --list"],
         codes: OF_TEXT,
         related: &["validate"],
     },
