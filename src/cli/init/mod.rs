@@ -17,7 +17,7 @@ use super::{
     terminal::Terminal,
 };
 use crate::{
-    locale::{Language, Phrase, say},
+    locale::{Language, Phrase, list, say},
     plan::{model::Head, schema},
     problem::{ExitCode, Refusal},
     text::quoted,
@@ -73,7 +73,7 @@ pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<
         let taken: Vec<String> = taken.iter().map(|path| format!("`{}`", shown(&args.dir, path))).collect();
         let message = match taken.as_slice() {
             [one] => say!("{path} already exists; nothing was written", path = one),
-            many => say!("these files already exist, so nothing was written:\n  {paths}", paths = many.join("\n  ")),
+            many => say!("these files already exist, so nothing was written: {paths}", paths = list(many)),
         };
         let help = say!("choose an empty folder: qunfa init DIR");
         return Err(Refusal::new(ExitCode::Refused, message).help(help).into());
