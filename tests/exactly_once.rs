@@ -139,6 +139,6 @@ fn a_rehearsal_can_have_faults() {
     case.run(&["run", "plan.yaml", "--yes", "--fault", "lost"]).exits(2).says("--fault works only with the sandbox");
     case.run(&["run", "plan.yaml", "--sandbox", "--fault", "lots"])
         .exits(2)
-        .says("`lots` is no fault: write drop, lost");
-    case.run(&["sandbox", "--fault", "drop@mess/send"]).exits(2).says("no path of the API ends with `mess/send`");
+        .says("`lots` is not a fault; write drop, lost");
+    case.run(&["sandbox", "--fault", "drop@mess/send"]).exits(2).says("no API path ends with `mess/send`");
 }

@@ -51,6 +51,24 @@ impl Language {
 
 static LANGUAGE: OnceLock<Language> = OnceLock::new();
 
+/// A fixed English text (a help, an explanation) in the language of this process.
+pub fn translated(text: &'static str) -> &'static str {
+    in_language(Language::current(), text)
+}
+
+/// A fixed English text in a language; in English where the catalogue does not have it, which a test does not let happen.
+pub fn in_language(language: Language, text: &'static str) -> &'static str {
+    translation(language, text).unwrap_or(text)
+}
+
+/// What the catalogue has for an English text.
+pub fn translation(language: Language, text: &str) -> Option<&'static str> {
+    match language {
+        Language::En => None,
+        Language::Zh => catalogue::chinese(text),
+    }
+}
+
 /// What a test of one process sees in both languages.
 #[cfg(test)]
 pub(crate) mod tests {
@@ -72,22 +90,4 @@ pub(crate) mod tests {
 
     /// The languages, and the ending that snapshots have in them.
     pub(crate) const BOTH: [(Language, &str); 2] = [(Language::En, ""), (Language::Zh, "@zh")];
-}
-
-/// A fixed English text (a help, an explanation) in the language of this process.
-pub fn translated(text: &'static str) -> &'static str {
-    in_language(Language::current(), text)
-}
-
-/// A fixed English text in a language; in English where the catalogue does not have it, which a test does not let happen.
-pub fn in_language(language: Language, text: &'static str) -> &'static str {
-    translation(language, text).unwrap_or(text)
-}
-
-/// What the catalogue has for an English text.
-pub fn translation(language: Language, text: &str) -> Option<&'static str> {
-    match language {
-        Language::En => None,
-        Language::Zh => catalogue::chinese(text),
-    }
 }
