@@ -49,7 +49,7 @@ pub struct Check {
     /// What was checked.
     pub(crate) id: CheckId,
     /// Which one, if there are several: the path of a call, or the purpose of a permission.
-    pub(crate) subject: Option<String>,
+    pub(crate) subject: Option<Phrase>,
     /// Status.
     pub(crate) state: CheckState,
     /// What was found.
@@ -189,7 +189,7 @@ impl Check {
         Self { help, errcode, ..Self::new(id, state, message) }
     }
 
-    pub fn of(mut self, subject: impl Into<String>) -> Self {
+    pub fn of(mut self, subject: impl Into<Phrase>) -> Self {
         self.subject = Some(subject.into());
         self
     }
