@@ -27,6 +27,7 @@ use qunfa::{
         CallId, Event, EventKind, FrozenCall, Ledger, Scope, open,
         store::{Owner, Store},
     },
+    limits,
     payload::{Effect, digest},
     plan::fmt,
     platform::Platform,
@@ -448,6 +449,16 @@ fn folder(target: &Target) -> PathBuf {
     folder
 }
 
+/// Does the work on the stack that the program has for its input, `limits::STACK_BYTES`: that of a test is 2 MiB.
+fn on_the_stack_of_the_program(work: impl FnOnce() + Send) {
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().stack_size(limits::STACK_BYTES).spawn_scoped(scope, work);
+        if let Err(panic) = thread.expect("a thread").join() {
+            std::panic::resume_unwind(panic);
+        }
+    });
+}
+
 /// Tries changes of the seeds; what fails is written down in its shortest form.
 fn explore(target: &Target, cases: u32, seed: u64, read: impl Fn(&[u8])) {
     let seeds = seeds(target);
@@ -477,6 +488,10 @@ fn explore(target: &Target, cases: u32, seed: u64, read: impl Fn(&[u8])) {
 
 #[test]
 fn every_seed_and_what_is_near_it_is_answered() {
+    on_the_stack_of_the_program(replay);
+}
+
+fn replay() {
     for target in TARGETS {
         for (path, bytes) in seeds(target) {
             let read = std::panic::catch_unwind(|| (target.read)(&bytes));
@@ -496,6 +511,10 @@ fn a_sweep_over_every_target() {
         TARGETS.iter().filter(|target| only.as_ref().is_none_or(|only| only == target.name)).collect();
     assert!(!targets.is_empty(), "there is no target {only:?}");
     let share = Duration::from_secs(seconds) / u32::try_from(targets.len()).expect("few");
+    on_the_stack_of_the_program(|| sweep(&targets, first, share));
+}
+
+fn sweep(targets: &[&Target], first: u64, share: Duration) {
     for target in targets {
         let (mut seed, begun) = (first, Instant::now());
         let executions = RefCell::new((0_u64, Duration::ZERO));
