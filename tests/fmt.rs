@@ -22,7 +22,7 @@ fn settled(text: &str) -> String {
     let text = source::decode(text.as_bytes().to_vec()).expect("text");
     let file = sources.add("plan.yaml", text);
     let settled = fmt::format(file, &mut sources, &mut diagnostics);
-    settled.unwrap_or_else(|error| panic!("{error} {diagnostics:?}\n{}", sources.file(file).text))
+    settled.unwrap_or_else(|error| panic!("{error:?} {diagnostics:?}\n{}", sources.file(file).text))
 }
 
 fn value(text: &str) -> Value {
@@ -131,10 +131,10 @@ fn what_cannot_be_read_is_left_alone() {
     for (text, said) in [
         ("steps: [\n", "[Q"),
         ("", "the plan is empty"),
-        ("- a\n", "a plan is a mapping"),
-        ("a: 1\na: 2\n", "stands here twice"),
-        ("a: !tag 1\n", "a YAML tag"),
-        ("%YAML 1.2\n---\na: 1\n", "a directive"),
+        ("- a\n", "a plan must be a mapping"),
+        ("a: 1\na: 2\n", "duplicate key `a`"),
+        ("a: !tag 1\n", "YAML tags"),
+        ("%YAML 1.2\n---\na: 1\n", "directives (`%...`)"),
         ("a: 1\n---\nb: 1\n", "a second document"),
     ] {
         case.write("plan.yaml", text);

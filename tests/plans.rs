@@ -34,6 +34,9 @@ fn plans_that_are_wrong() {
         assert!(matches!(ran.code, 3 | 4), "{name}: {}", shown(&ran));
         assert!(!shown(&ran).contains("hunter2"), "{name} shows a secret: {}", shown(&ran));
         assert!(!ran.stderr.contains("panicked"), "{name}");
+        for leaked in ["while parsing", "while scanning", "did not find expected", "invalid type", "expected u32"] {
+            assert!(!ran.stderr.contains(leaked), "{name} has words of a library: {}", shown(&ran));
+        }
         insta::assert_snapshot!(shown(&ran));
         in_chinese(&name, &["validate", &format!("err/{name}")]);
         count += 1;

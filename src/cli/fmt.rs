@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     diag::source::FileId,
+    locale::say,
     plan::{self, fmt},
     problem::{ExitCode, Refusal},
 };
@@ -77,9 +78,9 @@ fn settle(path: &str, check: bool) -> Result<Settled, Failure> {
     let settled = file.map(|file| (file, fmt::format(file, &mut loaded.sources, &mut loaded.diagnostics)));
     let (file, settled) = match settled {
         Some((file, Ok(text))) => (file, text),
-        Some((_, Err(error @ fmt::Refusal::Changed(_)))) => {
-            let help = "this is a fault of qunfa itself; nothing was written";
-            return Err(Refusal::new(ExitCode::Internal, format!("{path}: {error}")).help(help).into());
+        Some((_, Err(fmt::Refusal::Changed(why)))) => {
+            let help = say!("this is a bug in qunfa; nothing was written");
+            return Err(Refusal::new(ExitCode::Internal, say!("{path}: {why}", path, why)).help(help).into());
         }
         None | Some((_, Err(fmt::Refusal::Unreadable))) => {
             return Err(loaded.refuse(path, Some("nothing was written")));

@@ -2,7 +2,7 @@
 //! <https://docs.github.com/actions/reference/workflow-commands-for-github-actions>
 
 use super::{Severity, finding::Finding};
-use crate::{limits::ANNOTATIONS_SHOWN, text};
+use crate::{limits::ANNOTATIONS_SHOWN, locale::say, text};
 
 #[derive(Debug, Clone)]
 pub struct Annotation {
@@ -42,8 +42,20 @@ pub fn commands(annotations: &[Annotation]) -> String {
         let shown = if of_kind.len() > ANNOTATIONS_SHOWN { ANNOTATIONS_SHOWN - 1 } else { of_kind.len() };
         of_kind[..shown].iter().for_each(|annotation| out.push_str(&command(kind, annotation)));
         if of_kind.len() > shown {
-            let more = of_kind.len() - shown;
-            out.push_str(&format!("::{kind} title=qunfa::{more} more {kind}s are not shown here, see the log\n"));
+            let hidden = of_kind.len() - shown;
+            let more = match severity {
+                Severity::Error => say!(
+                    "{hidden} more error is not shown here, see the log"
+                        | "{hidden} more errors are not shown here, see the log",
+                    hidden
+                ),
+                Severity::Warning => say!(
+                    "{hidden} more warning is not shown here, see the log"
+                        | "{hidden} more warnings are not shown here, see the log",
+                    hidden
+                ),
+            };
+            out.push_str(&format!("::{kind} title=qunfa::{}\n", data(&more.to_string())));
         }
     }
     out

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Severity, finding::Checked};
+use crate::locale::translated;
 
 /// A list of findings, as merge requests show them.
 pub fn document(plans: &[Checked]) -> Value {
@@ -16,7 +17,7 @@ pub fn document(plans: &[Checked]) -> Value {
                     .as_ref()
                     .map_or((checked.plan.as_str(), 1), |place| (place.file.as_str(), place.line));
                 json!({
-                    "description": finding.text().replace('\n', "; "),
+                    "description": finding.text().replace('\n', translated("; ")),
                     "check_name": format!("{} {}", finding.code, finding.name),
                     "fingerprint": fingerprint,
                     "severity": if finding.severity == Severity::Error { "critical" } else { "minor" },

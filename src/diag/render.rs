@@ -8,7 +8,7 @@ use super::{Diagnostic, Severity};
 use crate::{
     diag::source::{SourceFile, SourceMap},
     limits,
-    locale::say,
+    locale::{say, translated},
     text,
 };
 
@@ -32,9 +32,10 @@ pub fn human(diagnostics: &[Diagnostic], sources: &SourceMap) -> String {
 
 fn report<'a>(diagnostic: &'a Diagnostic, sources: &'a SourceMap) -> Vec<Group<'a>> {
     let level = match diagnostic.severity() {
-        Severity::Error => Level::ERROR,
-        Severity::Warning => Level::WARNING,
+        Severity::Error => Level::ERROR.with_name(translated("error")),
+        Severity::Warning => Level::WARNING.with_name(translated("warning")),
     };
+    let help = Level::HELP.with_name(translated("help"));
     let title = level.primary_title(text::one_line(&diagnostic.message.to_string())).id(diagnostic.code.info().id);
     let mut elements: Vec<Element<'a>> = Vec::new();
     for (file, labels) in by_file(diagnostic) {
@@ -55,7 +56,7 @@ fn report<'a>(diagnostic: &'a Diagnostic, sources: &'a SourceMap) -> Vec<Group<'
         }
         elements.push(snippet.into());
     }
-    let helps = diagnostic.help.iter().map(|help| Level::HELP.message(text::one_line(&help.to_string())).into());
+    let helps = diagnostic.help.iter().map(|words| help.clone().message(text::one_line(&words.to_string())).into());
     elements.extend(helps);
     vec![Group::with_title(title).elements(elements)]
 }

@@ -6,6 +6,7 @@ use super::{
     Code, Severity,
     finding::{Checked, Finding, Place},
 };
+use crate::locale::{say, translated};
 
 /// Paths count from here: the root of the repository.
 const ROOT: &str = "%SRCROOT%";
@@ -29,7 +30,7 @@ pub fn document(plans: &[Checked], exit_code: u8) -> Value {
                 "rules": Code::ALL.iter().map(|code| rule(*code)).collect::<Vec<_>>(),
             } },
             "columnKind": "unicodeCodePoints",
-            "originalUriBaseIds": { ROOT: { "description": { "text": "the root of the repository" } } },
+            "originalUriBaseIds": { ROOT: { "description": { "text": translated("the root of the repository") } } },
             "invocations": [{ "executionSuccessful": true, "exitCode": exit_code }],
             "results": results,
         }],
@@ -45,12 +46,13 @@ fn level(severity: Severity) -> &'static str {
 
 fn rule(code: Code) -> Value {
     let info = code.info();
+    let explanation = translated(info.explanation);
     json!({
         "id": info.id,
         "name": info.name,
         "shortDescription": { "text": info.name.replace('-', " ") },
-        "fullDescription": { "text": info.explanation },
-        "help": { "text": format!("{}\n\nqunfa explain {}", info.explanation, info.id) },
+        "fullDescription": { "text": explanation },
+        "help": { "text": format!("{explanation}\n\nqunfa explain {}", info.id) },
         "defaultConfiguration": { "level": level(info.severity) },
     })
 }
@@ -62,7 +64,7 @@ fn result(checked: &Checked, finding: &Finding, fingerprint: &str) -> Value {
         |place| json!({ "physicalLocation": physical(place) }),
     );
     let related = |(number, place): (usize, &Place)| {
-        let words = if place.label.is_empty() { "see here" } else { &place.label.to_string() };
+        let words = if place.label.is_empty() { say!("see here") } else { place.label.clone() };
         json!({ "id": number, "physicalLocation": physical(place), "message": { "text": words } })
     };
     let mut result = json!({

@@ -14,7 +14,7 @@ mod phrase;
 
 use std::sync::OnceLock;
 
-pub use phrase::{Argument, Count, Phrase, list};
+pub use phrase::{Argument, Count, Fixed, Phrase, list};
 pub(crate) use phrase::{placeholders_only, say};
 
 /// A language that the program speaks.

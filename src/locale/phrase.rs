@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
-use super::{Language, in_language};
+use super::{Language, in_language, translated};
 
 /// A sentence, or a part of one: an English text and the arguments for its placeholders, which stay data until it is
 /// shown (`Display`) in the language of the process. Made with `say!`.
@@ -38,6 +38,8 @@ pub enum Argument {
     Count(u64),
     /// A part of the sentence that has its own words.
     Phrase(Phrase),
+    /// A text of the catalogue; braces in it are braces.
+    Fixed(&'static str),
     /// Shown one after the other, with the separator of the language.
     List(Vec<Argument>),
 }
@@ -45,6 +47,10 @@ pub enum Argument {
 /// How many there are of something: shown with separators, `12,345`.
 #[derive(Debug, Clone, Copy)]
 pub struct Count(pub u64);
+
+/// A text of the catalogue that stands elsewhere than in `say!`, such as a description of a schema.
+#[derive(Debug, Clone, Copy)]
+pub struct Fixed(pub &'static str);
 
 /// Several things in a row.
 pub fn list<T: Into<Argument>>(items: impl IntoIterator<Item = T>) -> Argument {
@@ -138,7 +144,7 @@ impl Argument {
     fn cut(&mut self, quote: &dyn Fn(&mut String), words: &dyn Fn(&mut String)) {
         match self {
             Self::Text(text) => quote(text),
-            Self::Number(_) | Self::Count(_) => {}
+            Self::Number(_) | Self::Count(_) | Self::Fixed(_) => {}
             Self::Phrase(phrase) => phrase.cut(quote, words),
             Self::List(items) => items.iter_mut().for_each(|item| item.cut(quote, words)),
         }
@@ -150,6 +156,7 @@ impl Argument {
             Self::Number(number) => words.push_str(&number.to_string()),
             Self::Count(count) => words.push_str(&grouped(*count)),
             Self::Phrase(phrase) => phrase.write(language, words),
+            Self::Fixed(text) => words.push_str(in_language(language, text)),
             Self::List(items) => {
                 for (at, item) in items.iter().enumerate() {
                     if at > 0 {
@@ -167,6 +174,7 @@ impl Argument {
             Self::Number(number) => (*number).into(),
             Self::Count(count) => (*count).into(),
             Self::Phrase(phrase) => phrase.to_string().into(),
+            Self::Fixed(text) => translated(text).into(),
             Self::List(items) => items.iter().map(Self::as_json).collect(),
         }
     }
@@ -321,6 +329,12 @@ impl From<&Phrase> for Argument {
     }
 }
 
+impl From<Fixed> for Argument {
+    fn from(text: Fixed) -> Self {
+        Self::Fixed(text.0)
+    }
+}
+
 impl From<Count> for Argument {
     fn from(count: Count) -> Self {
         Self::Count(count.0)
@@ -368,6 +382,7 @@ mod tests {
         assert_eq!(say!("{value}, {name}", value, name), "{name} {{ %s {, x");
         assert_eq!(Phrase::verbatim("{words} }} {"), "{words} }} {");
         assert_eq!(say!("`{{{value}}}`", value = 1), "`{1}`", "doubled braces are braces");
+        assert_eq!(say!("{words}", words = Fixed("{ env: NAME }")), "{ env: NAME }");
     }
 
     #[test]

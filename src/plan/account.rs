@@ -6,7 +6,10 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, de};
 use serde_json::{Value, json};
 
-use crate::diag::{Code, Diagnostic, Diagnostics, source::Span};
+use crate::{
+    diag::{Code, Diagnostic, Diagnostics, source::Span},
+    locale::say,
+};
 
 /// The account of a plan.
 #[derive(Debug, Clone)]
@@ -188,10 +191,10 @@ pub struct SecretSource {
 pub(super) fn check_credential(account: &Account, place: Span, diagnostics: &mut Diagnostics) {
     let message = match (&account.secret, &account.access_token) {
         (Some(_), None) | (None, Some(_)) => return,
-        (None, None) => "the account has neither `secret` nor `access_token`",
-        (Some(_), Some(_)) => "the account has both `secret` and `access_token`",
+        (None, None) => say!("the account has neither `secret` nor `access_token`"),
+        (Some(_), Some(_)) => say!("the account has both `secret` and `access_token`"),
     };
-    let help = "give one of them, for example `secret: { env: WECHAT_SECRET }`";
+    let help = say!("use one of them, for example `secret: {{ env: WECHAT_SECRET }}`");
     diagnostics.push(Diagnostic::new(Code::NoCredential, place, message).help(help));
 }
 

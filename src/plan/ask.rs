@@ -9,6 +9,7 @@ use super::value::{Number, Template};
 use crate::{
     content::media::{MediaTarget, Upload},
     diag::Code,
+    locale::{Phrase, say},
     message::{MessageView, Shown},
     openids::Openids,
     payload::{self, Payload, Target},
@@ -21,7 +22,7 @@ pub struct Calls {
     /// One body a call, in order.
     pub(crate) calls: Vec<Call>,
     /// Who it is for, in words.
-    pub(crate) audience: Option<String>,
+    pub(crate) audience: Option<Phrase>,
     pub(crate) content: Content,
     /// Where the people come from, if WeChat lists them when the plan runs: the one call then stands for all.
     pub(crate) listed: Option<Followers>,
@@ -184,9 +185,9 @@ pub trait Fields {
     /// The jobs of all calls of a send step.
     fn jobs(&mut self, of: &str) -> Option<Vec<Job>>;
     /// Notes a problem at a field.
-    fn problem(&mut self, suffix: &str, code: Code, message: String, help: &str);
+    fn problem(&mut self, suffix: &str, code: Code, message: Phrase, help: Phrase);
     /// Notes a problem of a rendered text: at these words of the field or of the file that it names, if they stand there.
-    fn problem_in(&mut self, suffix: &str, words: &str, code: Code, message: String, help: &str);
+    fn problem_in(&mut self, suffix: &str, words: &str, code: Code, message: Phrase, help: Phrase);
     /// Hosts that followers must never be led to.
     fn staging_hosts(&self) -> Vec<String>;
 }
@@ -197,7 +198,8 @@ pub(crate) fn upload(fields: &mut dyn Fields, description: Option<(String, Strin
     let gives = Gives { slot: file.slot(), member: file.target.gives(), known: None };
     let media = MediaCall { gives: Some(gives), upload: Some(Arc::clone(&file)), ..MediaCall::default() };
     let call = Call { media: Some((file.target.path(), media)), ..Call::new(file.shown(), Target::Nobody) };
-    let audience = Some(format!("{} ({} bytes)", file.path, file.bytes.len()));
+    let (path, size) = (&file.path, file.bytes.len());
+    let audience = Some(say!("{path} ({size})", path, size = say!("{bytes} byte" | "{bytes} bytes", bytes = size)));
     Some(Calls { calls: vec![call], audience, content: Content::Nothing, listed: None })
 }
 

@@ -15,7 +15,8 @@ use super::{
 use crate::{
     diag::{Code, Diagnostic, Diagnostics},
     limits,
-    text::{did_you_mean, one_of},
+    locale::{Argument, Fixed, Phrase, list, say},
+    text::{did_you_mean, nearest, one_of},
 };
 
 /// What part of a plan is checked.
@@ -270,7 +271,8 @@ fn required(schema: &'static Value) -> impl Iterator<Item = &'static str> {
 fn has_type(kinds: &Value, value: &Value) -> bool {
     let is = |kind: &str| match kind {
         "string" => value.is_string(),
-        "integer" => value.is_u64() || value.is_i64() || value.as_f64().is_some_and(|number| number.fract() == 0.0),
+        // A general validator takes 2.0 as well; whoever reads the typed plan does not.
+        "integer" => value.is_u64() || value.is_i64(),
         "number" => value.is_number(),
         "boolean" => value.is_boolean(),
         "array" => value.is_array(),
@@ -312,7 +314,7 @@ fn explain(
     at: &str,
     instance: &Value,
     keyword: &Keyword<'_>,
-    schema: &Value,
+    schema: &'static Value,
     diagnostics: &mut Diagnostics,
 ) {
     let mut parts = at.rsplit('/').map(|part| part.replace("~1", "/").replace("~0", "~"));
@@ -322,7 +324,7 @@ fn explain(
         Ok(index) if !is_step(at) => format!("{}[{index}]", parts.next().unwrap_or_default()),
         _ => last,
     };
-    let here = |code, message: String| Diagnostic::new(code, document.span(at), message);
+    let here = |code, message: Phrase| Diagnostic::new(code, document.span(at), message);
     let form = schema["x-form"].as_str();
     let hidden = Value::String("***".into());
     let instance = if may_be_secret(at, instance) { &hidden } else { instance };
@@ -334,139 +336,167 @@ fn explain(
                 .map(|map| map.keys().map(String::as_str).collect())
                 .unwrap_or_default();
             let place = document.key_span(&format!("{at}/{}", escape(key)));
-            let diagnostic = Diagnostic::new(Code::UnknownKey, place, format!("unknown key `{key}`"));
-            match did_you_mean(key, known.iter().copied()) {
-                Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
-                None => diagnostic.help(format!("allowed here: {}", one_of(&known))),
-            }
+            let help = nearest(key, known.iter().copied());
+            let help = help.unwrap_or_else(|| say!("allowed here: {keys}", keys = one_of(&known)));
+            Diagnostic::new(Code::UnknownKey, place, say!("unknown key `{key}`", key = *key)).help(help)
         }
-        Keyword::Required(property) => {
-            let owner = if at.is_empty() {
-                "the plan".to_owned()
-            } else if is_step(at) {
-                "the step".to_owned()
-            } else {
-                format!("`{name}`")
-            };
-            let diagnostic = here(Code::MissingKey, format!("{owner} has no `{property}`"));
-            diagnostic.help(match (*property, schema["properties"][property]["description"].as_str()) {
-                ("key", _) => "add `key:` to name each row, for example `key: \"{{ row.city }}\"`".into(),
-                ("foreach", _) => "add `foreach:`, or remove `key`".into(),
-                (_, Some(what)) => format!("add `{property}:`: {}", what.trim_end_matches('.')),
-                (_, None) => format!("add `{property}:`"),
-            })
-        }
-        Keyword::Type => wrong_type(here(Code::WrongType, String::new()), &name, instance, schema),
+        Keyword::Required(key) => missing(here(Code::MissingKey, no_key(at, &name, key)), key, schema),
+        Keyword::Type => wrong_type(here(Code::WrongType, Phrase::default()), &name, instance, schema),
         Keyword::Enum => {
             let words = schema["enum"].as_array().map(Vec::as_slice).unwrap_or_default();
-            not_allowed(here(Code::NotAllowed, String::new()), &name, instance, words)
+            not_allowed(here(Code::NotAllowed, invalid(name, instance)), instance, words)
         }
         Keyword::Const => {
-            not_allowed(here(Code::NotAllowed, String::new()), &name, instance, std::slice::from_ref(&schema["const"]))
+            let only = std::slice::from_ref(&schema["const"]);
+            not_allowed(here(Code::NotAllowed, invalid(name, instance)), instance, only)
         }
         Keyword::Pattern => {
-            let diagnostic = here(Code::BadFormat, format!("`{name}` cannot be {}", shown(instance)));
-            diagnostic.help(format!("write {}", form.unwrap_or("it in the form that the schema asks for")))
+            let diagnostic = here(Code::BadFormat, invalid(name, instance));
+            diagnostic.help(form.map_or_else(|| say!("write the required format"), |form| write(Fixed(form))))
         }
         Keyword::Minimum => {
-            here(Code::OutOfRange, format!("`{name}` is {instance}; the least is {}", limit("minimum")))
+            let (value, limit) = (instance.to_string(), limit("minimum"));
+            here(Code::OutOfRange, say!("`{name}` is {value}; the minimum is {limit}", name, value, limit))
         }
-        Keyword::Maximum => here(Code::OutOfRange, format!("`{name}` is {instance}; the most is {}", limit("maximum"))),
+        Keyword::Maximum => {
+            let (value, limit) = (instance.to_string(), limit("maximum"));
+            here(Code::OutOfRange, say!("`{name}` is {value}; the maximum is {limit}", name, value, limit))
+        }
+        Keyword::MinLength if instance.as_str() == Some("") => {
+            let help = form.map_or_else(|| say!("write some text, or remove the key"), |form| write(Fixed(form)));
+            here(Code::OutOfRange, say!("`{name}` is empty", name)).help(help)
+        }
         Keyword::MinLength => {
-            let diagnostic = here(Code::OutOfRange, format!("`{name}` is too short"));
-            diagnostic.help(form.map_or("give it a value".to_owned(), |form| format!("write {form}")))
+            let help = form.map_or_else(|| say!("write more"), |form| write(Fixed(form)));
+            here(Code::OutOfRange, say!("`{name}` is too short", name)).help(help)
         }
         Keyword::MinItems => {
-            here(Code::OutOfRange, format!("`{name}` has too few entries; at least {}", limit("minItems")))
+            let limit = limit("minItems");
+            here(Code::OutOfRange, say!("`{name}` has too few entries; the minimum is {limit}", name, limit))
         }
         Keyword::MaxItems => {
-            here(Code::OutOfRange, format!("`{name}` has too many entries; at most {}", limit("maxItems")))
+            let limit = limit("maxItems");
+            here(Code::OutOfRange, say!("`{name}` has too many entries; the maximum is {limit}", name, limit))
         }
         Keyword::ExactlyOne => {
             let choices =
                 schema["x-exactly-one"].as_array().map(|names| names.iter().filter_map(Value::as_str).collect());
             let keys = || schema["properties"].as_object().map(|map| map.keys().map(String::as_str).collect());
             let names: Vec<&str> = choices.or_else(keys).unwrap_or_default();
-            let owner = if is_step(at) { "the step".into() } else { name };
-            exactly_one(here(Code::ExactlyOne, String::new()), &owner, instance, &names)
+            let owner = (!is_step(at)).then_some(name);
+            here(Code::ExactlyOne, not_one(owner, instance, &names))
+                .help(say!("use exactly one of {names}", names = one_of(&names)))
         }
     };
     diagnostics.push(diagnostic);
 }
 
-fn wrong_type(diagnostic: Diagnostic, name: &str, instance: &Value, schema: &Value) -> Diagnostic {
+/// "Write what it can be."
+pub(super) fn write(what: impl Into<Argument>) -> Phrase {
+    say!("write {what}", what = what.into())
+}
+
+fn invalid(name: String, instance: &Value) -> Phrase {
+    say!("invalid `{name}`: {value}", name, value = shown(instance))
+}
+
+fn no_key(at: &str, name: &str, key: &str) -> Phrase {
+    if at.is_empty() {
+        say!("the plan has no `{key}`", key)
+    } else if is_step(at) {
+        say!("the step has no `{key}`", key)
+    } else {
+        say!("`{name}` has no `{key}`", name, key)
+    }
+}
+
+fn missing(diagnostic: Diagnostic, key: &str, schema: &'static Value) -> Diagnostic {
+    diagnostic.help(match (key, schema["properties"][key]["description"].as_str()) {
+        ("key", _) => say!("add `key:` to name each row, for example `key: \"{{{{ row.city }}}}\"`"),
+        ("foreach", _) => say!("add `foreach:`, or remove `key`"),
+        (_, Some(what)) => say!("add `{key}:`: {what}", key, what = Fixed(what)),
+        (_, None) => say!("add `{key}:`", key),
+    })
+}
+
+fn wrong_type(diagnostic: Diagnostic, name: &str, instance: &Value, schema: &'static Value) -> Diagnostic {
     let wanted: Vec<&str> = match &schema["type"] {
         Value::String(one) => vec![one],
         Value::Array(many) => many.iter().filter_map(Value::as_str).collect(),
         _ => Vec::new(),
     };
-    let words: Vec<&str> = wanted.iter().map(|kind| type_words(kind)).collect();
-    let message = format!("`{name}` is {}, and this is {}", words.join(" or "), shown(instance));
-    let diagnostic = Diagnostic { message: message.into(), ..diagnostic };
+    let kinds = match wanted.as_slice() {
+        [most @ .., last] if !most.is_empty() => {
+            say!(
+                "either {most} or {last}",
+                most = list(most.iter().map(|kind| type_words(kind))),
+                last = type_words(last)
+            )
+        }
+        wanted => type_words(wanted.first().copied().unwrap_or_default()),
+    };
+    let message = say!("`{name}` must be {kinds}, not {value}", name, kinds, value = shown(instance));
+    let diagnostic = Diagnostic { message, ..diagnostic };
     match (schema["x-form"].as_str(), wanted.as_slice(), instance) {
-        (Some(form), ..) => diagnostic.help(format!("write {form}")),
+        (Some(form), ..) => diagnostic.help(write(Fixed(form))),
         (None, kinds, Value::Number(_) | Value::Bool(_)) if kinds.contains(&"string") => {
-            diagnostic.help(format!("put it in quotes: \"{instance}\""))
+            diagnostic.help(say!("put it in quotes: \"{value}\"", value = instance.to_string()))
         }
         (None, kinds, Value::Null) if kinds == ["object"] || kinds == ["array"] => {
-            diagnostic.help("give it a value, or remove the key")
+            diagnostic.help(say!("give it a value, or remove the key"))
         }
         (None, ["boolean"], Value::String(word)) if matches!(word.as_str(), "yes" | "no" | "on" | "off") => {
-            diagnostic.help("write `true` or `false`: other words are plain text in YAML 1.2")
+            diagnostic.help(say!("write `true` or `false`: other words are plain text in YAML 1.2"))
         }
+        (None, ["integer"], Value::Number(_)) => diagnostic.help(say!("write it without a decimal point")),
         _ => diagnostic,
     }
 }
 
-fn not_allowed(diagnostic: Diagnostic, name: &str, instance: &Value, allowed: &[Value]) -> Diagnostic {
+fn not_allowed(diagnostic: Diagnostic, instance: &Value, allowed: &[Value]) -> Diagnostic {
     let words: Vec<String> =
         allowed.iter().map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned)).collect();
-    let near = instance.as_str().and_then(|wrong| did_you_mean(wrong, words.iter().map(String::as_str)));
-    let diagnostic = Diagnostic { message: format!("`{name}` cannot be {}", shown(instance)).into(), ..diagnostic };
-    match near {
-        Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
-        None => diagnostic.help(format!("write {}", one_of(&words))),
+    let near = instance.as_str().and_then(|wrong| nearest(wrong, words.iter().map(String::as_str)));
+    diagnostic.help(near.unwrap_or_else(|| write(one_of(&words))))
+}
+
+/// None or several of some keys, in the step or in the value of a name.
+fn not_one(owner: Option<String>, instance: &Value, names: &[&str]) -> Phrase {
+    let given: Vec<String> =
+        names.iter().filter(|name| instance.get(**name).is_some()).map(|name| format!("`{name}`")).collect();
+    match (owner, given.is_empty()) {
+        (None, true) => say!("the step needs one of {names}", names = one_of(names)),
+        (Some(owner), true) => say!("`{owner}` needs one of {names}", owner, names = one_of(names)),
+        (None, false) => say!("the step has {given} at the same time", given = list(given)),
+        (Some(owner), false) => say!("`{owner}` has {given} at the same time", owner, given = list(given)),
     }
 }
 
-fn exactly_one<S: AsRef<str>>(diagnostic: Diagnostic, owner: &str, instance: &Value, names: &[S]) -> Diagnostic {
-    let given: Vec<&str> = names.iter().map(AsRef::as_ref).filter(|name| instance.get(*name).is_some()).collect();
-    let owner = if owner == "the step" { owner.to_owned() } else { format!("`{owner}`") };
-    let message = match given.as_slice() {
-        [] => format!("{owner} needs one of {}", one_of(names)),
-        given => format!(
-            "{owner} has {} at once",
-            given.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" and ")
-        ),
-    };
-    Diagnostic { message: message.into(), ..diagnostic }.help(format!("give exactly one of {}", one_of(names)))
-}
-
-fn type_words(kind: &str) -> &str {
+fn type_words(kind: &str) -> Phrase {
     match kind {
-        "string" => "text",
-        "integer" => "a whole number",
-        "number" => "a number",
-        "boolean" => "true or false",
-        "array" => "a list",
-        "object" => "a mapping",
-        _ => "empty",
+        "string" => say!("text"),
+        "integer" => say!("a whole number"),
+        "number" => say!("a number"),
+        "boolean" => say!("`true` or `false`"),
+        "array" => say!("a list"),
+        "object" => say!("a mapping"),
+        _ => say!("empty"),
     }
 }
 
 /// What stands there, in words; long text is cut.
-fn shown(value: &Value) -> String {
+fn shown(value: &Value) -> Phrase {
     match value {
-        Value::Null => "empty".into(),
-        Value::Bool(value) => format!("`{value}`"),
-        Value::Number(number) => format!("the number {number}"),
-        Value::String(text) if text.is_empty() => "empty text".into(),
+        Value::Null => say!("empty"),
+        Value::Bool(value) => say!("the value `{value}`", value = value.to_string()),
+        Value::Number(number) => say!("the number {number}", number = number.to_string()),
+        Value::String(text) if text.is_empty() => say!("empty text"),
         Value::String(text) if text.chars().count() > 40 => {
-            format!("the text `{}...`", text.chars().take(40).collect::<String>())
+            say!("the text `{text}...`", text = text.chars().take(40).collect::<String>())
         }
-        Value::String(text) => format!("the text `{text}`"),
-        Value::Array(_) => "a list".into(),
-        Value::Object(_) => "a mapping".into(),
+        Value::String(text) => say!("the text `{text}`", text),
+        Value::Array(_) => say!("a list"),
+        Value::Object(_) => say!("a mapping"),
     }
 }
 

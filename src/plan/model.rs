@@ -184,9 +184,7 @@ impl SendWindow {
 impl<'de> Deserialize<'de> for SendWindow {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        SendWindow::parse(&text).ok_or_else(|| {
-            de::Error::custom(format!("`{text}` is not two different times of day such as `09:00-21:00`"))
-        })
+        SendWindow::parse(&text).ok_or_else(|| de::Error::custom(format!("`{text}` is not a time range")))
     }
 }
 

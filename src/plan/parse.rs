@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::{
     account::{Account, check_credential},
     action::ACTIONS,
-    check::{Part, check},
+    check::{Part, check, write},
     model::{Common, Head, Step},
     yaml::{self, Document},
 };
@@ -15,7 +15,8 @@ use crate::{
         source::{FileId, SourceMap, Span},
     },
     limits,
-    text::{did_you_mean, one_of},
+    locale::say,
+    text::{nearest, one_of},
 };
 
 /// A plan whose form is right.
@@ -71,17 +72,14 @@ pub(super) fn document(file: FileId, sources: &mut SourceMap, diagnostics: &mut 
     let only_comments =
         text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#') || line.trim() == "---");
     if only_comments {
-        let message = "the plan is empty";
-        diagnostics.push(
-            Diagnostic::new(Code::EmptyPlan, Span::new(file, 0..0), message)
-                .help("`qunfa schema plan` prints what a plan may hold"),
-        );
+        let empty = Diagnostic::new(Code::EmptyPlan, Span::new(file, 0..0), say!("the plan is empty"));
+        diagnostics.push(empty.help(say!("run `qunfa schema plan` for the format of a plan")));
         return None;
     }
     let document = yaml::parse(file, sources, diagnostics)?;
     if !document.value.is_object() {
-        let diagnostic = Diagnostic::new(Code::WrongType, document.span(""), "a plan is a mapping");
-        diagnostics.push(diagnostic.help("begin with `version: 1`, `name:`, `account:` and `steps:`"));
+        let diagnostic = Diagnostic::new(Code::WrongType, document.span(""), say!("a plan must be a mapping"));
+        diagnostics.push(diagnostic.help(say!("start with `version: 1`, `name:`, `account:` and `steps:`")));
         return None;
     }
     Some(document)
@@ -116,7 +114,7 @@ fn head(
     }
 }
 
-/// A value that the schema lets through and the type does not (a length of time over a day, say).
+/// A value that the schema lets through and the type does not: a text of the right form that stands for nothing.
 fn typed(document: &Document, pointer: &str, error: &serde_path_to_error::Error<serde_json::Error>) -> Diagnostic {
     use serde_path_to_error::Segment;
     let path = error.path().iter().fold(pointer.to_owned(), |path, segment| match segment {
@@ -125,7 +123,13 @@ fn typed(document: &Document, pointer: &str, error: &serde_path_to_error::Error<
         Segment::Enum { variant } => format!("{path}/{}", yaml::escape(variant)),
         Segment::Unknown => path,
     });
-    Diagnostic::new(Code::BadFormat, document.span(&path), error.inner().to_string())
+    let text = document.value.pointer(&path).and_then(Value::as_str).unwrap_or_default();
+    let message = match path.rsplit('/').next().unwrap_or_default() {
+        "send_window" => say!("`{text}` starts and ends at the same time", text),
+        "not_before" | "not_after" => say!("`{text}` is not a date and time that exists", text),
+        _ => say!("`{text}` is not a duration of up to 24h such as `30s`, `5m` or `1h30m`", text),
+    };
+    Diagnostic::new(Code::BadFormat, document.span(&path), message)
 }
 
 fn steps(
@@ -156,19 +160,23 @@ fn step(document: &Document, index: usize, value: &Value, diagnostics: &mut Diag
     let pointer = format!("/steps/{index}");
     let names: Vec<&str> = ACTIONS.iter().map(|spec| spec.name).collect();
     let Some(fields) = value.as_object() else {
-        let diagnostic = Diagnostic::new(Code::WrongType, document.span(&pointer), "a step is a mapping");
-        diagnostics.push(diagnostic.help("begin it with `- id:` and `action:`"));
+        let diagnostic = Diagnostic::new(Code::WrongType, document.span(&pointer), say!("a step must be a mapping"));
+        diagnostics.push(diagnostic.help(say!("start it with `- id:` and `action:`")));
         return None;
     };
     let Some(action) = fields.get("action").and_then(Value::as_str) else {
         diagnostics.push(
             match fields.get("action") {
-                None => Diagnostic::new(Code::MissingKey, document.span(&pointer), "the step has no `action`"),
+                None => {
+                    let message = say!("the step has no `{key}`", key = "action");
+                    Diagnostic::new(Code::MissingKey, document.span(&pointer), message)
+                }
                 Some(_) => {
-                    Diagnostic::new(Code::WrongType, document.span(&format!("{pointer}/action")), "`action` is text")
+                    let place = document.span(&format!("{pointer}/action"));
+                    Diagnostic::new(Code::WrongType, place, say!("`action` must be text"))
                 }
             }
-            .help(format!("write {}", one_of(&names))),
+            .help(write(one_of(&names))),
         );
         return None;
     };
@@ -176,12 +184,10 @@ fn step(document: &Document, index: usize, value: &Value, diagnostics: &mut Diag
         let diagnostic = Diagnostic::new(
             Code::NotAllowed,
             document.span(&format!("{pointer}/action")),
-            format!("there is no action `{action}`"),
+            say!("there is no action `{action}`", action),
         );
-        diagnostics.push(match did_you_mean(action, names.iter().copied()) {
-            Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
-            None => diagnostic.help(format!("write {}", one_of(&names))),
-        });
+        let help = nearest(action, names.iter().copied()).unwrap_or_else(|| write(one_of(&names)));
+        diagnostics.push(diagnostic.help(help));
         return None;
     };
     if !check(document, &pointer, value, Part::Step(action), diagnostics).is_empty() {
@@ -213,8 +219,8 @@ pub fn account_file(
     let before = diagnostics.raised();
     let Some(document) = yaml::parse(file, sources, diagnostics) else {
         if diagnostics.raised() == before {
-            let empty = Diagnostic::new(Code::EmptyPlan, Span::new(file, 0..0), "the account file is empty");
-            diagnostics.push(empty.help("it holds `kind`, `appid` and `secret`"));
+            let empty = Diagnostic::new(Code::EmptyPlan, Span::new(file, 0..0), say!("the account file is empty"));
+            diagnostics.push(empty.help(say!("it needs `kind`, `appid` and `secret`")));
         }
         return None;
     };
@@ -246,10 +252,15 @@ fn literal_secrets(document: &Document, pointer: &str, account: &Value, diagnost
         let name = |form: &str| value.get(form).and_then(Value::as_str);
         if value.is_string() || value.is_number() || ["env", "file"].into_iter().filter_map(name).any(is_secret_like) {
             let at = format!("{pointer}/{key}");
-            let message = format!("`{key}` stands in the plan itself");
+            let message = say!("`{key}` contains the secret itself", key);
             let diagnostic = Diagnostic::new(Code::LiteralSecret, document.span(&at), message);
-            let help = format!("write `{key}: {{ env: {variable} }}`, or {{ file: PATH }} or {{ command: [argv...] }}");
-            diagnostics.push(diagnostic.help(help).help("if this was ever committed, reset the secret in the console"));
+            let help = say!(
+                "write `{key}: {{ env: {variable} }}`, or {{ file: PATH }} or {{ command: [argv...] }}",
+                key,
+                variable
+            );
+            let reset = say!("if it was ever committed, reset the secret in the console");
+            diagnostics.push(diagnostic.help(help).help(reset));
             literal.push(at);
         }
     }

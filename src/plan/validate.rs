@@ -4,8 +4,9 @@ use std::collections::{HashMap, HashSet};
 
 use crate::{
     diag::{Code, Diagnostic, Diagnostics, source::Span},
+    locale::{list, say},
     payload::Effect,
-    text::{did_you_mean, one_of},
+    text::{nearest, one_of},
 };
 
 use super::{
@@ -40,8 +41,10 @@ pub fn validate(parsed: ParsedPlan) -> ValidPlan {
         }
         if let Some(earlier) = first.get(id.as_str()) {
             let place = |index: usize| document.span(&format!("/steps/{index}/id"));
-            let diagnostic = Diagnostic::new(Code::DuplicateId, place(*index), format!("the id `{id}` is taken"));
-            diagnostics.push(diagnostic.related(place(*earlier), "first here").help("give this step another id"));
+            let diagnostic =
+                Diagnostic::new(Code::DuplicateId, place(*index), say!("the id `{id}` is already used", id));
+            let help = say!("give this step a different id");
+            diagnostics.push(diagnostic.related(place(*earlier), say!("first here")).help(help));
         } else {
             first.insert(id, *index);
         }
@@ -53,8 +56,10 @@ pub fn validate(parsed: ParsedPlan) -> ValidPlan {
         && to < from
     {
         let place = |name: &str| document.span(&format!("/guards/{name}"));
-        let diagnostic = Diagnostic::new(Code::OutOfRange, place("not_after"), "`not_after` is before `not_before`");
-        diagnostics.push(diagnostic.related(place("not_before"), "this is later").help("nothing could ever be sent"));
+        let message = say!("`not_after` is before `not_before`");
+        let diagnostic = Diagnostic::new(Code::OutOfRange, place("not_after"), message);
+        let diagnostic = diagnostic.related(place("not_before"), say!("later than `not_after`"));
+        diagnostics.push(diagnostic.help(say!("nothing can ever be sent; move one of the two")));
     }
     let mut good: Vec<Step> = Vec::new();
     let mut set_aside: HashSet<String> = ids.iter().map(|(id, _)| id.clone()).collect();
@@ -96,28 +101,28 @@ fn check_target(
     let target = good.iter().find(|good| good.index == *target)?;
     let action = target.action.spec();
     if action.effect != Effect::Mass {
-        let message = format!("`{of}` is a `{}` step, not a send", action.name);
+        let message = say!("`{of}` is a `{action}` step, not a send", of, action = action.name);
         let sends: Vec<&str> = good
             .iter()
             .filter(|step| step.action.spec().effect == Effect::Mass)
             .map(|step| step.common.id.as_str())
             .collect();
         let help = if sends.is_empty() {
-            "there is no send step before this one".into()
+            say!("there is no send step before this one")
         } else {
-            format!("name a send step: {}", one_of(&sends))
+            say!("use a send step: {steps}", steps = one_of(&sends))
         };
         return Some(Diagnostic::new(Code::WrongStep, place, message).help(help));
     }
     let message = target.action.asks().message()?;
     if step.action.spec().effect == Effect::Delete && !message.of.can_be_deleted {
-        let text = format!("`{of}` sends `{}`, which cannot be deleted after it was sent", message.of.kind.name());
+        let text = say!("`{of}` sends `{kind}`, which cannot be deleted", of, kind = message.of.kind.name());
         let diagnostic = Diagnostic::new(Code::CannotDelete, place, text);
         let there = document.key_span(&target.pointer(&format!("/message/{}", message.of.kind.name())));
         return Some(
             diagnostic
-                .related(there, "sent here")
-                .help("WeChat deletes only articles (`mpnews`) and videos (`mpvideo`)"),
+                .related(there, say!("sent here"))
+                .help(say!("WeChat deletes only articles (`mpnews`) and videos (`mpvideo`)")),
         );
     }
     None
@@ -126,17 +131,18 @@ fn check_target(
 /// "No step has that id", with the nearest of those before.
 pub fn unknown_step<'a>(place: Span, of: &str, before: impl Iterator<Item = &'a str>) -> Diagnostic {
     let before: Vec<&str> = before.collect();
-    let diagnostic = Diagnostic::new(Code::UnknownStep, place, format!("no step has the id `{of}`"));
-    match did_you_mean(of, before.iter().copied()) {
-        Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
-        None if before.is_empty() => diagnostic.help("there is no step before this one"),
-        None => diagnostic
-            .help(format!("steps before this one: {}", one_of(&before.into_iter().take(20).collect::<Vec<_>>()))),
-    }
+    let diagnostic = Diagnostic::new(Code::UnknownStep, place, say!("no step has the id `{of}`", of));
+    diagnostic.help(match nearest(of, before.iter().copied()) {
+        Some(near) => near,
+        None if before.is_empty() => say!("there is no step before this one"),
+        None => {
+            say!("steps before this one: {steps}", steps = list(before.iter().take(20).map(|id| format!("`{id}`"))))
+        }
+    })
 }
 
 /// "That step comes later".
 pub fn later_step(place: Span, of: &str, there: Span) -> Diagnostic {
-    let diagnostic = Diagnostic::new(Code::LaterStep, place, format!("the step `{of}` is not before this one"));
-    diagnostic.related(there, "it is here").help("move it up: steps run in the order of the file")
+    let diagnostic = Diagnostic::new(Code::LaterStep, place, say!("the step `{of}` comes later", of));
+    diagnostic.related(there, say!("defined here")).help(say!("move it up: steps run in the order of the file"))
 }

@@ -112,9 +112,7 @@ impl Length {
 impl<'de> Deserialize<'de> for Length {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        Length::parse(&text).ok_or_else(|| {
-            de::Error::custom(format!("`{text}` is not a length of time up to 24h, such as `30s`, `5m` or `1h30m`"))
-        })
+        Length::parse(&text).ok_or_else(|| de::Error::custom(format!("`{text}` is not a duration")))
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::{borrow::Cow, collections::HashMap};
 
-use granit_parser::{Event, Parser, ScalarStyle};
+use granit_parser::{ErrorKind, Event, Parser, ScalarStyle};
 use serde_json::{Map, Value};
 
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
         source::{FileId, SourceMap, Span},
     },
     limits,
-    locale::Phrase,
+    locale::{Count, Phrase, say},
     text,
 };
 
@@ -160,8 +160,8 @@ impl<'a> Reader<'a> {
                 Event::StreamStart | Event::DocumentEnd => {}
                 Event::DocumentStart(..) if value.is_none() => {}
                 Event::DocumentStart(..) => {
-                    let help = "keep one plan in one file";
-                    return Err(self.unsupported(&span, "a second document in one file").help(help).into());
+                    let what = say!("a plan cannot have a second document in the same file");
+                    return Err(self.unsupported(&span, what).help(say!("keep one plan per file")).into());
                 }
                 event => value = Some(self.node(event, &span, None)?),
             }
@@ -175,29 +175,26 @@ impl<'a> Reader<'a> {
                 let marker = error.marker();
                 let at = marker.byte_offset().unwrap_or(0).min(self.text.len());
                 let at = self.text.floor_char_boundary(at);
-                let too_deep = matches!(error.kind(), granit_parser::ErrorKind::RecursionLimitExceeded);
-                Err(if too_deep { self.too_deep(at) } else { self.syntax_error(at, &error.info()) }.into())
+                let too_deep = matches!(error.kind(), ErrorKind::RecursionLimitExceeded);
+                Err(if too_deep { self.too_deep(at) } else { self.syntax_error(at, syntax(error.kind())) }.into())
             }
             None => Ok((Event::StreamEnd, Span::new(self.file, self.text.len()..self.text.len()))),
         }
     }
 
-    fn syntax_error(&self, at: usize, info: &str) -> Diagnostic {
+    fn syntax_error(&self, at: usize, why: Phrase) -> Diagnostic {
         let end = self.text[at..].chars().next().map_or(at, |c| at + c.len_utf8());
-        let diagnostic = Diagnostic::new(
-            Code::YamlSyntax,
-            Span::new(self.file, at..end),
-            format!("the YAML cannot be read: {info}"),
-        );
+        let diagnostic =
+            Diagnostic::new(Code::YamlSyntax, Span::new(self.file, at..end), say!("invalid YAML: {why}", why));
         let line = self.text[..at].rfind('\n').map_or(0, |newline| newline + 1);
         let indent =
             &self.text[line..][..self.text[line..].len() - self.text[line..].trim_start_matches([' ', '\t']).len()];
         if indent.contains('\t') {
-            diagnostic.help("indent with spaces: YAML does not take tabs")
+            diagnostic.help(say!("indent with spaces; YAML does not allow tabs"))
         } else if self.text[line..].lines().next().is_some_and(|line| line.contains(": {{") || line.contains("- {{")) {
-            diagnostic.help("put quotes around a value that begins with a template: \"{{ ... }}\"")
+            diagnostic.help(quote_templates())
         } else {
-            diagnostic.help("check the indentation, the quotes and the colons of this line and the one before it")
+            diagnostic.help(say!("check the indentation, quotes and colons of this line and the one before it"))
         }
     }
 
@@ -206,8 +203,8 @@ impl<'a> Reader<'a> {
         Span::new(self.file, range.start.min(self.text.len())..range.end.min(self.text.len()))
     }
 
-    fn unsupported(&self, span: &Span, what: &str) -> Diagnostic {
-        Diagnostic::new(Code::UnsupportedYaml, span.clone(), format!("{what} is not supported in a plan"))
+    fn unsupported(&self, span: &Span, what: Phrase) -> Diagnostic {
+        Diagnostic::new(Code::UnsupportedYaml, span.clone(), what)
     }
 
     fn node(&mut self, event: Event<'a>, span: &Span, key: Option<Span>) -> Read<(Value, Entry)> {
@@ -217,9 +214,7 @@ impl<'a> Reader<'a> {
         let (anchor, value) = match event {
             Event::Alias(id) => return self.alias(id, span, entry),
             Event::Scalar(text, style, anchor, tag) => {
-                if tag.is_some() {
-                    return Err(self.unsupported(span, "a YAML tag (`!...`)").help("write the plain value").into());
-                }
+                self.refuse_tag(tag.is_some(), span)?;
                 entry.style = Some(style);
                 self.refuse_control(&text, span)?;
                 self.count(0, text.len(), span)?;
@@ -233,7 +228,7 @@ impl<'a> Reader<'a> {
                 self.refuse_tag(tag.is_some(), span)?;
                 (anchor, self.mapping(&mut entry)?)
             }
-            _ => return Err(self.syntax_error(span.start, "a value is missing here").into()),
+            _ => return Err(self.syntax_error(span.start, say!("a value is missing here")).into()),
         };
         if anchor > 0 {
             let (nodes, bytes) = (self.nodes - before.0 + 1, self.bytes - before.1);
@@ -248,9 +243,9 @@ impl<'a> Reader<'a> {
         self.nodes += nodes;
         self.bytes += bytes;
         if self.nodes > limits::YAML_NODES_MAX {
-            let message =
-                format!("there are more than {} values in this file", text::thousands(limits::YAML_NODES_MAX as u64));
-            return Err(self.too_complex(span, message).help("split the plan, or put rows into a data file").into());
+            let message = say!("the file has more than {values} values", values = Count::from(limits::YAML_NODES_MAX));
+            let help = say!("split the plan, or move rows to a data file");
+            return Err(self.too_complex(span, message).help(help).into());
         }
         Ok(())
     }
@@ -261,16 +256,16 @@ impl<'a> Reader<'a> {
         self.copied_bytes += bytes;
         let (values, text) = (limits::YAML_COPIED_MAX, limits::YAML_COPIED_BYTES_MAX);
         let message = if self.copied > values {
-            format!("anchors and aliases copy more than {} values", text::thousands(values as u64))
+            say!("anchors and aliases copy more than {values} values", values = Count::from(values))
         } else if self.copied_bytes > text {
-            format!("anchors and aliases copy more than {} bytes of text", text::thousands(text as u64))
+            say!("anchors and aliases copy more than {bytes} bytes of text", bytes = Count::from(text))
         } else {
             return Ok(());
         };
-        Err(self.too_complex(span, message).help("write the values out").into())
+        Err(self.too_complex(span, message).help(say!("write the values without aliases")).into())
     }
 
-    fn too_complex(&self, span: &Span, message: impl Into<Phrase>) -> Diagnostic {
+    fn too_complex(&self, span: &Span, message: Phrase) -> Diagnostic {
         Diagnostic::new(Code::TooComplex, span.clone(), message)
     }
 
@@ -279,15 +274,17 @@ impl<'a> Reader<'a> {
         match crate::diag::source::find_control(text) {
             None => Ok(()),
             Some((_, c)) => {
-                let message = format!("the text holds the control character U+{:04X}", c as u32);
-                Err(Diagnostic::new(Code::ControlCharacter, span.clone(), message).help("remove it").into())
+                let character = format!("U+{:04X}", c as u32);
+                let message = say!("the text contains the control character {character}", character);
+                Err(Diagnostic::new(Code::ControlCharacter, span.clone(), message).help(say!("remove it")).into())
             }
         }
     }
 
     fn refuse_tag(&self, tagged: bool, span: &Span) -> Read<()> {
         if tagged {
-            return Err(self.unsupported(span, "a YAML tag (`!...`)").help("write the plain value").into());
+            let what = say!("a plan cannot have YAML tags (`!...`)");
+            return Err(self.unsupported(span, what).help(say!("write the plain value")).into());
         }
         Ok(())
     }
@@ -295,7 +292,7 @@ impl<'a> Reader<'a> {
     /// An alias is its anchor's value again; places inside it are the anchor's.
     fn alias(&mut self, id: usize, span: &Span, mut entry: Entry) -> Read<(Value, Entry)> {
         let Some(anchored) = self.anchors.get(&id) else {
-            return Err(self.unsupported(span, "an alias inside its own anchor").into());
+            return Err(self.unsupported(span, say!("an alias cannot be inside its own anchor")).into());
         };
         let (nodes, bytes) = (anchored.nodes, anchored.bytes);
         self.copy(nodes, bytes, span)?;
@@ -331,7 +328,7 @@ impl<'a> Reader<'a> {
     }
 
     fn too_deep(&self, at: usize) -> Diagnostic {
-        let message = format!("the plan is nested more than {} levels deep", limits::YAML_DEPTH_MAX);
+        let message = say!("the plan is nested more than {levels} levels deep", levels = limits::YAML_DEPTH_MAX);
         self.too_complex(&Span::new(self.file, at..at + 1), message)
     }
 
@@ -352,34 +349,139 @@ impl<'a> Reader<'a> {
                     text.into_owned()
                 }
                 _ => {
-                    let diagnostic = self.unsupported(&key_span, "a key that is not a word");
+                    let diagnostic = self.unsupported(&key_span, say!("a key must be plain text"));
                     // `text: {{ x }}` is a mapping in a mapping to YAML.
                     let template = self.text[..=key_span.start.min(self.text.len() - 1)].ends_with("{{");
-                    let quotes = "put quotes around a value that begins with a template: \"{{ ... }}\"";
-                    return Err(if template { diagnostic.help(quotes) } else { diagnostic }.into());
+                    return Err(if template { diagnostic.help(quote_templates()) } else { diagnostic }.into());
                 }
             };
             if key == "<<" {
-                let help = "write the keys out, or use `defaults` or `vars`";
-                return Err(self.unsupported(&key_span, "the merge key `<<`").help(help).into());
+                let help = say!("write the keys themselves, or use `defaults` or `vars`");
+                return Err(self
+                    .unsupported(&key_span, say!("a plan cannot use the merge key `<<`"))
+                    .help(help)
+                    .into());
             }
             let (event, span) = self.next()?;
             let (value, places) = self.node(event, &span, Some(key_span.clone()))?;
             if members.contains_key(&key) {
                 let at = members.keys().position(|known| *known == key);
                 let duplicate =
-                    Diagnostic::new(Code::DuplicateKey, key_span.clone(), format!("the key `{key}` stands here twice"));
+                    Diagnostic::new(Code::DuplicateKey, key_span.clone(), say!("duplicate key `{key}`", key));
                 let first = at.and_then(|at| entry.inside[at].key.clone()).unwrap_or(key_span);
-                let duplicate = duplicate.label("again").related(first, "first here").help("remove one of the two");
-                self.diagnostics.push(duplicate);
+                let duplicate = duplicate.label(say!("again")).related(first, say!("first here"));
+                self.diagnostics.push(duplicate.help(say!("remove one of the two")));
                 if self.diagnostics.is_full() {
-                    return Err(self.too_complex(&span, "the rest is not looked at").into());
+                    return Err(self.too_complex(&span, say!("the rest is not checked")).into());
                 }
             } else {
                 members.insert(key, value);
                 entry.inside.push(places);
             }
         }
+    }
+}
+
+fn quote_templates() -> Phrase {
+    say!("quote values that start with a template: \"{{{{ ... }}}}\"")
+}
+
+/// Why a text is not YAML. The parser has its own sentences, in the words of its code and in English alone.
+fn syntax(kind: &ErrorKind) -> Phrase {
+    use ErrorKind as Kind;
+    match kind {
+        Kind::UnclosedFlowCollection { open } => say!("`{open}` is not closed", open = *open),
+        Kind::UnexpectedEofFlowSequence => say!("`{open}` is not closed", open = '['),
+        Kind::UnexpectedEofFlowMapping | Kind::UnexpectedEofImplicitFlowMapping => {
+            say!("`{open}` is not closed", open = '{')
+        }
+        Kind::ExpectedFlowSequenceSeparator => say!("`,` or `]` is missing"),
+        Kind::ExpectedFlowMappingSeparator => say!("`,` or `}}` is missing"),
+        Kind::MismatchedFlowCollectionEnd { open, close } => {
+            say!("`{open}` is closed by `{close}`", open = *open, close = *close)
+        }
+        Kind::MisplacedFlowCollectionEnd => say!("there is no opening bracket for this one"),
+        Kind::UnclosedQuotedScalar | Kind::DocumentIndicatorInQuotedScalar => say!("the quotes are not closed"),
+        Kind::InvalidTrailingSingleQuotedScalar | Kind::InvalidTrailingDoubleQuotedScalar => {
+            say!("there is text after the closing quote")
+        }
+        Kind::UnknownQuotedScalarEscape
+        | Kind::InvalidQuotedScalarHexEscape
+        | Kind::InvalidLowSurrogateHexEscape
+        | Kind::InvalidLowSurrogate
+        | Kind::MissingLowSurrogate
+        | Kind::UnpairedLowSurrogate
+        | Kind::InvalidUnicodeEscape => say!("`\\` and what follows it is not a known escape; `\\\\` is a backslash"),
+        Kind::TabNotAllowed
+        | Kind::TabInBlockIndentation
+        | Kind::TabInIndentation
+        | Kind::TabAtBlockScalarStart
+        | Kind::TabInPlainScalar => say!("there is a tab"),
+        Kind::UnexpectedEofBlockMapping | Kind::ExpectedBlockMappingKey => say!("expected a key and `:`"),
+        Kind::UnexpectedEofBlockSequence | Kind::ExpectedBlockSequenceEntry => say!("expected a list item with `-`"),
+        Kind::InvalidIndentation
+        | Kind::InvalidBlockScalarIndent
+        | Kind::InvalidQuotedScalarIndent
+        | Kind::InvalidFlowScalarIndent => say!("the indentation does not match the lines before"),
+        Kind::SimpleKeyExpected | Kind::InvalidSimpleKey => say!("`:` is missing after the key"),
+        Kind::InvalidColonPlacement
+        | Kind::MappingValueNotAllowed
+        | Kind::InvalidMappingValueWhitespace
+        | Kind::FlowMappingValueAdjacentCollection => say!("`:` is not allowed here; quote text that contains it"),
+        Kind::MappingKeyNotAllowed => say!("a key is not allowed here"),
+        Kind::BlockEntryInFlowCollection
+        | Kind::BlockSequenceEntryNotAllowed
+        | Kind::InvalidBlockEntryWhitespace
+        | Kind::PlainScalarStartsWithDashFlowIndicator => say!("`-` is not allowed here"),
+        Kind::ExpectedNodeContent | Kind::UnexpectedEndOfPlainScalar => say!("a value is missing here"),
+        Kind::UnexpectedCharacter { character } => {
+            say!("a value cannot start with `{character}`; quote it", character = *character)
+        }
+        _ => rare_syntax(kind),
+    }
+}
+
+/// [`syntax`] of what hardly anybody writes in a plan.
+fn rare_syntax(kind: &ErrorKind) -> Phrase {
+    use ErrorKind as Kind;
+    match kind {
+        Kind::UnknownAnchor => say!("there is no anchor of this name before the alias"),
+        Kind::MissingAnchorOrAliasName => say!("`&` and `*` need a name; quote text that starts with them"),
+        Kind::CommentInterceptedScalar => say!("a comment cannot be inside a value of several lines"),
+        Kind::CommentNotSeparated => say!("a space is missing before `#`"),
+        Kind::ExpectedWhitespace => say!("a space is missing here"),
+        Kind::ZeroBlockScalarIndent | Kind::InvalidBlockScalarHeader => {
+            say!("only `+`, `-` or a number can follow `|` and `>` in the same line")
+        }
+        Kind::ExpectedDocumentStart | Kind::InvalidDocumentEnd | Kind::MissingDocumentEndBeforeDirective => {
+            say!("there is text after the end of the document")
+        }
+        Kind::BomInsideDocument => say!("there is a byte order mark inside the text"),
+        Kind::DuplicateVersionDirective
+        | Kind::UnsupportedYamlMajorVersion
+        | Kind::DuplicateTagDirective
+        | Kind::InvalidDirectiveTerminator
+        | Kind::MissingYamlVersionSeparator
+        | Kind::MissingDirectiveName
+        | Kind::InvalidDirectiveName
+        | Kind::YamlVersionTooLong
+        | Kind::MissingYamlVersion
+        | Kind::InvalidTagDirectiveTerminator => {
+            say!("the directive (`%...`) is invalid; quote text that starts with `%`")
+        }
+        Kind::UndeclaredTagHandle
+        | Kind::ExpectedTagBang
+        | Kind::ExpectedTagDirectiveBang
+        | Kind::InvalidGlobalTagCharacter
+        | Kind::InvalidTagTerminator
+        | Kind::MissingTagUri
+        | Kind::UnclosedVerbatimTag
+        | Kind::InvalidTagEscape
+        | Kind::InvalidTagUtf8LeadingByte
+        | Kind::InvalidTagUtf8TrailingByte
+        | Kind::InvalidTagUtf8 => say!("the tag (`!...`) is invalid; quote text that starts with `!`"),
+        Kind::UnexpectedEof => say!("the file ends too early"),
+        _ => say!("this cannot be read"),
     }
 }
 

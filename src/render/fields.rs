@@ -18,6 +18,7 @@ use crate::{
         source::{SourceMap, Span},
     },
     limits,
+    locale::Phrase,
     message::{MessageView, Shown},
     openids::Openids,
     payload::{self, Effect, Payload, Target},
@@ -92,7 +93,12 @@ impl StepFields<'_> {
                 Ok(payload) if spec.effect == Effect::Mass => payload.keyed(&key),
                 Ok(payload) => payload,
                 Err(unknown) => {
-                    self.problem("", Code::UnknownOutput, unknown.to_string(), "write {{ steps.ID.OUTPUT }}");
+                    self.problem(
+                        "",
+                        Code::UnknownOutput,
+                        unknown.to_string().into(),
+                        "write {{ steps.ID.OUTPUT }}".into(),
+                    );
                     return None;
                 }
             };
@@ -114,7 +120,7 @@ impl StepFields<'_> {
             timeout: common.timeout.or(defaults.timeout).map_or(limits::TIMEOUT, |span| span.0),
             continue_on_error: common.continue_on_error,
             poll: self.step.action.asks().poll(),
-            audience: rendered.audience.as_deref().map(payload::shown),
+            audience: rendered.audience.map(|words| payload::shown(&words.to_string())),
             content,
             needs: std::mem::take(&mut self.needs),
             people: self.instance.audience.clone(),
@@ -346,7 +352,7 @@ impl StepFields<'_> {
         let name = suffix.rsplit('/').next().unwrap_or_default();
         if payload::only_slot(text.trim()).is_some() {
             let message = format!("`{name}` must be known before the run");
-            self.problem(suffix, Code::RuntimeValue, message, "write the number, or a variable");
+            self.problem(suffix, Code::RuntimeValue, message.into(), "write the number, or a variable".into());
             return None;
         }
         match text.trim().parse::<u64>() {
@@ -355,7 +361,12 @@ impl StepFields<'_> {
                 let range = if max == u64::MAX { format!("from {min}") } else { format!("from {min} to {max}") };
                 let message =
                     format!("`{name}` renders to `{}`, which is not a whole number {range}", payload::shown(text));
-                self.problem(suffix, Code::BadRendered, message, "check the value that the template puts in");
+                self.problem(
+                    suffix,
+                    Code::BadRendered,
+                    message.into(),
+                    "check the value that the template puts in".into(),
+                );
                 None
             }
         }
@@ -516,12 +527,12 @@ impl Fields for StepFields<'_> {
         (!jobs.is_empty()).then_some(jobs)
     }
 
-    fn problem(&mut self, suffix: &str, code: Code, message: String, help: &str) {
+    fn problem(&mut self, suffix: &str, code: Code, message: Phrase, help: Phrase) {
         let place = self.resolved.document.span(&self.step.pointer(suffix));
         self.diagnostics.push(Diagnostic::new(code, place, message).help(help));
     }
 
-    fn problem_in(&mut self, suffix: &str, words: &str, code: Code, message: String, help: &str) {
+    fn problem_in(&mut self, suffix: &str, words: &str, code: Code, message: Phrase, help: Phrase) {
         let pointer = self.step.pointer(suffix);
         let document = &self.resolved.document;
         let found = |text: &str| text.find(words).map(|at| at..at + words.len());

@@ -8,6 +8,7 @@ use serde_json::json;
 use super::spec::{Action, Asks, Spec, read};
 use crate::{
     limits,
+    locale::{Phrase, say},
     payload::{Effect, Target},
     plan::{
         ask::{Call, Calls, Content, Fields, Poll, job},
@@ -71,10 +72,10 @@ impl Action for Check {
 
     fn calls(&self, fields: &mut dyn Fields) -> Option<Calls> {
         let (jobs, audience) = match (&self.of, &self.msg_id) {
-            (Some(of), _) => (fields.jobs(of)?, format!("of {of}")),
+            (Some(of), _) => (fields.jobs(of)?, say!("of {step}", step = of)),
             (None, Some(id)) => {
                 let job = job(fields, id)?;
-                let words = job.to_string();
+                let words = Phrase::verbatim(job.to_string());
                 (vec![job], words)
             }
             (None, None) => return None,

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::spec::{Action, Asks, Spec, read};
 use crate::{
     diag::Code,
+    locale::{Phrase, list, say},
     message::{MessageKind, MessageView},
     payload::{self, Effect, Payload, Target},
     plan::{
@@ -67,7 +68,8 @@ impl Action for CreateDraft {
         let each = match each {
             Ok(each) => Arc::new(each),
             Err(unknown) => {
-                fields.problem("/articles", Code::UnknownOutput, unknown.to_string(), "write {{ steps.ID.OUTPUT }}");
+                let message = Phrase::verbatim(unknown.to_string());
+                fields.problem("/articles", Code::UnknownOutput, message, say!("write {{{{ steps.ID.OUTPUT }}}}"));
                 return None;
             }
         };
@@ -78,8 +80,11 @@ impl Action for CreateDraft {
         let back = MediaCall { verify: Some(each), ..MediaCall::default() };
         let id: Value = payload::stand_in(&slot).into();
         calls.push(Call { media: Some((GET, back)), ..Call::new(json!({ "media_id": id }), Target::Nobody) });
-        let count = crate::text::plural;
-        let audience = format!("{}, {}", count(titles.len(), "article"), count(pictures, "picture"));
+        let audience = list([
+            say!("{articles} article" | "{articles} articles", articles = titles.len()),
+            say!("{pictures} picture" | "{pictures} pictures", pictures),
+        ]);
+        let audience = say!("{parts}", parts = audience);
         let content = Content::Draft(MessageView { kind: MessageKind::Draft, content: titles.join("\n") });
         Some(Calls { calls, audience: Some(audience), content, listed: None })
     }

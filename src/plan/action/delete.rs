@@ -8,6 +8,7 @@ use serde_json::json;
 use super::spec::{Action, Asks, Spec, read};
 use crate::{
     diag::Code,
+    locale::{Phrase, say},
     payload::{self, Effect, Target},
     plan::{
         ask::{Call, Calls, Content, Fields, job, number},
@@ -59,29 +60,25 @@ impl Action for Delete {
         };
         if let Some(url) = &self.url {
             if article.is_some() {
-                let message = "`article_idx` has no effect with `url`: the link names one article".to_owned();
-                fields.problem("/article_idx", Code::IgnoredSetting, message, "leave it out");
+                let message = say!("`article_idx` has no effect with `url`, because a link names a single article");
+                fields.problem("/article_idx", Code::IgnoredSetting, message, say!("leave it out"));
             }
             let url = fields.text("/url", url)?;
             let article =
                 ["http://mp.weixin.qq.com/", "https://mp.weixin.qq.com/"].iter().any(|base| url.starts_with(base));
             if url.contains(char::is_whitespace) || (!article && !payload::has_slot(&url)) {
-                let message = format!("`{url}` is not the link of an article");
-                fields.problem(
-                    "/url",
-                    Code::BadRendered,
-                    message,
-                    "write the link that begins with https://mp.weixin.qq.com/",
-                );
+                let message = say!("`{url}` is not the link of an article", url);
+                let help = say!("write the link that starts with https://mp.weixin.qq.com/");
+                fields.problem("/url", Code::BadRendered, message, help);
                 return None;
             }
-            return Some(Calls { audience: Some(url.clone()), ..Calls::one(json!({ "url": url })) });
+            return Some(Calls { audience: Some(Phrase::verbatim(&*url)), ..Calls::one(json!({ "url": url })) });
         }
         let (jobs, audience) = match (&self.of, &self.msg_id) {
-            (Some(of), _) => (fields.jobs(of)?, format!("of {of}")),
+            (Some(of), _) => (fields.jobs(of)?, say!("of {step}", step = of)),
             (None, Some(id)) => {
                 let job = job(fields, id)?;
-                let words = job.to_string();
+                let words = Phrase::verbatim(job.to_string());
                 (vec![job], words)
             }
             (None, None) => return None,

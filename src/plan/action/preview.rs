@@ -10,6 +10,7 @@ use serde_json::json;
 use super::spec::{Action, Asks, Spec, read};
 use crate::{
     diag::Code,
+    locale::{Phrase, say},
     payload::{self, Effect, Target},
     plan::{
         ask::{Call, Calls, Content, Fields},
@@ -82,20 +83,17 @@ impl Action for Preview {
         let (to, message) = (to?, message?);
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
         if key == "touser" && !to.chars().all(plain) {
-            let message = format!("`{}` is not an openid", payload::shown(&to));
-            fields.problem(suffix, Code::BadOpenid, message, "an openid consists of letters, digits, - and _");
+            let message = say!("`{openid}` is not an openid", openid = payload::shown(&to));
+            let help = say!("an openid consists of letters, digits, `-` and `_`");
+            fields.problem(suffix, Code::BadOpenid, message, help);
             return None;
         }
         if to.is_empty() || to.contains(char::is_whitespace) {
-            fields.problem(
-                suffix,
-                Code::BadRendered,
-                format!("this renders to `{to}`, which is nobody's name"),
-                "write the name without blanks",
-            );
+            let message = say!("this renders to `{to}`, which is not a WeChat id", to);
+            fields.problem(suffix, Code::BadRendered, message, say!("write it without spaces"));
             return None;
         }
-        let audience = to.clone();
+        let audience = Phrase::verbatim(&*to);
         let mut body = json!({ key: to });
         let message = message.put(&mut body);
         Some(Calls {

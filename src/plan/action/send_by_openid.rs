@@ -8,12 +8,13 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::{
-    send_by_tag::tag_name,
+    send_by_tag::{tag_name, tag_words},
     spec::{Action, Asks, Spec, put_reprint, read},
 };
 use crate::{
     diag::Code,
     limits,
+    locale::{Phrase, say},
     payload::{self, Effect, People, Target},
     plan::{
         account::AccountKind,
@@ -71,8 +72,8 @@ impl Action for SendByOpenid {
 
     fn calls(&self, fields: &mut dyn Fields) -> Option<Calls> {
         if self.to.column.is_some() && self.to.file.is_empty() && self.to.exclude.is_empty() {
-            let message = "`column` has no effect without a file".to_owned();
-            fields.problem("/to/column", Code::IgnoredSetting, message, "leave it out");
+            let message = say!("`column` has no effect without a file");
+            fields.problem("/to/column", Code::IgnoredSetting, message, say!("leave it out"));
         }
         if self.to.is_listed() {
             return self.listed(fields);
@@ -92,7 +93,7 @@ impl Action for SendByOpenid {
         });
         Some(Calls {
             calls: calls.collect(),
-            audience: Some(format!("{} openids", openids.len())),
+            audience: Some(say!("{openids} openid" | "{openids} openids", openids = openids.len())),
             content: Content::Message(message),
             listed: None,
         })
@@ -120,10 +121,17 @@ impl SendByOpenid {
         put_reprint(&mut body, fields, self.send_ignore_reprint, &self.message);
         Some(Calls {
             calls: vec![Call::new(body, Target::Followers(list.clone()))],
-            audience: Some(list.to_string()),
+            audience: Some(listed_words(&list)),
             content: Content::Message(message),
             listed: Some(list),
         })
+    }
+}
+
+fn listed_words(list: &Followers) -> Phrase {
+    match list {
+        Followers::All => say!("the list of all followers"),
+        Followers::Of(tag) => say!("the list of followers with {tag}", tag = tag_words(tag)),
     }
 }
 

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::spec::{Action, Asks, Spec, put_reprint, read};
 use crate::{
     diag::Code,
+    locale::{Phrase, say},
     payload::{self, Effect, Target},
     plan::{
         ask::{Call, Calls, Content, Fields, number},
@@ -126,18 +127,26 @@ impl Action for SendByTag {
 pub(super) fn tag_name(fields: &mut dyn Fields, name: &Template) -> Option<String> {
     let name = fields.text("/to/tag", name)?;
     if payload::has_slot(&name) || name.trim() != name || name.is_empty() {
-        let message = format!("the name of a tag is plain text, and this renders to `{}`", payload::shown(&name));
-        fields.problem("/to/tag", Code::BadRendered, message, "write the name as it stands in the console");
+        let message = say!("a tag name must be plain text, but this renders to `{name}`", name = payload::shown(&name));
+        fields.problem("/to/tag", Code::BadRendered, message, say!("write the name as the console shows it"));
         return None;
     }
     Some(name)
 }
 
+/// A tag in words.
+pub(super) fn tag_words(tag: &Tag) -> Phrase {
+    match tag {
+        Tag::Id(id) => say!("tag {tag}", tag = *id),
+        Tag::Name(name) => say!("tag {tag}", tag = name),
+    }
+}
+
 impl SendByTag {
     /// Whom it reaches, the same as WeChat is told, and in words.
-    fn filter(&self, fields: &mut dyn Fields) -> Option<(Target, Value, String)> {
+    fn filter(&self, fields: &mut dyn Fields) -> Option<(Target, Value, Phrase)> {
         let tag = match &self.to {
-            To::All => return Some((Target::Everyone, json!({ "is_to_all": true }), "all followers".to_owned())),
+            To::All => return Some((Target::Everyone, json!({ "is_to_all": true }), say!("all followers"))),
             To::TagId(id) => Tag::Id(number(fields, "/to/tag_id", id)?),
             To::Tag(name) => Tag::Name(tag_name(fields, name)?),
         };
@@ -145,7 +154,7 @@ impl SendByTag {
             Tag::Id(id) => (*id).into(),
             Tag::Name(name) => payload::number_stand_in(&Slot::Tag(name.clone())).into(),
         };
-        let words = tag.to_string();
+        let words = tag_words(&tag);
         Some((Target::Tag(tag), json!({ "is_to_all": false, "tag_id": id }), words))
     }
 }

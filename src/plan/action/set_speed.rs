@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::spec::{Action, Asks, Spec, read};
 use crate::{
+    locale::say,
     payload::Effect,
     plan::{
         ask::{Calls, Fields, number},
@@ -41,7 +42,7 @@ impl Action for SetSpeed {
 
     fn calls(&self, fields: &mut dyn Fields) -> Option<Calls> {
         let speed = number(fields, "/speed", &self.speed)?;
-        Some(Calls { audience: Some(format!("speed {speed}")), ..Calls::one(json!({ "speed": speed })) })
+        Some(Calls { audience: Some(say!("speed {speed}", speed)), ..Calls::one(json!({ "speed": speed })) })
     }
 
     fn asks(&self) -> Asks<'_> {

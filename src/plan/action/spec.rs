@@ -9,6 +9,7 @@ use serde_json::Value;
 use crate::{
     content::media::MediaTarget,
     diag::Code,
+    locale::say,
     payload::Effect,
     plan::{
         account::AccountKind,
@@ -180,11 +181,11 @@ impl<'a> Asks<'a> {
 pub(super) fn put_reprint(body: &mut Value, fields: &mut dyn Fields, setting: Option<bool>, message: &Message) {
     let Some(setting) = setting else { return };
     if !message.of.is_article {
-        let text = format!(
-            "`send_ignore_reprint` has no effect on `{}`: only articles are checked for originality",
-            message.of.kind.name()
+        let text = say!(
+            "`send_ignore_reprint` has no effect on `{kind}`; WeChat checks only articles for originality",
+            kind = message.of.kind.name()
         );
-        fields.problem("/send_ignore_reprint", Code::IgnoredSetting, text, "leave it out");
+        fields.problem("/send_ignore_reprint", Code::IgnoredSetting, text, say!("leave it out"));
     }
     body["send_ignore_reprint"] = u8::from(setting).into();
 }

@@ -8,6 +8,7 @@ use super::spec::{Action, Asks, Spec, read};
 use crate::{
     content::media::{Material, MediaTarget},
     diag::Code,
+    locale::say,
     payload::Effect,
     plan::{
         ask::{Calls, Fields, upload},
@@ -61,21 +62,22 @@ impl Action for UploadMaterial {
         let (title, introduction) = (words("/title", &self.title), words("/introduction", &self.introduction));
         let (title, introduction) = (title?, introduction?);
         if self.optimize && matches!(self.kind, Material::Voice | Material::Video) {
-            let message = "`optimize` has no effect: only pictures are optimized".to_owned();
-            fields.problem("/optimize", Code::IgnoredSetting, message, "leave it out");
+            let message = say!("`optimize` has no effect; only pictures are optimized");
+            fields.problem("/optimize", Code::IgnoredSetting, message, say!("leave it out"));
         }
         if self.kind != Material::Video {
             for (suffix, given) in [("/title", title.is_some()), ("/introduction", introduction.is_some())] {
                 if given {
-                    let message = format!("`{}` has no effect: only videos have one", &suffix[1..]);
-                    fields.problem(suffix, Code::IgnoredSetting, message, "leave it out");
+                    let message = say!("`{name}` has no effect; only videos have one", name = &suffix[1..]);
+                    fields.problem(suffix, Code::IgnoredSetting, message, say!("leave it out"));
                 }
             }
             return upload(fields, None);
         }
         let Some(title) = title else {
-            let message = "a video needs a `title`".to_owned();
-            fields.problem("", Code::MissingKey, message, "write `title: ...`, and `introduction: ...` if you like");
+            let message = say!("a video needs a `title`");
+            let help = say!("write `title: ...`, and `introduction: ...` if you like");
+            fields.problem("", Code::MissingKey, message, help);
             return None;
         };
         upload(fields, Some((title, introduction.unwrap_or_default())))

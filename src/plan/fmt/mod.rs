@@ -8,9 +8,12 @@ use std::collections::{HashMap, HashSet};
 use serde_json::Value;
 
 use super::{check, parse, yaml};
-use crate::diag::{
-    Code, Diagnostic, Diagnostics,
-    source::{FileId, SourceMap, Span},
+use crate::{
+    diag::{
+        Code, Diagnostic, Diagnostics,
+        source::{FileId, SourceMap, Span},
+    },
+    locale::{Phrase, say},
 };
 
 mod tree;
@@ -19,27 +22,29 @@ mod write;
 use tree::{Collection, Comment, Item, Kind, Node, Tree};
 
 /// Why there is no settled text.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 pub enum Refusal {
     /// The plan is no YAML that plans may hold; the diagnostics say where.
-    #[error("the plan cannot be read")]
     Unreadable,
     /// What would be written is not what was read: a fault of ours.
-    #[error("the layout would change {0} of the plan")]
-    Changed(&'static str),
+    Changed(Phrase),
+}
+
+fn form_changed() -> Refusal {
+    Refusal::Changed(say!("formatting would change the structure of the plan"))
 }
 
 /// The text of a plan in its settled layout. Whether it is a valid plan does not matter, as long as its YAML is.
 pub fn format(file: FileId, sources: &mut SourceMap, diagnostics: &mut Diagnostics) -> Result<String, Refusal> {
     let document = parse::document(file, sources, diagnostics);
     if let (Some(_), Some(directive)) = (&document, directive(&sources.file(file).text)) {
-        let what = "a directive (`%...`) is not supported by fmt";
+        let what = say!("fmt does not support directives (`%...`)");
         let diagnostic = Diagnostic::new(Code::UnsupportedYaml, Span::new(file, directive), what);
-        diagnostics.push(diagnostic.help("remove it: it says nothing to a plan"));
+        diagnostics.push(diagnostic.help(say!("remove it; it has no effect in a plan")));
     }
     let document = document.filter(|_| diagnostics.is_empty()).ok_or(Refusal::Unreadable)?;
     let text = sources.file(file).text.replace("\r\n", "\n").replace('\r', "\n");
-    let mut tree = tree::read(&text).ok_or(Refusal::Changed("the form"))?;
+    let mut tree = tree::read(&text).ok_or_else(form_changed)?;
     let comments = tree.comments.clone();
     // A file of an account or of variables has no order of keys of its own.
     if document.value.get("steps").is_some() {
@@ -53,14 +58,14 @@ pub fn format(file: FileId, sources: &mut SourceMap, diagnostics: &mut Diagnosti
     let mut problems = Diagnostics::default();
     let value = yaml::parse(copy, &again, &mut problems).map(|document| document.value);
     if !problems.is_empty() || value.as_ref() != Some(&document.value) {
-        return Err(Refusal::Changed("the values"));
+        return Err(Refusal::Changed(say!("formatting would change values of the plan")));
     }
     let sorted = |mut comments: Vec<String>| {
         comments.sort();
         comments
     };
-    if sorted(tree::read(&settled).ok_or(Refusal::Changed("the form"))?.comments) != sorted(comments) {
-        return Err(Refusal::Changed("the comments"));
+    if sorted(tree::read(&settled).ok_or_else(form_changed)?.comments) != sorted(comments) {
+        return Err(Refusal::Changed(say!("formatting would change comments of the plan")));
     }
     Ok(settled)
 }

@@ -10,6 +10,7 @@ use super::{
 use crate::{
     diag::Code,
     limits,
+    locale::say,
     message::MessageKind,
     plan::{
         ask::Fields,
@@ -71,8 +72,8 @@ impl MessageFields for Images {
     fn for_preview(&self, fields: &mut dyn Fields) -> Option<Body> {
         let ids = self.ids(fields)?;
         let [id] = ids.as_slice() else {
-            let message = format!("a preview takes one picture, and there are {}", ids.len());
-            fields.problem("/message/image", Code::TooManyImages, message, "preview them one by one");
+            let message = say!("a preview can have one picture, not {pictures}", pictures = ids.len());
+            fields.problem("/message/image", Code::TooManyImages, message, say!("preview each picture separately"));
             return None;
         };
         for (name, set) in [
@@ -82,8 +83,9 @@ impl MessageFields for Images {
             ("only_fans_can_comment", self.long.only_fans_can_comment.is_some()),
         ] {
             if set {
-                let message = format!("`{name}` has no effect in a preview: WeChat takes only the picture");
-                fields.problem(&format!("/message/image/{name}"), Code::IgnoredSetting, message, "leave it out here");
+                let message = say!("`{name}` has no effect in a preview; WeChat accepts only the picture", name);
+                let place = format!("/message/image/{name}");
+                fields.problem(&place, Code::IgnoredSetting, message, say!("leave it out here"));
             }
         }
         let as_sent = Some(json!({ "media_ids": [id] }));

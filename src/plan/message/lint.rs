@@ -1,6 +1,6 @@
 //! What a text should not hold when it reaches followers.
 
-use crate::{diag::Code, plan::ask::Fields};
+use crate::{diag::Code, locale::say, plan::ask::Fields};
 
 /// Words that mark a draft, as whole words in capitals.
 const DRAFT: &[&str] = &["TODO", "FIXME", "XXX", "TBD"];
@@ -16,31 +16,25 @@ const MARKS: &[&str] = &["{{", "}}", "{%", "%}", "{#", "#}"];
 pub(super) fn text(fields: &mut dyn Fields, suffix: &str, text: &str) {
     for host in fields.staging_hosts() {
         if let Some(found) = find_host(text, &host) {
-            let message = format!("the text leads to `{found}`, a host of `lint.staging_hosts`");
-            fields.problem_in(
-                suffix,
-                found,
-                Code::StagingLink,
-                message,
-                "write the address that followers should open",
-            );
+            let message = say!("the text links to `{found}`, which is in `lint.staging_hosts`", found);
+            fields.problem_in(suffix, found, Code::StagingLink, message, say!("write the URL for followers"));
         }
     }
     if text.contains(['{', '}'])
         && let Some(mark) = MARKS.iter().find(|mark| text.contains(**mark))
     {
-        let message = format!("the rendered text still holds `{mark}`");
-        let help = "check the braces, and the values that are put in: they are not rendered again";
+        let message = say!("the rendered text contains `{mark}`", mark = *mark);
+        let help = say!("check the braces and the inserted values, which are not rendered again");
         // The same mark may well begin a template that is right: the whole text is pointed at.
         fields.problem(suffix, Code::LeftoverTemplate, message, help);
     }
     if let Some(word) = test_word(text) {
-        let message = format!("the rendered text holds `{word}`, which marks a draft or a test");
-        fields.problem_in(suffix, word, Code::TestWords, message, "write what followers should read");
+        let message = say!("the rendered text contains `{word}`, a draft or test word", word);
+        fields.problem_in(suffix, word, Code::TestWords, message, say!("write the final text"));
     }
     for link in links(text, "http://") {
-        let message = format!("`{link}` is a link without https");
-        fields.problem_in(suffix, link, Code::InsecureLink, message, "write https:// if the site has it");
+        let message = say!("`{link}` is a link without https", link);
+        fields.problem_in(suffix, link, Code::InsecureLink, message, say!("write https:// if the site supports it"));
     }
 }
 

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::lint;
 use crate::{
     diag::Code,
+    locale::say,
     message::MessageKind,
     payload,
     plan::{ask::Fields, value::Template},
@@ -57,8 +58,8 @@ pub(super) fn long<'de, T: de::DeserializeOwned, D: Deserializer<'de>>(value: Va
 pub(super) fn id(fields: &mut dyn Fields, suffix: &str, template: &Template) -> Option<String> {
     let id = fields.text(suffix, template)?;
     if id.is_empty() || (!payload::has_slot(&id) && id.contains(char::is_whitespace)) {
-        let message = format!("an id has no blanks and is not empty, and this renders to `{id}`");
-        fields.problem(suffix, Code::BadRendered, message, "write the id alone");
+        let message = say!("this renders to `{id}`, but an id cannot be empty or contain spaces", id);
+        fields.problem(suffix, Code::BadRendered, message, say!("write only the id"));
         return None;
     }
     Some(id)

@@ -11,6 +11,7 @@ use super::{
 use crate::{
     diag::Code,
     limits,
+    locale::{Count, say},
     message::MessageKind,
     plan::{ask::Fields, value::Template},
 };
@@ -46,24 +47,28 @@ impl Text {
         };
         let (bytes, chars) = (content.len(), content.chars().count());
         if content.trim().is_empty() {
-            fields.problem(
-                suffix,
-                Code::EmptyText,
-                "the rendered text is empty".into(),
-                "write what followers should read",
-            );
+            fields.problem(suffix, Code::EmptyText, say!("the rendered text is empty"), say!("write the final text"));
             return None;
         }
         if bytes > limits::TEXT_BYTES_MAX {
-            let message =
-                format!("the rendered text is {bytes} bytes long; qunfa sends at most {}", limits::TEXT_BYTES_MAX);
-            fields.problem(suffix, Code::TextTooLong, message, "shorten it, or send an article (`mpnews`)");
+            let message = say!(
+                "the rendered text has {bytes} byte; the maximum is {limit}"
+                    | "the rendered text has {bytes} bytes; the maximum is {limit}",
+                bytes,
+                limit = Count::from(limits::TEXT_BYTES_MAX)
+            );
+            fields.problem(suffix, Code::TextTooLong, message, say!("shorten it, or send an article (`mpnews`)"));
             return None;
         }
         if chars >= limits::TEXT_CHARS_WARN || bytes > limits::TEXT_BYTES_WARN {
-            let message =
-                format!("the rendered text has {chars} characters ({bytes} bytes); WeChat may refuse it (45002)");
-            fields.problem(suffix, Code::LongText, message, "shorten it, and try it with a `preview` step first");
+            let message = say!(
+                "the rendered text has {chars} character ({bytes} bytes); WeChat may refuse it (45002)"
+                    | "the rendered text has {chars} characters ({bytes} bytes); WeChat may refuse it (45002)",
+                chars,
+                bytes = Count::from(bytes)
+            );
+            let help = say!("shorten it, and try it with a `preview` step first");
+            fields.problem(suffix, Code::LongText, message, help);
         }
         lint::text(fields, suffix, &content);
         Some(content)

@@ -9,6 +9,7 @@ use super::{
 };
 use crate::{
     diag::Code,
+    locale::say,
     message::MessageKind,
     plan::{ask::Fields, value::Template},
 };
@@ -26,13 +27,9 @@ struct Card {
 
 impl MessageFields for Card {
     fn for_send(&self, fields: &mut dyn Fields) -> Option<Body> {
-        let message = "WeChat has discontinued sending cards; the call will most likely be refused (45113)";
-        fields.problem(
-            "/message/wxcard",
-            Code::DiscontinuedCard,
-            message.into(),
-            "send an article or a text with a link",
-        );
+        let message = say!("WeChat has discontinued sending cards; it will most likely refuse the call (45113)");
+        let help = say!("send an article, or a text with a link");
+        fields.problem("/message/wxcard", Code::DiscontinuedCard, message, help);
         let id = id(fields, &format!("/message/wxcard{}", self.place), &self.card_id)?;
         let mut object = json!({ "card_id": id });
         if let Some(ext) = &self.card_ext {
