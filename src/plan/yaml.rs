@@ -15,7 +15,6 @@ use crate::{
     },
     limits,
     locale::{Count, Phrase, say},
-    text,
 };
 
 /// The places of one node, and of those in it: in the order of its members or items.
