@@ -88,6 +88,7 @@ fn property(text: &str) -> String {
 mod tests {
     use super::super::finding::tests::sample;
     use super::*;
+    use crate::locale::{Language, tests::speaking};
 
     #[test]
     fn findings_are_commands() {
@@ -113,5 +114,7 @@ mod tests {
         assert!(lines[..10].iter().all(|line| line.starts_with("::error file=a%2Cb%3Ac%25.yaml,line=")), "{text}");
         assert_eq!(lines[9], "::error file=a%2Cb%3Ac%25.yaml,line=10,title=Q1%3A2%2C3::10 %25%0A::x");
         assert_eq!(lines[19], "::warning title=qunfa::2 more warnings are not shown here, see the log");
+        let chinese = speaking(Language::Zh, || commands(&all));
+        assert!(chinese.ends_with("::warning title=qunfa::另有 2 个警告未在此显示，请看日志\n"), "{chinese}");
     }
 }

@@ -104,7 +104,10 @@ pub(super) fn sorted(diagnostics: &[Diagnostic]) -> Vec<&Diagnostic> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::diag::{Code, source::Span};
+    use crate::{
+        diag::{Code, source::Span},
+        locale::{Language, tests::speaking},
+    };
 
     fn sample() -> (SourceMap, Diagnostic) {
         let mut sources = SourceMap::default();
@@ -119,5 +122,12 @@ mod tests {
     fn the_caret_is_right_under_full_width_text() {
         let (sources, d) = sample();
         insta::assert_snapshot!(anstream::adapter::strip_str(&human(&[d], &sources)).to_string());
+    }
+
+    #[test]
+    fn titles_are_in_the_language_of_the_reader() {
+        let (sources, d) = sample();
+        let shown = speaking(Language::Zh, || anstream::adapter::strip_str(&human(&[d], &sources)).to_string());
+        assert!(shown.starts_with("错误[Q201]: ") && shown.contains("= 提示: "), "{shown}");
     }
 }

@@ -113,6 +113,7 @@ fn artifact(path: &str) -> Value {
 mod tests {
     use super::super::finding::tests::sample;
     use super::*;
+    use crate::locale::{Language, tests::speaking};
 
     #[test]
     fn findings_of_code_scanning() {
@@ -124,6 +125,21 @@ mod tests {
         driver["version"] = "VERSION".into();
         driver["semanticVersion"] = "VERSION".into();
         insta::assert_json_snapshot!(document);
+    }
+
+    #[test]
+    fn rules_are_in_the_language_of_the_reader_and_fingerprints_are_not() {
+        let of = |language| speaking(language, || document(&[sample()], 3)["runs"][0].take());
+        let [english, chinese] = [Language::En, Language::Zh].map(of);
+        let place = "/originalUriBaseIds/%SRCROOT%/description/text";
+        assert_eq!(chinese.pointer(place), Some(&"仓库的根目录".into()));
+        let explained = |run: &Value| run["tool"]["driver"]["rules"][0]["fullDescription"]["text"].clone();
+        assert_ne!(explained(&english), explained(&chinese));
+        let fingerprints = |run: &Value| -> Vec<Value> {
+            let results = run["results"].as_array().expect("a list");
+            results.iter().map(|result| result["partialFingerprints"].clone()).collect()
+        };
+        assert_eq!(fingerprints(&english), fingerprints(&chinese));
     }
 
     /// What the standard demands of the parts that are used here.
