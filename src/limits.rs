@@ -282,6 +282,10 @@ pub const LOCK_SAY: Duration = Duration::from_secs(1);
 pub const LOCK_TRIES: usize = 100;
 /// Part of WeChat's memory for a `clientmsgid` in which it is not relied on any more: clocks differ.
 pub const CLIENTMSGID_MARGIN: Duration = Duration::from_secs(5 * 60);
+/// How often a wait that goes on is said again where lines do not move.
+pub const WAIT_SAY: Duration = Duration::from_secs(60);
+/// How long who is to read a pipe is waited for.
+pub const PIPE_READER_WAIT: Duration = Duration::from_secs(2);
 /// How often it is looked whether the call in flight is to be abandoned: a person who asks does not notice the wait.
 pub const ABANDON_LOOK: Duration = Duration::from_millis(50);
 /// Longest time that is spent to find a small difference between two texts; after it a larger one is shown.

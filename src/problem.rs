@@ -119,7 +119,7 @@ impl Refusal {
 pub enum ExitCode {
     /// Done.
     Done = 0,
-    /// A fault of qunfa itself.
+    /// A fault of qunfa itself, or a result that could not be written, such as a report on a full disk.
     Internal = 1,
     /// Wrong usage.
     Usage = 2,
@@ -155,5 +155,20 @@ pub fn reason(error: &std::io::Error) -> Phrase {
         std::io::ErrorKind::IsADirectory => say!("it is a folder"),
         std::io::ErrorKind::NotADirectory => say!("a part of its path is not a folder"),
         _ => say!("it cannot be read"),
+    }
+}
+
+/// Why a file or a stream cannot be written, in few words.
+pub fn unwritten(error: &std::io::Error) -> Phrase {
+    use std::io::ErrorKind as Kind;
+    match error.kind() {
+        Kind::StorageFull => say!("no space is left on the device"),
+        Kind::QuotaExceeded => say!("the quota of the disk is used up"),
+        Kind::FileTooLarge => say!("the file would be larger than this process may write"),
+        Kind::ReadOnlyFilesystem => say!("the file system is read-only"),
+        Kind::BrokenPipe => say!("its reader has gone"),
+        Kind::AlreadyExists => say!("a part of its path is not a folder"),
+        Kind::NotFound | Kind::PermissionDenied | Kind::IsADirectory | Kind::NotADirectory => reason(error),
+        _ => Phrase::verbatim(error.to_string()),
     }
 }

@@ -31,6 +31,7 @@ mod readme;
 mod schema;
 mod security;
 mod store;
+mod streams;
 mod support;
 mod templates;
 mod translations;

@@ -996,7 +996,7 @@ fn interrupt(child: &std::process::Child, signal: &str) {
 #[test]
 fn an_interrupt_finishes_the_call_in_flight() {
     use std::sync::mpsc;
-    for signal in ["-INT", "-TERM"] {
+    for signal in ["-INT", "-TERM", "-HUP"] {
         let (go, wait) = mpsc::channel::<()>();
         let server = Fake::new(move |_, got| {
             if got.path.ends_with("sendall") {

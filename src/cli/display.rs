@@ -6,6 +6,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::terminal::Terminal;
 use crate::{
+    limits,
     locale::{Phrase, say},
     report::{CallOutcome, CallReport, RunEvent, StepOutcome, StepView},
 };
@@ -16,6 +17,8 @@ pub(super) struct Display<'a> {
     bar: Option<ProgressBar>,
     steps: Vec<StepView>,
     calls_done: usize,
+    /// The last wait, and how long it will have gone on without a line.
+    waited: Option<(String, Duration)>,
     /// Says what each call carried and what WeChat said.
     verbose: bool,
 }
@@ -27,7 +30,7 @@ impl<'a> Display<'a> {
                 .unwrap_or_else(|_| ProgressStyle::default_spinner());
             ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr()).with_style(style)
         });
-        Self { terminal, bar, steps: Vec::new(), calls_done: 0, verbose }
+        Self { terminal, bar, steps: Vec::new(), calls_done: 0, waited: None, verbose }
     }
 
     fn line(&self, text: &Phrase) {
@@ -44,6 +47,25 @@ impl<'a> Display<'a> {
             bar.set_message(crate::text::one_line(&text.to_string()));
             bar.tick();
         }
+    }
+
+    /// Says why it is waited. What is waited for again and again, such as the end of a job, is one moving line on a terminal, and
+    /// a line a minute elsewhere.
+    fn wait(&mut self, step: usize, duration: Duration, why: &Phrase) {
+        let seconds = format!("{:.0}", duration.as_secs_f64());
+        let step = self.name(step);
+        let text = say!("{step}: waiting {seconds} s {why}", step = &step, seconds, why);
+        self.message(&text);
+        if self.is_news(format!("{step} {why}"), duration) {
+            self.line(&text);
+        }
+    }
+
+    fn is_news(&mut self, wait: String, duration: Duration) -> bool {
+        let silent = self.waited.take().filter(|(last, _)| *last == wait).map(|(_, silent)| silent);
+        let is_news = silent.is_none_or(|silent| self.bar.is_none() && silent >= limits::WAIT_SAY);
+        self.waited = Some((wait, silent.filter(|_| !is_news).unwrap_or_default() + duration));
+        is_news
     }
 
     fn name(&self, step: usize) -> String {
@@ -72,12 +94,7 @@ impl<'a> Display<'a> {
             }
             // What is over at once is no wait to tell of.
             RunEvent::Waiting { duration, .. } if duration.as_millis() < 500 => {}
-            RunEvent::Waiting { step, duration, why } => {
-                let seconds = format!("{:.0}", duration.as_secs_f64());
-                let text = say!("{step}: waiting {seconds} s {why}", step = self.name(*step), seconds, why);
-                self.message(&text);
-                self.line(&text);
-            }
+            RunEvent::Waiting { step, duration, why } => self.wait(*step, *duration, why),
             RunEvent::CallFinished { step, call } => {
                 self.calls_done += 1;
                 let text =
@@ -144,5 +161,26 @@ fn details(call: &CallReport) -> Phrase {
             say!("  {path}, attempts {attempts}, clientmsgid {key}, WeChat said: {said}", path, attempts, key, said)
         }
         None => say!("  {path}, attempts {attempts}, WeChat said: {said}", path, attempts, said),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_that_goes_on_is_a_line_a_minute_or_one_that_moves() {
+        let terminal = Terminal::new(anstream::ColorChoice::Never, true, false);
+        let mut display = Display::new(&terminal, false);
+        let mut lines = |wait: &str, seconds| {
+            let news = |_| display.is_news(wait.to_owned(), Duration::from_secs(seconds));
+            (0..7).map(news).collect::<Vec<_>>()
+        };
+        assert_eq!(lines("a", 20), [true, false, false, true, false, false, true]);
+        assert_eq!(lines("b", 90), [true; 7]);
+        assert_eq!(lines("a", 30), [true, false, true, false, true, false, true]);
+        display.bar = Some(ProgressBar::hidden());
+        assert!(display.is_news("c".into(), Duration::from_secs(90)));
+        assert!(!display.is_news("c".into(), Duration::from_secs(90)));
     }
 }

@@ -51,7 +51,7 @@ pub(super) struct Args {
 
 pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<ExitCode, Failure> {
     args.faults.only_of(args.sandbox)?;
-    let address = if args.sandbox { None } else { Some(Address::of(common)?) };
+    let address = Address::unless(args.sandbox, common)?;
     let platform = address.as_ref().map_or(Platform::Sandbox, |address| address.platform);
     // Without a plan that is right there is nothing to look at: its errors are said as `validate` says them.
     let kept = platform != Platform::Sandbox || common.state.is_some();

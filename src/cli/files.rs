@@ -5,11 +5,15 @@ use std::{
     fs,
     io::{self, Read as _, Write as _},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
+use super::clock::RealClock;
 use crate::{
+    clock::Clock as _,
+    limits,
     locale::{Phrase, say},
-    problem::reason,
+    problem::{reason, unwritten},
     resolve::ReadError,
 };
 
@@ -43,18 +47,116 @@ pub(super) fn read_stdin(most_bytes: u64) -> Result<Vec<u8>, ReadError> {
     if bytes.len() as u64 > most_bytes { Err(ReadError::TooLarge(bytes.len() as u64)) } else { Ok(bytes) }
 }
 
-/// Writes a file whole or not at all.
+/// Writes a file whole or not at all; a link stays one. Into what is no regular file (a pipe, a device, `/dev/fd/3`) is written,
+/// and it is never replaced.
 pub(super) fn write_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if let Some(stream) = stream(path)? {
+        return write_into(stream, bytes);
+    }
+    let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    if fs::symlink_metadata(&target).is_ok_and(|found| found.is_symlink()) {
+        // It leads to nothing yet: the system makes a file there.
+        return fs::write(path, bytes);
+    }
+    let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     fs::create_dir_all(folder)?;
     let mut file = tempfile::Builder::new().prefix(".qunfa").tempfile_in(folder)?;
     file.write_all(bytes)?;
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;
-        file.as_file().set_permissions(fs::Permissions::from_mode(0o644))?;
+        let mode = fs::metadata(&target).map_or(0o644, |found| found.permissions().mode() & 0o777);
+        file.as_file().set_permissions(fs::Permissions::from_mode(mode))?;
     }
-    file.persist(path).map(drop).map_err(|error| error.error)
+    file.persist(&target).map(drop).map_err(|error| error.error)
+}
+
+/// What is written into and not replaced.
+enum Stream {
+    Stdout,
+    Stderr,
+    File(fs::File),
+}
+
+/// The stream that a path names; none if it names a file, a folder or nothing.
+fn stream(path: &Path) -> io::Result<Option<Stream>> {
+    let Ok(found) = fs::metadata(path) else { return Ok(None) };
+    let descriptor = descriptor(path);
+    Ok(match descriptor {
+        Some(1) => Some(Stream::Stdout),
+        Some(2) => Some(Stream::Stderr),
+        // What was written there before stays.
+        Some(_) if found.is_file() => Some(Stream::File(fs::OpenOptions::new().append(true).open(path)?)),
+        None if found.is_file() => None,
+        _ if found.is_dir() => None,
+        _ => Some(Stream::File(open_stream(path)?)),
+    })
+}
+
+/// The number of the open file of this process that a path names: `/dev/stdout`, `/dev/fd/3`, `/proc/self/fd/3`, or a link there.
+fn descriptor(path: &Path) -> Option<u32> {
+    let mut path = std::path::absolute(path).ok()?;
+    // As deep as systems follow links.
+    for _ in 0..40 {
+        let number = match path.parent().and_then(Path::to_str) {
+            Some("/dev/fd" | "/proc/self/fd") => path.file_name()?.to_str()?.parse().ok(),
+            Some("/dev") => match path.file_name()?.to_str()? {
+                "stdout" => Some(1),
+                "stderr" => Some(2),
+                _ => None,
+            },
+            _ => None,
+        };
+        if number.is_some() {
+            return number;
+        }
+        let next = fs::read_link(&path).ok()?;
+        path = path.parent()?.join(next);
+    }
+    None
+}
+
+/// Opens a device or a pipe; who is to read a pipe may come a moment later.
+#[cfg(unix)]
+fn open_stream(path: &Path) -> io::Result<fs::File> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+
+    use rustix::{
+        fs::{OFlags, fcntl_setfl},
+        io::Errno,
+    };
+    let mut open = fs::OpenOptions::new();
+    open.write(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed());
+    let mut waited = Duration::ZERO;
+    loop {
+        match open.open(path) {
+            Err(error) if error.raw_os_error() == Some(Errno::NXIO.raw_os_error()) => {
+                waited += limits::LOCK_LOOK;
+                if waited > limits::PIPE_READER_WAIT || !RealClock::default().sleep(limits::LOCK_LOOK) {
+                    return Err(io::Error::other(say!("nobody reads from the pipe").to_string()));
+                }
+            }
+            opened => {
+                let file = opened?;
+                // From here on a full pipe is waited for.
+                fcntl_setfl(&file, OFlags::empty())?;
+                return Ok(file);
+            }
+        }
+    }
+}
+
+#[cfg(not(unix))]
+fn open_stream(path: &Path) -> io::Result<fs::File> {
+    fs::OpenOptions::new().write(true).open(path)
+}
+
+fn write_into(stream: Stream, bytes: &[u8]) -> io::Result<()> {
+    match stream {
+        Stream::Stdout => io::stdout().lock().write_all(bytes).and_then(|()| io::stdout().flush()),
+        Stream::Stderr => io::stderr().lock().write_all(bytes),
+        Stream::File(mut file) => file.write_all(bytes),
+    }
 }
 
 /// How many bytes a file has; none if there is none.
@@ -69,11 +171,7 @@ pub(super) fn write_page(path: &Path, bytes: &[u8]) -> Result<(), Phrase> {
     }
     let in_state = path.parent().filter(|folder| folder.file_name().is_some_and(|name| name == ".qunfa"));
     let made = in_state.map_or(Ok(()), crate::ledger::sqlite::make_folder);
-    made.and_then(|()| write_file(path, bytes)).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied => reason(&error),
-        io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => say!("a part of its path is not a folder"),
-        _ => Phrase::verbatim(error.to_string()),
-    })
+    made.and_then(|()| write_file(path, bytes)).map_err(|error| unwritten(&error))
 }
 
 /// Writes a file that is there anew, whole or not at all; it keeps its permissions, and a link stays one.

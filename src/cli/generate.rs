@@ -8,7 +8,7 @@ use super::{failure::Failure, files, help::man::manual, terminal::Terminal};
 use crate::{
     locale::{Language, say},
     plan::schema,
-    problem::{ExitCode, Refusal, reason},
+    problem::{ExitCode, Refusal, unwritten},
 };
 
 #[derive(Debug, clap::Args)]
@@ -66,7 +66,7 @@ pub(super) struct ManArgs {
 pub(super) fn man(args: &ManArgs, tree: &Command, terminal: &Terminal) -> Result<ExitCode, Failure> {
     for (name, page) in manual(tree) {
         files::write_file(&args.dir.join(format!("{name}.1")), page.as_bytes()).map_err(|error| {
-            let (folder, why) = (args.dir.display().to_string(), reason(&error));
+            let (folder, why) = (args.dir.display().to_string(), unwritten(&error));
             Refusal::missing_input(say!("cannot write {name}.1 to {folder}: {why}", name, folder, why))
         })?;
     }

@@ -153,11 +153,12 @@ pub fn main() -> ExitCode {
         ColorChoice::Never => anstream::ColorChoice::Never,
     };
     let terminal = Terminal::new(color, cli.common.quiet, cli.command.wants_json());
-    bounds::on_large_stack(|| {
+    let code = bounds::on_large_stack(|| {
         // A fault of ours is exit code 1, never a success, and never a code that a script takes for something else.
         let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| dispatch(cli, &terminal)));
         ended.unwrap_or(Err(Failure::Fault)).unwrap_or_else(|failure| failure.say(&terminal))
-    })
+    });
+    terminal.ended(code)
 }
 
 /// The helps of all commands in English, for the catalogue.
@@ -206,20 +207,20 @@ fn dispatch(cli: Cli, terminal: &Terminal) -> Result<ExitCode, Failure> {
 /// Help and version are results; everything else that clap says is wrong usage.
 fn usage(error: &clap::Error) -> ExitCode {
     use clap::error::ErrorKind;
+    let terminal = Terminal::new(anstream::ColorChoice::Auto, false, false);
+    let show = |error: &clap::Error| {
+        terminal.out_in_colour(&error.render().ansi().to_string());
+        terminal.ended(ExitCode::Done)
+    };
     if error.kind() == ErrorKind::DisplayVersion {
-        let _ = error.print(); // a closed pipe is no error
-        return ExitCode::Done;
+        return show(error);
     }
     // Parsed again with all that is shown: nobody else waits for helps to be made.
     let tree = help::tree(without_empty(Cli::command()));
     match tree.clone().try_get_matches() {
-        Err(error) if error.kind() == ErrorKind::DisplayHelp => {
-            let _ = error.print();
-            ExitCode::Done
-        }
+        Err(error) if error.kind() == ErrorKind::DisplayHelp => show(&error),
         again => {
             let error = again.as_ref().err().unwrap_or(error);
-            let terminal = Terminal::new(anstream::ColorChoice::Auto, false, false);
             match error.kind() {
                 // Options, also from the environment, are no command.
                 ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand => {

@@ -6,8 +6,8 @@ use std::{
     fs,
     path::PathBuf,
     sync::{
-        Arc, OnceLock,
-        atomic::{AtomicU32, Ordering},
+        OnceLock,
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
     time::Duration,
 };
@@ -18,18 +18,54 @@ use crate::problem::ExitCode;
 
 /// How often somebody asked to stop.
 static INTERRUPTS: AtomicU32 = AtomicU32::new(0);
+/// A person is being asked: there is nothing to finish.
+static ASKING: AtomicBool = AtomicBool::new(false);
 
-/// Remembers Ctrl-C and SIGTERM; the third one ends the process.
+/// Remembers Ctrl-C, SIGTERM and SIGHUP. Who asks to stop during a question ends the process, and so does the third one.
 pub(super) fn catch_signals() {
-    let result = ctrlc::set_handler(|| {
-        if INTERRUPTS.fetch_add(1, Ordering::SeqCst) >= 2 {
-            std::process::exit(ExitCode::Interrupted as i32);
-        }
-    });
-    debug_assert!(result.is_ok(), "the only handler of the process");
-    // A file that grows past the limit of the process is a full disk: the write fails, and that is recorded and reported.
     #[cfg(unix)]
-    let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default());
+    {
+        use signal_hook::{
+            consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ},
+            iterator::Signals,
+        };
+        // `nohup` and `cmd &` of a shell ignore a signal for what they start: that stays so.
+        let ignored = ignored_signals();
+        if let Ok(mut signals) =
+            Signals::new([SIGINT, SIGTERM, SIGHUP].into_iter().filter(|signal| ignored & (1 << (signal - 1)) == 0))
+        {
+            std::thread::spawn(move || signals.forever().for_each(|_| asked_to_stop()));
+        }
+        // A file that grows past the limit of the process is a full disk: the write fails, and that is recorded and reported.
+        let _ = signal_hook::flag::register(SIGXFSZ, std::sync::Arc::default());
+    }
+    #[cfg(not(unix))]
+    let _ = ctrlc::set_handler(asked_to_stop);
+}
+
+/// The signals that this process was started to ignore, the first one in the lowest bit; none where the system does not say.
+#[cfg(unix)]
+fn ignored_signals() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or_default()
+}
+
+fn asked_to_stop() {
+    if INTERRUPTS.fetch_add(1, Ordering::SeqCst) >= 2 || ASKING.load(Ordering::SeqCst) {
+        end(ExitCode::Interrupted);
+    }
+}
+
+/// Waits for what a person answers; who asks to stop instead ends the process.
+pub(super) fn asking<T>(answer: impl FnOnce() -> T) -> T {
+    ASKING.store(true, Ordering::SeqCst);
+    if interrupted() {
+        end(ExitCode::Interrupted);
+    }
+    let answer = answer();
+    ASKING.store(false, Ordering::SeqCst);
+    answer
 }
 
 /// True once somebody asked to stop.

@@ -7,7 +7,8 @@ use crate::{
     diag::{self, Severity, github::Annotation},
     limits,
     locale::{Phrase, list, say},
-    problem::{Problem, Refusal},
+    platform::Platform,
+    problem::{Problem, Refusal, unwritten},
     report::{self, Report, StepOutcome},
 };
 
@@ -67,8 +68,11 @@ impl Reports {
             let text = anstream::adapter::strip_str(&text).to_string();
             if let Err(error) = files::write_file(path, text.as_bytes()) {
                 let path = path.display().to_string();
-                let said = say!("warning: cannot write the report {path}: {why}", path, why = error.to_string());
-                terminal.err(&format!("{said}\n"));
+                let problem =
+                    Problem::new(say!("cannot write the report `{path}`: {why}", path, why = unwritten(&error)));
+                // A rehearsal is not kept.
+                let kept = report.platform != Platform::Sandbox.name();
+                terminal.lose(&if kept { problem.help(say!("to print it again: qunfa report PLAN")) } else { problem });
             }
         }
         if let Some(summary) = process::env("GITHUB_STEP_SUMMARY").filter(|path| !path.is_empty()) {
@@ -76,10 +80,7 @@ impl Reports {
             let room = limits::STEP_SUMMARY_BYTES.saturating_sub(1 + files::file_length(summary.as_ref()));
             let text = report::summary(report, usize::try_from(room).unwrap_or(usize::MAX));
             if let Err(error) = files::append_file(summary.as_ref(), &text) {
-                terminal.err(&format!(
-                    "{}\n",
-                    say!("warning: cannot write the step summary: {why}", why = error.to_string())
-                ));
+                terminal.lose(&Problem::new(say!("cannot write the step summary: {why}", why = unwritten(&error))));
             }
         }
         if process::is_github() {

@@ -71,7 +71,7 @@ pub(super) struct Args {
 pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<ExitCode, Failure> {
     let files = reports::files_of(&args.report)?;
     args.faults.only_of(args.sandbox)?;
-    let address = if args.sandbox { None } else { Some(Address::of(common)?) };
+    let address = Address::unless(args.sandbox, common)?;
     let (plan, loaded) = {
         let platform = address.as_ref().map(|address| address.platform);
         let platform = platform.or(common.state.as_ref().map(|_| Platform::Sandbox));

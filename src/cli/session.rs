@@ -3,6 +3,7 @@
 use std::{
     cell::Cell,
     path::{Path, PathBuf},
+    sync::Once,
     time::Duration,
 };
 
@@ -19,6 +20,7 @@ use crate::{
         store::{Owner, Queue, Store, TokenKey, Tokens, WriteError},
     },
     limits,
+    locale::say,
     plan::account::TokenEndpoint,
     platform::Platform,
     problem::{ExitCode, Refusal},
@@ -38,6 +40,20 @@ pub(super) struct Address {
 }
 
 impl Address {
+    /// None for a rehearsal on the embedded server; who names a server beside that may mean either.
+    pub(super) fn unless(sandbox: bool, common: &Common) -> Result<Option<Self>, Refusal> {
+        match common.api_base.as_deref().filter(|text| !text.is_empty()) {
+            Some(base) if sandbox => {
+                Err(Refusal::usage(say!("--sandbox and --api-base {base} cannot be used together", base)).help(say!(
+                    "leave out --api-base (and unset QUNFA_API_BASE) to rehearse on the embedded server; leave out --sandbox to use the server at {base}",
+                    base
+                )))
+            }
+            _ if sandbox => Ok(None),
+            _ => Self::of(common).map(Some),
+        }
+    }
+
     /// As the common options say.
     pub(super) fn of(common: &Common) -> Result<Self, Refusal> {
         let text = common.api_base.as_deref().filter(|text| !text.is_empty()).unwrap_or(WECHAT);
@@ -182,13 +198,27 @@ impl Session {
         })?;
         let first = self.plan.steps.first();
         Ok(Connection {
-            http: Http::new(self.base.clone(), proxy.clone(), process::abandoned),
+            http: Http::new(self.base.clone(), proxy.clone(), is_abandoned),
             proxy,
             tokens,
             timeout: first.map_or(limits::TIMEOUT, |step| step.timeout),
             pause: first.map_or(limits::BACKOFF, |step| step.retry.backoff),
         })
     }
+}
+
+/// Whether the call in flight is no longer waited for. Who asks to stop is told once what is waited for.
+fn is_abandoned() -> bool {
+    static SAID: Once = Once::new();
+    if process::interrupted() {
+        SAID.call_once(|| {
+            let said = say!(
+                "stopping as soon as WeChat has answered the call in progress; press Ctrl-C again to stop now (it is then unknown whether the call was carried out)"
+            );
+            Terminal::new(anstream::ColorChoice::Auto, false, false).err(&format!("\n{said}\n"));
+        });
+    }
+    process::abandoned()
 }
 
 /// It is gone with its value.

@@ -4,7 +4,7 @@ use std::{
     borrow::Cow,
     io::{self, IsTerminal as _},
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -14,8 +14,8 @@ use serde_json::{Value, json};
 
 use super::process;
 use crate::{
-    locale::translated,
-    problem::{ExitCode, Problem},
+    locale::{say, translated},
+    problem::{ExitCode, Problem, unwritten},
     text,
 };
 
@@ -27,8 +27,10 @@ pub(super) struct Terminal {
     pub(super) quiet: bool,
     /// Whether standard error is a terminal, so that progress may move.
     pub(super) interactive: bool,
-    /// The reader of standard output is gone: there is nobody to write for.
-    closed: Arc<AtomicBool>,
+    /// Why nothing more is written to standard output.
+    closed: Arc<OnceLock<io::Error>>,
+    /// A result could not be written, and that was said.
+    lost: Arc<AtomicBool>,
     /// One document is expected on standard output, whatever happens.
     pub(super) json: bool,
 }
@@ -36,7 +38,14 @@ pub(super) struct Terminal {
 impl Terminal {
     /// `auto` looks at NO_COLOR, CLICOLOR and whether the stream is a terminal.
     pub(super) fn new(color: ColorChoice, quiet: bool, json: bool) -> Self {
-        Self { color, quiet, interactive: io::stderr().is_terminal(), closed: Arc::default(), json }
+        Self {
+            color,
+            quiet,
+            interactive: io::stderr().is_terminal(),
+            closed: Arc::default(),
+            lost: Arc::default(),
+            json,
+        }
     }
 
     /// A result for people; what a terminal or a CI system could obey in it is made visible.
@@ -57,7 +66,7 @@ impl Terminal {
     /// A result whose bytes matter: a page, a script, a request as it goes over the wire.
     pub(super) fn exactly(&self, text: &str) {
         let text = &self.inert(text);
-        if self.closed.load(Ordering::Relaxed) {
+        if self.closed.get().is_some() {
             return;
         }
         let written = if is_plain(text) {
@@ -65,9 +74,25 @@ impl Terminal {
         } else {
             write_all(AutoStream::new(io::stdout(), self.color), text)
         };
-        if written.is_err() {
-            self.closed.store(true, Ordering::Relaxed);
+        if let Err(error) = written {
+            let _ = self.closed.set(error);
         }
+    }
+
+    /// Says which result could not be written; the program does not end well then.
+    pub(super) fn lose(&self, problem: &Problem) {
+        self.lost.store(true, Ordering::Relaxed);
+        self.error(problem);
+    }
+
+    /// How the program ends that would end with this code: what was to be written was a part of it. A reader of standard output
+    /// that has gone had enough.
+    pub(super) fn ended(&self, code: ExitCode) -> ExitCode {
+        if let Some(error) = self.closed.get().filter(|error| error.kind() != io::ErrorKind::BrokenPipe) {
+            self.lose(&Problem::new(say!("cannot write to standard output: {why}", why = unwritten(error))));
+        }
+        let lost = self.lost.load(Ordering::Relaxed);
+        if lost && code == ExitCode::Done { ExitCode::Internal } else { code }
     }
 
     /// A result for programs: one document, which begins with the version of its shape and the exit code.
@@ -129,7 +154,7 @@ impl Terminal {
     pub(super) fn ask(&self, question: &str) -> Option<String> {
         self.err(question);
         let mut line = String::new();
-        io::stdin().read_line(&mut line).ok().filter(|read| *read > 0)?;
+        process::asking(|| io::stdin().read_line(&mut line)).ok().filter(|read| *read > 0)?;
         Some(line.trim().to_owned())
     }
 }

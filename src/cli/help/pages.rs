@@ -210,7 +210,7 @@ fn meaning(path: &str, code: ExitCode) -> Phrase {
         ("doctor", Refused) => say!("the quota is not sufficient"),
         ("fmt" | "render", Refused) => say!("--check found differences"),
         (_, Done) => say!("success"),
-        (_, Internal) => say!("a bug in qunfa"),
+        (_, Internal) => say!("a bug in qunfa, or a result that could not be written (a full disk)"),
         (_, Usage) => say!("wrong usage"),
         (_, Invalid) => say!("the plan is invalid; nothing was sent"),
         (_, MissingInput) => say!("an input is missing or unreadable; nothing was sent"),

@@ -1,0 +1,236 @@
+//! Standard streams, files that are no regular ones, and signals: what a shell, a terminal and a CI runner do with the program.
+
+#![cfg(unix)]
+
+use std::{
+    fs,
+    io::{BufRead as _, BufReader, Read as _},
+    os::unix::fs::{FileTypeExt as _, symlink},
+    path::Path,
+    process::{Child, Command, Stdio},
+};
+
+use crate::support::{Answer, Case, Fake, Ran, in_both, plan, send};
+
+fn two_sends() -> Case {
+    Case::new().file("plan.yaml", plan(&(send("one") + &send("two"))).replace("timeout: 1500ms", "timeout: 60s"))
+}
+
+fn signal(child: &Child, name: &str) {
+    let sent = Command::new("kill").args([name, &child.id().to_string()]).status();
+    assert!(sent.expect("kill is there").success());
+}
+
+fn pipe(path: &Path) {
+    rustix::fs::mknodat(rustix::fs::CWD, path, rustix::fs::FileType::Fifo, rustix::fs::Mode::RWXU, 0)
+        .expect("makes a pipe");
+}
+
+/// A run that asks at a terminal, up to the question.
+fn asked(case: &Case, server: &Fake) -> (Child, BufReader<fs::File>) {
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+    let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
+    grantpt(&ours).expect("a terminal");
+    unlockpt(&ours).expect("a terminal");
+    let theirs = ptsname(&ours, Vec::new()).expect("a name").into_string().expect("UTF-8");
+    let theirs = fs::OpenOptions::new().read(true).write(true).open(theirs).expect("the other end");
+    let mut command = case.command(&["run", "plan.yaml", "--api-base", &server.base]);
+    let other = theirs.try_clone().expect("a handle");
+    let child = command.stdin(theirs).stderr(other).stdout(Stdio::null()).spawn().expect("the program starts");
+    drop(command);
+    let mut shown = BufReader::new(fs::File::from(ours));
+    let mut said = Vec::new();
+    while !String::from_utf8_lossy(&said).contains("to send it: ") {
+        let mut byte = [0];
+        shown.read_exact(&mut byte).unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&said)));
+        said.push(byte[0]);
+    }
+    (child, shown)
+}
+
+#[test]
+fn who_interrupts_a_question_ends_the_run_at_once() {
+    for name in ["-INT", "-TERM", "-HUP"] {
+        let (case, server) = (two_sends(), Fake::usual());
+        let (mut child, shown) = asked(&case, &server);
+        signal(&child, name);
+        assert_eq!(child.wait().expect("it ends").code(), Some(130), "{name}");
+        drop(shown);
+        assert_eq!(server.sends().len(), 0);
+        case.against(&server, &[]).exits(0);
+    }
+}
+
+#[test]
+fn a_stalled_call_says_how_to_leave_at_once() {
+    in_both(|language, suffix| {
+        let case = two_sends().speaks(language);
+        let server = Fake::scripted("sendall", vec![Answer::Stall]);
+        let mut child = case.spawn(&["run", "plan.yaml", "--yes", "--quiet", "--api-base", &server.base]);
+        server.wait_for(2);
+        signal(&child, "-INT");
+        let mut said = BufReader::new(child.stderr.take().expect("piped")).lines().map_while(Result::ok);
+        let line = said.find(|line| !line.is_empty()).expect("it says how to leave");
+        insta::assert_snapshot!(format!("stalled{suffix}"), line);
+        signal(&child, "-INT");
+        assert_eq!(child.wait().expect("it ends").code(), Some(7));
+    });
+}
+
+#[test]
+fn a_signal_that_was_ignored_before_stays_ignored() {
+    use std::sync::mpsc;
+    for name in ["HUP", "INT", "TERM"] {
+        let (go, wait) = mpsc::channel::<()>();
+        let server = Fake::new(move |_, got| {
+            if got.path.ends_with("sendall") {
+                let _ = wait.recv();
+            }
+            Answer::Usual
+        });
+        let case = two_sends();
+        let mut shell = case.command(&[]);
+        let run = format!(
+            "trap '' {name}; exec {} run plan.yaml --yes --api-base {}",
+            env!("CARGO_BIN_EXE_qunfa"),
+            server.base
+        );
+        let mut command = Command::new("sh");
+        command.args(["-c", &run]).current_dir(case.path("")).env_clear();
+        command.envs(shell.stdin(Stdio::null()).get_envs().filter_map(|(name, value)| Some((name, value?))));
+        let child =
+            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("sh is there");
+        server.wait_for(2);
+        signal(&child, &format!("-{name}"));
+        drop(go);
+        Case::finish(child).exits(0);
+        server.delivered_once(2);
+    }
+}
+
+/// A run with reports, which `sh` starts with more streams.
+fn shell(case: &Case, arguments: &str, streams: &str) -> Ran {
+    let line = format!("exec {} {arguments} {streams}", env!("CARGO_BIN_EXE_qunfa"));
+    let mut command = Command::new("sh");
+    command.args(["-c", &line]).current_dir(case.path("")).env_clear().env("NO_COLOR", "1").env("WECHAT_SECRET", "s");
+    Case::finish(
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("sh is there"),
+    )
+}
+
+#[test]
+fn a_report_is_written_into_a_pipe_and_never_in_its_place() {
+    let case = two_sends();
+    pipe(&case.path("fifo"));
+    let path = case.path("fifo");
+    let reader = std::thread::spawn(move || fs::read_to_string(path).expect("reads"));
+    case.run(&["run", "plan.yaml", "--sandbox", "--report", "junit=fifo"]).exits(0);
+    assert!(fs::symlink_metadata(case.path("fifo")).expect("is there").file_type().is_fifo());
+    assert!(reader.join().expect("reads").contains("<testsuites"));
+}
+
+#[test]
+fn a_pipe_that_nobody_reads_is_said() {
+    let case = two_sends();
+    pipe(&case.path("fifo"));
+    case.run(&["run", "plan.yaml", "--sandbox", "--report", "junit=fifo"]).exits(1).says("nobody reads from the pipe");
+    assert!(fs::symlink_metadata(case.path("fifo")).expect("is there").file_type().is_fifo());
+}
+
+#[test]
+fn a_link_stays_a_link_and_leads_to_the_report() {
+    let case = two_sends().file("elsewhere/old.json", "old");
+    for (link, target) in
+        [("link.json", "elsewhere/old.json"), ("new.json", "elsewhere/new.json"), ("null.json", "/dev/null")]
+    {
+        symlink(target, case.path(link)).expect("makes a link");
+        let report = format!("json={link}");
+        case.run(&["run", "plan.yaml", "--sandbox", "--report", &report]).exits(0);
+        assert_eq!(fs::read_link(case.path(link)).expect("still a link"), Path::new(target));
+        if target != "/dev/null" {
+            assert!(case.read(target).contains("\"run_id\""), "{target}");
+        }
+    }
+    assert!(fs::metadata("/dev/null").expect("is there").file_type().is_char_device());
+    case.run(&["preview-html", "plan.yaml", "--out", "null.json"]).exits(0);
+    assert_eq!(fs::read_link(case.path("null.json")).expect("still a link"), Path::new("/dev/null"));
+}
+
+#[test]
+fn open_streams_get_the_report_after_all_that_is_in_them() {
+    let case = two_sends().file("three", "before\n");
+    shell(&case, "run plan.yaml --sandbox --report json=/dev/fd/3", "3>>three").exits(0);
+    let three = case.read("three");
+    assert!(three.starts_with("before\n{"), "{three}");
+    // A file that is standard output: the report stands among what is printed, and takes nothing of it.
+    shell(&case, "run plan.yaml --sandbox --report markdown=/dev/stdout --report junit=/dev/stderr", ">out 2>err")
+        .exits(0);
+    let (out, err) = (case.read("out"), case.read("err"));
+    let (printed, markdown) = (out.find("2 messages").or_else(|| out.find("delivered")), out.find("# "));
+    assert!(printed.is_some() && markdown.is_some(), "{out}");
+    assert!(err.contains("<testsuites"), "{err}");
+}
+
+/// A device on which nothing can be written, as a full disk is.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_standard_output_is_said_and_is_no_success() {
+    let case = two_sends();
+    let commands = [
+        "render plan.yaml",
+        "render plan.yaml --format http",
+        "validate plan.yaml",
+        "validate plan.yaml --format sarif",
+        "run plan.yaml --sandbox",
+        "run plan.yaml --sandbox --format json",
+        "status plan.yaml",
+        "schema plan",
+        "preview-html plan.yaml --out -",
+        "explain Q201",
+        "completions bash",
+        "doctor plan.yaml --sandbox",
+        "fmt plan.yaml --check",
+        "--help",
+        "--version",
+        "help run",
+        "version",
+    ];
+    for command in commands {
+        let quiet = shell(&case, command, "");
+        if quiet.stdout.is_empty() {
+            continue;
+        }
+        let ran = shell(&case, command, ">/dev/full");
+        assert_ne!(ran.code, 0, "{command}");
+        ran.says("cannot write to standard output: no space is left on the device");
+        // A reader that has gone had enough.
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let arguments: Vec<&str> = command.split(' ').collect();
+        let status = case.command(&arguments).stdout(writer).stderr(Stdio::null()).status().expect("starts");
+        assert_eq!(status.code(), Some(quiet.code), "{command}");
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_report_that_cannot_be_written_is_no_success() {
+    in_both(|language, suffix| {
+        let case = two_sends().speaks(language);
+        let args = ["run", "plan.yaml", "--sandbox", "--report", "json=/dev/full", "--report", "junit=plan.yaml/x.xml"];
+        let ran = case.run(&args).exits(1);
+        insta::assert_snapshot!(format!("report-unwritten{suffix}"), ran.stderr);
+    });
+}
+
+#[test]
+fn the_sandbox_and_another_server_are_not_one() {
+    in_both(|language, suffix| {
+        let case = two_sends().speaks(language);
+        let ran = case.run(&["run", "plan.yaml", "--sandbox", "--api-base", "http://127.0.0.1:9"]).exits(2);
+        insta::assert_snapshot!(format!("sandbox-and-base{suffix}"), ran.stderr);
+        case.run(&["doctor", "plan.yaml", "--sandbox", "--api-base", "http://127.0.0.1:9"]).exits(2);
+        let from_the_environment = two_sends().env("QUNFA_API_BASE", "http://127.0.0.1:9");
+        from_the_environment.run(&["run", "plan.yaml", "--sandbox"]).exits(2);
+    });
+}
