@@ -761,7 +761,7 @@ fn an_account_has_one_writer_and_says_who(bench: &dyn StoreBench) {
     let writer = store.write("wechat", "wx1", &owner()).expect("free");
     let held = |result: Result<Box<dyn Ledger>, WriteError>| match result {
         Err(WriteError::Held(owner)) => owner,
-        Err(error) => panic!("{error}"),
+        Err(error) => panic!("{}", error.words()),
         Ok(_) => panic!("two writers"),
     };
     let late = Owner { pid: 8, ..owner() };

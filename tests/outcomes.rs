@@ -1093,6 +1093,22 @@ fn a_send_in_doubt_that_left_the_plan_is_not_forgotten() {
     assert_eq!(status(&["--format", "json"]).json()["no_longer_in_the_plan"], json!([]));
 }
 
+#[test]
+fn a_send_in_doubt_whose_when_is_false_now_is_not_forgotten() {
+    let later = "  - { id: look, action: set_speed, speed: 1 }\n";
+    for (before, now) in [("vars.go", "not vars.go"), ("run.platform == 'loopback'", "run.platform == 'wechat'")] {
+        let when = |when: &str| {
+            format!("  - {{ id: one, action: send_by_tag, when: \"{{{{ {when} }}}}\", to: {{ tag_id: 2 }}, message: {{ text: 你好 }} }}\n") + later
+        };
+        let case = Case::new().file("plan.yaml", plan(&when(before)).replace("steps:", "vars: { go: true }\nsteps:"));
+        let server = Fake::scripted("sendall", vec![Answer::DoneThen(Box::new(Answer::Close)); 3]);
+        case.against(&server, &[]).exits(7);
+        case.write("plan.yaml", plan(&when(now)).replace("steps:", "vars: { go: true }\nsteps:"));
+        case.against(&server, &[]).exits(7).says("`when` is false in this run").says("qunfa settle plan.yaml one");
+        server.delivered_once(1);
+    }
+}
+
 #[cfg(unix)]
 #[test]
 fn an_interrupt_while_people_are_listed_is_an_interrupt() {

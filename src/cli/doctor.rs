@@ -83,13 +83,13 @@ fn examine(session: &Session, warnings: usize, clock: &dyn Clock, terminal: &Ter
     checks.extend(of_state);
     let of_ledger = match usable {
         true => ledger_checks(session, clock)?,
-        false => LedgerChecks::none("the state store cannot be used"),
+        false => LedgerChecks::none(&say!("the state store cannot be used")),
     };
     let asked = match credential {
         Ok(credential) => ask(session, of_ledger.wanted.as_ref(), credential, clock, terminal)?,
         Err(_) => {
             let why = "there is no secret to ask for a token with";
-            Asked { checks: doctor::silent(&session.plan, why), server_time: None }
+            Asked { checks: doctor::silent(&session.plan, &why.into()), server_time: None }
         }
     };
     checks.extend(of_ledger.checks);
@@ -252,7 +252,7 @@ fn ledger_checks(session: &Session, clock: &dyn Clock) -> Result<LedgerChecks, R
     };
     Ok(match ledger {
         Ok(ledger) => doctor::ledger_checks(&session.plan, &*ledger, &session.scope, clock.now()),
-        Err(error) => LedgerChecks::none(&crate::text::chain(&error)),
+        Err(error) => LedgerChecks::none(&error.words()),
     })
 }
 
@@ -311,9 +311,9 @@ impl TokenStore for Peek<'_> {
         // A new token of the classic endpoint ends the one before, which somebody may be using.
         let saved = self.tokens.saved().map_err(TokenError::Source)?.filter(|token| token.is_fresh(self.now));
         let rejected = self.given.replace(true);
-        let why = if rejected { "WeChat rejects the cached token" } else { "no token is cached" };
+        let why = if rejected { say!("WeChat rejects the cached token") } else { say!("no token is cached") };
         saved.filter(|_| !rejected).ok_or_else(|| {
-            TokenError::Source(format!("{why}, and fetching one with `token: classic` would end the one before; `qunfa token refresh PLAN` does it, and so does a run"))
+            TokenError::Source(say!("{why}; with `token: classic`, a new token would invalidate the previous one. Run `qunfa token refresh PLAN` to fetch it, or let a run do so", why))
         })
     }
 }

@@ -295,7 +295,7 @@ impl Stage {
         seed(&mut config, plan);
         let server = Sandbox::start((Ipv4Addr::LOCALHOST, 0).into(), config)
             .map_err(|error| internal(say!("the sandbox cannot be started: {why}", why = error.to_string())))?;
-        let base = ApiBase::parse(&server.base_url()).map_err(|why| internal(why.into()))?;
+        let base = ApiBase::parse(&server.base_url()).map_err(internal)?;
         let address = Address { base, platform: Platform::Sandbox };
         Ok(Self { address, clock: Box::new(clock), server: Some(server) })
     }

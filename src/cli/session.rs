@@ -20,7 +20,7 @@ use crate::{
         store::{Owner, Queue, Store, TokenKey, Tokens, WriteError},
     },
     limits,
-    locale::say,
+    locale::{Phrase, say},
     plan::account::TokenEndpoint,
     platform::Platform,
     problem::{ExitCode, Refusal},
@@ -170,7 +170,7 @@ impl Session {
             let folder = self.folder.clone();
             redactor.learn(&read_secret(&source, &folder)?);
             return Ok(Credential {
-                source: TokenSource::Given(Box::new(move || read_secret(&source, &folder))),
+                source: TokenSource::Given(Box::new(move || read_secret(&source, &folder).map_err(Phrase::from))),
                 redactor,
             });
         }

@@ -14,6 +14,7 @@ use super::{
 use crate::{
     clock::{Clock, shanghai},
     ledger::{CallRecord, LedgerError, Status},
+    locale::{Phrase, list, say},
     payload::Effect,
     platform::Platform,
     problem::{ExitCode, Problem, Refusal},
@@ -119,7 +120,7 @@ fn other_editions(others: &[OtherEdition], plan: &str) -> String {
         }
         text.push_str(&format!("  {}  {}\n", other.occurrence, other.words()));
         if !other.is_finished() {
-            text.push_str(&format!("    not finished: {}\n", other.unfinished().join(", ")));
+            text.push_str(&format!("    {}\n", say!("not finished: {steps}", steps = list(other.unfinished()))));
             other.help(plan).iter().for_each(|help| text.push_str(&format!("    {help}\n")));
         }
     }
@@ -140,11 +141,11 @@ fn row(step: &RenderedStep, plan: &str, records: &[CallRecord]) -> Result<Row, L
         if changed { vec!["it is made anew by the next run".to_owned()] } else { Vec::new() }
     } else {
         match reconcile(step, &own)? {
-            Verdict::Resume { changed } => changed,
+            Verdict::Resume { changed } => changed.iter().map(Phrase::to_string).collect(),
             Verdict::Correct => vec!["the rest is planned anew from the list as it is now".to_owned()],
             Verdict::Conflict { changed } => {
                 conflicts = true;
-                changed
+                changed.iter().map(Phrase::to_string).collect()
             }
             Verdict::Fresh | Verdict::Done => Vec::new(),
         }

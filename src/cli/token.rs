@@ -64,7 +64,7 @@ pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<
     match &args.action {
         Action::Show(_) => {}
         Action::Clear(_) => {
-            tokens.forget().map_err(|error| Refusal::missing_input(error.to_string()))?;
+            tokens.forget().map_err(|error| Refusal::missing_input(error.words()))?;
         }
         Action::Refresh(_) => fetched = refresh(&session, &clock, terminal)?,
     }
@@ -110,7 +110,7 @@ fn without_plan(action: &Action, which: &Which, common: &Common, terminal: &Term
         Action::Show(_) => {}
         Action::Clear(_) => {
             let queue = session::TokenQueue::new("", terminal);
-            store.forget_all_tokens(&queue).map_err(|error| Refusal::missing_input(error.to_string()))?;
+            store.forget_all_tokens(&queue).map_err(|error| Refusal::missing_input(error.words()))?;
         }
         Action::Refresh(_) => {
             return Err(Refusal::usage("which account's token is not said")

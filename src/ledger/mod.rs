@@ -8,9 +8,15 @@
 //! [`store::Store`]. A store knows calls and bytes, and neither actions nor plans. `tests/conformance.rs` holds what every
 //! store must do.
 
+use std::fmt;
+
 use jiff::Timestamp;
 
-use crate::{payload::Effect, platform::Platform};
+use crate::{
+    locale::{Phrase, say},
+    payload::Effect,
+    platform::Platform,
+};
 
 pub mod open;
 pub mod sqlite;
@@ -153,7 +159,7 @@ impl Status {
         matches!(self, Status::Planned | Status::Refused | Status::NotSent)
     }
 
-    /// One word for people.
+    /// The word in JSON.
     pub fn word(self) -> &'static str {
         match self {
             Status::Planned => "planned",
@@ -164,16 +170,34 @@ impl Status {
             Status::GivenUp => "given up",
         }
     }
+
+    /// One word for people.
+    pub(crate) fn words(self) -> Phrase {
+        match self {
+            Status::Planned => say!("planned"),
+            Status::InFlight { .. } | Status::Unknown => say!("unknown"),
+            Status::Accepted => say!("accepted"),
+            Status::Refused => say!("refused"),
+            Status::NotSent => say!("not sent"),
+            Status::GivenUp => say!("given up"),
+        }
+    }
 }
 
 /// An event that cannot follow.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{event}` cannot follow `{status:?}`")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Illegal {
     /// Where the call stood.
     pub(crate) status: Status,
     /// What was to follow.
     pub(crate) event: &'static str,
+}
+
+impl Illegal {
+    /// What a person is told.
+    pub fn words(&self) -> Phrase {
+        say!("the event `{event}` is not allowed in the state `{status}`", event = self.event, status = self.status.words())
+    }
 }
 
 /// The one rule of how a call goes on. A refusal or a failure to connect settles its own attempt only: if an earlier one
@@ -350,40 +374,68 @@ pub struct RunRecord {
 }
 
 /// Why the store failed.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 pub enum LedgerError {
     /// It cannot be opened, read or written.
-    #[error("the state store {path} {what}")]
     Store {
         path: String,
-        what: String,
-        #[source]
+        /// What it is or cannot be, to be read after its name.
+        what: Phrase,
+        /// The store's own error.
         source: Option<Box<dyn std::error::Error + Send + Sync>>,
     },
     /// It was written by a newer version.
-    #[error("the state store {path} has format {found}; this version of qunfa reads up to {known}")]
     Newer { path: String, found: i64, known: i64 },
     /// A row of it does not say what was written into it.
-    #[error("the state store is damaged: {what}")]
     Unreadable {
         /// Which row, and what is missing.
-        what: String,
+        what: Phrase,
     },
     /// What it holds makes no sense.
-    #[error("the state store {path} is damaged: {what}")]
     Damaged {
         path: String,
         /// What makes no sense.
-        what: String,
+        what: Phrase,
     },
     /// What was to be written cannot follow what is there, which its writer did not know of. Nothing was written.
-    #[error("the state store {path} was changed by another process: {what}")]
     Conflict {
         path: String,
         /// What cannot follow what.
-        what: String,
+        what: Phrase,
     },
 }
+
+impl LedgerError {
+    /// What a person is told, the store's own words at its end.
+    pub fn words(&self) -> Phrase {
+        match self {
+            Self::Store { path, what, source: None } => say!("the state store {path} {what}", path, what),
+            Self::Store { path, what, source: Some(error) } => {
+                say!("the state store {path} {what} ({error})", path, what, error = error.to_string())
+            }
+            Self::Newer { path, found, known } => say!(
+                "the state store {path} has format {found}; this version of qunfa reads up to {known}",
+                path,
+                found = *found,
+                known = *known
+            ),
+            Self::Unreadable { what } => say!("the state store is damaged: {what}", what),
+            Self::Damaged { path, what } => say!("the state store {path} is damaged: {what}", path, what),
+            Self::Conflict { path, what } => {
+                say!("another process changed the state store {path}: {what}", path, what)
+            }
+        }
+    }
+}
+
+impl fmt::Display for LedgerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.words().fmt(f)
+    }
+}
+
+/// Its words are whole: no cause is left to be told.
+impl std::error::Error for LedgerError {}
 
 /// Where calls are recorded.
 ///

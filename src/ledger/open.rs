@@ -3,40 +3,46 @@
 use std::path::Path;
 
 use super::{sqlite::store::SqliteStore, store::Store};
+use crate::locale::{Phrase, say};
 
 /// The store of a name: `sqlite:PATH`. A name that SQLite, a shell or another tool would understand otherwise is refused, and
 /// so is what cannot be a ledger that lasts.
-pub fn named(name: &str) -> Result<Box<dyn Store>, String> {
-    const WRITE: &str = "write --state sqlite:PATH";
-    let path = name.strip_prefix("sqlite:").ok_or_else(|| format!("`{name}` is not a state store: {WRITE}"))?;
+pub fn named(name: &str) -> Result<Box<dyn Store>, Phrase> {
+    let Some(path) = name.strip_prefix("sqlite:") else {
+        return Err(say!("`{name}` is not a state store; write --state sqlite:PATH", name = name.escape_debug().to_string()));
+    };
+    let refused = |why: Phrase| {
+        let name = name.escape_debug().to_string();
+        Err(say!("`{name}` is not a state store: {why}; write --state sqlite:PATH", name, why))
+    };
     if let Some(why) = strange(path) {
-        return Err(format!("`{}` is not a state store: {why}; {WRITE}", name.escape_debug()));
+        return refused(why);
     }
     let store = SqliteStore::new(path.into());
     match store.other_kind() {
-        Some(what) => Err(format!("`{name}` is not a state store: {what}; {WRITE}")),
+        Some(what) => refused(what),
         None => Ok(Box::new(store)),
     }
 }
 
 /// Why a path does not name a file, or not the file that it seems to name.
-fn strange(path: &str) -> Option<&'static str> {
+fn strange(path: &str) -> Option<Phrase> {
     let begins = |text: &str| path.get(..text.len()).is_some_and(|start| start.eq_ignore_ascii_case(text));
     let last = path.rsplit('/').next().unwrap_or_default();
     if path.is_empty() {
-        Some("it names no file")
+        Some(say!("it is not a file name"))
     } else if path.chars().any(char::is_control) {
-        Some("there is a control character in it")
+        Some(say!("it contains a control character"))
     } else if path.trim() != path {
-        Some("there is a blank at its beginning or end")
+        Some(say!("it starts or ends with whitespace"))
     } else if path.starts_with(':') {
-        Some("a ledger in memory would not last")
+        Some(say!("an in-memory ledger would be lost"))
     } else if begins("file:") || path.starts_with("//") {
-        Some("it is a URI, and not a path")
+        Some(say!("it is a URI, not a path"))
     } else if path.starts_with('~') || path.starts_with('$') {
-        Some("`~` and variables are for the shell to put in (or write ./ before the name)")
+        Some(say!("let the shell expand `~` and variables (or prefix the name with ./)"))
     } else if matches!(last, "" | "." | "..") {
-        Some("it names a folder, and not a file")
+        Some(say!("it is a folder, not a file"))
     } else {
         None
     }
@@ -96,6 +102,7 @@ mod tests {
             &format!("sqlite:{}", folder.path().display()),
         ] {
             let why = named(name).err().unwrap_or_else(|| panic!("{name:?} was taken"));
+            let why = why.to_string();
             assert!(why.ends_with("write --state sqlite:PATH") && !why.contains(char::is_control), "{why}");
         }
         for name in ["-x.db", "./~x.db", "./:memory:", "a/file:x.db", "x?mode=memory", "x#y", "x%20y"] {

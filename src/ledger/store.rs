@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Ledger, LedgerError};
 use crate::{
+    locale::{Phrase, say},
     problem::Problem,
     wechat::token::{Token, TokenError, TokenStore},
 };
@@ -29,7 +30,7 @@ pub trait Store {
     fn tokens<'q>(&self, key: TokenKey<'_>, queue: Box<dyn Queue + 'q>) -> Box<dyn Tokens + 'q>;
 
     /// Every token that is kept, whichever account it is of; without its value.
-    fn all_tokens(&self) -> Result<Vec<SavedToken>, String>;
+    fn all_tokens(&self) -> Result<Vec<SavedToken>, Phrase>;
 
     fn forget_all_tokens(&self, queue: &dyn Queue) -> Result<(), TokenError>;
 
@@ -63,17 +64,31 @@ pub trait Queue {
 }
 
 /// Why a ledger cannot be written.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 pub enum WriteError {
     /// Another run has the lock of the account, and who.
-    #[error("another run of the account is under way")]
     Held(Option<Owner>),
     /// The lock can neither be had nor is it held.
-    #[error("{0}")]
-    Lock(String),
+    Lock(Phrase),
     /// There is a lock, and no ledger.
-    #[error(transparent)]
-    Ledger(#[from] LedgerError),
+    Ledger(LedgerError),
+}
+
+impl WriteError {
+    /// What a person is told.
+    pub fn words(&self) -> Phrase {
+        match self {
+            Self::Held(_) => say!("another run of the account is in progress"),
+            Self::Lock(why) => why.clone(),
+            Self::Ledger(error) => error.words(),
+        }
+    }
+}
+
+impl From<LedgerError> for WriteError {
+    fn from(error: LedgerError) -> Self {
+        Self::Ledger(error)
+    }
 }
 
 /// Which token: each is kept apart.
@@ -89,7 +104,7 @@ pub struct TokenKey<'a> {
 /// Where one token is kept, and what a person may ask of it.
 pub trait Tokens: TokenStore {
     /// The token last saved, without waiting for who fetches one.
-    fn saved(&self) -> Result<Option<Token>, String>;
+    fn saved(&self) -> Result<Option<Token>, Phrase>;
     /// Forgets it; true if there was one.
     fn forget(&self) -> Result<bool, TokenError>;
 }
@@ -112,7 +127,7 @@ pub struct Health {
     /// The format that this version writes.
     pub newest: i64,
     /// What is wrong with it.
-    pub damage: Vec<String>,
+    pub damage: Vec<Phrase>,
     /// What is not wrong yet, and what to do about it.
     pub warnings: Vec<Problem>,
 }

@@ -36,6 +36,8 @@ pub enum Argument {
     Number(i64),
     /// How many: shown with separators (`12,345`).
     Count(u64),
+    /// Words of a table that has them in English and in Chinese.
+    Both(&'static str, &'static str),
     /// A part of the sentence that has its own words.
     Phrase(Phrase),
     /// A text of the catalogue; braces in it are braces.
@@ -74,6 +76,25 @@ impl Phrase {
         let mut phrase = Self::new("{words}", None, vec![("words", Argument::Text(words.into()))]);
         phrase.0.recorded = Some(arguments);
         phrase
+    }
+
+    /// Words of a table that has them in English and in Chinese.
+    pub(crate) fn both(english: &'static str, chinese: &'static str) -> Self {
+        Self::new("{words}", None, vec![("words", Argument::Both(english, chinese))])
+    }
+
+    /// What was noted in English, in the words of the catalogue where it has these very ones.
+    pub(crate) fn noted(words: &str) -> Self {
+        match super::catalogue::english(words) {
+            Some(text) if !text.contains(['{', '}']) => Self::new(text, None, Vec::new()),
+            _ => Self::verbatim(words),
+        }
+    }
+
+    /// The sentence with every text in it changed.
+    pub(crate) fn with_texts(mut self, change: &dyn Fn(&str) -> String) -> Self {
+        self.0.arguments.iter_mut().for_each(|(_, argument)| argument.change(change));
+        self
     }
 
     /// The sentence in a language.
@@ -155,6 +176,8 @@ impl Argument {
             Self::Text(text) => words.push_str(text),
             Self::Number(number) => words.push_str(&number.to_string()),
             Self::Count(count) => words.push_str(&grouped(*count)),
+            Self::Both(english, _) if language == Language::En => words.push_str(english),
+            Self::Both(_, chinese) => words.push_str(chinese),
             Self::Phrase(phrase) => phrase.write(language, words),
             Self::Fixed(text) => words.push_str(in_language(language, text)),
             Self::List(items) => {
@@ -168,11 +191,25 @@ impl Argument {
         }
     }
 
+    fn change(&mut self, change: &dyn Fn(&str) -> String) {
+        match self {
+            Self::Text(text) => *text = change(text),
+            Self::Phrase(phrase) => phrase.0.arguments.iter_mut().for_each(|(_, argument)| argument.change(change)),
+            Self::List(items) => items.iter_mut().for_each(|item| item.change(change)),
+            Self::Number(_) | Self::Count(_) | Self::Both(..) => {}
+        }
+    }
+
     fn as_json(&self) -> Value {
         match self {
             Self::Text(text) => text.as_str().into(),
             Self::Number(number) => (*number).into(),
             Self::Count(count) => (*count).into(),
+            Self::Both(..) => {
+                let mut words = String::new();
+                self.write(Language::current(), &mut words);
+                words.into()
+            }
             Self::Phrase(phrase) => phrase.to_string().into(),
             Self::Fixed(text) => translated(text).into(),
             Self::List(items) => items.iter().map(Self::as_json).collect(),

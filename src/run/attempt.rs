@@ -15,6 +15,7 @@ use super::{
 use crate::{
     ledger::{CallRecord, Event, EventKind, FrozenCall, LedgerError, Status, next_status},
     limits,
+    locale::{Count, Language, Phrase, say},
     payload::{Effect, MissingValue},
     plan::ask::Poll,
     problem::Problem,
@@ -22,7 +23,7 @@ use crate::{
     report::{CallOutcome, CallReport, RunEvent, StepOutcome},
     retry::Retry,
     slot::{Output, Slot},
-    text::{chain, step_name},
+    text::step_name,
     wechat::{
         client::Outcome,
         errcode,
@@ -91,8 +92,12 @@ impl<'a> Runner<'a, '_> {
                 continue;
             }
             if !facts.is_empty() && (self.settings.interrupted)() {
-                self.stopped = Some("the run was interrupted".into());
-                let message = format!("interrupted after {} of {count} calls; the next run goes on", facts.len());
+                self.stopped = Some(say!("the run was interrupted"));
+                let message = say!(
+                    "interrupted after {done} of {calls} calls; the next run continues",
+                    done = Count::from(facts.len()),
+                    calls = Count::from(count)
+                );
                 let outputs = outputs(step, facts.iter());
                 return StepEnd { outputs, stop: true, ..StepEnd::problem(StepOutcome::NotRun, message, Vec::new()) };
             }
@@ -125,9 +130,9 @@ impl<'a> Runner<'a, '_> {
                 event.msg_data_id = reply.msg_data_id();
                 event.result = reply.msg_status().map(str::to_owned);
             }
-            Outcome::NotSent(why) | Outcome::Unknown(why) | Outcome::Withdrawn(why) => event.note = Some(why.clone()),
-            Outcome::NoToken(error) => event.note = Some(error.to_string()),
-            Outcome::Withheld => event.note = Some(policy::WITHHELD.into()),
+            Outcome::NotSent(why) | Outcome::Unknown(why) | Outcome::Withdrawn(why) => event.note = Some(noted(why)),
+            Outcome::NoToken(error) => event.note = Some(noted(&error.words())),
+            Outcome::Withheld => event.note = Some(noted(&policy::withheld())),
         }
         event
     }
@@ -179,7 +184,10 @@ impl<'r, 'a, 'c> CallRun<'r, 'a, 'c> {
             }
             pause = self.retry.next();
             if pause.is_none() {
-                return Err(self.give_up(Problem::new(format!("no clear answer after {} attempts", self.attempts))));
+                return Err(self.give_up(Problem::new(say!(
+                    "no conclusive answer after {attempts} attempt" | "no conclusive answer after {attempts} attempts",
+                    attempts = self.attempts
+                ))));
             }
         }
     }
@@ -187,12 +195,12 @@ impl<'r, 'a, 'c> CallRun<'r, 'a, 'c> {
     /// Waits until the call may be made (again), after a pause if it was made before.
     fn wait_for_turn(&mut self, pause: Option<Duration>) -> Result<(), StepEnd> {
         let wait = match (self.resend_pause()?, pause) {
-            (Some(pause), _) => Some((pause, "before the same send is repeated with the same clientmsgid")),
+            (Some(pause), _) => Some((pause, say!("before repeating the same send with the same clientmsgid"))),
             (None, Some(pause)) => {
                 let too_fast = self.runner.settings.scope.platform.is_real()
                     && self.last.as_ref().is_some_and(policy::is_rate_limit);
                 let least = if too_fast { limits::MASS_CALLS_WINDOW } else { Duration::ZERO };
-                Some((pause.max(least), "before another attempt"))
+                Some((pause.max(least), say!("before another attempt")))
             }
             (None, None) => None,
         };
@@ -216,7 +224,7 @@ impl<'r, 'a, 'c> CallRun<'r, 'a, 'c> {
         let Some((first, last)) = self.record.in_doubt_since().filter(|_| self.is_mass()) else { return Ok(None) };
         // Too fast for its name, in this very run: WeChat tells the job a minute later.
         if policy::foreign(&self.record).is_some() && self.attempts == 0 {
-            return Err(self.give_up(Problem::new("it is not repeated until that is settled")));
+            return Err(self.give_up(Problem::new(say!("it is not repeated until that is settled"))));
         }
         let asked = self.at.step.retry.resend_after;
         let resend_after =
@@ -248,8 +256,8 @@ impl<'r, 'a, 'c> CallRun<'r, 'a, 'c> {
         let timeout = limits::QUOTA_TIMEOUT.min(self.at.step.timeout);
         self.runner.client.call(Method::Post, super::doctor::QUOTA, Body::Json(&body), timeout);
         if !known(self.runner) {
-            let text = "the server does not tell what time it is (`Date`): whether a send in doubt may be repeated is decided by this machine's clock alone";
-            (self.runner.emit)(RunEvent::Note { text: text.into() });
+            let text = say!("the server does not report its time (`Date`); this machine's clock alone decides whether a send in doubt may be repeated");
+            (self.runner.emit)(RunEvent::Note { text });
         }
     }
 
@@ -309,7 +317,7 @@ impl<'r, 'a, 'c> CallRun<'r, 'a, 'c> {
         let answer = self.runner.client.post_while(path, body, timeout, &|server| {
             policy::may_leave(Times::of(clock, server.filter(|_| its_clock)), since, repeated, timeout).map_err(
                 |problem| {
-                    let why = problem.message.to_string();
+                    let why = problem.message.clone();
                     held.replace(Some(problem));
                     why
                 },
@@ -331,7 +339,7 @@ impl<'r, 'a, 'c> CallRun<'r, 'a, 'c> {
         {
             // It was carried out, and is not what was asked for: the next run does it again.
             (kind, next) = (EventKind::Refused, Next::Fail { stop: false });
-            (event.kind, event.note) = (kind, Some(problem.message.to_string()));
+            (event.kind, event.note) = (kind, Some(noted(&problem.message)));
             lost = Some(problem);
         }
         // Known, whether or not the ledger takes it.
@@ -368,8 +376,9 @@ impl<'r, 'a, 'c> CallRun<'r, 'a, 'c> {
         self.finish(outcome, Some(answer));
         let adds = self.media.as_ref().is_some_and(|media| media.gives.is_some());
         if repeated && adds && self.at.step.spec.effect == Effect::Media {
-            let what = "an earlier attempt got no clear answer, and may have left one too many in the library";
-            (self.runner.emit)(RunEvent::Note { text: format!("`{}`: {what}", self.at.step.name()).into() });
+            let step = self.at.step.name();
+            let text = say!("`{step}`: an earlier attempt got no conclusive answer and may have left a duplicate in the library", step);
+            (self.runner.emit)(RunEvent::Note { text });
         }
     }
 
@@ -391,11 +400,11 @@ impl<'r, 'a, 'c> CallRun<'r, 'a, 'c> {
                 (Next::Done, Some(status)) if status == poll.until => return self.seen(body, &answer),
                 (Next::Done, Some(status @ ("SEND_FAIL" | "DELETE"))) => {
                     let help = if status == "DELETE" {
-                        "it was deleted, or all recipients were filtered out (four messages a month, blocked)"
+                        say!("it was deleted, or every recipient was filtered out (monthly limit of four messages, or blocked)")
                     } else {
-                        "the console (群发记录) and the event MASSSENDJOBFINISH say why"
+                        say!("see the console (群发记录) or the event MASSSENDJOBFINISH for the reason")
                     };
-                    let message = format!("the status is {status}, and {} was waited for", poll.until);
+                    let message = say!("the status is {status}, expected {until}", status, until = poll.until);
                     return Err(self.unseen(&answer, message, help));
                 }
                 (Next::Done, _) => {
@@ -407,20 +416,21 @@ impl<'r, 'a, 'c> CallRun<'r, 'a, 'c> {
                     Some(pause) => pause,
                     None => {
                         self.last = Some(answer);
-                        return Err(self.give_up(Problem::new("no answer")));
+                        return Err(self.give_up(Problem::new(say!("no answer"))));
                     }
                 },
             };
-            let seen = seen.unwrap_or("not known");
+            let seen = seen.map_or_else(|| say!("not known"), Phrase::verbatim);
             let left = deadline.duration_since(self.runner.clock.now());
             if left <= SignedDuration::ZERO {
                 let after = words(poll.timeout);
-                let message = format!("the status is {seen} after {after}, and {} was waited for", poll.until);
-                let help = "WeChat may still be sending: run it again, or raise `timeout`";
+                let until = poll.until;
+                let message = say!("the status is still {seen} after {after}, expected {until}", seen, after, until);
+                let help = say!("WeChat may still be sending: run it again, or raise `timeout`");
                 return Err(self.unseen(&answer, message, help));
             }
-            let why = format!("for {}, which is {seen} now", poll.until);
-            if !self.runner.wait(self.at.index, pause.min(left.unsigned_abs()), &why) {
+            let why = say!("for {until}; the status is {seen} now", until = poll.until, seen);
+            if !self.runner.wait(self.at.index, pause.min(left.unsigned_abs()), why) {
                 return Err(self.interrupted());
             }
         }
@@ -439,9 +449,9 @@ impl<'r, 'a, 'c> CallRun<'r, 'a, 'c> {
     }
 
     /// WeChat answered, and the status will not be the one that is waited for, or not in time.
-    fn unseen(&mut self, answer: &Outcome, message: String, help: &str) -> StepEnd {
+    fn unseen(&mut self, answer: &Outcome, message: Phrase, help: Phrase) -> StepEnd {
         self.finish(CallOutcome::Accepted, Some(answer));
-        StepEnd::problem(StepOutcome::Failed, message, vec![help.into()])
+        StepEnd::problem(StepOutcome::Failed, message, vec![help])
     }
 
     /// The body of the frozen call with its slots filled.
@@ -450,7 +460,7 @@ impl<'r, 'a, 'c> CallRun<'r, 'a, 'c> {
             Some(call) => Cow::Borrowed(&call.payload),
             None => match frozen::payload(&self.record.frozen) {
                 Ok(payload) => Cow::Owned(payload),
-                Err(error) => return Err(StepEnd::problem(StepOutcome::Failed, chain(&error), Vec::new())),
+                Err(error) => return Err(StepEnd::problem(StepOutcome::Failed, error.words(), Vec::new())),
             },
         };
         let slots = &self.runner.facts.slots;
@@ -464,21 +474,27 @@ impl<'r, 'a, 'c> CallRun<'r, 'a, 'c> {
     /// Why a value is not there, and how it can be.
     fn missing(&self, missing: &MissingValue) -> Problem {
         let Slot::Output { step, key, output: Output::MsgId | Output::MsgIds, index } = &missing.0 else {
-            let help = "WeChat did not say it, or the step that gives it was settled without it";
+            let help = say!("WeChat did not return it, or its step was settled without it");
             return Problem::new(missing.to_string()).help(help);
         };
         let (name, plan) = (step_name(step, key.as_deref()), &self.runner.plan.path);
         let call = index.map_or(1, |index| index + 1);
-        let message = format!("`{name}` was sent, but as which job is not known: {missing}");
+        let message = say!("`{step}` was sent, but its job is unknown: {missing}", step = &name, missing = missing.to_string());
         let problem = Problem::new(message)
-            .help("WeChat said that it has the send already (45065) and not its msg_id, or it was settled by hand without one")
-            .help(format!("look the job up (the event MASSSENDJOBFINISH tells its MsgID), say it with: qunfa settle {plan} {name} --sent MSG_ID --chunk {call}, and run it again"));
+            .help(say!("WeChat reported that it already has the send (45065) without its msg_id, or it was settled by hand without one"))
+            .help(say!(
+                "look up the job (the MsgID in the event MASSSENDJOBFINISH), run: {command} --sent MSG_ID --chunk {call}, then run the plan again",
+                command = doubt::settle(plan, &name, None),
+                call
+            ));
         match self.at.step.spec.effect {
-            Effect::Read => problem.help(format!(
-                "without it WeChat cannot be asked; look at the console (群发记录) instead, and take `{}` out of the plan",
-                self.at.step.id
+            Effect::Read => problem.help(say!(
+                "without it qunfa cannot ask WeChat; check the console (群发记录) instead, and remove `{step}` from the plan",
+                step = &self.at.step.id
             )),
-            Effect::Delete => problem.help("without it WeChat cannot delete it; delete it in the console instead"),
+            Effect::Delete => problem.help(say!(
+                "without it qunfa cannot delete the message; delete it in the console instead: the message card stays with those who got it; only the body can no longer be opened"
+            )),
             _ => problem,
         }
     }
@@ -497,16 +513,17 @@ impl<'r, 'a, 'c> CallRun<'r, 'a, 'c> {
         if payload.may_be(sent, &known) {
             return Ok(());
         }
-        let why = "what was sent is not what would be sent now: a value that WeChat gave it is another one";
+        let why = say!("the sent body differs from the current one: a value assigned by WeChat has changed");
         if self.runner.settings.approved {
-            return Err(self.give_up(Problem::new(format!("{why}, and the digest that is expected does not cover it"))));
+            return Err(self.give_up(Problem::new(say!("{why}, and --expect does not cover it", why))));
         }
-        let text = format!(
-            "`{}` call {}: {why}; the same bytes are sent again",
-            self.at.step.name(),
-            self.record.frozen.id.chunk
+        let text = say!(
+            "`{step}` call {call}: {why}; sending the same bytes again",
+            step = self.at.step.name(),
+            call = self.record.frozen.id.chunk,
+            why
         );
-        (self.runner.emit)(RunEvent::Note { text: text.into() });
+        (self.runner.emit)(RunEvent::Note { text });
         Ok(())
     }
 
@@ -530,9 +547,9 @@ impl<'r, 'a, 'c> CallRun<'r, 'a, 'c> {
         }
         let Problem { message, mut help, errcode } = problem;
         if self.record.status.in_doubt() && self.at.step.spec.effect == Effect::Delete {
-            help.push(
-                "an earlier attempt got no clear answer, and may have deleted it: see `qunfa status --refresh`".into(),
-            );
+            help.push(say!(
+                "an earlier attempt got no conclusive answer and may have deleted it: see `qunfa status --refresh`"
+            ));
         }
         let error = Some(Problem { message, help, errcode });
         StepEnd { error, stop, ..StepEnd::new(StepOutcome::Failed) }
@@ -554,22 +571,21 @@ impl<'r, 'a, 'c> CallRun<'r, 'a, 'c> {
             return self.unknown(why);
         }
         let Problem { message, help, errcode } = last.as_ref().map_or(why, policy::advice);
-        let attempts = self.attempts;
-        let times = if attempts == 1 { "one attempt".to_owned() } else { format!("{attempts} attempts") };
-        let error = Some(Problem { message: format!("{message} (given up after {times})").into(), help, errcode });
+        let times = say!("{attempts} attempt" | "{attempts} attempts", attempts = self.attempts);
+        let error = Some(Problem { message: say!("{message} (gave up after {times})", message, times), help, errcode });
         StepEnd { error, ..StepEnd::new(StepOutcome::Failed) }
     }
 
     fn interrupted(&mut self) -> StepEnd {
-        self.runner.stopped.get_or_insert_with(|| "the run was interrupted".into());
+        self.runner.stopped.get_or_insert_with(|| say!("the run was interrupted"));
         if self.attempts > 0 {
             let last = self.last.take();
             self.finish(self.outcome(None), last.as_ref());
         }
         let end = if self.in_doubt() {
-            self.unknown(Problem::new("the run was interrupted before it could be repeated"))
+            self.unknown(Problem::new(say!("the run was interrupted before it could be repeated")))
         } else {
-            StepEnd::problem(StepOutcome::NotRun, "interrupted; the next run goes on here", Vec::new())
+            StepEnd::problem(StepOutcome::NotRun, say!("interrupted; the next run continues here"), Vec::new())
         };
         StepEnd { stop: true, ..end }
     }
@@ -578,7 +594,7 @@ impl<'r, 'a, 'c> CallRun<'r, 'a, 'c> {
     fn store_failed(&mut self, status: Status, error: &LedgerError) -> StepEnd {
         let end = self.runner.store_failed(error);
         if self.is_mass() && status.in_doubt() {
-            return StepEnd { stop: true, ..self.unknown(Problem::new(chain(error))) };
+            return StepEnd { stop: true, ..self.unknown(Problem::new(error.words())) };
         }
         end
     }
@@ -603,9 +619,11 @@ impl<'r, 'a, 'c> CallRun<'r, 'a, 'c> {
         let frozen = &self.record.frozen;
         let (reply, why) = match last {
             Some(Outcome::Reply(reply)) => (Some(reply), None),
-            Some(Outcome::NotSent(why) | Outcome::Unknown(why) | Outcome::Withdrawn(why)) => (None, Some(why.clone())),
-            Some(Outcome::NoToken(error)) => (None, Some(error.to_string())),
-            Some(Outcome::Withheld) => (None, Some(policy::WITHHELD.into())),
+            Some(Outcome::NotSent(why) | Outcome::Unknown(why) | Outcome::Withdrawn(why)) => {
+                (None, Some(why.to_string()))
+            }
+            Some(Outcome::NoToken(error)) => (None, Some(error.words().to_string())),
+            Some(Outcome::Withheld) => (None, Some(policy::withheld().to_string())),
             None => (None, None),
         };
         CallReport {
@@ -630,6 +648,11 @@ impl<'r, 'a, 'c> CallRun<'r, 'a, 'c> {
     pub(super) fn say(&mut self, call: CallReport) {
         (self.runner.emit)(RunEvent::CallFinished { step: self.at.index, call });
     }
+}
+
+/// Words of ours as the ledger keeps them: in English, whoever runs it.
+pub(super) fn noted(words: &Phrase) -> String {
+    words.in_language(Language::En)
 }
 
 /// A length of time as a plan writes it.

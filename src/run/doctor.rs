@@ -11,18 +11,20 @@ use super::{
     guard, policy,
     prepare::{Prepared, Selection, compare},
     refusal::Refusal,
+    tags::nearest_or_all,
     work::{Left, Work},
 };
 use crate::{
     ledger::{Ledger, Scope},
     limits,
+    locale::{Count, Phrase, list, say},
     payload::{Effect, Target},
     plan::{account::AccountKind, action::send_by_openid},
     problem::Problem,
     render::RenderedPlan,
     report::checkup::{Check, CheckId, CheckState},
     slot::{Followers, Tag},
-    text::{chain, did_you_mean, one_of},
+    text::{one_of, quoted},
     wechat::{
         Reply,
         client::{Client, Outcome},
@@ -43,9 +45,9 @@ pub(crate) struct LedgerChecks {
 
 impl LedgerChecks {
     /// When the ledger cannot be looked at.
-    pub(crate) fn none(why: &str) -> Self {
+    pub(crate) fn none(why: &Phrase) -> Self {
         let ids = [CheckId::Ledger, CheckId::Guards, CheckId::Forecast];
-        Self { checks: ids.map(|id| Check::not_checked(id, why)).into(), wanted: None }
+        Self { checks: ids.map(|id| Check::not_checked(id, why.clone())).into(), wanted: None }
     }
 }
 
@@ -55,7 +57,7 @@ pub(crate) fn ledger_checks(plan: &RenderedPlan, ledger: &dyn Ledger, scope: &Sc
     let prepared = match compare(plan, ledger, scope, &Selection::default()) {
         Ok(prepared) => prepared,
         Err(refusal) => {
-            let mut none = LedgerChecks::none("the plan cannot go on from what the ledger has");
+            let mut none = LedgerChecks::none(&say!("the plan cannot continue from the ledger"));
             none.checks[0] = Check::problem(CheckId::Ledger, CheckState::Error, problem(refusal));
             return none;
         }
@@ -71,7 +73,7 @@ pub(crate) fn ledger_checks(plan: &RenderedPlan, ledger: &dyn Ledger, scope: &Sc
 /// Why the plan cannot go on; what to do about the store is said with its own line.
 fn problem(refusal: Refusal) -> Problem {
     match refusal {
-        Refusal::Store(error) => Problem::new(chain(&error)),
+        Refusal::Store(error) => Problem::new(error.words()),
         Refusal::Selection(problem)
         | Refusal::MissingOutputs(problem)
         | Refusal::Changed(problem)
@@ -87,15 +89,17 @@ fn unknown(plan: &RenderedPlan, ledger: &dyn Ledger, scope: &Scope, now: Timesta
     let id = CheckId::Ledger;
     let records = match ledger.calls(scope) {
         Ok(records) => records,
-        Err(error) => return Check::error(id, chain(&error)),
+        Err(error) => return Check::error(id, error.words()),
     };
     let accepted = records.iter().filter(|record| record.status == crate::ledger::Status::Accepted).count();
     let open: Vec<_> = records.iter().filter(|record| record.status.in_doubt()).collect();
     if open.is_empty() {
         let words = match accepted {
-            0 => "nothing of this occurrence was sent yet".to_owned(),
-            1 => "1 call of this occurrence is accepted".to_owned(),
-            count => format!("{count} calls of this occurrence are accepted"),
+            0 => say!("nothing sent yet in this occurrence"),
+            calls => say!(
+                "{calls} call accepted in this occurrence" | "{calls} calls accepted in this occurrence",
+                calls
+            ),
         };
         return Check::ok(id, words).fact("accepted", accepted).fact("unknown", 0);
     }
@@ -110,22 +114,27 @@ fn unknown(plan: &RenderedPlan, ledger: &dyn Ledger, scope: &Scope, now: Timesta
         })
         .collect();
     names.dedup();
-    let calls = crate::text::plural(count, "call");
-    let text = format!("the outcome of {calls} is unknown: {}", names.join(", "));
+    let text = say!(
+        "unknown outcome of {calls} call: {steps}" | "unknown outcome of {calls} calls: {steps}",
+        calls = count,
+        steps = list(names)
+    );
     let check = Check::warning(id, text).fact("accepted", accepted).fact("unknown", count).fact("unknown_too_old", old);
     if old > 0 {
-        let path = &plan.path;
-        check.help(format!("a run no longer repeats what is 24 hours old; look in the console, then settle it: qunfa settle {path} STEP --sent MSG_ID | --not-sent"))
+        let plan = quoted(&plan.path);
+        check.help(say!("a run no longer repeats calls older than 24 hours; check the console, then run: qunfa settle {plan} STEP --sent MSG_ID, or --not-sent", plan))
     } else {
-        check.help("the next run repeats it under the same clientmsgid, which finds out; run it within 24 hours")
+        check.help(say!(
+            "run the plan within 24 hours: it repeats the call with the same clientmsgid and finds out"
+        ))
     }
 }
 
 fn guarded(prepared: &Prepared<'_>, ledger: &dyn Ledger, scope: &Scope, now: Timestamp) -> Check {
     match guard::refusal(prepared.plan, &prepared.work, &prepared.facts, ledger, scope, now) {
-        Ok(None) => Check::ok(CheckId::Guards, "no guard refuses a run now"),
+        Ok(None) => Check::ok(CheckId::Guards, say!("no guard would refuse a run now")),
         Ok(Some(problem)) => Check::problem(CheckId::Guards, CheckState::Warning, problem),
-        Err(error) => Check::error(CheckId::Guards, chain(&error)),
+        Err(error) => Check::error(CheckId::Guards, error.words()),
     }
 }
 
@@ -133,16 +142,16 @@ fn forecasted(prepared: &Prepared<'_>, ledger: &dyn Ledger, scope: &Scope, now: 
     let id = CheckId::Forecast;
     let forecast = match forecast(prepared.plan, &prepared.work, ledger, scope, now) {
         Ok(forecast) => forecast,
-        Err(error) => return Check::error(id, chain(&error)),
+        Err(error) => return Check::error(id, error.words()),
     };
     let quotas: Vec<Value> = forecast
         .quotas
         .iter()
-        .map(|quota| json!({ "what": quota.what, "period": quota.period, "wanted": quota.wanted, "used": quota.used, "limit": quota.most }))
+        .map(|quota| json!({ "what": quota.what.name(), "period": quota.what.period(), "wanted": quota.wanted, "used": quota.used, "limit": quota.most }))
         .collect();
     let check = match forecast.refusal() {
         Some(problem) => Check::problem(id, CheckState::Error, problem),
-        None => Check::ok(id, format!("{}; as far as the ledger knows", forecast.words())),
+        None => Check::ok(id, say!("{forecast} (as far as the ledger knows)", forecast = forecast.words())),
     };
     check.fact("calls", forecast.calls).fact("mass_calls", forecast.mass).fact("quotas", quotas)
 }
@@ -158,7 +167,7 @@ fn wanted(prepared: &Prepared<'_>) -> BTreeMap<String, u64> {
     let mut wanted = paths(prepared.plan);
     for Work { step, left, .. } in prepared.work.iter().filter(|work| work.step.spec.effect != Effect::Read) {
         match left {
-            Left::NotSelected | Left::Never | Left::Done { .. } => {}
+            Left::NotSelected | Left::Never | Left::Doubtful { .. } | Left::Done { .. } => {}
             Left::Calls { .. } => {
                 for call in left.open_calls() {
                     *wanted.entry(call.frozen.path.clone()).or_default() += 1;
@@ -188,8 +197,9 @@ pub(crate) enum TokenWay {
 }
 
 /// The lines that need no token, in the words of why there is none: everything that WeChat would say.
-pub(crate) fn silent(plan: &RenderedPlan, why: &str) -> Vec<Check> {
-    let mut checks = vec![Check::not_checked(CheckId::Token, why), Check::not_checked(CheckId::IpAllowList, why)];
+pub(crate) fn silent(plan: &RenderedPlan, why: &Phrase) -> Vec<Check> {
+    let mut checks =
+        vec![Check::not_checked(CheckId::Token, why.clone()), Check::not_checked(CheckId::IpAllowList, why.clone())];
     checks.extend(without_token(plan, why));
     checks
 }
@@ -204,7 +214,7 @@ pub(crate) fn ask(
     let (timeout, ready) = (timeout(plan), client.ready());
     let mut checks = vec![token(way, &ready), allow_list(way, &ready)];
     if ready.is_err() {
-        checks.extend(without_token(plan, "there is no token"));
+        checks.extend(without_token(plan, &say!("no token available")));
         return checks;
     }
     let mut ask = |method, path: &str, body: &Value| {
@@ -228,17 +238,24 @@ pub(crate) fn ask(
 pub(crate) fn clock(now: Timestamp, told: Option<Timestamp>) -> Check {
     let id = CheckId::Clock;
     let Some(server) = told else {
-        return Check::not_checked(id, "no answer told the time");
+        return Check::not_checked(id, say!("no answer contained the time"));
     };
     let skew = now.duration_since(server).as_secs();
     let most = i64::try_from(limits::CLOCK_SKEW.as_secs()).unwrap_or(i64::MAX);
     if skew.abs() <= most {
-        let text = format!("this machine and the server agree within {most} s");
+        let text = say!("in sync with the server (within {most} s)", most);
         return Check::ok(id, text).fact("skew_seconds", skew);
     }
-    let word = if skew > 0 { "ahead of" } else { "behind" };
-    Check::warning(id, format!("this machine's clock is {} s {word} the server's", skew.unsigned_abs()))
-        .help("set the clock (NTP): the 24 hours in which a send in doubt may be repeated are counted with it")
+    let seconds = Count(skew.unsigned_abs());
+    let text = if skew > 0 {
+        say!("this machine's clock is {seconds} s ahead of the server's", seconds)
+    } else {
+        say!("this machine's clock is {seconds} s behind the server's", seconds)
+    };
+    Check::warning(id, text)
+        .help(say!(
+            "set the clock (NTP): qunfa uses it to count the 24 hours during which it may repeat a send in doubt"
+        ))
         .fact("skew_seconds", skew)
 }
 
@@ -248,12 +265,12 @@ fn timeout(plan: &RenderedPlan) -> Duration {
     plan.steps.first().map_or(limits::TIMEOUT, |step| step.timeout)
 }
 
-fn without_token(plan: &RenderedPlan, why: &str) -> Vec<Check> {
-    let mut checks = vec![Check::not_checked(CheckId::Account, why)];
+fn without_token(plan: &RenderedPlan, why: &Phrase) -> Vec<Check> {
+    let mut checks = vec![Check::not_checked(CheckId::Account, why.clone())];
     let permissions = permissions(plan).into_iter();
-    checks.extend(permissions.map(|permission| Check::not_checked(CheckId::Permission, why).of(permission.what)));
+    checks.extend(permissions.map(|permission| Check::not_checked(CheckId::Permission, why.clone()).of(permission.what.to_string())));
     checks.extend(only_by_sending(plan));
-    checks.extend(paths(plan).keys().map(|path| Check::not_checked(CheckId::Quota, why).of(path.as_str())));
+    checks.extend(paths(plan).keys().map(|path| Check::not_checked(CheckId::Quota, why.clone()).of(path.as_str())));
     checks
 }
 
@@ -261,10 +278,10 @@ fn token(way: TokenWay, ready: &Result<(), TokenError>) -> Check {
     match ready {
         Ok(()) => {
             let words = match way {
-                TokenWay::Stable => "WeChat gives one",
-                TokenWay::Cached => "the cached one is used, for a new one would end it",
-                TokenWay::Given => "it is kept by somebody else, and was read",
-                TokenWay::Sandbox => "the sandbox gives one",
+                TokenWay::Stable => say!("fetched"),
+                TokenWay::Cached => say!("using the cached token, because a new one would invalidate it"),
+                TokenWay::Given => say!("read from the external token store"),
+                TokenWay::Sandbox => say!("issued by the sandbox"),
             };
             Check::ok(CheckId::Token, words)
         }
@@ -277,38 +294,42 @@ fn allow_list(way: TokenWay, ready: &Result<(), TokenError>) -> Check {
     let id = CheckId::IpAllowList;
     match (way, ready) {
         (TokenWay::Cached, _) => {
-            Check::not_checked(id, "WeChat looks at the address only when a token is fetched, and none was")
+            Check::not_checked(id, say!("WeChat checks the address only when a token is fetched"))
         }
         (TokenWay::Given, _) => {
-            Check::not_checked(id, "it matters to whoever fetches the token, which is not this machine")
+            Check::not_checked(id, say!("this machine does not fetch the token"))
         }
         (TokenWay::Stable | TokenWay::Sandbox, Ok(())) => {
-            Check::ok(id, "a token is given to the address of this machine")
+            Check::ok(id, say!("this machine's address is allowed"))
         }
         (_, Err(TokenError::Refused { errcode: code @ (40164 | 45035 | 61004), errmsg })) => {
             let check = match errcode::ip_in(errmsg) {
-                Some(ip) => Check::error(id, format!("WeChat sees this machine as {ip}, which is not on the list"))
-                    .help(format!(
-                        "add {ip} to the IP allow-list (IP 白名单) in the developer console; it takes some minutes"
-                    ))
+                Some(ip) => Check::error(
+                    id,
+                    say!("{ip}, this machine's address as seen by WeChat, is not on the allow-list", ip),
+                )
+                .help(say!(
+                    "add {ip} to the IP allow-list (IP 白名单) in the developer console; it takes a few minutes to apply",
+                    ip
+                ))
                     .fact("ip", ip),
                 None => Check::error(
                     id,
-                    "the address of this machine is not on the list, and WeChat does not say which it is",
+                    say!("this machine's address is not on the allow-list, and WeChat does not report it"),
                 )
-                .help("add the address under which this machine reaches the internet to the IP allow-list (IP 白名单)"),
+                .help(say!("add this machine's public address to the IP allow-list (IP 白名单)")),
             };
             Check { errcode: Some(*code), ..check }
         }
         (_, Err(TokenError::Refused { errcode: 89503, errmsg })) => {
             let ip = errcode::ip_in(errmsg);
-            let text = "WeChat has asked the account's administrator whether this machine may have a token";
+            let text = say!("WeChat has asked the account's administrator to approve this machine");
             let check =
-                Check::error(id, text).help("let the administrator agree, or set up an IP allow-list (IP 白名单)");
+                Check::error(id, text).help(say!("ask the administrator to approve it, or set up an IP allow-list (IP 白名单)"));
             let check = Check { errcode: Some(89503), ..check };
             ip.map_or(check.clone(), |ip| check.fact("ip", ip))
         }
-        (_, Err(_)) => Check::not_checked(id, "no token was given, for another reason"),
+        (_, Err(_)) => Check::not_checked(id, say!("no token was issued, for a different reason")),
     }
 }
 
@@ -322,29 +343,29 @@ fn account(plan: &RenderedPlan, outcome: &Outcome) -> Check {
         outcome => return unreadable(id, outcome),
     };
     match (kind, code) {
-        (AccountKind::Service, 0) => Check::ok(id, "it may send to openids, as service accounts may"),
+        (AccountKind::Service, 0) => Check::ok(id, say!("service account: may send to lists of openids")),
         (AccountKind::Subscription, 76022) => {
-            Check::ok(id, "it may not send to openids, as is so of subscription accounts")
+            Check::ok(id, say!("subscription account: may not send to lists of openids"))
         }
         (AccountKind::Service, 76022) => {
             let state = if uses { CheckState::Error } else { CheckState::Warning };
-            let text = "the plan says `kind: service`, but WeChat does not let the account send to openids";
+            let text = say!("the plan says `kind: service`, but WeChat does not allow this account to send to openids");
             let check = Check::new(id, state, text)
-                .help("look in the console what it is: write `kind: subscription`, or have the service account verified (认证)");
+                .help(say!("check the account type in the console: set `kind: subscription`, or get the service account verified (认证)"));
             Check { errcode: Some(76022), ..check }
         }
         (AccountKind::Subscription, 0) => Check::warning(
             id,
-            "the plan says `kind: subscription`, but the account may send to openids, as only service accounts may",
+            say!("the plan says `kind: subscription`, but the account may send to openids, which only service accounts can"),
         )
-        .help("look in the console what it is: `kind` decides which quotas are counted"),
+        .help(say!("check the account type in the console: `kind` determines the quotas")),
         _ => unreadable(id, outcome),
     }
 }
 
 /// A group of calls that an account may be allowed, and a call of it that reads.
 struct Permission {
-    what: &'static str,
+    what: Phrase,
     method: Method,
     path: &'static str,
     /// A code that is an answer all the same.
@@ -358,14 +379,14 @@ fn permissions(plan: &RenderedPlan) -> Vec<Permission> {
     if any(|effect| effect != Effect::Media) {
         // 45084: no speed was ever set.
         let path = "/cgi-bin/message/mass/speed/get";
-        permissions.push(Permission { what: "to send to many", method: Method::Post, path, fine: 45084 });
+        permissions.push(Permission { what: say!("to mass-send"), method: Method::Post, path, fine: 45084 });
     }
     if !tags(plan).is_empty() {
-        permissions.push(Permission { what: "to read tags", method: Method::Get, path: "/cgi-bin/tags/get", fine: 0 });
+        permissions.push(Permission { what: say!("to read tags"), method: Method::Get, path: "/cgi-bin/tags/get", fine: 0 });
     }
     if any(|effect| effect == Effect::Media) {
         let path = "/cgi-bin/draft/count";
-        permissions.push(Permission { what: "to make drafts", method: Method::Get, path, fine: 0 });
+        permissions.push(Permission { what: say!("to create drafts"), method: Method::Get, path, fine: 0 });
     }
     permissions
 }
@@ -378,7 +399,7 @@ impl Permission {
                 if self.path.ends_with("/tags/get") {
                     missing_tag(plan, reply)
                 } else {
-                    Check::ok(id, "the account has it")
+                    Check::ok(id, say!("granted"))
                 }
             }
             Outcome::Reply(reply) => {
@@ -392,7 +413,7 @@ impl Permission {
             }
             outcome => unreadable(id, outcome),
         };
-        check.fact("asked", self.path).of(self.what)
+        check.fact("asked", self.path).of(self.what.to_string())
     }
 }
 
@@ -414,44 +435,40 @@ fn missing_tag(plan: &RenderedPlan, reply: &Reply) -> Check {
     for tag in tags(plan) {
         match tag {
             Tag::Name(name) if !names.contains(&name.as_str()) => {
-                let help = did_you_mean(name, names.iter().copied()).map_or_else(
-                    || format!("the account has {}", one_of(&names)),
-                    |near| format!("did you mean `{near}`?"),
-                );
-                return Check::error(id, format!("the account has no tag `{name}`")).help(help);
+                return Check::error(id, say!("there is no tag `{name}`", name)).help(nearest_or_all(name, &names));
             }
             Tag::Id(number) if !listed.iter().any(|tag| tag["id"].as_u64() == Some(*number)) => {
                 let has: Vec<String> = listed
                     .iter()
                     .filter_map(|tag| Some(format!("{} ({})", tag["id"].as_u64()?, tag["name"].as_str()?)))
                     .collect();
-                return Check::error(id, format!("the account has no tag {number}"))
-                    .help(format!("the account has {}", one_of(&has)));
+                return Check::error(id, say!("there is no tag {number}", number = *number))
+                    .help(say!("the account has {tags}", tags = one_of(&has)));
             }
             Tag::Name(_) | Tag::Id(_) => {}
         }
     }
-    Check::ok(id, "the account has it, and the tags of the plan")
+    Check::ok(id, say!("granted; all tags in the plan exist"))
 }
 
 /// What no call tells but a send.
 fn only_by_sending(plan: &RenderedPlan) -> [Check; 2] {
     let mass = || plan.steps.iter().filter(|step| step.may_run() && step.spec.effect == Effect::Mass);
     if mass().next().is_none() {
-        let text = "the plan sends to nobody but for previews";
-        return [CheckId::Agreement, CheckId::Protection].map(|id| Check::ok(id, text));
+        let text = say!("the plan sends only previews");
+        return [CheckId::Agreement, CheckId::Protection].map(|id| Check::ok(id, text.clone()));
     }
     let agreement = Check::not_checked(
         CheckId::Agreement,
-        "whether the agreement on mass sending was accepted shows only when something is sent (48003)",
+        say!("WeChat reports a missing mass-send agreement only when something is sent (48003)"),
     )
-    .help("if the account never sent to many, accept it in the console: the first mass message there asks for it");
+    .help(say!("if the account has never sent a mass message, accept the agreement in the console: the mass-send page asks for it"));
     let to_all = plan.calls().any(|(_, call)| matches!(call.target, Target::Everyone));
     let protection = if to_all {
-        Check::not_checked(CheckId::Protection, "whether sends to all are protected (API 群发保护) cannot be asked; then each waits for the administrator, and fails after 30 minutes without an answer")
-            .help("have the administrator at hand, or look in the console: 设置, 安全中心, 风险操作保护")
+        Check::not_checked(CheckId::Protection, say!("if protection (API 群发保护) is on, each send to all waits for the administrator and fails after 30 minutes without an answer"))
+            .help(say!("make sure the administrator is available, or check the console: 设置, 安全中心, 风险操作保护"))
     } else {
-        Check::ok(CheckId::Protection, "it is for sends to all, and the plan has none")
+        Check::ok(CheckId::Protection, say!("not needed: the plan does not send to all"))
     };
     [agreement, protection]
 }
@@ -466,24 +483,24 @@ fn quota(path: &str, wanted: Option<u64>, outcome: &Outcome) -> Check {
     let number = |name: &str| reply.members.get("quota").and_then(|quota| quota[name].as_u64());
     let check = match (reply.errcode, number("daily_limit"), number("used"), number("remain")) {
         (0, Some(limit), Some(used), Some(remain)) => {
-            let left = format!("{remain} of {limit} calls are left today");
+            let (left, all) = (Count(remain), Count(limit));
+            let left = say!("{left} of {all} calls left today", left, all);
             let check = match wanted {
-                Some(wanted) if wanted > remain => Check::error(id, format!("{left}, and the run makes {wanted}"))
-                    .help("run it after midnight in Asia/Shanghai, or make fewer calls"),
-                Some(0) => Check::ok(id, format!("{left}, and the run makes none")),
-                Some(wanted) => Check::ok(id, format!("{left}, and the run makes {wanted}")),
+                Some(wanted) if wanted > remain => Check::error(id, say!("{left}; this run needs {wanted}", left, wanted = Count(wanted)))
+                    .help(say!("run it after midnight (Asia/Shanghai), or make fewer calls")),
+                Some(0) => Check::ok(id, say!("{left}; this run needs none", left)),
+                Some(wanted) => Check::ok(id, say!("{left}; this run needs {wanted}", left, wanted = Count(wanted))),
                 None => Check::ok(id, left),
             };
             check.fact("daily_limit", limit).fact("used", used).fact("remain", remain).fact("wanted", wanted)
         }
-        (0, ..) => Check::warning(id, "WeChat's answer holds no quota"),
+        (0, ..) => Check::warning(id, say!("WeChat's answer contains no quota")),
         (76021, ..) => {
-            Check { errcode: Some(76021), ..Check::warning(id, "WeChat counts no calls of this path (76021)") }
+            Check { errcode: Some(76021), ..Check::warning(id, say!("WeChat has no quota for this path (76021)")) }
         }
         (76022, ..) => {
-            let check = Check::error(id, "the account may not make this call (76022)").help(
-                "look in the console, under the permissions of the interfaces (接口权限), what the account may do",
-            );
+            let check = Check::error(id, say!("the account may not make this call (76022)"))
+                .help(say!("check the account's permissions in the console (接口权限)"));
             Check { errcode: Some(76022), ..check }
         }
         _ => unreadable(id, outcome),
@@ -494,8 +511,8 @@ fn quota(path: &str, wanted: Option<u64>, outcome: &Outcome) -> Check {
 /// A question that was not answered: no error, for nothing that is sent needs the answer.
 fn unreadable(id: CheckId, outcome: &Outcome) -> Check {
     let problem = policy::advice(outcome);
-    let message = format!("WeChat did not say: {}", problem.message);
-    Check::problem(id, CheckState::Warning, Problem { message: message.into(), ..problem })
+    let message = say!("WeChat did not answer: {why}", why = &problem.message);
+    Check::problem(id, CheckState::Warning, Problem { message, ..problem })
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     ledger::{CallRecord, EventKind, LedgerError, Status},
+    locale::{Phrase, say},
     payload::Payload,
     plan::action::create_draft::{ADD, GET, UPDATE},
     render::{Gives, MediaCall, PlannedCall, RenderedStep},
@@ -24,7 +25,7 @@ pub(super) fn left<L>(
     step: &RenderedStep,
     known: &[&CallRecord],
     all: &[CallRecord],
-) -> Result<Result<Left<L>, Vec<String>>, LedgerError> {
+) -> Result<Result<Left<L>, Vec<Phrase>>, LedgerError> {
     frozen::check_given(known)?;
     let version = latest(step, known);
     let gone = version.iter().any(|record| is_gone(record));
@@ -54,16 +55,19 @@ pub(super) fn left<L>(
                 && record.sent_body().is_some_and(|body| body.contains(&id))
         });
         if sent {
-            return Ok(Err(vec!["the article, which was sent".into()]));
+            return Ok(Err(vec![say!("the article was already sent")]));
         }
         if gone {
-            notes.push(format!("`{}` found its draft or its pictures gone: all of it is made anew", step.name()));
+            notes.push(say!("the draft or pictures of `{step}` are missing; creating them again", step = step.name()));
         } else if count == step.articles.len() {
-            notes.push(format!("`{}` has changed: the draft that was not sent yet is updated", step.name()));
+            notes.push(say!("`{step}` has changed; updating its unsent draft", step = step.name()));
             base = Some((id, count));
         } else {
-            let count = format!("`{}` has another number of articles: a new draft is added", step.name());
-            notes.push(format!("{count}, and {id} stays in the draft box"));
+            notes.push(say!(
+                "`{step}` has a different number of articles; adding a new draft, {id} stays in the draft box",
+                step = step.name(),
+                id
+            ));
         }
     }
     let first = known.last().map_or(1, |record| record.frozen.id.chunk + 1);

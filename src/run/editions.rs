@@ -5,14 +5,19 @@ use std::collections::{BTreeMap, HashSet};
 
 use jiff::Timestamp;
 
-use super::{doubt, refusal::Refusal, work::Work};
+use super::{
+    doubt,
+    prepare::numbered,
+    refusal::{Refusal, in_a_row},
+    work::Work,
+};
 use crate::{
     clock::shanghai,
     ledger::{CallId, EditionCall, Ledger, LedgerError, Scope, Status},
+    locale::{Count, Phrase, list, say},
     payload::Effect,
     problem::Problem,
     render::RenderedPlan,
-    text::plural,
 };
 
 /// What became of the mass calls of another edition.
@@ -35,55 +40,68 @@ impl OtherEdition {
         self.left.is_empty() && self.doubtful.is_empty()
     }
 
-    /// `2026-03-01`: 2 calls accepted, 1 in doubt, 2026-03-01 09:00:00.
-    pub(crate) fn words(&self) -> String {
-        let counts = [
-            (self.accepted, "accepted"),
-            (self.open.len(), "open"),
-            (self.doubtful.len(), "in doubt"),
-            (self.given_up, "given up"),
-        ];
-        let counts = counts.iter().filter(|(count, _)| *count > 0);
-        let mut words: Vec<String> = counts.map(|(count, word)| format!("{count} {word}")).collect();
-        words.extend(self.last.map(|at| shanghai(at).strftime("%Y-%m-%d %H:%M:%S").to_string()));
-        words.join(", ")
+    /// `2 accepted, 1 in doubt, 2026-03-01 09:00:00`: what became of its calls, and when.
+    pub(crate) fn words(&self) -> Phrase {
+        let mut words = Vec::new();
+        let mut add = |number: usize, words_of: fn(Count) -> Phrase| {
+            if number > 0 {
+                words.push(words_of(Count::from(number)));
+            }
+        };
+        add(self.accepted, |count| say!("{count} accepted", count));
+        add(self.open.len(), |count| say!("{count} open", count));
+        add(self.doubtful.len(), |count| say!("{count} in doubt", count));
+        add(self.given_up, |count| say!("{count} given up", count));
+        let last = self.last.map(|at| shanghai(at).strftime("%Y-%m-%d %H:%M:%S").to_string());
+        words.extend(last.map(Phrase::verbatim));
+        all_of(words)
     }
 
     /// What is left of it, step by step: `vip` calls 2, 3 in doubt.
-    pub(crate) fn unfinished(&self) -> Vec<String> {
-        let mut steps: BTreeMap<(String, &str), Vec<String>> = BTreeMap::new();
-        let calls = self.doubtful.iter().map(|id| (id, "in doubt")).chain(self.left.iter().map(|id| (id, "not sent")));
-        for (id, word) in calls {
-            steps.entry((id.name(), word)).or_default().push(id.chunk.to_string());
+    pub(crate) fn unfinished(&self) -> Vec<Phrase> {
+        let mut steps: BTreeMap<(String, bool), Vec<u32>> = BTreeMap::new();
+        let calls = self.doubtful.iter().map(|id| (id, true)).chain(self.left.iter().map(|id| (id, false)));
+        for (id, doubtful) in calls {
+            steps.entry((id.name(), !doubtful)).or_default().push(id.chunk);
         }
-        let words = |((name, word), mut numbers): ((String, &str), Vec<String>)| {
-            let count = numbers.len();
-            if count > SHOWN {
-                numbers.truncate(SHOWN);
-                numbers.push("...".into());
+        let words = |((step, unsent), numbers): ((String, bool), Vec<u32>)| {
+            let calls = if numbers.len() > SHOWN {
+                let shown = numbers.iter().take(SHOWN).map(u32::to_string);
+                say!("calls {numbers}", numbers = list(shown.chain(["...".to_owned()])))
+            } else {
+                numbered(&numbers)
+            };
+            if unsent {
+                say!("`{step}` {calls} not sent", step, calls)
+            } else {
+                say!("`{step}` {calls} in doubt", step, calls)
             }
-            let noun = if count == 1 { "call" } else { "calls" };
-            format!("`{name}` {noun} {} {word}", numbers.join(", "))
         };
         steps.into_iter().map(words).collect()
     }
 
     /// How a person finishes it, one entry a sentence.
-    pub(crate) fn help(&self, plan: &str) -> Vec<String> {
+    pub(crate) fn help(&self, plan: &str) -> Vec<Phrase> {
         let occurrence = &self.occurrence;
         let settle = |id: &CallId| doubt::settle(plan, &id.name(), Some(occurrence));
-        let mut help = vec![format!("finish it: write `occurrence: {occurrence}` into the plan, and run that")];
+        let mut help = vec![say!("to finish it, set `occurrence: {occurrence}` in the plan and run it", occurrence)];
         if let Some(id) = self.doubtful.first() {
-            help.push(format!(
-                "or look at the console (群发记录), and say of each call in doubt what you saw: {} --chunk {} --sent MSG_ID, or --not-sent",
-                settle(id), id.chunk
+            help.push(say!(
+                "or check the console (群发记录), and for each call in doubt report what you saw: {command} --chunk {call} --sent MSG_ID, or --not-sent",
+                command = settle(id),
+                call = id.chunk
             ));
         }
         if let Some(id) = self.left.first() {
-            help.push(format!("or give up what was not sent: {} --give-up", settle(id)));
+            help.push(say!("or give up the unsent calls: {command} --give-up", command = settle(id)));
         }
         help
     }
+}
+
+/// Parts of a line, one after the other.
+fn all_of(parts: Vec<Phrase>) -> Phrase {
+    say!("{parts}", parts = list(parts))
 }
 
 /// Numbers of calls that are listed one by one.
@@ -134,17 +152,25 @@ pub(super) fn check<L>(
     let mut others = others(ledger, scope)?;
     others.retain(|other| !other.is_finished());
     let Some(latest) = others.first() else { return Ok(()) };
-    let told: Vec<String> = others
-        .iter()
-        .take(SHOWN)
-        .map(|other| format!("`{}` ({}): {}", other.occurrence, other.words(), other.unfinished().join(", ")))
-        .collect();
-    let message = format!(
-        "the edition `{}` does not begin, because {} of the plan is not finished: {}",
-        scope.occurrence,
-        if others.len() == 1 { "another edition".to_owned() } else { plural(others.len(), "other edition") },
-        told.join("; ")
-    );
+    let told = others.iter().take(SHOWN).map(|other| {
+        say!(
+            "`{occurrence}` ({words}): {unfinished}",
+            occurrence = &other.occurrence,
+            words = other.words(),
+            unfinished = list(other.unfinished())
+        )
+    });
+    let (occurrence, told) = (&scope.occurrence, in_a_row(told));
+    let message = if others.len() == 1 {
+        say!("the edition `{occurrence}` does not start because another edition of the plan is not finished: {told}", occurrence, told)
+    } else {
+        say!(
+            "the edition `{occurrence}` does not start because {count} other editions of the plan are not finished: {told}",
+            occurrence,
+            count = Count::from(others.len()),
+            told
+        )
+    };
     let problem = latest.help(&plan.path).into_iter().fold(Problem::new(message), Problem::help);
     // Whether a send was made is the worse of both.
     Err(if others.iter().any(|other| !other.doubtful.is_empty()) {

@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     ledger::{CallRecord, LedgerError, Status},
+    locale::{Count, say},
     openids::Openids,
     payload::{People, Target},
     plan::action::send_by_openid::chunks,
@@ -38,9 +39,9 @@ pub(super) fn with_new<L>(
     let mut notes = Vec::new();
     let lonely = !fresh && new.len() == 1;
     if lonely {
-        notes.push(format!(
-            "`{}`: one person is new; WeChat takes at least two, so the next new one is waited for",
-            step.name()
+        notes.push(say!(
+            "`{step}`: one new person; WeChat requires two, so the message waits for a second one",
+            step = step.name()
         ));
     }
     let next = records.iter().map(|record| record.frozen.id.chunk).max().unwrap_or(0) + 1;
@@ -50,7 +51,11 @@ pub(super) fn with_new<L>(
     }
     if !fresh && !more.is_empty() {
         let count: u64 = more.iter().filter_map(|call| call.frozen.recipients).sum();
-        notes.push(format!("`{}` was sent before; it is now sent to {count} people who are new", step.name()));
+        notes.push(say!(
+            "`{step}` was sent before; sending it to {count} new people",
+            step = step.name(),
+            count = Count(count)
+        ));
     }
     let write = if fresh { Write::All } else { Write::New };
     let mut calls = records.iter().map(StepCall::begun).collect::<Result<Vec<_>, _>>()?;
@@ -71,15 +76,18 @@ pub(super) fn corrected<L>(
     people.unique(had);
     let (name, rest) = (step.name(), people.len());
     if rest == 1 {
-        let message = format!(
-            "`{name}`: of the list as it is now one person is left who did not get it, and WeChat takes at least two (40130)"
+        let message = say!(
+            "`{step}`: only one person on the current list has not received it, and WeChat requires two (40130)",
+            step = name
         );
-        let help = "add somebody to the list; or take the person out of it, and show it to them with `preview`";
+        let help = say!("add someone to the list, or remove the person and use a `preview` step for them");
         return Err(Refusal::Guard(Problem::new(message).help(help)));
     }
-    let note = format!(
-        "`{name}` goes on from the list as it is now, for a call was refused for its people: {} people have it or may have it, and it is now sent to {rest}",
-        had.len()
+    let note = say!(
+        "`{step}` continues from the current list, because WeChat refused a call for its people: {had} people have it or may have it, sending it to {rest} more",
+        step = name,
+        had = Count::from(had.len()),
+        rest = Count::from(rest)
     );
     let next = kept.iter().map(|record| record.frozen.id.chunk).max().unwrap_or(0) + 1;
     let mut all = kept.iter().map(StepCall::begun).collect::<Result<Vec<_>, _>>()?;
@@ -161,9 +169,9 @@ pub(super) fn list(
         let page = reply.members.get("data").and_then(|data| data["openid"].as_array()).cloned().unwrap_or_default();
         for openid in page.iter().filter_map(Value::as_str) {
             if !is_openid(openid) {
-                return Err(question.failed(strange("a follower that is no openid")));
+                return Err(question.failed(Problem::new(say!("WeChat answered with an invalid openid"))));
             }
-            people.push(openid).map_err(|_| question.failed(strange("more people than can be held")))?;
+            people.push(openid).map_err(|_| question.failed(Problem::new(say!("WeChat answered with too many people"))))?;
         }
         // The last page is empty, or names nobody to go on from.
         let from = reply.members.get("next_openid").and_then(Value::as_str).unwrap_or_default();
@@ -171,13 +179,9 @@ pub(super) fn list(
             return Ok(people);
         }
         if from == next || !is_openid(from) {
-            return Err(question.failed(strange("a page that leads nowhere")));
+            return Err(question.failed(Problem::new(say!("WeChat answered with an invalid next page"))));
         }
         next = from.to_owned();
     }
-    Err(question.failed(strange("more pages than any account has")))
-}
-
-fn strange(what: &str) -> Problem {
-    Problem::new(format!("WeChat answered with {what}"))
+    Err(question.failed(Problem::new(say!("WeChat answered with too many pages"))))
 }

@@ -8,12 +8,14 @@ use jiff::Timestamp;
 
 use super::{
     frozen,
+    refusal::in_a_row,
     work::{Left, Work},
 };
 use crate::{
     clock::shanghai,
     ledger::{Ledger, LedgerError, Scope},
     limits,
+    locale::{Count, Phrase, say},
     payload::{Effect, Target},
     plan::account::AccountKind,
     problem::Problem,
@@ -32,49 +34,93 @@ pub struct Forecast {
     /// The quotas that it uses: what is wanted, made, allowed.
     pub(crate) quotas: Vec<Quota>,
     /// Quotas that do not suffice, in words.
-    pub(crate) short: Vec<String>,
+    pub(crate) short: Vec<Phrase>,
 }
 
 /// One quota that WeChat states, as far as our own ledger knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Quota {
-    pub(crate) what: &'static str,
+    pub(crate) what: Counted,
     /// How many the run makes.
     pub(crate) wanted: usize,
     /// How many were made in the period.
     pub(crate) used: usize,
     /// How many may be made.
     pub(crate) most: usize,
-    /// `today` or `this month`.
-    pub(crate) period: &'static str,
 }
 
-impl std::fmt::Display for Quota {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Quota { what, wanted, used, most, period } = self;
-        write!(f, "{wanted} {what} wanted, {used} already made {period}, {most} allowed")
+/// What a quota counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Counted {
+    /// Mass calls of a subscription account, by the day.
+    MassCalls,
+    /// Sends of a service account to all, by the month.
+    SendsToAll,
+    /// By the day.
+    Previews,
+    /// By the day.
+    Deletes,
+}
+
+impl Counted {
+    /// The name in JSON.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::MassCalls => "mass calls",
+            Self::SendsToAll => "sends to all",
+            Self::Previews => "previews",
+            Self::Deletes => "deletes",
+        }
+    }
+
+    /// Over which time it is counted, in JSON.
+    pub(crate) fn period(self) -> &'static str {
+        match self {
+            Self::SendsToAll => "this month",
+            Self::MassCalls | Self::Previews | Self::Deletes => "today",
+        }
+    }
+}
+
+impl Quota {
+    /// `2 mass calls needed, 0 already used today, limit 1`.
+    fn words(&self) -> Phrase {
+        let [wanted, used, most] = [self.wanted, self.used, self.most].map(Count::from);
+        let needs = match self.what {
+            Counted::MassCalls => say!("{wanted} mass call needed" | "{wanted} mass calls needed", wanted),
+            Counted::SendsToAll => say!("{wanted} send to all needed" | "{wanted} sends to all needed", wanted),
+            Counted::Previews => say!("{wanted} preview needed" | "{wanted} previews needed", wanted),
+            Counted::Deletes => say!("{wanted} delete needed" | "{wanted} deletes needed", wanted),
+        };
+        match self.what {
+            Counted::SendsToAll => say!("{needs}, {used} already used this month, limit {most}", needs, used, most),
+            _ => say!("{needs}, {used} already used today, limit {most}", needs, used, most),
+        }
     }
 }
 
 impl Forecast {
     /// Why the run is refused, if it is.
     pub fn refusal(&self) -> Option<Problem> {
-        let message = format!("the run cannot finish within the quota: {}", self.short.join("; "));
-        let help = vec!["send less, or later; or go as far as it goes with --allow-partial".into()];
-        (!self.short.is_empty()).then_some(Problem { message: message.into(), help, errcode: None })
+        let message = say!("not enough quota: {why}", why = in_a_row(self.short.iter().cloned()));
+        let help = say!("send less, send later, or send as much as possible with --allow-partial");
+        (!self.short.is_empty()).then(|| Problem::new(message).help(help))
     }
 
     /// In one line: calls, quotas, time.
-    pub fn words(&self) -> String {
-        let calls = crate::text::plural(self.calls, "call");
+    pub fn words(&self) -> Phrase {
         let minutes = self.duration.as_secs() / 60;
         let time = match minutes {
-            0 => "less than a minute".to_owned(),
-            1 => "1 minute at least".to_owned(),
-            minutes => format!("{minutes} minutes at least"),
+            0 => say!("less than a minute"),
+            minutes => say!("at least {minutes} minute" | "at least {minutes} minutes", minutes),
         };
-        let quotas: String = self.quotas.iter().map(|quota| format!("; {quota}")).collect();
-        format!("{calls}, {} of them to many people, {time}{quotas}", self.mass)
+        let run = say!(
+            "{calls} ({mass}), {time}",
+            calls = say!("{calls} call" | "{calls} calls", calls = self.calls),
+            mass = say!("{mass} mass call" | "{mass} mass calls", mass = self.mass),
+            time
+        );
+        in_a_row([run].into_iter().chain(self.quotas.iter().map(Quota::words)))
     }
 }
 
@@ -163,23 +209,23 @@ impl Needs {
 
 /// The quotas that are used at all.
 fn quotas(kind: AccountKind, needs: &Needs, today: &Needs, month: &Needs) -> Vec<Quota> {
-    let quota = |what, wanted, used, most, period| Quota { what, wanted, used, most, period };
+    let quota = |what, wanted, used, most| Quota { what, wanted, used, most };
     let mass = match kind {
         AccountKind::Subscription => {
-            quota("mass calls", needs.mass, today.mass, limits::SUBSCRIPTION_MASS_PER_DAY, "today")
+            quota(Counted::MassCalls, needs.mass, today.mass, limits::SUBSCRIPTION_MASS_PER_DAY)
         }
         AccountKind::Service => {
-            quota("sends to all", needs.to_all, month.to_all, limits::SERVICE_PER_MONTH, "this month")
+            quota(Counted::SendsToAll, needs.to_all, month.to_all, limits::SERVICE_PER_MONTH)
         }
     };
-    let previews = quota("previews", needs.previews, today.previews, limits::PREVIEWS_PER_DAY, "today");
-    let deletes = quota("deletes", needs.deletes, today.deletes, limits::DELETES_PER_DAY, "today");
+    let previews = quota(Counted::Previews, needs.previews, today.previews, limits::PREVIEWS_PER_DAY);
+    let deletes = quota(Counted::Deletes, needs.deletes, today.deletes, limits::DELETES_PER_DAY);
     [mass, previews, deletes].into_iter().filter(|quota| quota.wanted > 0).collect()
 }
 
-fn short(kind: AccountKind, quotas: &[Quota], needs: &Needs, month: &Needs) -> Vec<String> {
+fn short(kind: AccountKind, quotas: &[Quota], needs: &Needs, month: &Needs) -> Vec<Phrase> {
     let over = quotas.iter().filter(|quota| quota.wanted + quota.used > quota.most);
-    let mut short: Vec<String> = over.map(Quota::to_string).collect();
+    let mut short: Vec<Phrase> = over.map(Quota::words).collect();
     if kind == AccountKind::Service {
         let had = |openid: &String| month.people.get(openid).copied().unwrap_or(0) + month.to_all;
         let over = needs
@@ -188,9 +234,12 @@ fn short(kind: AccountKind, quotas: &[Quota], needs: &Needs, month: &Needs) -> V
             .filter(|(openid, count)| *count + had(openid) + needs.to_all > limits::SERVICE_PER_MONTH)
             .count();
         if over > 0 {
-            let people = if over == 1 { "person" } else { "people" };
-            let most = limits::SERVICE_PER_MONTH;
-            short.push(format!("{over} {people} would get more than {most} messages this month, and WeChat silently leaves out what is more"));
+            short.push(say!(
+                "{people} person would exceed {most} messages this month, and WeChat silently skips the rest" |
+                "{people} people would exceed {most} messages this month, and WeChat silently skips the rest",
+                people = over,
+                most = limits::SERVICE_PER_MONTH
+            ));
         }
     }
     short
@@ -222,7 +271,7 @@ mod tests {
         (Effect::Mass, Target::People(People { openids, range: 0..names.len() }))
     }
 
-    fn short(kind: AccountKind, needs: &Needs, today: &Needs, month: &Needs) -> Vec<String> {
+    fn short(kind: AccountKind, needs: &Needs, today: &Needs, month: &Needs) -> Vec<Phrase> {
         super::short(kind, &quotas(kind, needs, today, month), needs, month)
     }
 
@@ -232,7 +281,7 @@ mod tests {
         assert!(short(AccountKind::Subscription, &needs(&[tag()]), &none, &none).is_empty());
         assert_eq!(
             short(AccountKind::Subscription, &needs(&[tag(), tag()]), &none, &none),
-            ["2 mass calls wanted, 0 already made today, 1 allowed"]
+            ["2 mass calls needed, 0 already used today, limit 1"]
         );
         assert_eq!(short(AccountKind::Subscription, &needs(&[tag()]), &needs(&[all()]), &none).len(), 1);
         assert!(
@@ -252,7 +301,7 @@ mod tests {
         let more = short(AccountKind::Service, &needs(&[people(&["a", "b"]), people(&["a", "b"])]), &none, &three);
         assert_eq!(
             more,
-            ["1 person would get more than 4 messages this month, and WeChat silently leaves out what is more"]
+            ["1 person would exceed 4 messages this month, and WeChat silently skips the rest"]
         );
     }
 

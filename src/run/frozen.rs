@@ -7,14 +7,17 @@ use serde_json::{Map, Value};
 
 use crate::{
     ledger::{CallId, CallRecord, Event, FrozenCall, LedgerError, Usage},
+    locale::{Phrase, say},
     openids::Openids,
     payload::{self, Effect, Payload, People, Target},
     plan::action::create_draft::{ADD, UPDATE},
     slot::{Output, Slot, Tag},
 };
 
-fn damaged(id: &CallId, what: &str) -> LedgerError {
-    LedgerError::Unreadable { what: format!("call {} of step `{}` {what}", id.chunk, id.name()) }
+fn damaged(id: &CallId, what: Phrase) -> LedgerError {
+    LedgerError::Unreadable {
+        what: say!("call {call} of step `{step}` {what}", call = id.chunk, step = id.name(), what),
+    }
 }
 
 fn members(text: &str) -> Option<Map<String, Value>> {
@@ -48,23 +51,23 @@ pub(super) fn row(call: &FrozenCall) -> Result<Row, LedgerError> {
 }
 
 fn body(call: &FrozenCall) -> Result<Map<String, Value>, LedgerError> {
-    members(&call.payload).ok_or_else(|| damaged(&call.id, "has a body that is no JSON object"))
+    members(&call.payload).ok_or_else(|| damaged(&call.id, say!("has a body that is not a JSON object")))
 }
 
 /// The body, to be filled and sent.
 pub(super) fn payload(call: &FrozenCall) -> Result<Payload, LedgerError> {
-    Payload::from_raw(&call.payload).map_err(|unknown| damaged(&call.id, &format!("has a body in which {unknown}")))
+    Payload::from_raw(&call.payload).map_err(|why| damaged(&call.id, say!("has an invalid body: {why}", why = why.to_string())))
 }
 
 /// Whom a send or preview goes to.
 pub(super) fn target(call: &FrozenCall) -> Result<Target, LedgerError> {
-    target_in(&body(call)?).ok_or_else(|| damaged(&call.id, "does not say whom it goes to"))
+    target_in(&body(call)?).ok_or_else(|| damaged(&call.id, say!("has no recipients")))
 }
 
 /// Whom a send or preview went to.
 pub(super) fn target_of(usage: &Usage) -> Result<Target, LedgerError> {
     members(&usage.payload).and_then(|body| target_in(&body)).ok_or_else(|| LedgerError::Unreadable {
-        what: format!("a send that was accepted at {} does not say whom it went to", usage.at),
+        what: say!("the send accepted at {time} has no recipients", time = usage.at.to_string()),
     })
 }
 
@@ -97,7 +100,7 @@ pub(crate) fn people<'r>(calls: impl IntoIterator<Item = &'r FrozenCall>) -> Res
     for call in calls.into_iter().filter(|call| call.effect == Effect::Mass) {
         if let Target::People(people) = target(call)? {
             for openid in people.iter() {
-                all.push(openid).map_err(|_| damaged(&call.id, "goes to more people than can be held"))?;
+                all.push(openid).map_err(|_| damaged(&call.id, say!("has too many recipients")))?;
             }
         }
     }
@@ -106,7 +109,7 @@ pub(crate) fn people<'r>(calls: impl IntoIterator<Item = &'r FrozenCall>) -> Res
 
 /// How many articles the draft has that a call adds or changes; none if it is no such call.
 pub(super) fn articles(call: &FrozenCall) -> Result<Option<usize>, LedgerError> {
-    let unknown = || damaged(&call.id, "does not say how many articles its draft has");
+    let unknown = || damaged(&call.id, say!("does not record its number of articles"));
     match call.path.as_str() {
         ADD => body(call)?.get("articles").and_then(Value::as_array).map(|list| Some(list.len())).ok_or_else(unknown),
         UPDATE => {
@@ -142,7 +145,7 @@ pub(super) fn check_given(records: &[&CallRecord]) -> Result<(), LedgerError> {
     for record in records {
         for output in [Output::MediaId, Output::Url] {
             let read = record.acceptance().map_or(Ok(None), |fact| given(fact, output));
-            read.map_err(|NotGiven| damaged(&record.frozen.id, "does not say what it gave"))?;
+            read.map_err(|NotGiven| damaged(&record.frozen.id, say!("does not record its outputs")))?;
         }
     }
     Ok(())

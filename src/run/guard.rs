@@ -8,6 +8,7 @@ use super::work::{Facts, Left, Work, Write};
 use crate::{
     clock::shanghai,
     ledger::{Ledger, LedgerError, Scope},
+    locale::{Count, Phrase, say},
     payload::Effect,
     plan::model::Guards,
     problem::Problem,
@@ -65,16 +66,21 @@ pub(super) fn before_send(plan: &RenderedPlan, step: &RenderedStep, facts: &Fact
 struct Hit {
     /// Its name in the plan.
     guard: &'static str,
-    message: String,
-    help: String,
+    message: Phrase,
+    help: Phrase,
 }
 
 impl Hit {
     /// The refusal in words, with the guard's line.
     fn problem(self, plan: &RenderedPlan) -> Problem {
         let line = plan.guard_lines.get(self.guard).copied().unwrap_or(1);
-        let message = format!("refused by the guard `{}` ({}:{line}): {}", self.guard, plan.path, self.message);
-        Problem { message: message.into(), help: vec![self.help.into()], errcode: None }
+        let message = say!(
+            "guard `{guard}` ({place}) refused the run: {why}",
+            guard = self.guard,
+            place = format!("{}:{line}", plan.path),
+            why = self.message
+        );
+        Problem::new(message).help(self.help)
     }
 }
 
@@ -82,27 +88,31 @@ impl Hit {
 fn time(guards: &Guards, now: Timestamp) -> Option<Hit> {
     let local = shanghai(now);
     let words = |at: Timestamp| shanghai(at).strftime("%Y-%m-%d %H:%M:%S %:z").to_string();
-    let hit = |guard, message, help: &str| Some(Hit { guard, message, help: help.into() });
+    let hit = |guard, message, help| Some(Hit { guard, message, help });
     if let Some(from) = guards.not_before.filter(|from| now < *from) {
-        return hit("not_before", format!("it is {}, before {}", words(now), words(from)), "run it later");
+        return hit(
+            "not_before",
+            say!("it is {now}, before {from}", now = words(now), from = words(from)),
+            say!("run it later"),
+        );
     }
     if let Some(to) = guards.not_after.filter(|to| now > *to) {
         return hit(
             "not_after",
-            format!("it is {}, after {}", words(now), words(to)),
-            "late is late: if it is still wanted, change `not_after`",
+            say!("it is {now}, after {to}", now = words(now), to = words(to)),
+            say!("if you still want to send it, change `not_after`"),
         );
     }
     let minute = u16::try_from(i32::from(local.hour()) * 60 + i32::from(local.minute())).unwrap_or(0);
     if let Some(window) = guards.send_window.filter(|window| !window.contains(minute)) {
         let clock = |minute: u16| format!("{:02}:{:02}", minute / 60, minute % 60);
-        let message = format!(
-            "it is {} in Asia/Shanghai, and is sent from {} to {}",
-            local.strftime("%H:%M"),
-            clock(window.from),
-            clock(window.to)
+        let message = say!(
+            "it is {now} in Asia/Shanghai; sending is allowed from {from} to {to}",
+            now = local.strftime("%H:%M").to_string(),
+            from = clock(window.from),
+            to = clock(window.to)
         );
-        return hit("send_window", message, "run it inside the window");
+        return hit("send_window", message, say!("run it within the window"));
     }
     None
 }
@@ -110,11 +120,16 @@ fn time(guards: &Guards, now: Timestamp) -> Option<Hit> {
 /// `max_recipients`.
 fn recipients(guards: &Guards, recipients: u64) -> Option<Hit> {
     let most = guards.max_recipients.filter(|most| recipients > *most)?;
-    let message = format!("the run would send to {recipients} people, and at most {most} are allowed");
+    let message = say!(
+        "the run would send to {people} person; the maximum is {most}" |
+        "the run would send to {people} people; the maximum is {most}",
+        people = recipients,
+        most = Count(most)
+    );
     Some(Hit {
         guard: "max_recipients",
         message,
-        help: "look at the audience files; if the number is right, raise the guard".into(),
+        help: say!("check the audience files; if the number is correct, raise the guard"),
     })
 }
 
@@ -139,14 +154,20 @@ fn changed<L>(
         if u128::from(difference) * 100 > u128::from(before.recipients) * u128::from(most) {
             let sign = if now > before.recipients { '+' } else { '−' };
             let percent = (difference * 100).checked_div(before.recipients);
-            let percent = percent.map_or_else(|| "from nobody".to_owned(), |percent| format!("{sign}{percent} %"));
-            let message = format!(
-                "`{}` would go to {now} people, its edition `{}` went to {} ({percent}), and at most {most} % are allowed",
-                step.name(),
-                before.occurrence,
-                before.recipients
+            let percent = percent.map_or_else(
+                || say!("from nobody"),
+                |percent| Phrase::verbatim(format!("{sign}{percent} %")),
             );
-            let help = "look at the audience; if the number is right, raise the guard".into();
+            let message = say!(
+                "`{step}` would reach {now} people, edition `{occurrence}` reached {before} ({percent}); the maximum change is {most} %",
+                step = step.name(),
+                now = Count(now),
+                occurrence = before.occurrence,
+                before = Count(before.recipients),
+                percent,
+                most
+            );
+            let help = say!("check the audience; if the number is correct, raise the guard");
             return Ok(Some(Hit { guard: "max_change_percent", message, help }));
         }
     }
@@ -158,8 +179,9 @@ fn previewed(plan: &RenderedPlan, step: &RenderedStep, seen: impl Fn(&str) -> bo
     if !plan.guards.require_preview || was_previewed(&step.content, seen) {
         return None;
     }
-    let message = format!("the message of `{}` was not previewed in this occurrence", step.name());
-    Some(Hit { guard: "require_preview", message, help: "put a `preview` step with the same message before it".into() })
+    let message = say!("the message of `{step}` was not previewed in this occurrence", step = step.name());
+    let help = say!("add a `preview` step with the same message before it");
+    Some(Hit { guard: "require_preview", message, help })
 }
 
 /// What is no message was seen by nobody.

@@ -2,10 +2,17 @@
 
 use serde_json::{Value, json};
 
-use super::{attempt::CallRun, outputs::given, ready::Settings, steps::Runner};
+use super::{
+    attempt::{CallRun, noted},
+    outputs::given,
+    ready::Settings,
+    refusal::in_a_row,
+    steps::Runner,
+};
 use crate::{
     content::article::compare,
     ledger::{Event, EventKind, LedgerError},
+    locale::{Count, Phrase, say},
     payload::Payload,
     problem::Problem,
     render::MediaCall,
@@ -26,16 +33,12 @@ impl Runner<'_, '_> {
     /// Takes what an answer gives; an answer that is not what was asked for is a problem.
     pub(super) fn take(&self, media: &MediaCall, answer: &Outcome, event: &mut Event) -> Result<(), Problem> {
         let Outcome::Reply(reply) = answer else { return Ok(()) };
-        let problem = |message: String, help: &str| Problem {
-            message: message.into(),
-            help: vec![help.to_owned().into()],
-            errcode: None,
-        };
         if let Some(gives) = &media.gives {
             let value = gives.known.clone().or_else(|| reply.text(gives.member.name()).map(str::to_owned));
             let Some(value) = value.filter(|value| !value.is_empty()) else {
-                let message = format!("WeChat took the call and gave no `{}`", gives.member.name());
-                return Err(problem(message, "run it again; if it stays so, ask WeChat with the rid"));
+                let output = gives.member.name();
+                return Err(Problem::new(say!("WeChat accepted the call but returned no `{output}`", output))
+                    .help(say!("run it again; if it persists, contact WeChat with the rid")));
             };
             // WeChat gives addresses of its pictures with http, and serves them with https.
             let value = match value.strip_prefix("http://") {
@@ -51,13 +54,14 @@ impl Runner<'_, '_> {
         if let Some(articles) = &media.verify {
             let filled = |article: &Payload| article.filled(&|slot| self.facts.slots.get(slot).cloned());
             let wanted = articles.iter().map(filled).collect::<Result<Vec<_>, _>>();
-            let wanted = wanted.map_err(|missing| problem(missing.to_string(), "run it again"))?;
+            let wanted = wanted.map_err(|missing| Problem::new(missing.to_string()).help(say!("run it again")))?;
             let got = reply.members.get("news_item").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
             let lost = losses(&wanted, got);
             if !lost.is_empty() {
-                let message = crate::wechat::bounded(format!("the draft is not what was sent: {}", lost.join("; ")));
-                let help = "nothing was previewed or sent; look at the draft in the console, and mend the article";
-                return Err(problem(message, help));
+                let why = in_a_row(lost).with_texts(&|text| crate::wechat::bounded(text.to_owned()));
+                return Err(Problem::new(say!("WeChat changed the draft: {why}", why)).help(say!(
+                    "nothing was previewed or sent; check the draft in the console and fix the article"
+                )));
             }
         }
         Ok(())
@@ -74,34 +78,39 @@ impl CallRun<'_, '_, '_> {
         let Some(known) = known else { return Ok(None) };
         let now = self.runner.clock.now();
         self.note(Event::new(EventKind::Attempted, now, run_id))?;
-        let note = Some("uploaded before".to_owned());
+        let before = say!("uploaded before");
+        let note = Some(noted(&before));
         let fact = Event { note, result: known.result, ..Event::new(EventKind::Accepted, now, run_id) };
         self.note(fact.clone())?;
         let report = self.report(CallOutcome::Accepted, None);
-        self.say(CallReport { errmsg: fact.note.clone(), ..report });
+        self.say(CallReport { errmsg: Some(before.to_string()), ..report });
         Ok(Some(fact))
     }
 }
 
 /// What a draft that was read back has lost, in words.
-fn losses(wanted: &[Value], got: &[Value]) -> Vec<String> {
+fn losses(wanted: &[Value], got: &[Value]) -> Vec<Phrase> {
     if wanted.len() != got.len() {
-        return vec![format!("{} articles were sent, and {} are there", wanted.len(), got.len())];
+        return vec![say!(
+            "sent {sent} article, found {found}" | "sent {sent} articles, found {found}",
+            sent = wanted.len(),
+            found = Count::from(got.len())
+        )];
     }
     let mut lost = Vec::new();
     for (number, (wanted, got)) in wanted.iter().zip(got).enumerate() {
         let text = |article: &Value, name: &str| article[name].as_str().unwrap_or_default().to_owned();
-        let mut found: Vec<String> = Vec::new();
+        let mut found: Vec<Phrase> = Vec::new();
         for name in ["title", "author", "digest"] {
             let (wanted, got) = (text(wanted, name), text(got, name));
             // WeChat makes a digest where none was given.
             if !wanted.is_empty() && !compare::same_text(&wanted, &got) {
-                found.push(format!("`{name}` is `{got}`, and `{wanted}` was sent"));
+                found.push(say!("`{name}` is `{got}`, expected `{wanted}`", name, got, wanted));
             }
         }
         let html = text(wanted, "article_type") != "newspic";
-        found.extend(compare::losses(&text(wanted, "content"), &text(got, "content"), html));
-        lost.extend(found.into_iter().map(|what| format!("article {}: {what}", number + 1)));
+        found.extend(compare::losses(&text(wanted, "content"), &text(got, "content"), html).into_iter().map(Phrase::from));
+        lost.extend(found.into_iter().map(|what| say!("article {number}: {what}", number = number + 1, what)));
     }
     lost
 }

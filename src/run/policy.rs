@@ -8,6 +8,7 @@ use crate::{
     clock::{self, Clock},
     ledger::{CallRecord, Event, EventKind},
     limits,
+    locale::{Count, Phrase, say},
     payload::Effect,
     problem::Problem,
     wechat::{
@@ -172,8 +173,10 @@ pub(crate) fn may_leave(
     // Nothing is in doubt: what the server's clock says does not matter, and the next run makes it.
     let own = Times { server: None, ..times };
     remembered(own, own.latest(), (first, last), timeout).map_err(|_| {
-        let message = "it was not made: since it was to be made the clock was set, or (almost) a day has passed in a sleep of the machine or a wait for a token";
-        Problem::new(message).help("run it again")
+        Problem::new(say!(
+            "the call was not made: the clock was changed, or almost a day passed while the machine slept or waited for a token"
+        ))
+        .help(say!("run it again"))
     })
 }
 
@@ -181,19 +184,22 @@ pub(crate) fn may_leave(
 fn clocks_agree(times: Times) -> Result<(), Problem> {
     match times.server {
         Some(server) if apart(times.now, server) => {
-            let (ours, word) = (in_words(times.now), if times.now > server { "ahead of" } else { "behind" });
-            let off = times.now.duration_since(server).as_secs().unsigned_abs();
-            let message = format!(
-                "the clock of this machine says {ours} and the server's says {}: it is {off} s {word} the server's, so nobody can say whether 24 hours have passed",
-                in_words(server)
-            );
-            Err(Problem::new(message).help(SET_CLOCK))
+            let (ours, theirs) = (in_words(times.now), in_words(server));
+            let seconds = Count(times.now.duration_since(server).as_secs().unsigned_abs());
+            let message = if times.now > server {
+                say!("this machine's clock ({ours}) is {seconds} s ahead of the server's ({theirs}), so the 24 hours cannot be checked", ours, seconds, theirs)
+            } else {
+                say!("this machine's clock ({ours}) is {seconds} s behind the server's ({theirs}), so the 24 hours cannot be checked", ours, seconds, theirs)
+            };
+            Err(Problem::new(message).help(set_clock()))
         }
         _ => Ok(()),
     }
 }
 
-const SET_CLOCK: &str = "set the clock (NTP) and run it again within 24 hours of the first attempt: the same send is then repeated with the same clientmsgid";
+fn set_clock() -> Phrase {
+    say!("set the clock (NTP), then run it again within 24 hours of the first attempt to repeat the send with the same clientmsgid")
+}
 
 fn in_words(at: Timestamp) -> String {
     clock::shanghai(at).strftime("%Y-%m-%d %H:%M:%S %:z").to_string()
@@ -208,19 +214,19 @@ fn remembered(
     timeout: Duration,
 ) -> Result<(), Problem> {
     if times.latest() < last {
-        let message = format!(
-            "the clock of this machine says {}, which is before the last attempt ({}), so nobody can say whether 24 hours have passed",
-            in_words(times.now),
-            in_words(last)
+        let message = say!(
+            "this machine's clock ({ours}) is behind the last attempt ({last}), so the 24 hours cannot be checked",
+            ours = in_words(times.now),
+            last = in_words(last)
         );
-        return Err(Problem::new(message).help(SET_CLOCK));
+        return Err(Problem::new(message).help(set_clock()));
     }
     // The call itself takes time, and clocks differ.
     if after(begins, timeout + limits::CLIENTMSGID_MARGIN) >= after(first, limits::CLIENTMSGID_MEMORY) {
-        let message =
-            "the first attempt is (almost) 24 hours ago: WeChat no longer remembers it, and repeating could send twice";
-        return Err(Problem::new(message)
-            .help("no run repeats it any more: look at the console (群发记录) whether it was sent"));
+        return Err(Problem::new(say!(
+            "the first attempt was (almost) 24 hours ago; WeChat may have forgotten it, so repeating could send twice"
+        ))
+        .help(say!("no run repeats it any more: check the console (群发记录) to see whether it was sent")));
     }
     Ok(())
 }
@@ -243,20 +249,25 @@ pub(crate) fn pace(now: Timestamp, recent: &[Timestamp], per_minute: u32) -> Dur
 }
 
 /// Why a call was not made that would have carried a secret.
-pub(crate) const WITHHELD: &str = "what was to be sent holds a secret of this account; the call was not made";
+pub(crate) fn withheld() -> Phrase {
+    say!("the request contains a secret of this account, so it was not sent")
+}
 
 /// What to do about a code, and about a missing token.
 pub(crate) fn advice(outcome: &Outcome) -> Problem {
     match outcome {
-        Outcome::Reply(reply) if reply.errcode == 0 => Problem::new("the answer says neither an errcode nor a job"),
+        Outcome::Reply(reply) if reply.errcode == 0 => {
+            Problem::new(say!("the answer contains neither an errcode nor a job"))
+        },
         Outcome::Reply(reply) => refusal(reply.errcode, &reply.errmsg),
-        Outcome::NotSent(why) => Problem::new(format!("WeChat cannot be reached: {why}"))
-            .help("check the network, a proxy (HTTPS_PROXY) and --api-base; nothing left this machine"),
-        Outcome::Unknown(why) => Problem::new(format!("no answer that says what happened: {why}")),
+        Outcome::NotSent(why) => Problem::new(say!("cannot reach WeChat: {why}", why))
+            .help(say!("check the network, the proxy (HTTPS_PROXY) and --api-base; nothing left this machine")),
+        Outcome::Unknown(why) => Problem::new(say!("no conclusive answer: {why}", why)),
         Outcome::NoToken(error) => token_advice(error),
-        Outcome::Withdrawn(why) => Problem::new(why.as_str()),
-        Outcome::Withheld => Problem::new(WITHHELD)
-            .help("the AppSecret or the access token stands in a text, a name or a file of the plan: take it out, and reset it in the console if others saw it"),
+        Outcome::Withdrawn(why) => Problem::new(why.clone()),
+        Outcome::Withheld => Problem::new(withheld()).help(say!(
+            "remove the AppSecret or access token from the plan's texts and files, and reset it in the console if others saw it"
+        )),
     }
 }
 
@@ -264,34 +275,36 @@ pub(crate) fn advice(outcome: &Outcome) -> Problem {
 pub(crate) fn token_advice(error: &TokenError) -> Problem {
     match error {
         TokenError::Refused { errcode: 40001, errmsg } => {
-            let message = format!("WeChat gives no access token: 40001 {}", errcode::strip(errmsg));
-            Problem::new(message).help("the AppSecret is wrong: compare it with the console").errcode(40001)
+            let words = errcode::strip(errmsg);
+            Problem::new(say!("WeChat refused to issue an access token: 40001 {words}", words))
+                .help(say!("the AppSecret is wrong: compare it with the console"))
+                .errcode(40001)
         }
         TokenError::Refused { errcode, errmsg } => {
             let problem = refusal(*errcode, errmsg);
-            Problem { message: format!("no access token: {}", problem.message).into(), ..problem }
+            Problem { message: say!("no access token: {why}", why = &problem.message), ..problem }
         }
         TokenError::Unreachable(_) => {
-            Problem::new(error.to_string()).help("check the network, a proxy (HTTPS_PROXY) and --api-base")
+            Problem::new(error.words()).help(say!("check the network, the proxy (HTTPS_PROXY) and --api-base"))
         }
-        TokenError::Source(_) | TokenError::Interrupted => Problem::new(error.to_string()),
+        TokenError::Source(_) | TokenError::Interrupted => Problem::new(error.words()),
     }
 }
 
 fn refusal(code: i64, errmsg: &str) -> Problem {
     let words = errcode::strip(errmsg);
     let Some(row) = errcode::lookup(code) else {
-        return Problem::new(format!("WeChat answered with a code that qunfa does not know: {code} {words}"))
-            .help("look the code up in WeChat's list; the run stops, because the code may ask for anything")
+        return Problem::new(say!("WeChat answered with a code that qunfa does not know: {code} {words}", code, words))
+            .help(say!("look up the code in WeChat's list; the run stops because its meaning is unknown"))
             .errcode(code);
     };
     let words = if words.is_empty() { row.errmsg } else { words };
-    let problem = Problem::new(format!("{} ({code} {words})", row.meaning_en)).errcode(code);
+    let problem = Problem::new(say!("{meaning} ({code} {words})", meaning = row.meaning(), code, words)).errcode(code);
     match errcode::ip_in(errmsg).filter(|_| matches!(code, 40164 | 61004)) {
-        Some(ip) => problem.help(format!("add {ip} to the IP allow-list (IP 白名单) of the account")),
+        Some(ip) => problem.help(say!("add {ip} to the account's IP allow-list (IP 白名单)", ip)),
         None => problem,
     }
-    .help(row.todo_en)
+    .help(row.todo())
 }
 
 #[cfg(test)]
@@ -345,9 +358,9 @@ mod tests {
             assert_eq!(judge(Effect::Delete, &reply(strange)), (EventKind::Refused, Next::Fail { stop: true }));
         }
         assert_eq!(judge(Effect::Read, &reply(-1)), (EventKind::Refused, Next::Again));
-        assert_eq!(judge(Effect::Mass, &Outcome::NotSent(String::new())), (EventKind::NotSent, Next::Again));
-        assert_eq!(judge(Effect::Mass, &Outcome::Unknown(String::new())), (EventKind::Unknown, Next::Doubt));
-        assert_eq!(judge(Effect::Preview, &Outcome::Unknown(String::new())), (EventKind::Unknown, Next::Again));
+        assert_eq!(judge(Effect::Mass, &Outcome::NotSent(Phrase::default())), (EventKind::NotSent, Next::Again));
+        assert_eq!(judge(Effect::Mass, &Outcome::Unknown(Phrase::default())), (EventKind::Unknown, Next::Doubt));
+        assert_eq!(judge(Effect::Preview, &Outcome::Unknown(Phrase::default())), (EventKind::Unknown, Next::Again));
     }
 
     #[test]

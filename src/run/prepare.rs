@@ -10,17 +10,18 @@ use super::{
     frozen, guard,
     outputs::{outputs, slots_of},
     reconcile::{Verdict, has_versions, is_current, latest, reconcile},
-    refusal::Refusal,
+    refusal::{Refusal, in_a_row},
     tamper,
     work::{Facts, Left, StepCall, StepState, Unlisted, Work, Write},
 };
 use crate::{
     ledger::{CallRecord, Ledger, LedgerError, Scope, Status},
+    locale::{Count, Phrase, list, say},
     openids::Openids,
     payload::Effect,
     problem::Problem,
     render::{PlannedCall, RenderedPlan, RenderedStep},
-    text::{did_you_mean, one_of},
+    text::{nearest, one_of, quoted},
 };
 
 /// Which steps are run.
@@ -40,7 +41,7 @@ pub struct Prepared<'p> {
     pub(super) work: Vec<Work<'p, Unlisted<'p>>>,
     pub(super) facts: Facts,
     /// What is to be said before anything is done.
-    pub(super) notes: Vec<String>,
+    pub(super) notes: Vec<Phrase>,
 }
 
 /// Compares the plan with the ledger, and asks the guards about what is known without a call.
@@ -98,8 +99,9 @@ pub(super) fn compare<'p>(
     missing_outputs(&work).map_err(Refusal::MissingOutputs)?;
     let notes = forgotten(plan, &records)
         .map(|record| {
-            let name = record.frozen.id.name();
-            format!("whether `{name}` was sent by an earlier run is not known, and the plan no longer has it: qunfa settle {} {name}", plan.path)
+            let step = record.frozen.id.name();
+            let command = doubt::settle(&plan.path, &step, None);
+            say!("an earlier run left the outcome of `{step}` unknown, and the step is no longer in the plan; run: {command}", step, command)
         })
         .collect();
     let sent = |record: &CallRecord| record.status == Status::Accepted || record.status.in_doubt();
@@ -128,13 +130,9 @@ fn select<'s>(
     for name in selection.only.iter().chain(&selection.from) {
         if !plan.steps.iter().any(|step| matches(step, name)) {
             let names: Vec<&str> = plan.steps.iter().map(|step| step.id.as_str()).collect();
-            let near = did_you_mean(name, names.iter().copied()).map(|near| format!("did you mean `{near}`?"));
-            let help = near.unwrap_or_else(|| format!("the plan has {}", one_of(&names)));
-            return Err(Problem {
-                message: format!("no step has the id `{name}`").into(),
-                help: vec![help.into()],
-                errcode: None,
-            });
+            let near = nearest(name, names.iter().copied());
+            let help = near.unwrap_or_else(|| say!("the plan has {steps}", steps = one_of(&names)));
+            return Err(Problem::new(say!("no step has the id `{name}`", name)).help(help));
         }
     }
     let from =
@@ -168,7 +166,8 @@ fn left<'p>(
     conflicts: &mut Vec<Conflict<'p>>,
 ) -> Result<Left<Unlisted<'p>>, Refusal> {
     if !step.may_run() {
-        return Ok(Left::Never);
+        let doubtful = known.iter().find(|record| record.frozen.is_mass() && record.status.in_doubt());
+        return Ok(doubtful.map_or(Left::Never, |record| Left::Doubtful { record: Box::new((*record).clone()) }));
     }
     let mut conflict = |why| {
         conflicts.push(Conflict { step, why });
@@ -208,16 +207,17 @@ fn left<'p>(
         (Verdict::Resume { changed }, _) => {
             let calls = known.iter().map(|record| StepCall::begun(record)).collect::<Result<Vec<_>, _>>()?;
             let done = known.iter().filter(|record| record.status == Status::Accepted).count();
-            let mut notes = vec![format!(
-                "`{}` was begun by an earlier run: {done} of {} calls are accepted, the rest goes on",
-                step.name(),
-                known.len()
+            let mut notes = vec![say!(
+                "resuming `{step}`: {done} of {calls} calls already accepted",
+                step = step.name(),
+                done = Count::from(done),
+                calls = Count::from(known.len())
             )];
             if !changed.is_empty() {
-                notes.push(format!(
-                    "`{}` goes on with the audience it began with, although the plan has changed: {}",
-                    step.name(),
-                    changed.join(", ")
+                notes.push(say!(
+                    "`{step}` continues with its original audience, although the plan has changed: {changes}",
+                    step = step.name(),
+                    changes = list(changed)
                 ));
             }
             Left::Calls { calls, write: Write::None, notes }
@@ -247,9 +247,9 @@ struct Conflict<'p> {
 
 enum Why {
     /// It was sent, and what differs now, in words.
-    Changed(Vec<String>),
+    Changed(Vec<Phrase>),
     /// Numbers of the calls of which nobody knows whether they were sent, and what differs now.
-    Doubtful(Vec<u32>, Vec<String>),
+    Doubtful(Vec<u32>, Vec<Phrase>),
     /// Numbers of the calls that a person gave up.
     GivenUp(Vec<u32>),
 }
@@ -272,7 +272,7 @@ fn preview<L>(step: &RenderedStep, known: &[&CallRecord]) -> Result<Left<L>, Led
             let numbered = step.calls.iter().zip(first..);
             let calls = numbered.map(|(call, chunk)| StepCall::planned(step, PlannedCall { chunk, ..call.clone() }));
             let again = known.iter().any(|record| record.status == Status::Accepted);
-            let note = format!("`{}` has changed since it was previewed: it is previewed again", step.name());
+            let note = say!("`{step}` has changed since its preview; previewing it again", step = step.name());
             Left::Calls {
                 calls: calls.collect(),
                 write: Write::New,
@@ -295,45 +295,62 @@ fn refused(plan: &RenderedPlan, conflicts: &[Conflict<'_>]) -> Refusal {
         let settle = doubt::settle(&plan.path, &step.name(), None);
         match why {
             Why::Doubtful(calls, changes) => {
-                doubtful.push(format!("{} {}: {}", place(step), numbered(calls), changes.join(", ")));
-                let chunk = if calls.len() > 1 { " --chunk N" } else { "" };
-                help.push(format!(
-                    "look at the console (群发记录), and say what you saw: {settle}{chunk} --sent MSG_ID, or --not-sent"
+                doubtful.push(say!(
+                    "{place}, {calls}: {changes}",
+                    place = place(step),
+                    calls = numbered(calls),
+                    changes = list(changes.iter().cloned())
+                ));
+                let command = if calls.len() > 1 { format!("{settle} --chunk N") } else { settle };
+                help.push(say!(
+                    "check the console (群发记录), then report what you saw: {command} --sent MSG_ID, or --not-sent",
+                    command
                 ));
             }
-            Why::Changed(changes) => changed.push(format!("{}: {}", place(step), changes.join(", "))),
+            Why::Changed(changes) => changed.push(say!(
+                "{place}: {changes}",
+                place = place(step),
+                changes = list(changes.iter().cloned())
+            )),
             Why::GivenUp(calls) => {
-                changed.push(format!("{}: given up: {}", place(step), numbered(calls)));
-                help.push(format!("or take it up again: {settle} --not-sent"));
+                changed.push(say!("{place}: given up: {calls}", place = place(step), calls = numbered(calls)));
+                help.push(say!("or take it up again: {command} --not-sent", command = settle));
             }
         }
     }
     if doubtful.is_empty() {
-        let again = "to send again, give the plan another `occurrence`, or the step another `id`";
         let undo = conflicts.iter().any(|conflict| matches!(conflict.why, Why::Changed(_)));
-        help.insert(0, if undo { format!("{again}; else undo the change") } else { again.into() });
-        let message = format!("the plan no longer matches what was already sent: {}", changed.join("; "));
+        help.insert(
+            0,
+            if undo {
+                say!("to send again, change the plan's `occurrence` or the step's `id`; otherwise undo the change")
+            } else {
+                say!("to send again, change the plan's `occurrence` or the step's `id`")
+            },
+        );
+        let message = say!("the plan no longer matches the messages already sent: {why}", why = in_a_row(changed));
         return Refusal::Changed(said(message, help));
     }
-    help.push(
-        "or undo the change and run it again within 24 hours: the same send is then repeated with the same clientmsgid"
-            .into(),
-    );
-    let message = format!(
-        "whether it was sent is not known, and the plan has changed since: {}",
-        doubtful.into_iter().chain(changed).collect::<Vec<_>>().join("; ")
+    help.push(say!(
+        "or undo the change and run it again within 24 hours to repeat the send with the same clientmsgid"
+    ));
+    let message = say!(
+        "unknown whether it was sent, and the plan has changed since: {why}",
+        why = in_a_row(doubtful.into_iter().chain(changed))
     );
     Refusal::InDoubt(said(message, help))
 }
 
-fn said(message: String, help: Vec<String>) -> Problem {
+fn said(message: Phrase, help: Vec<Phrase>) -> Problem {
     help.into_iter().fold(Problem::new(message), Problem::help)
 }
 
 /// `call 2`, `calls 2, 3`.
-fn numbered(calls: &[u32]) -> String {
-    let numbers: Vec<String> = calls.iter().map(u32::to_string).collect();
-    format!("{} {}", if calls.len() == 1 { "call" } else { "calls" }, numbers.join(", "))
+pub(super) fn numbered(calls: &[u32]) -> Phrase {
+    match calls {
+        [number] => say!("call {number}", number = *number),
+        numbers => say!("calls {numbers}", numbers = list(numbers.iter().copied())),
+    }
 }
 
 fn missing_outputs<L>(work: &[Work<'_, L>]) -> Result<(), Problem> {
@@ -342,15 +359,14 @@ fn missing_outputs<L>(work: &[Work<'_, L>]) -> Result<(), Problem> {
             let mut given = work.iter().filter(|other| other.step.id == *need);
             let to_come = |other: &Work<'_, L>| !matches!(other.left, Left::NotSelected);
             if !given.any(|other| to_come(other) || other.state == StepState::Available) {
-                let message = format!(
-                    "`{}` needs the outputs of `{need}`, which is not selected, and the ledger has none of what the plan says now",
-                    step.name()
+                let message = say!(
+                    "`{step}` needs the outputs of `{need}`, which is not selected and has no current result in the ledger",
+                    step = step.name(),
+                    need
                 );
-                return Err(Problem {
-                    message: message.into(),
-                    help: vec![format!("run `{need}` too: --only {need} --only {}", step.id).into()],
-                    errcode: None,
-                });
+                let help =
+                    say!("run `{need}` too: --only {need} --only {step}", need = &*quoted(need), step = &*quoted(&step.id));
+                return Err(Problem::new(message).help(help));
             }
         }
     }

@@ -3,6 +3,7 @@
 use super::{policy, refusal::Refusal};
 use crate::{
     clock::Clock,
+    locale::{Phrase, say},
     payload::Effect,
     problem::Problem,
     render::RenderedStep,
@@ -27,13 +28,13 @@ pub(super) struct Question<'s> {
     /// For whom: it says how long an answer is waited for, and how often it is asked again.
     pub(super) step: &'s RenderedStep,
     /// What cannot be had without an answer, in words.
-    pub(super) what: &'s str,
+    pub(super) what: &'s Phrase,
 }
 
 impl Question<'_> {
     /// Without what is wanted nothing is run.
     pub(super) fn failed(&self, problem: Problem) -> Refusal {
-        Refusal::LookUp(Problem { message: format!("{}: {}", self.what, problem.message).into(), ..problem })
+        Refusal::LookUp(Problem { message: say!("{what}: {why}", what = self.what, why = &problem.message), ..problem })
     }
 }
 
@@ -71,5 +72,5 @@ impl AccountReader<'_, '_> {
 }
 
 fn interrupted() -> Refusal {
-    Refusal::Interrupted(Problem::new("the run was interrupted before it sent anything"))
+    Refusal::Interrupted(Problem::new(say!("the run was interrupted before it sent anything")))
 }

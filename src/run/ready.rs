@@ -14,9 +14,10 @@ use super::{
 use crate::{
     clock::Clock,
     ledger::{Ledger, LedgerError, Scope},
+    locale::{Phrase, say},
     problem::Problem,
     render::{RenderedPlan, RenderedStep},
-    slot::Followers,
+    slot::{Followers, Tag},
     wechat::client::Client,
 };
 
@@ -41,7 +42,7 @@ pub struct Ready<'p> {
     pub(super) work: Vec<Work<'p>>,
     pub(super) facts: Facts,
     /// What is to be said before anything is done.
-    pub(super) notes: Vec<String>,
+    pub(super) notes: Vec<Phrase>,
 }
 
 impl<'p> Prepared<'p> {
@@ -102,7 +103,7 @@ fn listed(
         Followers::All => None,
         Followers::Of(tag) => Some(tags.id(tag)?),
     };
-    let what = format!("the people of `{}` cannot be listed", step.name());
+    let what = say!("cannot list the people of `{step}`", step = step.name());
     let mut people = list(reader, Question { step, what: &what }, tag)?;
     people.unique(&step.excluded);
     if refused {
@@ -110,9 +111,19 @@ fn listed(
     }
     match with_new(plan, step, records, &had, people)? {
         Left::Calls { calls, .. } if calls.is_empty() => {
-            let message =
-                format!("`{}`: {followers} are fewer than two people; WeChat takes at least two (40130)", step.name());
-            Err(Refusal::LookUp(Problem::new(message).help("show it to one person with `preview`")))
+            let step = step.name();
+            let message = match followers {
+                Followers::All => {
+                    say!("`{step}`: the account has fewer than two followers; WeChat requires two (40130)", step)
+                }
+                Followers::Of(Tag::Name(tag)) => {
+                    say!("`{step}`: fewer than two people have the tag `{tag}`; WeChat requires two (40130)", step, tag)
+                }
+                Followers::Of(Tag::Id(tag)) => {
+                    say!("`{step}`: fewer than two people have the tag {tag}; WeChat requires two (40130)", step, tag = *tag)
+                }
+            };
+            Err(Refusal::LookUp(Problem::new(message).help(say!("use a `preview` step for one person"))))
         }
         left => Ok(left),
     }

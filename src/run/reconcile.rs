@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     ledger::{CallRecord, EventKind, LedgerError, Status},
+    locale::{Count, Phrase, say},
     payload::{self, Effect, People},
     render::RenderedStep,
     wechat::errcode,
@@ -25,7 +26,7 @@ pub(crate) enum Verdict {
     /// Some calls were accepted or are in doubt: the frozen calls are sent on. What has changed since, in words.
     Resume {
         /// Differences between the plan and what is frozen; empty if there are none.
-        changed: Vec<String>,
+        changed: Vec<Phrase>,
     },
     /// Some calls were accepted or are in doubt, and the others stopped at one that was refused for its people. The list was
     /// corrected since: what is left is planned anew from it.
@@ -33,7 +34,7 @@ pub(crate) enum Verdict {
     /// It was sent, wholly or in part, and the plan now says something else.
     Conflict {
         /// What differs, in words.
-        changed: Vec<String>,
+        changed: Vec<Phrase>,
     },
 }
 
@@ -60,20 +61,21 @@ pub(crate) fn reconcile(step: &RenderedStep, records: &[&CallRecord]) -> Result<
     };
     let shown = records.first().and_then(|record| record.frozen.message_digest.as_ref());
     if changed.is_empty() && shown.is_some() && shown.map(String::as_str) != step.content.digest() {
-        changed.push("what it shows, which an earlier step makes".into());
+        changed.push(Change::Body(say!("its content, created by an earlier step")));
     }
     if step.listed.is_some() {
         // Who they are now is not known before the run; they are those who were frozen.
-        changed.retain(|change| !change.starts_with(PEOPLE));
+        changed.retain(|change| !change.is_people());
     }
     // A half-sent message that changed would reach one half of the people in one form, the rest in another.
-    let only_people = changed.iter().all(|change| change.starts_with(PEOPLE));
+    let only_people = changed.iter().all(Change::is_people);
     let doubt = records.iter().any(|record| record.status.in_doubt());
     let refused = records.iter().any(|record| record.status == Status::Refused && was_refused_for_people(record));
     // Who is listed now is known only when they are listed, which is done when nothing is in doubt any more.
     let corrected = refused && if step.listed.is_some() { !doubt } else { !changed.is_empty() };
     // People whom a correction took out of the list may have it already.
     let less = !adds && records.iter().any(|record| was_refused_for_people(record));
+    let changed: Vec<Phrase> = changed.into_iter().map(Change::words).collect();
     Ok(match (changed.is_empty(), all_accepted) {
         (true, true) => Verdict::Done,
         (_, false) if only_people && corrected => Verdict::Correct,
@@ -121,7 +123,26 @@ fn was_refused_for_people(record: &CallRecord) -> bool {
     refusals.any(|event| event.errcode.is_some_and(errcode::is_about_people))
 }
 
-const PEOPLE: &str = "recipients";
+/// What differs between what was planned then and now, in words.
+#[derive(Debug)]
+enum Change {
+    /// Who receives it.
+    People(Phrase),
+    /// What they receive.
+    Body(Phrase),
+}
+
+impl Change {
+    fn is_people(&self) -> bool {
+        matches!(self, Self::People(_))
+    }
+
+    fn words(self) -> Phrase {
+        match self {
+            Self::People(words) | Self::Body(words) => words,
+        }
+    }
+}
 
 fn openids(rows: &[Row]) -> Vec<&str> {
     rows.iter().filter_map(|row| row.people.as_ref()).flat_map(People::iter).collect()
@@ -133,18 +154,24 @@ fn added(old: &[&str], new: &[&str]) -> usize {
     new.iter().filter(|openid| !old.contains(*openid)).count()
 }
 
-/// What differs between what was planned then and now, in words.
-fn differences(before: &[Row], now: &[Row]) -> Vec<String> {
+/// What differs between what was planned then and now.
+fn differences(before: &[Row], now: &[Row]) -> Vec<Change> {
     let mut changes = Vec::new();
     let (old, new) = (openids(before), openids(now));
     if old != new {
         let (old_set, new_set): (HashSet<&str>, HashSet<&str>) =
             (old.iter().copied().collect(), new.iter().copied().collect());
         let (added, gone) = (new_set.difference(&old_set).count(), old_set.difference(&new_set).count());
-        changes.push(match (added, gone) {
-            (0, 0) => format!("{PEOPLE} in another order"),
-            (added, gone) => format!("{PEOPLE} +{added} −{gone} ({} before, {} now)", old.len(), new.len()),
-        });
+        changes.push(Change::People(match (added, gone) {
+            (0, 0) => say!("recipients in a different order"),
+            (added, gone) => say!(
+                "recipients +{added} −{gone} ({before} before, {now} now)",
+                added = Count::from(added),
+                gone = Count::from(gone),
+                before = Count::from(old.len()),
+                now = Count::from(new.len())
+            ),
+        }));
     }
     let rest = |rows: &[Row]| -> Vec<Map<String, Value>> {
         let mut rest: Vec<_> = rows.iter().map(|row| row.rest.clone()).collect();
@@ -154,22 +181,25 @@ fn differences(before: &[Row], now: &[Row]) -> Vec<String> {
     let (old, new) = (rest(before), rest(now));
     if old != new {
         match (old.as_slice(), new.as_slice()) {
-            ([old], [new]) => changes.extend(fields(old, new)),
-            _ => changes.push(format!("{} calls before, {} now", before.len(), now.len())),
+            ([old], [new]) => changes.extend(fields(old, new).into_iter().map(Change::Body)),
+            _ => changes.push(Change::Body(say!(
+                "{before} call before, {now} now" | "{before} calls before, {now} now",
+                before = before.len(),
+                now = Count::from(now.len())
+            ))),
         }
     }
     changes
 }
 
 /// The members that differ, by name, with short values shown.
-fn fields(old: &Map<String, Value>, new: &Map<String, Value>) -> Vec<String> {
+fn fields(old: &Map<String, Value>, new: &Map<String, Value>) -> Vec<Phrase> {
     let names: Vec<&String> = old.keys().chain(new.keys().filter(|name| !old.contains_key(*name))).collect();
     let short = |value: Option<&Value>| {
-        let text =
-            value.map_or("nothing".to_owned(), |value| value.as_str().map_or_else(|| value.to_string(), str::to_owned));
-        let text = payload::shown(&text);
+        let value = value?;
+        let text = payload::shown(&value.as_str().map_or_else(|| value.to_string(), str::to_owned));
         let cut: String = text.chars().take(40).collect();
-        if cut.len() < text.len() { format!("{cut}...") } else { cut }
+        Some(if cut.len() < text.len() { format!("{cut}...") } else { cut })
     };
     let mut changes = Vec::new();
     for name in names {
@@ -185,7 +215,11 @@ fn fields(old: &Map<String, Value>, new: &Map<String, Value>) -> Vec<String> {
         };
         let (before, after) =
             (inner(old).or_else(|| old.get(name).cloned()), inner(new).or_else(|| new.get(name).cloned()));
-        changes.push(format!("{name}: `{}` before, `{}` now", short(before.as_ref()), short(after.as_ref())));
+        changes.push(match (short(before.as_ref()), short(after.as_ref())) {
+            (Some(before), Some(now)) => say!("{name}: `{before}` before, `{now}` now", name, before, now),
+            (None, Some(now)) => say!("{name}: nothing before, `{now}` now", name, now),
+            (before, _) => say!("{name}: `{before}` before, nothing now", name, before = before.unwrap_or_default()),
+        });
     }
     changes
 }
@@ -195,7 +229,12 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::locale::Language;
     use serde_json::json;
+
+    fn both(phrase: &Phrase) -> [String; 2] {
+        [Language::En, Language::Zh].map(|language| phrase.in_language(language))
+    }
 
     #[test]
     fn changes_are_said_in_words() {
@@ -206,9 +245,13 @@ mod tests {
         let send = |people: &[&str], text: &str| row(people, json!({ "msgtype": "text", "text": { "content": text } }));
         let speed = |speed: u8| [row(&[], json!({ "speed": speed }))];
         let old = [send(&["a", "b", "c"], "旧")];
-        assert_eq!(differences(&old, &[send(&["a", "b", "d", "e"], "旧")]), ["recipients +2 −1 (3 before, 4 now)"]);
-        assert_eq!(differences(&old, &[send(&["c", "b", "a"], "旧")]), ["recipients in another order"]);
-        assert_eq!(differences(&old, &[send(&["a", "b", "c"], "新")]), ["text: `旧` before, `新` now"]);
-        assert_eq!(differences(&speed(1), &speed(2)), ["speed: `1` before, `2` now"]);
+        let differences = |old: &[Row], new: &[Row]| -> Vec<String> {
+            let changes = super::differences(old, new).into_iter();
+            changes.flat_map(|change| both(&change.words())).collect()
+        };
+        assert_eq!(differences(&old, &[send(&["a", "b", "d", "e"], "旧")]), ["recipients +2 −1 (3 before, 4 now)", "群发对象 +2 −1（原 3 人，现 4 人）"]);
+        assert_eq!(differences(&old, &[send(&["c", "b", "a"], "旧")]), ["recipients in a different order", "群发对象顺序不同"]);
+        assert_eq!(differences(&old, &[send(&["a", "b", "c"], "新")]), ["text: `旧` before, `新` now", "text：原为 `旧`，现为 `新`"]);
+        assert_eq!(differences(&speed(1), &speed(2)), ["speed: `1` before, `2` now", "speed：原为 `1`，现为 `2`"]);
     }
 }

@@ -2,8 +2,8 @@
 
 use crate::{
     ledger::LedgerError,
+    locale::{Phrase, say},
     problem::{self, ExitCode, Problem},
-    text::chain,
 };
 
 /// Why nothing is run.
@@ -24,6 +24,11 @@ pub enum Refusal {
     /// Somebody asked to stop while WeChat was asked.
     Interrupted(Problem),
     Store(LedgerError),
+}
+
+/// Several findings in one sentence.
+pub(super) fn in_a_row(findings: impl IntoIterator<Item = Phrase>) -> Phrase {
+    findings.into_iter().reduce(|before, after| say!("{before}; {after}", before, after)).unwrap_or_default()
 }
 
 /// What a calling script and a person are told of it.
@@ -53,13 +58,13 @@ impl From<LedgerError> for Refusal {
 impl From<LedgerError> for problem::Refusal {
     fn from(error: LedgerError) -> Self {
         let help = match &error {
-            LedgerError::Newer { .. } => "use the newer qunfa",
+            LedgerError::Newer { .. } => say!("use a newer qunfa"),
             LedgerError::Damaged { .. } | LedgerError::Unreadable { .. } => {
-                "restore it from a copy; without it nobody knows what was sent"
+                say!("restore it from a backup; without it, qunfa cannot know what was sent")
             }
-            LedgerError::Conflict { .. } => "run it again; what was sent meanwhile is in the state store",
-            LedgerError::Store { .. } => "check its path, its rights and the space on the disk",
+            LedgerError::Conflict { .. } => say!("run it again; the state store knows what was sent"),
+            LedgerError::Store { .. } => say!("check the path, its permissions and the free disk space"),
         };
-        Self::missing_input(chain(&error)).help(help)
+        Self::missing_input(error.words()).help(help)
     }
 }

@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     ledger::{CallRecord, EventKind, RunRecord, Status},
+    locale::{Count, Phrase, say},
     problem::{ExitCode, Problem},
     render::{RenderedPlan, RenderedStep},
     report::{AccountRef, CallOutcome, CallReport, PlanRef, RunEvent, RunOutcome, StepOutcome, StepView},
@@ -66,11 +67,10 @@ pub(crate) fn replay(plan: &RenderedPlan, run: &RunRecord, records: &[CallRecord
     } else {
         (RunOutcome::Interrupted, ExitCode::Interrupted)
     };
-    let error = Problem {
-        message: "the run did not end: it was killed, the machine stopped, or it is still under way; this is what the ledger has of it".into(),
-        help: vec!["run the plan again: it goes on where this run was".into()],
-        errcode: None,
-    };
+    let error = Problem::new(say!(
+        "the run did not finish: it was killed, the machine stopped, or it is still running; this is the ledger's record of it"
+    ))
+    .help(say!("run the plan again to continue"));
     emit(RunEvent::Finished { outcome, exit_code, token_fetches: 0, error: Some(error), at: last });
 }
 
@@ -114,15 +114,15 @@ fn one_step(
         (false, Some(Status::Refused)) => StepOutcome::Failed,
         (false, _) => StepOutcome::NotRun,
     };
-    let problem = |message: String| Problem { message: message.into(), help: Vec::new(), errcode: None };
     let error = match outcome {
         StepOutcome::Unknown => {
-            Some(problem("the run ended in the middle of a call, so whether it was sent is not known".into()))
+            Some(Problem::new(say!("the run ended during a call, so its outcome is unknown")))
         }
         StepOutcome::NotRun if accepted > 0 => {
-            Some(problem(format!("the run ended after {accepted} of {} calls", calls.len())))
+            let (accepted, all) = (Count::from(accepted), Count::from(calls.len()));
+            Some(Problem::new(say!("the run ended after {accepted} of {all} calls", accepted, all)))
         }
-        StepOutcome::NotRun => Some(problem("the run ended before it".into())),
+        StepOutcome::NotRun => Some(Problem::new(say!("the run ended before this step"))),
         _ => None,
     };
     let outputs = match step {
@@ -150,7 +150,7 @@ fn call(record: &CallRecord, run: &RunRecord) -> CallReport {
         attempts: u32::try_from(attempts).unwrap_or(u32::MAX),
         outcome,
         errcode: facts.and_then(|event| event.errcode),
-        errmsg: facts.and_then(|event| event.note.clone()),
+        errmsg: facts.and_then(|event| event.note.as_deref()).map(|note| Phrase::noted(note).to_string()),
         rid: facts.and_then(|event| errcode::rid(event.note.as_deref()?)).map(str::to_owned),
         msg_id: facts.and_then(|event| event.msg_id),
         msg_data_id: facts.and_then(|event| event.msg_data_id),

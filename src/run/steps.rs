@@ -10,23 +10,23 @@ use minijinja::Value as Tpl;
 use serde_json::{Value, json};
 
 use super::{
-    followers, guard,
+    doubt, followers, guard,
     outputs::{named, nested, outputs, slots_of},
     policy,
     ready::{Ready, Settings},
+    refusal::in_a_row,
     tamper,
     work::{Facts, Left, StepCall, StepState, Work, Write, unmet},
 };
 use crate::{
     clock::Clock,
     ledger::{CallRecord, Ledger, LedgerError},
-    locale::Phrase,
+    locale::{Phrase, say},
     payload::Effect,
     problem::Problem,
     render::{RenderedPlan, RenderedStep, When},
     report::{RunEvent, RunOutcome, StepOutcome},
     slot::{Output, Slot},
-    text::chain,
     wechat::client::Client,
 };
 
@@ -57,7 +57,7 @@ impl Ready<'_> {
         facts.slots.insert(Slot::RunId, json!(settings.run_id));
         let time = crate::clock::shanghai(clock.now()).strftime("%H:%M").to_string();
         facts.slots.insert(Slot::RunTime, json!(time));
-        notes.into_iter().for_each(|text| emit(RunEvent::Note { text: text.into() }));
+        notes.into_iter().for_each(|text| emit(RunEvent::Note { text }));
         let mut runner = Runner {
             plan,
             ledger,
@@ -98,7 +98,7 @@ pub(super) struct Runner<'a, 'c> {
     /// The server was asked what time it is.
     pub(super) asked_time: bool,
     /// Why nothing more is run.
-    pub(super) stopped: Option<String>,
+    pub(super) stopped: Option<Phrase>,
     pub(super) ended: Ended,
 }
 
@@ -175,8 +175,12 @@ impl<'a> Runner<'a, '_> {
                     self.ended.outcome = worse;
                 }
                 if (end.stop || !step.continue_on_error) && self.stopped.is_none() {
-                    let word = if end.outcome == StepOutcome::Unknown { "is unknown" } else { "failed" };
-                    self.stopped = Some(format!("`{}` {word}", step.name()));
+                    let step = step.name();
+                    self.stopped = Some(if end.outcome == StepOutcome::Unknown {
+                        say!("the outcome of `{step}` is unknown", step)
+                    } else {
+                        say!("`{step}` failed", step)
+                    });
                 }
                 StepState::Unavailable
             }
@@ -189,8 +193,9 @@ impl<'a> Runner<'a, '_> {
         let unmet = unmet(step, &self.states);
         let (calls, write, notes) = match left {
             Left::NotSelected | Left::Never => return StepEnd::new(StepOutcome::Skipped),
+            Left::Doubtful { record } => return self.skipped_in_doubt(&record),
             Left::Done { records, notes } => {
-                notes.into_iter().for_each(|text| (self.emit)(RunEvent::Note { text: text.into() }));
+                notes.into_iter().for_each(|text| (self.emit)(RunEvent::Note { text }));
                 return already_done(step, records.iter());
             }
             Left::Cover { records } => {
@@ -210,22 +215,27 @@ impl<'a> Runner<'a, '_> {
             Left::Calls { calls, write, notes } => (calls, write, notes),
         };
         if self.stopped.is_none() && (self.settings.interrupted)() {
-            self.stopped = Some("the run was interrupted".into());
+            self.stopped = Some(say!("the run was interrupted"));
         }
         if let Some(why) = &self.stopped {
-            return StepEnd::problem(StepOutcome::NotRun, format!("not run, because {why}"), Vec::new());
+            return StepEnd::problem(StepOutcome::NotRun, say!("not run: {why}", why), Vec::new());
         }
         if let Some(unmet) = unmet {
             return StepEnd::problem(
                 StepOutcome::NotRun,
-                format!("not run, because it needs `{unmet}`, which did not succeed"),
+                say!("not run: `{needed}` did not succeed", needed = unmet),
                 Vec::new(),
             );
         }
         match self.when(step) {
             Ok(true) => {}
-            Ok(false) => return StepEnd::new(StepOutcome::Skipped),
-            Err(message) => return StepEnd::problem(StepOutcome::Failed, message, vec!["correct `when`".into()]),
+            Ok(false) => {
+                let records = calls.iter().filter_map(|call| call.record.as_ref());
+                let doubtful = records.into_iter().find(|record| record.frozen.is_mass() && record.status.in_doubt());
+                return doubtful
+                    .map_or_else(|| StepEnd::new(StepOutcome::Skipped), |record| self.skipped_in_doubt(record));
+            }
+            Err(message) => return StepEnd::problem(StepOutcome::Failed, message, vec![say!("correct `when`")]),
         }
         if step.spec.effect == Effect::Mass
             && let Some(problem) = guard::before_send(self.plan, step, &self.facts, self.clock.now())
@@ -234,12 +244,21 @@ impl<'a> Runner<'a, '_> {
             return StepEnd { error: Some(problem), stop: true, ..StepEnd::new(StepOutcome::Failed) };
         }
         for text in notes {
-            (self.emit)(RunEvent::Note { text: text.into() });
+            (self.emit)(RunEvent::Note { text });
         }
         self.calls(at, calls, write)
     }
 
-    fn when(&self, step: &RenderedStep) -> Result<bool, String> {
+    /// Skipping a step settles nothing: that a send of it is in doubt is said, and the run ends with it.
+    fn skipped_in_doubt(&mut self, record: &CallRecord) -> StepEnd {
+        self.ended.outcome = RunOutcome::Unknown;
+        let why = Problem::new(say!("`when` is false in this run, so the call is not repeated"))
+            .help(say!("check the console (群发记录) to see whether it was sent"));
+        let error = Some(doubt::problem(&self.plan.path, record, why));
+        StepEnd { error, ..StepEnd::new(StepOutcome::Skipped) }
+    }
+
+    fn when(&self, step: &RenderedStep) -> Result<bool, Phrase> {
         let When::AtRunTime { expression, context } = &step.when else { return Ok(step.may_run()) };
         let mut seen: BTreeMap<String, Tpl> = BTreeMap::new();
         for name in context.try_iter().into_iter().flatten() {
@@ -248,19 +267,17 @@ impl<'a> Runner<'a, '_> {
         seen.insert("steps".into(), Tpl::from(minijinja::value::Serde(nested(&self.facts.slots))));
         let verdict = self.plan.engine.condition(expression, &Tpl::from(seen));
         verdict.map_err(|failures| {
-            format!(
-                "`when` cannot be decided: {}",
-                failures.into_iter().map(|failure| failure.message).collect::<Vec<_>>().join("; ")
-            )
+            let why = in_a_row(failures.into_iter().map(|failure| Phrase::from(failure.message)));
+            say!("cannot evaluate `when`: {why}", why)
         })
     }
 
     /// Waits, and says so; false if the run was interrupted.
-    pub(super) fn wait(&mut self, step: usize, duration: Duration, why: &str) -> bool {
+    pub(super) fn wait(&mut self, step: usize, duration: Duration, why: Phrase) -> bool {
         if duration.is_zero() {
             return !(self.settings.interrupted)();
         }
-        (self.emit)(RunEvent::Waiting { step, duration, why: why.to_owned().into() });
+        (self.emit)(RunEvent::Waiting { step, duration, why });
         self.clock.sleep(duration)
     }
 
@@ -283,13 +300,16 @@ impl<'a> Runner<'a, '_> {
         if !pause.is_zero() {
             self.ledger.sync()?;
         }
-        Ok(self.wait(step, pause, &format!("at most {per_minute} mass calls a minute")))
+        Ok(self.wait(step, pause, say!(
+            "to stay within {calls} mass call per minute" | "to stay within {calls} mass calls per minute",
+            calls = per_minute
+        )))
     }
 
     pub(super) fn store_failed(&mut self, error: &LedgerError) -> StepEnd {
         self.ended.store_failed = true;
-        let help = vec!["nothing more is sent until the state store can be written; see `qunfa status`".into()];
-        StepEnd { stop: true, ..StepEnd::problem(StepOutcome::Failed, chain(error), help) }
+        let help = vec![say!("no more messages are sent until the state store is writable; see `qunfa status`")];
+        StepEnd { stop: true, ..StepEnd::problem(StepOutcome::Failed, error.words(), help) }
     }
 }
 

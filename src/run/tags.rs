@@ -9,11 +9,12 @@ use super::{
 };
 use crate::{
     ledger::LedgerError,
+    locale::{Phrase, say},
     payload::{Effect, Target},
     plan::model::Guards,
     problem::Problem,
     slot::{Followers, Slot, Tag},
-    text::{did_you_mean, one_of},
+    text::{nearest, one_of},
     wechat::transport::Method,
 };
 
@@ -39,10 +40,10 @@ pub(super) fn look_up(
     let wants = |work: &&Work<'_, Unlisted<'_>>| match &work.left {
         Left::List(Unlisted { followers, .. }) => matches!(followers, Followers::Of(Tag::Name(_))),
         Left::Calls { .. } => sends_to(work).any(wanted),
-        Left::NotSelected | Left::Never | Left::Done { .. } | Left::Cover { .. } => false,
+        Left::NotSelected | Left::Never | Left::Doubtful { .. } | Left::Done { .. } | Left::Cover { .. } => false,
     };
     let Some(Work { step, .. }) = work.iter().find(wants) else { return Ok(None) };
-    let question = Question { step, what: "the tags cannot be looked up" };
+    let question = Question { step, what: &say!("cannot look up the tags") };
     let reply = reader.read(question, Method::Get, "/cgi-bin/tags/get", "")?;
     let list = reply.members.get("tags").and_then(Value::as_array).cloned().unwrap_or_default();
     let tag = |tag: &Value| {
@@ -58,6 +59,11 @@ fn sends_to<'w, L>(work: &'w Work<'_, L>) -> impl Iterator<Item = &'w Tag> {
         Target::Tag(tag) => Some(tag),
         Target::Everyone | Target::People(_) | Target::Followers(_) | Target::Person | Target::Nobody => None,
     })
+}
+
+/// The tag that a name was probably meant to be; otherwise all that there are.
+pub(super) fn nearest_or_all(name: &str, known: &[&str]) -> Phrase {
+    nearest(name, known.iter().copied()).unwrap_or_else(|| say!("the account has {tags}", tags = one_of(known)))
 }
 
 impl Tags {
@@ -105,19 +111,15 @@ impl Tags {
     }
 
     fn by_name(&self, name: &str) -> Result<&Listed, Refusal> {
-        let refused = |message: String, help: String| Err(Refusal::LookUp(Problem::new(message).help(help)));
+        let refused = |message: Phrase, help: Phrase| Err(Refusal::LookUp(Problem::new(message).help(help)));
         let found: Vec<&Listed> = self.0.iter().filter(|tag| tag.name == name).collect();
         match found.as_slice() {
             [tag] => Ok(tag),
             [] => {
                 let known: Vec<&str> = self.0.iter().map(|tag| tag.name.as_str()).collect();
-                let near = did_you_mean(name, known.iter().copied()).map(|near| format!("did you mean `{near}`?"));
-                refused(
-                    format!("no tag has the name `{name}`"),
-                    near.unwrap_or_else(|| format!("the account has {}", one_of(&known))),
-                )
+                refused(say!("there is no tag `{name}`", name), nearest_or_all(name, &known))
             }
-            _ => refused(format!("several tags have the name `{name}`"), "give the tag as `tag_id`".into()),
+            _ => refused(say!("several tags are named `{name}`", name), say!("use `tag_id`")),
         }
     }
 }

@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     ledger::{CallRecord, FrozenCall, LedgerError, Status},
+    locale::{Phrase, say},
     payload::{Effect, Target},
     problem::Problem,
     render::{PlannedCall, RenderedPlan, RenderedStep, idempotency_key},
@@ -36,16 +37,13 @@ pub(super) fn approved<L>(plan: &RenderedPlan, work: &[Work<'_, L>]) -> Result<(
         let Left::Calls { calls, .. } = of_step else { continue };
         for (call, record) in left(calls) {
             if held(plan, step, call, record)? == People::OfLedger {
-                let what = match &step.listed {
-                    Some(_) => "were listed by an earlier run",
-                    None => "are not those of the plan",
+                let name = step.name();
+                let message = match &step.listed {
+                    Some(_) => say!("`{step}` would continue with people listed by an earlier run, which --expect does not cover", step = name),
+                    None => say!("`{step}` would continue with people from an earlier run who are not in the plan, which --expect does not cover", step = name),
                 };
-                let problem = Problem::new(format!(
-                    "`{}` goes on with the people of an earlier run, who {what}: the digest that is expected does not cover them",
-                    step.name()
-                ));
-                let help = "look at what is left with `qunfa status`, and run it without --expect";
-                return Err(Refusal::Guard(problem.help(help)));
+                let help = say!("check the rest with `qunfa status`, then run without --expect");
+                return Err(Refusal::Guard(Problem::new(message).help(help)));
             }
         }
     }
@@ -60,19 +58,19 @@ fn left(calls: &[StepCall]) -> impl Iterator<Item = (&StepCall, &CallRecord)> {
 
 fn held(plan: &RenderedPlan, step: &RenderedStep, call: &StepCall, record: &CallRecord) -> Result<People, LedgerError> {
     let FrozenCall { id, .. } = &call.frozen;
-    let damaged = |what: &str| {
-        let what = format!("call {} of step `{}` {what} than the plan gives it", id.chunk, id.name());
+    let damaged = |what: Phrase| {
+        let what = say!("call {call} of step `{step}` does not match the plan: {what}", call = id.chunk, step = id.name(), what);
         Err(LedgerError::Unreadable { what })
     };
     // What is planned anew takes nothing from the ledger.
     let (None, Some(model)) = (&call.planned, step.calls.first()) else { return Ok(People::OfPlan) };
     if call.frozen.path != model.path || call.frozen.effect != step.spec.effect {
-        return damaged("has another path or effect");
+        return damaged(say!("different path or effect"));
     }
     let key = idempotency_key(&plan.appid, &plan.name, &plan.occurrence, &id.step, id.key.as_deref(), id.chunk);
     let mass = step.spec.effect == Effect::Mass;
     if mass && call.frozen.idempotency_key != key {
-        return damaged("has another clientmsgid");
+        return damaged(say!("different clientmsgid"));
     }
     let same =
         |planned: &&PlannedCall| (!mass || planned.chunk == id.chunk) && planned.payload.digest() == call.frozen.digest;
@@ -82,21 +80,21 @@ fn held(plan: &RenderedPlan, step: &RenderedStep, call: &StepCall, record: &Call
         None if step.covers => People::OfPlan,
         None if mass => match frozen::target(&call.frozen)? {
             Target::People(people) if model.payload.to(&people, &key).raw() == call.frozen.payload => People::OfLedger,
-            _ => return damaged("has another body"),
+            _ => return damaged(say!("different body")),
         },
-        None => return damaged("has another body"),
+        None => return damaged(say!("different body")),
     };
     if mass
         && let Target::People(people) = frozen::target(&call.frozen)?
         && call.frozen.recipients != Some(people.range.len() as u64)
     {
-        return damaged("has another number of recipients");
+        return damaged(say!("different number of recipients"));
     }
     if mass && record.status.in_doubt() {
         let payload = frozen::payload(&call.frozen)?;
         match record.sent_body() {
             Some(sent) if payload.may_be(sent, &|_| None) => {}
-            _ => return damaged("was sent with another body"),
+            _ => return damaged(say!("different sent body")),
         }
     }
     Ok(people)

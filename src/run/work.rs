@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::frozen;
 use crate::{
     ledger::{CallId, CallRecord, FrozenCall, LedgerError, Status},
+    locale::Phrase,
     openids::Openids,
     payload::Target,
     render::{MediaCall, PlannedCall, RenderedStep},
@@ -62,12 +63,14 @@ pub(crate) enum Left<L = Infallible> {
     NotSelected,
     /// Its `when` is false.
     Never,
+    /// Its `when` is false, and nobody knows whether one of its calls was sent by an earlier run.
+    Doubtful { record: Box<CallRecord> },
     /// Accepted by an earlier run.
     Done {
         /// What the ledger has of it.
         records: Vec<CallRecord>,
         /// What is to be said of it.
-        notes: Vec<String>,
+        notes: Vec<Phrase>,
     },
     /// A send whose people are to be listed first.
     List(L),
@@ -82,7 +85,7 @@ pub(crate) enum Left<L = Infallible> {
         /// Which of them are written to the ledger with the first attempt.
         write: Write,
         /// What is to be said of it first.
-        notes: Vec<String>,
+        notes: Vec<Phrase>,
     },
 }
 
@@ -119,6 +122,7 @@ impl<L> Left<L> {
             Left::List(unlisted) => list(unlisted)?,
             Left::NotSelected => Left::NotSelected,
             Left::Never => Left::Never,
+            Left::Doubtful { record } => Left::Doubtful { record },
             Left::Done { records, notes } => Left::Done { records, notes },
             Left::Cover { records } => Left::Cover { records },
             Left::Calls { calls, write, notes } => Left::Calls { calls, write, notes },

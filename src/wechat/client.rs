@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use crate::{
     clock::Clock,
+    locale::Phrase,
     redact::Redactor,
     wechat::{
         self, Reply, bounded, errcode,
@@ -20,20 +21,20 @@ pub enum Outcome {
     /// WeChat answered; `errcode` decides.
     Reply(Reply),
     /// It provably never left.
-    NotSent(String),
+    NotSent(Phrase),
     /// It may have been carried out.
-    Unknown(String),
+    Unknown(Phrase),
     /// There is no token to make it with; nothing left.
     NoToken(TokenError),
     /// What it was to carry holds a secret or a token of this process; nothing left.
     Withheld,
     /// Right before it was to leave, whoever asked for it did not want it any more, and why; nothing left.
-    Withdrawn(String),
+    Withdrawn(Phrase),
 }
 
 /// What is asked right before a call leaves, with the time of the server as far as it is known; an error says why the call is
 /// not wanted any more.
-pub type StillWanted<'w> = dyn Fn(Option<Timestamp>) -> Result<(), String> + 'w;
+pub type StillWanted<'w> = dyn Fn(Option<Timestamp>) -> Result<(), Phrase> + 'w;
 
 /// Notes what time the server tells.
 struct Timed<'a> {
@@ -131,7 +132,7 @@ impl<'a> Client<'a> {
             };
             let reply = match reply {
                 Ok(reply) => self.clean(reply),
-                Err(unreadable) => return Outcome::Unknown(unreadable.to_string()),
+                Err(unreadable) => return Outcome::Unknown(unreadable.0),
             };
             if refreshed || errcode::disposition(reply.errcode) != errcode::Disposition::RefreshToken {
                 return Outcome::Reply(reply);
@@ -158,7 +159,9 @@ impl<'a> Client<'a> {
             TokenError::Refused { errcode, errmsg } => {
                 TokenError::Refused { errcode, errmsg: bounded(self.redactor.clean(&errmsg)) }
             }
-            TokenError::Unreachable(why) => TokenError::Unreachable(bounded(self.redactor.clean(&why))),
+            TokenError::Unreachable(why) => {
+                TokenError::Unreachable(why.with_texts(&|text| bounded(self.redactor.clean(text))))
+            },
             other => other,
         }
     }

@@ -23,7 +23,12 @@ use ureq::{
 };
 
 use super::transport::{Answer, Body, Failure, Method, Request, Transport};
-use crate::{content::media::Upload, limits, redact::Secret};
+use crate::{
+    content::media::Upload,
+    limits,
+    locale::{Phrase, say},
+    redact::Secret,
+};
 
 /// The address of the API: `https`, or `http` to this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,19 +42,21 @@ pub(crate) const WECHAT: &str = "https://api.weixin.qq.com";
 
 impl ApiBase {
     /// Checks an address; a plain-text one is taken only for this machine, because the token is in every URL.
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+    pub(crate) fn parse(text: &str) -> Result<Self, Phrase> {
         let url = text.trim_end_matches('/');
-        let uri: Uri = url.parse().map_err(|_| format!("`{text}` is not a URL"))?;
+        let uri: Uri = url.parse().map_err(|_| say!("`{text}` is not a URL", text))?;
         let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
         let loopback = host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback());
         if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) || uri.query().is_some() {
-            return Err("the address of the API takes no user name and no query".into());
+            return Err(say!("the API address cannot contain a user name or query"));
         }
         match uri.scheme_str() {
             Some("https") if !host.is_empty() => {}
             Some("http") if loopback => {}
-            Some("http") => return Err(format!("`{url}` is not encrypted: plain http is taken only for this machine")),
-            _ => return Err(format!("`{text}` is not an https:// address")),
+            Some("http") => {
+                return Err(say!("`{url}` is not encrypted; http is allowed only for this machine", url));
+            },
+            _ => return Err(say!("`{text}` is not an https:// address", text)),
         }
         Ok(Self { url: url.to_owned(), loopback })
     }
@@ -62,18 +69,19 @@ impl ApiBase {
 
 /// The proxy that the environment names for an address: none for this machine, and none where `NO_PROXY` says so. What is set
 /// and cannot be used is an error, for without it calls would leave by another way than was meant.
-pub(crate) fn proxy(base: &ApiBase, env: &dyn Fn(&str) -> Option<String>) -> Result<Option<ProxyName>, String> {
+pub(crate) fn proxy(base: &ApiBase, env: &dyn Fn(&str) -> Option<String>) -> Result<Option<ProxyName>, Phrase> {
     // In the order in which ureq asks them.
     const NAMES: [&str; 6] = ["ALL_PROXY", "all_proxy", "HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"];
     let set = NAMES.iter().find_map(|name| Some((name, env(name).filter(|value| !value.is_empty())?)));
     let Some((name, value)) = set.filter(|_| !base.loopback) else { return Ok(None) };
     let good = ureq::Proxy::new(&value).ok().filter(|proxy| !proxy.host().is_empty() && proxy.port() > 0);
     let Some(proxy) = good else {
-        return Err(format!(
-            "the proxy in `{name}` cannot be used: write http://HOST:PORT, https://HOST:PORT or socks5h://HOST:PORT"
+        return Err(say!(
+            "the proxy in `{name}` is not valid; write http://HOST:PORT, https://HOST:PORT or socks5h://HOST:PORT",
+            name = *name
         ));
     };
-    let uri: Uri = base.url.parse().map_err(|_| "the address of the API is not valid".to_owned())?;
+    let uri: Uri = base.url.parse().map_err(|_| say!("the API address is not valid"))?;
     let skipped = ureq::Proxy::try_from_env().is_some_and(|proxy| proxy.is_no_proxy(&uri));
     Ok((!skipped).then(|| ProxyName(format!("{}:{} ({name})", proxy.host(), proxy.port()))))
 }
@@ -133,7 +141,7 @@ impl Http {
                 // What could not be reached is the proxy, or what it should have led to.
                 let answer = answer.map_err(|failure| match (failure, &proxy) {
                     (Failure::NotSent(why), Some(ProxyName(name))) => {
-                        Failure::NotSent(format!("{why}, through the proxy {name}"))
+                        Failure::NotSent(say!("{why}, through the proxy {proxy}", why, proxy = name.as_str()))
                     }
                     (failure, _) => failure,
                 });
@@ -149,7 +157,7 @@ impl Http {
 impl Transport for Http {
     fn send(&mut self, request: &Request<'_>) -> Result<Answer, Failure> {
         if self.abandoned {
-            return Err(Failure::NotSent("the run was stopped".into()));
+            return Err(Failure::NotSent(say!("the run was stopped")));
         }
         let query = request.query.iter().map(|(name, value)| ((*name).to_owned(), (*value).clone()));
         let owned = Owned {
@@ -162,16 +170,16 @@ impl Transport for Http {
             },
             timeout: request.timeout,
         };
-        self.requests.send(owned).map_err(|_| Failure::NotSent("the HTTP client ended".into()))?;
+        self.requests.send(owned).map_err(|_| Failure::NotSent(say!("the HTTP client ended")))?;
         loop {
             match self.answers.recv_timeout(limits::ABANDON_LOOK) {
                 Ok(answer) => return answer,
                 Err(mpsc::RecvTimeoutError::Disconnected) => {
-                    return Err(Failure::MaybeSent("the HTTP client ended".into()));
+                    return Err(Failure::MaybeSent(say!("the HTTP client ended")));
                 }
                 Err(mpsc::RecvTimeoutError::Timeout) if (self.abandon)() => {
                     self.abandoned = true;
-                    return Err(Failure::MaybeSent("the run was stopped before the answer came".into()));
+                    return Err(Failure::MaybeSent(say!("the run was stopped before the answer arrived")));
                 }
                 Err(mpsc::RecvTimeoutError::Timeout) => {}
             }
@@ -285,44 +293,46 @@ fn classify(error: &ureq::Error, timeout: Duration, unconnected: bool) -> Failur
             Error::BadUri(_) | Error::RequireHttpsOnly(_) | Error::InvalidProxyUrl | Error::HostNotFound
         );
     let words = match error {
-        Error::HostNotFound => "the host name cannot be resolved".into(),
-        Error::Timeout(Timeout::Resolve) => "the host name was not resolved in time".into(),
-        Error::Timeout(_) if unconnected => "no connection was made in time".into(),
-        Error::Timeout(_) => format!("no answer within {} s", timeout.as_secs_f64()),
-        Error::ConnectionFailed => "no connection could be made".into(),
-        Error::ConnectProxyFailed(_) => "the proxy refused the connection".into(),
-        Error::InvalidProxyUrl => "the proxy's address is not valid".into(),
-        Error::Tls(_) | Error::TlsRequired | Error::Pem(_) => "no encrypted connection could be made".into(),
-        Error::Rustls(error) if error.to_string().contains("certificate") => {
-            "the server's certificate is not trusted".into()
-        }
-        Error::Rustls(_) if unconnected => "no encrypted connection could be made".into(),
-        Error::Rustls(_) => "the encrypted connection broke".into(),
-        Error::BadUri(_) | Error::Http(_) | Error::RequireHttpsOnly(_) => "the address of the API is not valid".into(),
+        Error::HostNotFound => say!("cannot resolve the host name"),
+        Error::Timeout(Timeout::Resolve) => say!("resolving the host name timed out"),
+        Error::Timeout(_) if unconnected => say!("the connection timed out"),
+        Error::Timeout(_) => say!("no answer within {seconds} s", seconds = timeout.as_secs_f64().to_string()),
+        Error::ConnectionFailed => say!("cannot connect"),
+        Error::ConnectProxyFailed(_) => say!("the proxy refused the connection"),
+        Error::InvalidProxyUrl => say!("the proxy's address is not valid"),
+        Error::Tls(_) | Error::TlsRequired | Error::Pem(_) => say!("cannot establish an encrypted connection"),
+        Error::Rustls(error) if error.to_string().contains("certificate") => untrusted(),
+        Error::Rustls(_) if unconnected => say!("cannot establish an encrypted connection"),
+        Error::Rustls(_) => say!("the encrypted connection was lost"),
+        Error::BadUri(_) | Error::Http(_) | Error::RequireHttpsOnly(_) => say!("the API address is not valid"),
         Error::Io(error) => io_words(error, unconnected),
-        Error::Protocol(_) => "the answer is not HTTP".into(),
-        Error::LargeResponseHeader(..) => "the header of the answer is too large".into(),
-        Error::BodyExceedsLimit(_) => "the answer is too large".into(),
-        _ => "the connection broke".into(),
+        Error::Protocol(_) => say!("the answer is not HTTP"),
+        Error::LargeResponseHeader(..) => say!("the header of the answer is too large"),
+        Error::BodyExceedsLimit(_) => say!("the answer is too large"),
+        _ => say!("the connection was lost"),
     };
     if surely { Failure::NotSent(words) } else { Failure::MaybeSent(words) }
 }
 
-fn io_words(error: &io::Error, unconnected: bool) -> String {
+fn untrusted() -> Phrase {
+    say!("the server's certificate is not trusted")
+}
+
+fn io_words(error: &io::Error, unconnected: bool) -> Phrase {
     match error.kind() {
-        io::ErrorKind::ConnectionRefused => "connection refused".into(),
-        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => "the network is not reachable".into(),
-        io::ErrorKind::AddrNotAvailable => "no local address for the connection".into(),
-        io::ErrorKind::ConnectionReset => "the connection was reset".into(),
-        io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock if unconnected => "no connection was made in time".into(),
-        io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => "no answer in time".into(),
-        _ if error.to_string().contains("certificate") => "the server's certificate is not trusted".into(),
-        _ if error.to_string().contains("failed to lookup address") => "the host name cannot be resolved".into(),
+        io::ErrorKind::ConnectionRefused => say!("connection refused"),
+        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => say!("the network is unreachable"),
+        io::ErrorKind::AddrNotAvailable => say!("no local address for the connection"),
+        io::ErrorKind::ConnectionReset => say!("the connection was reset"),
+        io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock if unconnected => say!("the connection timed out"),
+        io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => say!("the answer timed out"),
+        _ if error.to_string().contains("certificate") => untrusted(),
+        _ if error.to_string().contains("failed to lookup address") => say!("cannot resolve the host name"),
         io::ErrorKind::UnexpectedEof | io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionAborted if !unconnected => {
-            "the connection was closed before the answer was complete".into()
+            say!("the connection was closed before the answer was complete")
         }
-        kind if unconnected => format!("no connection could be made ({kind})"),
-        kind => format!("the connection broke ({kind})"),
+        _ if unconnected => say!("cannot connect"),
+        _ => say!("the connection was lost"),
     }
 }
 

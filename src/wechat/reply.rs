@@ -3,7 +3,10 @@
 use serde_json::{Map, Value};
 
 use super::errcode;
-use crate::limits;
+use crate::{
+    limits,
+    locale::{Phrase, say},
+};
 
 /// A text of an answer as it is kept: the beginning of one that is longer than anything that WeChat says, and that it was
 /// cut. To be asked after secrets were taken out: of one that is cut in two nobody knows the half.
@@ -11,7 +14,7 @@ pub(crate) fn bounded(mut text: String) -> String {
     if text.len() > limits::KEPT_BYTES {
         let cut = text.len() - text.floor_char_boundary(limits::KEPT_BYTES);
         text.truncate(text.len() - cut);
-        text.push_str(&format!("... ({cut} more bytes)"));
+        text = say!("{text}... ({cut} more bytes)", text, cut).to_string();
     }
     text
 }
@@ -72,20 +75,19 @@ impl Reply {
 }
 
 /// Why a reply says nothing.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct Unreadable(pub String);
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unreadable(pub Phrase);
 
 /// Reads a reply. `errcode` decides; only a reply without one, or with 0, asks the HTTP status: a failure says nothing then.
 pub fn decode(status: u16, body: &[u8]) -> Result<Reply, Unreadable> {
-    let unreadable = |what: &str| Unreadable(format!("HTTP {status} with {what}"));
+    let unreadable = |what: Phrase| Unreadable(say!("HTTP {status}: {what}", status, what));
     // A byte order mark is no part of the JSON.
     let body = body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(body);
     if body.iter().all(u8::is_ascii_whitespace) {
-        return Err(unreadable("an empty body"));
+        return Err(unreadable(say!("the body is empty")));
     }
     let Ok(Value::Object(members)) = serde_json::from_slice::<Value>(body) else {
-        return Err(unreadable("a body that is no JSON object"));
+        return Err(unreadable(say!("the body is not a JSON object")));
     };
     let errmsg = members.get("errmsg").and_then(Value::as_str).unwrap_or_default().to_owned();
     let errcode = match members.get("errcode") {
@@ -93,12 +95,12 @@ pub fn decode(status: u16, body: &[u8]) -> Result<Reply, Unreadable> {
         Some(Value::String(code)) => code.parse().ok(),
         Some(_) => None,
         None if (200..300).contains(&status) && !members.is_empty() => Some(0),
-        None => return Err(unreadable("a body without errcode")),
+        None => return Err(unreadable(say!("the body has no errcode"))),
     };
-    let errcode = errcode.ok_or_else(|| unreadable("an errcode that is not a number of 64 bits"))?;
+    let errcode = errcode.ok_or_else(|| unreadable(say!("the errcode is not a number of 64 bits")))?;
     // A gateway that fails may say anything of the request but that it was carried out.
     if errcode == 0 && !(200..300).contains(&status) {
-        return Err(unreadable("errcode 0"));
+        return Err(unreadable(say!("errcode 0 from a server that reports a failure")));
     }
     Ok(Reply { errcode, errmsg, members })
 }

@@ -9,6 +9,7 @@ use serde_json::json;
 use crate::{
     clock::Clock,
     limits,
+    locale::{Phrase, say},
     plan::account::TokenEndpoint,
     redact::Secret,
     retry::Retry,
@@ -51,23 +52,36 @@ pub enum TokenSource {
         secret: Secret,
     },
     /// A central store; it is asked again after a rejection.
-    Given(Box<dyn FnMut() -> Result<Secret, String>>),
+    Given(Box<dyn FnMut() -> Result<Secret, Phrase>>),
 }
 
 /// Why there is no token.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TokenError {
-    #[error("WeChat gives no access token: {errcode} {errmsg}")]
-    Refused { errcode: i64, errmsg: String },
+    Refused {
+        errcode: i64,
+        errmsg: String,
+    },
     /// No answer could be had, after some tries.
-    #[error("no access token could be fetched: {0}")]
-    Unreachable(String),
+    Unreachable(Phrase),
     /// The store failed, or the token from outside cannot be read.
-    #[error("{0}")]
-    Source(String),
+    Source(Phrase),
     /// The run was interrupted while it waited.
-    #[error("interrupted")]
     Interrupted,
+}
+
+impl TokenError {
+    /// What a person is told.
+    pub fn words(&self) -> Phrase {
+        match self {
+            Self::Refused { errcode, errmsg } => {
+                say!("WeChat refused to issue an access token: {errcode} {errmsg}", errcode = *errcode, errmsg)
+            }
+            Self::Unreachable(why) => say!("cannot fetch an access token: {why}", why),
+            Self::Source(why) => why.clone(),
+            Self::Interrupted => say!("the fetch of the access token was interrupted"),
+        }
+    }
 }
 
 /// Keeps the one token of a run.
@@ -165,7 +179,11 @@ fn fetch(
             Asked::Nothing(why) => why,
         };
         let Some(pause) = retry.next() else {
-            return Err(TokenError::Unreachable(format!("{why} ({} tries)", limits::TOKEN_TRIES)));
+            return Err(TokenError::Unreachable(say!(
+                "{why} (tried {tries} times)",
+                why,
+                tries = limits::TOKEN_TRIES
+            )));
         };
         if !clock.sleep(pause) {
             return Err(TokenError::Interrupted);
@@ -177,21 +195,22 @@ fn fetch(
 enum Asked {
     Token(Token),
     /// Why it may be tried again.
-    Nothing(String),
+    Nothing(Phrase),
 }
 
 fn ask(request: &Request<'_>, transport: &mut dyn Transport, clock: &dyn Clock) -> Result<Asked, TokenError> {
     let reply = match transport.send(request) {
-        Ok(answer) => wechat::decode(answer.status, &answer.body).map_err(|error| error.to_string()),
+        Ok(answer) => wechat::decode(answer.status, &answer.body)
+            .map_err(|error| error.0),
         Err(Failure::NotSent(why) | Failure::MaybeSent(why)) => Err(why),
     };
     match reply {
         Ok(reply) if reply.errcode == 0 => {
             let token = token(&reply, clock.now());
-            Ok(token.map_or_else(|| Asked::Nothing("the answer holds no token".into()), Asked::Token))
+            Ok(token.map_or_else(|| Asked::Nothing(say!("the answer contains no token")), Asked::Token))
         }
         Ok(reply) if errcode::disposition(reply.errcode) == errcode::Disposition::Retry => {
-            Ok(Asked::Nothing(format!("{} {}", reply.errcode, errcode::strip(&reply.errmsg))))
+            Ok(Asked::Nothing(Phrase::verbatim(format!("{} {}", reply.errcode, errcode::strip(&reply.errmsg)))))
         }
         Ok(reply) => Err(TokenError::Refused { errcode: reply.errcode, errmsg: reply.errmsg }),
         Err(why) => Ok(Asked::Nothing(why)),

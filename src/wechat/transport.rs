@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 
-use crate::{content::media::Upload, redact::Secret};
+use crate::{content::media::Upload, locale::Phrase, redact::Secret};
 
 /// A request to the platform.
 #[derive(Debug)]
@@ -46,14 +46,12 @@ pub struct Answer {
 }
 
 /// Why nothing came back.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Failure {
     /// The request provably did not leave: name not resolved, connection refused, no TLS.
-    #[error("not sent: {0}")]
-    NotSent(String),
+    NotSent(Phrase),
     /// It may have been carried out.
-    #[error("{0}")]
-    MaybeSent(String),
+    MaybeSent(Phrase),
 }
 
 /// Sends requests. Never repeats one by itself.

@@ -3,6 +3,7 @@
 
 use std::cell::RefCell;
 
+use qunfa::locale::Phrase;
 use jiff::Timestamp;
 use qunfa::ledger::{
     CallId, CallRecord, Edition, EditionCall, Event, EventKind, FrozenCall, Ledger, LedgerError, RunRecord, Scope,
@@ -49,7 +50,7 @@ impl Row {
     pub(crate) fn status(&self) -> Result<Status, LedgerError> {
         let step = |status, event: &Event| next_status(status, event.kind);
         let status = self.events.iter().try_fold(Status::Planned, step);
-        status.map_err(|illegal| damaged(format!("step `{}`: {illegal}", self.frozen.id.step)))
+        status.map_err(|illegal| damaged(format!("step `{}`: {}", self.frozen.id.step, illegal.words())))
     }
 
     /// What is read of it: the body of what WeChat has is not, where it is the payload.
@@ -61,7 +62,7 @@ impl Row {
             if twice { Event { body: None, ..bare(event) } } else { event.clone() }
         });
         let record = CallRecord::new(self.frozen.clone(), events.collect());
-        record.map_err(|illegal| damaged(format!("step `{}`: {illegal}", self.frozen.id.step)))
+        record.map_err(|illegal| damaged(format!("step `{}`: {}", self.frozen.id.step, illegal.words())))
     }
 }
 
@@ -145,11 +146,11 @@ fn failed(what: &str) -> LedgerError {
 }
 
 fn damaged(what: String) -> LedgerError {
-    LedgerError::Damaged { path: "book".into(), what }
+    LedgerError::Damaged { path: "book".into(), what: Phrase::verbatim(what) }
 }
 
 fn conflict(what: String) -> LedgerError {
-    LedgerError::Conflict { path: "book".into(), what }
+    LedgerError::Conflict { path: "book".into(), what: Phrase::verbatim(what) }
 }
 
 /// The store keeps milliseconds.
@@ -172,7 +173,7 @@ fn insert(rows: &mut Vec<Row>, scope: &Scope, call: &FrozenCall) -> Result<(), L
 fn note(rows: &mut [Row], scope: &Scope, id: &CallId, event: &Event) -> Result<(), LedgerError> {
     let row = rows.iter_mut().find(|row| row.is(scope, id));
     let row = row.ok_or_else(|| conflict(format!("step `{}` has no call {}", id.step, id.chunk)))?;
-    next_status(row.status()?, event.kind).map_err(|illegal| conflict(format!("step `{}`: {illegal}", id.step)))?;
+    next_status(row.status()?, event.kind).map_err(|illegal| conflict(format!("step `{}`: {}", id.step, illegal.words())))?;
     row.events.push(Event { at: kept(event.at), ..event.clone() });
     Ok(())
 }

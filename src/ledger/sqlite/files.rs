@@ -8,6 +8,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use crate::{
+    locale::{Phrase, say},
+    problem,
+};
+
 /// How often a file is opened anew that another process takes away meanwhile.
 const TRIES: usize = 100;
 
@@ -22,10 +27,10 @@ pub(super) fn place(path: &Path) -> io::Result<PathBuf> {
             Err(error) => return Err(error),
         }
         if fs::symlink_metadata(there).is_ok() {
-            return Err(io::Error::other(format!("{} is a link that leads nowhere", there.display())));
+            return Err(ours(say!("{path} is a dangling link", path = there.display().to_string())));
         }
         let (Some(parent), Some(name)) = (there.parent(), there.file_name()) else {
-            return Err(io::Error::other(format!("{} is in no folder that is there", there.display())));
+            return Err(ours(say!("the folder of {path} does not exist", path = there.display().to_string())));
         };
         missing.push(name);
         there = parent;
@@ -103,7 +108,7 @@ pub(super) fn open_private(path: &Path) -> io::Result<File> {
             opened => return opened,
         }
     }
-    Err(io::Error::other("it is taken away again and again"))
+    Err(ours(say!("it keeps being deleted")))
 }
 
 /// Makes a file that nobody else may read; whatever is there already is an error.
@@ -146,22 +151,22 @@ pub(super) fn check_place(path: &Path) -> io::Result<()> {
 
 fn check_own(metadata: &Metadata) -> io::Result<()> {
     let kind = metadata.file_type();
-    let refused = |why: &str| Err(io::Error::other(why.to_owned()));
+    let refused = |why: Phrase| Err(ours(why));
     if kind.is_symlink() {
-        return refused("it is a link");
+        return refused(say!("it is a link"));
     }
     if !kind.is_file() {
-        return refused(if kind.is_dir() { "it is a folder" } else { "it is no regular file" });
+        return refused(if kind.is_dir() { say!("it is a folder") } else { say!("it is not a regular file") });
     }
     #[cfg(unix)]
     {
         use std::os::unix::fs::MetadataExt as _;
         if metadata.nlink() > 1 {
-            return refused("it has another name (a hard link), under which another run could have another lock");
+            return refused(say!("it has a second name (hard link), which would allow a second lock"));
         }
         let (owner, us) = (metadata.uid(), rustix::process::geteuid().as_raw());
         if owner != us {
-            return Err(io::Error::other(format!("it belongs to user {owner}, and this is user {us}")));
+            return refused(say!("it belongs to user {owner}, not to user {us}", owner, us));
         }
     }
     Ok(())
@@ -171,7 +176,7 @@ fn check_own(metadata: &Metadata) -> io::Result<()> {
 pub(super) fn read_bounded(file: &mut File, most_bytes: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     file.take(most_bytes + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > most_bytes { Err(io::Error::other("it is too large")) } else { Ok(bytes) }
+    if bytes.len() as u64 > most_bytes { Err(ours(say!("it is too large"))) } else { Ok(bytes) }
 }
 
 /// Which file it is, whatever its names are.
@@ -208,17 +213,36 @@ pub(super) fn is_at(file: &File, path: &Path) -> io::Result<bool> {
     }
 }
 
+/// An error that has words of ours.
+#[derive(Debug)]
+struct Ours(Phrase);
+
+impl std::fmt::Display for Ours {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::error::Error for Ours {}
+
+/// A failure that the system does not know.
+pub(super) fn ours(why: Phrase) -> io::Error {
+    io::Error::other(Ours(why))
+}
+
 /// A system error in few words, or our own.
-pub(super) fn reason(error: &io::Error) -> String {
-    match error.get_ref() {
-        Some(ours) => ours.to_string(),
-        None => match error.kind() {
-            io::ErrorKind::NotFound
-            | io::ErrorKind::PermissionDenied
-            | io::ErrorKind::IsADirectory
-            | io::ErrorKind::NotADirectory => crate::problem::reason(error).to_string(),
-            _ => error.to_string(),
-        },
+pub(super) fn reason(error: &io::Error) -> Phrase {
+    if let Some(Ours(why)) = error.get_ref().and_then(|inner| inner.downcast_ref()) {
+        return why.clone();
+    }
+    match error.kind() {
+        io::ErrorKind::NotFound
+        | io::ErrorKind::PermissionDenied
+        | io::ErrorKind::IsADirectory
+        | io::ErrorKind::NotADirectory => problem::reason(error),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => say!("the disk is full"),
+        io::ErrorKind::ReadOnlyFilesystem => say!("the disk is read-only"),
+        _ => say!("the system reports: {error}", error = error.to_string()),
     }
 }
 
@@ -248,7 +272,7 @@ mod tests {
         for name in ["a/state.db", "a/./state.db", "a/b/../state.db", "link/state.db", "link/b/../state.db"] {
             assert_eq!(place(name), state, "{name}, which is not there yet");
         }
-        assert!(place("a/other.db").is_err_and(|why| why.ends_with("is a link that leads nowhere")));
+        assert!(place("a/other.db").is_err_and(|why| why.ends_with("is a dangling link")));
         fs::write(root.join("a/state.db"), "").expect("writes");
         for name in ["a/state.db", "link/state.db", "a/other.db", "link/other.db"] {
             assert_eq!(place(name), state, "{name}");
@@ -273,11 +297,11 @@ mod tests {
             ("link", "it is a link"),
             ("lost", "it is a link"),
             ("folder", "it is a folder"),
-            ("one", "it has another name"),
-            ("pipe", "it is no regular file"),
+            ("one", "it has a second name"),
+            ("pipe", "it is not a regular file"),
         ] {
             let error = open_private(&path(name)).expect_err(name);
-            assert!(reason(&error).starts_with(why), "{name}: {error}");
+            assert!(reason(&error).to_string().starts_with(why), "{name}: {error}");
             assert!(check_place(&path(name)).is_err(), "{name}");
         }
         assert_eq!(fs::read_to_string(path("victim")).expect("reads"), "mine");

@@ -9,10 +9,11 @@ use std::{
     path::Path,
 };
 
-use super::files::{is_at, open_own, open_private, read_bounded, reason};
+use super::files::{is_at, open_own, open_private, ours, read_bounded, reason};
 use crate::{
     ledger::store::{Owner, WriteError},
     limits,
+    locale::say,
 };
 
 /// A lock that is held.
@@ -24,7 +25,7 @@ pub(super) struct Lock {
 impl Lock {
     pub(super) fn take(path: &Path, owner: &Owner) -> Result<Self, WriteError> {
         let failed = |error: std::io::Error| {
-            WriteError::Lock(format!("the lock {} cannot be made: {}", path.display(), reason(&error)))
+            WriteError::Lock(say!("cannot create the lock {path}: {why}", path = path.display().to_string(), why = reason(&error)))
         };
         // A file that lost its name before it was locked is nobody's lock.
         for _ in 0..limits::LOCK_TRIES {
@@ -42,7 +43,7 @@ impl Lock {
             written.map_err(failed)?;
             return Ok(Self { file });
         }
-        Err(failed(std::io::Error::other("it is taken away again and again")))
+        Err(failed(ours(say!("it keeps being deleted"))))
     }
 }
 

@@ -23,7 +23,7 @@ use rusqlite::{
 
 pub(crate) use self::files::make_folder;
 use self::{
-    files::{Identity, beside, check_place, create_private, place, reason, sync_folder},
+    files::{Identity, beside, check_place, create_private, ours, place, reason, sync_folder},
     lock::Lock,
 };
 use super::{
@@ -32,6 +32,7 @@ use super::{
 };
 use crate::{
     limits,
+    locale::{Phrase, say},
     payload::{self, Effect},
     platform::Platform,
 };
@@ -143,15 +144,19 @@ impl Held {
     fn check(&self, transaction: &Transaction<'_>) -> Result<(), Fault> {
         let gone = |(path, identity): &&(PathBuf, Identity)| Identity::at(path).ok().as_ref() != Some(identity);
         if let Some((path, _)) = self.files.iter().find(gone) {
-            return Err(Fault::Conflict(format!("{} was taken away or replaced while it was in use", path.display())));
+            return Err(Fault::Conflict(say!(
+                "{path} was deleted or replaced while in use",
+                path = path.display().to_string()
+            )));
         }
         let last = transaction
             .prepare_cached("SELECT number FROM writers WHERE appid = ?1")?
             .query_row([&self.appid], |row| row.get::<_, i64>(0))
             .optional()?;
         if last != Some(self.number) {
-            let what = "another run has the account by now, for the file of this one's lock was deleted or replaced";
-            return Err(Fault::Conflict(what.into()));
+            return Err(Fault::Conflict(say!(
+                "another run has taken over the account, because this run's lock file was deleted or replaced"
+            )));
         }
         Ok(())
     }
@@ -160,8 +165,8 @@ impl Held {
 /// Why something could not be done, before it is known in which store.
 enum Fault {
     Sql(rusqlite::Error),
-    Damaged(String),
-    Conflict(String),
+    Damaged(Phrase),
+    Conflict(Phrase),
 }
 
 impl From<rusqlite::Error> for Fault {
@@ -185,7 +190,7 @@ impl Sqlite {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let mut store = Self::connect(place, name, flags)?;
         if store.connection.is_readonly("main").map_err(|error| store.error(error))? {
-            let what = "cannot be opened for writing".into();
+            let what = say!("cannot be opened for writing");
             return Err(LedgerError::Store { path: store.path, what, source: None });
         }
         store.prepare()?;
@@ -220,21 +225,22 @@ impl Sqlite {
 
     /// What is wrong with the file: its pages, its indexes, which must say what the tables say, rows of nothing, and whatever
     /// is in it besides what this version makes (a trigger, say, by which an intent is not written).
-    fn damage(&self, format: i64) -> rusqlite::Result<Vec<String>> {
+    fn damage(&self, format: i64) -> rusqlite::Result<Vec<Phrase>> {
         let mut statement = self.connection.prepare("PRAGMA integrity_check(5)")?;
         let said = statement.query_map([], |row| row.get::<_, String>(0))?;
-        let mut damage: Vec<String> = said.collect::<Result<_, _>>()?;
-        damage.retain(|line| line != "ok");
+        let said: Vec<String> = said.collect::<Result<_, _>>()?;
+        let mut damage: Vec<Phrase> =
+            said.into_iter().filter(|line| line != "ok").map(|words| say!("SQLite reports: {words}", words)).collect();
         if format == FORMAT && damage.is_empty() {
             let made = Connection::open_in_memory()?;
             made.execute_batch(&CHANGES.concat())?;
             let (found, made) = (schema(&self.connection)?, schema(&made)?);
             let strange =
                 found.iter().find(|part| !made.contains(part)).or(made.iter().find(|part| !found.contains(part)));
-            damage.extend(strange.map(|(name, _)| format!("`{name}` in it is not what qunfa makes")));
+            damage.extend(strange.map(|(name, _)| say!("it contains `{name}`, which qunfa did not create", name)));
             let mut statement = self.connection.prepare("PRAGMA foreign_key_check")?;
             if statement.exists([])? {
-                damage.push("it has an event of a call that is not there".into());
+                damage.push(say!("it has an event for a missing call"));
             }
         }
         Ok(damage)
@@ -268,7 +274,7 @@ impl Sqlite {
     fn check_identity(&self) -> Result<i64, LedgerError> {
         let (id, version) = self.identity()?;
         if id != 0 && id != APPLICATION_ID {
-            return Err(self.damaged("it is a database of another program"));
+            return Err(self.damaged(say!("it is a database of another program")));
         }
         if version > FORMAT {
             return Err(LedgerError::Newer { path: self.path.clone(), found: version, known: FORMAT });
@@ -297,7 +303,7 @@ impl Sqlite {
             let tables: i64 =
                 transaction.query_row("SELECT count(*) FROM sqlite_master", [], |row| row.get(0)).map_err(failed)?;
             if version == 0 && tables > 0 {
-                return Err(LedgerError::Damaged { path, what: "it holds tables and no format version".into() });
+                return Err(LedgerError::Damaged { path, what: say!("it has tables but no format version") });
             }
             for change in CHANGES.iter().skip(usize::try_from(version).unwrap_or(0)) {
                 transaction.execute_batch(change).map_err(failed)?;
@@ -319,8 +325,10 @@ impl Sqlite {
             .query_row(&pragma("synchronous"), [], |row| row.get(0))
             .map_err(|error| self.error(error))?;
         if journal != "wal" || synchronous != FULL {
-            let what = format!(
-                "cannot be kept so that it survives a power cut (journal `{journal}`, synchronous {synchronous}); it must be on a disk of this machine"
+            let what = say!(
+                "cannot be stored safely (journal `{journal}`, synchronous {synchronous}); use a disk of this machine",
+                journal,
+                synchronous
             );
             return Err(LedgerError::Store { path: self.path.clone(), what, source: None });
         }
@@ -340,8 +348,8 @@ impl Sqlite {
         told(&self.path, fault)
     }
 
-    fn damaged(&self, what: impl Into<String>) -> LedgerError {
-        self.error(Fault::Damaged(what.into()))
+    fn damaged(&self, what: Phrase) -> LedgerError {
+        self.error(Fault::Damaged(what))
     }
 
     /// All of it or nothing; nobody else writes meanwhile.
@@ -372,7 +380,7 @@ impl Sqlite {
             }
             let step = frozen.id.step.clone();
             let record = CallRecord::new(frozen, events);
-            records.push(record.map_err(|illegal| Fault::Damaged(format!("step `{step}`: {illegal}")))?);
+            records.push(record.map_err(|illegal| Fault::Damaged(say!("step `{step}`: {why}", step, why = illegal.words())))?);
         }
         Ok(records)
     }
@@ -477,7 +485,7 @@ impl Sqlite {
             let started_at = Timestamp::from_millisecond(row.get(1)?);
             runs.push(RunRecord {
                 run_id: row.get(0)?,
-                started_at: started_at.map_err(|_| Fault::Damaged("a run began at no time".into()))?,
+                started_at: started_at.map_err(|_| Fault::Damaged(say!("a run has no valid start time")))?,
                 report: row.get(2)?,
                 platform: row.get(3)?,
                 occurrence: row.get(4)?,
@@ -512,13 +520,14 @@ fn check_files(place: &Path) -> io::Result<()> {
     check_place(place)?;
     for suffix in ["-wal", "-shm", "-journal"] {
         let path = beside(place, suffix);
-        check_place(&path).map_err(|error| io::Error::other(format!("{}: {}", path.display(), reason(&error))))?;
+        check_place(&path)
+            .map_err(|error| ours(say!("{path}: {why}", path = path.display().to_string(), why = reason(&error))))?;
     }
     Ok(())
 }
 
 fn unusable(name: &str, error: &io::Error) -> LedgerError {
-    LedgerError::Store { path: name.to_owned(), what: format!("cannot be opened: {}", reason(error)), source: None }
+    LedgerError::Store { path: name.to_owned(), what: say!("cannot be opened: {why}", why = reason(error)), source: None }
 }
 
 /// All that a database holds besides its rows, by name; not what it notes about itself to plan queries.
@@ -552,7 +561,11 @@ fn read_call(row: &Row<'_>) -> Result<(i64, FrozenCall), Fault> {
     };
     if payload::digest(frozen.payload.as_bytes()) != frozen.digest {
         let CallId { step, chunk, .. } = &frozen.id;
-        return Err(Fault::Damaged(format!("call {chunk} of step `{step}` is not what its hash says")));
+        return Err(Fault::Damaged(say!(
+            "the hash of call {call} of step `{step}` does not match",
+            call = *chunk,
+            step
+        )));
     }
     Ok((row.get(0)?, frozen))
 }
@@ -561,10 +574,10 @@ fn read_event(row: &Row<'_>, frozen: &FrozenCall) -> Result<Event, Fault> {
     let step = &frozen.id.step;
     let kind: String = row.get(0)?;
     let kind =
-        EventKind::from_name(&kind).ok_or_else(|| Fault::Damaged(format!("step `{step}` has an event `{kind}`")))?;
+        EventKind::from_name(&kind).ok_or_else(|| Fault::Damaged(say!("step `{step}` has an unknown event `{kind}`", step, kind = &kind)))?;
     let number = |text: Option<String>| {
         let number = text.as_deref().map(str::parse).transpose();
-        number.map_err(|_| Fault::Damaged(format!("step `{step}` has an id that is no number")))
+        number.map_err(|_| Fault::Damaged(say!("step `{step}` has an id that is not a number", step)))
     };
     let hash: Option<String> = row.get(9)?;
     let mut body: Option<String> = row.get(8)?;
@@ -574,7 +587,7 @@ fn read_event(row: &Row<'_>, frozen: &FrozenCall) -> Result<Event, Fault> {
         && payload::digest(body.as_bytes()) != *hash
     {
         // Format 1 had no hashes.
-        return Err(Fault::Damaged(format!("what was sent of step `{step}` is not what its hash says")));
+        return Err(Fault::Damaged(say!("the hash of the sent body of step `{step}` does not match", step)));
     }
     Ok(Event {
         kind,
@@ -591,11 +604,11 @@ fn read_event(row: &Row<'_>, frozen: &FrozenCall) -> Result<Event, Fault> {
 
 fn time(milliseconds: i64, step: &str) -> Result<Timestamp, Fault> {
     Timestamp::from_millisecond(milliseconds)
-        .map_err(|_| Fault::Damaged(format!("step `{step}` has an event at no time")))
+        .map_err(|_| Fault::Damaged(say!("step `{step}` has an event without a valid time", step)))
 }
 
 fn people(count: i64, step: &str) -> Result<u64, Fault> {
-    u64::try_from(count).map_err(|_| Fault::Damaged(format!("step `{step}` has {count} recipients")))
+    u64::try_from(count).map_err(|_| Fault::Damaged(say!("step `{step}` has an invalid number of recipients: {count}", step, count)))
 }
 
 /// An effect by its name; `mass` says it a second time, for the indexes.
@@ -603,7 +616,7 @@ fn effect(name: Option<String>, mass: bool, step: &str) -> Result<Effect, Fault>
     let known = name.as_deref().and_then(Effect::from_name);
     known.filter(|effect| (*effect == Effect::Mass) == mass).ok_or_else(|| {
         let name = name.as_deref().unwrap_or("none");
-        Fault::Damaged(format!("step `{step}` has the effect `{name}`"))
+        Fault::Damaged(say!("step `{step}` has an unknown effect `{name}`", step, name))
     })
 }
 
@@ -622,15 +635,15 @@ fn wrap(path: &str, error: rusqlite::Error) -> LedgerError {
     let path = path.to_owned();
     let what = match code {
         Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
-            return LedgerError::Damaged { path, what: error.to_string() };
+            return LedgerError::Damaged { path, what: say!("SQLite reports: {words}", words = error.to_string()) };
         }
-        Some(ErrorCode::DiskFull) => "cannot be written: the disk is full",
-        Some(ErrorCode::ReadOnly) => "cannot be written: it is read-only",
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => "is in use by another process",
-        Some(ErrorCode::SystemIoFailure) => "cannot be read or written",
-        _ => "failed",
+        Some(ErrorCode::DiskFull) => say!("cannot be written: the disk is full"),
+        Some(ErrorCode::ReadOnly) => say!("cannot be written: it is read-only"),
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => say!("is in use by another process"),
+        Some(ErrorCode::SystemIoFailure) => say!("cannot be read or written"),
+        _ => say!("cannot be used"),
     };
-    LedgerError::Store { path, what: what.into(), source: Some(Box::new(error)) }
+    LedgerError::Store { path, what, source: Some(Box::new(error)) }
 }
 
 /// A new row; a call that is there is a conflict, or is planned anew, and keeps its key.
@@ -667,7 +680,7 @@ fn insert_call(transaction: &Transaction<'_>, scope: &Scope, call: &FrozenCall, 
             call.effect.name(),
         ])?;
     if rows == 0 {
-        return Err(Fault::Conflict(format!("step `{}` has a call {} already", id.step, id.chunk)));
+        return Err(Fault::Conflict(say!("step `{step}` already has a call {call}", step = &id.step, call = id.chunk)));
     }
     Ok(())
 }
@@ -709,8 +722,9 @@ fn standing(
 /// Where a call stands after an event of this name.
 fn after(status: Status, event: &str, step: &str) -> Result<Status, Fault> {
     let kind =
-        EventKind::from_name(event).ok_or_else(|| Fault::Damaged(format!("step `{step}` has an event `{event}`")))?;
-    next_status(status, kind).map_err(|illegal| Fault::Damaged(format!("step `{step}`: {illegal}")))
+        EventKind::from_name(event).ok_or_else(|| Fault::Damaged(say!("step `{step}` has an unknown event `{kind}`", step, kind = event)))?;
+    next_status(status, kind)
+        .map_err(|illegal| Fault::Damaged(say!("step `{step}`: {why}", step, why = illegal.words())))
 }
 
 /// The step of a call, in the order of the parameters of [`standing`].
@@ -721,10 +735,10 @@ fn note(transaction: &Transaction<'_>, scope: &Scope, id: &CallId, event: &Event
     let CallId { step, chunk, .. } = id;
     let standing = standing(transaction, scope, id, Some(*chunk))?;
     let Some((call, status, last)) = standing.first() else {
-        return Err(Fault::Conflict(format!("step `{step}` has no call {chunk}")));
+        return Err(Fault::Conflict(say!("step `{step}` has no call {call}", step, call = *chunk)));
     };
     next_status(*status, event.kind)
-        .map_err(|illegal| Fault::Conflict(format!("call {chunk} of step `{step}`: {illegal}")))?;
+        .map_err(|illegal| Fault::Conflict(say!("call {call} of step `{step}`: {why}", call = *chunk, step, why = illegal.words())))?;
     let hash = event.body.as_ref().map(|body| payload::digest(body.as_bytes()));
     transaction
         .prepare_cached(
@@ -763,12 +777,12 @@ fn replace(
         let chunk: u32 =
             transaction.prepare_cached("SELECT chunk FROM calls WHERE id = ?1")?.query_one([id], |row| row.get(0))?;
         if stays(status) != kept.contains(&chunk) {
-            return Err(Fault::Conflict(format!("step `{}` is {}", first.step, status.word())));
+            return Err(Fault::Conflict(say!("step `{step}` is {status}", step = &first.step, status = status.words())));
         }
     }
     let staying = known.iter().filter(|(_, status, _)| stays(status)).count();
     if staying != kept.len() || calls.iter().any(|call| kept.contains(&call.id.chunk)) {
-        return Err(Fault::Conflict(format!("step `{}` has other calls", first.step)));
+        return Err(Fault::Conflict(say!("step `{step}` has different calls", step = &first.step)));
     }
     if known.is_empty() {
         // The usual case: nothing was there, and nothing is left over.
@@ -1056,7 +1070,7 @@ mod tests {
             let path = new(&folder);
             assert!(write(&path).is_ok());
             Connection::open(&path).expect("opens").execute_batch(change).expect("writes");
-            let error = write(&path).expect_err(change).to_string();
+            let error = write(&path).expect_err(change).words().to_string();
             assert!(error.contains("is damaged") && error.contains(why), "{change}: {error}");
         }
         // What SQLite notes to plan queries changes nothing.
@@ -1087,7 +1101,7 @@ mod tests {
         let mut bytes = fs::read(&path).expect("reads");
         bytes[from..from + size].copy_from_slice(&before);
         fs::write(&path, bytes).expect("writes");
-        let error = write(&path).expect_err("the index misses a row").to_string();
+        let error = write(&path).expect_err("the index misses a row").words().to_string();
         assert!(error.contains("index sqlite_autoindex_calls_1"), "{error}");
     }
 
@@ -1174,7 +1188,7 @@ mod tests {
         drop(held);
         fs::hard_link(&path, folder.path().join("x/hard.db")).expect("makes");
         for name in ["state.db", "x/hard.db"] {
-            let error = at(name).write("sandbox", "wx1", &owner()).err().expect(name).to_string();
+            let error = at(name).write("sandbox", "wx1", &owner()).err().expect(name).words().to_string();
             assert!(error.contains("it has another name (a hard link)"), "{name}: {error}");
         }
     }
@@ -1190,7 +1204,7 @@ mod tests {
                 fs::write(folder.path().join("victim"), "mine").expect("writes");
                 let _ = fs::remove_file(folder.path().join(name));
                 symlink(target, folder.path().join(name)).expect("makes");
-                let error = SqliteStore::new(path).write("sandbox", "wx1", &owner()).err().expect(name).to_string();
+                let error = SqliteStore::new(path).write("sandbox", "wx1", &owner()).err().expect(name).words().to_string();
                 assert!(error.contains("it is a link"), "{name}: {error}");
                 assert_eq!(fs::read_to_string(folder.path().join("victim")).expect("reads"), "mine", "{name}");
                 assert!(!folder.path().join("nowhere").exists(), "{name}");

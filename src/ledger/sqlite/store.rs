@@ -13,6 +13,9 @@ use crate::{
         Ledger, LedgerError,
         store::{Health, Owner, Queue, SavedToken, Store, TokenKey, Tokens, WriteError},
     },
+    locale::{Phrase, say},
+    problem::Problem,
+    text::quoted,
     wechat::token::TokenError,
 };
 
@@ -33,19 +36,19 @@ impl SqliteStore {
     fn place(&self) -> Result<PathBuf, LedgerError> {
         place(&self.path).map_err(|error| LedgerError::Store {
             path: self.name(),
-            what: format!("cannot be opened: {}", reason(&error)),
+            what: say!("cannot be opened: {why}", why = reason(&error)),
             source: None,
         })
     }
 
     /// What it is that has the name of the ledger, if it cannot be one; what cannot be looked at is left for who opens it.
-    pub(in crate::ledger) fn other_kind(&self) -> Option<String> {
+    pub(in crate::ledger) fn other_kind(&self) -> Option<Phrase> {
         let place = place(&self.path).ok()?;
         if ["/dev", "/proc", "/sys"].iter().any(|folder| place.starts_with(folder)) && !place.starts_with("/dev/shm") {
-            return Some("what is there does not last".into());
+            return Some(say!("files there are not durable"));
         }
         let kind = place.symlink_metadata().ok()?.file_type();
-        (!kind.is_file()).then(|| if kind.is_dir() { "it is a folder" } else { "it is no regular file" }.to_owned())
+        (!kind.is_file()).then(|| if kind.is_dir() { say!("it is a folder") } else { say!("it is not a regular file") })
     }
 
     /// The ledger by its one name, if there is one.
@@ -60,22 +63,22 @@ impl SqliteStore {
 
     /// The files of the state that others than their owner may read or write.
     #[cfg(unix)]
-    fn open_to_others(&self) -> Vec<crate::problem::Problem> {
+    fn open_to_others(&self) -> Vec<Problem> {
         use std::os::unix::fs::PermissionsExt as _;
         let warning = |path: PathBuf| {
             let mode = std::fs::metadata(&path).ok()?.permissions().mode() & 0o777;
-            let path = path.display();
-            (mode & 0o077 != 0).then(|| crate::problem::Problem {
-                message: format!("{path} has mode {mode:04o}, so that others can read it").into(),
-                help: vec![format!("chmod 600 {path}").into()],
-                errcode: None,
+            let path = path.display().to_string();
+            (mode & 0o077 != 0).then(|| {
+                let mode = format!("{mode:04o}");
+                Problem::new(say!("{path} has mode {mode}; other users can read it", path = &path, mode))
+                    .help(Phrase::verbatim(format!("chmod 600 {}", quoted(&path))))
             })
         };
         [place(&self.path), self.token_file().path()].into_iter().flatten().filter_map(warning).collect()
     }
 
     #[cfg(not(unix))]
-    fn open_to_others(&self) -> Vec<crate::problem::Problem> {
+    fn open_to_others(&self) -> Vec<Problem> {
         Vec::new()
     }
 }
@@ -93,7 +96,7 @@ impl Store for SqliteStore {
     fn write(&self, _platform: &str, appid: &str, owner: &Owner) -> Result<Box<dyn Ledger>, WriteError> {
         let path = lock_of(&self.path, appid);
         let failed = |error: std::io::Error| {
-            WriteError::Lock(format!("the lock {} cannot be made: {}", path.display(), reason(&error)))
+            WriteError::Lock(say!("cannot create the lock {path}: {why}", path = path.display().to_string(), why = reason(&error)))
         };
         let place = place(&self.path).map_err(failed)?;
         make_folder(place.parent().unwrap_or(Path::new("/"))).map_err(failed)?;
@@ -112,7 +115,7 @@ impl Store for SqliteStore {
         Box::new(TokenEntry::new(self.token_file(), key, queue))
     }
 
-    fn all_tokens(&self) -> Result<Vec<SavedToken>, String> {
+    fn all_tokens(&self) -> Result<Vec<SavedToken>, Phrase> {
         Ok(self.token_file().all())
     }
 

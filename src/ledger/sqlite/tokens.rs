@@ -17,6 +17,7 @@ use super::{
 use crate::{
     ledger::store::{Queue, SavedToken, TokenKey, Tokens, WriteError},
     limits,
+    locale::{Phrase, say},
     redact::Secret,
     wechat::token::{Token, TokenError, TokenStore},
 };
@@ -54,9 +55,10 @@ impl TokenFile {
         bytes.ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
     }
 
-    fn write(&self, tokens: &SavedTokens) -> Result<(), String> {
+    fn write(&self, tokens: &SavedTokens) -> Result<(), Phrase> {
         let failed = |error: &std::io::Error| {
-            format!("the token cannot be saved in {}.tokens: {}", self.ledger.display(), reason(error))
+            let path = self.ledger.display().to_string();
+            say!("cannot save the token in {path}.tokens: {why}", path, why = reason(error))
         };
         let path = self.path().map_err(|error| failed(&error))?;
         let folder = path.parent().unwrap_or(Path::new("/"));
@@ -75,8 +77,8 @@ impl TokenFile {
     /// Works with the file while nobody else does.
     fn locked<T>(&self, queue: &dyn Queue, work: impl FnOnce() -> Result<T, TokenError>) -> Result<T, TokenError> {
         let failed = |error: std::io::Error| {
-            let why = reason(&error);
-            TokenError::Source(format!("the lock {}.tokens.lock cannot be made: {why}", self.ledger.display()))
+            let path = format!("{}.tokens.lock", self.ledger.display());
+            TokenError::Source(say!("cannot create the lock {path}: {why}", path, why = reason(&error)))
         };
         let path = beside(&self.path().map_err(failed)?, ".lock");
         make_folder(path.parent().unwrap_or(Path::new("/"))).map_err(failed)?;
@@ -85,7 +87,7 @@ impl TokenFile {
                 Ok(_lock) => return work(),
                 Err(WriteError::Held(holder)) if queue.wait(holder.as_ref()) => {}
                 Err(WriteError::Held(_)) => return Err(TokenError::Interrupted),
-                Err(error) => return Err(TokenError::Source(error.to_string())),
+                Err(error) => return Err(TokenError::Source(error.words())),
             }
         }
     }
@@ -120,7 +122,7 @@ impl<'q> TokenEntry<'q> {
         Self { file, key: format!("{base} {appid} {endpoint}"), queue }
     }
 
-    fn save(&self, token: &Token) -> Result<(), String> {
+    fn save(&self, token: &Token) -> Result<(), Phrase> {
         let mut tokens = self.file.read();
         let saved = Saved { access_token: token.value.expose().to_owned(), good_until: token.good_until };
         tokens.insert(self.key.clone(), saved);
@@ -145,7 +147,7 @@ impl TokenStore for TokenEntry<'_> {
 }
 
 impl Tokens for TokenEntry<'_> {
-    fn saved(&self) -> Result<Option<Token>, String> {
+    fn saved(&self) -> Result<Option<Token>, Phrase> {
         let saved = self.file.read().remove(&self.key);
         Ok(saved.map(|saved| Token { value: Secret::new(saved.access_token), good_until: saved.good_until }))
     }

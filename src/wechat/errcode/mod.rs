@@ -9,7 +9,7 @@ mod table;
 
 pub use table::TABLE;
 
-use crate::locale::Language;
+use crate::locale::{Language, Phrase};
 
 /// WeChat's own list of codes.
 pub const SOURCE: &str = "https://developers.weixin.qq.com/doc/offiaccount/Getting_Started/Global_Return_Code.html";
@@ -59,6 +59,16 @@ impl Errcode {
             Language::En => (self.meaning_en, self.todo_en),
             Language::Zh => (self.meaning_zh, self.todo_zh),
         }
+    }
+
+    /// What it means.
+    pub(crate) fn meaning(&self) -> Phrase {
+        Phrase::both(self.meaning_en, self.meaning_zh)
+    }
+
+    /// What to do.
+    pub(crate) fn todo(&self) -> Phrase {
+        Phrase::both(self.todo_en, self.todo_zh)
     }
 }
 
