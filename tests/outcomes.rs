@@ -1095,17 +1095,19 @@ fn a_send_in_doubt_that_left_the_plan_is_not_forgotten() {
 
 #[test]
 fn a_send_in_doubt_whose_when_is_false_now_is_not_forgotten() {
-    let later = "  - { id: look, action: set_speed, speed: 1 }\n";
-    for (before, now) in [("vars.go", "not vars.go"), ("run.platform == 'loopback'", "run.platform == 'wechat'")] {
-        let when = |when: &str| {
-            format!("  - {{ id: one, action: send_by_tag, when: \"{{{{ {when} }}}}\", to: {{ tag_id: 2 }}, message: {{ text: 你好 }} }}\n") + later
-        };
-        let case = Case::new().file("plan.yaml", plan(&when(before)).replace("steps:", "vars: { go: true }\nsteps:"));
-        let server = Fake::scripted("sendall", vec![Answer::DoneThen(Box::new(Answer::Close)); 3]);
+    for (language, suffix, before, now) in [
+        ("en", "", "true", "false"),
+        ("zh", "@zh", "true", "false"),
+        ("en", "-at-run-time", "steps.first.msg_id != 0", "steps.first.msg_id == 0"),
+    ] {
+        let when = |when: &str| plan(&(send("first") + &send("one").replace("id: one,", &format!("id: one, when: {when},"))));
+        let case = Case::new().file("plan.yaml", when(before)).speaks(language);
+        let lost = || Answer::DoneThen(Box::new(Answer::Close));
+        let server = Fake::scripted("sendall", vec![Answer::Usual, lost(), lost(), lost()]);
         case.against(&server, &[]).exits(7);
-        case.write("plan.yaml", plan(&when(now)).replace("steps:", "vars: { go: true }\nsteps:"));
-        case.against(&server, &[]).exits(7).says("`when` is false in this run").says("qunfa settle plan.yaml one");
-        server.delivered_once(1);
+        case.write("plan.yaml", when(now));
+        case.against(&server, &[]).exits(7).says("qunfa settle plan.yaml one").prints(&format!("in-doubt-and-not-wanted{suffix}"));
+        server.delivered_once(2);
     }
 }
 
