@@ -93,7 +93,8 @@ impl Phrase {
 
     /// The sentence with every text in it changed.
     pub(crate) fn with_texts(mut self, change: &dyn Fn(&str) -> String) -> Self {
-        self.0.arguments.iter_mut().for_each(|(_, argument)| argument.change(change));
+        let change = |text: &mut String| *text = change(text);
+        self.cut(&change, &change);
         self
     }
 
@@ -165,7 +166,7 @@ impl Argument {
     fn cut(&mut self, quote: &dyn Fn(&mut String), words: &dyn Fn(&mut String)) {
         match self {
             Self::Text(text) => quote(text),
-            Self::Number(_) | Self::Count(_) | Self::Fixed(_) => {}
+            Self::Number(_) | Self::Count(_) | Self::Fixed(_) | Self::Both(..) => {}
             Self::Phrase(phrase) => phrase.cut(quote, words),
             Self::List(items) => items.iter_mut().for_each(|item| item.cut(quote, words)),
         }
@@ -188,15 +189,6 @@ impl Argument {
                     item.write(language, words);
                 }
             }
-        }
-    }
-
-    fn change(&mut self, change: &dyn Fn(&str) -> String) {
-        match self {
-            Self::Text(text) => *text = change(text),
-            Self::Phrase(phrase) => phrase.0.arguments.iter_mut().for_each(|(_, argument)| argument.change(change)),
-            Self::List(items) => items.iter_mut().for_each(|item| item.change(change)),
-            Self::Number(_) | Self::Count(_) | Self::Both(..) => {}
         }
     }
 
