@@ -5,7 +5,7 @@ use std::{io::Write as _, net::Ipv4Addr};
 use qunfa::sandbox::{Audience, Config, Delivery, DeliveryKind, Sandbox, Tag};
 use serde_json::json;
 
-use crate::support::{Answer, Case, Fake, plan, send};
+use crate::support::{Answer, Case, Fake, in_each_language, plan, send};
 
 fn people(range: std::ops::Range<u32>) -> String {
     range.map(|number| format!("o{number:027}\n")).collect()
@@ -136,57 +136,64 @@ fn followers_are_listed_frozen_and_sent_to_once() {
 
 #[test]
 fn a_list_that_cannot_be_had_sends_nothing() {
-    let steps = "  - { id: vip, action: send_by_openid, to: { tag_id: 100 }, message: { text: 你好 } }\n";
-    let case = Case::new().file("plan.yaml", plan(steps));
-    let server = account(25_000, Some("html@user/tag/get#2-"));
-    case.run(&["run", "plan.yaml", "--yes", "--api-base", &server.base_url()])
-        .exits(5)
-        .says("the people of `vip` cannot be listed");
-    assert!(reached(server.deliveries()).is_empty());
-    let server = account(1, None);
-    case.run(&["run", "plan.yaml", "--yes", "--api-base", &server.base_url()]).exits(5).says("fewer than two people");
-    let endless = Fake::new(|_, got| {
-        let page = json!({ "count": 1, "data": { "openid": ["oA"] }, "next_openid": "oA" });
-        if got.path.ends_with("/user/tag/get") { Answer::Json(page) } else { Answer::Usual }
+    in_each_language(|| {
+        let steps = "  - { id: vip, action: send_by_openid, to: { tag_id: 100 }, message: { text: 你好 } }\n";
+        let case = Case::new().file("plan.yaml", plan(steps));
+        let server = account(25_000, Some("html@user/tag/get#2-"));
+        case.run(&["run", "plan.yaml", "--yes", "--api-base", &server.base_url()])
+            .exits(5)
+            .says("the people of `vip` cannot be listed");
+        assert!(reached(server.deliveries()).is_empty());
+        let server = account(1, None);
+        case.run(&["run", "plan.yaml", "--yes", "--api-base", &server.base_url()])
+            .exits(5)
+            .says("fewer than two people");
+        let endless = Fake::new(|_, got| {
+            let page = json!({ "count": 1, "data": { "openid": ["oA"] }, "next_openid": "oA" });
+            if got.path.ends_with("/user/tag/get") { Answer::Json(page) } else { Answer::Usual }
+        });
+        case.against(&endless, &[]).exits(5).says("a page that leads nowhere");
+        assert!(endless.sends().is_empty());
+        // The guard counts who was listed.
+        let guarded = plan(steps).replace("steps:", "guards: { max_recipients: 20000 }\nsteps:");
+        let (case, server) = (Case::new().file("plan.yaml", guarded), account(25_000, None));
+        let args = ["run", "plan.yaml", "--yes", "--api-base", &server.base_url()];
+        case.run(&args).exits(9).prints("guard-on-listed-people");
+        assert!(reached(server.deliveries()).is_empty());
     });
-    case.against(&endless, &[]).exits(5).says("a page that leads nowhere");
-    assert!(endless.sends().is_empty());
-    // The guard counts who was listed.
-    let guarded = plan(steps).replace("steps:", "guards: { max_recipients: 20000 }\nsteps:");
-    let (case, server) = (Case::new().file("plan.yaml", guarded), account(25_000, None));
-    let args = ["run", "plan.yaml", "--yes", "--api-base", &server.base_url()];
-    case.run(&args).exits(9).prints("guard-on-listed-people");
-    assert!(reached(server.deliveries()).is_empty());
 }
 
 #[test]
 fn new_people_alone_get_what_was_sent() {
-    let steps = "  - { id: vip, action: send_by_openid, to: { file: people.txt }, message: { text: 你好 }, on_audience_change: send_new }
+    in_each_language(|| {
+        let steps = "  - { id: vip, action: send_by_openid, to: { file: people.txt }, message: { text: 你好 }, on_audience_change: send_new }
   - { id: look, action: check, of: vip }\n";
-    let (case, server) = (Case::new().file("plan.yaml", plan(steps)).file("people.txt", people(0..5)), Fake::usual());
-    case.against(&server, &[]).exits(0);
-    case.against(&server, &[]).exits(0);
-    assert_eq!(server.sends().len(), 1);
-    // One new person is waited for; one that is gone changes nothing.
-    case.write("people.txt", people(1..6));
-    case.against(&server, &[]).exits(0).prints("one-is-new");
-    assert_eq!(server.sends().len(), 1);
-    case.write("people.txt", people(1..9));
-    case.against(&server, &[]).exits(0).prints("new-people");
-    let names = |range: std::ops::Range<u32>| people(range).lines().map(str::to_owned).collect::<Vec<_>>();
-    assert_eq!(groups(&server), [names(0..5), names(5..9)]);
-    assert_eq!(server.calls("/mass/get").len(), 2, "the check covers the new call too");
-    let keys: std::collections::BTreeSet<_> = server.delivered().into_keys().collect();
-    assert_eq!(keys.len(), 2, "a call of its own has a name of its own");
-    case.against(&server, &[]).exits(0);
-    assert_eq!(server.sends().len(), 2);
-    // The order of the file is no news, and who was sent to once is never new again.
-    case.write("people.txt", people(3..9) + &people(0..3));
-    case.against(&server, &[]).exits(0);
-    assert_eq!(server.sends().len(), 2);
-    // A message that changed is a conflict all the same.
-    case.write("plan.yaml", plan(&steps.replace("你好", "再见")));
-    case.against(&server, &[]).exits(8).says("text: `你好` before, `再见` now");
+        let (case, server) =
+            (Case::new().file("plan.yaml", plan(steps)).file("people.txt", people(0..5)), Fake::usual());
+        case.against(&server, &[]).exits(0);
+        case.against(&server, &[]).exits(0);
+        assert_eq!(server.sends().len(), 1);
+        // One new person is waited for; one that is gone changes nothing.
+        case.write("people.txt", people(1..6));
+        case.against(&server, &[]).exits(0).prints("one-is-new");
+        assert_eq!(server.sends().len(), 1);
+        case.write("people.txt", people(1..9));
+        case.against(&server, &[]).exits(0).prints("new-people");
+        let names = |range: std::ops::Range<u32>| people(range).lines().map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(groups(&server), [names(0..5), names(5..9)]);
+        assert_eq!(server.calls("/mass/get").len(), 2, "the check covers the new call too");
+        let keys: std::collections::BTreeSet<_> = server.delivered().into_keys().collect();
+        assert_eq!(keys.len(), 2, "a call of its own has a name of its own");
+        case.against(&server, &[]).exits(0);
+        assert_eq!(server.sends().len(), 2);
+        // The order of the file is no news, and who was sent to once is never new again.
+        case.write("people.txt", people(3..9) + &people(0..3));
+        case.against(&server, &[]).exits(0);
+        assert_eq!(server.sends().len(), 2);
+        // A message that changed is a conflict all the same.
+        case.write("plan.yaml", plan(&steps.replace("你好", "再见")));
+        case.against(&server, &[]).exits(8).says("text: `你好` before, `再见` now");
+    });
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Case, Fake, code, plan, repository};
+use crate::support::{Answer, Case, Fake, code, in_each_language, plan, repository};
 
 const ARTICLE: &str = "---
 title: 春茶上新
@@ -80,34 +80,42 @@ fn an_article_goes_from_git_to_the_followers() {
 
 #[test]
 fn the_same_bytes_are_uploaded_once() {
-    let (case, server) = (case(), Fake::usual());
-    case.against(&server, &["--only", "article"]).exits(0);
-    assert_eq!(order(&server), ["uploadimg", "add_material", "add", "get"]);
-    // Other text, the same pictures; the draft that was not sent is updated.
-    case.write("content/spring.md", ARTICLE.replace("头采", "明前头采"));
-    case.against(&server, &["--only", "article"]).exits(0).prints("draft-updated");
-    assert_eq!(order(&server)[4..], ["update", "get"]);
-    let update = server.calls("/draft/update")[0].json();
-    assert_eq!((&update["media_id"], &update["index"]), (&json!("draft-1"), &json!(0)));
-    assert!(update["articles"]["content"].as_str().is_some_and(|html| html.contains("明前头采")));
-    // Another picture under the same name; another edition, too, uploads only that.
-    case.write("content/leaf.png", picture("cover.png"));
-    case.write("plan.yaml", plan(STEPS).replace("name: test", "name: test\noccurrence: summer"));
-    case.against(&server, &["--only", "article"]).exits(0);
-    assert_eq!(order(&server)[6..], ["uploadimg", "add", "get"], "the cover is known, and the leaf's bytes are new");
-    assert_eq!(server.drafts().len(), 2);
+    in_each_language(|| {
+        let (case, server) = (case(), Fake::usual());
+        case.against(&server, &["--only", "article"]).exits(0);
+        assert_eq!(order(&server), ["uploadimg", "add_material", "add", "get"]);
+        // Other text, the same pictures; the draft that was not sent is updated.
+        case.write("content/spring.md", ARTICLE.replace("头采", "明前头采"));
+        case.against(&server, &["--only", "article"]).exits(0).prints("draft-updated");
+        assert_eq!(order(&server)[4..], ["update", "get"]);
+        let update = server.calls("/draft/update")[0].json();
+        assert_eq!((&update["media_id"], &update["index"]), (&json!("draft-1"), &json!(0)));
+        assert!(update["articles"]["content"].as_str().is_some_and(|html| html.contains("明前头采")));
+        // Another picture under the same name; another edition, too, uploads only that.
+        case.write("content/leaf.png", picture("cover.png"));
+        case.write("plan.yaml", plan(STEPS).replace("name: test", "name: test\noccurrence: summer"));
+        case.against(&server, &["--only", "article"]).exits(0);
+        assert_eq!(
+            order(&server)[6..],
+            ["uploadimg", "add", "get"],
+            "the cover is known, and the leaf's bytes are new"
+        );
+        assert_eq!(server.drafts().len(), 2);
+    });
 }
 
 #[test]
 fn what_was_sent_is_not_changed_any_more() {
-    let (case, server) = (case(), Fake::usual());
-    case.against(&server, &[]).exits(0);
-    let before = server.got().len();
-    case.write("content/spring.md", ARTICLE.replace("头采", "明前头采"));
-    case.against(&server, &[]).exits(8).prints("article-changed");
-    case.against(&server, &["--only", "announce"]).exits(8).says("what it shows, which an earlier step makes");
-    assert_eq!(server.got().len(), before);
-    case.run(&["status", "plan.yaml", "--api-base", &server.base]).exits(0).says("the plan has changed since");
+    in_each_language(|| {
+        let (case, server) = (case(), Fake::usual());
+        case.against(&server, &[]).exits(0);
+        let before = server.got().len();
+        case.write("content/spring.md", ARTICLE.replace("头采", "明前头采"));
+        case.against(&server, &[]).exits(8).prints("article-changed");
+        case.against(&server, &["--only", "announce"]).exits(8).says("what it shows, which an earlier step makes");
+        assert_eq!(server.got().len(), before);
+        case.run(&["status", "plan.yaml", "--api-base", &server.base]).exits(0).says("the plan has changed since");
+    });
 }
 
 #[test]

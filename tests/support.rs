@@ -2,6 +2,7 @@
 //! loopback that answers as it is told.
 
 use std::{
+    cell::Cell,
     collections::HashMap,
     fs,
     io::{BufRead as _, BufReader, Read as _, Write as _},
@@ -60,7 +61,7 @@ impl Ran {
     pub(crate) fn prints(self, name: &str) -> Self {
         let said = format!("exit {}\n--- stdout\n{}--- stderr\n{}", self.code, self.stdout, self.stderr);
         insta::with_settings!({ filters => VARIES, prepend_module_to_snapshot => false, omit_expression => true }, {
-            insta::assert_snapshot!(format!("run-{name}"), said);
+            insta::assert_snapshot!(format!("run-{name}{}", if SPOKEN.get() == "en" { "" } else { "@zh" }), said);
         });
         self
     }
@@ -68,6 +69,9 @@ impl Ran {
     /// That text is said somewhere, whatever else is. For `run`, rather `prints`.
     #[track_caller]
     pub(crate) fn says(self, text: &str) -> Self {
+        if SPOKEN.get() != "en" {
+            return self;
+        }
         let said = format!("{}\n{}", self.stdout, self.stderr);
         // Lines are wrapped on a terminal's width.
         let unwrapped = said.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -81,6 +85,19 @@ impl Ran {
     }
 }
 
+thread_local! {
+    /// What cases of this thread speak, where they do not say it themselves.
+    static SPOKEN: Cell<&'static str> = const { Cell::new("en") };
+}
+
+/// Does a whole test in each language: exit codes and snapshots are of both, what is looked for in words is of English alone.
+pub(crate) fn in_each_language(test: impl Fn()) {
+    for language in ["zh", "en"] {
+        SPOKEN.set(language);
+        test();
+    }
+}
+
 /// Does it in each language, for a snapshot of each: with the language, and what follows the snapshot's name.
 pub(crate) fn in_both(mut check: impl FnMut(&str, &str)) {
     check("en", "");
@@ -89,7 +106,7 @@ pub(crate) fn in_both(mut check: impl FnMut(&str, &str)) {
 
 impl Case {
     pub(crate) fn new() -> Self {
-        let env = [("NO_COLOR", "1"), ("WECHAT_SECRET", SECRET)];
+        let env = [("NO_COLOR", "1"), ("WECHAT_SECRET", SECRET), ("QUNFA_LANG", SPOKEN.get())];
         let env = env.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         Self { folder: tempfile::tempdir().expect("a folder"), env }
     }

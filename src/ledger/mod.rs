@@ -196,7 +196,11 @@ pub struct Illegal {
 impl Illegal {
     /// What a person is told.
     pub fn words(&self) -> Phrase {
-        say!("the event `{event}` is not allowed in the state `{status}`", event = self.event, status = self.status.words())
+        say!(
+            "the event `{event}` is not allowed in the state `{status}`",
+            event = self.event,
+            status = self.status.words()
+        )
     }
 }
 

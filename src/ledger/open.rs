@@ -9,7 +9,10 @@ use crate::locale::{Phrase, say};
 /// so is what cannot be a ledger that lasts.
 pub fn named(name: &str) -> Result<Box<dyn Store>, Phrase> {
     let Some(path) = name.strip_prefix("sqlite:") else {
-        return Err(say!("`{name}` is not a state store; write --state sqlite:PATH", name = name.escape_debug().to_string()));
+        return Err(say!(
+            "`{name}` is not a state store; write --state sqlite:PATH",
+            name = name.escape_debug().to_string()
+        ));
     };
     let refused = |why: Phrase| {
         let name = name.escape_debug().to_string();

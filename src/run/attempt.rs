@@ -256,7 +256,9 @@ impl<'r, 'a, 'c> CallRun<'r, 'a, 'c> {
         let timeout = limits::QUOTA_TIMEOUT.min(self.at.step.timeout);
         self.runner.client.call(Method::Post, super::doctor::QUOTA, Body::Json(&body), timeout);
         if !known(self.runner) {
-            let text = say!("the server does not report its time (`Date`); this machine's clock alone decides whether a send in doubt may be repeated");
+            let text = say!(
+                "the server does not report its time (`Date`); this machine's clock alone decides whether a send in doubt may be repeated"
+            );
             (self.runner.emit)(RunEvent::Note { text });
         }
     }
@@ -377,7 +379,10 @@ impl<'r, 'a, 'c> CallRun<'r, 'a, 'c> {
         let adds = self.media.as_ref().is_some_and(|media| media.gives.is_some());
         if repeated && adds && self.at.step.spec.effect == Effect::Media {
             let step = self.at.step.name();
-            let text = say!("`{step}`: an earlier attempt got no conclusive answer and may have left a duplicate in the library", step);
+            let text = say!(
+                "`{step}`: an earlier attempt got no conclusive answer and may have left a duplicate in the library",
+                step
+            );
             (self.runner.emit)(RunEvent::Note { text });
         }
     }
@@ -400,7 +405,9 @@ impl<'r, 'a, 'c> CallRun<'r, 'a, 'c> {
                 (Next::Done, Some(status)) if status == poll.until => return self.seen(body, &answer),
                 (Next::Done, Some(status @ ("SEND_FAIL" | "DELETE"))) => {
                     let help = if status == "DELETE" {
-                        say!("it was deleted, or every recipient was filtered out (monthly limit of four messages, or blocked)")
+                        say!(
+                            "it was deleted, or every recipient was filtered out (monthly limit of four messages, or blocked)"
+                        )
                     } else {
                         say!("see the console (群发记录) or the event MASSSENDJOBFINISH for the reason")
                     };
@@ -479,7 +486,8 @@ impl<'r, 'a, 'c> CallRun<'r, 'a, 'c> {
         };
         let (name, plan) = (step_name(step, key.as_deref()), &self.runner.plan.path);
         let call = index.map_or(1, |index| index + 1);
-        let message = say!("`{step}` was sent, but its job is unknown: {missing}", step = &name, missing = missing.to_string());
+        let message =
+            say!("`{step}` was sent, but its job is unknown: {missing}", step = &name, missing = missing.to_string());
         let problem = Problem::new(message)
             .help(say!("WeChat reported that it already has the send (45065) without its msg_id, or it was settled by hand without one"))
             .help(say!(

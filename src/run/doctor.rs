@@ -96,10 +96,9 @@ fn unknown(plan: &RenderedPlan, ledger: &dyn Ledger, scope: &Scope, now: Timesta
     if open.is_empty() {
         let words = match accepted {
             0 => say!("nothing sent yet in this occurrence"),
-            calls => say!(
-                "{calls} call accepted in this occurrence" | "{calls} calls accepted in this occurrence",
-                calls
-            ),
+            calls => {
+                say!("{calls} call accepted in this occurrence" | "{calls} calls accepted in this occurrence", calls)
+            }
         };
         return Check::ok(id, words).fact("accepted", accepted).fact("unknown", 0);
     }
@@ -124,9 +123,7 @@ fn unknown(plan: &RenderedPlan, ledger: &dyn Ledger, scope: &Scope, now: Timesta
         let plan = quoted(&plan.path);
         check.help(say!("a run no longer repeats calls older than 24 hours; check the console, then run: qunfa settle {plan} STEP --sent MSG_ID, or --not-sent", plan))
     } else {
-        check.help(say!(
-            "run the plan within 24 hours: it repeats the call with the same clientmsgid and finds out"
-        ))
+        check.help(say!("run the plan within 24 hours: it repeats the call with the same clientmsgid and finds out"))
     }
 }
 
@@ -268,7 +265,10 @@ fn timeout(plan: &RenderedPlan) -> Duration {
 fn without_token(plan: &RenderedPlan, why: &Phrase) -> Vec<Check> {
     let mut checks = vec![Check::not_checked(CheckId::Account, why.clone())];
     let permissions = permissions(plan).into_iter();
-    checks.extend(permissions.map(|permission| Check::not_checked(CheckId::Permission, why.clone()).of(permission.what.to_string())));
+    checks.extend(
+        permissions
+            .map(|permission| Check::not_checked(CheckId::Permission, why.clone()).of(permission.what.to_string())),
+    );
     checks.extend(only_by_sending(plan));
     checks.extend(paths(plan).keys().map(|path| Check::not_checked(CheckId::Quota, why.clone()).of(path.as_str())));
     checks
@@ -293,15 +293,9 @@ fn token(way: TokenWay, ready: &Result<(), TokenError>) -> Check {
 fn allow_list(way: TokenWay, ready: &Result<(), TokenError>) -> Check {
     let id = CheckId::IpAllowList;
     match (way, ready) {
-        (TokenWay::Cached, _) => {
-            Check::not_checked(id, say!("WeChat checks the address only when a token is fetched"))
-        }
-        (TokenWay::Given, _) => {
-            Check::not_checked(id, say!("this machine does not fetch the token"))
-        }
-        (TokenWay::Stable | TokenWay::Sandbox, Ok(())) => {
-            Check::ok(id, say!("this machine's address is allowed"))
-        }
+        (TokenWay::Cached, _) => Check::not_checked(id, say!("WeChat checks the address only when a token is fetched")),
+        (TokenWay::Given, _) => Check::not_checked(id, say!("this machine does not fetch the token")),
+        (TokenWay::Stable | TokenWay::Sandbox, Ok(())) => Check::ok(id, say!("this machine's address is allowed")),
         (_, Err(TokenError::Refused { errcode: code @ (40164 | 45035 | 61004), errmsg })) => {
             let check = match errcode::ip_in(errmsg) {
                 Some(ip) => Check::error(
@@ -324,8 +318,8 @@ fn allow_list(way: TokenWay, ready: &Result<(), TokenError>) -> Check {
         (_, Err(TokenError::Refused { errcode: 89503, errmsg })) => {
             let ip = errcode::ip_in(errmsg);
             let text = say!("WeChat has asked the account's administrator to approve this machine");
-            let check =
-                Check::error(id, text).help(say!("ask the administrator to approve it, or set up an IP allow-list (IP 白名单)"));
+            let check = Check::error(id, text)
+                .help(say!("ask the administrator to approve it, or set up an IP allow-list (IP 白名单)"));
             let check = Check { errcode: Some(89503), ..check };
             ip.map_or(check.clone(), |ip| check.fact("ip", ip))
         }
@@ -382,7 +376,12 @@ fn permissions(plan: &RenderedPlan) -> Vec<Permission> {
         permissions.push(Permission { what: say!("to mass-send"), method: Method::Post, path, fine: 45084 });
     }
     if !tags(plan).is_empty() {
-        permissions.push(Permission { what: say!("to read tags"), method: Method::Get, path: "/cgi-bin/tags/get", fine: 0 });
+        permissions.push(Permission {
+            what: say!("to read tags"),
+            method: Method::Get,
+            path: "/cgi-bin/tags/get",
+            fine: 0,
+        });
     }
     if any(|effect| effect == Effect::Media) {
         let path = "/cgi-bin/draft/count";
@@ -396,11 +395,7 @@ impl Permission {
         let id = CheckId::Permission;
         let check = match outcome {
             Outcome::Reply(reply) if reply.errcode == 0 || reply.errcode == self.fine => {
-                if self.path.ends_with("/tags/get") {
-                    missing_tag(plan, reply)
-                } else {
-                    Check::ok(id, say!("granted"))
-                }
+                if self.path.ends_with("/tags/get") { missing_tag(plan, reply) } else { Check::ok(id, say!("granted")) }
             }
             Outcome::Reply(reply) => {
                 let problem = policy::advice(outcome);
@@ -486,8 +481,10 @@ fn quota(path: &str, wanted: Option<u64>, outcome: &Outcome) -> Check {
             let (left, all) = (Count(remain), Count(limit));
             let left = say!("{left} of {all} calls left today", left, all);
             let check = match wanted {
-                Some(wanted) if wanted > remain => Check::error(id, say!("{left}; this run needs {wanted}", left, wanted = Count(wanted)))
-                    .help(say!("run it after midnight (Asia/Shanghai), or make fewer calls")),
+                Some(wanted) if wanted > remain => {
+                    Check::error(id, say!("{left}; this run needs {wanted}", left, wanted = Count(wanted)))
+                        .help(say!("run it after midnight (Asia/Shanghai), or make fewer calls"))
+                }
                 Some(0) => Check::ok(id, say!("{left}; this run needs none", left)),
                 Some(wanted) => Check::ok(id, say!("{left}; this run needs {wanted}", left, wanted = Count(wanted))),
                 None => Check::ok(id, left),

@@ -162,7 +162,11 @@ pub(super) fn check<L>(
     });
     let (occurrence, told) = (&scope.occurrence, in_a_row(told));
     let message = if others.len() == 1 {
-        say!("the edition `{occurrence}` does not start because another edition of the plan is not finished: {told}", occurrence, told)
+        say!(
+            "the edition `{occurrence}` does not start because another edition of the plan is not finished: {told}",
+            occurrence,
+            told
+        )
     } else {
         say!(
             "the edition `{occurrence}` does not start because {count} other editions of the plan are not finished: {told}",

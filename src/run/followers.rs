@@ -171,7 +171,9 @@ pub(super) fn list(
             if !is_openid(openid) {
                 return Err(question.failed(Problem::new(say!("WeChat answered with an invalid openid"))));
             }
-            people.push(openid).map_err(|_| question.failed(Problem::new(say!("WeChat answered with too many people"))))?;
+            people
+                .push(openid)
+                .map_err(|_| question.failed(Problem::new(say!("WeChat answered with too many people"))))?;
         }
         // The last page is empty, or names nobody to go on from.
         let from = reply.members.get("next_openid").and_then(Value::as_str).unwrap_or_default();

@@ -214,9 +214,7 @@ fn quotas(kind: AccountKind, needs: &Needs, today: &Needs, month: &Needs) -> Vec
         AccountKind::Subscription => {
             quota(Counted::MassCalls, needs.mass, today.mass, limits::SUBSCRIPTION_MASS_PER_DAY)
         }
-        AccountKind::Service => {
-            quota(Counted::SendsToAll, needs.to_all, month.to_all, limits::SERVICE_PER_MONTH)
-        }
+        AccountKind::Service => quota(Counted::SendsToAll, needs.to_all, month.to_all, limits::SERVICE_PER_MONTH),
     };
     let previews = quota(Counted::Previews, needs.previews, today.previews, limits::PREVIEWS_PER_DAY);
     let deletes = quota(Counted::Deletes, needs.deletes, today.deletes, limits::DELETES_PER_DAY);
@@ -235,8 +233,8 @@ fn short(kind: AccountKind, quotas: &[Quota], needs: &Needs, month: &Needs) -> V
             .count();
         if over > 0 {
             short.push(say!(
-                "{people} person would exceed {most} messages this month, and WeChat silently skips the rest" |
-                "{people} people would exceed {most} messages this month, and WeChat silently skips the rest",
+                "{people} person would exceed {most} messages this month, and WeChat silently skips the rest"
+                    | "{people} people would exceed {most} messages this month, and WeChat silently skips the rest",
                 people = over,
                 most = limits::SERVICE_PER_MONTH
             ));
@@ -299,10 +297,7 @@ mod tests {
         let three = needs(&[people(&["a", "b"]), people(&["a", "c"]), people(&["a", "c"])]);
         assert!(short(AccountKind::Service, &needs(&[people(&["a", "b"])]), &none, &three).is_empty());
         let more = short(AccountKind::Service, &needs(&[people(&["a", "b"]), people(&["a", "b"])]), &none, &three);
-        assert_eq!(
-            more,
-            ["1 person would exceed 4 messages this month, and WeChat silently skips the rest"]
-        );
+        assert_eq!(more, ["1 person would exceed 4 messages this month, and WeChat silently skips the rest"]);
     }
 
     #[test]

@@ -56,7 +56,8 @@ fn body(call: &FrozenCall) -> Result<Map<String, Value>, LedgerError> {
 
 /// The body, to be filled and sent.
 pub(super) fn payload(call: &FrozenCall) -> Result<Payload, LedgerError> {
-    Payload::from_raw(&call.payload).map_err(|why| damaged(&call.id, say!("has an invalid body: {why}", why = why.to_string())))
+    Payload::from_raw(&call.payload)
+        .map_err(|why| damaged(&call.id, say!("has an invalid body: {why}", why = why.to_string())))
 }
 
 /// Whom a send or preview goes to.

@@ -121,8 +121,8 @@ fn time(guards: &Guards, now: Timestamp) -> Option<Hit> {
 fn recipients(guards: &Guards, recipients: u64) -> Option<Hit> {
     let most = guards.max_recipients.filter(|most| recipients > *most)?;
     let message = say!(
-        "the run would send to {people} person; the maximum is {most}" |
-        "the run would send to {people} people; the maximum is {most}",
+        "the run would send to {people} person; the maximum is {most}"
+            | "the run would send to {people} people; the maximum is {most}",
         people = recipients,
         most = Count(most)
     );
@@ -154,10 +154,8 @@ fn changed<L>(
         if u128::from(difference) * 100 > u128::from(before.recipients) * u128::from(most) {
             let sign = if now > before.recipients { '+' } else { '−' };
             let percent = (difference * 100).checked_div(before.recipients);
-            let percent = percent.map_or_else(
-                || say!("from nobody"),
-                |percent| Phrase::verbatim(format!("{sign}{percent} %")),
-            );
+            let percent =
+                percent.map_or_else(|| say!("from nobody"), |percent| Phrase::verbatim(format!("{sign}{percent} %")));
             let message = say!(
                 "`{step}` would reach {now} people, edition `{occurrence}` reached {before} ({percent}); the maximum change is {most} %",
                 step = step.name(),

@@ -59,9 +59,8 @@ impl Runner<'_, '_> {
             let lost = losses(&wanted, got);
             if !lost.is_empty() {
                 let why = in_a_row(lost).with_texts(&|text| crate::wechat::bounded(text.to_owned()));
-                return Err(Problem::new(say!("WeChat changed the draft: {why}", why)).help(say!(
-                    "nothing was previewed or sent; check the draft in the console and fix the article"
-                )));
+                return Err(Problem::new(say!("WeChat changed the draft: {why}", why))
+                    .help(say!("nothing was previewed or sent; check the draft in the console and fix the article")));
             }
         }
         Ok(())
@@ -109,7 +108,9 @@ fn losses(wanted: &[Value], got: &[Value]) -> Vec<Phrase> {
             }
         }
         let html = text(wanted, "article_type") != "newspic";
-        found.extend(compare::losses(&text(wanted, "content"), &text(got, "content"), html).into_iter().map(Phrase::from));
+        found.extend(
+            compare::losses(&text(wanted, "content"), &text(got, "content"), html).into_iter().map(Phrase::from),
+        );
         lost.extend(found.into_iter().map(|what| say!("article {number}: {what}", number = number + 1, what)));
     }
     lost

@@ -187,9 +187,19 @@ fn clocks_agree(times: Times) -> Result<(), Problem> {
             let (ours, theirs) = (in_words(times.now), in_words(server));
             let seconds = Count(times.now.duration_since(server).as_secs().unsigned_abs());
             let message = if times.now > server {
-                say!("this machine's clock ({ours}) is {seconds} s ahead of the server's ({theirs}), so the 24 hours cannot be checked", ours, seconds, theirs)
+                say!(
+                    "this machine's clock ({ours}) is {seconds} s ahead of the server's ({theirs}), so the 24 hours cannot be checked",
+                    ours,
+                    seconds,
+                    theirs
+                )
             } else {
-                say!("this machine's clock ({ours}) is {seconds} s behind the server's ({theirs}), so the 24 hours cannot be checked", ours, seconds, theirs)
+                say!(
+                    "this machine's clock ({ours}) is {seconds} s behind the server's ({theirs}), so the 24 hours cannot be checked",
+                    ours,
+                    seconds,
+                    theirs
+                )
             };
             Err(Problem::new(message).help(set_clock()))
         }
@@ -198,7 +208,9 @@ fn clocks_agree(times: Times) -> Result<(), Problem> {
 }
 
 fn set_clock() -> Phrase {
-    say!("set the clock (NTP), then run it again within 24 hours of the first attempt to repeat the send with the same clientmsgid")
+    say!(
+        "set the clock (NTP), then run it again within 24 hours of the first attempt to repeat the send with the same clientmsgid"
+    )
 }
 
 fn in_words(at: Timestamp) -> String {

@@ -307,11 +307,9 @@ fn refused(plan: &RenderedPlan, conflicts: &[Conflict<'_>]) -> Refusal {
                     command
                 ));
             }
-            Why::Changed(changes) => changed.push(say!(
-                "{place}: {changes}",
-                place = place(step),
-                changes = list(changes.iter().cloned())
-            )),
+            Why::Changed(changes) => {
+                changed.push(say!("{place}: {changes}", place = place(step), changes = list(changes.iter().cloned())))
+            }
             Why::GivenUp(calls) => {
                 changed.push(say!("{place}: given up: {calls}", place = place(step), calls = numbered(calls)));
                 help.push(say!("or take it up again: {command} --not-sent", command = settle));
@@ -331,9 +329,7 @@ fn refused(plan: &RenderedPlan, conflicts: &[Conflict<'_>]) -> Refusal {
         let message = say!("the plan no longer matches the messages already sent: {why}", why = in_a_row(changed));
         return Refusal::Changed(said(message, help));
     }
-    help.push(say!(
-        "or undo the change and run it again within 24 hours to repeat the send with the same clientmsgid"
-    ));
+    help.push(say!("or undo the change and run it again within 24 hours to repeat the send with the same clientmsgid"));
     let message = say!(
         "unknown whether it was sent, and the plan has changed since: {why}",
         why = in_a_row(doubtful.into_iter().chain(changed))
@@ -364,8 +360,11 @@ fn missing_outputs<L>(work: &[Work<'_, L>]) -> Result<(), Problem> {
                     step = step.name(),
                     need
                 );
-                let help =
-                    say!("run `{need}` too: --only {need} --only {step}", need = &*quoted(need), step = &*quoted(&step.id));
+                let help = say!(
+                    "run `{need}` too: --only {need} --only {step}",
+                    need = &*quoted(need),
+                    step = &*quoted(&step.id)
+                );
                 return Err(Problem::new(message).help(help));
             }
         }

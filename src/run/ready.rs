@@ -120,7 +120,11 @@ fn listed(
                     say!("`{step}`: fewer than two people have the tag `{tag}`; WeChat requires two (40130)", step, tag)
                 }
                 Followers::Of(Tag::Id(tag)) => {
-                    say!("`{step}`: fewer than two people have the tag {tag}; WeChat requires two (40130)", step, tag = *tag)
+                    say!(
+                        "`{step}`: fewer than two people have the tag {tag}; WeChat requires two (40130)",
+                        step,
+                        tag = *tag
+                    )
                 }
             };
             Err(Refusal::LookUp(Problem::new(message).help(say!("use a `preview` step for one person"))))

@@ -249,9 +249,18 @@ mod tests {
             let changes = super::differences(old, new).into_iter();
             changes.flat_map(|change| both(&change.words())).collect()
         };
-        assert_eq!(differences(&old, &[send(&["a", "b", "d", "e"], "旧")]), ["recipients +2 −1 (3 before, 4 now)", "群发对象 +2 −1（原 3 人，现 4 人）"]);
-        assert_eq!(differences(&old, &[send(&["c", "b", "a"], "旧")]), ["recipients in a different order", "群发对象顺序不同"]);
-        assert_eq!(differences(&old, &[send(&["a", "b", "c"], "新")]), ["text: `旧` before, `新` now", "text：原为 `旧`，现为 `新`"]);
+        assert_eq!(
+            differences(&old, &[send(&["a", "b", "d", "e"], "旧")]),
+            ["recipients +2 −1 (3 before, 4 now)", "群发对象 +2 −1（原 3 人，现 4 人）"]
+        );
+        assert_eq!(
+            differences(&old, &[send(&["c", "b", "a"], "旧")]),
+            ["recipients in a different order", "群发对象顺序不同"]
+        );
+        assert_eq!(
+            differences(&old, &[send(&["a", "b", "c"], "新")]),
+            ["text: `旧` before, `新` now", "text：原为 `旧`，现为 `新`"]
+        );
         assert_eq!(differences(&speed(1), &speed(2)), ["speed: `1` before, `2` now", "speed：原为 `1`，现为 `2`"]);
     }
 }

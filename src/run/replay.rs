@@ -115,9 +115,7 @@ fn one_step(
         (false, _) => StepOutcome::NotRun,
     };
     let error = match outcome {
-        StepOutcome::Unknown => {
-            Some(Problem::new(say!("the run ended during a call, so its outcome is unknown")))
-        }
+        StepOutcome::Unknown => Some(Problem::new(say!("the run ended during a call, so its outcome is unknown"))),
         StepOutcome::NotRun if accepted > 0 => {
             let (accepted, all) = (Count::from(accepted), Count::from(calls.len()));
             Some(Problem::new(say!("the run ended after {accepted} of {all} calls", accepted, all)))

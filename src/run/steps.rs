@@ -300,10 +300,14 @@ impl<'a> Runner<'a, '_> {
         if !pause.is_zero() {
             self.ledger.sync()?;
         }
-        Ok(self.wait(step, pause, say!(
-            "to stay within {calls} mass call per minute" | "to stay within {calls} mass calls per minute",
-            calls = per_minute
-        )))
+        Ok(self.wait(
+            step,
+            pause,
+            say!(
+                "to stay within {calls} mass call per minute" | "to stay within {calls} mass calls per minute",
+                calls = per_minute
+            ),
+        ))
     }
 
     pub(super) fn store_failed(&mut self, error: &LedgerError) -> StepEnd {

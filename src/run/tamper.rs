@@ -39,8 +39,14 @@ pub(super) fn approved<L>(plan: &RenderedPlan, work: &[Work<'_, L>]) -> Result<(
             if held(plan, step, call, record)? == People::OfLedger {
                 let name = step.name();
                 let message = match &step.listed {
-                    Some(_) => say!("`{step}` would continue with people listed by an earlier run, which --expect does not cover", step = name),
-                    None => say!("`{step}` would continue with people from an earlier run who are not in the plan, which --expect does not cover", step = name),
+                    Some(_) => say!(
+                        "`{step}` would continue with people listed by an earlier run, which --expect does not cover",
+                        step = name
+                    ),
+                    None => say!(
+                        "`{step}` would continue with people from an earlier run who are not in the plan, which --expect does not cover",
+                        step = name
+                    ),
                 };
                 let help = say!("check the rest with `qunfa status`, then run without --expect");
                 return Err(Refusal::Guard(Problem::new(message).help(help)));
@@ -59,7 +65,12 @@ fn left(calls: &[StepCall]) -> impl Iterator<Item = (&StepCall, &CallRecord)> {
 fn held(plan: &RenderedPlan, step: &RenderedStep, call: &StepCall, record: &CallRecord) -> Result<People, LedgerError> {
     let FrozenCall { id, .. } = &call.frozen;
     let damaged = |what: Phrase| {
-        let what = say!("call {call} of step `{step}` does not match the plan: {what}", call = id.chunk, step = id.name(), what);
+        let what = say!(
+            "call {call} of step `{step}` does not match the plan: {what}",
+            call = id.chunk,
+            step = id.name(),
+            what
+        );
         Err(LedgerError::Unreadable { what })
     };
     // What is planned anew takes nothing from the ledger.

@@ -64,7 +64,9 @@ pub(crate) enum Left<L = Infallible> {
     /// Its `when` is false.
     Never,
     /// Its `when` is false, and nobody knows whether one of its calls was sent by an earlier run.
-    Doubtful { record: Box<CallRecord> },
+    Doubtful {
+        record: Box<CallRecord>,
+    },
     /// Accepted by an earlier run.
     Done {
         /// What the ledger has of it.

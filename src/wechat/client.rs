@@ -161,7 +161,7 @@ impl<'a> Client<'a> {
             }
             TokenError::Unreachable(why) => {
                 TokenError::Unreachable(why.with_texts(&|text| bounded(self.redactor.clean(text))))
-            },
+            }
             other => other,
         }
     }

@@ -55,7 +55,7 @@ impl ApiBase {
             Some("http") if loopback => {}
             Some("http") => {
                 return Err(say!("`{url}` is not encrypted; http is allowed only for this machine", url));
-            },
+            }
             _ => return Err(say!("`{text}` is not an https:// address", text)),
         }
         Ok(Self { url: url.to_owned(), loopback })

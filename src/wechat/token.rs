@@ -179,11 +179,7 @@ fn fetch(
             Asked::Nothing(why) => why,
         };
         let Some(pause) = retry.next() else {
-            return Err(TokenError::Unreachable(say!(
-                "{why} (tried {tries} times)",
-                why,
-                tries = limits::TOKEN_TRIES
-            )));
+            return Err(TokenError::Unreachable(say!("{why} (tried {tries} times)", why, tries = limits::TOKEN_TRIES)));
         };
         if !clock.sleep(pause) {
             return Err(TokenError::Interrupted);
@@ -200,8 +196,7 @@ enum Asked {
 
 fn ask(request: &Request<'_>, transport: &mut dyn Transport, clock: &dyn Clock) -> Result<Asked, TokenError> {
     let reply = match transport.send(request) {
-        Ok(answer) => wechat::decode(answer.status, &answer.body)
-            .map_err(|error| error.0),
+        Ok(answer) => wechat::decode(answer.status, &answer.body).map_err(|error| error.0),
         Err(Failure::NotSent(why) | Failure::MaybeSent(why)) => Err(why),
     };
     match reply {

@@ -3,12 +3,12 @@
 
 use std::cell::RefCell;
 
-use qunfa::locale::Phrase;
 use jiff::Timestamp;
 use qunfa::ledger::{
     CallId, CallRecord, Edition, EditionCall, Event, EventKind, FrozenCall, Ledger, LedgerError, RunRecord, Scope,
     Status, Usage, next_status,
 };
+use qunfa::locale::Phrase;
 
 /// What may go wrong with a write.
 pub(crate) trait Hazard {
@@ -173,7 +173,8 @@ fn insert(rows: &mut Vec<Row>, scope: &Scope, call: &FrozenCall) -> Result<(), L
 fn note(rows: &mut [Row], scope: &Scope, id: &CallId, event: &Event) -> Result<(), LedgerError> {
     let row = rows.iter_mut().find(|row| row.is(scope, id));
     let row = row.ok_or_else(|| conflict(format!("step `{}` has no call {}", id.step, id.chunk)))?;
-    next_status(row.status()?, event.kind).map_err(|illegal| conflict(format!("step `{}`: {}", id.step, illegal.words())))?;
+    next_status(row.status()?, event.kind)
+        .map_err(|illegal| conflict(format!("step `{}`: {}", id.step, illegal.words())))?;
     row.events.push(Event { at: kept(event.at), ..event.clone() });
     Ok(())
 }

@@ -25,7 +25,11 @@ pub(super) struct Lock {
 impl Lock {
     pub(super) fn take(path: &Path, owner: &Owner) -> Result<Self, WriteError> {
         let failed = |error: std::io::Error| {
-            WriteError::Lock(say!("cannot create the lock {path}: {why}", path = path.display().to_string(), why = reason(&error)))
+            WriteError::Lock(say!(
+                "cannot create the lock {path}: {why}",
+                path = path.display().to_string(),
+                why = reason(&error)
+            ))
         };
         // A file that lost its name before it was locked is nobody's lock.
         for _ in 0..limits::LOCK_TRIES {

@@ -380,7 +380,9 @@ impl Sqlite {
             }
             let step = frozen.id.step.clone();
             let record = CallRecord::new(frozen, events);
-            records.push(record.map_err(|illegal| Fault::Damaged(say!("step `{step}`: {why}", step, why = illegal.words())))?);
+            records.push(
+                record.map_err(|illegal| Fault::Damaged(say!("step `{step}`: {why}", step, why = illegal.words())))?,
+            );
         }
         Ok(records)
     }
@@ -527,7 +529,11 @@ fn check_files(place: &Path) -> io::Result<()> {
 }
 
 fn unusable(name: &str, error: &io::Error) -> LedgerError {
-    LedgerError::Store { path: name.to_owned(), what: say!("cannot be opened: {why}", why = reason(error)), source: None }
+    LedgerError::Store {
+        path: name.to_owned(),
+        what: say!("cannot be opened: {why}", why = reason(error)),
+        source: None,
+    }
 }
 
 /// All that a database holds besides its rows, by name; not what it notes about itself to plan queries.
@@ -573,8 +579,8 @@ fn read_call(row: &Row<'_>) -> Result<(i64, FrozenCall), Fault> {
 fn read_event(row: &Row<'_>, frozen: &FrozenCall) -> Result<Event, Fault> {
     let step = &frozen.id.step;
     let kind: String = row.get(0)?;
-    let kind =
-        EventKind::from_name(&kind).ok_or_else(|| Fault::Damaged(say!("step `{step}` has an unknown event `{kind}`", step, kind = &kind)))?;
+    let kind = EventKind::from_name(&kind)
+        .ok_or_else(|| Fault::Damaged(say!("step `{step}` has an unknown event `{kind}`", step, kind = &kind)))?;
     let number = |text: Option<String>| {
         let number = text.as_deref().map(str::parse).transpose();
         number.map_err(|_| Fault::Damaged(say!("step `{step}` has an id that is not a number", step)))
@@ -608,7 +614,8 @@ fn time(milliseconds: i64, step: &str) -> Result<Timestamp, Fault> {
 }
 
 fn people(count: i64, step: &str) -> Result<u64, Fault> {
-    u64::try_from(count).map_err(|_| Fault::Damaged(say!("step `{step}` has an invalid number of recipients: {count}", step, count)))
+    u64::try_from(count)
+        .map_err(|_| Fault::Damaged(say!("step `{step}` has an invalid number of recipients: {count}", step, count)))
 }
 
 /// An effect by its name; `mass` says it a second time, for the indexes.
@@ -721,8 +728,8 @@ fn standing(
 
 /// Where a call stands after an event of this name.
 fn after(status: Status, event: &str, step: &str) -> Result<Status, Fault> {
-    let kind =
-        EventKind::from_name(event).ok_or_else(|| Fault::Damaged(say!("step `{step}` has an unknown event `{kind}`", step, kind = event)))?;
+    let kind = EventKind::from_name(event)
+        .ok_or_else(|| Fault::Damaged(say!("step `{step}` has an unknown event `{kind}`", step, kind = event)))?;
     next_status(status, kind)
         .map_err(|illegal| Fault::Damaged(say!("step `{step}`: {why}", step, why = illegal.words())))
 }
@@ -737,8 +744,9 @@ fn note(transaction: &Transaction<'_>, scope: &Scope, id: &CallId, event: &Event
     let Some((call, status, last)) = standing.first() else {
         return Err(Fault::Conflict(say!("step `{step}` has no call {call}", step, call = *chunk)));
     };
-    next_status(*status, event.kind)
-        .map_err(|illegal| Fault::Conflict(say!("call {call} of step `{step}`: {why}", call = *chunk, step, why = illegal.words())))?;
+    next_status(*status, event.kind).map_err(|illegal| {
+        Fault::Conflict(say!("call {call} of step `{step}`: {why}", call = *chunk, step, why = illegal.words()))
+    })?;
     let hash = event.body.as_ref().map(|body| payload::digest(body.as_bytes()));
     transaction
         .prepare_cached(
@@ -777,7 +785,11 @@ fn replace(
         let chunk: u32 =
             transaction.prepare_cached("SELECT chunk FROM calls WHERE id = ?1")?.query_one([id], |row| row.get(0))?;
         if stays(status) != kept.contains(&chunk) {
-            return Err(Fault::Conflict(say!("step `{step}` is {status}", step = &first.step, status = status.words())));
+            return Err(Fault::Conflict(say!(
+                "step `{step}` is {status}",
+                step = &first.step,
+                status = status.words()
+            )));
         }
     }
     let staying = known.iter().filter(|(_, status, _)| stays(status)).count();
@@ -1204,7 +1216,8 @@ mod tests {
                 fs::write(folder.path().join("victim"), "mine").expect("writes");
                 let _ = fs::remove_file(folder.path().join(name));
                 symlink(target, folder.path().join(name)).expect("makes");
-                let error = SqliteStore::new(path).write("sandbox", "wx1", &owner()).err().expect(name).words().to_string();
+                let error =
+                    SqliteStore::new(path).write("sandbox", "wx1", &owner()).err().expect(name).words().to_string();
                 assert!(error.contains("it is a link"), "{name}: {error}");
                 assert_eq!(fs::read_to_string(folder.path().join("victim")).expect("reads"), "mine", "{name}");
                 assert!(!folder.path().join("nowhere").exists(), "{name}");

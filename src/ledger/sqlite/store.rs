@@ -96,7 +96,11 @@ impl Store for SqliteStore {
     fn write(&self, _platform: &str, appid: &str, owner: &Owner) -> Result<Box<dyn Ledger>, WriteError> {
         let path = lock_of(&self.path, appid);
         let failed = |error: std::io::Error| {
-            WriteError::Lock(say!("cannot create the lock {path}: {why}", path = path.display().to_string(), why = reason(&error)))
+            WriteError::Lock(say!(
+                "cannot create the lock {path}: {why}",
+                path = path.display().to_string(),
+                why = reason(&error)
+            ))
         };
         let place = place(&self.path).map_err(failed)?;
         make_folder(place.parent().unwrap_or(Path::new("/"))).map_err(failed)?;
