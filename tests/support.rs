@@ -31,7 +31,7 @@ pub(crate) struct Ran {
 }
 
 /// What no two runs have in common, and what stands for it in a snapshot.
-const VARIES: [(&str, &str); 7] = [
+const VARIES: [(&str, &str); 12] = [
     // When something last happened to a call, as `status` and messages say it.
     (r"(calls |accepted,|open,|in doubt,|given up,) \d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "$1 WHEN"),
     // The last column of the table is as wide as its longest duration.
@@ -41,6 +41,11 @@ const VARIES: [(&str, &str); 7] = [
     (r"\brun \d{8}-\d{6}-[0-9a-f]{6}\b", "run ID"),
     (r"process \d+ on \S+ since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "process PID on HOST since START"),
     (r"\S*[/\\]\.tmp\w{6}[/\\]", "FOLDER/"),
+    (r"(次调用 |、)\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "$1 WHEN"),
+    ("(?m)^(  步骤 .*?) +用时$", "$1  用时"),
+    (r"(?m)^([✓✗?·–] .*?) +(\d+ 毫秒|\d+\.\d 秒|\d+ 分 \d\d 秒)$", "$1  TIME"),
+    (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d \+08:00，[^，]+，(本机|沙箱)", "START，TIME，$1"),
+    (r"运行 \d{8}-\d{6}-[0-9a-f]{6}\b", "运行 ID"),
 ];
 
 impl Ran {
