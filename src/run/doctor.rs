@@ -267,7 +267,7 @@ fn without_token(plan: &RenderedPlan, why: &Phrase) -> Vec<Check> {
     let permissions = permissions(plan).into_iter();
     checks.extend(
         permissions
-            .map(|permission| Check::not_checked(CheckId::Permission, why.clone()).of(permission.what.to_string())),
+            .map(|permission| Check::not_checked(CheckId::Permission, why.clone()).of(permission.what)),
     );
     checks.extend(only_by_sending(plan));
     checks.extend(paths(plan).keys().map(|path| Check::not_checked(CheckId::Quota, why.clone()).of(path.as_str())));
@@ -408,7 +408,7 @@ impl Permission {
             }
             outcome => unreadable(id, outcome),
         };
-        check.fact("asked", self.path).of(self.what.to_string())
+        check.fact("asked", self.path).of(self.what.clone())
     }
 }
 

@@ -235,9 +235,13 @@ impl Sqlite {
             let made = Connection::open_in_memory()?;
             made.execute_batch(&CHANGES.concat())?;
             let (found, made) = (schema(&self.connection)?, schema(&made)?);
-            let strange =
-                found.iter().find(|part| !made.contains(part)).or(made.iter().find(|part| !found.contains(part)));
-            damage.extend(strange.map(|(name, _)| say!("it contains `{name}`, which qunfa did not create", name)));
+            let strange = found.iter().find(|part| !made.contains(part)).map(|(name, _)| name);
+            let missing = || made.iter().map(|(name, _)| name).find(|name| !found.iter().any(|(other, _)| other == *name));
+            if let Some(name) = strange {
+                damage.push(say!("it contains `{name}`, which is not as qunfa creates it", name));
+            } else if let Some(name) = missing() {
+                damage.push(say!("`{name}` is missing from it", name));
+            }
             let mut statement = self.connection.prepare("PRAGMA foreign_key_check")?;
             if statement.exists([])? {
                 damage.push(say!("it has an event for a missing call"));
@@ -1020,7 +1024,7 @@ mod tests {
         old(&path, 4).execute_batch("UPDATE calls SET action = 'hum' WHERE action = 'preview'").expect("writes");
         let store = Sqlite::open(&path).expect("opens");
         let error = store.calls(&scope()).expect_err("it is not known what it was").to_string();
-        assert!(error.ends_with("is damaged: step `preview` has the effect `that of hum`"), "{error}");
+        assert!(error.ends_with("is damaged: step `preview` has an unknown effect `that of hum`"), "{error}");
     }
 
     #[test]
@@ -1071,11 +1075,11 @@ mod tests {
     fn damage_is_found_before_a_run_begins_and_not_only_where_it_reads() {
         let write = |path: &Path| SqliteStore::new(path.to_owned()).write("sandbox", "wx1", &owner()).map(drop);
         let strange: [(&str, &str); 5] = [
-            ("CREATE TRIGGER t BEFORE INSERT ON events BEGIN SELECT RAISE(IGNORE); END", "`t` in it"),
-            ("CREATE VIEW v AS SELECT 1", "`v` in it"),
-            ("DROP INDEX uploads", "`uploads` in it"),
-            ("DROP TABLE writers", "`writers` in it"),
-            ("PRAGMA foreign_keys = OFF; DELETE FROM calls WHERE step = 'b'", "an event of a call that is not there"),
+            ("CREATE TRIGGER t BEFORE INSERT ON events BEGIN SELECT RAISE(IGNORE); END", "it contains `t`"),
+            ("CREATE VIEW v AS SELECT 1", "it contains `v`"),
+            ("DROP INDEX uploads", "`uploads` is missing"),
+            ("DROP TABLE writers", "`writers` is missing"),
+            ("PRAGMA foreign_keys = OFF; DELETE FROM calls WHERE step = 'b'", "an event for a missing call"),
         ];
         for (change, why) in strange {
             let folder = tempfile::tempdir().expect("a folder");
@@ -1123,7 +1127,7 @@ mod tests {
         let mut store = Sqlite { connection, path: "x".into(), file: "/x".into(), unsynced: false, held: None };
         let error = store.prepare().expect_err("memory does not last").to_string();
         assert!(
-            error.starts_with("the state store x cannot be kept so that it survives a power cut (journal `memory`"),
+            error.starts_with("the state store x cannot be stored safely (journal `memory`"),
             "{error}"
         );
     }
@@ -1156,7 +1160,7 @@ mod tests {
         let mut second = write().expect("nobody has this lock");
         for _ in 0..2 {
             let error = append(&mut *first, "b").expect_err("it was followed");
-            assert!(error.contains("another run has the account by now"), "{error}");
+            assert!(error.contains("another run has taken over the account"), "{error}");
             // Also if its file is put back.
             let _ = fs::rename(folder.path().join("aside"), &lock);
         }
@@ -1177,7 +1181,7 @@ mod tests {
             let id = CallId { step: "a".into(), key: None, chunk: 1 };
             let event = Event::new(EventKind::Unknown, at(2), "r");
             let error = ledger.append(&scope(), &id, &event).expect_err(name).to_string();
-            assert!(error.contains("was taken away or replaced while it was in use"), "{name}: {error}");
+            assert!(error.contains("was deleted or replaced while in use"), "{name}: {error}");
         }
     }
 
@@ -1201,7 +1205,7 @@ mod tests {
         fs::hard_link(&path, folder.path().join("x/hard.db")).expect("makes");
         for name in ["state.db", "x/hard.db"] {
             let error = at(name).write("sandbox", "wx1", &owner()).err().expect(name).words().to_string();
-            assert!(error.contains("it has another name (a hard link)"), "{name}: {error}");
+            assert!(error.contains("it has a second name (hard link)"), "{name}: {error}");
         }
     }
 
