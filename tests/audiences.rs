@@ -142,7 +142,7 @@ fn a_list_that_cannot_be_had_sends_nothing() {
         let server = account(25_000, Some("html@user/tag/get#2-"));
         case.run(&["run", "plan.yaml", "--yes", "--api-base", &server.base_url()])
             .exits(5)
-            .says("the people of `vip` cannot be listed");
+            .says("cannot list the people of `vip`");
         assert!(reached(server.deliveries()).is_empty());
         let server = account(1, None);
         case.run(&["run", "plan.yaml", "--yes", "--api-base", &server.base_url()])
@@ -152,7 +152,7 @@ fn a_list_that_cannot_be_had_sends_nothing() {
             let page = json!({ "count": 1, "data": { "openid": ["oA"] }, "next_openid": "oA" });
             if got.path.ends_with("/user/tag/get") { Answer::Json(page) } else { Answer::Usual }
         });
-        case.against(&endless, &[]).exits(5).says("a page that leads nowhere");
+        case.against(&endless, &[]).exits(5).says("an invalid next page");
         assert!(endless.sends().is_empty());
         // The guard counts who was listed.
         let guarded = plan(steps).replace("steps:", "guards: { max_recipients: 20000 }\nsteps:");
@@ -228,7 +228,7 @@ fn an_audience_is_held_against_the_edition_before() {
         case.write("people.txt", people(0..count));
         let ran = case.against(&server, &["--var", "edition=two"]).exits(exit);
         if exit == 9 {
-            ran.says("refused by the guard `max_change_percent` (plan.yaml:8)").says("its edition `one` went to 10");
+            ran.says("guard `max_change_percent` (plan.yaml:8) refused the run").says("edition `one` reached 10");
         }
     }
     assert_eq!(server.sends().len(), 2);
@@ -247,7 +247,7 @@ fn an_audience_is_held_against_the_edition_before() {
         Answer::Usual
     });
     case.against(&server, &[]).exits(0);
-    case.against(&server, &["--var", "edition=two"]).exits(9).says("would go to 1600 people").says("(+23 %)");
+    case.against(&server, &["--var", "edition=two"]).exits(9).says("would reach 1,600 people").says("(+23 %)");
     assert_eq!(server.sends().len(), 1);
 }
 

@@ -337,7 +337,7 @@ fn a_send_of_which_the_ledger_does_not_say_whom_it_reached_is_not_forgotten_by_t
     let store = rusqlite::Connection::open(case.path(".qunfa/state.db")).expect("opens");
     store.execute_batch(change).expect("writes");
     case.write("plan.yaml", edition("two"));
-    case.against(&server, &[]).exits(4).says("the state store is damaged").says("does not say whom it went to");
+    case.against(&server, &[]).exits(4).says("the state store is damaged").says("has no recipients");
     server.delivered_once(1);
 }
 
@@ -357,7 +357,7 @@ fn a_list_that_cannot_be_read_is_not_an_empty_list() {
     );
     store.execute_batch(&change).expect("writes");
     case.write("plan.yaml", text.replace("[oA, oB]", "[oA, oB, oC, oD]"));
-    case.against(&server, &[]).exits(4).says("call 1 of step `vip` does not say whom it goes to");
+    case.against(&server, &[]).exits(4).says("call 1 of step `vip` has no recipients");
     case.run(&["audience", "plan.yaml", "vip", "--api-base", &server.base]).exits(4).says("step `vip`");
     server.delivered_once(1);
 }

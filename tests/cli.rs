@@ -271,7 +271,7 @@ fn wrong_usage_is_code_2_and_sends_nothing() {
     case.run(&[]).exits(2);
     case.run(&["run", "plan.yaml", "--yes", "--api-base", "http://example.com"])
         .exits(2)
-        .says("plain http is taken only for this machine");
+        .says("http is allowed only for this machine");
     case.run(&["run", "plan.yaml", "--yes", "--now", "2026-03-02T10:00:00+08:00"]).exits(2).says("rehearsals");
     case.run(&["run", "nowhere.yaml", "--yes"]).exits(4).says("no such file");
     case.run(&["run", ".", "--yes"]).exits(4).says("folder");

@@ -124,11 +124,11 @@ fn every_line_is_there_whatever_fails() {
     let unreachable = wechat(&[("token", Answer::Close)]);
     let document = doctor(&well, &unreachable, 5);
     assert_eq!(ids(&document), all);
-    is(&check(&document, "token"), "error", "no access token could be fetched");
-    is(&check(&document, "clock"), "not_checked", "no answer told the time");
-    is(&check(&document, "permission"), "not_checked", "there is no token");
-    is(&check(&document, "quota"), "not_checked", "there is no token");
-    is(&check(&document, "forecast"), "ok", "2 of them to many people");
+    is(&check(&document, "token"), "error", "cannot fetch an access token");
+    is(&check(&document, "clock"), "not_checked", "no answer contained the time");
+    is(&check(&document, "permission"), "not_checked", "no token available");
+    is(&check(&document, "quota"), "not_checked", "no token available");
+    is(&check(&document, "forecast"), "ok", "2 mass calls");
 }
 
 #[test]
@@ -149,8 +149,8 @@ fn secrets_say_what_to_set() {
         plan(&send("one")).replace("secret: { env: WECHAT_SECRET }", "access_token: { env: KEPT }"),
     );
     let document = doctor(&given, &server, 0);
-    is(&check(&document, "token"), "ok", "kept by somebody else");
-    is(&check(&document, "ip_allow_list"), "not_checked", "not this machine");
+    is(&check(&document, "token"), "ok", "external token store");
+    is(&check(&document, "ip_allow_list"), "not_checked", "this machine does not fetch the token");
 }
 
 #[test]
@@ -159,17 +159,17 @@ fn the_address_that_wechat_saw_is_named() {
     for code in [40164, 61004] {
         let document = doctor(&case(), &wechat(&[("token", refused(code, errmsg))]), 5);
         let line = check(&document, "ip_allow_list");
-        is(&line, "error", "WeChat sees this machine as 203.0.113.7");
+        is(&line, "error", "203.0.113.7, this machine's address");
         assert_eq!((&line["facts"]["ip"], &line["errcode"]), (&json!("203.0.113.7"), &json!(code)));
         is(&check(&document, "token"), "error", &code.to_string());
     }
     let hidden = doctor(&case(), &wechat(&[("token", refused(61004, "access clientip is not registered"))]), 5);
-    is(&check(&hidden, "ip_allow_list"), "error", "does not say which it is");
+    is(&check(&hidden, "ip_allow_list"), "error", "does not report it");
     let asked = doctor(&case(), &wechat(&[("token", refused(89503, "203.0.113.7 needs to be confirmed"))]), 5);
     is(&check(&asked, "ip_allow_list"), "error", "administrator");
     let wrong = doctor(&case(), &wechat(&[("token", refused(40125, "invalid appsecret"))]), 5);
     is(&check(&wrong, "token"), "error", "40125");
-    is(&check(&wrong, "ip_allow_list"), "not_checked", "for another reason");
+    is(&check(&wrong, "ip_allow_list"), "not_checked", "for a different reason");
 }
 
 #[test]
@@ -181,8 +181,8 @@ fn a_classic_token_is_never_fetched() {
     assert!(server.got().is_empty(), "a new one would end the one before");
     case.run(&["token", "refresh", "plan.yaml", "--api-base", &server.base]).exits(0);
     let document = doctor(&case, &server, 0);
-    is(&check(&document, "token"), "ok", "the cached one");
-    is(&check(&document, "ip_allow_list"), "not_checked", "none was");
+    is(&check(&document, "token"), "ok", "the cached token");
+    is(&check(&document, "ip_allow_list"), "not_checked", "only when a token is fetched");
     assert_eq!(server.tokens(), 1);
     // One that WeChat rejects is not replaced either.
     let rejects =
@@ -213,7 +213,7 @@ fn permissions_are_asked_with_calls_that_read() {
     let document = doctor(&case(), &wechat(&[("speed/get", refused(48001, "api unauthorized"))]), 5);
     let line = check(&document, "permission");
     is(&line, "error", "48001");
-    assert_eq!((&line["subject"], &line["errcode"]), (&json!("to send to many"), &json!(48001)));
+    assert_eq!((&line["subject"], &line["errcode"]), (&json!("to mass-send"), &json!(48001)));
     let never_set = doctor(&case(), &wechat(&[("speed/get", refused(45084, "No speed message"))]), 0);
     is(&check(&never_set, "permission"), "ok", "");
     for busy in [refused(-1, "system error"), refused(89504, "waiting"), Answer::Raw(502, "text/html", "<html>".into())]
@@ -229,7 +229,7 @@ fn permissions_are_asked_with_calls_that_read() {
     is(&tags(&doctor(&by_name, &wechat(&[]), 5)), "error", "did you mean `VIP`?");
     let by_number = Case::new().file("plan.yaml", plan(&send("one").replace("tag_id: 2", "tag_id: 9")));
     is(&tags(&doctor(&by_number, &wechat(&[]), 5)), "error", "`134 (VIP)`");
-    is(&tags(&doctor(&case(), &wechat(&[]), 0)), "ok", "the tags of the plan");
+    is(&tags(&doctor(&case(), &wechat(&[]), 0)), "ok", "all tags in the plan exist");
     let none = doctor(&case(), &wechat(&[("tags/get", refused(48001, "api unauthorized"))]), 5);
     is(&tags(&none), "error", "48001");
 }
@@ -239,9 +239,9 @@ fn drafts_have_a_permission_and_quotas_of_their_own() {
     let steps = "  - { id: picture, action: upload_image, file: a.png }\n";
     let case = || Case::new().file("plan.yaml", plan(steps)).file("a.png", PNG);
     let document = doctor(&case(), &wechat(&[]), 0);
-    assert_eq!(check(&document, "permission")["subject"], "to make drafts");
+    assert_eq!(check(&document, "permission")["subject"], "to create drafts");
     assert_eq!(check(&document, "quota")["subject"], "/cgi-bin/media/uploadimg");
-    is(&check(&document, "quota"), "ok", "the run makes 1");
+    is(&check(&document, "quota"), "ok", "this run needs 1");
     let document = doctor(&case(), &wechat(&[("draft/count", refused(48001, "api unauthorized"))]), 5);
     is(&check(&document, "permission"), "error", "48001");
 }
@@ -257,10 +257,10 @@ fn the_kind_of_the_account_is_compared() {
         .replace("send_by_tag", "send_by_openid")
         .replace("{ tag_id: 2 }", "{ openids: [oAAAAAAAAAAAA, oBBBBBBBBBBBB] }");
     let openids = Case::new().file("plan.yaml", plan(&to_openids));
-    is(&check(&doctor(&openids, &no(), 5), "account"), "error", "does not let the account send to openids");
+    is(&check(&doctor(&openids, &no(), 5), "account"), "error", "does not allow this account to send to openids");
     let subscription = Case::new().file("plan.yaml", plan(&send("one")).replace("kind: service", "kind: subscription"));
     is(&check(&doctor(&subscription, &no(), 0), "account"), "ok", "may not send to openids");
-    is(&check(&doctor(&subscription, &wechat(&[]), 0), "account"), "warning", "which quotas are counted");
+    is(&check(&doctor(&subscription, &wechat(&[]), 0), "account"), "warning", "`kind` determines the quotas");
 }
 
 #[test]
@@ -270,9 +270,9 @@ fn quotas_are_held_against_what_is_wanted() {
     };
     let two = Case::new().file("plan.yaml", plan(&(send("one") + &send("two"))));
     let enough = quota(&doctor(&two, &wechat(&[("quota of mass/sendall", left(2))]), 0));
-    is(&enough, "ok", "2 of 100 calls are left today, and the run makes 2");
+    is(&enough, "ok", "2 of 100 calls left today; this run needs 2");
     assert_eq!(enough["facts"], json!({ "daily_limit": 100, "used": 98, "remain": 2, "wanted": 2 }));
-    is(&quota(&doctor(&two, &wechat(&[("quota of mass/sendall", left(1))]), 9)), "error", "and the run makes 2");
+    is(&quota(&doctor(&two, &wechat(&[("quota of mass/sendall", left(1))]), 9)), "error", "this run needs 2");
     let unknown = wechat(&[("quota of mass/sendall", refused(76021, "cgi_path not found, please check"))]);
     is(&quota(&doctor(&two, &unknown, 0)), "warning", "76021");
     let forbidden = wechat(&[("quota of mass/sendall", refused(76022, "no permission"))]);
@@ -292,16 +292,16 @@ fn quotas_are_held_against_what_is_wanted() {
         ran.json()
     };
     let document = again(&case);
-    is(&quota(&document), "ok", "the run makes none");
-    is(&check(&document, "ledger"), "ok", "1 call of this occurrence is accepted");
+    is(&quota(&document), "ok", "this run needs none");
+    is(&check(&document, "ledger"), "ok", "1 call accepted in this occurrence");
     case.write("plan.yaml", subscription.replace("id: one", "id: other"));
     let document = again(&case);
-    is(&check(&document, "forecast"), "error", "1 mass calls wanted, 1 already made today, 1 allowed");
+    is(&check(&document, "forecast"), "error", "1 mass call needed, 1 already used today, limit 1");
     assert_eq!(document["exit_code"], 9);
     case.write("plan.yaml", subscription.replace("你好", "改了"));
     let document = again(&case);
     is(&check(&document, "ledger"), "error", "no longer matches");
-    is(&check(&document, "forecast"), "not_checked", "cannot go on");
+    is(&check(&document, "forecast"), "not_checked", "cannot continue");
     assert_eq!(document["exit_code"], 8);
 }
 
@@ -309,12 +309,12 @@ fn quotas_are_held_against_what_is_wanted() {
 fn what_only_a_send_shows_is_said() {
     let document = doctor(&case(), &wechat(&[]), 0);
     is(&check(&document, "agreement"), "not_checked", "48003");
-    is(&check(&document, "protection"), "ok", "has none");
+    is(&check(&document, "protection"), "ok", "does not send to all");
     let all = Case::new().file("plan.yaml", plan(&send("one").replace("{ tag_id: 2 }", "all")));
     is(&check(&doctor(&all, &wechat(&[]), 0), "protection"), "not_checked", "30 minutes");
     let preview = "  - { id: p, action: preview, to: { wxname: tea }, message: { text: 你好 } }\n";
     let preview = Case::new().file("plan.yaml", plan(preview));
-    is(&check(&doctor(&preview, &wechat(&[]), 0), "agreement"), "ok", "but for previews");
+    is(&check(&doctor(&preview, &wechat(&[]), 0), "agreement"), "ok", "sends only previews");
 }
 
 #[test]
@@ -349,7 +349,7 @@ fn an_unknown_outcome_is_told() {
         let args = ["doctor", "plan.yaml", "--api-base", &server.base, "--format", "json"];
         case.run(&[&args[..], more].concat()).exits(0).json()
     };
-    is(&check(&ask(&[]), "ledger"), "warning", "run it within 24 hours");
+    is(&check(&ask(&[]), "ledger"), "warning", "run the plan within 24 hours");
     let late = (jiff::Timestamp::now() + jiff::SignedDuration::from_hours(25)).to_string();
     is(&check(&ask(&["--now", &late]), "ledger"), "warning", "qunfa settle plan.yaml STEP");
 }
@@ -377,7 +377,7 @@ fn the_state_store_is_looked_at() {
         rusqlite::Connection::open(&path).expect("opens").execute_batch(statement).expect("writes");
     };
     head("PRAGMA user_version = 999");
-    is(&state(4), "error", "use the newer qunfa");
+    is(&state(4), "error", "use a newer qunfa");
     head("PRAGMA user_version = 3");
     let old = state(0);
     is(&old, "warning", "it has format 3, and the next run brings it to format");
@@ -385,7 +385,7 @@ fn the_state_store_is_looked_at() {
     is(&state(4), "error", "another program");
     std::fs::remove_file(&path).expect("is there");
     case.write(".qunfa/state.db", "this is no database, but text of some length".repeat(100));
-    is(&state(4), "error", "restore it from a copy");
+    is(&state(4), "error", "restore it from a backup");
 }
 
 #[test]

@@ -135,7 +135,7 @@ fn a_rehearsal_can_have_faults() {
     assert_eq!(told(&ran.json()), "0 (adopted, 2 attempts)");
     ran.says("sent to 星标组");
     let ran = case.run(&["run", "plan.yaml", "--sandbox", "--fault", "-1#1-", "--fault", "40001@token"]).exits(5);
-    ran.says("WeChat gives no access token: 40001");
+    ran.says("WeChat refused to issue an access token: 40001");
     case.run(&["run", "plan.yaml", "--yes", "--fault", "lost"]).exits(2).says("--fault works only with the sandbox");
     case.run(&["run", "plan.yaml", "--sandbox", "--fault", "lots"])
         .exits(2)

@@ -112,7 +112,7 @@ fn what_was_sent_is_not_changed_any_more() {
         let before = server.got().len();
         case.write("content/spring.md", ARTICLE.replace("头采", "明前头采"));
         case.against(&server, &[]).exits(8).prints("article-changed");
-        case.against(&server, &["--only", "announce"]).exits(8).says("what it shows, which an earlier step makes");
+        case.against(&server, &["--only", "announce"]).exits(8).says("its content, created by an earlier step");
         assert_eq!(server.got().len(), before);
         case.run(&["status", "plan.yaml", "--api-base", &server.base]).exits(0).says("the plan has changed since");
     });
@@ -129,7 +129,7 @@ fn an_article_that_changed_is_previewed_again_and_never_sent_unseen() {
     case.against(&server, &["--only", "announce"]).exits(4).says("which is not selected");
     case.against(&server, &["--only", "article", "--only", "announce"]).exits(9).says("was not previewed");
     assert_eq!(server.sends().len(), 0);
-    case.against(&server, &[]).exits(0).says("`proof` has changed since it was previewed");
+    case.against(&server, &[]).exits(0).says("`proof` has changed since its preview");
     assert_eq!(order(&server)[4..], ["preview", "update", "get", "preview", "sendall"]);
     server.delivered_once(1);
 }
@@ -154,7 +154,7 @@ fn nothing_follows_a_failed_upload() {
         ("/media/uploadimg", code(40009), "40009"),
         ("/add_material", code(40007), "40007"),
         ("/draft/add", code(45166), "45166"),
-        ("/draft/add", Answer::Json(json!({ "errcode": 0, "errmsg": "ok" })), "gave no `media_id`"),
+        ("/draft/add", Answer::Json(json!({ "errcode": 0, "errmsg": "ok" })), "returned no `media_id`"),
         ("/draft/get", code(40007), "40007"),
     ] {
         let (case, server) = (case(), Fake::scripted(path, vec![answer]));
@@ -179,7 +179,7 @@ fn an_upload_in_doubt_is_made_again_and_a_draft_in_doubt_is_not_sent_twice() {
             let ran = case.against(&server, &[]).exits(0);
             // -1 says that nothing was done; of a reading nothing is left over.
             let doubt = path != "/draft/get" && !matches!(answer, Answer::Json(_));
-            assert_eq!(ran.stderr.contains("one too many in the library"), doubt, "{path} {answer:?} {}", ran.stderr);
+            assert_eq!(ran.stderr.contains("a duplicate in the library"), doubt, "{path} {answer:?} {}", ran.stderr);
             assert_eq!(server.calls(path).len(), 2, "{path} {answer:?}");
             // Both previews and sends show the draft that WeChat told of.
             let id = server.sends()[0].json()["mpnews"]["media_id"].clone();
@@ -191,7 +191,7 @@ fn an_upload_in_doubt_is_made_again_and_a_draft_in_doubt_is_not_sent_twice() {
         }
     }
     let (case, server) = (case(), Fake::scripted("/draft/add", vec![Answer::Close; 3]));
-    case.against(&server, &[]).exits(5).says("given up after 3 attempts");
+    case.against(&server, &[]).exits(5).says("gave up after 3 attempts");
     assert!(server.sends().is_empty());
     case.against(&server, &[]).exits(0);
     server.delivered_once(1);
@@ -214,7 +214,7 @@ fn a_draft_that_lost_something_is_neither_previewed_nor_sent() {
         let (case, server) = (case(), Fake::scripted("/draft/get", vec![Answer::Json(lost(content))]));
         let ran = case.against(&server, &["--format", "json"]).exits(5);
         assert_eq!(outcomes(&ran.json()), ["failed", "not_run", "not_run"]);
-        ran.says("the draft is not what was sent").says(says);
+        ran.says("WeChat changed the draft").says(says);
         assert!(server.calls("/mass/preview").is_empty() && server.sends().is_empty());
         // It is read again, and not made again; what can be sent is sent then.
         case.against(&server, &[]).exits(0);
@@ -230,7 +230,7 @@ fn a_draft_that_somebody_deleted_is_made_anew() {
     server.lose_drafts();
     case.write("content/spring.md", ARTICLE.replace("头采", "明前头采"));
     case.against(&server, &["--only", "article"]).exits(5).says("40007");
-    let ran = case.against(&server, &[]).exits(0).says("all of it is made anew");
+    let ran = case.against(&server, &[]).exits(0).says("creating them again");
     assert!(ran.stderr.contains("article"));
     assert_eq!(server.drafts().len(), 1);
     server.delivered_once(1);

@@ -211,7 +211,7 @@ fn a_flaky_token_endpoint_is_asked_again_within_bounds() {
     }
     let server = Fake::new(|_, got| if got.path.ends_with("token") { Answer::Close } else { Answer::Usual });
     let case = two_sends();
-    case.against(&server, &[]).exits(5).says("no access token could be fetched").says("3 tries");
+    case.against(&server, &[]).exits(5).says("cannot fetch an access token").says("tried 3 times");
     assert_eq!((server.tokens(), server.sends().len()), (3, 0));
     // Nothing was attempted, so nothing is in doubt.
     case.run(&["status", "plan.yaml", "--api-base", &server.base]).exits(0).says("open");
@@ -327,7 +327,7 @@ fn a_clock_that_is_not_the_servers_repeats_nothing() {
     // What tells no time is said, and the machine's own clock decides.
     for date in ["yesterday", ""] {
         let (case, server) = (two_sends(), dated(date, 1));
-        case.against(&server, &[]).exits(0).says("does not tell what time it is");
+        case.against(&server, &[]).exits(0).says("does not report its time");
         server.delivered_once(2);
         assert_eq!(server.calls("/quota/get").len(), 1);
     }
@@ -367,7 +367,7 @@ fn a_send_that_was_refused_for_an_openid_goes_on_from_the_corrected_list() {
         // Nobody is left who did not get it.
         let (case, server) = half_sent();
         case.write("people.txt", list(&(0..9_000).collect::<Vec<_>>()));
-        case.against(&server, &[]).exits(0).says("it is now sent to 0");
+        case.against(&server, &[]).exits(0).says("sending it to 0 more");
         // One alone cannot be sent to.
         case.write("people.txt", list(&[1, 2, 20_001]));
         case.against(&server, &[]).exits(9).says("40130");
@@ -486,7 +486,7 @@ fn a_code_that_nobody_knows_stops_the_run_and_leaves_the_send_in_doubt() {
         let at = |at: &str, exit: i32| case.against(&server, &["--now", at]).exits(exit);
         let ran = at("2026-11-01T10:00:00+08:00", 7);
         assert_eq!(server.sends().len(), 1, "{answer:?}");
-        ran.says("whether call 1 was sent is not known").says("qunfa settle plan.yaml one");
+        ran.says("unknown whether call 1 was sent").says("qunfa settle plan.yaml one");
         // The next day it is not sent again; within a day the same bytes are, and WeChat knows them.
         at("2026-11-02T10:00:00+08:00", 7);
         assert_eq!(server.sends().len(), 1, "{answer:?}");
@@ -512,7 +512,7 @@ fn what_is_in_doubt_is_settled_before_it_is_changed() {
         case.against(&server, &[]).exits(7);
         case.write("plan.yaml", plan(&(send("one").replace("你好", "再见") + &send("two"))));
         let ran = case.against(&server, &["--report", "json=report.json"]).exits(7);
-        assert!(!ran.stderr.contains("occurrence") && !ran.stderr.contains("another `id`"), "{}", ran.stderr);
+        assert!(!ran.stderr.contains("occurrence") && !ran.stderr.contains("the step's `id`"), "{}", ran.stderr);
         ran.prints("in-doubt-and-changed");
         let report: serde_json::Value = serde_json::from_str(&case.read("report.json")).expect("JSON");
         assert_eq!((&report["outcome"], &report["exit_code"]), (&json!("unknown"), &json!(7)));
@@ -562,7 +562,7 @@ fn a_new_edition_does_not_begin_while_another_one_is_in_doubt() {
         let edition = &status["other_editions"][0];
         assert_eq!((&edition["occurrence"], &edition["calls_in_doubt"]), (&json!("2026-11-01"), &json!(1)));
         assert_eq!(edition["finished"], false);
-        command(&["doctor", "plan.yaml"], 8).says("the edition `2026-11-02` does not begin");
+        command(&["doctor", "plan.yaml"], 8).says("the edition `2026-11-02` does not start");
         command(&["settle", "plan.yaml", "one", "--occurrence", "yesterday", "--sent", "1"], 2)
             .says("it has `2026-11-01`");
         let old = ["settle", "plan.yaml", "one", "--occurrence", "2026-11-01"];
@@ -989,7 +989,7 @@ fn a_killed_run_has_a_report_too() {
     assert_eq!(outcomes, ["succeeded", "unknown", "not_run"]);
     assert_eq!((&found["outcome"], &found["exit_code"]), (&"unknown".into(), &7.into()));
     assert_eq!(found["steps"][1]["calls"][0]["outcome"], "unknown");
-    report(&[]).says("the run did not end").says("the run ended before it");
+    report(&[]).says("the run did not finish").says("the run ended before this step");
     // Later runs do not change what is said of this one.
     let run_id = found["run_id"].as_str().expect("text").to_owned();
     case.against(&server, &[]).exits(0);
@@ -1244,13 +1244,13 @@ fn nobody_is_asked_about_a_run_that_a_guard_refuses() {
     let text = plan(&send("one")).replace("name: test\n", "name: test\nguards: { max_recipients: 44 }\n");
     let (case, server) = (Case::new().file("plan.yaml", text), Fake::usual());
     let refused = case.run(&["run", "plan.yaml", "--api-base", &server.base]).exits(9);
-    refused.says("the run would send to 45 people, and at most 44 are allowed");
+    refused.says("the run would send to 45 people; the maximum is 44");
     assert_eq!(server.calls("/tags/get").len(), 1);
     // What is known without a call is refused without a call.
     let people = "  - { id: vip, action: send_by_openid, to: { openids: [oA, oB] }, message: { text: 你好 } }\n";
     let text = plan(&(send("one") + people)).replace("name: test\n", "name: test\nguards: { max_recipients: 1 }\n");
     let (case, server) = (Case::new().file("plan.yaml", text), Fake::usual());
-    case.against(&server, &[]).exits(9).says("the run would send to 2 people, and at most 1 are allowed");
+    case.against(&server, &[]).exits(9).says("the run would send to 2 people; the maximum is 1");
     assert!(server.got().is_empty());
 }
 
@@ -1276,7 +1276,7 @@ fn tags_are_looked_up_before_anything_is_sent() {
         case.against(&server, &["--report", "json=report.json"]).exits(5).prints("tag-unknown");
         let report: serde_json::Value = serde_json::from_str(&case.read("report.json")).expect("JSON");
         assert_eq!((&report["outcome"], &report["steps"][1]["outcome"]), (&json!("failed"), &json!("not_run")));
-        case.run(&["run", "plan.yaml", "--api-base", &server.base]).exits(5).says("no tag has the name `VPI`");
+        case.run(&["run", "plan.yaml", "--api-base", &server.base]).exits(5).says("there is no tag `VPI`");
         assert!(server.sends().is_empty());
         case.write("plan.yaml", plan(&steps.replace("VPI", "VIP")));
         case.against(&server, &[]).exits(0);

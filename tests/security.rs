@@ -185,7 +185,7 @@ fn nothing_is_sent_that_holds_a_secret() {
             .against(&server, &["--report", "json=report.json"])
             .exits(9)
             .says("step `second`")
-            .says("holds a secret");
+            .says("contains a secret");
         assert!(server.got().is_empty(), "not even the first step: {:?}", server.got());
         assert!(!ran.stderr.contains(text), "{}", ran.stderr);
     }
@@ -209,7 +209,7 @@ fn nothing_is_sent_that_holds_the_token() {
     let text = send("second").replace("你好", &format!("令牌 {TOKEN}"));
     let case = Case::new().file("plan.yaml", plan(&(send("first") + &text)));
     let server = Fake::usual();
-    case.against(&server, &[]).exits(6).says("holds a secret");
+    case.against(&server, &[]).exits(6).says("contains a secret");
     assert_eq!(server.sends().len(), 1, "the token is known only when the first call is to be made");
     for (path, bytes) in case.left_behind().into_iter().filter(|(path, _)| !path.ends_with("plan.yaml")) {
         assert!(!bytes.windows(TOKEN.len()).any(|part| part == TOKEN.as_bytes()), "{}", path.display());
@@ -244,7 +244,11 @@ fn what_a_server_says_is_kept_up_to_a_bound() {
         true => Answer::Json(json!({ "access_token": "t".repeat(5000), "expires_in": 7200 })),
         false => Answer::Usual,
     });
-    Case::new().file("plan.yaml", plan(&send("one"))).against(&token, &[]).exits(5).says("the answer holds no token");
+    Case::new()
+        .file("plan.yaml", plan(&send("one")))
+        .against(&token, &[])
+        .exits(5)
+        .says("the answer contains no token");
 }
 
 #[test]
@@ -367,8 +371,7 @@ fn through(proxy: &str, args: &[&str]) -> crate::support::Ran {
 #[test]
 fn a_proxy_that_cannot_be_used_is_an_error() {
     for bad in ["ftp://127.0.0.1:1", "http://", "socks9://127.0.0.1:1", "http://user:hunter2-hunter2@:80"] {
-        let ran =
-            through(bad, &["run", "plan.yaml", "--yes"]).exits(4).says("the proxy in `HTTPS_PROXY` cannot be used");
+        let ran = through(bad, &["run", "plan.yaml", "--yes"]).exits(4).says("the proxy in `HTTPS_PROXY` is not valid");
         assert!(!ran.stderr.contains("hunter2"), "{}", ran.stderr);
     }
     // Nobody listens there: it is the proxy that is not reached. Its password is not shown.

@@ -123,7 +123,7 @@ fn other_calls_that_go_on_are_those_of_the_plan() {
         let before = server.got().len();
         let path = format!("UPDATE calls SET path = '/cgi-bin/message/mass/sendall' WHERE step = '{step}'");
         open(&case).execute_batch(&path).expect("writes");
-        case.against(&server, &[]).exits(4).says("has another path or effect than the plan gives it");
+        case.against(&server, &[]).exits(4).says("does not match the plan: different path or effect");
         assert_eq!(server.got().len(), before, "{step}");
     }
 }
@@ -142,10 +142,10 @@ fn people_whom_nobody_approved_are_not_sent_to_under_expect() {
             case.write("plan.yaml", people("你好").replace("oB", "oX"));
             digest_of(&case)
         };
-        case.against(&server, &["--expect", &digest]).exits(9).says("who are not those of the plan");
+        case.against(&server, &["--expect", &digest]).exits(9).says("who are not in the plan");
         assert_eq!(server.sends().len(), before, "tampered: {tampered}");
         // Without it the frozen people are sent to, and that is said.
-        case.against(&server, &[]).exits(0).says("goes on with the audience it began with");
+        case.against(&server, &[]).exits(0).says("continues with its original audience");
         server.delivered_once(1);
     }
 }
@@ -168,10 +168,10 @@ fn a_value_that_is_another_one_now_is_said_and_is_not_sent_under_expect() {
             .expect("writes");
         let before = server.sends().len();
         if approved {
-            case.against(&server, &["--expect", &digest]).exits(7).says("a value that WeChat gave it is another one");
+            case.against(&server, &["--expect", &digest]).exits(7).says("a value assigned by WeChat has changed");
             assert_eq!(server.sends().len(), before);
         } else {
-            case.against(&server, &[]).exits(0).says("the same bytes are sent again");
+            case.against(&server, &[]).exits(0).says("sending the same bytes again");
         }
     }
 }
@@ -223,10 +223,10 @@ fn two_names_of_one_ledger_send_once() {
     server.delivered_once(1);
     assert_eq!(server.sends().len(), 1);
     fs::hard_link(case.path("a/state.db"), case.path("hard.db")).expect("makes");
-    case.against(&server, &["--state", "sqlite:hard.db"]).exits(4).says("it has another name (a hard link)");
+    case.against(&server, &["--state", "sqlite:hard.db"]).exits(4).says("it has a second name (hard link)");
     // A link that leads nowhere is no place for a ledger.
     symlink("nowhere.db", case.path("lost.db")).expect("makes");
-    case.against(&server, &["--state", "sqlite:lost.db"]).exits(4).says("is a link that leads nowhere");
+    case.against(&server, &["--state", "sqlite:lost.db"]).exits(4).says("is a dangling link");
     assert!(!case.path("nowhere.db").exists());
 }
 
@@ -285,7 +285,7 @@ fn a_token_is_not_taken_from_a_link_nor_written_through_one() {
     let lock = case.path(".qunfa/state.db.wx0123456789abcdef.lock");
     fs::remove_file(&lock).expect("is there");
     assert!(std::process::Command::new("mkfifo").arg(&lock).status().is_ok_and(|made| made.success()));
-    case.against(&server, &[]).exits(4).says("it is no regular file");
+    case.against(&server, &[]).exits(4).says("it is not a regular file");
 }
 
 /// Whoever deletes the lock of a run lets another one begin; the first one then sends nothing any more.
@@ -309,7 +309,7 @@ fn a_run_whose_lock_was_deleted_makes_way_for_the_next() {
     case.against(&server, &[]).exits(0);
     let (sends, ended) = (server.sends().len(), Case::finish(child));
     assert_eq!(ended.code, 7, "{}", ended.stderr);
-    ended.says("another run has the account by now");
+    ended.says("another run has taken over the account");
     assert_eq!(server.sends().len(), sends, "who was followed sends nothing more");
     server.delivered_once(3);
 }

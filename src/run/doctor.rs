@@ -265,10 +265,8 @@ fn timeout(plan: &RenderedPlan) -> Duration {
 fn without_token(plan: &RenderedPlan, why: &Phrase) -> Vec<Check> {
     let mut checks = vec![Check::not_checked(CheckId::Account, why.clone())];
     let permissions = permissions(plan).into_iter();
-    checks.extend(
-        permissions
-            .map(|permission| Check::not_checked(CheckId::Permission, why.clone()).of(permission.what)),
-    );
+    checks
+        .extend(permissions.map(|permission| Check::not_checked(CheckId::Permission, why.clone()).of(permission.what)));
     checks.extend(only_by_sending(plan));
     checks.extend(paths(plan).keys().map(|path| Check::not_checked(CheckId::Quota, why.clone()).of(path.as_str())));
     checks

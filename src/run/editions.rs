@@ -7,8 +7,7 @@ use jiff::Timestamp;
 
 use super::{
     doubt,
-    prepare::numbered,
-    refusal::{Refusal, in_a_row},
+    refusal::{Refusal, in_a_row, numbered},
     work::Work,
 };
 use crate::{

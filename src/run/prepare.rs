@@ -10,7 +10,7 @@ use super::{
     frozen, guard,
     outputs::{outputs, slots_of},
     reconcile::{Verdict, has_versions, is_current, latest, reconcile},
-    refusal::{Refusal, in_a_row},
+    refusal::{Refusal, in_a_row, numbered},
     tamper,
     work::{Facts, Left, StepCall, StepState, Unlisted, Work, Write},
 };
@@ -339,14 +339,6 @@ fn refused(plan: &RenderedPlan, conflicts: &[Conflict<'_>]) -> Refusal {
 
 fn said(message: Phrase, help: Vec<Phrase>) -> Problem {
     help.into_iter().fold(Problem::new(message), Problem::help)
-}
-
-/// `call 2`, `calls 2, 3`.
-pub(super) fn numbered(calls: &[u32]) -> Phrase {
-    match calls {
-        [number] => say!("call {number}", number = *number),
-        numbers => say!("calls {numbers}", numbers = list(numbers.iter().copied())),
-    }
 }
 
 fn missing_outputs<L>(work: &[Work<'_, L>]) -> Result<(), Problem> {

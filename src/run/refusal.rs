@@ -2,7 +2,7 @@
 
 use crate::{
     ledger::LedgerError,
-    locale::{Phrase, say},
+    locale::{Phrase, list, say},
     problem::{self, ExitCode, Problem},
 };
 
@@ -29,6 +29,14 @@ pub enum Refusal {
 /// Several findings in one sentence.
 pub(super) fn in_a_row(findings: impl IntoIterator<Item = Phrase>) -> Phrase {
     findings.into_iter().reduce(|before, after| say!("{before}; {after}", before, after)).unwrap_or_default()
+}
+
+/// `call 2`, `calls 2, 3`.
+pub(super) fn numbered(calls: &[u32]) -> Phrase {
+    match calls {
+        [number] => say!("call {number}", number = *number),
+        numbers => say!("calls {numbers}", numbers = list(numbers.iter().copied())),
+    }
 }
 
 /// What a calling script and a person are told of it.

@@ -236,7 +236,8 @@ impl Sqlite {
             made.execute_batch(&CHANGES.concat())?;
             let (found, made) = (schema(&self.connection)?, schema(&made)?);
             let strange = found.iter().find(|part| !made.contains(part)).map(|(name, _)| name);
-            let missing = || made.iter().map(|(name, _)| name).find(|name| !found.iter().any(|(other, _)| other == *name));
+            let missing =
+                || made.iter().map(|(name, _)| name).find(|name| !found.iter().any(|(other, _)| other == *name));
             if let Some(name) = strange {
                 damage.push(say!("it contains `{name}`, which is not as qunfa creates it", name));
             } else if let Some(name) = missing() {
@@ -1126,10 +1127,7 @@ mod tests {
         let connection = Connection::open_in_memory().expect("opens");
         let mut store = Sqlite { connection, path: "x".into(), file: "/x".into(), unsynced: false, held: None };
         let error = store.prepare().expect_err("memory does not last").to_string();
-        assert!(
-            error.starts_with("the state store x cannot be stored safely (journal `memory`"),
-            "{error}"
-        );
+        assert!(error.starts_with("the state store x cannot be stored safely (journal `memory`"), "{error}");
     }
 
     #[test]
