@@ -103,6 +103,11 @@ pub(crate) fn in_each_language(test: impl Fn()) {
     }
 }
 
+/// What cases of this thread speak: `en` or `zh`.
+pub(crate) fn spoken() -> &'static str {
+    SPOKEN.get()
+}
+
 /// Does it in each language, for a snapshot of each: with the language, and what follows the snapshot's name.
 pub(crate) fn in_both(mut check: impl FnMut(&str, &str)) {
     check("en", "");

@@ -268,7 +268,9 @@ fn without_token(plan: &RenderedPlan, why: &Phrase) -> Vec<Check> {
     checks
         .extend(permissions.map(|permission| Check::not_checked(CheckId::Permission, why.clone()).of(permission.what)));
     checks.extend(only_by_sending(plan));
-    checks.extend(paths(plan).keys().map(|path| Check::not_checked(CheckId::Quota, why.clone()).of(path.as_str())));
+    checks.extend(
+        paths(plan).keys().map(|path| Check::not_checked(CheckId::Quota, why.clone()).of(Phrase::verbatim(path))),
+    );
     checks
 }
 
@@ -471,7 +473,7 @@ fn quota(path: &str, wanted: Option<u64>, outcome: &Outcome) -> Check {
     let id = CheckId::Quota;
     let reply = match outcome {
         Outcome::Reply(reply) => reply,
-        outcome => return unreadable(id, outcome).of(path),
+        outcome => return unreadable(id, outcome).of(Phrase::verbatim(path)),
     };
     let number = |name: &str| reply.members.get("quota").and_then(|quota| quota[name].as_u64());
     let check = match (reply.errcode, number("daily_limit"), number("used"), number("remain")) {
@@ -500,7 +502,7 @@ fn quota(path: &str, wanted: Option<u64>, outcome: &Outcome) -> Check {
         }
         _ => unreadable(id, outcome),
     };
-    check.of(path)
+    check.of(Phrase::verbatim(path))
 }
 
 /// A question that was not answered: no error, for nothing that is sent needs the answer.

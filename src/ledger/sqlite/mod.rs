@@ -872,7 +872,7 @@ impl Ledger for Sqlite {
             let wal = fs::File::open(beside(&self.file, "-wal")).and_then(|wal| wal.sync_data());
             wal.map_err(|error| LedgerError::Store {
                 path: self.path.clone(),
-                what: "cannot be written".into(),
+                what: say!("cannot be written"),
                 source: Some(error.into()),
             })?;
             self.unsynced = false;
