@@ -207,9 +207,9 @@ fn a_draft_that_lost_something_is_neither_previewed_nor_sent() {
     let image = &sent[begin..begin + sent[begin..].find('>').expect("its end") + 1];
     for (content, says) in [
         (sent.replace("头采", "头"), "the text was changed"),
-        (sent.replacen(image, "", 1), "2 pictures were sent, and 1 are there"),
-        (sent.replace("<img", "<span"), "2 of 2 pictures are gone"),
-        (sent.replacen(" style=", " data-style=", 1), "styles are gone"),
+        (sent.replacen(image, "", 1), "2 pictures were sent, but the draft has 1"),
+        (sent.replace("<img", "<span"), "pictures missing: 2 of 2"),
+        (sent.replacen(" style=", " data-style=", 1), "styles missing: "),
     ] {
         let (case, server) = (case(), Fake::scripted("/draft/get", vec![Answer::Json(lost(content))]));
         let ran = case.against(&server, &["--format", "json"]).exits(5);

@@ -130,6 +130,15 @@ fn texts() -> Texts {
         let mut schema = serde_json::from_str(&schema).expect("JSON");
         qunfa::plan::schema::texts(&mut schema, &mut |text| add((text.clone(), None), source.clone()));
     }
+    let source = "src/content/article/rules.json";
+    let rules: serde_json::Value =
+        serde_json::from_str(&fs::read_to_string(repository().join(source)).expect("readable")).expect("JSON");
+    for group in ["removed_tags", "removed_attributes", "removed_properties"] {
+        let rules = rules[group].as_object().expect("a table").values();
+        for text in rules.flat_map(|rule| [&rule["why"], &rule["instead"]]).filter_map(|text| text.as_str()) {
+            add((text.to_owned(), None), source.to_owned());
+        }
+    }
     let mut texts = Texts::new();
     let mut seen = BTreeSet::new();
     for text in order.into_iter().filter(|text| seen.insert(text.clone())) {

@@ -72,7 +72,7 @@ pub struct ArticleSize {
 #[schemars(deny_unknown_fields)]
 pub struct Cause {
     /// Description of the content.
-    pub(crate) cause: String,
+    pub(crate) cause: Phrase,
     /// Number of bytes.
     pub(crate) bytes: usize,
 }

@@ -358,6 +358,12 @@ impl From<&Phrase> for Argument {
     }
 }
 
+impl From<Fixed> for Phrase {
+    fn from(text: Fixed) -> Self {
+        Self::new("{words}", None, vec![("words", Argument::Fixed(text.0))])
+    }
+}
+
 impl From<Fixed> for Argument {
     fn from(text: Fixed) -> Self {
         Self::Fixed(text.0)

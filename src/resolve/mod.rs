@@ -484,7 +484,7 @@ impl Reader<'_> {
                 let text = text.replace("\r\n", "\n");
                 (self.sources.add(path, text.clone()), text)
             });
-            library.insert(name, file);
+            library.insert(name, file.map_err(crate::locale::Phrase::verbatim));
         }
         library
     }

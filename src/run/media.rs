@@ -109,9 +109,7 @@ fn losses(wanted: &[Value], got: &[Value]) -> Vec<Phrase> {
             }
         }
         let html = text(wanted, "article_type") != "newspic";
-        found.extend(
-            compare::losses(&text(wanted, "content"), &text(got, "content"), html).into_iter().map(Phrase::from),
-        );
+        found.extend(compare::losses(&text(wanted, "content"), &text(got, "content"), html));
         lost.extend(found.into_iter().map(|what| say!("article {number}: {what}", number = number + 1, what)));
     }
     lost

@@ -267,7 +267,7 @@ impl<'a> Runner<'a, '_> {
         seen.insert("steps".into(), Tpl::from(minijinja::value::Serde(nested(&self.facts.slots))));
         let verdict = self.plan.engine.condition(expression, &Tpl::from(seen));
         verdict.map_err(|failures| {
-            let why = in_a_row(failures.into_iter().map(|failure| Phrase::from(failure.message)));
+            let why = in_a_row(failures.into_iter().map(|failure| failure.message));
             say!("cannot evaluate `when`: {why}", why)
         })
     }

@@ -2,6 +2,8 @@
 
 use html5gum::{DefaultEmitter, Token, Tokenizer};
 
+use crate::locale::{Count, Phrase, say};
+
 /// What an article shows, as far as it can be compared.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Shown {
@@ -53,29 +55,34 @@ pub(crate) fn same_text(sent: &str, got: &str) -> bool {
 }
 
 /// What is missing or changed, in words; of a text that is no HTML, only whether it is the same.
-pub(crate) fn losses(sent: &str, got: &str, html: bool) -> Vec<String> {
+pub(crate) fn losses(sent: &str, got: &str, html: bool) -> Vec<Phrase> {
     if !html {
-        return if same_text(sent, got) { Vec::new() } else { vec!["its text was changed".into()] };
+        return if same_text(sent, got) { Vec::new() } else { vec![say!("the text was changed")] };
     }
     let (sent, got) = (shown(sent), shown(got));
     let mut lost = Vec::new();
     let gone = sent.images.iter().filter(|image| !got.images.contains(image)).count();
     if gone > 0 {
-        lost.push(format!("{gone} of {} pictures are gone", sent.images.len()));
+        let all = Count::from(sent.images.len());
+        lost.push(say!("pictures missing: {gone} of {all}", gone = Count::from(gone), all));
     } else if sent.images.len() != got.images.len() {
-        lost.push(format!("{} pictures were sent, and {} are there", sent.images.len(), got.images.len()));
+        let (all, found) = (Count::from(sent.images.len()), Count::from(got.images.len()));
+        lost.push(say!("{all} pictures were sent, but the draft has {found}", all, found));
     }
     if sent.text != got.text {
         let same = sent.text.chars().zip(got.text.chars()).take_while(|(a, b)| a == b).count();
         let around = |text: &str| text.chars().skip(same.saturating_sub(4)).take(16).collect::<String>();
-        lost.push(format!("the text was changed: `{}` is `{}`", around(&sent.text), around(&got.text)));
+        let (sent, got) = (around(&sent.text), around(&got.text));
+        lost.push(say!("the text was changed: `{sent}` is now `{got}`", sent, got));
     }
     let gone = sent.links.iter().filter(|link| !got.links.contains(link)).count();
     if gone > 0 {
-        lost.push(format!("{gone} of {} links are gone", sent.links.len()));
+        let all = Count::from(sent.links.len());
+        lost.push(say!("links missing: {gone} of {all}", gone = Count::from(gone), all));
     }
     if got.styles < sent.styles {
-        lost.push(format!("{} of {} styles are gone", sent.styles - got.styles, sent.styles));
+        let (gone, all) = (Count::from(sent.styles - got.styles), Count::from(sent.styles));
+        lost.push(say!("styles missing: {gone} of {all}", gone, all));
     }
     lost
 }
@@ -87,7 +94,7 @@ mod tests {
     #[test]
     fn what_is_lost_is_said() {
         let sent = r#"<p style="color:red">春茶 &amp; <img src="https://mmbiz.qpic.cn/a?x=1"><a href="https://mp.weixin.qq.com/s/x">看</a></p>"#;
-        let lost = |got: &str| losses(sent, got, true).join("; ");
+        let lost = |got: &str| losses(sent, got, true).iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
         assert_eq!(lost(sent), "");
         assert_eq!(
             lost(
@@ -95,10 +102,10 @@ mod tests {
             ),
             ""
         );
-        assert_eq!(lost(&sent.replace(" style=\"color:red\"", "")), "1 of 1 styles are gone");
-        assert_eq!(lost(&sent.replace("春茶", "春")), "the text was changed: `春茶&看` is `春&看`");
-        assert_eq!(lost(&sent.replace("<img src=\"https://mmbiz.qpic.cn/a?x=1\">", "")), "1 of 1 pictures are gone");
-        assert_eq!(lost(&sent.replace("https://mp.weixin.qq.com/s/x", "")), "1 of 1 links are gone");
+        assert_eq!(lost(&sent.replace(" style=\"color:red\"", "")), "styles missing: 1 of 1");
+        assert_eq!(lost(&sent.replace("春茶", "春")), "the text was changed: `春茶&看` is now `春&看`");
+        assert_eq!(lost(&sent.replace("<img src=\"https://mmbiz.qpic.cn/a?x=1\">", "")), "pictures missing: 1 of 1");
+        assert_eq!(lost(&sent.replace("https://mp.weixin.qq.com/s/x", "")), "links missing: 1 of 1");
         assert_eq!(losses("a b", "a b ", false).len() + losses("a", "b", false).len(), 1);
     }
 }

@@ -5,7 +5,12 @@ use std::{collections::BTreeMap, ops::Range};
 use cssparser::{ParseError, Parser, Token};
 
 use super::rules::{RULESET, removed};
-use crate::{diag::Code, limits, text::did_you_mean};
+use crate::{
+    diag::Code,
+    limits,
+    locale::{Count, Fixed, Phrase, say},
+    text::nearest,
+};
 
 /// A property with a value that WeChat keeps.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,12 +24,12 @@ pub(super) struct Declaration {
 pub(super) struct Problem {
     pub(super) code: Code,
     pub(super) range: Range<usize>,
-    pub(super) message: String,
-    pub(super) help: String,
+    pub(super) message: Phrase,
+    pub(super) help: Phrase,
 }
 
-pub(super) fn problem(code: Code, range: Range<usize>, message: impl Into<String>, help: &str) -> Problem {
-    Problem { code, range, message: message.into(), help: help.to_owned() }
+pub(super) fn problem(code: Code, range: Range<usize>, message: Phrase, help: Phrase) -> Problem {
+    Problem { code, range, message, help }
 }
 
 /// A declaration as it is written: name and value with their bytes.
@@ -87,8 +92,8 @@ pub(super) fn split(css: &str, range: Range<usize>, problems: &mut Vec<Problem>)
                 if !blank.trim().is_empty() {
                     let start = base + (text.len() - text.trim_start().len());
                     let end = (base + text.trim_end().len()).max(start);
-                    let message = "this is not a declaration";
-                    problems.push(problem(Code::ThemeSyntax, start..end, message, "write `property: value;`"));
+                    let message = say!("not a CSS declaration");
+                    problems.push(problem(Code::ThemeSyntax, start..end, message, say!("write `property: value;`")));
                     if problems.len() >= limits::THEME_FINDINGS_MAX {
                         break;
                     }
@@ -124,12 +129,11 @@ pub(super) fn declaration(
         let plain = name.trim_start_matches("-webkit-").trim_start_matches("-moz-").trim_start_matches('-');
         let reason = removed(&RULESET.removed_properties, plain)
             .or_else(|| plain.split_once('-').and_then(|(start, _)| removed(&RULESET.removed_properties, start)));
-        let why = reason.map_or("it is not known to survive WeChat's editor", |removed| removed.why.as_str());
-        let help = did_you_mean(name, RULESET.properties.allowed.iter().map(String::as_str))
-            .filter(|_| reason.is_none())
-            .map_or_else(|| "leave it out".to_owned(), |near| format!("did you mean `{near}`?"));
-        let message = format!("`{name}` cannot be used: {why}");
-        problems.push(problem(Code::ThemeProperty, written.name.clone(), message, &help));
+        let why = reason.map_or_else(|| say!("WeChat may strip it"), |removed| Fixed(&removed.why).into());
+        let help = nearest(name, RULESET.properties.allowed.iter().map(String::as_str)).filter(|_| reason.is_none());
+        let message = say!("`{name}` is not allowed: {why}", name, why);
+        let help = help.unwrap_or_else(|| say!("remove it"));
+        problems.push(problem(Code::ThemeProperty, written.name.clone(), message, help));
         return None;
     }
     let before = problems.len();
@@ -138,7 +142,8 @@ pub(super) fn declaration(
         return None;
     }
     if value.is_empty() {
-        problems.push(problem(Code::ThemeSyntax, written.name.clone(), format!("`{name}` has no value"), ""));
+        let (message, help) = (say!("`{name}` has no value", name), say!("write a value, or remove it"));
+        problems.push(problem(Code::ThemeSyntax, written.name.clone(), message, help));
         return None;
     }
     if name == "font-family" {
@@ -151,9 +156,9 @@ fn fonts(value: &str, written: &Written, problems: &mut Vec<Problem>) {
     for family in value.split(',').map(str::trim) {
         let known = RULESET.fonts.allowed.iter().any(|known| known.eq_ignore_ascii_case(family));
         if !known && !family.starts_with('\'') {
-            let help = format!("write `'{family}'`, or leave `font-family` out");
-            let message = format!("the font family `{family}` is not quoted");
-            problems.push(problem(Code::ThemeFont, written.value.clone(), message, &help));
+            let help = say!("write `'{family}'`, or remove `font-family`", family);
+            let message = say!("quote the font family `{family}`", family);
+            problems.push(problem(Code::ThemeFont, written.value.clone(), message, help));
         }
     }
 }
@@ -170,8 +175,8 @@ pub(super) fn value(
     let _ = tokens(&mut parser, &Within { text, base, variables, depth: 0 }, problems, &mut out);
     let out = out.trim().to_owned();
     if out.len() > limits::THEME_VALUE_MAX {
-        let message = format!("the value has more than {} bytes", limits::THEME_VALUE_MAX);
-        problems.push(problem(Code::ThemeValue, base..base + text.len(), message, "write it shorter"));
+        let message = say!("the value has more than {most} bytes", most = Count::from(limits::THEME_VALUE_MAX));
+        problems.push(problem(Code::ThemeValue, base..base + text.len(), message, say!("shorten it")));
         return None;
     }
     Some(out)
@@ -189,8 +194,6 @@ struct Within<'t> {
     /// Brackets and fallbacks around them.
     depth: usize,
 }
-
-const PLAIN: &str = "write a plain length, colour or keyword";
 
 #[expect(clippy::too_many_lines, reason = "a token loop: one arm a token")]
 fn tokens<'i>(
@@ -212,7 +215,7 @@ fn tokens<'i>(
         if out.len() > limits::THEME_VALUE_MAX {
             return Ok(());
         }
-        let mut bad: Option<String> = None;
+        let mut bad: Option<Phrase> = None;
         let mut next = Next::Nothing;
         match token.clone() {
             Token::WhiteSpace(_) | Token::Comment(_) => {
@@ -226,14 +229,15 @@ fn tokens<'i>(
             }
             Token::QuotedString(string) => {
                 if string.contains(['\'', '\\', '\n', '"']) {
-                    bad = Some("a string with quotes or backslashes cannot be used".into());
+                    bad = Some(say!("a string with quotes or backslashes is not allowed"));
                 }
                 out.push('\'');
                 out.push_str(&string);
                 out.push('\'');
             }
             Token::Function(_) if depth >= limits::THEME_DEPTH_MAX => {
-                bad = Some(format!("the value is nested more than {} levels deep here", limits::THEME_DEPTH_MAX));
+                let most = limits::THEME_DEPTH_MAX;
+                bad = Some(say!("the value is nested more than {most} levels deep here", most));
             }
             Token::Function(name) if name.eq_ignore_ascii_case("var") => next = Next::Variable(start),
             Token::Function(name) => {
@@ -242,11 +246,11 @@ fn tokens<'i>(
                     out.push('(');
                     next = Next::Function;
                 } else {
-                    bad = Some(format!("`{name}()` cannot be used: WeChat drops it"));
+                    bad = Some(dropped(&format!("{name}()")));
                 }
             }
-            Token::UnquotedUrl(_) | Token::BadUrl(_) => bad = Some("`url()` cannot be used: WeChat drops it".into()),
-            Token::Delim('!') => bad = Some("`!important` cannot be used: WeChat drops it".into()),
+            Token::UnquotedUrl(_) | Token::BadUrl(_) => bad = Some(dropped("url()")),
+            Token::Delim('!') => bad = Some(dropped("!important")),
             Token::Ident(_)
             | Token::Hash(_)
             | Token::IDHash(_)
@@ -257,19 +261,23 @@ fn tokens<'i>(
                 let end = parser.position().byte_index();
                 let word = &text[start..end];
                 if word.contains('\\') {
-                    bad = Some("an escape cannot be used here".into());
+                    bad = Some(say!("escapes are not allowed here"));
                 } else if word.starts_with("0.") {
                     out.push_str(&word[1..]);
                 } else {
                     out.push_str(word);
                 }
             }
-            _ => bad = Some(format!("`{}` cannot be used in a value", &text[start..parser.position().byte_index()])),
+            _ => {
+                let word = &text[start..parser.position().byte_index()];
+                bad = Some(say!("`{word}` is not allowed in a value", word));
+            }
         }
         if let Some(message) = bad {
             let end = parser.position().byte_index();
             // One finding a value says enough.
-            problems.push(problem(Code::ThemeValue, base + start..base + end, message, PLAIN));
+            let help = say!("write a plain length, colour or keyword");
+            problems.push(problem(Code::ThemeValue, base + start..base + end, message, help));
             return Ok(());
         }
         match next {
@@ -308,18 +316,25 @@ fn tokens<'i>(
                         out.push_str(inner.trim());
                     }
                     (None, None) => {
-                        let message = format!("there is no variable `{name}`");
-                        let help = did_you_mean(name, variables.keys().map(String::as_str)).map_or_else(
-                            || format!("write `:root {{ {name}: ...; }}` in this theme"),
-                            |near| format!("did you mean `{near}`?"),
-                        );
-                        problems.push(problem(Code::ThemeVariable, base + start..base + end, message, &help));
+                        let help = nearest(name, variables.keys().map(String::as_str))
+                            .unwrap_or_else(|| say!("write `:root {{ {name}: ...; }}` in this theme", name));
+                        let message = say!("unknown variable `{name}`", name);
+                        problems.push(problem(Code::ThemeVariable, base + start..base + end, message, help));
                         return Ok(());
                     }
                 }
             }
         }
     }
+}
+
+fn dropped(name: &str) -> Phrase {
+    say!("`{name}` is not allowed: {why}", name, why = say!("WeChat drops it"))
+}
+
+/// What is wrong with a background that has no colour of the text beside it.
+pub(super) fn no_colour() -> Phrase {
+    say!("a background without a text colour becomes unreadable in dark mode")
 }
 
 /// Reads a `style` attribute; findings carry the code of markup.
@@ -335,8 +350,8 @@ pub(super) fn inline(style: &str) -> (Vec<Declaration>, Vec<Problem>) {
     }
     let has = |name: &str| read.iter().any(|declaration| declaration.property == name);
     if problems.is_empty() && (has("background") || has("background-color")) && !has("color") {
-        let message = "a background without a text colour becomes unreadable in dark mode";
-        problems.push(problem(Code::ThemeContrast, 0..style.len(), message, "set `color` in the same `style`"));
+        let help = say!("set `color` in the same `style`");
+        problems.push(problem(Code::ThemeContrast, 0..style.len(), no_colour(), help));
     }
     for problem in &mut problems {
         problem.code = Code::MarkupStyle;

@@ -7,11 +7,12 @@ use html5gum::{DefaultEmitter, Error, HtmlString, Token, Tokenizer};
 use super::{
     math,
     rules::{Content, RULESET, removed},
-    tree::{Attribute, Element, Findings, Item, Kind, Node, pair, rule},
+    tree::{Attribute, Element, Findings, Item, Kind, Node, not_inside, pair, rule},
 };
 use crate::{
     diag::{Code, Severity, source::reveal},
     limits,
+    locale::{Count, Fixed, Phrase, say},
     text::did_you_mean,
 };
 
@@ -53,8 +54,9 @@ pub(super) fn items(source: &str, map: &dyn Fn(usize) -> usize, findings: &mut F
                 let mut element = Element::new(&name, Vec::new());
                 let count = tag.attributes.len();
                 if count > limits::TAG_ATTRIBUTES_MAX {
-                    let message = format!("`<{name}>` has {count} attributes");
-                    findings.add(Code::BadHtml, range.clone(), message, "leave out what has no effect");
+                    let message = say!("`<{name}>` has {count} attributes", name = &name, count = Count::from(count));
+                    let help = say!("remove the attributes that have no effect");
+                    findings.add(Code::BadHtml, range.clone(), message, help);
                 }
                 for (attribute, value) in tag.attributes.iter().take(limits::TAG_ATTRIBUTES_MAX) {
                     let (attribute, value) = (utf8(attribute), utf8(&value.value));
@@ -76,13 +78,12 @@ pub(super) fn items(source: &str, map: &dyn Fn(usize) -> usize, findings: &mut F
                     continue;
                 }
                 if tag.self_closing {
-                    let help = format!("write `<{name}></{name}>`: only `<br>`, `<hr>` and `<img>` have no end");
-                    findings.add(
-                        Code::UnbalancedTag,
-                        range.clone(),
-                        format!("`<{name}/>` is not closed by its slash"),
-                        &help,
+                    let message = say!("the slash does not close `<{name}/>`", name = &name);
+                    let help = say!(
+                        "write `<{name}></{name}>`: only `<br>`, `<hr>` and `<img>` need no end tag",
+                        name = &name
                     );
+                    findings.add(Code::UnbalancedTag, range, message, help);
                     continue;
                 }
                 items.push(Item::Open(element, range));
@@ -91,8 +92,8 @@ pub(super) fn items(source: &str, map: &dyn Fn(usize) -> usize, findings: &mut F
                 let name = utf8(&tag.name);
                 let range = mapped(clip(tag.span.start, tag.span.end));
                 if rule(&name).is_some_and(|tag| tag.content == Content::Void) {
-                    let help = "remove it: this tag has no end";
-                    findings.add(Code::UnbalancedTag, range, format!("`</{name}>` closes nothing"), help);
+                    let help = say!("remove it: `<{name}>` has no end tag", name = &name);
+                    findings.add(Code::UnbalancedTag, range, say!("`</{name}>` closes nothing", name), help);
                 } else {
                     items.push(Item::Close(name, range));
                 }
@@ -119,17 +120,16 @@ pub(super) fn items(source: &str, map: &dyn Fn(usize) -> usize, findings: &mut F
             }
             Token::Doctype(doctype) => {
                 let range = mapped(clip(doctype.span.start, doctype.span.end));
-                let help = "leave it out: an article is only what stands inside of `<body>`";
-                findings.add(Code::BadHtml, range, "an article has no doctype", help);
+                let (message, help) = no_doctype();
+                findings.add(Code::BadHtml, range, message, help);
             }
             Token::Error(error) => {
                 let at = mapped(clip(error.span.start, error.span.end));
                 // One finding a place; what a browser repairs without guessing is none.
                 if !harmless(error.value) && broken != Some(at.start) {
                     broken = Some(at.start);
-                    let what = error.value.as_str().replace('-', " ");
-                    let help = "write `&lt;` for a plain `<`, and close tags, comments and quotes";
-                    findings.add(Code::BadHtml, at, format!("the HTML is broken here: {what}"), help);
+                    let (message, help) = broken_html(error.value);
+                    findings.add(Code::BadHtml, at, message, help);
                 }
             }
         }
@@ -141,6 +141,42 @@ fn harmless(error: Error) -> bool {
     error.as_str().contains("character-reference") || error.as_str().contains("character-in-input-stream")
 }
 
+fn no_doctype() -> (Phrase, Phrase) {
+    (say!("an article cannot have a doctype"), say!("remove it: an article contains only the content of `<body>`"))
+}
+
+/// What is wrong with HTML, and what to write instead.
+/// <https://html.spec.whatwg.org/multipage/parsing.html#parse-errors>
+fn broken_html(error: Error) -> (Phrase, Phrase) {
+    let name = error.as_str();
+    match error {
+        Error::EofBeforeTagName
+        | Error::InvalidFirstCharacterOfTagName
+        | Error::MissingEndTagName
+        | Error::UnexpectedQuestionMarkInsteadOfTagName => {
+            (say!("this `<` does not start a tag"), say!("write `&lt;` for a plain `<`"))
+        }
+        Error::EofInTag => (say!("the article ends inside a tag"), say!("close the tag, and the quotes in it")),
+        Error::DuplicateAttribute => (say!("the tag has the same attribute twice"), say!("remove one of them")),
+        Error::EndTagWithAttributes | Error::EndTagWithTrailingSolidus => {
+            (say!("an end tag can contain only its name"), say!("write `</name>`"))
+        }
+        _ if name.contains("cdata") => {
+            (say!("CDATA sections are not allowed"), say!("write the text itself, with `&lt;` for `<`"))
+        }
+        _ if name.contains("doctype") => no_doctype(),
+        _ if name.contains("comment") => (say!("the comment is not well-formed"), say!("write `<!-- comment -->`")),
+        _ if name.contains("attribute") || error == Error::UnexpectedSolidusInTag => (
+            say!("the attributes of this tag are not well-formed"),
+            say!("write `name=\"value\"`, with a space between attributes"),
+        ),
+        _ => (
+            say!("the HTML is invalid here"),
+            say!("write `&lt;` for a plain `<`, and close tags, comments and quotes"),
+        ),
+    }
+}
+
 /// Tags that are not in the rules are errors.
 fn known_tag(name: &str, range: Range<usize>, findings: &mut Findings) -> bool {
     if rule(name).is_some() {
@@ -149,17 +185,18 @@ fn known_tag(name: &str, range: Range<usize>, findings: &mut Findings) -> bool {
     if findings.is_full(Code::MarkupTag) {
         return false;
     }
-    let (why, help) = match RULESET.removed_tags.get(name) {
-        Some(removed) => (removed.why.as_str(), removed.instead.clone()),
+    let (why, help): (Phrase, Phrase) = match RULESET.removed_tags.get(name) {
+        Some(removed) => (Fixed(&removed.why).into(), Fixed(&removed.instead).into()),
         None => (
-            "it is not known to survive WeChat's editor",
+            say!("WeChat may strip it"),
             did_you_mean(name, RULESET.tags.keys().map(String::as_str)).map_or_else(
-                || "write `<section>`, `<p>` or `<span>`".to_owned(),
-                |near| format!("did you mean `<{near}>`?"),
+                || say!("use `<section>`, `<p>` or `<span>`"),
+                |near| say!("did you mean `{near}`?", near = format!("<{near}>")),
             ),
         ),
     };
-    findings.add(Code::MarkupTag, range, format!("`<{name}>` cannot be used: {why}"), &help);
+    let message = say!("`{name}` is not allowed: {why}", name = format!("<{name}>"), why);
+    findings.add(Code::MarkupTag, range, message, help);
     false
 }
 
@@ -172,9 +209,10 @@ fn known_attribute(tag: &str, name: &str, range: Range<usize>, findings: &mut Fi
         return false;
     }
     let reason = removed(&RULESET.removed_attributes, name);
-    let why = reason.map_or("it is not known to survive WeChat's editor", |removed| removed.why.as_str());
-    let message = format!("the attribute `{name}` cannot be used on `<{tag}>`: {why}");
-    findings.add(Code::MarkupAttribute, range, message, "leave it out; for looks, use a theme or `style=\"...\"`");
+    let why = reason.map_or_else(|| say!("WeChat may strip it"), |removed| Fixed(&removed.why).into());
+    let message = say!("the attribute `{name}` is not allowed on `<{tag}>`: {why}", name, tag, why);
+    let help = say!("remove it; to style the element, use a theme or `style=\"...\"`");
+    findings.add(Code::MarkupAttribute, range, message, help);
     false
 }
 
@@ -201,18 +239,18 @@ fn lint_allow(comment: &str, range: Range<usize>, findings: &mut Findings) -> Op
     if rest.starts_with(|c: char| !c.is_whitespace()) {
         return None;
     }
-    let help = "write `<!-- lint-allow CODE why it does not matter here -->`";
+    let help = say!("write `<!-- lint-allow CODE reason -->`");
     let mut words = rest.split_whitespace();
     let Some(name) = words.next() else {
-        findings.add(Code::BadLintAllow, range, "`lint-allow` names no code", help);
+        findings.add(Code::BadLintAllow, range, say!("`lint-allow` needs a code"), help);
         return None;
     };
     let message = match Code::find(name) {
-        None => format!("there is no code `{name}`"),
+        None => say!("unknown code `{name}`", name),
         Some(code) if code.info().severity == Severity::Error => {
-            format!("`{name}` is an error, and cannot be silenced")
+            say!("`{name}` is an error and cannot be silenced", name)
         }
-        Some(_) if words.next().is_none() => format!("`lint-allow {name}` gives no reason"),
+        Some(_) if words.next().is_none() => say!("`lint-allow {name}` needs a reason", name),
         Some(code) => return Some(Node { range, kind: Kind::Allow(code) }),
     };
     findings.add(Code::BadLintAllow, range, message, help);
@@ -252,9 +290,8 @@ fn flatten(nodes: &[Node], out: &mut String, findings: &mut Findings) {
                 flatten(&element.children, out, findings);
             }
             Kind::Element(element) => {
-                let message = format!("`<{}>` cannot stand inside `<pre>`", element.tag);
-                let help = "write the code as plain text; a Markdown code block is coloured";
-                findings.add(Code::MisplacedTag, node.range.clone(), message, help);
+                let help = say!("write the code as plain text; Markdown code blocks are highlighted");
+                findings.add(Code::MisplacedTag, node.range.clone(), not_inside(&element.tag, "pre"), help);
             }
             _ => {}
         }

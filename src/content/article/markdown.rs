@@ -15,6 +15,7 @@ use super::{
 use crate::{
     diag::{Code, source::reveal},
     limits,
+    locale::{Count, say},
 };
 
 /// The Markdown that articles are written in.
@@ -164,10 +165,10 @@ impl Reader<'_> {
                         self.notes.insert(number, Node { range: range.clone(), kind: Kind::Note(number, children) });
                     }
                     None => {
-                        let message = format!("nothing refers to the footnote `[^{}]`", definition.name);
-                        let help = format!("write `[^{}]` where it belongs, or remove the note", definition.name);
+                        let message = say!("the footnote `[^{name}]` is never used", name = definition.name.as_str());
+                        let help = say!("reference it with `[^{name}]`, or remove it", name = definition.name.as_str());
                         let first = range.start..self.line(data.sourcepos.start.line).end.max(range.start);
-                        self.findings.add(Code::LostText, first, message, &help);
+                        self.findings.add(Code::LostText, first, message, help);
                     }
                 }
             }
@@ -241,8 +242,9 @@ impl Reader<'_> {
             let exact =
                 self.text.get(range.start + at..range.start + at + length + 3) == Some(&text[at..at + length + 3]);
             let place = if exact { range.start + at..range.start + at + length + 3 } else { range.clone() };
-            let help = format!("write `[^{name}]: the note` on a line of its own");
-            self.findings.add(Code::UndefinedFootnote, place, format!("there is no footnote `{name}`"), &help);
+            let message = say!("the footnote `{name}` is not defined", name);
+            let help = say!("write `[^{name}]: the note` on a line of its own", name);
+            self.findings.add(Code::UndefinedFootnote, place, message, help);
         }
     }
 
@@ -271,9 +273,9 @@ impl Reader<'_> {
         let language = info.split([' ', ',', '{', '\t']).next().unwrap_or_default();
         match language.to_ascii_lowercase().as_str() {
             "mermaid" | "plantuml" | "puml" | "graphviz" | "d2" | "vega" | "vega-lite" | "wavedrom" | "echarts" => {
-                let help =
-                    "draw the diagram, commit it as a PNG beside the article, and write `![diagram](diagram.png)`";
-                self.findings.add(Code::DiagramUnsupported, range, format!("WeChat cannot draw `{language}`"), help);
+                let message = say!("WeChat cannot render `{language}`", language);
+                let help = say!("commit the diagram as a PNG next to the article and write `![diagram](diagram.png)`");
+                self.findings.add(Code::DiagramUnsupported, range, message, help);
                 None
             }
             "math" | "tex-math" => {
@@ -314,9 +316,10 @@ impl Reader<'_> {
             self.cells += alignments.len();
             if self.cells > limits::TABLE_CELLS_MAX {
                 if before <= limits::TABLE_CELLS_MAX {
-                    let most = limits::TABLE_CELLS_MAX;
-                    let message = format!("the tables of the article have more than {most} cells");
-                    self.findings.add(Code::ArticleBytes, range, message, "split the article, or leave columns out");
+                    let most = Count::from(limits::TABLE_CELLS_MAX);
+                    let message = say!("the tables of the article have more than {most} cells", most);
+                    let help = say!("split the article, or remove columns");
+                    self.findings.add(Code::ArticleBytes, range, message, help);
                 }
                 break;
             }
@@ -353,8 +356,12 @@ impl Reader<'_> {
             if ends && !(at == line.len() && line[start..at].trim().is_empty()) {
                 cells += 1;
                 if cells > columns && !line[start..at].trim().is_empty() {
-                    let message = format!("the table has {columns} columns, and this cell is one more");
-                    let help = "write `\\|` for a bar inside of a cell, or add a column to the first two lines";
+                    let message = say!(
+                        "this cell is beyond the table's {columns} column"
+                            | "this cell is beyond the table's {columns} columns",
+                        columns
+                    );
+                    let help = say!("escape a bar inside a cell as `\\|`, or add a column to the first two lines");
                     let range = row.start + start..row.start + at;
                     self.findings.add(Code::LostText, range, message, help);
                     return;

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::tree::Findings;
-use crate::diag::Code;
+use crate::{diag::Code, locale::say};
 
 /// Whether a text between dollar signs is a formula: it has a TeX command, or an index or power of one letter, or is one
 /// letter, or an equation of such.
@@ -49,7 +49,9 @@ pub(super) fn unsupported(range: Range<usize>, formula: &str, findings: &mut Fin
         return;
     }
     let shown: String = formula.chars().take(40).collect();
-    let help = "draw the formula, commit it as a PNG beside the article, and write `![formula](formula.png)`; for a plain \
-                dollar sign write `\\$`";
-    findings.add(Code::MathUnsupported, range, format!("WeChat does not typeset `{}`", shown.trim()), help);
+    let help = say!(
+        "commit the formula as a PNG next to the article and write `![formula](formula.png)`; for a plain dollar sign write `\\$`"
+    );
+    let message = say!("WeChat cannot render the formula `{formula}`", formula = shown.trim());
+    findings.add(Code::MathUnsupported, range, message, help);
 }

@@ -7,6 +7,7 @@
 use crate::{
     diag::{Code, Diagnostic, Severity, source::Span},
     limits,
+    locale::{Count, Phrase, list, say},
 };
 
 mod code;
@@ -32,10 +33,14 @@ pub(crate) use theme::Theme;
 pub(crate) fn convert(input: &Input<'_>) -> (Option<Article>, Vec<Finding>) {
     let mut findings = tree::Findings::default();
     if input.format == Format::Markdown && input.text.len() > limits::MARKDOWN_BYTES_MAX {
-        let (bytes, most) = (input.text.len(), limits::MARKDOWN_BYTES_MAX);
-        let message = format!("the article has {bytes} bytes of Markdown; at most {most} are read");
+        let (bytes, most) = (Count::from(input.text.len()), limits::MARKDOWN_BYTES_MAX);
+        let message = say!(
+            "the article has {bytes} bytes of Markdown; at most {most} are allowed",
+            bytes,
+            most = Count::from(most)
+        );
         let place = (input.place)(most..most + 1);
-        let diagnostic = Diagnostic::new(Code::ArticleBytes, place, message).help("split the article");
+        let diagnostic = Diagnostic::new(Code::ArticleBytes, place, message).help(say!("split the article"));
         return (None, vec![Finding { diagnostic, block: None }]);
     }
     let nodes = match input.format {
@@ -46,8 +51,8 @@ pub(crate) fn convert(input: &Input<'_>) -> (Option<Article>, Vec<Finding>) {
     let (article, marks) = write::write(input, &nodes, &mut findings);
     // What is empty because of an error is no finding of its own.
     if article.text.trim().is_empty() && article.images.is_empty() && !findings.any_error() {
-        let help = "write something, or leave the article out";
-        findings.add(Code::ArticleEmpty, 0..input.text.len(), "the article has no text and no picture", help);
+        let message = say!("the article has no text and no picture");
+        findings.add(Code::ArticleEmpty, 0..input.text.len(), message, say!("write something, or remove the article"));
     }
     let mut sizes = Vec::new();
     check_budget(&article.budget, (input.place)(0..0), &mut sizes);
@@ -64,36 +69,43 @@ pub(crate) fn convert(input: &Input<'_>) -> (Option<Article>, Vec<Finding>) {
 
 /// Compares the size of an article with WeChat's limits.
 pub(crate) fn check_budget(budget: &Budget, place: Span, diagnostics: &mut Vec<Diagnostic>) {
-    let heaviest: Vec<String> =
-        budget.heaviest.iter().map(|(cause, bytes)| format!("{cause}: {bytes} bytes")).collect();
-    let mut found = |code, message: String| {
+    let part = |(cause, bytes): &(Phrase, usize)| {
+        say!("{cause}: {bytes} byte" | "{cause}: {bytes} bytes", bytes = *bytes, cause)
+    };
+    let heaviest: Vec<Phrase> = budget.heaviest.iter().map(part).collect();
+    let mut found = |code, message: Phrase| {
         let mut diagnostic = Diagnostic::new(code, place.clone(), message);
         if !heaviest.is_empty() {
-            diagnostic = diagnostic.help(format!("what takes most: {}", heaviest.join("; ")));
+            diagnostic = diagnostic.help(say!("largest parts: {parts}", parts = list(&heaviest)));
         }
-        diagnostics.push(diagnostic.help("split the article, or use a theme with fewer declarations"));
+        diagnostics.push(diagnostic.help(say!("split the article, or use a theme with fewer declarations")));
     };
-    let limit = limits::ARTICLE_CHARS;
-    if budget.characters >= limit {
-        let characters = budget.characters;
-        found(
-            Code::ArticleText,
-            format!("the article has {characters} visible characters; WeChat takes fewer than {limit}"),
+    let limit = Count::from(limits::ARTICLE_CHARS);
+    let (visible, characters) = (Count::from(budget.characters), Count::from(budget.html_characters));
+    if budget.characters >= limits::ARTICLE_CHARS {
+        let message = say!(
+            "the article has {characters} visible characters; WeChat accepts fewer than {limit}",
+            characters = visible,
+            limit
         );
-    } else if budget.html_characters >= limit {
-        let characters = budget.html_characters;
-        let message =
-            format!("the article's HTML has {characters} characters; WeChat may take fewer than {limit} only");
+        found(Code::ArticleText, message);
+    } else if budget.html_characters >= limits::ARTICLE_CHARS {
+        let message = say!(
+            "the article's HTML has {characters} characters; WeChat may accept only fewer than {limit}",
+            characters,
+            limit
+        );
         found(Code::ArticleHtml, message);
     } else if budget.html_characters >= limits::ARTICLE_CHARS_WARN {
-        let characters = budget.html_characters;
-        found(
-            Code::ArticleHtmlNearly,
-            format!("the article's HTML has {characters} characters, near the limit of {limit}"),
-        );
+        let message =
+            say!("the article's HTML has {characters} characters, close to the limit of {limit}", characters, limit);
+        found(Code::ArticleHtmlNearly, message);
     }
     if budget.bytes >= limits::ARTICLE_BYTES {
-        let (bytes, limit) = (budget.bytes, limits::ARTICLE_BYTES);
-        found(Code::ArticleBytes, format!("the article has {bytes} bytes; WeChat takes fewer than {limit}"));
+        let (bytes, limit) = (Count::from(budget.bytes), Count::from(limits::ARTICLE_BYTES));
+        found(
+            Code::ArticleBytes,
+            say!("the article has {bytes} bytes; WeChat accepts fewer than {limit}", bytes, limit),
+        );
     }
 }

@@ -3,7 +3,10 @@
 use std::{cell::Cell, ops::Range};
 
 use super::theme::Theme;
-use crate::diag::{Diagnostic, source::Span};
+use crate::{
+    diag::{Diagnostic, source::Span},
+    locale::Phrase,
+};
 
 /// How the article is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,5 +93,5 @@ pub(crate) struct Budget {
     pub(crate) bytes: usize,
     pub(crate) images: usize,
     /// The three causes that take most bytes, in words.
-    pub(crate) heaviest: Vec<(String, usize)>,
+    pub(crate) heaviest: Vec<(Phrase, usize)>,
 }

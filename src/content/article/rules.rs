@@ -4,6 +4,8 @@ use std::{collections::BTreeMap, sync::LazyLock};
 
 use serde::Deserialize;
 
+use crate::locale::{Phrase, say};
+
 /// What survives WeChat's editor, as data, each rule with the page that says so.
 const RULES: &str = include_str!("rules.json");
 
@@ -42,9 +44,11 @@ pub(super) struct Hosts {
     pub(super) hosts: Vec<String>,
 }
 
+/// Both texts are of the catalogue.
 #[derive(Debug, Deserialize)]
 pub(super) struct Removed {
     pub(super) why: String,
+    /// What to write instead; of tags only.
     #[serde(default)]
     pub(super) instead: String,
 }
@@ -103,12 +107,12 @@ impl Content {
     }
 
     /// What to write there.
-    pub(super) fn instead(self) -> &'static str {
+    pub(super) fn instead(self) -> Phrase {
         match self {
-            Self::List => "put it into `<li>`",
-            Self::Table | Self::Rows => "put it into a cell: `<tr><td>`",
-            Self::Cells => "put it into `<td>` or `<th>`",
-            Self::Flow | Self::Inline | Self::Void => "",
+            Self::List => say!("put it in `<li>`"),
+            Self::Table | Self::Rows => say!("put it in a cell: `<tr><td>`"),
+            Self::Cells => say!("put it in `<td>` or `<th>`"),
+            Self::Flow | Self::Inline | Self::Void => say!("remove it"),
         }
     }
 }

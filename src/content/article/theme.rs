@@ -15,6 +15,7 @@ use super::{
 use crate::{
     diag::{Code, Diagnostic, Diagnostics, source::Span},
     limits,
+    locale::{Count, Phrase, list, say},
     text::did_you_mean,
 };
 
@@ -79,11 +80,7 @@ impl Theme {
     pub(crate) fn parse(css: &str, place: &dyn Fn(Range<usize>) -> Span, diagnostics: &mut Diagnostics) -> Self {
         let (theme, problems) = read(css);
         for Problem { code, range, message, help } in problems {
-            let mut diagnostic = Diagnostic::new(code, place(range), message);
-            if !help.is_empty() {
-                diagnostic = diagnostic.help(help);
-            }
-            diagnostics.push(diagnostic);
+            diagnostics.push(Diagnostic::new(code, place(range), message).help(help));
         }
         theme
     }
@@ -141,8 +138,9 @@ fn read(css: &str) -> (Theme, Vec<Problem>) {
             if written.property.starts_with("--") {
                 raw.insert(written.property, written.value);
             } else {
-                let message = format!("`:root` holds only variables, not `{}`", written.property);
-                problems.push(problem(Code::ThemeProperty, written.name, message, "write it for `p`, `li`, `td`, ..."));
+                let message = say!("`:root` can contain only variables, not `{name}`", name = written.property);
+                let help = say!("set it for `p`, `li`, `td` and so on");
+                problems.push(problem(Code::ThemeProperty, written.name, message, help));
             }
         }
     }
@@ -159,8 +157,9 @@ fn read(css: &str) -> (Theme, Vec<Problem>) {
                 break;
             }
             if written.property.starts_with("--") {
-                let message = format!("the variable `{}` stands outside of `:root`", written.property);
-                problems.push(problem(Code::ThemeVariable, written.name, message, "write it into `:root { ... }`"));
+                let message = say!("the variable `{name}` is outside `:root`", name = written.property);
+                let help = say!("move it into `:root {{ ... }}`");
+                problems.push(problem(Code::ThemeVariable, written.name, message, help));
             } else if let Some(declaration) = css::declaration(css, &written, &variables, &mut problems) {
                 set(&mut declarations, declaration);
             }
@@ -168,8 +167,8 @@ fn read(css: &str) -> (Theme, Vec<Problem>) {
         let has = |names: &[&str]| declarations.iter().any(|d| names.contains(&d.property.as_str()));
         let shows_text = selectors.iter().any(|selector| selector.last().is_some_and(|name| name != "hr"));
         if shows_text && has(&["background", "background-color"]) && !has(&["color"]) {
-            let message = "a background without a text colour becomes unreadable in dark mode";
-            problems.push(problem(Code::ThemeContrast, trimmed(css, prelude), message, "set `color` in the same rule"));
+            let help = say!("set `color` in the same rule");
+            problems.push(problem(Code::ThemeContrast, trimmed(css, prelude), css::no_colour(), help));
         }
         let declarations: Rc<[Declaration]> = declarations.into();
         for selector in selectors {
@@ -216,8 +215,8 @@ fn resolve(css: &str, raw: BTreeMap<String, Range<usize>>, problems: &mut Vec<Pr
     }
     for (name, range) in raw.iter().filter(|(_, range)| !range.is_empty()) {
         if !known.contains_key(name) {
-            let message = format!("the variable `{name}` names itself, directly or through others");
-            problems.push(problem(Code::ThemeVariable, range.clone(), message, "write a value instead"));
+            let message = say!("the variable `{name}` refers to itself", name);
+            problems.push(problem(Code::ThemeVariable, range.clone(), message, say!("write a value instead")));
         }
     }
     raw.into_keys().for_each(|name| {
@@ -246,10 +245,11 @@ fn blocks(css: &str, problems: &mut Vec<Problem>) -> Vec<(Range<usize>, Range<us
         match token {
             Token::WhiteSpace(_) | Token::Comment(_) => {}
             Token::AtKeyword(name) => {
-                let message = format!("`@{name}` cannot be used: WeChat takes no stylesheet");
+                let why = say!("WeChat accepts no stylesheets");
+                let message = say!("`{name}` is not allowed: {why}", name = format!("@{name}"), why);
                 at_rule = true;
                 let end = start + 1 + name.len();
-                problems.push(problem(Code::ThemeAtRule, start..end, message, "leave the rule out"));
+                problems.push(problem(Code::ThemeAtRule, start..end, message, say!("remove the rule")));
             }
             Token::Semicolon if at_rule => (prelude, at_rule) = (None, false),
             Token::CurlyBracketBlock => {
@@ -271,11 +271,12 @@ fn blocks(css: &str, problems: &mut Vec<Problem>) -> Vec<(Range<usize>, Range<us
                 let closed = css[..parser.position().byte_index()].ends_with('}');
                 if !std::mem::take(&mut at_rule) {
                     if let Some(at) = nested {
-                        let message = "a rule stands inside of another, or a `}` is missing before it";
-                        problems.push(problem(Code::ThemeSyntax, at..at + 1, message, "close the rule before it"));
+                        let message = say!("this rule is nested, or the previous rule has no `}}`");
+                        let help = say!("close the previous rule");
+                        problems.push(problem(Code::ThemeSyntax, at..at + 1, message, help));
                     } else if !closed {
-                        let message = "the rule has no `}`";
-                        problems.push(problem(Code::ThemeSyntax, start..start + 1, message, "write `}` at its end"));
+                        let (message, help) = (say!("the rule has no `}}`"), say!("write `}}` at its end"));
+                        problems.push(problem(Code::ThemeSyntax, start..start + 1, message, help));
                     } else {
                         found.push((prelude.unwrap_or(start)..start, body));
                     }
@@ -287,12 +288,8 @@ fn blocks(css: &str, problems: &mut Vec<Problem>) -> Vec<(Range<usize>, Range<us
     }
     if let (Some(start), false) = (prelude, at_rule) {
         let range = trimmed(css, start..css.len());
-        problems.push(problem(
-            Code::ThemeSyntax,
-            range,
-            "there is no `{` after this selector",
-            "write `{ property: value; }`",
-        ));
+        let message = say!("there is no `{{` after this selector");
+        problems.push(problem(Code::ThemeSyntax, range, message, say!("write `{{ property: value; }}`")));
     }
     found
 }
@@ -305,7 +302,7 @@ fn selectors(css: &str, prelude: Range<usize>, problems: &mut Vec<Problem>) -> V
         start += part.len() + 1;
         match selector(&css[range.clone()]) {
             Ok(selector) => found.push(selector),
-            Err((message, help)) => problems.push(problem(Code::ThemeSelector, range, message, &help)),
+            Err((message, help)) => problems.push(problem(Code::ThemeSelector, range, message, help)),
         }
         if problems.len() >= limits::THEME_FINDINGS_MAX {
             break;
@@ -314,7 +311,7 @@ fn selectors(css: &str, prelude: Range<usize>, problems: &mut Vec<Problem>) -> V
     found
 }
 
-fn selector(text: &str) -> Result<Vec<String>, (String, String)> {
+fn selector(text: &str) -> Result<Vec<String>, (Phrase, Phrase)> {
     let mut names = Vec::new();
     let text = css::without_comments(text);
     for word in text.split_ascii_whitespace() {
@@ -324,27 +321,28 @@ fn selector(text: &str) -> Result<Vec<String>, (String, String)> {
             continue;
         }
         if word.contains("::") || word.contains(':') {
-            let message = format!("`{word}` stands for nothing: an inline style has no pseudo-classes and -elements");
-            return Err((message, "write the rule for the tag itself".into()));
+            let message =
+                say!("`{word}` has no effect: inline styles cannot use pseudo-classes or pseudo-elements", word);
+            return Err((message, say!("write the rule for the tag itself")));
         }
         if let Some(hook) = word.strip_prefix('.') {
+            let dotted = |hook: &&str| format!(".{hook}");
             let help = did_you_mean(hook, HOOKS.iter().copied()).map_or_else(
-                || format!("hooks are: .{}", HOOKS.join(", .")),
-                |near| format!("did you mean `.{near}`?"),
+                || say!("available hooks: {hooks}", hooks = list(HOOKS.iter().map(dotted))),
+                |near| say!("did you mean `{near}`?", near = dotted(&near)),
             );
-            return Err((format!("there is no hook `{word}`"), help));
+            return Err((say!("unknown hook `{word}`", word), help));
         }
-        let help =
-            "selectors are tag names and hooks, with spaces between them: `blockquote p`, `.table-wrap`".to_owned();
-        return Err((format!("`{word}` is no tag that an article can have"), help));
+        let help = say!("write tag names and hooks with spaces between them: `blockquote p`, `.table-wrap`");
+        return Err((say!("`{word}` is not a tag that articles can use", word), help));
     }
     if names.is_empty() {
-        return Err(("a selector is missing here".into(), "write a tag name or a hook".into()));
+        return Err((say!("a selector is missing here"), say!("write a tag name or a hook")));
     }
     if names.len() > limits::SELECTOR_NAMES_MAX {
-        let message =
-            format!("the selector has {} names; at most {} are taken", names.len(), limits::SELECTOR_NAMES_MAX);
-        return Err((message, "name the element, and what of that is around it matters".into()));
+        let (count, most) = (Count::from(names.len()), limits::SELECTOR_NAMES_MAX);
+        let message = say!("the selector has {count} names; at most {most} are allowed", count, most);
+        return Err((message, say!("name the element, and only the parents that matter")));
     }
     Ok(names)
 }

@@ -9,6 +9,8 @@ use crate::{
         source::{Span, reveal},
     },
     limits,
+    locale::{Phrase, say},
+    text::one_of,
 };
 
 /// A part of an article.
@@ -117,8 +119,8 @@ pub(super) struct Findings {
 struct Finding {
     code: Code,
     range: Range<usize>,
-    message: String,
-    help: Vec<String>,
+    message: Phrase,
+    help: Phrase,
 }
 
 /// A place where a code is silenced.
@@ -132,28 +134,26 @@ struct Allowed {
 }
 
 impl Findings {
-    pub(super) fn add(&mut self, code: Code, range: Range<usize>, message: impl Into<String>, help: &str) {
+    pub(super) fn add(&mut self, code: Code, range: Range<usize>, message: Phrase, help: Phrase) {
         if self.is_full(code) {
             return;
         }
         self.error |= code.info().severity == Severity::Error;
-        let help = if help.is_empty() { Vec::new() } else { vec![help.to_owned()] };
-        let (message, help) =
-            (reveal(&message.into()).into_owned(), help.into_iter().map(|help| reveal(&help).into_owned()));
-        self.found.push(Finding { code, range, message, help: help.collect() });
+        let (mut message, mut help) = (message, help);
+        for phrase in [&mut message, &mut help] {
+            let plain = |text: &mut String| *text = reveal(text).into_owned();
+            phrase.cut(&plain, &plain);
+        }
+        self.found.push(Finding { code, range, message, help });
     }
 
     /// Said once: what is inside is not read any more.
     pub(super) fn too_deep(&mut self, range: Range<usize>) {
         if !self.too_deep {
             self.too_deep = true;
-            let message = format!("the article is nested more than {} levels deep here", limits::ARTICLE_DEPTH_MAX);
-            self.add(
-                Code::ArticleTooDeep,
-                range,
-                message,
-                "write it with fewer quotes, lists or tags inside one another",
-            );
+            let message =
+                say!("the article is nested more than {most} levels deep here", most = limits::ARTICLE_DEPTH_MAX);
+            self.add(Code::ArticleTooDeep, range, message, say!("nest fewer quotes, lists or tags"));
         }
     }
 
@@ -183,13 +183,9 @@ impl Findings {
         });
         // What is not read any more because of an error may be what a comment is about.
         for allow in std::mem::take(&mut self.allowed).into_iter().filter(|allow| !allow.used && !errors) {
-            let message = format!("`lint-allow {}` silences nothing", allow.code.info().id);
-            self.add(
-                Code::UnusedLintAllow,
-                allow.comment,
-                message,
-                "remove it, or write it directly before what it is about",
-            );
+            let message = say!("`lint-allow {code}` has no effect", code = allow.code.info().id);
+            let help = say!("remove it, or put it directly before the block it applies to");
+            self.add(Code::UnusedLintAllow, allow.comment, message, help);
         }
     }
 
@@ -208,14 +204,7 @@ impl Findings {
     pub(super) fn report(mut self, place: &dyn Fn(Range<usize>) -> Span) -> Vec<(usize, Diagnostic)> {
         self.found.sort_by_key(|finding| finding.range.start);
         let told = self.found.into_iter().map(|Finding { code, range, message, help }| {
-            let start = range.start;
-            (
-                start,
-                Diagnostic {
-                    help: help.into_iter().map(Into::into).collect(),
-                    ..Diagnostic::new(code, place(range), message)
-                },
-            )
+            (range.start, Diagnostic::new(code, place(range), message).help(help))
         });
         told.collect()
     }
@@ -249,13 +238,14 @@ pub(super) fn pair(items: Vec<Item>, depth: usize, findings: &mut Findings) -> V
                     // What is too deep was not opened: its end is no finding of its own.
                     _ if findings.too_deep => continue,
                     Some((element, _)) if open.iter().any(|(element, _)| element.tag == tag) => {
-                        let message = format!("`</{tag}>` comes before `</{}>`", element.tag);
-                        let help = format!("write `</{}>` before it: tags close in the reverse order", element.tag);
-                        findings.add(Code::UnbalancedTag, range.clone(), message, &help);
+                        let message = say!("`</{tag}>` comes before `</{inner}>`", tag = &tag, inner = &element.tag);
+                        let help = say!("write `</{tag}>` before it: close tags in reverse order", tag = &element.tag);
+                        findings.add(Code::UnbalancedTag, range.clone(), message, help);
                     }
                     _ => {
-                        let help = format!("remove it, or write `<{tag}>` before it in the same block");
-                        findings.add(Code::UnbalancedTag, range, format!("`</{tag}>` closes nothing"), &help);
+                        let message = say!("`</{name}>` closes nothing", name = &tag);
+                        let help = say!("remove it, or write `<{name}>` before it in the same block", name = tag);
+                        findings.add(Code::UnbalancedTag, range, message, help);
                         continue;
                     }
                 }
@@ -276,12 +266,18 @@ pub(super) fn pair(items: Vec<Item>, depth: usize, findings: &mut Findings) -> V
             open.last_mut().map_or(&mut nodes, |(element, _)| &mut element.children).push(node);
             continue;
         }
-        let help = format!("write `</{}>` where it ends, in the same paragraph, item or quote", element.tag);
-        findings.add(Code::UnbalancedTag, range.clone(), format!("`<{}>` is never closed", element.tag), &help);
+        let message = say!("`<{name}>` is never closed", name = &element.tag);
+        let help = say!("write `</{name}>` where it ends, in the same paragraph, item or quote", name = &element.tag);
+        findings.add(Code::UnbalancedTag, range.clone(), message, help);
         let node = Node::element(range, element);
         open.last_mut().map_or(&mut nodes, |(element, _)| &mut element.children).push(node);
     }
     nodes
+}
+
+/// A tag that another must not hold.
+pub(super) fn not_inside(tag: &str, inside: &str) -> Phrase {
+    say!("`<{tag}>` is not allowed inside `<{inside}>`", tag, inside)
 }
 
 /// Checks what stands in what, and finds what silenced codes apply to.
@@ -306,30 +302,29 @@ pub(super) fn check(nodes: &[Node], parent: Option<&str>, inline: bool, findings
                 if let Some(parents) = &rule.parents
                     && !parents.iter().any(|name| name == inside)
                 {
-                    let help = format!("put it directly into `<{}>`", parents.join(">` or `<"));
-                    findings.add(Code::MisplacedTag, node.range.clone(), format!("`<{tag}>` cannot stand here"), &help);
+                    let parents: Vec<String> = parents.iter().map(|name| format!("<{name}>")).collect();
+                    let help = say!("put it directly in {parents}", parents = one_of(&parents));
+                    let message = say!("`<{tag}>` is not allowed here", tag);
+                    findings.add(Code::MisplacedTag, node.range.clone(), message, help);
                 } else if (inline || content == Content::Inline) && rule.block() {
-                    let message = format!("`<{tag}>` cannot stand inside `<{inside}>`");
-                    findings.add(
-                        Code::MisplacedTag,
-                        node.range.clone(),
-                        message,
-                        "close the paragraph or tag before it",
-                    );
+                    let help = say!("close the paragraph or tag before it");
+                    findings.add(Code::MisplacedTag, node.range.clone(), not_inside(tag, inside), help);
                 } else if !content.holds(tag) {
-                    let message = format!("`<{tag}>` cannot stand directly inside `<{inside}>`");
+                    let message = say!("`<{tag}>` is not allowed directly inside `<{inside}>`", tag, inside);
                     findings.add(Code::MisplacedTag, node.range.clone(), message, content.instead());
                 }
                 check(&element.children, Some(tag), inline || rule.content == Content::Inline, findings);
             }
             Kind::Note(_, children) => check(children, None, false, findings),
             Kind::Text(_) if !node.is_blank() && content.only_tags() => {
-                let message = format!("text cannot stand directly inside `<{}>`", parent.unwrap_or_default());
+                let inside = parent.unwrap_or_default();
+                let message = say!("text is not allowed directly inside `<{inside}>`", inside);
                 findings.add(Code::MisplacedTag, node.range.clone(), message, content.instead());
             }
             Kind::Code { .. } if inline || !matches!(content, Content::Flow) => {
-                let message = format!("a code block cannot stand inside `<{}>`", parent.unwrap_or_default());
-                findings.add(Code::MisplacedTag, node.range.clone(), message, "close the tag before it");
+                let inside = parent.unwrap_or_default();
+                let message = say!("a code block is not allowed inside `<{inside}>`", inside);
+                findings.add(Code::MisplacedTag, node.range.clone(), message, say!("close the tag before it"));
             }
             Kind::Allow(code) => {
                 let block = following.get(at).copied().flatten();

@@ -9,7 +9,11 @@ use super::{
     theme::{Names, set},
     tree::{Element, Findings, Kind, Node},
 };
-use crate::{diag::Code, limits};
+use crate::{
+    diag::Code,
+    limits,
+    locale::{Count, Phrase, say},
+};
 
 /// Where a block begins in what is written.
 pub(super) struct Mark {
@@ -126,6 +130,29 @@ enum Gap {
     Line,
 }
 
+/// What takes bytes of an article.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Cause {
+    CodeColours,
+    CodeSpaces,
+    /// Of a tag, or of a hook with its dot.
+    Markup(&'static str),
+    Text,
+}
+
+impl Cause {
+    /// In words, and how often it is met.
+    fn words(self, times: usize) -> Phrase {
+        let cause = match self {
+            Self::CodeColours => say!("syntax colours"),
+            Self::CodeSpaces => say!("spaces in code"),
+            Self::Markup(name) => say!("tags and styles for `{name}`", name),
+            Self::Text => say!("the text itself"),
+        };
+        if times > 1 { say!("{cause} ({times} times)", cause, times = Count::from(times)) } else { cause }
+    }
+}
+
 struct Writer<'w> {
     input: &'w Input<'w>,
     findings: &'w mut Findings,
@@ -148,7 +175,7 @@ struct Writer<'w> {
     links: Vec<String>,
     link_numbers: BTreeMap<String, usize>,
     /// Times and bytes of each cause.
-    costs: BTreeMap<String, (usize, usize)>,
+    costs: BTreeMap<Cause, (usize, usize)>,
     lists: usize,
     coloured: usize,
     marks: Vec<Mark>,
@@ -175,29 +202,25 @@ impl Writer<'_> {
             self.pieces.push(Piece::Html(std::mem::take(&mut self.html)));
         }
         if self.looked_at > limits::STYLES_MAX {
-            let message = format!(
-                "the theme has {} selectors and declarations, and the article elements in {} kinds of places: more than {} \
-                 have to be looked at",
-                self.input.theme.rules(),
-                self.styles.len(),
-                limits::STYLES_MAX
+            let message = say!(
+                "the theme has {rules} selectors and declarations and the article {places} kinds of nesting: together more \
+                 than the limit of {most} combinations",
+                rules = Count::from(self.input.theme.rules()),
+                places = Count::from(self.styles.len()),
+                most = Count::from(limits::STYLES_MAX)
             );
-            let help = "use a theme with fewer rules, or fewer tags inside one another";
+            let help = say!("use a theme with fewer rules, or nest fewer tags");
             self.findings.add(Code::TooComplex, 0..0, message, help);
         }
         let html =
             || self.pieces.iter().filter_map(|piece| if let Piece::Html(html) = piece { Some(html) } else { None });
         let characters = self.text.chars().filter(|c| *c != '\n').count();
         let text = self.text.len();
-        let mut heaviest: Vec<(String, usize)> = self
-            .costs
-            .into_iter()
-            .map(|(cause, (times, bytes))| (if times > 1 { format!("{cause} ({times} times)") } else { cause }, bytes))
-            .chain([("the text itself".to_owned(), text)])
-            .filter(|(_, bytes)| *bytes > 0)
-            .collect();
-        heaviest.sort_by(|(a, x), (b, y)| y.cmp(x).then_with(|| a.cmp(b)));
-        heaviest.truncate(3);
+        self.costs.insert(Cause::Text, (1, text));
+        let mut costs: Vec<_> = self.costs.into_iter().filter(|(_, (_, bytes))| *bytes > 0).collect();
+        costs.sort_by_key(|(cause, (_, bytes))| (std::cmp::Reverse(*bytes), *cause));
+        costs.truncate(3);
+        let heaviest = costs.into_iter().map(|(cause, (times, bytes))| (cause.words(times), bytes)).collect();
         let budget = Budget {
             characters,
             html_characters: html().map(|html| html.chars().count()).sum(),
@@ -209,13 +232,9 @@ impl Writer<'_> {
         (Article { pieces, images, text, budget }, self.marks)
     }
 
-    fn cost(&mut self, cause: &str, bytes: usize) {
-        match self.costs.get_mut(cause) {
-            Some((times, sum)) => (*times, *sum) = (*times + 1, *sum + bytes),
-            None => {
-                self.costs.insert(cause.to_owned(), (1, bytes));
-            }
-        }
+    fn cost(&mut self, cause: Cause, bytes: usize) {
+        let (times, sum) = self.costs.entry(cause).or_default();
+        (*times, *sum) = (*times + 1, *sum + bytes);
     }
 
     /// The style of the last element of the chain.
@@ -260,7 +279,7 @@ impl Writer<'_> {
         self.html.push('>');
         let name = if names[1].is_empty() { names[0] } else { names[1] };
         let bytes = self.html.len() - before + out.len() + 3;
-        self.cost(&format!("tags and styles of `{name}`"), bytes);
+        self.cost(Cause::Markup(name), bytes);
         true
     }
 
@@ -296,7 +315,7 @@ impl Writer<'_> {
             } else {
                 style.range.clone()
             };
-            self.findings.add(problem.code, range, problem.message, &problem.help);
+            self.findings.add(problem.code, range, problem.message, problem.help);
         }
         read
     }
@@ -368,8 +387,8 @@ impl Writer<'_> {
     fn list(&mut self, list: &Element, own: Vec<Declaration>, range: &Range<usize>) {
         self.lists += 1;
         if self.lists == limits::ARTICLE_LIST_DEPTH + 1 {
-            let message = format!("this list is nested more than {} levels deep", limits::ARTICLE_LIST_DEPTH);
-            let help = "make it a list of its own after a paragraph, or use headings";
+            let message = say!("this list is nested more than {most} levels deep", most = limits::ARTICLE_LIST_DEPTH);
+            let help = say!("start a separate list after a paragraph, or use headings");
             self.findings.add(Code::DeepList, range.clone(), message, help);
         }
         let tag = fixed(&list.tag);
@@ -379,8 +398,9 @@ impl Writer<'_> {
             match start.value.trim().parse::<u32>() {
                 Ok(value) => number = value.into(),
                 Err(_) => {
-                    let message = format!("`start` is not a number: `{}`", start.value);
-                    self.findings.add(Code::MarkupAttribute, start.range.clone(), message, "write digits only");
+                    let message = say!("`start` is not a number: `{value}`", value = &start.value);
+                    let help = say!("write only digits");
+                    self.findings.add(Code::MarkupAttribute, start.range.clone(), message, help);
                 }
             }
         }
@@ -484,16 +504,16 @@ impl Writer<'_> {
                             own.insert(0, declaration("text-align", value));
                             None
                         }
-                        "align" => Some("write `left`, `center` or `right`"),
+                        "align" => Some(say!("write `left`, `center` or `right`")),
                         "colspan" | "rowspan" if value.parse::<u16>().is_ok_and(|n| (1..=100).contains(&n)) => {
                             attributes.push_str(&format!(" {}=\"{value}\"", attribute.name));
                             None
                         }
-                        "colspan" | "rowspan" => Some("write a number from 1 to 100"),
+                        "colspan" | "rowspan" => Some(say!("write a number from 1 to 100")),
                         _ => None,
                     };
                     if let Some(help) = bad {
-                        let message = format!("`{}` cannot be `{value}`", attribute.name);
+                        let message = say!("`{name}` cannot be `{value}`", name = &attribute.name, value);
                         self.findings.add(Code::MarkupAttribute, attribute.range.clone(), message, help);
                     }
                 }
@@ -515,8 +535,8 @@ impl Writer<'_> {
             let first = source.lines().next().unwrap_or_default();
             let at =
                 first.find(language).map_or(range.clone(), |at| range.start + at..range.start + at + language.len());
-            let message = format!("no grammar is known for `{language}`; the code is shown in one colour");
-            self.findings.add(Code::UnknownLanguage, at, message, "correct the name, or write `text`");
+            let message = say!("unknown language `{language}`; the code is not highlighted", language);
+            self.findings.add(Code::UnknownLanguage, at, message, say!("correct the name, or write `text`"));
         }
         self.coloured += text.len();
         let parts = match known {
@@ -559,7 +579,7 @@ impl Writer<'_> {
                 self.letters(body, &mut column);
                 self.html.push_str("</span>");
                 let bytes = self.html.len() - before - body.len();
-                self.cost("colours of code", bytes);
+                self.cost(Cause::CodeColours, bytes);
                 self.letters(&run[body.len()..], &mut column);
             } else {
                 self.letters(&run, &mut column);
@@ -573,11 +593,11 @@ impl Writer<'_> {
     fn may_colour(&mut self, code: &str, range: &Range<usize>) -> bool {
         let left = self.input.colours.get().checked_sub(code.len());
         if left.is_none() {
-            let message = format!(
-                "with this block, the articles of the plan have more than {} KiB of code to colour",
-                limits::PLAN_CODE_COLOURED >> 10
+            let message = say!(
+                "with this block, the plan's articles have more than {most} KiB of code to highlight",
+                most = limits::PLAN_CODE_COLOURED >> 10
             );
-            let help = "split the plan, or write `text` in the place of the language";
+            let help = say!("split the plan, or write `text` as the language");
             self.findings.add(Code::TooComplex, range.clone(), message, help);
         }
         self.input.colours.set(left.unwrap_or(0));
@@ -610,7 +630,7 @@ impl Writer<'_> {
             *column += 1;
         }
         if blanks > 0 {
-            self.cost("spaces of code", blanks);
+            self.cost(Cause::CodeSpaces, blanks);
         }
     }
 
@@ -726,8 +746,8 @@ impl Writer<'_> {
             element.attribute("src").map_or(("", range.clone()), |src| (src.value.as_str(), src.range.clone()));
         let alt = element.attribute("alt").map_or("", |alt| alt.value.trim());
         if alt.is_empty() {
-            let help = "write what it shows: `![what it shows](picture.png)`, or `alt=\"what it shows\"`";
-            self.findings.add(Code::ImageAlt, range.clone(), "the picture has no text that describes it", help);
+            let help = say!("describe it: `![description](picture.png)`, or `alt=\"description\"`");
+            self.findings.add(Code::ImageAlt, range.clone(), say!("the picture has no alt text"), help);
         }
         let path = match image_path(src, self.input.webp) {
             Ok(path) => path,
@@ -758,7 +778,7 @@ impl Writer<'_> {
         self.html.push_str(" style=\"");
         escape(&style, true, &mut self.html);
         self.html.push_str("\">");
-        self.cost("tags and styles of `img`", style.len() + 20);
+        self.cost(Cause::Markup("img"), style.len() + 20);
     }
 
     fn link(&mut self, element: &Element, own: Vec<Declaration>, range: &Range<usize>) {
@@ -771,19 +791,20 @@ impl Writer<'_> {
         if !web && !matches!(scheme, Some("mailto" | "tel")) {
             let (why, help) = match () {
                 () if href.starts_with('#') => {
-                    ("WeChat removes every id, so it leads nowhere", "name the heading in words")
+                    (say!("WeChat removes ids, so the link has no target"), say!("name the heading in words"))
                 }
-                () if href.is_empty() => ("it has no address", "write the address, or only the text"),
+                () if href.is_empty() => (say!("it has no URL"), say!("write the URL, or only the text")),
                 () if scheme.is_some_and(|s| s.chars().all(|c| c.is_ascii_alphanumeric())) => {
-                    ("WeChat does not open such addresses", "write an address with https://")
+                    (say!("WeChat does not open this kind of URL"), say!("write a URL with https://"))
                 }
-                () => ("an article has no site that it could be relative to", "write the whole address with https://"),
+                () => (say!("relative URLs do not work in an article"), say!("write the full URL with https://")),
             };
             if self.findings.is_full(Code::DeadLink) {
                 return;
             }
             let shown: String = href.chars().take(60).collect();
-            self.findings.add(Code::DeadLink, at, format!("the link to `{shown}` cannot be used: {why}"), help);
+            let message = say!("the link to `{shown}` does not work: {why}", shown, why);
+            self.findings.add(Code::DeadLink, at, message, help);
             return;
         }
         self.fill(first_char(&children));
@@ -798,8 +819,8 @@ impl Writer<'_> {
             return;
         }
         if self.input.links == Links::Error {
-            let help = "link to mp.weixin.qq.com only, or set `links: footnote`";
-            self.findings.add(Code::ExternalLink, at, format!("the link to `{href}` is external"), help);
+            let help = say!("link only to mp.weixin.qq.com, or set `links: footnote`");
+            self.findings.add(Code::ExternalLink, at, say!("the link to `{href}` is external", href), help);
         }
         let before = self.text.len();
         let opened = self.open("span", ["span", ".link-text"], own, "");
@@ -886,38 +907,38 @@ fn chinese(c: char) -> bool {
 }
 
 /// The path of a picture, or what is wrong with it.
-fn image_path(src: &str, webp: bool) -> Result<String, (Code, String, &'static str)> {
+fn image_path(src: &str, webp: bool) -> Result<String, (Code, Phrase, Phrase)> {
     let src = src.trim();
-    let save = "save the picture beside the article, and write its name: `![...](picture.png)`";
     let shown: String = src.chars().take(60).collect();
     let scheme = src.split_once(':').map(|(scheme, _)| scheme).filter(|scheme| {
         scheme.len() > 1 && scheme.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '.' | '-'))
     });
     if scheme.is_some() || src.starts_with("//") {
-        return Err((
-            Code::ExternalImage,
-            format!("the picture `{shown}` is not a file: WeChat would not show it"),
-            save,
-        ));
+        let message = say!("the picture `{shown}` is not a file; WeChat would not show it", shown);
+        let help = say!("save the picture next to the article and use its name: `![...](picture.png)`");
+        return Err((Code::ExternalImage, message, help));
     }
-    let relative = "write a path relative to the article, such as `images/cover.png`";
-    let bad = |why: &str| Err((Code::ImagePath, format!("the path of the picture, `{shown}`, {why}"), relative));
-    let Some(path) = decode(src) else { return bad("has percent signs that stand for no text") };
+    let bad = |message: Phrase| {
+        Err((Code::ImagePath, message, say!("write a path relative to the article, such as `images/cover.png`")))
+    };
+    let Some(path) = decode(src) else {
+        return bad(say!("the picture's path `{shown}` has an invalid percent escape", shown));
+    };
     if path.is_empty() {
-        return bad("is empty");
+        return bad(say!("the picture's path is empty"));
     }
     if path.starts_with('/') || path.get(1..2) == Some(":") {
-        return bad("is absolute");
+        return bad(say!("the picture's path `{shown}` is absolute", shown));
     }
     if path.contains('\\') || path.chars().any(char::is_control) {
-        return bad("holds a character that paths cannot have");
+        return bad(say!("the picture's path `{shown}` contains a character that is not allowed in paths", shown));
     }
     let ending = path.rsplit_once('.').map(|(_, ending)| ending.to_ascii_lowercase()).unwrap_or_default();
     if !(RULESET.images.endings.contains(&ending) || webp && ending == "webp") {
-        let message = format!("WeChat takes only JPEG and PNG pictures in an article, not `{shown}`");
+        let message = say!("WeChat accepts only JPEG and PNG pictures in articles, not `{shown}`", shown);
         let help = match ending.as_str() {
-            "webp" => "convert it to `.png` or `.jpg`, or write `optimize: true` for the article",
-            _ => "convert it to `.png` or `.jpg`",
+            "webp" => say!("convert it to `.png` or `.jpg`, or write `optimize: true` for the article"),
+            _ => say!("convert it to `.png` or `.jpg`"),
         };
         return Err((Code::ImageFormat, message, help));
     }

@@ -9,7 +9,8 @@ use minijinja::{
 use unicode_segmentation::UnicodeSegmentation as _;
 use unicode_width::UnicodeWidthStr as _;
 
-use crate::clock::shanghai;
+use super::errors::refused;
+use crate::{clock::shanghai, locale::say};
 
 /// Names of the filters below.
 pub(super) const NAMES: &[&str] =
@@ -26,10 +27,6 @@ pub(super) fn add(env: &mut Environment<'_>) {
     env.add_filter("tojson", tojson);
 }
 
-fn wrong(message: impl Into<String>) -> Error {
-    Error::new(ErrorKind::InvalidOperation, message.into())
-}
-
 /// minijinja's, which counts its work only when it is done: a list may hold itself a million times over, and an indentation may
 /// have a million blanks.
 fn tojson(state: &State<'_, '_>, value: &Value, indent: Option<Value>, args: Kwargs) -> Result<Value, Error> {
@@ -38,7 +35,7 @@ fn tojson(state: &State<'_, '_>, value: &Value, indent: Option<Value>, args: Kwa
     let indent = indent.or(named);
     args.assert_all_used()?;
     if indent.as_ref().is_some_and(|indent| usize::try_from(indent.clone()).is_ok_and(|indent| indent > MOST)) {
-        return Err(wrong(format!("JSON is indented by at most {MOST} blanks")));
+        return Err(refused(say!("JSON can be indented by at most {most} spaces", most = MOST)));
     }
     let mut open = vec![value.clone()];
     while let Some(value) = open.pop() {
@@ -76,8 +73,9 @@ impl Moment {
         } else if let Ok(time) = text.parse() {
             return Ok(Moment::Time(time));
         }
-        Err(wrong(format!(
-            "`{text}` is no date such as `2026-03-01`, `2026-03-01T09:00` or `2026-03-01T09:00:00+08:00`"
+        Err(refused(say!(
+            "`{text}` is not a date such as `2026-03-01`, `2026-03-01T09:00` or `2026-03-01T09:00:00+08:00`",
+            text
         )))
     }
 
@@ -93,13 +91,21 @@ impl Moment {
 fn date(text: Cow<'_, str>, format: Option<&str>) -> Result<String, Error> {
     let format = format.unwrap_or("%Y年%-m月%-d日");
     if !format.contains('%') {
-        return Err(wrong(format!("the format `{format}` shows nothing of a date: write one such as `%-m月%-d日`")));
+        return Err(refused(say!("the format `{format}` has no date fields; write one such as `%-m月%-d日`", format)));
     }
-    let broken = match Moment::read(&text)? {
-        Moment::Day(day) => jiff::fmt::strtime::BrokenDownTime::from(day),
-        Moment::Time(time) => jiff::fmt::strtime::BrokenDownTime::from(time),
+    let (broken, why) = match Moment::read(&text)? {
+        Moment::Day(day) => (
+            jiff::fmt::strtime::BrokenDownTime::from(day),
+            say!("a day without a time can be shown only with fields such as %Y, %-m and %-d"),
+        ),
+        Moment::Time(time) => (
+            jiff::fmt::strtime::BrokenDownTime::from(time),
+            say!("a time can be shown only with fields such as %Y, %-m, %-d, %H and %M"),
+        ),
     };
-    broken.to_string(format).map_err(|error| wrong(format!("the format `{format}` does not fit `{text}`: {error}")))
+    broken
+        .to_string(format)
+        .map_err(|_| refused(say!("cannot format `{text}` with `{format}`: {why}", text = &*text, format, why)))
 }
 
 /// `星期日`, or with another word for the week, `周`: `周日`.
@@ -121,7 +127,7 @@ struct Decimal {
 impl Decimal {
     fn read(state: &State<'_, '_>, value: &Value) -> Result<Self, Error> {
         state.consume_fuel(value.as_str().map_or(0, str::len) as u64)?;
-        let refuse = || wrong(format!("`{value}` is no number such as `1234.5`"));
+        let refuse = || refused(say!("`{value}` is not a number such as `1234.5`", value = value.to_string()));
         let text = match value.kind() {
             ValueKind::Undefined => return Err(ErrorKind::UndefinedError.into()),
             // A float's shortest digits, and never an exponent.
@@ -202,7 +208,7 @@ fn number(state: &State<'_, '_>, value: &Value, decimals: Option<usize>) -> Resu
     let mut decimal = Decimal::read(state, value)?;
     if let Some(decimals) = decimals {
         if decimals > MOST {
-            return Err(wrong(format!("a number has at most {MOST} decimals")));
+            return Err(refused(say!("a number can have at most {most} decimals", most = MOST)));
         }
         decimal = decimal.rounded(decimals);
     }
@@ -215,8 +221,10 @@ fn money(state: &State<'_, '_>, value: &Value, kwargs: Kwargs) -> Result<String,
     let unit: Option<&str> = kwargs.get("unit")?;
     kwargs.assert_all_used()?;
     let mut amount = Decimal::read(state, value)?;
-    let lost =
-        || wrong(format!("`{value}` is no whole number of fen; round it first, as in `price | round(2) | money`"));
+    let lost = || {
+        let value = value.to_string();
+        refused(say!("`{value}` is not a whole number of fen; round it first, as in `price | round(2) | money`", value))
+    };
     match unit.unwrap_or("yuan") {
         "yuan" => {
             if amount.fraction.len() > 2 {
@@ -237,7 +245,7 @@ fn money(state: &State<'_, '_>, value: &Value, kwargs: Kwargs) -> Result<String,
             let (whole, fraction) = digits.split_at(digits.len() - 2);
             amount = Decimal { whole: whole.to_owned(), fraction: fraction.to_owned(), ..amount };
         }
-        other => return Err(wrong(format!("there is no unit `{other}`; write `yuan` or `fen`"))),
+        other => return Err(refused(say!("unknown unit `{unit}`; write `yuan` or `fen`", unit = other))),
     }
     let amount = amount.rounded(2);
     let fen = if amount.fraction == "00" { String::new() } else { format!(".{}", amount.fraction) };
@@ -261,12 +269,14 @@ fn truncate_zh(
     let (most, measure): (usize, Measure) = match (length, width) {
         (Some(most), None) => (most, |text| text.graphemes(true).count()),
         (None, Some(most)) => (most, |text| text.width_cjk()),
-        _ => return Err(wrong("`truncate_zh` takes a number of characters, or `width=` for columns")),
+        _ => return Err(refused(say!("`truncate_zh` needs a number of characters, or `width=` for columns"))),
     };
     if measure(&text) <= most {
         return Ok(text.into_owned());
     }
-    let room = most.checked_sub(measure(end)).ok_or_else(|| wrong(format!("`{end}` alone is longer than {most}")))?;
+    let room = most
+        .checked_sub(measure(end))
+        .ok_or_else(|| refused(say!("`{end}` alone is longer than {most}", end, most)))?;
     let mut used = 0;
     let kept: String = text
         .graphemes(true)
@@ -304,14 +314,14 @@ fn web_address(url: &str) -> Result<String, Error> {
         {
             Ok(attribute(url))
         }
-        _ => Err(wrong(format!("`{url}` is no web address; begin with https://"))),
+        _ => Err(refused(say!("`{url}` is not a URL; start it with https://", url))),
     }
 }
 
 /// The words of a link: a tag in them, or a line end, would break it.
 fn words(text: &str) -> Result<&str, Error> {
     if text.trim().is_empty() || text.contains(['<', '>', '\n', '\r']) {
-        return Err(wrong(format!("`{text}` cannot be the words of a link: write one line without < and >")));
+        return Err(refused(say!("`{text}` cannot be a link text; write one line without < and >", text)));
     }
     Ok(text)
 }
@@ -330,10 +340,13 @@ fn miniprogram_link(text: Cow<'_, str>, kwargs: Kwargs) -> Result<Value, Error> 
     kwargs.assert_all_used()?;
     let digits = appid.strip_prefix("wx").unwrap_or_default();
     if digits.len() != 16 || !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
-        return Err(wrong(format!("`{appid}` is no AppID of a mini program (`wx` and 16 hexadecimal digits)")));
+        return Err(refused(say!(
+            "`{appid}` is not the AppID of a mini program (`wx` and 16 hexadecimal digits)",
+            appid
+        )));
     }
     if path.trim().is_empty() || path.contains(['\n', '\r', '\t']) || path.contains("://") {
-        return Err(wrong(format!("`{path}` is no page of a mini program, such as `pages/index/index?id=1`")));
+        return Err(refused(say!("`{path}` is not a mini program page such as `pages/index/index?id=1`", path)));
     }
     let href = href.map(web_address).transpose()?.map(|url| format!(" href=\"{url}\"")).unwrap_or_default();
     Ok(Value::from_safe_string(format!(
@@ -364,9 +377,9 @@ mod tests {
         assert_eq!(rendered("'2026-03-01 09:05' | date('%H点%M分')"), "09点05分");
         assert!(rendered("'2026-02-30' | date").starts_with("! "));
         assert!(rendered("'2026-03-01' | date('%H')").starts_with("! "), "a day has no hour");
-        assert!(rendered("'tomorrow' | date").contains("is no date"));
+        assert!(rendered("'tomorrow' | date").contains("is not a date"));
         assert!(rendered("'2026-03-01' | date('%Q')").starts_with("! "));
-        assert!(rendered("'2026-03-01' | date('long')").contains("shows nothing of a date"));
+        assert!(rendered("'2026-03-01' | date('long')").contains("has no date fields"));
         assert_eq!(rendered("'2026-03-01' | weekday_zh"), "星期日");
         assert_eq!(rendered("'2026-03-04' | weekday_zh('周')"), "周三");
     }
@@ -388,9 +401,9 @@ mod tests {
         assert_eq!(rendered("'0.004' | number(2)"), "0.00");
         assert_eq!(rendered("'-0.004' | number(2)"), "0.00");
         assert_eq!(rendered("1234.5 | number(0)"), "1,235");
-        assert!(rendered("'12元' | number").contains("is no number"));
-        assert!(rendered("true | number").contains("is no number"));
-        assert!(rendered("none | number").contains("is no number"));
+        assert!(rendered("'12元' | number").contains("is not a number"));
+        assert!(rendered("true | number").contains("is not a number"));
+        assert!(rendered("none | number").contains("is not a number"));
     }
 
     #[test]
@@ -410,7 +423,7 @@ mod tests {
         assert!(rendered("198.005 | money").contains("fen"));
         assert!(rendered("'0.001' | money").contains("fen"));
         assert!(rendered("1.5 | money(unit='fen')").contains("fen"));
-        assert!(rendered("1 | money(unit='dollar')").contains("no unit"));
+        assert!(rendered("1 | money(unit='dollar')").contains("unknown unit"));
         assert!(rendered("1 | money(sign='$')").starts_with("! "));
     }
 
@@ -422,8 +435,8 @@ mod tests {
         assert_eq!(rendered("'👨‍👩‍👧‍👦家人们' | truncate_zh(2)"), "👨‍👩‍👧‍👦…");
         assert_eq!(rendered("'明前龙井' | truncate_zh(3, end='')"), "明前龙");
         assert!(rendered("'明前' | truncate_zh(1, end='全文')").contains("longer"));
-        assert!(rendered("'明前' | truncate_zh").contains("takes a number"));
-        assert!(rendered("'明前' | truncate_zh(1, width=2)").contains("takes a number"));
+        assert!(rendered("'明前' | truncate_zh").contains("needs a number"));
+        assert!(rendered("'明前' | truncate_zh(1, width=2)").contains("needs a number"));
     }
 
     #[test]
@@ -432,17 +445,20 @@ mod tests {
             rendered(r#"'https://a.example/?q="><b>&x=1 2' | wechat_link("看看")"#),
             r#"<a href="https://a.example/?q=%22%3E%3Cb%3E&x=1%202">看看</a>"#
         );
-        assert!(rendered("'javascript:alert(1)' | wechat_link('x')").contains("no web address"));
-        assert!(rendered("'https://' | wechat_link('x')").contains("no web address"));
-        assert!(rendered("'https://a.example' | wechat_link('<b>')").contains("words of a link"));
+        assert!(rendered("'javascript:alert(1)' | wechat_link('x')").contains("is not a URL"));
+        assert!(rendered("'https://' | wechat_link('x')").contains("is not a URL"));
+        assert!(rendered("'https://a.example' | wechat_link('<b>')").contains("cannot be a link text"));
         assert_eq!(
             rendered(
                 "'下单' | miniprogram_link(appid='wx0123456789abcdef', path='pages/a?b=1', href='https://a.example')"
             ),
             r#"<a data-miniprogram-appid="wx0123456789abcdef" data-miniprogram-path="pages/a?b=1" href="https://a.example">下单</a>"#
         );
-        assert!(rendered("'下单' | miniprogram_link(appid='x', path='p')").contains("no AppID"));
-        assert!(rendered("'下单' | miniprogram_link(appid='wx0123456789abcdef', path='')").contains("no page"));
+        assert!(rendered("'下单' | miniprogram_link(appid='x', path='p')").contains("is not the AppID"));
+        assert!(
+            rendered("'下单' | miniprogram_link(appid='wx0123456789abcdef', path='')")
+                .contains("is not a mini program page")
+        );
         assert!(rendered("'下单' | miniprogram_link(appid='wx0123456789abcdef')").starts_with("! "));
     }
 

@@ -21,40 +21,43 @@ use crate::{
         Code,
         source::{self, FileId},
     },
-    limits, payload, slot,
-    text::{self, did_you_mean, one_of},
+    limits,
+    locale::{Count, Phrase, say},
+    payload, slot,
+    text::{did_you_mean, nearest, one_of},
 };
 
+mod errors;
 mod filters;
 
 /// Why a template failed, with the place inside its text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
     pub(crate) code: Code,
-    pub(crate) message: String,
+    pub(crate) message: Phrase,
     /// The included file in which it is wrong; none for the template itself.
     pub(crate) file: Option<FileId>,
     /// Bytes of the template, or of the included file.
     pub(crate) range: Option<Range<usize>>,
     /// For an included file: bytes of the template that uses it.
     pub(crate) used: Option<Range<usize>>,
-    pub(crate) help: Vec<String>,
+    pub(crate) help: Vec<Phrase>,
 }
 
 impl Failure {
     /// A failure of the template itself.
-    pub fn new(code: Code, message: impl Into<String>, range: Option<Range<usize>>) -> Self {
+    pub fn new(code: Code, message: impl Into<Phrase>, range: Option<Range<usize>>) -> Self {
         Self { code, message: message.into(), file: None, range, used: None, help: Vec::new() }
     }
 
-    pub fn help(mut self, help: impl Into<String>) -> Self {
+    pub fn help(mut self, help: impl Into<Phrase>) -> Self {
         self.help.push(help.into());
         self
     }
 }
 
 /// What templates may include or import, by name: a file that was read, or why it cannot be used.
-pub type Library = BTreeMap<String, Result<(FileId, String), String>>;
+pub type Library = BTreeMap<String, Result<(FileId, String), Phrase>>;
 
 /// The template environment of a plan, with what its templates may do together.
 pub struct Engine {
@@ -125,12 +128,13 @@ impl Budget {
         if self.said.replace(true) {
             return Err(Vec::new());
         }
-        let (fuel, bytes) = (text::thousands(limits::PLAN_FUEL), text::thousands(limits::PLAN_TEXT_BYTES));
-        let message = format!(
-            "the templates of the plan, counted for each row, do more than {fuel} units of work or make more than {bytes} bytes of text"
+        let message = say!(
+            "the plan's templates, counted once per row, do more than {fuel} units of work or make more than {bytes} bytes of text",
+            fuel = Count::from(limits::PLAN_FUEL),
+            bytes = Count::from(limits::PLAN_TEXT_BYTES)
         );
         let failure = Failure::new(Code::TemplateFuel, message, None);
-        Err(vec![failure.help("shorten their loops and texts, or split the plan")])
+        Err(vec![failure.help(say!("shorten their loops and texts, or split the plan"))])
     }
 }
 
@@ -285,9 +289,10 @@ impl Engine {
             (_, Some("false")) => Ok(false),
             (ValueKind::Undefined, _) => Err(vec![self.undefined(source, &(0..source.len()), context).0]),
             (kind, _) => {
-                let message = format!("a condition must be true or false, and this gives {}", article(kind));
+                let value = errors::kind(&kind.to_string());
+                let message = say!("a condition must be true or false, but this is {value}", value);
                 let failure = Failure::new(Code::BadRendered, message, Some(0..source.len()));
-                Err(vec![failure.help("compare it with something, for example `row.active == 'yes'`")])
+                Err(vec![failure.help(say!("compare it with something, for example `row.active == 'yes'`"))])
             }
         }
     }
@@ -360,7 +365,7 @@ impl Engine {
         };
         let (mut failure, path) = self.explain(text, cause, inside(cause, text), context);
         if failure.code == Code::UndefinedName && path.as_ref().is_some_and(|path| path.len() == 1) {
-            failure.help = vec!["if it is a parameter of a macro, what was passed for it is not defined".into()];
+            failure.help = vec![say!("if it is a macro parameter, the value passed to it is undefined")];
         }
         let used = inside(error, source).filter(|_| error.name() == Some(ITSELF));
         (Failure { file: Some(*file), used, ..failure }, path)
@@ -375,9 +380,9 @@ impl Engine {
         context: &Value,
     ) -> (Failure, Option<Vec<String>>) {
         let detail = error.detail().unwrap_or_default().to_owned();
-        let plain = |code, message: String, help: &str| {
+        let plain = |code, message: Phrase, help: Option<Phrase>| {
             let failure = Failure::new(code, message, range.clone());
-            (if help.is_empty() { failure } else { failure.help(help) }, None)
+            (Failure { help: help.into_iter().collect(), ..failure }, None)
         };
         match error.kind() {
             ErrorKind::UndefinedError => {
@@ -386,44 +391,36 @@ impl Engine {
                 (failure, Some(path))
             }
             ErrorKind::SyntaxError => {
-                plain(Code::TemplateSyntax, format!("the template cannot be parsed: {detail}"), "")
+                let (message, help) = errors::syntax(&detail);
+                plain(Code::TemplateSyntax, message, help)
             }
             ErrorKind::TemplateNotFound => {
                 let name = detail.split_once(['"', '\'']).and_then(|(_, rest)| Some(rest.rsplit_once(['"', '\''])?.0));
-                let near = did_you_mean(name.unwrap_or_default(), self.library.keys().map(String::as_str));
-                let help = match near {
-                    Some(near) => format!("did you mean `{near}`?"),
-                    None => "templates that others include are the files of `templates/` in the project's root".into(),
-                };
-                plain(Code::TemplateFailed, format!("there is no template `{}`", name.unwrap_or(&detail)), &help)
+                let near = nearest(name.unwrap_or_default(), self.library.keys().map(String::as_str));
+                let help = near
+                    .unwrap_or_else(|| say!("templates can include only files from `templates/` in the project root"));
+                let message = say!("template `{name}` not found", name = name.unwrap_or(&detail));
+                plain(Code::TemplateFailed, message, Some(help))
             }
             ErrorKind::OutOfFuel => plain(
                 Code::TemplateFuel,
-                format!(
-                    "the template does more than {} units of work and was stopped",
-                    text::thousands(limits::TEMPLATE_FUEL)
+                say!(
+                    "the template ran too long and was stopped (after {most} units of work)",
+                    most = Count::from(limits::TEMPLATE_FUEL)
                 ),
-                "shorten its loops and repetitions",
+                Some(say!("shorten its loops and repetitions")),
             ),
             ErrorKind::UnknownFilter | ErrorKind::UnknownTest | ErrorKind::UnknownFunction => {
                 let wrong = range.clone().map_or("", |range| &source[range]);
                 let names = FILTERS.iter().chain(filters::NAMES).copied();
-                let near = did_you_mean(wrong.trim(), names);
-                plain(
-                    Code::TemplateFailed,
-                    detail,
-                    &near.map(|near| format!("did you mean `{near}`?")).unwrap_or_default(),
-                )
+                plain(Code::TemplateFailed, errors::failed(error), nearest(wrong.trim(), names))
             }
             ErrorKind::BadSerialization => plain(
                 Code::NotText,
-                format!("the template puts {} into text", named(&detail)),
-                "choose the words with an `if`, or use a filter such as `join` or `length`",
+                say!("the template inserts a value that is not text: {value}", value = errors::kind(&detail)),
+                Some(say!("choose the words with an `if`, or use a filter such as `join` or `length`")),
             ),
-            kind => {
-                let detail = if detail.is_empty() { kind.to_string() } else { detail };
-                plain(Code::TemplateFailed, format!("the template cannot be rendered: {detail}"), "")
-            }
+            _ => plain(Code::TemplateFailed, errors::failed(error), None),
         }
     }
 
@@ -464,11 +461,11 @@ impl Engine {
         let near = did_you_mean(missing, known.iter().map(String::as_str));
         let full = |name: &str| if parent.is_empty() { name.to_owned() } else { format!("{parent}.{name}") };
         if let Some(near) = near {
-            help.push(format!("did you mean `{}`?", full(near)));
+            help.push(say!("did you mean `{near}`?", near = full(near)));
         } else if parent == "env" {
-            help.push(format!("list `{missing}` under `env` of the plan to let templates read it"));
+            help.push(say!("to let templates read `{name}`, list it under `env` in the plan", name = missing));
         } else if parent.is_empty() && !known.iter().any(|name| name == "row") && missing == "row" {
-            help.push("`row` is there only in a step with `foreach`".into());
+            help.push(say!("`row` exists only in a step with `foreach`"));
         } else if let Some(owner) = ["vars", "row", "env"].into_iter().find(|owner| {
             parent.is_empty()
                 && context
@@ -476,17 +473,17 @@ impl Engine {
                     .and_then(|map| map.get_attr(missing))
                     .is_ok_and(|value| !value.is_undefined())
         }) {
-            help.push(format!("did you mean `{owner}.{missing}`?"));
+            help.push(say!("did you mean `{near}`?", near = format!("{owner}.{missing}")));
+        } else if known.is_empty() && parent.is_empty() {
+            help.push(say!("no values are available here"));
         } else if known.is_empty() {
-            help.push(format!("nothing is known under `{}`", if parent.is_empty() { "the template" } else { &parent }));
+            help.push(say!("`{parent}` has no values", parent = parent.as_str()));
         } else {
-            help.push(format!(
-                "known here: {}",
-                one_of(&known.iter().take(20).map(|name| full(name)).collect::<Vec<_>>())
-            ));
+            let names: Vec<String> = known.iter().take(20).map(|name| full(name)).collect();
+            help.push(say!("available: {names}", names = one_of(&names)));
         }
         let name = source[start..range.end].to_owned();
-        let failure = Failure::new(Code::UndefinedName, format!("`{name}` is not defined"), Some(start..range.end));
+        let failure = Failure::new(Code::UndefinedName, say!("`{name}` is not defined", name), Some(start..range.end));
         (Failure { help, ..failure }, path)
     }
 }
@@ -503,8 +500,8 @@ fn innermost(error: &minijinja::Error) -> &minijinja::Error {
 /// A text may refer to some run-time values: for each of them all of it is looked through.
 pub fn too_many(references: &[Reference]) -> Option<Failure> {
     let range = references.get(limits::REFERENCES_MAX)?.range.clone();
-    let message = format!("more than {} run-time values are put in here", limits::REFERENCES_MAX);
-    Some(Failure::new(Code::TemplateFuel, message, Some(range)).help("split the message"))
+    let message = say!("more than {most} run-time values are inserted here", most = limits::REFERENCES_MAX);
+    Some(Failure::new(Code::TemplateFuel, message, Some(range)).help(say!("split the message")))
 }
 
 /// Renders a source; gives what that took too.
@@ -566,15 +563,17 @@ const FILTERS: &[&str] = &[
 /// What is wrong with files of a library before anything is rendered: one that could not be read, one that nests too
 /// deeply, and one that names a run-time value (what includes it could not be shown in a dry run).
 fn unusable(library: &Library) -> BTreeMap<String, Failure> {
-    let problem = |file: &Result<(FileId, String), String>| match file {
+    let problem = |file: &Result<(FileId, String), Phrase>| match file {
         Err(why) => Some(Failure::new(Code::TemplateFailed, why.clone(), None)),
         Ok((file, text)) => {
             let deep = too_deep(text).err().map(|mut failures| failures.remove(0));
             let runtime = || {
                 let reference = references(text).into_iter().next()?;
-                let message =
-                    format!("an included template cannot name the run-time value `{}`", reference.path.join("."));
-                let help = "put it into the message itself; a run-time value is put in by itself, and not passed on";
+                let message = say!(
+                    "an included template cannot use the run-time value `{value}`",
+                    value = reference.path.join(".")
+                );
+                let help = say!("insert it in the message itself; run-time values can only be inserted, not passed on");
                 Some(Failure::new(Code::RuntimeValue, message, Some(reference.range)).help(help))
             };
             deep.or_else(runtime).map(|failure| Failure { file: Some(*file), ..failure })
@@ -587,11 +586,11 @@ fn unusable(library: &Library) -> BTreeMap<String, Failure> {
 /// operator, filter or dot of a chain. Texts in a tag are passed over, as is what stands outside of tags.
 fn too_deep(source: &str) -> Result<(), Vec<Failure>> {
     let refused =
-        |message: String| Err(vec![Failure::new(Code::TemplateFuel, message, None).help("split the message")]);
+        |message: Phrase| Err(vec![Failure::new(Code::TemplateFuel, message, None).help(say!("split the message"))]);
     if source.len() > limits::TEMPLATE_BYTES_MAX {
-        return refused(format!(
-            "the template has more than {} bytes",
-            text::thousands(limits::TEMPLATE_BYTES_MAX as u64)
+        return refused(say!(
+            "the template has more than {most} bytes",
+            most = Count::from(limits::TEMPLATE_BYTES_MAX)
         ));
     }
     let (mut at, mut blocks) = (0, 0);
@@ -614,22 +613,22 @@ fn too_deep(source: &str) -> Result<(), Vec<Failure>> {
             _ => 0,
         };
         if blocks > limits::TEMPLATE_BLOCKS_MAX {
-            return refused(format!(
-                "the template has more than {} blocks",
-                text::thousands(limits::TEMPLATE_BLOCKS_MAX as u64)
+            return refused(say!(
+                "the template has more than {most} blocks",
+                most = Count::from(limits::TEMPLATE_BLOCKS_MAX)
             ));
         }
     }
     Ok(())
 }
 
-fn deep_tag(source: &str, at: usize, message: String) -> Failure {
+fn deep_tag(source: &str, at: usize, message: Phrase) -> Failure {
     let range = at..source.ceil_char_boundary((at + 1).min(source.len()));
-    Failure::new(Code::TemplateSyntax, message, Some(range)).help("split the tag, for example with `set`")
+    Failure::new(Code::TemplateSyntax, message, Some(range)).help(say!("split the tag, for example with `set`"))
 }
 
 /// Where a tag ends, or where it is too deep and why. `body` is what follows its opening.
-fn tag(body: &str, close: &str) -> Result<usize, (usize, String)> {
+fn tag(body: &str, close: &str) -> Result<usize, (usize, Phrase)> {
     let (mut depth, mut parts, mut quote, mut word) = (0_usize, 0, None, false);
     let mut chars = body.char_indices();
     while let Some((at, c)) = chars.next() {
@@ -655,30 +654,14 @@ fn tag(body: &str, close: &str) -> Result<usize, (usize, String)> {
         }
         if depth > limits::TEMPLATE_DEPTH_MAX {
             let most = limits::TEMPLATE_DEPTH_MAX;
-            return Err((at, format!("the template is nested too deeply: more than {most} brackets in each other")));
+            return Err((at, say!("the template has more than {most} nested brackets", most)));
         }
         if parts > limits::TEMPLATE_TAG_PARTS_MAX {
-            let most = text::thousands(limits::TEMPLATE_TAG_PARTS_MAX as u64);
-            return Err((at, format!("a tag of the template has more than {most} words and signs")));
+            let most = Count::from(limits::TEMPLATE_TAG_PARTS_MAX);
+            return Err((at, say!("a template tag has more than {most} words and symbols", most)));
         }
     }
     Ok(body.len())
-}
-
-fn article(kind: ValueKind) -> String {
-    named(&kind.to_string())
-}
-
-fn named(kind: &str) -> String {
-    match kind {
-        "none" => "nothing (none)".into(),
-        "bool" => "true or false".into(),
-        "map" => "a mapping".into(),
-        "sequence" | "iterator" => "a list".into(),
-        "string" => "text".into(),
-        "number" => "a number".into(),
-        other => format!("a value of kind {other}"),
-    }
 }
 
 /// The context with some value at a path that had none.
@@ -944,7 +927,11 @@ mod tests {
         let until_refused = |engine: &Engine, source: &str| {
             let context = context! { a => "a" };
             let end = (0..1_000).find_map(|number| match engine.render(source, &context) {
-                Err(failures) if failures.iter().all(|failure| failure.message.starts_with("the templates of")) => {
+                Err(failures)
+                    if failures
+                        .iter()
+                        .all(|failure| failure.message.to_string().starts_with("the plan's templates")) =>
+                {
                     Some((number, failures.len()))
                 }
                 _ => None,
@@ -1064,13 +1051,16 @@ mod tests {
         );
         assert_eq!(fail("{% include 'bool.txt' %}").1, Code::NotText);
         let missing = engine.render("{% include 'undefind.txt' %}", &context).expect_err("missing").remove(0);
-        assert_eq!((missing.message.as_str(), missing.range), ("there is no template `undefind.txt`", Some(3..25)));
+        assert_eq!(
+            (missing.message.to_string().as_str(), missing.range),
+            ("template `undefind.txt` not found", Some(3..25))
+        );
         assert_eq!(missing.help, ["did you mean `undefined.txt`?"]);
         for source in
             ["{% extends 'undefind.txt' %}", "{% from 'undefind.txt' import x %}", "{% import 'undefind.txt' as x %}"]
         {
             let missing = engine.render(source, &context).expect_err("missing").remove(0);
-            assert_eq!(missing.message, "there is no template `undefind.txt`", "{source}");
+            assert_eq!(missing.message, "template `undefind.txt` not found", "{source}");
         }
     }
 
@@ -1082,7 +1072,7 @@ mod tests {
         {
             let failure = render(source, context()).expect_err("refused").remove(0);
             assert_eq!(failure.code, Code::NotText);
-            assert!(failure.message.contains(word), "{}", failure.message);
+            assert!(failure.message.to_string().contains(word), "{}", failure.message);
         }
     }
 

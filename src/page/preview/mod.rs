@@ -504,7 +504,10 @@ impl<'a> Builder<'a> {
                 }
                 body = marked(news, uploads, &places);
                 budget = measures(&news.budget);
-                let heavy = |(cause, size): &(String, usize)| Cause { label: segments(cause), value: bytes(*size) };
+                let heavy = |(cause, size): &(Phrase, usize)| Cause {
+                    label: segments(&cause.to_string()),
+                    value: bytes(*size),
+                };
                 heaviest = news.budget.heaviest.iter().map(heavy).collect();
             }
             Shows::Pictures(content, uploads) => {
