@@ -116,6 +116,41 @@ fn tags_are_balanced() {
     assert_eq!(md("- <section>\n\n</section>")[0], "A204 1:3");
 }
 
+/// Each input with what is said of it, in both languages.
+fn in_both_languages(inputs: &str, findings: impl Fn(&str) -> Vec<Diagnostic>) -> String {
+    let mut all = String::new();
+    for input in inputs.lines() {
+        all.push_str(&format!("{input}\n"));
+        let found = findings(input);
+        assert!(!found.is_empty(), "{input}");
+        for phrase in found.iter().flat_map(|found| std::iter::once(&found.message).chain(&found.help)).take(10) {
+            for (language, _) in crate::locale::tests::BOTH {
+                all.push_str(&format!("    {}\n", phrase.in_language(language)));
+            }
+        }
+    }
+    all
+}
+
+#[test]
+fn findings_are_said_in_both_languages() {
+    let of = |format| move |text: &str| run(format, &text.replace('⏎', "\n"), Links::Error, &plain()).1;
+    insta::assert_snapshot!(
+        "findings-html",
+        in_both_languages(include_str!("fixtures/wrong.html.txt"), of(Format::Html))
+    );
+    let markdown = in_both_languages(include_str!("fixtures/wrong.md.txt"), of(Format::Markdown));
+    insta::assert_snapshot!("findings-markdown", markdown);
+    let of_theme = |css: &str| {
+        let mut map = SourceMap::default();
+        let file = map.add("theme.css", css.to_owned());
+        let mut found = Diagnostics::default();
+        Theme::parse(css, &|range| Span::new(file, range), &mut found);
+        found.into_vec()
+    };
+    insta::assert_snapshot!("findings-theme", in_both_languages(include_str!("fixtures/wrong.css.txt"), of_theme));
+}
+
 #[test]
 fn tags_stand_where_they_belong() {
     assert_eq!(html("<p>a<section>b</section></p>"), ["A205 1:5"]);

@@ -788,12 +788,15 @@ impl Writer<'_> {
         let scheme = lower.split_once(':').map(|(scheme, _)| scheme);
         let web = matches!(scheme, Some("http" | "https"))
             && lower.split_once("://").is_some_and(|(_, rest)| !rest.is_empty());
+        if href.is_empty() {
+            let help = say!("write the URL, or only the text");
+            return self.findings.add(Code::DeadLink, at, say!("the link has no URL"), help);
+        }
         if !web && !matches!(scheme, Some("mailto" | "tel")) {
             let (why, help) = match () {
                 () if href.starts_with('#') => {
                     (say!("WeChat removes ids, so the link has no target"), say!("name the heading in words"))
                 }
-                () if href.is_empty() => (say!("it has no URL"), say!("write the URL, or only the text")),
                 () if scheme.is_some_and(|s| s.chars().all(|c| c.is_ascii_alphanumeric())) => {
                     (say!("WeChat does not open this kind of URL"), say!("write a URL with https://"))
                 }

@@ -28,7 +28,7 @@ pub struct Upload {
     pub sha256: String,
     /// Title and introduction of a video.
     pub(crate) description: Option<(String, String)>,
-    /// What was done so that it fits, in words.
+    /// What was done so that it fits. It is part of what a dry run shows and of its digest, so it is the same in every language.
     pub(crate) optimized: Option<String>,
 }
 

@@ -64,6 +64,9 @@ pub(super) fn syntax(detail: &str) -> (Phrase, Option<Phrase>) {
     {
         return (wrong(found(what, expected)), None);
     }
+    if let Some(what) = detail.strip_prefix("unknown ").and_then(|rest| rest.strip_suffix(", expected statement")) {
+        return (wrong(found(what, "statement")), None);
+    }
     if let Some(name) = detail.strip_prefix("unknown statement ") {
         return (say!("unknown template tag `{name}`", name), nearest(name, TAGS.iter().copied()));
     }
@@ -80,6 +83,7 @@ pub(super) fn syntax(detail: &str) -> (Phrase, Option<Phrase>) {
         "block tags in macros are not allowed" => say!("a macro cannot contain `block`"),
         "names starting with an underline can not be imported" => say!("names that start with `_` cannot be imported"),
         _ if detail.contains("at end of number") || detail.starts_with("invalid ") => say!("a number is not valid"),
+        _ if detail.contains(" in call block") => say!("`call` must be followed by the call of a macro"),
         _ => match (after("cannot assign to reserved variable name "), after("unexpected "), quoted(detail)) {
             (Some(name), ..) => say!("the name `{name}` is reserved", name),
             (_, Some(what), _) => say!("{found} is not allowed here", found = part(what)),
@@ -151,6 +155,9 @@ pub(super) fn failed(error: &Error) -> Phrase {
     let detail = error.detail().unwrap_or_default();
     let name = |before: &str, after: &str| detail.strip_prefix(before).and_then(|rest| rest.strip_suffix(after));
     match error.kind() {
+        ErrorKind::UnknownFilter | ErrorKind::UnknownTest if detail.is_empty() => {
+            say!("there is no such filter or test")
+        }
         ErrorKind::UnknownFilter => {
             say!("unknown filter `{name}`", name = name("filter ", " is unknown").unwrap_or(detail))
         }
@@ -231,6 +238,7 @@ fn operation(detail: &str) -> Option<Phrase> {
         return Some(say!("a number is needed here, but this is {value}", value = kind(of)));
     }
     Some(match detail {
+        "" => say!("the operation does not work on these values"),
         "value is not a string" | "template name was not a string" => say!("text is needed here"),
         "not iterable" | "value is not iterable" | "cannot convert value to list" => say!("a list is needed here"),
         "cannot convert value into pair list" | "cannot convert value into pairs" => say!("a mapping is needed here"),
@@ -253,6 +261,10 @@ fn operation(detail: &str) -> Option<Phrase> {
         "method must be common, ceil or floor" => say!("the method must be `common`, `ceil` or `floor`"),
         "overflow on abs" | "rounded value is too large to represent" => say!("the number is too large"),
         "filter name is required" | "filter name must be a string" => say!("the name of a filter is missing"),
+        _ if detail.starts_with("invalid ") && (detail.contains("digit") || detail.contains("literal")) => {
+            say!("the text is not a number")
+        }
+        _ if detail.contains("assign to namespaces") => say!("only values in a `namespace` can be set this way"),
         _ if detail.starts_with("cycle in template inheritance") => say!("the templates extend each other in a circle"),
         _ if detail.starts_with("duplicate argument") || detail.starts_with("unknown keyword argument") => {
             say!("unknown or repeated argument `{name}`", name = quoted(detail)?)

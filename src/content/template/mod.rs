@@ -1076,6 +1076,39 @@ mod tests {
         }
     }
 
+    /// What is wrong with templates, and the help for it, in both languages.
+    #[test]
+    fn errors_are_in_our_own_words_in_both_languages() {
+        let mut all = String::new();
+        let context = || context! { n => 1, s => "a", l => vec![1], m => context! { k => 1 }, none => Value::from(()) };
+        for source in include_str!("errors.txt").lines() {
+            all.push_str(&format!("{source}\n"));
+            let failures = render(source, context()).err().unwrap_or_default();
+            assert!(!failures.is_empty(), "{source}");
+            for phrase in failures.iter().flat_map(|failure| std::iter::once(&failure.message).chain(&failure.help)) {
+                for (language, _) in crate::locale::tests::BOTH {
+                    all.push_str(&format!("    {}\n", phrase.in_language(language)));
+                }
+            }
+        }
+        insta::assert_snapshot!(all);
+        for leaked in [
+            "unexpected",
+            "invalid operation",
+            "statement",
+            "identifier",
+            "unable to",
+            "cannot convert",
+            "iterable",
+            "sequence",
+            "block end",
+        ] {
+            let said: Vec<&str> =
+                all.lines().filter(|line| line.starts_with("    ") && line.contains(leaked)).collect();
+            assert_eq!(said, Vec::<&str>::new(), "{leaked}");
+        }
+    }
+
     #[test]
     fn endless_work_is_stopped() {
         let failures =
