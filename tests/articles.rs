@@ -192,7 +192,7 @@ fn values_are_text_and_never_markup() {
     case.write("project/a.html", format!("{HEAD}{html}"));
     let vars = "vars: { v: \"<b> x=1\", evil: \"red;position:fixed\" }\n";
     case.write("project/plan.yaml", plan("[{ file: a.html }]") + vars);
-    let ran = validate(&case, &[]).exits(3).says("a.html:5:4").says("a.html:7:").says("`position` cannot be used");
+    let ran = validate(&case, &[]).exits(3).says("a.html:5:4").says("a.html:7:").says("`position` is not allowed");
     assert!(ran.stdout.contains("2 errors"), "{}", ran.stdout);
 }
 
@@ -203,7 +203,7 @@ fn places_are_those_of_the_file_whatever_its_line_ends() {
     for text in [format!("{HEAD}{body}"), format!("\u{feff}{}", format!("{HEAD}{body}").replace('\n', "\r\n"))] {
         case.write("project/a.md", text);
         let ran = validate(&case, &[]).exits(3);
-        let ran = ran.says("`<center>` cannot be used").says("project/a.md:11:1");
-        ran.says("`<font>` cannot be used").says("project/a.md:13:25");
+        let ran = ran.says("`<center>` is not allowed").says("project/a.md:11:1");
+        ran.says("`<font>` is not allowed").says("project/a.md:13:25");
     }
 }

@@ -88,7 +88,7 @@ fn a_link_out_of_the_project_is_not_followed() {
     // A folder that is a link is not looked into.
     std::os::unix::fs::symlink(outside.path("."), case.path("templates/folder")).expect("links");
     case.write("plan.yaml", text("{% include 'folder/secret.txt' %}"));
-    case.run(&["validate", "plan.yaml"]).exits(3).says("there is no template `folder/secret.txt`");
+    case.run(&["validate", "plan.yaml"]).exits(3).says("template `folder/secret.txt` not found");
 }
 
 #[test]
