@@ -96,7 +96,7 @@ fn a_template_that_includes_itself_is_stopped() {
     let case = project()
         .file("templates/loop.txt", "x{% include 'loop.txt' %}")
         .file("plan.yaml", text("{% include 'loop.txt' %}"));
-    case.run(&["validate", "plan.yaml"]).exits(3).says("recursion");
+    case.run(&["validate", "plan.yaml"]).exits(3).says("includes or calls itself too often");
 }
 
 #[test]

@@ -251,7 +251,7 @@ fn operation(detail: &str) -> Option<Phrase> {
             say!("the number must not be 0")
         }
         "range has too many elements" => say!("`range` has too many elements"),
-        "recursion limit exceeded" => say!("the template calls itself too often"),
+        "recursion limit exceeded" => say!("the template includes or calls itself too often"),
         "repeated string is too large" | "repeated sequence is too large" => say!("the repeated value is too large"),
         "strings can only be multiplied with integers"
         | "sequences and iterables can only be multiplied with integers" => {
