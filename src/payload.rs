@@ -15,6 +15,7 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use crate::{
+    locale::{Phrase, say},
     openids::Openids,
     slot::{Followers, Slot, Tag, UnknownSlot},
 };
@@ -210,9 +211,21 @@ pub struct Payload {
 const NOBODY: &str = "\"touser\":[]";
 
 /// A slot whose value is not there.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the value of `{0}` is not known")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MissingValue(pub Slot);
+
+impl MissingValue {
+    /// What is missing.
+    pub(crate) fn message(&self) -> Phrase {
+        say!("`{value}` has no value", value = self.0.to_string())
+    }
+}
+
+impl Display for MissingValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.message().fmt(f)
+    }
+}
 
 impl Payload {
     /// Serialises a body: UTF-8 as it is, no `\uXXXX` but for control characters, no HTML escaping, keys in order. Its

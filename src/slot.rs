@@ -4,6 +4,8 @@
 
 use std::{fmt, str::FromStr};
 
+use crate::locale::{Phrase, say};
+
 /// What a step gives to those after it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Output {
@@ -151,9 +153,21 @@ impl fmt::Display for Slot {
 }
 
 /// A text that names no slot.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no value of a run")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnknownSlot(pub String);
+
+impl UnknownSlot {
+    /// What is wrong with it.
+    pub(crate) fn message(&self) -> Phrase {
+        say!("`{value}` is not a run-time value", value = &self.0)
+    }
+}
+
+impl fmt::Display for UnknownSlot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.message().fmt(f)
+    }
+}
 
 impl FromStr for Slot {
     type Err = UnknownSlot;

@@ -11,6 +11,7 @@ use std::{
 use super::files::{open_regular, read_regular};
 use crate::{
     limits,
+    locale::{Phrase, say},
     problem::reason,
     resolve::{Project, ReadError, TemplateFile},
     text::thousands,
@@ -29,10 +30,13 @@ pub(super) struct DiskProject {
     secrets: RefCell<Vec<PathBuf>>,
 }
 
-const HIDDEN: &str = "a name on its path, or on the path that a link leads to, begins with a dot";
-const STATE: &str = "it is of the state store, or in its folder";
-const SECRET: &str = "the account's secret is read from it";
-const KEY: &str = "it is a private key";
+fn hidden() -> Phrase {
+    say!("a name in its path, or in its link's target, starts with a dot")
+}
+
+fn key() -> Phrase {
+    say!("it is a private key")
+}
 
 impl DiskProject {
     /// The project of a plan in `folder`: the nearest folder upwards with `.git`, else the folder itself.
@@ -67,7 +71,7 @@ impl DiskProject {
         let name = shown(&joined);
         // What is hidden is not even said to exist.
         if is_hidden(Path::new(path).strip_prefix(&self.root).unwrap_or(Path::new(path))) {
-            return Err(ReadError::Private(HIDDEN));
+            return Err(ReadError::Private(hidden()));
         }
         let unreadable = |error: io::Error| ReadError::Unreadable(reason(&error));
         // Where a missing file would be matters too: what lies outside is not even said to exist.
@@ -88,13 +92,15 @@ impl DiskProject {
     }
 
     /// Why a file of the project is no content.
-    fn why_private(&self, real: &Path, below: &Path) -> Option<&'static str> {
+    fn why_private(&self, real: &Path, below: &Path) -> Option<Phrase> {
         let secret = || self.secrets.borrow().iter().any(|secret| same_file(real, secret));
         match () {
-            () if is_hidden(below) => Some(HIDDEN),
-            () if self.state.as_deref().is_some_and(|ledger| self.is_of_state(real, ledger)) => Some(STATE),
-            () if secret() => Some(SECRET),
-            () if is_key_name(real) => Some(KEY),
+            () if is_hidden(below) => Some(hidden()),
+            () if self.state.as_deref().is_some_and(|ledger| self.is_of_state(real, ledger)) => {
+                Some(say!("it belongs to the state store, or is in its folder"))
+            }
+            () if secret() => Some(say!("it contains the account's secret")),
+            () if is_key_name(real) => Some(key()),
             () => None,
         }
     }
@@ -158,7 +164,7 @@ impl Project for DiskProject {
     fn read(&self, path: &str, most_bytes: u64) -> Result<(String, Vec<u8>), ReadError> {
         let (name, real) = self.locate(path)?;
         let bytes = read_regular(&real, most_bytes)?;
-        if is_key(&bytes) { Err(ReadError::Private(KEY)) } else { Ok((name, bytes)) }
+        if is_key(&bytes) { Err(ReadError::Private(key())) } else { Ok((name, bytes)) }
     }
 
     fn withhold(&self, path: &str) {
@@ -172,7 +178,7 @@ impl Project for DiskProject {
         let read = (&mut file).take(256).read_to_end(&mut head);
         read.map_err(|error| ReadError::Unreadable(reason(&error)))?;
         if is_key(&head) {
-            return Err(ReadError::Private(KEY));
+            return Err(ReadError::Private(key()));
         }
         Ok((name, Box::new(io::Cursor::new(head).chain(file))))
     }

@@ -124,6 +124,11 @@ pub enum BadText {
     Control(usize, char),
 }
 
+/// A character that cannot be shown: `U+0007`.
+pub(crate) fn code_point(c: char) -> String {
+    format!("U+{:04X}", c as u32)
+}
+
 /// Checks and decodes the bytes of a text file; a byte order mark is dropped, CRLF stays.
 pub fn decode(bytes: Vec<u8>) -> Result<String, BadText> {
     let mut text = String::from_utf8(bytes).map_err(|error| BadText::NotUtf8(error.utf8_error().valid_up_to()))?;

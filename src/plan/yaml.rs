@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use crate::{
     diag::{
         Code, Diagnostic, Diagnostics,
-        source::{FileId, SourceMap, Span},
+        source::{FileId, SourceMap, Span, code_point},
     },
     limits,
     locale::{Count, Phrase, say},
@@ -273,7 +273,7 @@ impl<'a> Reader<'a> {
         match crate::diag::source::find_control(text) {
             None => Ok(()),
             Some((_, c)) => {
-                let character = format!("U+{:04X}", c as u32);
+                let character = code_point(c);
                 let message = say!("the text contains the control character {character}", character);
                 Err(Diagnostic::new(Code::ControlCharacter, span.clone(), message).help(say!("remove it")).into())
             }

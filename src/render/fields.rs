@@ -15,10 +15,10 @@ use crate::{
     },
     diag::{
         Code, Diagnostic, Diagnostics, Origin,
-        source::{SourceMap, Span},
+        source::{SourceMap, Span, code_point},
     },
     limits,
-    locale::Phrase,
+    locale::{Phrase, list, say},
     message::{MessageView, Shown},
     openids::Openids,
     payload::{self, Effect, Payload, Target},
@@ -32,7 +32,7 @@ use crate::{
     },
     resolve::{Instance, ResolvedPlan, failure_at, failure_diagnostic},
     slot::{self, Output, Slot},
-    text::{did_you_mean, one_of},
+    text::nearest,
 };
 
 /// What is known of a step by those after it.
@@ -93,12 +93,8 @@ impl StepFields<'_> {
                 Ok(payload) if spec.effect == Effect::Mass => payload.keyed(&key),
                 Ok(payload) => payload,
                 Err(unknown) => {
-                    self.problem(
-                        "",
-                        Code::UnknownOutput,
-                        unknown.to_string().into(),
-                        "write {{ steps.ID.OUTPUT }}".into(),
-                    );
+                    let help = say!("write {{{{ steps.ID.OUTPUT }}}}");
+                    self.problem("", Code::UnknownOutput, unknown.message(), help);
                     return None;
                 }
             };
@@ -224,21 +220,19 @@ impl StepFields<'_> {
     ) -> Result<Option<String>, Box<Option<Diagnostic>>> {
         let fail = |diagnostic: Diagnostic| Err(Box::new(Some(diagnostic)));
         let path: Vec<&str> = reference.path.iter().map(String::as_str).collect();
-        let insert = "a run-time value can be put in, and not computed with";
+        let insert = || say!("a run-time value can be inserted but not computed with");
         if path[0] == "run" {
             return if reference.alone && path.len() == 2 {
                 Ok(None)
             } else {
-                fail(
-                    Diagnostic::new(Code::RuntimeValue, place, insert)
-                        .help(format!("write {{{{ {} }}}}", path[..path.len().min(2)].join("."))),
-                )
+                let value = path[..path.len().min(2)].join(".");
+                fail(Diagnostic::new(Code::RuntimeValue, place, insert()).help(say!("write {{{{ {value} }}}}", value)))
             };
         }
         let Some(id) = path.get(1) else {
             return fail(
-                Diagnostic::new(Code::RuntimeValue, place, "`steps` alone is no value")
-                    .help("write {{ steps.ID.OUTPUT }}"),
+                Diagnostic::new(Code::RuntimeValue, place, say!("`steps` alone is not a value"))
+                    .help(say!("write {{{{ steps.ID.OUTPUT }}}}")),
             );
         };
         let known = self.earlier(id, &place)?;
@@ -246,24 +240,20 @@ impl StepFields<'_> {
         let outputs: Vec<&str> = known.spec.outputs.iter().map(|output| output.name()).collect();
         let Some(name) = output else {
             let help = match outputs.first() {
-                None => format!("`{}` has no outputs", known.spec.name),
-                Some(first) => format!("write {{{{ {example}.{first} }}}}"),
+                None => say!("`{action}` has no outputs", action = known.spec.name),
+                Some(first) => say!("write {{{{ {value} }}}}", value = format!("{example}.{first}")),
             };
-            return fail(
-                Diagnostic::new(Code::UnknownOutput, place, format!("`{}` names no output", path.join("."))).help(help),
-            );
+            let message = say!("`{value}` does not name an output", value = path.join("."));
+            return fail(Diagnostic::new(Code::UnknownOutput, place, message).help(help));
         };
         let Some(output) = known.spec.outputs.iter().find(|output| output.name() == name) else {
-            let help = did_you_mean(name, outputs.iter().copied())
-                .map_or_else(|| format!("it has {}", one_of(&outputs)), |near| format!("did you mean `{near}`?"));
-            return fail(
-                Diagnostic::new(
-                    Code::UnknownOutput,
-                    place,
-                    format!("`{id}` (`{}`) has no output `{name}`", known.spec.name),
-                )
-                .help(help),
-            );
+            let help = nearest(name, outputs.iter().copied()).unwrap_or_else(|| match outputs.is_empty() {
+                true => say!("`{action}` has no outputs", action = known.spec.name),
+                false => say!("its outputs: {outputs}", outputs = list(outputs.iter().map(|name| format!("`{name}`")))),
+            });
+            let message =
+                say!("`{step}` (`{action}`) has no output `{name}`", step = *id, action = known.spec.name, name);
+            return fail(Diagnostic::new(Code::UnknownOutput, place, message).help(help));
         };
         let single = match (output, &path[if known.foreach { 4 } else { 3 }..]) {
             (Output::MsgIds, [index]) => slot::index(index).is_some(),
@@ -271,17 +261,17 @@ impl StepFields<'_> {
             (_, rest) => rest.is_empty(),
         };
         if !computed && !single {
-            let help = format!("write {{{{ {example}.msg_id }}}}, or one of several: {{{{ {example}.msg_ids[0] }}}}");
-            return fail(
-                Diagnostic::new(Code::UnknownOutput, place, format!("`{}` is no single value", path.join(".")))
-                    .help(help),
-            );
+            let help =
+                say!("write {{{{ {step}.msg_id }}}}, or one of several: {{{{ {step}.msg_ids[0] }}}}", step = example);
+            let message = match output {
+                Output::MsgIds => say!("`{value}` is a list, not a single value", value = path.join(".")),
+                _ => say!("`{value}` is not a value", value = path.join(".")),
+            };
+            return fail(Diagnostic::new(Code::UnknownOutput, place, message).help(help));
         }
         if !computed && !reference.alone {
-            return fail(
-                Diagnostic::new(Code::RuntimeValue, place, insert)
-                    .help(format!("write {{{{ {example}.{name} }}}} and nothing else in the braces")),
-            );
+            let help = say!("write only {{{{ {value} }}}} in the braces", value = format!("{example}.{name}"));
+            return fail(Diagnostic::new(Code::RuntimeValue, place, insert()).help(help));
         }
         Ok(Some((*id).to_owned()))
     }
@@ -303,7 +293,7 @@ impl StepFields<'_> {
             let diagnostic = unknown_step(place.clone(), id, before());
             let dashed = before().find(|known| known.starts_with(&format!("{id}-")));
             return fail(match dashed {
-                Some(dashed) => diagnostic.help(format!("an id with a dash is written steps[\"{dashed}\"]")),
+                Some(dashed) => diagnostic.help(say!("an id with a dash is written steps[\"{id}\"]", id = dashed)),
                 None => diagnostic,
             });
         };
@@ -351,22 +341,27 @@ impl StepFields<'_> {
     fn known_number(&mut self, suffix: &str, text: &str, min: u64, max: u64) -> Option<u64> {
         let name = suffix.rsplit('/').next().unwrap_or_default();
         if payload::only_slot(text.trim()).is_some() {
-            let message = format!("`{name}` must be known before the run");
-            self.problem(suffix, Code::RuntimeValue, message.into(), "write the number, or a variable".into());
+            let message = say!("`{name}` must be known before the run", name);
+            self.problem(suffix, Code::RuntimeValue, message, say!("write the number, or a variable"));
             return None;
         }
         match text.trim().parse::<u64>() {
             Ok(number) if (min..=max).contains(&number) => Some(number),
             _ => {
-                let range = if max == u64::MAX { format!("from {min}") } else { format!("from {min} to {max}") };
-                let message =
-                    format!("`{name}` renders to `{}`, which is not a whole number {range}", payload::shown(text));
-                self.problem(
-                    suffix,
-                    Code::BadRendered,
-                    message.into(),
-                    "check the value that the template puts in".into(),
-                );
+                let value = payload::shown(text);
+                let message = match max {
+                    u64::MAX => {
+                        say!("`{name}` renders to `{value}`, which is not a whole number from {min}", name, value, min)
+                    }
+                    _ => say!(
+                        "`{name}` renders to `{value}`, which is not a whole number from {min} to {max}",
+                        name,
+                        value,
+                        min,
+                        max
+                    ),
+                };
+                self.problem(suffix, Code::BadRendered, message, say!("check the inserted value"));
                 None
             }
         }
@@ -386,21 +381,17 @@ fn output_of<'p>(
     }
     let keys: Vec<&str> = known.calls.iter().filter_map(|(key, _)| key.as_deref()).collect();
     let example = format!("steps.{id}[\"{}\"]", keys.first().unwrap_or(&"KEY"));
+    let write = |step: &str| say!("write {step}.OUTPUT", step);
     match path.get(2) {
         Some(key) if keys.contains(key) => {}
         Some(key) => {
-            let near = did_you_mean(key, keys.iter().copied())
-                .map_or_else(|| format!("write {example}.OUTPUT"), |near| format!("did you mean `{near}`?"));
-            return fail(
-                Diagnostic::new(Code::UnknownOutput, place.clone(), format!("`{id}` has no instance `{key}`"))
-                    .help(near),
-            );
+            let help = nearest(key, keys.iter().copied()).unwrap_or_else(|| write(&example));
+            let message = say!("`{step}` has no instance `{key}`", step = id, key = *key);
+            return fail(Diagnostic::new(Code::UnknownOutput, place.clone(), message).help(help));
         }
         None => {
-            return fail(
-                Diagnostic::new(Code::UnknownOutput, place.clone(), format!("`{id}` runs once a row"))
-                    .help(format!("write {example}.OUTPUT")),
-            );
+            let message = say!("`{step}` runs once per row", step = id);
+            return fail(Diagnostic::new(Code::UnknownOutput, place.clone(), message).help(write(&example)));
         }
     }
     Ok((path.get(3).copied(), example))
@@ -412,9 +403,9 @@ fn captures(text: &str, references: &[Reference]) -> Option<template::Failure> {
     let tags = text.match_indices("{%").map(|(at, _)| text[at + 2..].trim_start_matches(['-', '+']).trim_start());
     let word = tags.filter_map(|tag| tag.split(|c: char| !c.is_alphanumeric()).next());
     let word = word.into_iter().find(|word| matches!(*word, "set" | "filter" | "macro" | "call" | "with"))?;
-    let message = format!("a run-time value cannot be put into a text with a `{word}` block");
+    let message = say!("a run-time value cannot be inserted in a text with a `{word}` block", word);
     let failure = template::Failure::new(Code::RuntimeValue, message, Some(reference.range.clone()));
-    Some(failure.help("put it in outside of blocks that capture or change text"))
+    Some(failure.help(say!("insert it outside blocks that capture or change text")))
 }
 
 /// What a template made must hold no control character, and no slot but those it refers to.
@@ -422,9 +413,9 @@ fn unclean(rendered: &str, references: &[Reference]) -> Option<template::Failure
     let known = references.iter().map(|reference| template::stand_in(&reference.path));
     let bare = known.fold(rendered.to_owned(), |text, known| text.replace(&known, ""));
     let (_, c) = crate::diag::source::find_control(&bare)?;
-    let message = format!("the rendered text holds the control character U+{:04X}", c as u32);
+    let message = say!("the rendered text contains the control character {character}", character = code_point(c));
     let failure = template::Failure::new(Code::ControlCharacter, message, None);
-    Some(failure.help("remove it from the template, or from the value that it puts in"))
+    Some(failure.help(say!("remove it from the template, or from the inserted value")))
 }
 
 impl Fields for StepFields<'_> {

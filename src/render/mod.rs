@@ -15,6 +15,7 @@ use crate::{
     content::template::Engine,
     diag::{Code, Diagnostic, Diagnostics, Origin, source::SourceMap},
     limits,
+    locale::{Phrase, say},
     message::{MessageView, Shown},
     openids::Openids,
     payload::{self, Effect, Payload, Target},
@@ -333,13 +334,10 @@ fn steps(resolved: &ResolvedPlan, sources: &SourceMap, diagnostics: &mut Diagnos
 /// Settings that hold only for the sandbox are said to be so.
 fn warn_limits(resolved: &ResolvedPlan, diagnostics: &mut Diagnostics) {
     let head = &resolved.head;
-    let mut places = Vec::new();
+    let mut places: Vec<(Option<Origin>, String, Phrase)> = Vec::new();
+    let short = || say!("`resend_after` below 60s works only with the sandbox and loopback addresses");
     if head.defaults.retry.resend_after.is_some_and(|span| span.0 < limits::RESEND_AFTER_MIN) {
-        places.push((
-            None,
-            "/defaults/retry/resend_after".to_owned(),
-            "`resend_after` below 60s holds for the sandbox and loopback addresses only",
-        ));
+        places.push((None, "/defaults/retry/resend_after".to_owned(), short()));
     }
     for step in &resolved.steps {
         if step
@@ -348,24 +346,19 @@ fn warn_limits(resolved: &ResolvedPlan, diagnostics: &mut Diagnostics) {
             .retry
             .is_some_and(|retry| retry.resend_after.is_some_and(|span| span.0 < limits::RESEND_AFTER_MIN))
         {
-            places.push((
-                Some(Origin::step(step.step.index)),
-                step.step.pointer("/retry/resend_after"),
-                "`resend_after` below 60s holds for the sandbox and loopback addresses only",
-            ));
+            let origin = Some(Origin::step(step.step.index));
+            places.push((origin, step.step.pointer("/retry/resend_after"), short()));
         }
     }
     if head.defaults.pace.per_minute.is_some_and(|pace| pace > limits::MASS_CALLS_PER_MINUTE) {
-        places.push((
-            None,
-            "/defaults/pace/per_minute".to_owned(),
-            "more than 60 mass calls a minute hold for the sandbox and loopback addresses only",
-        ));
+        let fast = say!("more than 60 mass calls per minute work only with the sandbox and loopback addresses");
+        places.push((None, "/defaults/pace/per_minute".to_owned(), fast));
     }
     for (origin, pointer, message) in places {
         diagnostics.about(origin);
         let diagnostic = Diagnostic::new(Code::IgnoredSetting, resolved.document.span(&pointer), message);
-        diagnostics.push(diagnostic.help("against WeChat 60s and 60 a minute are kept whatever the plan says"));
+        let help = say!("against WeChat, qunfa always waits at least 60s and makes at most 60 mass calls per minute");
+        diagnostics.push(diagnostic.help(help));
     }
 }
 

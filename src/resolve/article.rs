@@ -9,8 +9,10 @@ use crate::{
         article::{self, Finding, Format, Image, Input, Links, Piece, Theme},
         media::{Material, Unfit},
     },
+    locale::{Count, Phrase, say},
     payload::MediaId,
     plan::article::{Article as PlanArticle, ArticleKind},
+    text::one_of,
 };
 
 /// An article, ready but for what uploads give.
@@ -206,8 +208,9 @@ impl Reader<'_> {
                     members.insert(wire, value);
                 }
                 None if name == "title" => {
-                    let diagnostic = Diagnostic::new(Code::ArticleField, whole.clone(), "the article has no title");
-                    self.push(diagnostic.help("write `title:` here, or in the front matter of the file"));
+                    let message = say!("the article has no title");
+                    let diagnostic = Diagnostic::new(Code::ArticleField, whole.clone(), message);
+                    self.push(diagnostic.help(say!("write `title:` here, or in the front matter of the file")));
                 }
                 None => {}
             }
@@ -215,8 +218,8 @@ impl Reader<'_> {
         let cover = match (plan.kind, find("cover")) {
             (ArticleKind::News, Some(field)) => self.cover(&field, optimize, templates),
             (ArticleKind::News, None) => {
-                let diagnostic = Diagnostic::new(Code::ArticleField, whole, "the article has no cover");
-                self.push(diagnostic.help("write `cover: cover.jpg` here, or in the front matter of the file"));
+                let diagnostic = Diagnostic::new(Code::ArticleField, whole, say!("the article has no cover"));
+                self.push(diagnostic.help(say!("write `cover: cover.jpg` here, or in the front matter of the file")));
                 None
             }
             (ArticleKind::Newspic, _) => None,
@@ -251,10 +254,9 @@ impl Reader<'_> {
             Some("html" | "htm") => Format::Html,
             Some("txt") if plan.kind == ArticleKind::Newspic => Format::Markdown,
             _ => {
-                let message = format!("`{path}` is neither Markdown (.md) nor HTML (.html)");
-                self.push(
-                    Diagnostic::new(Code::BadFormat, place, message).help("give the file the ending of what it is"),
-                );
+                let message = say!("`{path}` is neither Markdown (.md) nor HTML (.html)", path);
+                let help = say!("use the matching file extension");
+                self.push(Diagnostic::new(Code::BadFormat, place, message).help(help));
                 return None;
             }
         };
@@ -281,18 +283,18 @@ impl Reader<'_> {
         if let (0, Some(key)) = (begin, key)
             && KEYS.contains(&key)
         {
-            let message = "the front matter that begins here never ends";
+            let message = say!("the front matter is not closed");
             let diagnostic = Diagnostic::new(Code::YamlSyntax, Span::new(file, 0..3), message);
-            self.push(diagnostic.help("write a line `---` between it and the text"));
+            self.push(diagnostic.help(say!("end it with a line `---`")));
             return None;
         }
         let front = match begin {
             0 => None,
             end if end > limits::FRONT_MATTER_BYTES_MAX => {
-                let most = limits::FRONT_MATTER_BYTES_MAX;
-                let message = format!("the front matter has {end} bytes; at most {most} are read");
+                let (bytes, most) = (Count(end as u64), Count(limits::FRONT_MATTER_BYTES_MAX as u64));
+                let message = say!("the front matter has {bytes} bytes; the limit is {most}", bytes, most);
                 let diagnostic = Diagnostic::new(Code::FileTooLarge, Span::new(file, 0..3), message);
-                self.push(diagnostic.help("write the text of the article below its closing `---`"));
+                self.push(diagnostic.help(say!("write the text of the article below its closing `---`")));
                 return None;
             }
             end => {
@@ -314,24 +316,25 @@ impl Reader<'_> {
     /// Checks what a front matter holds; what is right in it counts all the same.
     fn front_matter(&mut self, document: &Document) {
         let Some(members) = document.value.as_object() else {
-            let diagnostic = Diagnostic::new(Code::WrongType, document.span(""), "front matter is a mapping");
-            self.push(diagnostic.help("write `title: ...`"));
+            let diagnostic =
+                Diagnostic::new(Code::WrongType, document.span(""), say!("front matter must be a mapping"));
+            self.push(diagnostic.help(say!("write `title: ...`")));
             return;
         };
         for (name, value) in members {
             let pointer = format!("/{}", yaml::escape(name));
             let flag = matches!(name.as_str(), "need_open_comment" | "only_fans_can_comment" | "optimize");
             let problem = if !KEYS.contains(&name.as_str()) {
-                let diagnostic =
-                    Diagnostic::new(Code::UnknownKey, document.key_span(&pointer), format!("unknown key `{name}`"));
-                match did_you_mean(name, KEYS.iter().copied()) {
-                    Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
-                    None => diagnostic.help(format!("front matter takes {}", crate::text::one_of(KEYS))),
-                }
-            } else if flag != value.is_boolean() || (!flag && !value.is_string()) {
-                let wanted = if flag { "true or false" } else { "text" };
-                Diagnostic::new(Code::WrongType, document.span(&pointer), format!("`{name}` is {wanted}"))
-                    .help("put quotes around text that looks like a number")
+                let help = nearest(name, KEYS.iter().copied());
+                let help = help.unwrap_or_else(|| say!("allowed here: {keys}", keys = one_of(KEYS)));
+                let message = say!("unknown key `{key}`", key = name);
+                Diagnostic::new(Code::UnknownKey, document.key_span(&pointer), message).help(help)
+            } else if flag && !value.is_boolean() {
+                Diagnostic::new(Code::WrongType, document.span(&pointer), say!("`{name}` must be true or false", name))
+                    .help(say!("write `{name}: true`, without quotes", name))
+            } else if !flag && !value.is_string() {
+                Diagnostic::new(Code::WrongType, document.span(&pointer), say!("`{name}` must be text", name))
+                    .help(say!("quote text that looks like a number"))
             } else {
                 continue;
             };
@@ -355,8 +358,9 @@ impl Reader<'_> {
         let text = self.field_with_slots(field, templates)?;
         if payload::has_slot(&text) {
             let place = self.field_place(&field.from, None);
-            let message = "this must be known before the run";
-            self.push(Diagnostic::new(Code::RuntimeValue, place, message).help("write it out, or use a variable"));
+            let message = say!("this must be known before the run");
+            let help = say!("write the value, or use a variable");
+            self.push(Diagnostic::new(Code::RuntimeValue, place, message).help(help));
             return None;
         }
         Some(text)
@@ -377,36 +381,35 @@ impl Reader<'_> {
 
     fn limits(&mut self, name: &str, value: &str, count: usize, place: Span) {
         let characters = value.chars().count();
-        let most = |most: usize| {
-            (characters > most).then(|| format!("`{name}` has {characters} characters; WeChat takes at most {most}"))
+        let within = |most: usize| {
+            if characters <= most {
+                return None;
+            }
+            let (characters, limit) = (Count(characters as u64), Count(most as u64));
+            Some(say!("`{name}` has {characters} characters; the maximum is {limit}", name, characters, limit))
         };
         let problem = match name {
-            "title" if value.trim().is_empty() => Some("the title is empty".to_owned()),
-            "title" => most(limits::TITLE_CHARS),
-            "author" => most(limits::AUTHOR_CHARS),
-            "digest" if count > 1 => {
-                Some("a digest is for a single article; WeChat takes none with several".to_owned())
+            "title" if value.trim().is_empty() => Some(say!("the title is empty")),
+            "title" => within(limits::TITLE_CHARS),
+            "author" => within(limits::AUTHOR_CHARS),
+            "digest" if count > 1 => Some(say!("a digest is allowed only with a single article")),
+            "digest" => within(limits::DIGEST_CHARS),
+            "source_url" if value.len() > limits::SOURCE_URL_BYTES => {
+                let (bytes, limit) = (Count(value.len() as u64), Count(limits::SOURCE_URL_BYTES as u64));
+                Some(say!("`{name}` has {bytes} bytes; the maximum is {limit}", name, bytes, limit))
             }
-            "digest" => most(limits::DIGEST_CHARS),
-            "source_url" if value.len() > limits::SOURCE_URL_BYTES => Some(format!(
-                "`source_url` is {} bytes long; WeChat takes at most {}",
-                value.len(),
-                limits::SOURCE_URL_BYTES
-            )),
             "source_url" if !value.starts_with("https://") && !value.starts_with("http://") => {
-                Some(format!("`{value}` is no web address"))
+                Some(say!("`{value}` is not a URL", value))
             }
             "pic_crop_235_1" | "pic_crop_1_1" if !is_crop(value) => {
-                Some(format!("`{value}` is no part of a picture such as `0.1945_0_1_0.5236` (X1_Y1_X2_Y2 of 0 to 1)"))
+                Some(say!("`{value}` is not a crop such as `0.1945_0_1_0.5236` (X1_Y1_X2_Y2, each from 0 to 1)", value))
             }
-            _ if value.contains(['\n', '\r']) => Some(format!("`{name}` has more than one line")),
+            _ if value.contains(['\n', '\r']) => Some(say!("`{name}` has more than one line", name)),
             _ => None,
         };
         if let Some(problem) = problem {
-            self.push(
-                Diagnostic::new(Code::ArticleField, place, problem)
-                    .help("shorten or mend it; see `qunfa explain A406`"),
-            );
+            let help = say!("fix it; see `qunfa explain A406`");
+            self.push(Diagnostic::new(Code::ArticleField, place, problem).help(help));
         }
     }
 
@@ -419,13 +422,10 @@ impl Reader<'_> {
         }
         let place = self.field_place(&field.from, None);
         if !name.ends_with(".css") {
-            let near = did_you_mean(&name, Theme::BUILTIN.iter().copied());
-            let diagnostic = Diagnostic::new(Code::NotAllowed, place, format!("there is no theme `{name}`"));
-            let themes = crate::text::one_of(Theme::BUILTIN);
-            self.push(diagnostic.help(match near {
-                Some(near) => format!("did you mean `{near}`?"),
-                None => format!("write {themes}, or the path of a .css file"),
-            }));
+            let near = nearest(&name, Theme::BUILTIN.iter().copied());
+            let help = near
+                .unwrap_or_else(|| say!("write {themes}, or the path of a .css file", themes = one_of(Theme::BUILTIN)));
+            self.push(Diagnostic::new(Code::NotAllowed, place, say!("there is no theme `{name}`", name)).help(help));
             return None;
         }
         let path = format!("{}{name}", field.folder);
@@ -452,9 +452,10 @@ impl Reader<'_> {
     fn stylesheet(&mut self, path: &str, file: FileId, css: &str) -> Option<Rc<Theme>> {
         let (bytes, most) = (css.len(), limits::THEME_BYTES_MAX);
         if bytes > most {
-            let message = format!("the theme `{path}` is {bytes} bytes large; at most {most} are read");
+            let (bytes, limit) = (Count(bytes as u64), Count(most as u64));
+            let message = say!("the theme `{path}` has {bytes} bytes; the limit is {limit}", path, bytes, limit);
             let diagnostic = Diagnostic::new(Code::FileTooLarge, Span::new(file, most..most + 1), message);
-            self.push(diagnostic.help("a theme has rules for the tags and hooks of an article, and nothing else"));
+            self.push(diagnostic.help(say!("a theme contains only rules for the tags and hooks of an article")));
             return None;
         }
         Some(Rc::new(Theme::parse(css, &|range| Span::new(file, range), self.diagnostics)))
@@ -494,9 +495,10 @@ impl Reader<'_> {
         let (name, bytes) = self.bytes(path, place, most)?;
         self.spent.media = self.spent.media.saturating_add(bytes.len() as u64);
         if self.spent.media > limits::MEDIA_BYTES_MAX {
-            let most = limits::MEDIA_BYTES_MAX >> 20;
-            let message = format!("with `{name}`, the pictures and other media of the plan have more than {most} MiB");
-            self.push(Diagnostic::new(Code::TooComplex, place.clone(), message).help("split the plan"));
+            let most = Count(limits::MEDIA_BYTES_MAX >> 20);
+            let message =
+                say!("with `{name}`, the plan's pictures and other media have more than {most} MiB", name, most);
+            self.push(Diagnostic::new(Code::TooComplex, place.clone(), message).help(say!("split the plan")));
             return None;
         }
         let mut left = limits::OPTIMIZE_WORK_MAX - self.spent.pixels;
@@ -509,49 +511,64 @@ impl Reader<'_> {
     }
 
     fn unfit(&mut self, name: &str, unfit: Unfit, target: MediaTarget, optimize: bool, place: &Span) {
-        let million = |pixels: u64| pixels / 1_000_000;
+        let million = |pixels: u64| Count(pixels / 1_000_000);
+        let again = || say!("export it again");
+        let resize = || say!("resize it; phones show at most 1,080 pixels of width");
         let (code, message, help) = match unfit {
-            Unfit::Empty => (Code::MediaEmpty, format!("`{name}` is empty"), "export it again".to_owned()),
-            Unfit::Damaged => (Code::MediaDamaged, format!("`{name}` is cut off or damaged"), "export it again".into()),
+            Unfit::Empty => (Code::MediaEmpty, say!("`{name}` is empty", name), again()),
+            Unfit::Damaged => (Code::MediaDamaged, say!("`{name}` is truncated or damaged", name), again()),
             Unfit::Dimensions(width, height) => (
                 Code::MediaDimensions,
-                format!("`{name}` has {width} × {height} pixels, which is no picture for a phone"),
-                "make it smaller: an article is at most 1,080 pixels wide on a phone".into(),
+                say!("`{name}` is too large: {width} × {height} pixels", name, width, height),
+                resize(),
             ),
             Unfit::Pixels(width, height) => (
                 Code::MediaDimensions,
-                format!(
-                    "`{name}` has {width} × {height} pixels; `optimize` takes at most {} million (half as many of 16 bits)",
-                    million(limits::OPTIMIZE_PIXELS_MAX)
+                say!(
+                    "`{name}` has {width} × {height} pixels; `optimize` accepts at most {most} million (half as many \
+                     with 16 bits per channel)",
+                    name,
+                    width,
+                    height,
+                    most = million(limits::OPTIMIZE_PIXELS_MAX)
                 ),
-                "make it smaller: an article is at most 1,080 pixels wide on a phone".into(),
+                resize(),
             ),
             Unfit::Work => (
                 Code::TooComplex,
-                format!(
-                    "with `{name}`, the pictures that `optimize` reads and writes have more than {} million pixels (a \
-                     written one counts as {})",
-                    million(limits::OPTIMIZE_WORK_MAX),
-                    limits::ENCODED_PIXEL
+                say!(
+                    "with `{name}`, `optimize` reads and writes more than {most} million pixels (a written one counts \
+                     as {weight})",
+                    name,
+                    most = million(limits::OPTIMIZE_WORK_MAX),
+                    weight = Count::from(limits::ENCODED_PIXEL)
                 ),
-                "commit pictures that are at most 1,440 pixels wide, or split the plan".into(),
+                say!("commit pictures that are at most 1,440 pixels wide, or split the plan"),
             ),
             Unfit::Type(is, takes) => (
                 Code::MediaType,
-                format!("`{name}` is {is} by its bytes, whatever its name says; WeChat refuses it here"),
                 match is {
-                    "image/webp" => format!("convert it to {}, or write `optimize: true`", takes.join(" or ")),
-                    _ => format!("convert it to {}", takes.join(" or ")),
+                    "unknown" => say!("`{name}` is not a known type of file, and WeChat refuses it here", name),
+                    is => say!("`{name}` is really {is}, which WeChat refuses here", name, is),
+                },
+                match is {
+                    "image/webp" => say!("convert it to {types}, or write `optimize: true`", types = one_of(&takes)),
+                    _ => say!("convert it to {types}", types = one_of(&takes)),
                 },
             ),
             Unfit::Size(bytes, most) => (
                 Code::MediaSize,
-                format!("`{name}` has {bytes} bytes; WeChat takes fewer than {most} here"),
+                say!(
+                    "`{name}` has {bytes} bytes; it must have fewer than {most} here",
+                    name,
+                    bytes = Count(bytes as u64),
+                    most = Count(most)
+                ),
                 match target {
                     MediaTarget::BodyImage | MediaTarget::Material(Material::Image | Material::Thumb) if !optimize => {
-                        "make it smaller (fewer pixels, or more compression), or write `optimize: true`".into()
+                        say!("make it smaller (fewer pixels, or more compression), or write `optimize: true`")
                     }
-                    _ => "make it smaller".into(),
+                    _ => say!("make it smaller"),
                 },
             ),
         };
@@ -563,8 +580,9 @@ impl Reader<'_> {
         let place = self.field_place(&field.from, None);
         if payload::has_slot(&text) {
             if matches!(field.from, TextSource::Front(..)) {
-                let diagnostic = Diagnostic::new(Code::RuntimeValue, place, "front matter is known before the run");
-                self.push(diagnostic.help("write `cover:` in the plan instead"));
+                let message = say!("front matter cannot contain run-time values");
+                let help = say!("write `cover:` in the plan instead");
+                self.push(Diagnostic::new(Code::RuntimeValue, place, message).help(help));
                 return None;
             }
             return Some(Cover::MediaId(MediaId::new(text)));
@@ -577,8 +595,9 @@ impl Reader<'_> {
     fn rendered_body(&mut self, body: &Body, html: bool, templates: Templates<'_>) -> Option<(String, Vec<usize>)> {
         if let Some(reference) = template::references(&body.text).into_iter().next() {
             let place = self.body_place(body, reference.range);
-            let message = "an article is known before the run: it cannot hold a run-time value";
-            self.push(Diagnostic::new(Code::RuntimeValue, place, message).help("name the picture's file itself"));
+            let message = say!("articles cannot contain run-time values");
+            let help = say!("write the picture's file name");
+            self.push(Diagnostic::new(Code::RuntimeValue, place, message).help(help));
             return None;
         }
         match templates.engine.render_lines(&body.text, html, templates.context) {
@@ -628,11 +647,8 @@ impl Reader<'_> {
         if !again {
             self.spent.converted += text.len();
             if self.spent.converted > limits::ARTICLES_READ_MAX {
-                let most = limits::ARTICLES_READ_MAX >> 20;
-                self.too_much(
-                    body,
-                    format!("with this one, the articles of the plan have more than {most} MiB of text"),
-                );
+                let most = Count((limits::ARTICLES_READ_MAX >> 20) as u64);
+                self.too_much(body, say!("with this one, the plan's articles have more than {most} MiB of text", most));
                 return None;
             }
         }
@@ -664,11 +680,9 @@ impl Reader<'_> {
         let converted = converted?;
         self.spent.articles += converted.budget.bytes;
         if self.spent.articles > limits::ARTICLES_BYTES_MAX {
-            let most = limits::ARTICLES_BYTES_MAX >> 20;
-            self.too_much(
-                body,
-                format!("with this one, the articles of the plan have more than {most} MiB of text and HTML"),
-            );
+            let most = Count((limits::ARTICLES_BYTES_MAX >> 20) as u64);
+            let message = say!("with this one, the plan's articles have more than {most} MiB of text and HTML", most);
+            self.too_much(body, message);
             return None;
         }
         let mut uploads = Vec::new();
@@ -679,9 +693,9 @@ impl Reader<'_> {
         Some(Shows::News(converted, uploads?))
     }
 
-    fn too_much(&mut self, body: &Body, message: String) {
+    fn too_much(&mut self, body: &Body, message: Phrase) {
         let place = self.body_place(body, 0..0);
-        self.push(Diagnostic::new(Code::TooComplex, place, message).help("split the plan"));
+        self.push(Diagnostic::new(Code::TooComplex, place, message).help(say!("split the plan")));
     }
 
     fn pictures(
@@ -694,9 +708,9 @@ impl Reader<'_> {
     ) -> Option<Shows> {
         let (text, _) = self.rendered_body(body, false, templates)?;
         let Some(images) = &plan.images else {
-            let diagnostic =
-                Diagnostic::new(Code::ArticleField, self.document.span(pointer), "a `newspic` has no pictures");
-            self.push(diagnostic.help("write `images: [one.jpg, two.jpg]`; the first is the cover"));
+            let message = say!("this `newspic` has no pictures");
+            let help = say!("write `images: [one.jpg, two.jpg]`; the first is the cover");
+            self.push(Diagnostic::new(Code::ArticleField, self.document.span(pointer), message).help(help));
             return None;
         };
         let mut uploads = Vec::new();

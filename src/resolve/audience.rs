@@ -11,15 +11,17 @@ use std::{
 use flate2::read::MultiGzDecoder;
 use serde_json::Value;
 
-use super::{ReadError, data};
+use super::{ReadError, data, undecodable, unreadable};
 use crate::{
     diag::{
         Code, Diagnostic, Diagnostics,
-        source::{self, BadText, FileId, SourceFile, SourceMap, Span},
+        source::{self, FileId, SourceFile, SourceMap, Span},
     },
     limits,
+    locale::{Count, Phrase, say},
     openids::Openids,
-    text::{did_you_mean, one_of, thousands},
+    problem::reason,
+    text::{did_you_mean, one_of},
 };
 
 /// The people of a send: unique, in order.
@@ -80,10 +82,9 @@ pub(crate) fn read(file: &File<'_>, sources: &mut SourceMap, diagnostics: &mut D
         Some("csv") => scan_csv,
         Some("jsonl") => scan_jsonl,
         _ => {
-            let message =
-                format!("`{name}` is neither a .txt, nor a .csv, nor a .jsonl file, nor one of these with .gz");
-            diagnostics
-                .push(Diagnostic::new(Code::BadData, (*place).clone(), message).help("name the file by what it holds"));
+            let message = say!("`{name}` is not a .txt, .csv or .jsonl file (or one of these with .gz)", name = *name);
+            let help = say!("use the matching file extension");
+            diagnostics.push(Diagnostic::new(Code::BadData, (*place).clone(), message).help(help));
             return None;
         }
     };
@@ -110,18 +111,19 @@ pub(crate) fn read(file: &File<'_>, sources: &mut SourceMap, diagnostics: &mut D
         }
     };
     match problem {
-        Problem::Io(error) => diagnostics.push(unreadable(file, &error)),
+        Problem::Read(error) => diagnostics.push(unreadable(name, place, limits::AUDIENCE_BYTES_MAX, error)),
+        Problem::Io(error) => diagnostics.push(broken(file, &error)),
         Problem::Bad(Bad { place, code, message, help }) => {
             let id = sources.add(*name, text);
             let source = sources.file(id);
-            let (line, place) = match place.start(source) {
+            let (message, place) = match place.start(source) {
                 Some(start) => {
                     let end = source.text[start..].find('\n').map_or(source.text.len(), |length| start + length + 1);
-                    (String::new(), Span::new(id, start..end))
+                    (message, Span::new(id, start..end))
                 }
-                None => (place.words(name), file.place.clone()),
+                None => (place.before(name, message), file.place.clone()),
             };
-            diagnostics.push(Diagnostic::new(code, place, format!("{line}{message}")).help(help));
+            diagnostics.push(Diagnostic::new(code, place, message).help(help));
         }
         Problem::Rows(rows) => {
             let id = sources.add(*name, text);
@@ -131,9 +133,21 @@ pub(crate) fn read(file: &File<'_>, sources: &mut SourceMap, diagnostics: &mut D
             }
             if rows.count > rows.bad.len() {
                 let more = rows.count - rows.bad.len();
-                let rest = if rows.count > limits::BAD_OPENIDS_READ { "; the rest is not read" } else { "" };
-                let what = format!("`{name}` has {more} more lines that are no openids{rest}");
-                diagnostics.push(Diagnostic::new(Code::BadOpenid, (*place).clone(), what));
+                let message = match rows.count > limits::BAD_OPENIDS_READ {
+                    true => say!(
+                        "`{name}` has {more} more line that is not an openid; the rest is not read"
+                            | "`{name}` has {more} more lines that are not openids; the rest is not read",
+                        more,
+                        name = *name
+                    ),
+                    false => say!(
+                        "`{name}` has {more} more line that is not an openid"
+                            | "`{name}` has {more} more lines that are not openids",
+                        more,
+                        name = *name
+                    ),
+                };
+                diagnostics.push(Diagnostic::new(Code::BadOpenid, (*place).clone(), message));
             }
         }
     }
@@ -143,8 +157,8 @@ pub(crate) fn read(file: &File<'_>, sources: &mut SourceMap, diagnostics: &mut D
 /// An openid that is none, at its place.
 fn bad_openid(file: &File<'_>, source: &SourceFile, id: FileId, bad: Place, openid: &str) -> Diagnostic {
     let what = match openid {
-        "" => "an openid is missing".to_owned(),
-        openid => format!("`{openid}` is not an openid"),
+        "" => say!("an openid is missing"),
+        openid => say!("`{openid}` is not an openid", openid),
     };
     let (what, span) = match bad.start(source) {
         Some(start) => {
@@ -154,22 +168,16 @@ fn bad_openid(file: &File<'_>, source: &SourceFile, id: FileId, bad: Place, open
             let length = if found.is_some() { openid.len() } else { 0 };
             (what, Span::new(id, at..at + length))
         }
-        None => (format!("{}{what}", bad.words(file.name)), file.place.clone()),
+        None => (bad.before(file.name, what), file.place.clone()),
     };
-    Diagnostic::new(Code::BadOpenid, span, what).help("an openid consists of letters, digits, - and _")
+    Diagnostic::new(Code::BadOpenid, span, what).help(say!("an openid consists of letters, digits, `-` and `_`"))
 }
 
 type Reader<'a> = io::BufReader<Box<dyn Read + 'a>>;
 
 /// The file, unpacked if it is packed, and no longer than allowed.
 fn unpacked<'a>(file: &File<'a>) -> Result<Reader<'a>, Problem> {
-    let read = |error| match error {
-        ReadError::Unreadable(why) => io::Error::other(why.to_string()),
-        ReadError::Escapes => io::Error::other("it lies outside the project"),
-        ReadError::Private(why) => io::Error::other(why),
-        ReadError::TooLarge(_) => too_large(),
-    };
-    let reader = (file.open)().map_err(|error| Problem::Io(read(error)))?;
+    let reader = (file.open)().map_err(Problem::Read)?;
     let packed = Rc::new(Cell::new(0));
     let is_packed = file.name.ends_with(".gz");
     let reader: Box<dyn Read> = match is_packed {
@@ -233,22 +241,34 @@ fn too_large() -> io::Error {
     io::Error::new(io::ErrorKind::FileTooLarge, "too large")
 }
 
-fn unreadable(file: &File<'_>, error: &io::Error) -> Diagnostic {
+/// Why the reading of a file ended before the file did.
+fn broken(file: &File<'_>, error: &io::Error) -> Diagnostic {
     let name = file.name;
+    let packed = name.ends_with(".gz");
     let (code, message) = match error.kind() {
         io::ErrorKind::FileTooLarge if error.get_ref().is_some_and(|inner| inner.is::<Bomb>()) => {
-            let (times, free) = (limits::UNPACKED_TIMES_MAX, thousands(limits::UNPACKED_BYTES_FREE));
-            (Code::FileTooLarge, format!("`{name}` unpacks to more than {times} times its size and {free} bytes"))
+            let (times, free) = (Count(limits::UNPACKED_TIMES_MAX), Count(limits::UNPACKED_BYTES_FREE));
+            let message =
+                say!("`{name}` decompresses to more than {times} times its size and {free} bytes", name, times, free);
+            (Code::FileTooLarge, message)
         }
         io::ErrorKind::FileTooLarge => {
-            (Code::FileTooLarge, format!("`{name}` holds more than {} bytes", limits::AUDIENCE_BYTES_MAX))
+            let most = Count(limits::AUDIENCE_BYTES_MAX);
+            (Code::FileTooLarge, say!("`{name}` is larger than {most} bytes", name, most))
         }
         io::ErrorKind::QuotaExceeded => {
-            let most = thousands(limits::AUDIENCES_BYTES_MAX);
-            (Code::FileTooLarge, format!("the files of people of the plan hold more than {most} bytes together"))
+            let most = Count(limits::AUDIENCES_BYTES_MAX);
+            (Code::FileTooLarge, say!("the plan's audience files have more than {most} bytes in total", most))
         }
-        _ if name.ends_with(".gz") => (Code::BadData, format!("`{name}` cannot be unpacked: {error}")),
-        _ => (Code::FileUnreadable, format!("`{name}` cannot be read: {error}")),
+        // What the unpacking of something else, or of a part, is told by.
+        io::ErrorKind::UnexpectedEof if packed => {
+            (Code::BadData, say!("cannot decompress `{name}`: the file is truncated", name))
+        }
+        io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData if packed => {
+            (Code::BadData, say!("cannot decompress `{name}`: it is not a gzip file, or it is damaged", name))
+        }
+        _ if packed => (Code::BadData, say!("cannot decompress `{name}`: {why}", name, why = reason(error))),
+        _ => (Code::FileUnreadable, say!("`{path}` cannot be read: {why}", path = name, why = reason(error))),
     };
     Diagnostic::new(code, file.place.clone(), message)
 }
@@ -258,28 +278,19 @@ fn beginning(file: &File<'_>) -> Result<String, Box<Diagnostic>> {
     let mut bytes = Vec::new();
     let most = limits::DATA_BYTES_MAX;
     let read = unpacked(file).and_then(|reader| reader.take(most).read_to_end(&mut bytes).map_err(Problem::Io));
-    if let Err(Problem::Io(error)) = read {
-        return Err(Box::new(unreadable(file, &error)));
+    match read {
+        Err(Problem::Read(error)) => {
+            return Err(Box::new(unreadable(file.name, file.place, limits::AUDIENCE_BYTES_MAX, error)));
+        }
+        Err(Problem::Io(error)) => return Err(Box::new(broken(file, &error))),
+        _ => {}
     }
     if bytes.len() as u64 == most {
         // No line and no character is cut in two; a line that long is shown by nobody.
         let end = memchr::memrchr(b'\n', &bytes).map_or(0, |newline| newline + 1);
         bytes.truncate(end);
     }
-    let (code, message, help) = match source::decode(bytes) {
-        Ok(text) => return Ok(text),
-        Err(BadText::NotUtf8(at)) => (
-            Code::NotUtf8,
-            format!("`{}` is not UTF-8 (byte {})", file.name, at + 1),
-            "convert it, for example: iconv -f GB18030 -t UTF-8",
-        ),
-        Err(BadText::Control(at, c)) => (
-            Code::ControlCharacter,
-            format!("`{}` holds the control character U+{:04X} (byte {})", file.name, c as u32, at + 1),
-            "remove it",
-        ),
-    };
-    Err(Box::new(Diagnostic::new(code, file.place.clone(), message).help(help)))
+    source::decode(bytes).map_err(|bad| Box::new(undecodable(file.name, bad, file.place)))
 }
 
 /// What was read so far.
@@ -339,17 +350,22 @@ impl Place {
         end.min(source.text.len()).max(start)
     }
 
-    /// Where that is, for a place that cannot be shown.
-    fn words(self, name: &str) -> String {
+    /// A message with where that is before it, for a place that cannot be shown.
+    fn before(self, name: &str, message: Phrase) -> Phrase {
         match self {
-            Place::Line(line) => format!("`{name}`, line {}: ", thousands(line as u64)),
-            Place::Bytes(from, _) => format!("`{name}`, after {} bytes: ", thousands(from as u64)),
+            Place::Line(line) => {
+                say!("`{name}`, line {line}: {message}", name, line = Count(line as u64), message)
+            }
+            Place::Bytes(from, _) => {
+                say!("`{name}`, after {bytes} bytes: {message}", name, bytes = Count(from as u64), message)
+            }
         }
     }
 }
 
 /// Why a file is not taken.
 enum Problem {
+    Read(ReadError),
     Io(io::Error),
     Bad(Bad),
     Rows(Rows),
@@ -398,14 +414,9 @@ fn lines(reader: &mut Reader<'_>, mut take: impl FnMut(usize, &[u8]) -> Result<(
 }
 
 fn long_line(place: Place) -> Problem {
-    let most = thousands(limits::AUDIENCE_LINE_BYTES_MAX as u64);
-    let help = "write one openid a line, and close the quotes of a cell".into();
-    Problem::Bad(Bad {
-        place,
-        code: Code::FileTooLarge,
-        message: format!("this line has more than {most} bytes"),
-        help,
-    })
+    let message = say!("this line has more than {most} bytes", most = Count(limits::AUDIENCE_LINE_BYTES_MAX as u64));
+    let help = say!("write one openid per line, and close the quotes of cells");
+    Problem::Bad(Bad { place, code: Code::FileTooLarge, message, help })
 }
 
 /// A reader of records that fails where one of them does not end.
@@ -433,12 +444,12 @@ fn scan_txt(reader: &mut Reader<'_>, _: &str, rows: &mut Rows) -> Result<(), Pro
 struct Bad {
     place: Place,
     code: Code,
-    message: String,
-    help: String,
+    message: Phrase,
+    help: Phrase,
 }
 
 fn scan_csv(reader: &mut Reader<'_>, column: &str, rows: &mut Rows) -> Result<(), Problem> {
-    let bad = |place, code, message: String, help: &str| Problem::Bad(Bad { place, code, message, help: help.into() });
+    let bad = |place, code, message, help| Problem::Bad(Bad { place, code, message, help });
     // Places are counted without a byte order mark.
     if reader.fill_buf().map_err(Problem::Io)?.starts_with("\u{feff}".as_bytes()) {
         reader.consume('\u{feff}'.len_utf8());
@@ -451,24 +462,20 @@ fn scan_csv(reader: &mut Reader<'_>, column: &str, rows: &mut Rows) -> Result<()
     let header = reader.headers().map_err(|error| match error.into_kind() {
         csv::ErrorKind::Io(_) if endless() => long_line(first),
         csv::ErrorKind::Io(error) => Problem::Io(error),
-        _ => bad(first, Code::BadData, "the header line cannot be read".into(), "the first line names the columns"),
+        _ => bad(first, Code::BadData, say!("invalid header line"), say!("the first line must name the columns")),
     })?;
     let names: Vec<&str> = header.iter().collect();
     let Some(at) = names.iter().position(|name| *name == column) else {
-        let near = did_you_mean(column, names.iter().copied());
-        let help = near.map_or_else(
-            || format!("the columns are {}", one_of(&names)),
-            |near| format!("did you mean `column: {near}`?"),
-        );
-        return Err(bad(first, Code::UnknownColumn, format!("there is no column `{column}`"), &help));
+        let help = match did_you_mean(column, names.iter().copied()) {
+            _ if names.is_empty() => say!("the file is empty"),
+            Some(near) => say!("did you mean `column: {near}`?", near),
+            None => say!("use one of its columns: {columns}", columns = one_of(&names)),
+        };
+        return Err(bad(first, Code::UnknownColumn, say!("there is no column `{column}`", column), help));
     };
     if names.iter().filter(|name| **name == column).count() > 1 {
-        return Err(bad(
-            first,
-            Code::BadData,
-            format!("the column `{column}` stands there twice"),
-            "rename or remove one",
-        ));
+        let message = say!("the column `{name}` appears twice", name = column);
+        return Err(bad(first, Code::BadData, message, say!("rename or remove one")));
     }
     let byte = |position: &csv::Position| position.byte() as usize;
     let mut record = csv::StringRecord::new();
@@ -483,8 +490,8 @@ fn scan_csv(reader: &mut Reader<'_>, column: &str, rows: &mut Rows) -> Result<()
                 _ => bad(
                     Place::Bytes(at, at),
                     Code::BadData,
-                    "this row cannot be read, or has another number of cells than the header".into(),
-                    "put quotes around a cell that holds a comma",
+                    say!("invalid row, or a different number of cells than the header"),
+                    say!("quote cells that contain a comma"),
                 ),
             }
         })?;
@@ -499,21 +506,17 @@ fn scan_csv(reader: &mut Reader<'_>, column: &str, rows: &mut Rows) -> Result<()
 
 fn scan_jsonl(reader: &mut Reader<'_>, column: &str, rows: &mut Rows) -> Result<(), Problem> {
     lines(reader, |number, line| {
-        let bad = |code, message: String| {
-            Problem::Bad(Bad {
-                place: Place::Line(number),
-                code,
-                message,
-                help: format!("write {{\"{column}\": \"...\"}}"),
-            })
+        let bad = |code, message| {
+            let help = say!("write {{\"{column}\": \"...\"}}", column);
+            Problem::Bad(Bad { place: Place::Line(number), code, message, help })
         };
         let value: Value =
-            serde_json::from_slice(line).map_err(|_| bad(Code::BadData, "this line is not JSON".into()))?;
+            serde_json::from_slice(line).map_err(|_| bad(Code::BadData, say!("this line is not JSON")))?;
         match value.get(column) {
             Some(Value::String(openid)) => rows.take(Place::Line(number), openid.trim()),
             // Numbers and the like are shown as they stand there, and the next lines are looked at too.
             Some(other) => rows.reject(Place::Line(number), &other.to_string()),
-            None => Err(bad(Code::UnknownColumn, format!("there is no `{column}` here"))),
+            None => Err(bad(Code::UnknownColumn, say!("this line has no `{column}`", column))),
         }
     })
 }

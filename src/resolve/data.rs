@@ -4,14 +4,15 @@ use std::collections::HashSet;
 
 use serde_json::{Map, Value};
 
+use super::not_text;
 use crate::{
     diag::{
         Code, Diagnostic, Diagnostics,
         source::{self, SourceMap, Span},
     },
     limits,
+    locale::{Count, say},
     plan::yaml,
-    text::thousands,
 };
 
 /// The rows of a .csv or .jsonl file. All values of a CSV file are text.
@@ -39,11 +40,8 @@ pub(crate) fn rows(
             reader.headers().map(|header| header.iter().map(str::to_owned).collect()).unwrap_or_default();
         let mut seen = HashSet::new();
         for name in header.iter().filter(|name| !seen.insert(*name)) {
-            diagnostics.push(Diagnostic::new(
-                Code::BadData,
-                line_span(1),
-                format!("the column `{name}` stands there twice"),
-            ));
+            let message = say!("the column `{name}` appears twice", name);
+            diagnostics.push(Diagnostic::new(Code::BadData, line_span(1), message));
         }
         for record in reader.records() {
             if diagnostics.is_full() {
@@ -68,14 +66,17 @@ pub(crate) fn rows(
                     let start = record_start(text, error.position().map_or(0, |position| position.byte() as usize));
                     let end = text[start..].find('\n').map_or(text.len(), |length| start + length + 1);
                     let message = match error.kind() {
-                        csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
-                            format!("this row has {len} cells, and the header has {expected_len}")
-                        }
-                        _ => "this row cannot be read".to_owned(),
+                        csv::ErrorKind::UnequalLengths { expected_len, len, .. } => say!(
+                            "this row has {cells} cell, but the header has {columns}"
+                                | "this row has {cells} cells, but the header has {columns}",
+                            cells = *len,
+                            columns = *expected_len
+                        ),
+                        _ => say!("invalid row"),
                     };
                     diagnostics.push(
                         Diagnostic::new(Code::BadData, Span::new(file, start..end), message)
-                            .help("put quotes around a cell that holds a comma"),
+                            .help(say!("quote cells that contain a comma")),
                     );
                 }
             }
@@ -85,7 +86,12 @@ pub(crate) fn rows(
         return None;
     }
     if rows.is_empty() || rows.len() > limits::FOREACH_MAX {
-        let message = format!("`{name}` has {} rows; 1 to {} are taken", rows.len(), limits::FOREACH_MAX);
+        let message = say!(
+            "`{name}` has {rows} row; it must have 1 to {most}" | "`{name}` has {rows} rows; it must have 1 to {most}",
+            rows = rows.len(),
+            name,
+            most = Count(limits::FOREACH_MAX as u64)
+        );
         diagnostics.push(Diagnostic::new(Code::BadData, place.clone(), message));
         return None;
     }
@@ -104,8 +110,8 @@ fn objects(
             return None;
         }
         if line.len() > limits::DATA_LINE_BYTES_MAX {
-            let most = thousands(limits::DATA_LINE_BYTES_MAX as u64);
-            let message = format!("this line has more than {most} bytes");
+            let message =
+                say!("this line has more than {most} bytes", most = Count(limits::DATA_LINE_BYTES_MAX as u64));
             diagnostics.push(Diagnostic::new(Code::FileTooLarge, line_span(number + 1), message));
             return None;
         }
@@ -118,12 +124,13 @@ fn objects(
         match serde_json::from_str::<Value>(line) {
             Ok(Value::Object(row)) => rows.push(row),
             Ok(_) => {
-                diagnostics.push(Diagnostic::new(Code::BadData, line_span(number + 1), "each line is a JSON object"));
+                let message = say!("each line must be a JSON object");
+                diagnostics.push(Diagnostic::new(Code::BadData, line_span(number + 1), message));
             }
             Err(error) => diagnostics.push(Diagnostic::new(
                 Code::BadData,
                 line_span(number + 1),
-                format!("this line is not JSON (column {})", error.column()),
+                say!("this line is not JSON (column {column})", column = error.column()),
             )),
         }
     }
@@ -131,10 +138,10 @@ fn objects(
 }
 
 fn too_many_cells(place: Span) -> Diagnostic {
-    let most = thousands(limits::DATA_CELLS_MAX as u64);
-    let message = format!("the file has more than {most} values up to here, columns times rows");
+    let most = Count(limits::DATA_CELLS_MAX as u64);
+    let message = say!("the file has more than {most} values up to here (columns times rows)", most);
     Diagnostic::new(Code::FileTooLarge, place, message)
-        .help("leave out columns that the plan does not use, or split the plan")
+        .help(say!("remove columns that the plan does not use, or split the plan"))
 }
 
 /// Where a CSV record begins: the reader's own position stands before line ends that it has not passed yet, which makes
@@ -151,9 +158,12 @@ pub(crate) fn mapping(
     sources: &mut SourceMap,
     diagnostics: &mut Diagnostics,
 ) -> Option<Map<String, Value>> {
-    let Ok(text) = source::decode(bytes) else {
-        diagnostics.push(Diagnostic::nowhere(Code::BadVar, format!("`{path}` is not UTF-8 text")));
-        return None;
+    let text = match source::decode(bytes) {
+        Ok(text) => text,
+        Err(bad) => {
+            diagnostics.push(Diagnostic::nowhere(Code::BadVar, not_text(path, bad).1));
+            return None;
+        }
     };
     let file = sources.add(path, text);
     let before = diagnostics.raised();
@@ -161,9 +171,9 @@ pub(crate) fn mapping(
         Some(Value::Object(map)) => Some(map),
         _ if diagnostics.raised() > before => None,
         _ => {
-            let message = "a variables file is a mapping of names to values";
-            diagnostics
-                .push(Diagnostic::new(Code::BadVar, Span::new(file, 0..0), message).help("write `product: 明前龙井`"));
+            let message = say!("a variables file must map names to values");
+            let help = say!("write `product: 明前龙井`");
+            diagnostics.push(Diagnostic::new(Code::BadVar, Span::new(file, 0..0), message).help(help));
             None
         }
     }
@@ -172,17 +182,17 @@ pub(crate) fn mapping(
 /// `key=value`; the value is typed as in YAML: `198` is a number, `true` a boolean, everything else text.
 pub(crate) fn assignment(option: &str) -> Result<(String, Value), Diagnostic> {
     let Some((name, value)) = option.split_once('=') else {
-        return Err(
-            Diagnostic::nowhere(Code::BadVar, format!("`--var {option}` has no `=`")).help("write --var key=value")
-        );
+        let message = say!("`--var {option}` has no `=`", option);
+        return Err(Diagnostic::nowhere(Code::BadVar, message).help(say!("write --var key=value")));
     };
     let name = name.trim();
     if name.is_empty() || !name.chars().all(|c| c.is_alphanumeric() || c == '_') {
-        return Err(Diagnostic::nowhere(Code::BadVar, format!("`{name}` is not the name of a variable"))
-            .help("letters, digits and _"));
+        return Err(Diagnostic::nowhere(Code::BadVar, say!("`{name}` is not a variable name", name))
+            .help(say!("use letters, digits and `_`")));
     }
     if source::find_control(value).is_some() {
-        return Err(Diagnostic::nowhere(Code::BadVar, format!("the value of `{name}` holds a control character")));
+        let message = say!("the value of `{name}` contains a control character", name);
+        return Err(Diagnostic::nowhere(Code::BadVar, message));
     }
     Ok((name.to_owned(), yaml::plain(value)))
 }

@@ -6,6 +6,7 @@ use std::{collections::HashSet, sync::Arc};
 use super::{Audience, ResolvedPlan};
 use crate::{
     diag::{Code, Diagnostic, Origin, source::Span},
+    locale::say,
     openids::Openids,
 };
 
@@ -46,11 +47,15 @@ impl ResolvedPlan {
                 continue;
             };
             let Lost { origin, path, place, .. } = lost;
-            let count = openids.len();
-            let message = format!("`{path}` is gone; the send goes on with the {count} people that it began with");
+            let message = say!(
+                "`{path}` is missing; the send continues with its original {people} person"
+                    | "`{path}` is missing; the send continues with its original {people} people",
+                people = openids.len(),
+                path
+            );
             let around = self.diagnostics.about(Some(Origin::step(origin.step)));
-            self.diagnostics
-                .push(Diagnostic::new(Code::AudienceLost, place, message).help("bring the file back, for the record"));
+            let help = say!("restore the file for the record");
+            self.diagnostics.push(Diagnostic::new(Code::AudienceLost, place, message).help(help));
             self.diagnostics.about(around);
             let step = self.steps.iter_mut().find(|step| step.step.index == origin.step);
             let instance = step.and_then(|step| origin.instance.and_then(|instance| step.instances.get_mut(instance)));

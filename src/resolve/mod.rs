@@ -24,18 +24,18 @@ use crate::{
         source::{self, BadText, FileId, SourceMap, Span},
     },
     limits,
-    locale::Phrase,
+    locale::{Count, Phrase, say},
     openids::Openids,
     payload,
     plan::{
         self, ValidPlan,
-        account::{Account, AccountField, AppId},
+        account::{Account, AccountField, AccountKind, AppId},
         ask::Holds,
         model::{Foreach, Step},
         value::Template,
         yaml::{self, Document},
     },
-    text::{did_you_mean, thousands},
+    text::nearest,
 };
 
 pub(crate) mod article;
@@ -86,9 +86,24 @@ pub enum ReadError {
     /// It lies outside the project.
     Escapes,
     /// It is no content, and no plan may read it; why, in words.
-    Private(&'static str),
+    Private(Phrase),
     /// It is larger than allowed; how large.
     TooLarge(u64),
+}
+
+impl ReadError {
+    /// What is wrong with the file of that path, of which so many bytes are read at most.
+    pub(crate) fn problem(self, path: &str, most: u64) -> (Code, Phrase) {
+        match self {
+            Self::Unreadable(why) => (Code::FileUnreadable, say!("`{path}` cannot be read: {why}", path, why)),
+            Self::Escapes => (Code::PathEscapes, say!("`{path}` is outside the project", path)),
+            Self::Private(why) => (Code::PrivateFile, say!("`{path}` is not content: {why}", path, why)),
+            Self::TooLarge(bytes) => {
+                let (bytes, most) = (Count(bytes), Count(most));
+                (Code::FileTooLarge, say!("`{path}` has {bytes} bytes; the limit is {most}", path, bytes, most))
+            }
+        }
+    }
 }
 
 /// What comes from outside the plan.
@@ -179,7 +194,7 @@ pub fn resolve(valid: ValidPlan, inputs: &Inputs<'_>, sources: &mut SourceMap) -
     // A plan without an account is still looked at, with a stand-in.
     let known = account.is_some();
     let account = account.unwrap_or_else(|| Account {
-        kind: plan::account::AccountKind::Service,
+        kind: AccountKind::Service,
         appid: AppId::Literal("wx0000000000000000".into()),
         secret: None,
         token: plan::account::TokenEndpoint::default(),
@@ -251,8 +266,32 @@ fn base(given: [(&str, Value); 3], now: Timestamp) -> BTreeMap<String, Tpl> {
 }
 
 /// What to do about a file that no plan may read.
-pub(crate) const NO_CONTENT: &str =
-    "put what is to be sent into a file of its own; no name on its path may begin with a dot";
+pub(crate) fn no_content() -> Phrase {
+    say!("put the content in a separate file; no part of its path may start with a dot")
+}
+
+/// What is wrong with a file that is not text.
+fn not_text(name: &str, bad: BadText) -> (Code, Phrase) {
+    match bad {
+        BadText::NotUtf8(at) => (Code::NotUtf8, say!("`{name}` is not UTF-8 (byte {byte})", name, byte = at + 1)),
+        BadText::Control(at, c) => {
+            let (character, byte) = (source::code_point(c), at + 1);
+            let message =
+                say!("`{name}` contains the control character {character} (byte {byte})", name, character, byte);
+            (Code::ControlCharacter, message)
+        }
+    }
+}
+
+/// [`not_text`], and what to do about it.
+fn undecodable(name: &str, bad: BadText, place: &Span) -> Diagnostic {
+    let help = match bad {
+        BadText::NotUtf8(_) => say!("convert it, for example: iconv -f GB18030 -t UTF-8"),
+        BadText::Control(..) => say!("remove it"),
+    };
+    let (code, message) = not_text(name, bad);
+    Diagnostic::new(code, place.clone(), message).help(help)
+}
 
 /// Lists of up to so many people are kept for other steps.
 const KEPT: usize = 200_000;
@@ -371,10 +410,14 @@ impl Reader<'_> {
         let place = self.document.span("/account/appid");
         let problem = match (self.inputs.env)(name) {
             Some(value) if AppId::is_well_formed(value.trim()) => return Some(value.trim().to_owned()),
-            Some(_) => Diagnostic::new(Code::BadFormat, place, format!("the variable `{name}` holds no AppID"))
-                .help("an AppID is `wx` and 16 hexadecimal digits"),
-            None => Diagnostic::new(Code::EnvMissing, place, format!("the environment variable `{name}` is not set"))
-                .help(format!("set it: export {name}=wx...")),
+            Some(_) => {
+                Diagnostic::new(Code::BadFormat, place, say!("the variable `{name}` does not contain an AppID", name))
+                    .help(say!("an AppID is `wx` and 16 hexadecimal digits"))
+            }
+            None => {
+                Diagnostic::new(Code::EnvMissing, place, say!("the environment variable `{name}` is not set", name))
+                    .help(say!("set it: export {name}=wx...", name))
+            }
         };
         self.push(problem);
         None
@@ -382,11 +425,19 @@ impl Reader<'_> {
 
     fn wrong_account(&mut self, step: &Step, account: &Account) {
         let spec = step.action.spec();
-        let only = spec.only.map_or("", plan::account::AccountKind::name);
-        let message = format!("`{}` is for {only} accounts, and this is a {} account", spec.name, account.kind.name());
+        let action = spec.name;
+        let message = match account.kind {
+            AccountKind::Subscription => {
+                say!("`{action}` requires a service account, but this is a subscription account", action)
+            }
+            AccountKind::Service => {
+                say!("`{action}` requires a subscription account, but this is a service account", action)
+            }
+        };
         let diagnostic = Diagnostic::new(Code::AccountKind, self.document.span(&step.pointer("/action")), message);
         let there = self.document.span("/account/kind");
-        self.push(diagnostic.related(there, "the account").help("send to a tag instead: `action: send_by_tag`"));
+        let help = say!("send to a tag instead: `action: send_by_tag`");
+        self.push(diagnostic.related(there, say!("the account")).help(help));
     }
 
     fn bytes(&mut self, path: &str, place: &Span, most: u64) -> Option<(String, Vec<u8>)> {
@@ -408,53 +459,20 @@ impl Reader<'_> {
         let added = if self.used.texts <= most { Ok(()) } else { Err(before <= most) };
         self.within(added, |_| {
             let message =
-                format!("the texts and data that the plan names have more than {} bytes together", thousands(most));
-            Diagnostic::new(Code::FileTooLarge, place.clone(), message).help("split the plan")
+                say!("the plan's text and data files have more than {bytes} bytes in total", bytes = Count(most));
+            Diagnostic::new(Code::FileTooLarge, place.clone(), message).help(say!("split the plan"))
         })?;
         Some((name, bytes))
     }
 
     fn unreadable(&mut self, path: &str, place: &Span, most: u64, error: ReadError) {
-        let problem = match error {
-            ReadError::Unreadable(why) => {
-                let diagnostic =
-                    Diagnostic::new(Code::FileUnreadable, place.clone(), format!("`{path}` cannot be read: {why}"));
-                diagnostic.help("paths are relative to the file that names them")
-            }
-            ReadError::Escapes => {
-                let diagnostic =
-                    Diagnostic::new(Code::PathEscapes, place.clone(), format!("`{path}` lies outside the project"));
-                diagnostic.help("keep the file in the project (the nearest folder upwards with .git), and not behind a link that leads out of it")
-            }
-            ReadError::Private(why) => {
-                let diagnostic =
-                    Diagnostic::new(Code::PrivateFile, place.clone(), format!("`{path}` is no content: {why}"));
-                diagnostic.help(NO_CONTENT)
-            }
-            ReadError::TooLarge(bytes) => Diagnostic::new(
-                Code::FileTooLarge,
-                place.clone(),
-                format!("`{path}` is {bytes} bytes large; at most {most} are read"),
-            ),
-        };
+        let problem = unreadable(path, place, most, error);
         self.push(problem);
     }
 
     /// The bytes as text; a problem is said at the place in the plan, for a file that is no text has no lines.
     fn decode(&mut self, name: &str, bytes: Vec<u8>, place: &Span) -> Option<String> {
-        let problem = match source::decode(bytes) {
-            Ok(text) => return Some(text),
-            Err(BadText::NotUtf8(at)) => {
-                Diagnostic::new(Code::NotUtf8, place.clone(), format!("`{name}` is not UTF-8 (byte {})", at + 1))
-                    .help("convert it, for example: iconv -f GB18030 -t UTF-8")
-            }
-            Err(BadText::Control(at, c)) => {
-                let message = format!("`{name}` holds the control character U+{:04X} (byte {})", c as u32, at + 1);
-                Diagnostic::new(Code::ControlCharacter, place.clone(), message).help("remove it")
-            }
-        };
-        self.push(problem);
-        None
+        source::decode(bytes).map_err(|bad| self.push(undecodable(name, bad, place))).ok()
     }
 
     /// What templates may include. What is wrong with a file matters only where it is included.
@@ -462,23 +480,8 @@ impl Reader<'_> {
         let mut library = Library::new();
         for TemplateFile { name, path, bytes } in self.inputs.project.templates() {
             let text = match bytes {
-                Ok(bytes) => source::decode(bytes).map_err(|bad| match bad {
-                    BadText::NotUtf8(at) => format!("the template `{path}` is not UTF-8 (byte {})", at + 1),
-                    BadText::Control(at, c) => {
-                        format!(
-                            "the template `{path}` holds the control character U+{:04X} (byte {})",
-                            c as u32,
-                            at + 1
-                        )
-                    }
-                }),
-                Err(ReadError::Unreadable(why)) => Err(format!("the template `{path}` cannot be read: {why}")),
-                Err(ReadError::Escapes) => Err(format!("the template `{path}` lies outside the project")),
-                Err(ReadError::Private(why)) => Err(format!("the template `{path}` is no content: {why}")),
-                Err(ReadError::TooLarge(bytes)) => {
-                    let most = limits::CONTENT_BYTES_MAX;
-                    Err(format!("the template `{path}` is {bytes} bytes large; at most {most} are read"))
-                }
+                Ok(bytes) => source::decode(bytes).map_err(|bad| not_text(&path, bad).1),
+                Err(error) => Err(error.problem(&path, limits::CONTENT_BYTES_MAX).1),
             };
             let file = text.map(|text| {
                 let text = text.replace("\r\n", "\n");
@@ -518,19 +521,16 @@ impl Reader<'_> {
             if secrets.contains(&name.as_str()) {
                 env.insert(name.clone(), "?".into());
                 let what =
-                    format!("the variable `{name}` holds the secret of the account, and templates could show it");
+                    say!("the variable `{name}` contains the account's secret, and templates could reveal it", name);
                 self.push(
-                    Diagnostic::new(Code::SecretAsVariable, place, what).help(format!("remove `{name}` from `env`")),
+                    Diagnostic::new(Code::SecretAsVariable, place, what).help(say!("remove `{name}` from `env`", name)),
                 );
                 continue;
             }
             match (self.inputs.env)(name) {
                 Some(value) if source::find_control(&value).is_some() => {
-                    self.push(Diagnostic::new(
-                        Code::ControlCharacter,
-                        place,
-                        format!("the variable `{name}` holds a control character"),
-                    ));
+                    let message = say!("the variable `{name}` contains a control character", name);
+                    self.push(Diagnostic::new(Code::ControlCharacter, place, message));
                 }
                 Some(value) => {
                     env.insert(name.clone(), value);
@@ -538,12 +538,9 @@ impl Reader<'_> {
                 None => {
                     // Said once, here; templates that read it are looked at as if it were there.
                     env.insert(name.clone(), "?".into());
-                    let diagnostic = Diagnostic::new(
-                        Code::EnvMissing,
-                        place,
-                        format!("the environment variable `{name}` is not set"),
-                    );
-                    self.push(diagnostic.help(format!("set it, or remove it from `env`: export {name}=...")));
+                    let message = say!("the environment variable `{name}` is not set", name);
+                    let help = say!("set it (export {name}=...), or remove it from `env`", name);
+                    self.push(Diagnostic::new(Code::EnvMissing, place, message).help(help));
                 }
             }
         }
@@ -561,11 +558,11 @@ impl Reader<'_> {
         let text = self.render(Templates { engine, context: &Tpl::from(base.clone()) }, "/occurrence", template)?;
         let place = self.document.span("/occurrence");
         let diagnostic = if payload::has_slot(&text) {
-            Diagnostic::new(Code::RuntimeValue, place, "`occurrence` must be known before the run")
-                .help("use `run.date`, or a variable")
+            Diagnostic::new(Code::RuntimeValue, place, say!("`occurrence` must be known before the run"))
+                .help(say!("use `run.date` or a variable"))
         } else if text.trim().is_empty() || text.len() > LONGEST || text.contains('\n') {
-            Diagnostic::new(Code::BadRendered, place, format!("`occurrence` renders to `{}`", text.trim()))
-                .help(format!("one line of 1 to {LONGEST} bytes"))
+            Diagnostic::new(Code::BadRendered, place, say!("`occurrence` renders to `{text}`", text = text.trim()))
+                .help(say!("it must be one line of 1 to {most} bytes", most = LONGEST))
         } else {
             return Some(text);
         };
@@ -585,7 +582,7 @@ impl Reader<'_> {
     fn path(&mut self, templates: Templates<'_>, pointer: &str, template: &Template) -> Option<String> {
         let path = self.render(templates, pointer, template)?;
         if payload::has_slot(&path) {
-            let message = "the path of a file must be known before the run";
+            let message = say!("a file path must be known before the run");
             self.push(Diagnostic::new(Code::RuntimeValue, self.document.span(pointer), message));
             return None;
         }
@@ -613,10 +610,10 @@ impl Reader<'_> {
         let count = rows.as_ref().map_or(1, |rows| rows.len());
         let added = Used::add(&mut self.used.instances, count, limits::INSTANCES_MAX);
         self.within(added, |document| {
-            let most = thousands(limits::INSTANCES_MAX as u64);
+            let most = Count(limits::INSTANCES_MAX as u64);
             let place = document.span(&step.pointer(if rows.is_some() { "/foreach" } else { "" }));
-            let message = format!("the steps of the plan, counted for each row, are more than {most}");
-            Diagnostic::new(Code::TooComplex, place, message).help("split the plan")
+            let message = say!("the plan has more than {most} steps, counted for each row", most);
+            Diagnostic::new(Code::TooComplex, place, message).help(say!("split the plan"))
         })?;
         let mut instances = Vec::new();
         let mut keys: HashMap<String, usize> = HashMap::new();
@@ -662,18 +659,20 @@ impl Reader<'_> {
         let key = self.render(templates, &pointer, template)?;
         let place = self.document.span(&pointer);
         if key.trim().is_empty() || key.len() > LONGEST || key.contains(['\n', ']', '"']) || payload::has_slot(&key) {
-            let message = format!("`key` renders to `{}` for row {}", payload::shown(key.trim()), number + 1);
-            let diagnostic = Diagnostic::new(Code::BadRendered, place, message);
-            self.push(diagnostic.help(format!(
-                "a key is one line of 1 to {LONGEST} bytes without quotes and brackets, known before the run"
+            let (key, row) = (payload::shown(key.trim()), number + 1);
+            let diagnostic =
+                Diagnostic::new(Code::BadRendered, place, say!("`key` renders to `{key}` for row {row}", key, row));
+            self.push(diagnostic.help(say!(
+                "a key must be one line of 1 to {most} bytes, without quotes and brackets, known before the run",
+                most = LONGEST
             )));
             return None;
         }
         if let Some(first) = keys.insert(key.clone(), number) {
-            let message = format!("rows {} and {} both have the key `{key}`", first + 1, number + 1);
-            self.push(
-                Diagnostic::new(Code::DuplicateInstance, place, message).help("make the key different for each row"),
-            );
+            let (first, second) = (first + 1, number + 1);
+            let message = say!("rows {first} and {second} both have the key `{key}`", first, second, key);
+            let help = say!("make the key different for each row");
+            self.push(Diagnostic::new(Code::DuplicateInstance, place, message).help(help));
             return None;
         }
         Some(key)
@@ -860,9 +859,9 @@ impl Reader<'_> {
             match self.render(templates, &pointer, template) {
                 Some(openid) if audience::is_openid(openid.trim()) => good &= people.push(openid.trim()).is_ok(),
                 Some(openid) => {
-                    let message = format!("`{}` is not an openid", payload::shown(&openid));
+                    let message = say!("`{openid}` is not an openid", openid = payload::shown(&openid));
                     let diagnostic = Diagnostic::new(Code::BadOpenid, self.document.span(&pointer), message);
-                    self.push(diagnostic.help("an openid consists of letters, digits, - and _"));
+                    self.push(diagnostic.help(say!("an openid consists of letters, digits, `-` and `_`")));
                     good = false;
                 }
                 None => good = false,
@@ -875,9 +874,10 @@ impl Reader<'_> {
     fn named(&mut self, step: &Step, count: usize) -> Option<()> {
         let added = Used::add(&mut self.used.recipients, count, limits::RECIPIENTS_MAX);
         self.within(added, |document| {
-            let most = thousands(limits::RECIPIENTS_MAX as u64);
-            let message = format!("the sends of the plan, counted for each row, name more than {most} openids");
-            Diagnostic::new(Code::FileTooLarge, document.span(&step.pointer("/to")), message).help("split the plan")
+            let most = Count(limits::RECIPIENTS_MAX as u64);
+            let message = say!("the plan's sends name more than {most} openids, counted for each row", most);
+            Diagnostic::new(Code::FileTooLarge, document.span(&step.pointer("/to")), message)
+                .help(say!("split the plan"))
         })
     }
 
@@ -918,27 +918,30 @@ impl Reader<'_> {
             }
         };
         if audience.duplicates > 0 {
-            let times = if audience.duplicates == 1 {
-                "one openid is".to_owned()
-            } else {
-                format!("{} openids are", audience.duplicates)
-            };
-            self.push(Diagnostic::new(
-                Code::DuplicateOpenids,
-                place.clone(),
-                format!("{times} named more than once; each person gets one message"),
-            ));
+            let message = say!(
+                "{openids} openid appears more than once; each person gets the message once"
+                    | "{openids} openids appear more than once; each person gets the message once",
+                openids = audience.duplicates
+            );
+            self.push(Diagnostic::new(Code::DuplicateOpenids, place.clone(), message));
         }
         if audience.openids.len() < limits::OPENIDS_MIN {
-            let count = audience.openids.len();
-            let left = if !excludes { "" } else { " after `exclude`" };
-            let message = format!(
-                "the audience has {count} {}{left}; WeChat takes at least 2 (40130)",
-                if count == 1 { "person" } else { "people" }
-            );
+            let people = audience.openids.len();
+            let message = match excludes {
+                false => say!(
+                    "the audience has {people} person; WeChat requires at least 2 (40130)"
+                        | "the audience has {people} people; WeChat requires at least 2 (40130)",
+                    people
+                ),
+                true => say!(
+                    "the audience has {people} person after `exclude`; WeChat requires at least 2 (40130)"
+                        | "the audience has {people} people after `exclude`; WeChat requires at least 2 (40130)",
+                    people
+                ),
+            };
             self.push(
                 Diagnostic::new(Code::AudienceTooSmall, place, message)
-                    .help("add a second openid, or show it to one person with `preview`"),
+                    .help(say!("add a second openid, or use a `preview` step for one person")),
             );
             return None;
         }
@@ -958,15 +961,27 @@ impl Reader<'_> {
             if !used {
                 let diagnostic = Diagnostic::nowhere(
                     Code::BadVar,
-                    format!("nothing in the plan uses the variable `{name}` of --var"),
+                    say!("the plan does not use the variable `{name}` from --var", name = &name),
                 );
-                let near = did_you_mean(&name, declared.keys().map(String::as_str))
-                    .map(|near| format!("did you mean `{near}`?"));
-                self.diagnostics
-                    .push(diagnostic.help(near.unwrap_or_else(|| "remove it, or use it as {{ vars.NAME }}".into())));
+                let near = nearest(&name, declared.keys().map(String::as_str));
+                let help = near.unwrap_or_else(|| say!("remove it, or use it as {{{{ vars.{name} }}}}", name));
+                self.diagnostics.push(diagnostic.help(help));
             }
         }
     }
+}
+
+fn unreadable(path: &str, place: &Span, most: u64, error: ReadError) -> Diagnostic {
+    let help = match &error {
+        ReadError::Unreadable(_) => Some(say!("paths are relative to the file that names them")),
+        ReadError::Escapes => Some(say!(
+            "keep the file inside the project (the nearest parent folder with .git), not behind a link that leaves it"
+        )),
+        ReadError::Private(_) => Some(no_content()),
+        ReadError::TooLarge(_) => None,
+    };
+    let (code, message) = error.problem(path, most);
+    help.into_iter().fold(Diagnostic::new(code, place.clone(), message), Diagnostic::help)
 }
 
 /// A failure of a template as a diagnostic at its place in the plan.
@@ -982,7 +997,7 @@ pub fn failure_diagnostic(failure: Failure, place: impl Fn(Option<Range<usize>>)
     let Failure { code, message, file, range, used, help } = failure;
     let diagnostic = match file {
         Some(file) => Diagnostic::new(code, Span::new(file, range.unwrap_or(0..0)), message)
-            .related(place(used), "the template is used here"),
+            .related(place(used), say!("used here")),
         None => Diagnostic::new(code, place(range), message),
     };
     help.into_iter().fold(diagnostic, Diagnostic::help)
