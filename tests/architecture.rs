@@ -25,8 +25,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("platform", &[]),
     ("problem", &["locale", "text"]),
     ("retry", &[]),
-    ("slot", &[]),
-    ("payload", &["openids", "slot"]),
+    ("slot", &["locale"]),
+    ("payload", &["locale", "openids", "slot"]),
     ("message", &["payload"]),
     ("diag", &["limits", "locale", "text"]),
     // The embedded server shares nothing with the client that it checks.
@@ -34,7 +34,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     // Plan file to requests.
     ("content", &["clock", "diag", "limits", "locale", "payload", "slot", "text"]),
     ("plan", &["content", "diag", "limits", "locale", "message", "openids", "payload", "slot", "text"]),
-    ("resolve", &["clock", "content", "diag", "limits", "locale", "openids", "payload", "plan", "text"]),
+    ("resolve", &["clock", "content", "diag", "limits", "locale", "openids", "payload", "plan", "problem", "text"]),
     (
         "render",
         &[

@@ -37,10 +37,10 @@ fn several_files_of_every_kind_packed_or_not() {
         .file("x.txt.gz", packed("oD\n"))
         .file("y.txt", "oZ\n");
     let server = Fake::usual();
-    case.against(&server, &[]).exits(0).says("one openid is named more than once");
+    case.against(&server, &[]).exits(0).says("1 openid appears more than once");
     assert_eq!(groups(&server), [["oA", "oB", "oC", "oE"]]);
     case.write("b.csv.gz", &packed(csv)[..20]);
-    case.run(&["validate", "plan.yaml"]).exits(3).says("`b.csv.gz` cannot be unpacked");
+    case.run(&["validate", "plan.yaml"]).exits(3).says("cannot decompress `b.csv.gz`");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use std::{fmt::Write as _, io::Write as _};
 
-use crate::support::{Case, plan, send};
+use crate::support::{Case, in_both, plan, send};
 
 /// A plan of one message.
 fn text(text: &str) -> String {
@@ -27,11 +27,14 @@ fn with_vars(vars: &str) -> String {
     plan(&send("a")).replace("\nsteps:", &format!("\nvars: {vars}\nsteps:"))
 }
 
-/// The first line of each finding and its place.
+/// The first line of each finding, and its place.
 #[track_caller]
 fn refused(case: &Case) -> String {
     let ran = case.run(&["validate", "plan.yaml"]).exits(3);
-    let wanted = |line: &&str| line.starts_with("error") || line.contains("--> ") || line.contains("more problems");
+    let wanted = |line: &&str| {
+        let begin = line.trim_start();
+        ["error", "错误", "--> ", "= 提示"].iter().any(|word| begin.starts_with(word)) || line.contains("more problems")
+    };
     ran.stderr.lines().filter(wanted).fold(String::new(), |mut all, line| {
         writeln!(all, "{}", line.trim_end()).expect("in memory");
         all
@@ -157,6 +160,12 @@ fn messages_quote_the_beginning_of_what_is_long() {
 
 #[test]
 fn rows_and_cells_have_limits() {
+    in_both(|language, suffix| {
+        insta::assert_snapshot!(format!("rows-and-cells{suffix}"), rows_and_cells(language));
+    });
+}
+
+fn rows_and_cells(language: &str) -> String {
     let mut all = String::new();
     let numbers = |count: usize| (0..count).map(|number| format!("{number}\n")).collect::<String>();
     let columns = (1..2_001).map(|number| format!(",c{number}")).collect::<String>();
@@ -170,21 +179,31 @@ fn rows_and_cells_have_limits() {
         ("rows of all steps", plan(&steps.collect::<String>()), format!("k\n{}", numbers(9_999))),
         ("the same column", each("x"), format!("k{}\n1{}\n", ",c".repeat(3_000), ",1".repeat(3_000))),
     ] {
-        write!(all, "=== {what}\n{}", refused(&Case::new().file("plan.yaml", plan).file("rows.csv", rows)))
-            .expect("in memory");
+        write!(
+            all,
+            "=== {what}\n{}",
+            refused(&Case::new().speaks(language).file("plan.yaml", plan).file("rows.csv", rows))
+        )
+        .expect("in memory");
     }
     for (what, rows) in [
         ("values of JSON", format!("{{\"k\":1,\"v\":[{}0]}}\n", "0,".repeat(250_001)).repeat(2)),
         ("a line of JSON", format!("{{\"k\":\"{}\"}}\n", "x".repeat(1 << 20))),
     ] {
         let case = Case::new().file("plan.yaml", each("x").replace("rows.csv", "rows.jsonl")).file("rows.jsonl", rows);
-        write!(all, "=== {what}\n{}", refused(&case)).expect("in memory");
+        write!(all, "=== {what}\n{}", refused(&case.speaks(language))).expect("in memory");
     }
-    insta::assert_snapshot!(all);
+    all
 }
 
 #[test]
 fn audiences_have_limits() {
+    in_both(|language, suffix| {
+        insta::assert_snapshot!(format!("audiences-in-bounds{suffix}"), audiences(language));
+    });
+}
+
+fn audiences(language: &str) -> String {
     let packed = |text: &str| {
         let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
         packed.write_all(text.as_bytes()).expect("in memory");
@@ -201,16 +220,24 @@ fn audiences_have_limits() {
         ("columns.csv.gz", (0..30_000).map(|number| format!("openid{number},")).collect::<String>() + "\n"),
     ] {
         let case = Case::new().file("plan.yaml", people(file)).file(file, packed(&text));
-        write!(all, "=== {file}\n{}", refused(&case)).expect("in memory");
+        write!(all, "=== {file}\n{}", refused(&case.speaks(language))).expect("in memory");
     }
     let bomb = packed(&"\n".repeat((16 << 20) + 1));
     let case = Case::new().file("plan.yaml", people("bomb.txt.gz")).file("bomb.txt.gz", bomb);
-    write!(all, "=== bomb.txt.gz\n{}", refused(&case)).expect("in memory");
+    write!(all, "=== bomb.txt.gz\n{}", refused(&case.speaks(language))).expect("in memory");
     // Far into a file a line has a number, and is not shown.
-    let far = "oABCDEFGHIJKLMNOPQRSTUVWXYZ01\n".repeat(700_000) + "张\n";
+    let mut state = 7_u64;
+    let mut openid = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        format!("oABCDEFGHI{state:020}\n")
+    };
+    let far = (0..700_000).map(|_| openid()).collect::<String>() + "张\n";
     let case = Case::new().file("plan.yaml", people("far.txt.gz")).file("far.txt.gz", packed(&far));
-    write!(all, "=== far\n{}", refused(&case)).expect("in memory");
-    insta::assert_snapshot!(all);
+    write!(all, "=== far\n{}", refused(&case.speaks(language))).expect("in memory");
+    let far = format!("openid,b\n{},1\n", far.trim_end().replace('\n', ",1\n"));
+    let case = Case::new().file("plan.yaml", people("far.csv.gz")).file("far.csv.gz", packed(&far));
+    write!(all, "=== far in a CSV file\n{}", refused(&case.speaks(language))).expect("in memory");
+    all
 }
 
 #[test]
@@ -222,4 +249,5 @@ fn rows_share_their_audience_and_name_so_many_people() {
     case.run(&["validate", "plan.yaml"]).exits(0).says("valid, 2 steps, 6 requests");
     case.write("rows.csv", rows(700));
     insta::assert_snapshot!(refused(&case));
+    insta::assert_snapshot!("openids-in-bounds@zh", refused(&case.speaks("zh")));
 }

@@ -21,6 +21,7 @@ mod fuzz;
 mod help;
 mod hostile;
 mod init;
+mod inputs;
 mod kills;
 mod media;
 mod outcomes;

@@ -946,18 +946,27 @@ fn a_lost_file_of_people_matters_to_the_sends_alone_that_were_never_begun() {
     for command in ["status", "report"] {
         let told = case.run(&[command, "plan.yaml", "--api-base", &server.base]).exits(0);
         for path in ["people.txt", "a.txt"] {
-            assert_eq!(count(&told, &format!("`{path}` is gone; the send goes on with the")), 1, "{}", told.stderr);
+            assert_eq!(
+                count(&told, &format!("`{path}` is missing; the send continues with its original")),
+                1,
+                "{}",
+                told.stderr
+            );
         }
         assert_eq!(count(&told, "`out.txt`"), 0, "{}", told.stderr);
     }
+    let mut in_chinese = case.command(&["status", "plan.yaml", "--api-base", &server.base]);
+    let told = in_chinese.env("QUNFA_LANG", "zh").output().expect("it starts");
+    let told = String::from_utf8(told.stderr).expect("UTF-8");
+    assert!(told.contains("`people.txt` 不见了；群发将继续发给原来的") && told.contains("请恢复该文件"), "{told}");
     // Another step that names the same files was never begun.
     case.write("plan.yaml", plan(&(step("vip") + rows + &step("other"))));
     let refused = case.against(&server, &[]).exits(4);
     for (text, times) in [
         ("`people.txt` cannot be read", 1),
         ("`out.txt` cannot be read", 1),
-        ("`people.txt` is gone", 1),
-        ("`a.txt` is gone", 1),
+        ("`people.txt` is missing", 1),
+        ("`a.txt` is missing", 1),
         ("`a.txt` cannot be read", 0),
     ] {
         assert_eq!(count(&refused, text), times, "{text}: {}", refused.stderr);

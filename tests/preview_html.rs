@@ -229,7 +229,7 @@ fn findings_stand_beside_their_place() {
     assert!(!page.contains("id=\"findings\""), "each has a place");
     let loose = plan(&send("one")).replace("defaults: {", "defaults: { pace: { per_minute: 600 },");
     let page = self::page(&Case::new().file("plan.yaml", loose));
-    assert!(page.contains("id=\"findings\"") && page.contains("more than 60 mass calls a minute"));
+    assert!(page.contains("id=\"findings\"") && page.contains("more than 60 mass calls per minute"));
 }
 
 #[test]

@@ -158,7 +158,7 @@ fn templates_and_accounts_that_are_no_content_are_not_read() {
         "{% extends 'secret.txt' %}",
     ] {
         with(how);
-        let ran = case.run(&["render", "plan.yaml"]).exits(3).says("is no content");
+        let ran = case.run(&["render", "plan.yaml"]).exits(3).says("is not content");
         assert!(!ran.stderr.contains("HIDDEN") && !ran.stderr.contains(SECRET), "{how}: {}", ran.stderr);
     }
     with("{% include 'own.txt' %}");

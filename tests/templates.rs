@@ -83,7 +83,7 @@ fn a_link_out_of_the_project_is_not_followed() {
     let outside = Case::new().file("secret.txt", "hunter2");
     let case = project().file("plan.yaml", text("{% include 'out.txt' %}"));
     std::os::unix::fs::symlink(outside.path("secret.txt"), case.path("templates/out.txt")).expect("links");
-    let ran = case.run(&["validate", "plan.yaml"]).exits(3).says("lies outside the project");
+    let ran = case.run(&["validate", "plan.yaml"]).exits(3).says("is outside the project");
     assert!(!ran.stderr.contains("hunter2"));
     // A folder that is a link is not looked into.
     std::os::unix::fs::symlink(outside.path("."), case.path("templates/folder")).expect("links");

@@ -261,11 +261,10 @@ fn broken(file: &File<'_>, error: &io::Error) -> Diagnostic {
             (Code::FileTooLarge, say!("the plan's audience files have more than {most} bytes in total", most))
         }
         // What the unpacking of something else, or of a part, is told by.
-        io::ErrorKind::UnexpectedEof if packed => {
-            (Code::BadData, say!("cannot decompress `{name}`: the file is truncated", name))
-        }
-        io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData if packed => {
-            (Code::BadData, say!("cannot decompress `{name}`: it is not a gzip file, or it is damaged", name))
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData if packed => {
+            let message =
+                say!("cannot decompress `{name}`: it is not a gzip file, or it is truncated or damaged", name);
+            (Code::BadData, message)
         }
         _ if packed => (Code::BadData, say!("cannot decompress `{name}`: {why}", name, why = reason(error))),
         _ => (Code::FileUnreadable, say!("`{path}` cannot be read: {why}", path = name, why = reason(error))),

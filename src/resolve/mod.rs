@@ -487,7 +487,7 @@ impl Reader<'_> {
                 let text = text.replace("\r\n", "\n");
                 (self.sources.add(path, text.clone()), text)
             });
-            library.insert(name, file.map_err(crate::locale::Phrase::verbatim));
+            library.insert(name, file);
         }
         library
     }
