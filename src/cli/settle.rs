@@ -13,6 +13,7 @@ use super::{
 use crate::{
     clock::Clock as _,
     ledger::{CallId, CallRecord, Event, EventKind, FrozenCall, Ledger, LedgerError, Scope, Status},
+    locale::{Argument, Phrase, list, say},
     problem::{ExitCode, Refusal},
     run::editions,
     text::one_of,
@@ -99,14 +100,15 @@ pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<
         terminal.document(ExitCode::Done, members);
         return Ok(ExitCode::Done);
     }
-    let words = match (kind, event.msg_id) {
-        (EventKind::Named, Some(job)) => format!("was sent as job {job}"),
-        (EventKind::ResolvedSent, _) => "is settled as sent".into(),
-        (EventKind::GivenUp, _) => "is given up".into(),
-        _ => "is settled as not sent: the next run sends it".into(),
-    };
     for CallRecord { frozen, .. } in settled {
-        terminal.out(&format!("{} call {} {words}\n", frozen.id.name(), frozen.id.chunk));
+        let call = say!("{step} call {chunk}", step = frozen.id.name(), chunk = frozen.id.chunk);
+        let told = match (kind, event.msg_id) {
+            (EventKind::Named, Some(job)) => say!("{call}: sent as job {job}", call, job),
+            (EventKind::ResolvedSent, _) => say!("{call}: recorded as sent", call),
+            (EventKind::GivenUp, _) => say!("{call}: given up", call),
+            _ => say!("{call}: recorded as not sent; the next run sends it", call),
+        };
+        terminal.out(&format!("{told}\n"));
     }
     Ok(ExitCode::Done)
 }
@@ -114,10 +116,11 @@ pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<
 fn no_edition(own: &Scope, wanted: &str, ledger: &dyn Ledger) -> Result<Refusal, LedgerError> {
     let names: Vec<String> = editions::others(ledger, own)?.into_iter().map(|edition| edition.occurrence).collect();
     let help = match names.as_slice() {
-        [] => "it has no other edition than the plan's own".to_owned(),
-        names => format!("it has {}", one_of(names)),
+        [] => say!("it has no other edition than the plan's own"),
+        names => say!("it has {editions}", editions = one_of(names)),
     };
-    Ok(Refusal::usage(format!("the ledger has no edition `{wanted}` of `{}`", own.plan)).help(help))
+    Ok(Refusal::usage(say!("the ledger has no edition `{wanted}` of `{plan}`", wanted, plan = own.plan.as_str()))
+        .help(help))
 }
 
 /// Whether a call is one of those that are named.
@@ -131,9 +134,12 @@ fn left<'r>(records: &'r [CallRecord], args: &Args) -> Result<Vec<&'r CallRecord
     let mass = || records.iter().filter(|record| record.frozen.is_mass());
     if let Some(record) = mass().find(|record| is_named(record, args) && record.status.in_doubt()) {
         let FrozenCall { id, .. } = &record.frozen;
-        let message =
-            format!("whether call {} of `{}` was sent is not known, so it cannot be given up", id.chunk, id.name());
-        return Err(Refusal::usage(message).help("say first what became of it, with --sent MSG_ID or --not-sent"));
+        let message = say!(
+            "call {chunk} of `{step}` may have been sent, so it cannot be given up",
+            chunk = id.chunk,
+            step = id.name()
+        );
+        return Err(Refusal::usage(message).help(say!("settle it first, with --sent MSG_ID or --not-sent")));
     }
     let begun = |id: &CallId| {
         let of_step = |other: &&CallRecord| other.frozen.id.step == id.step && other.frozen.id.key == id.key;
@@ -142,9 +148,11 @@ fn left<'r>(records: &'r [CallRecord], args: &Args) -> Result<Vec<&'r CallRecord
     let left: Vec<&CallRecord> =
         mass().filter(|record| record.status.is_open() && is_named(record, args) && begun(&record.frozen.id)).collect();
     if left.is_empty() {
-        let of = args.step.as_ref().map_or_else(|| "this edition".to_owned(), |step| format!("`{step}`"));
-        let message = format!("nothing is left of {of}: no send that was begun has a call that was not sent");
-        return Err(Refusal::usage(message).help("see `qunfa status PLAN`"));
+        let message = match &args.step {
+            Some(step) => say!("nothing of `{step}` is left to give up: it is not sent in part", step = step.as_str()),
+            None => say!("nothing of this edition is left to give up: no step is sent in part"),
+        };
+        return Err(Refusal::usage(message).help(say!("see `qunfa status PLAN`")));
     }
     Ok(left)
 }
@@ -157,13 +165,15 @@ fn meant<'r>(records: &'r [CallRecord], args: &Args) -> Result<&'r CallRecord, R
     let sent =
         || of_step().filter(|record| record.frozen.is_mass()).filter_map(|record| Some((record, record.acceptance()?)));
     let mut open: Vec<&CallRecord> = of_step().filter(|record| record.status.in_doubt()).collect();
-    let mut word = "are unknown";
+    let mut several: fn(Argument, Argument) -> Phrase =
+        |step, chunks| say!("several calls of `{step}` have an unknown outcome: {chunks}", step, chunks);
     if open.is_empty() && args.not_sent {
-        word = "were given up";
+        several = |step, chunks| say!("several calls of `{step}` were given up: {chunks}", step, chunks);
         open = of_step().filter(|record| record.status == Status::GivenUp).collect();
     }
     if open.is_empty() && args.sent.is_some_and(|job| job > 0) {
-        word = "were sent as a job that is not known";
+        several =
+            |step, chunks| say!("several calls of `{step}` were sent without a known job: {chunks}", step, chunks);
         open = sent().filter(|(_, fact)| fact.msg_id.is_none()).map(|(record, _)| record).collect();
     }
     match open.as_slice() {
@@ -176,21 +186,20 @@ fn meant<'r>(records: &'r [CallRecord], args: &Args) -> Result<&'r CallRecord, R
                 .collect();
             others.dedup();
             let help = if others.is_empty() {
-                "no call of this plan is unknown".to_owned()
+                say!("every outcome of this plan is known")
             } else {
-                format!("unknown are {}", others.join(", "))
+                say!("the outcome is unknown of {steps}", steps = list(others))
             };
-            let refusal = Refusal::usage(format!("no call of `{step}` is unknown")).help(help);
+            let refusal = Refusal::usage(say!("no call of `{step}` has an unknown outcome", step)).help(help);
             let jobs: Vec<String> = sent().filter_map(|(_, fact)| Some(fact.msg_id?.to_string())).collect();
             Err(match jobs.is_empty() {
                 true => refusal,
-                false => refusal.help(format!("it was sent as {}, which is not changed", jobs.join(", "))),
+                false => refusal.help(say!("it was sent as {jobs}; a known job is never changed", jobs = list(jobs))),
             })
         }
-        several => {
-            let chunks: Vec<String> = several.iter().map(|record| record.frozen.id.chunk.to_string()).collect();
-            let message = format!("several calls of `{step}` {word}: {}", chunks.join(", "));
-            Err(Refusal::usage(message).help("name one with --chunk N"))
+        calls => {
+            let chunks = list(calls.iter().map(|record| record.frozen.id.chunk));
+            Err(Refusal::usage(several(step.into(), chunks)).help(say!("choose one with --chunk N")))
         }
     }
 }
