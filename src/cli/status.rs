@@ -43,18 +43,55 @@ pub(super) struct Args {
     pub(super) format: FormatArg,
 }
 
+/// Where a step stands.
+#[derive(Clone, Copy)]
+enum State {
+    Skipped,
+    Open,
+    /// Some calls are accepted, and none is in doubt.
+    Part,
+    /// All calls, or the one that matters most.
+    All(Status),
+}
+
+impl State {
+    /// The word in JSON.
+    fn word(self) -> &'static str {
+        match self {
+            Self::Skipped => "skipped by `when`",
+            Self::Open => "open",
+            Self::Part => "partly accepted",
+            Self::All(status) => status.word(),
+        }
+    }
+
+    fn shown(self) -> Phrase {
+        match self {
+            Self::Skipped => say!("skipped by `when`"),
+            Self::Open => say!("open"),
+            Self::Part => say!("partly accepted"),
+            Self::All(Status::Planned) => say!("planned"),
+            Self::All(Status::InFlight { .. } | Status::Unknown) => say!("unknown"),
+            Self::All(Status::Accepted) => say!("accepted"),
+            Self::All(Status::Refused) => say!("refused"),
+            Self::All(Status::NotSent) => say!("not sent"),
+            Self::All(Status::GivenUp) => say!("given up"),
+        }
+    }
+}
+
 /// What is known of one step.
 struct Row {
     name: String,
     action: &'static str,
-    state: &'static str,
+    state: State,
     accepted: usize,
     calls: usize,
     last: Option<jiff::Timestamp>,
     msg_ids: Vec<u64>,
-    changed: Vec<String>,
+    changed: Vec<Phrase>,
     /// What to do, if nobody knows whether it was sent.
-    doubt: Option<String>,
+    doubt: Vec<Phrase>,
     wechat: Vec<String>,
 }
 
@@ -73,7 +110,7 @@ pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<
     }
     if args.format.format == Format::Json {
         let steps: Vec<Value> = plan.steps.iter().zip(&rows).map(|(step, row)| {
-            json!({ "id": step.id, "key": step.key, "action": row.action, "state": row.state, "accepted_calls": row.accepted, "calls": row.calls,
+            json!({ "id": step.id, "key": step.key, "action": row.action, "state": row.state.word(), "accepted_calls": row.accepted, "calls": row.calls,
                     "last_event_at": row.last, "msg_ids": row.msg_ids, "changed": row.changed, "msg_status": row.wechat })
         }).collect();
         let forgotten: Vec<Value> = run::forgotten(plan, &records)
@@ -86,10 +123,13 @@ pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<
         let mut text = human(plan, platform, &rows);
         for record in run::forgotten(plan, &records) {
             let name = record.frozen.id.name();
-            text.push_str(&format!(
-                "  {name}  unknown, and no longer in the plan: qunfa settle {} {name} --sent MSG_ID | --not-sent\n",
-                plan.path
-            ));
+            let settle = doubt::settle(&plan.path, &name, None);
+            let told = say!(
+                "{step}  unknown, and no longer in the plan: {settle} --sent MSG_ID | --not-sent",
+                step = name,
+                settle
+            );
+            text.push_str(&format!("  {told}\n"));
         }
         text.push_str(&other_editions(&others, &plan.path));
         terminal.out(&text);
@@ -110,8 +150,8 @@ fn other_editions(others: &[OtherEdition], plan: &str) -> String {
     if others.is_empty() {
         return String::new();
     }
-    let mut text = "\nother editions:\n".to_owned();
-    let (mut finished, mut more) = (0, 0);
+    let mut text = format!("\n{}\n", say!("other editions:"));
+    let (mut finished, mut more) = (0_usize, 0_usize);
     for other in others {
         finished += usize::from(other.is_finished());
         if other.is_finished() && finished > EDITIONS_SHOWN {
@@ -125,7 +165,8 @@ fn other_editions(others: &[OtherEdition], plan: &str) -> String {
         }
     }
     if more > 0 {
-        text.push_str(&format!("  and {more} that are finished\n"));
+        let finished = say!("and {editions} finished edition" | "and {editions} finished editions", editions = more);
+        text.push_str(&format!("  {finished}\n"));
     }
     text
 }
@@ -138,37 +179,44 @@ fn row(step: &RenderedStep, plan: &str, records: &[CallRecord]) -> Result<Row, L
     let changed = if has_versions(step) {
         own = latest(step, &own).to_vec();
         let changed = !own.is_empty() && !is_current(step, &own);
-        if changed { vec!["it is made anew by the next run".to_owned()] } else { Vec::new() }
+        if changed { vec![say!("the next run makes it again")] } else { Vec::new() }
     } else {
         match reconcile(step, &own)? {
-            Verdict::Resume { changed } => changed.iter().map(Phrase::to_string).collect(),
-            Verdict::Correct => vec!["the rest is planned anew from the list as it is now".to_owned()],
+            Verdict::Resume { changed } => changed,
+            Verdict::Correct => vec![say!("the next run plans the rest from the corrected list")],
             Verdict::Conflict { changed } => {
                 conflicts = true;
-                changed.iter().map(Phrase::to_string).collect()
+                changed
             }
             Verdict::Fresh | Verdict::Done => Vec::new(),
         }
     };
     let accepted = own.iter().filter(|record| record.status == Status::Accepted).count();
     let state = match own.iter().find(|record| record.status != Status::Accepted) {
-        _ if own.is_empty() && !step.may_run() => "skipped by `when`",
-        _ if own.is_empty() => "open",
-        None => "accepted",
-        Some(_) if own.iter().any(|record| record.status.in_doubt()) => "unknown",
-        Some(_) if own.iter().any(|record| record.status == Status::GivenUp) => "given up",
-        Some(_) if accepted > 0 => "partly accepted",
-        Some(record) => record.status.word(),
+        _ if own.is_empty() && !step.may_run() => State::Skipped,
+        _ if own.is_empty() => State::Open,
+        None => State::All(Status::Accepted),
+        Some(_) if own.iter().any(|record| record.status.in_doubt()) => State::All(Status::Unknown),
+        Some(_) if own.iter().any(|record| record.status == Status::GivenUp) => State::All(Status::GivenUp),
+        Some(_) if accepted > 0 => State::Part,
+        Some(record) => State::All(record.status),
     };
     let settle = doubt::settle(plan, &step.name(), None);
     let doubt =
         own.iter().find(|record| record.status.in_doubt()).map(|record| match (policy::foreign(record), conflicts) {
             (Some(_), _) => {
                 let Problem { message, help, .. } = doubt::problem(plan, record, Problem::new(""));
-                help.iter().fold(message.to_string(), |text, help| format!("{text}\n    {help}"))
+                std::iter::once(message).chain(help).collect()
             }
-            (None, false) => format!("run the plan again within 24 hours, or: {settle} --sent MSG_ID | --not-sent"),
-            (None, true) => format!("say first what became of it: {settle} --sent MSG_ID | --not-sent"),
+            (None, false) => {
+                vec![say!(
+                    "run the plan again within 24 hours, or: {settle} --sent MSG_ID | --not-sent",
+                    settle = settle.as_str()
+                )]
+            }
+            (None, true) => {
+                vec![say!("settle it first: {settle} --sent MSG_ID | --not-sent", settle = settle.as_str())]
+            }
         });
     Ok(Row {
         name: step.name(),
@@ -179,7 +227,7 @@ fn row(step: &RenderedStep, plan: &str, records: &[CallRecord]) -> Result<Row, L
         last: own.iter().flat_map(|record| &record.events).map(|event| event.at).max(),
         msg_ids: own.iter().filter_map(|record| record.acceptance()?.msg_id).collect(),
         changed,
-        doubt,
+        doubt: doubt.unwrap_or_default(),
         wechat: Vec::new(),
     })
 }
@@ -198,7 +246,7 @@ fn refresh(session: &Session, rows: &mut [Row], clock: &dyn Clock, terminal: &Te
                 outcome => {
                     let mut problem = run::policy::advice(&outcome);
                     problem.message =
-                        format!("the status of msg_id {id} cannot be asked for: {}", problem.message).into();
+                        say!("the status of msg_id {job} cannot be read: {why}", job = *id, why = &problem.message);
                     return Err(Refusal { code: ExitCode::Failed, problem });
                 }
             };
@@ -209,14 +257,28 @@ fn refresh(session: &Session, rows: &mut [Row], clock: &dyn Clock, terminal: &Te
 }
 
 fn human(plan: &RenderedPlan, platform: Platform, rows: &[Row]) -> String {
-    let place = if platform == Platform::Loopback { ", on a server on this machine" } else { "" };
-    let mut text = format!("{} (occurrence {}), account {}{place}\n\n", plan.name, plan.occurrence, plan.appid);
+    let (name, occurrence, appid) = (plan.name.as_str(), plan.occurrence.as_str(), plan.appid.as_str());
+    let head = match platform {
+        Platform::Loopback => say!(
+            "{name} (occurrence {occurrence}), account {appid}, on a server on this machine",
+            name,
+            occurrence,
+            appid
+        ),
+        Platform::Wechat | Platform::Sandbox => {
+            say!("{name} (occurrence {occurrence}), account {appid}", name, occurrence, appid)
+        }
+    };
+    let mut text = format!("{head}\n\n");
+    let shown: Vec<String> = rows.iter().map(|row| row.state.shown().to_string()).collect();
     let width = |pick: fn(&Row) -> &str| rows.iter().map(|row| pick(row).width()).max().unwrap_or(0);
-    let (names, actions, states) = (width(|row| &row.name), width(|row| row.action), width(|row| row.state));
-    for row in rows {
-        let mut line = format!("  {}  {}  {}", pad(&row.name, names), pad(row.action, actions), pad(row.state, states));
+    let (names, actions) = (width(|row| &row.name), width(|row| row.action));
+    let states = shown.iter().map(|state| state.width()).max().unwrap_or(0);
+    for (row, state) in rows.iter().zip(&shown) {
+        let mut line = format!("  {}  {}  {}", pad(&row.name, names), pad(row.action, actions), pad(state, states));
         if row.calls > 0 {
-            line.push_str(&format!("  {}/{} calls", row.accepted, row.calls));
+            let calls = say!("{accepted}/{calls} calls", accepted = row.accepted, calls = row.calls);
+            line.push_str(&format!("  {calls}"));
         }
         if let Some(last) = row.last {
             line.push_str(&format!("  {}", shanghai(last).strftime("%Y-%m-%d %H:%M:%S")));
@@ -231,11 +293,10 @@ fn human(plan: &RenderedPlan, platform: Platform, rows: &[Row]) -> String {
         text.push_str(line.trim_end());
         text.push('\n');
         if !row.changed.is_empty() {
-            text.push_str(&format!("    the plan has changed since: {}\n", row.changed.join(", ")));
+            let changed = say!("the plan has changed since: {changes}", changes = list(row.changed.iter().cloned()));
+            text.push_str(&format!("    {changed}\n"));
         }
-        if let Some(doubt) = &row.doubt {
-            text.push_str(&format!("    {doubt}\n"));
-        }
+        row.doubt.iter().for_each(|line| text.push_str(&format!("    {line}\n")));
     }
     text
 }
