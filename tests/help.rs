@@ -45,7 +45,9 @@ fn help_texts() {
     let case = Case::new();
     let version = concat!("qunfa ", env!("CARGO_PKG_VERSION"), "\n");
     assert_eq!(case.run(&["--version"]).exits(0).stdout, version);
-    assert_eq!(case.run(&["version"]).exits(0).stdout, version);
+    for more in [&["version"][..], &["-V"], &["--version", "--color", "never"], &["--lang", "zh", "--version"]] {
+        assert_eq!(case.run(more).exits(0).stdout, version, "{more:?}");
+    }
 }
 
 #[test]

@@ -135,11 +135,18 @@ impl Command {
     }
 }
 
+const VERSION: &str = concat!("qunfa ", env!("CARGO_PKG_VERSION"), "\n");
+
 /// Runs the program with the arguments of the process.
 pub fn main() -> ExitCode {
     language::choose().speak();
     if let Some(shell) = help::complete::asked() {
         return help::complete::answer(&shell, without_empty(Cli::command()));
+    }
+    // Asked for alone, by scripts: nothing is built for it.
+    if process::args().eq(["--version"]) {
+        Terminal::new(anstream::ColorChoice::Auto, false, false).out(VERSION);
+        return ExitCode::Done;
     }
     let parsed = without_empty(Cli::command()).try_get_matches();
     let parsed = parsed.inspect(process::is_started_as);
@@ -198,7 +205,7 @@ fn dispatch(cli: Cli, terminal: &Terminal) -> Result<ExitCode, Failure> {
         Command::Man(args) => generate::man(&args, &help::tree(Cli::command()), terminal),
         Command::Help(args) => help::show(&args, help::tree(Cli::command()), terminal),
         Command::Version => {
-            terminal.out(&Cli::command().render_version());
+            terminal.out(VERSION);
             Ok(ExitCode::Done)
         }
     }
