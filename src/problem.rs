@@ -154,7 +154,7 @@ pub fn reason(error: &std::io::Error) -> Phrase {
         std::io::ErrorKind::PermissionDenied => say!("permission denied"),
         std::io::ErrorKind::IsADirectory => say!("it is a folder"),
         std::io::ErrorKind::NotADirectory => say!("a part of its path is not a folder"),
-        _ => say!("it cannot be read"),
+        _ => say!("the system reports: {words}", words = error.to_string()),
     }
 }
 
@@ -168,7 +168,6 @@ pub fn unwritten(error: &std::io::Error) -> Phrase {
         Kind::ReadOnlyFilesystem => say!("the file system is read-only"),
         Kind::BrokenPipe => say!("its reader has gone"),
         Kind::AlreadyExists => say!("a part of its path is not a folder"),
-        Kind::NotFound | Kind::PermissionDenied | Kind::IsADirectory | Kind::NotADirectory => reason(error),
-        _ => Phrase::verbatim(error.to_string()),
+        _ => reason(error),
     }
 }

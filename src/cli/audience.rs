@@ -10,12 +10,13 @@ use super::{
 };
 use crate::{
     ledger::{CallRecord, LedgerError, Status},
+    locale::{Count, Phrase, say},
     openids::Openids,
     payload,
     problem::{ExitCode, Refusal},
     render::{RenderedPlan, RenderedStep},
     run::frozen,
-    text::{did_you_mean, one_of},
+    text::{nearest, one_of, pad},
 };
 
 #[derive(Debug, clap::Args)]
@@ -76,12 +77,12 @@ fn chosen<'p>(plan: &'p RenderedPlan, name: &str) -> Result<Vec<&'p RenderedStep
     }
     let names: Vec<String> = sends().map(RenderedStep::name).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    let help = match did_you_mean(name, names.iter().copied()) {
-        Some(near) => format!("did you mean `{near}`?"),
-        None if names.is_empty() => "the plan has none; a send to a tag names nobody".to_owned(),
-        None => format!("the plan has {}", one_of(&names)),
+    let help = match nearest(name, names.iter().copied()) {
+        Some(near) => near,
+        None if names.is_empty() => say!("the plan has no sends to lists of people; a send to a tag has no list"),
+        None => say!("the plan has {names}", names = one_of(&names)),
     };
-    Err(Refusal::usage(format!("no send to openids has the id `{name}`")).help(help))
+    Err(Refusal::usage(say!("no `send_by_openid` step has the id `{name}`", name)).help(help))
 }
 
 fn facts(step: &RenderedStep, records: &[CallRecord]) -> Result<Facts, LedgerError> {
@@ -133,37 +134,39 @@ fn as_json(facts: &Facts) -> Value {
 
 fn human(facts: &Facts) -> String {
     let mut text = format!("{}\n", facts.name);
-    let mut row = |name: &str, value: String| text.push_str(&format!("  {name:<12} {value}\n"));
+    let mut row = |name: Phrase, value: Phrase| text.push_str(&format!("  {} {value}\n", pad(&name.to_string(), 12)));
+    let count = |number: usize| say!("{number}", number = Count(number as u64));
     match (facts.people, &facts.listed) {
         (Some(people), _) => {
-            row("named", (people + facts.duplicates + facts.excluded).to_string());
-            row("named again", facts.duplicates.to_string());
-            row("excluded", facts.excluded.to_string());
-            row("people", people.to_string());
-            row("calls", facts.calls.to_string());
+            row(say!("listed"), count(people + facts.duplicates + facts.excluded));
+            row(say!("duplicates"), count(facts.duplicates));
+            row(say!("excluded"), count(facts.excluded));
+            row(say!("people"), count(people));
+            row(say!("calls"), count(facts.calls));
         }
         (None, list) => {
-            row("people", format!("{}, known when the plan runs", list.as_deref().unwrap_or_default()));
-            row("excluded", format!("{} if they are among them", facts.excluded));
+            let list = list.as_deref().unwrap_or_default();
+            row(say!("people"), say!("{list} (listed when the plan runs)", list));
+            row(say!("excluded"), say!("up to {number}", number = Count(facts.excluded as u64)));
         }
     }
     if let Some(fingerprint) = &facts.fingerprint {
-        row("fingerprint", fingerprint.clone());
+        row(say!("fingerprint"), Phrase::verbatim(fingerprint));
     }
-    row(
-        "sent so far",
-        match &facts.sent {
-            None => "to nobody".to_owned(),
-            Some(Sent { people, calls, new, gone }) => {
-                let calls = crate::text::plural(*calls, "call");
-                let change = match (new, gone) {
-                    (Some(0), Some(0)) => "; nothing has changed".to_owned(),
-                    (Some(new), Some(gone)) => format!("; since then +{new} −{gone}"),
-                    _ => String::new(),
-                };
-                format!("to {people} people, {calls}{change}")
-            }
-        },
-    );
+    row(say!("sent to"), facts.sent.as_ref().map_or_else(|| say!("nobody yet"), had));
     text
+}
+
+/// Who had it so far.
+fn had(sent: &Sent) -> Phrase {
+    let people = say!("{people} person" | "{people} people", people = sent.people);
+    let calls = say!("{calls} call" | "{calls} calls", calls = sent.calls);
+    match (sent.new, sent.gone) {
+        (Some(0), Some(0)) => say!("{people} in {calls}; nothing has changed", people, calls),
+        (Some(new), Some(gone)) => {
+            let (new, gone) = (Count(new as u64), Count(gone as u64));
+            say!("{people} in {calls}; {new} new, {gone} gone since", people, calls, new, gone)
+        }
+        _ => say!("{people} in {calls}", people, calls),
+    }
 }

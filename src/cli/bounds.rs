@@ -15,8 +15,8 @@ use crate::{
         source::{SourceMap, Span},
     },
     limits,
+    locale::{Count, Phrase, say},
     problem::{ExitCode, Problem},
-    text::thousands,
 };
 
 /// How often it is looked.
@@ -55,7 +55,7 @@ impl Watch {
 }
 
 /// Looks until it is dropped, and does `then` at once when too much was used.
-fn watch(usage: impl Fn() -> Usage + Send + 'static, then: impl FnOnce(String) + Send + 'static) -> Watch {
+fn watch(usage: impl Fn() -> Usage + Send + 'static, then: impl FnOnce(Phrase) + Send + 'static) -> Watch {
     let (until, dropped) = mpsc::channel();
     let before = usage().cpu;
     let look = move || {
@@ -71,18 +71,19 @@ fn watch(usage: impl Fn() -> Usage + Send + 'static, then: impl FnOnce(String) +
 }
 
 /// What is too much, in words.
-fn excess(before: Duration, now: Usage) -> Option<String> {
+fn excess(before: Duration, now: Usage) -> Option<Phrase> {
     if now.cpu.saturating_sub(before) > limits::PLAN_CPU {
-        return Some(format!("{} seconds of CPU time", limits::PLAN_CPU.as_secs()));
+        return Some(say!("{seconds} seconds of CPU time", seconds = limits::PLAN_CPU.as_secs()));
     }
     let memory = limits::PLAN_MEMORY;
-    (now.memory > memory).then(|| format!("{} bytes of memory", thousands(memory)))
+    (now.memory > memory).then(|| say!("{bytes} bytes of memory", bytes = Count(memory)))
 }
 
-fn too_busy(plan: &str, what: String) -> (Problem, Checked) {
-    let message = format!("`{plan}` takes more than {what} to read and render, and was stopped");
-    let help = "split the plan, its data or its audiences";
-    let problem = Problem::new(format!("{message} ({})", Code::TooBusy.info().id)).help(help);
+fn too_busy(plan: &str, what: Phrase) -> (Problem, Checked) {
+    let message = say!("reading and rendering `{plan}` was stopped because it needs more than {what}", plan, what);
+    let help = say!("split the plan, its data or its audiences");
+    let problem =
+        Problem::new(say!("{message} ({code})", message = &message, code = Code::TooBusy.info().id)).help(help.clone());
     let mut sources = SourceMap::default();
     let place = Span::new(sources.add(plan, String::new()), 0..0);
     let found = Diagnostic::new(Code::TooBusy, place, message).help(help);
@@ -100,14 +101,17 @@ mod tests {
         let second = Duration::from_secs(1);
         let most = limits::PLAN_CPU.as_secs();
         assert_eq!(excess(second, of(1 + most, limits::PLAN_MEMORY)), None, "what was used before does not count");
-        assert_eq!(excess(second, of(2 + most, 0)).as_deref(), Some(&*format!("{most} seconds of CPU time")));
-        assert_eq!(excess(second, of(1, limits::PLAN_MEMORY + 1)).as_deref(), Some("1,073,741,824 bytes of memory"));
+        assert_eq!(excess(second, of(2 + most, 0)).expect("too long"), format!("{most} seconds of CPU time"));
+        assert_eq!(excess(second, of(1, limits::PLAN_MEMORY + 1)).expect("too much"), "1,073,741,824 bytes of memory");
         let (tell, told) = mpsc::channel();
         let watch = watch(move || of(0, u64::MAX), move |what| tell.send(what).expect("somebody waits"));
-        assert_eq!(told.recv().as_deref(), Ok("1,073,741,824 bytes of memory"));
+        assert_eq!(told.recv().expect("it is told"), "1,073,741,824 bytes of memory");
         drop(watch);
-        let (problem, checked) = too_busy("plan.yaml", "it".into());
-        assert_eq!(problem.message, "`plan.yaml` takes more than it to read and render, and was stopped (Q108)");
+        let (problem, checked) = too_busy("plan.yaml", Phrase::verbatim("it"));
+        assert_eq!(
+            problem.message,
+            "reading and rendering `plan.yaml` was stopped because it needs more than it (Q108)"
+        );
         assert_eq!((checked.plan.as_str(), checked.diagnostics.len()), ("plan.yaml", 1));
     }
 

@@ -41,7 +41,7 @@ pub(super) fn open_on_desktop(path: &Path) -> Result<(), Phrase> {
             match child.try_wait() {
                 Ok(Some(status)) if status.success() || cfg!(windows) => return Ok(()),
                 Ok(Some(status)) => {
-                    failed = Some(say!("`{name}` failed ({status})", name, status = status.to_string()));
+                    failed = Some(say!("`{name}` failed ({status})", name, status = super::process::ended(status)));
                     continue 'openers;
                 }
                 _ => std::thread::sleep(Duration::from_millis(20)),

@@ -133,7 +133,7 @@ impl<'a> Display<'a> {
 fn said_of(call: &CallReport, calls: usize) -> Phrase {
     let outcome = match call.outcome {
         CallOutcome::Accepted => say!("accepted"),
-        CallOutcome::Adopted => say!("already there, adopted"),
+        CallOutcome::Adopted => say!("already sent, adopted"),
         CallOutcome::Refused => say!("refused"),
         CallOutcome::NotSent => say!("not sent"),
         CallOutcome::Unknown => say!("outcome unknown"),
@@ -158,9 +158,23 @@ fn details(call: &CallReport) -> Phrase {
     let (path, attempts) = (&call.path, call.attempts);
     match &call.clientmsgid {
         Some(key) => {
-            say!("  {path}, attempts {attempts}, clientmsgid {key}, WeChat said: {said}", path, attempts, key, said)
+            say!(
+                "  {path} ({attempts} attempt, clientmsgid {key}): {said}"
+                    | "  {path} ({attempts} attempts, clientmsgid {key}): {said}",
+                attempts,
+                path,
+                key,
+                said
+            )
         }
-        None => say!("  {path}, attempts {attempts}, WeChat said: {said}", path, attempts, said),
+        None => {
+            say!(
+                "  {path} ({attempts} attempt): {said}" | "  {path} ({attempts} attempts): {said}",
+                attempts,
+                path,
+                said
+            )
+        }
     }
 }
 

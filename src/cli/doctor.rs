@@ -5,10 +5,11 @@ use std::{cell::Cell, collections::BTreeMap};
 use super::{
     clock::RealClock,
     failure::Failure,
-    load::load,
+    load::{Loaded, load},
     options::{Common, Format, FormatArg},
     process,
     sandbox::{self, Stage},
+    secrets::origin,
     session::{self, Address, Credential, Session, temporary_folder},
     terminal::Terminal,
 };
@@ -20,7 +21,7 @@ use crate::{
         store::{Tokens, WriteError},
     },
     limits,
-    locale::say,
+    locale::{Count, Phrase, say},
     plan::account::TokenEndpoint,
     platform::Platform,
     problem::{ExitCode, Refusal},
@@ -56,12 +57,12 @@ pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<
     // Without a plan that is right there is nothing to look at: its errors are said as `validate` says them.
     let kept = platform != Platform::Sandbox || common.state.is_some();
     let mut loaded = load(&args.plan, common, kept.then_some(platform), terminal);
-    let Some(plan) = loaded.plan.take() else { return Err(loaded.refuse(&args.plan, Some("nothing was sent"))) };
-    let warnings = loaded.diagnostics.iter().filter(|d| d.severity() == Severity::Warning).count();
+    let Some(plan) = loaded.plan.take() else { return Err(loaded.refuse(&args.plan, Some(&say!("nothing was sent")))) };
+    let valid = plan_check(&loaded, &plan);
     process::catch_signals();
     let stage = Stage::set(address, &plan, &args.faults, common.now)?;
     let session = Session::new(&args.plan, plan, loaded.project, stage.address, common)?;
-    let checks = examine(&session, warnings, &*stage.clock, terminal)?;
+    let checks = examine(&session, valid, &*stage.clock, terminal)?;
     let (code, checkup) = checkup(&session, checks);
     match args.format.format {
         Format::Json => terminal.out_json(&checkup::json(&checkup)),
@@ -71,9 +72,9 @@ pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<
 }
 
 /// Everything that is looked at, in the order in which it is shown.
-fn examine(session: &Session, warnings: usize, clock: &dyn Clock, terminal: &Terminal) -> Result<Vec<Check>, Refusal> {
+fn examine(session: &Session, valid: Check, clock: &dyn Clock, terminal: &Terminal) -> Result<Vec<Check>, Refusal> {
     let sandbox = session.scope.platform == Platform::Sandbox;
-    let mut checks = vec![plan_check(&session.plan, warnings)];
+    let mut checks = vec![valid];
     let credential = match sandbox {
         true => Ok(session.sandbox_credential(TokenEndpoint::Stable)),
         false => session.credential(),
@@ -88,8 +89,8 @@ fn examine(session: &Session, warnings: usize, clock: &dyn Clock, terminal: &Ter
     let asked = match credential {
         Ok(credential) => ask(session, of_ledger.wanted.as_ref(), credential, clock, terminal)?,
         Err(_) => {
-            let why = "there is no secret to ask for a token with";
-            Asked { checks: doctor::silent(&session.plan, &why.into()), server_time: None }
+            let why = say!("a token cannot be requested without the secret");
+            Asked { checks: doctor::silent(&session.plan, &why), server_time: None }
         }
     };
     checks.extend(of_ledger.checks);
@@ -136,38 +137,39 @@ fn code_of(check: &Check) -> ExitCode {
     }
 }
 
-fn plan_check(plan: &RenderedPlan, warnings: usize) -> Check {
-    let words = crate::text::plural;
-    let text = format!("valid, {}, {}", words(plan.steps.len(), "step"), words(plan.calls().count(), "request"));
+fn plan_check(loaded: &Loaded, plan: &RenderedPlan) -> Check {
+    let (id, text) = (CheckId::Plan, loaded.valid(plan));
+    let warnings = loaded.diagnostics.iter().filter(|d| d.severity() == Severity::Warning).count();
     let check = match warnings {
-        0 => Check::ok(CheckId::Plan, text),
-        count => Check::warning(CheckId::Plan, format!("{text}, {}", words(count, "warning")))
-            .help(format!("qunfa validate {} says which", plan.path)),
+        0 => Check::ok(id, text),
+        _ => Check::warning(id, text)
+            .help(say!("to list the warnings, run: {command}", command = plan.command("validate", &[]))),
     };
     check.fact("warnings", warnings)
 }
 
-fn secret_check(plan: &RenderedPlan, sandbox: bool, problem: Option<&String>) -> Check {
+fn secret_check(plan: &RenderedPlan, sandbox: bool, problem: Option<&Phrase>) -> Check {
     let id = CheckId::Secret;
     if sandbox {
-        return Check::ok(id, "the sandbox takes any, so none is read");
+        return Check::ok(id, say!("not needed: the sandbox accepts any secret"));
     }
-    match problem {
-        None if plan.account.access_token.is_some() => Check::ok(id, "an access token is where the plan says"),
-        None => Check::ok(id, "it is where the plan says"),
-        Some(problem) => {
-            let source = plan.account.access_token.as_ref().or(plan.account.secret.as_ref());
-            let help = match source {
-                Some(source) => match (&source.env, &source.file) {
-                    (Some(name), _) => {
-                        format!("set the environment variable `{name}`; in CI, from a secret of the repository")
-                    }
-                    (_, Some(path)) => {
-                        format!("write it into `{path}`, readable by you alone, and keep that out of git")
-                    }
-                    _ => "run the command of the plan by hand to see what it prints".into(),
-                },
-                None => "write `secret: { env: NAME }` into the account".into(),
+    let (token, secret) = (plan.account.access_token.as_ref(), plan.account.secret.as_ref());
+    match (problem, token.or(secret)) {
+        (None, Some(source)) if token.is_some() => {
+            Check::ok(id, say!("access token found in {source}", source = origin(source)))
+        }
+        (None, Some(source)) => Check::ok(id, say!("found in {source}", source = origin(source))),
+        (None, None) => Check::ok(id, say!("not needed")),
+        (Some(problem), source) => {
+            let help = match source.map(|source| (&source.env, &source.file)) {
+                Some((Some(name), _)) => {
+                    say!("set the environment variable `{name}`; in CI, use a repository secret", name)
+                }
+                Some((_, Some(path))) => {
+                    say!("write the secret to `{path}`, readable only by you, and keep the file out of git", path)
+                }
+                Some(_) => say!("run the plan's command by hand to see its output"),
+                None => say!("add `secret: {{ env: NAME }}` to the account"),
             };
             Check::error(id, problem.clone()).help(help)
         }
@@ -178,25 +180,27 @@ fn secret_check(plan: &RenderedPlan, sandbox: bool, problem: Option<&String>) ->
 fn state_checks(session: &Session) -> (Vec<Check>, bool) {
     let (store, usable) = store_check(session);
     let disk = match session.store.free_bytes() {
-        None => Check::not_checked(CheckId::Disk, "this system does not say how much is free"),
+        None => Check::not_checked(CheckId::Disk, say!("this system does not report free space")),
         Some(bytes) if bytes < limits::DISK_FREE_BYTES => {
-            Check::warning(CheckId::Disk, format!("only {} MiB are free where the state is", bytes >> 20))
-                .help("make room: a run stops before the next send when the ledger cannot be written")
+            let free = Count(bytes >> 20);
+            Check::warning(CheckId::Disk, say!("only {free} MiB free on the disk of the state store", free))
+                .help(say!("free up space: a run stops before the next send if it cannot write the ledger"))
                 .fact("free_bytes", bytes)
         }
         Some(bytes) => {
-            let least = limits::DISK_FREE_BYTES >> 20;
-            Check::ok(CheckId::Disk, format!("more than {least} MiB are free where the state is"))
-                .fact("free_bytes", bytes)
+            let least = Count(limits::DISK_FREE_BYTES >> 20);
+            Check::ok(CheckId::Disk, say!("more than {least} MiB free", least)).fact("free_bytes", bytes)
         }
     };
     let lock = match session.store.holder(&session.plan.appid) {
-        Err(error) => Check::not_checked(CheckId::Lock, crate::text::chain(&error)),
-        Ok(None) => Check::ok(CheckId::Lock, "no run of the account is under way"),
+        Err(error) => Check::not_checked(CheckId::Lock, error.words()),
+        Ok(None) => Check::ok(CheckId::Lock, say!("no other run of this account")),
         Ok(Some(owner)) => {
-            let who = owner.as_ref().map_or_else(String::new, session::holder);
-            Check::error(CheckId::Lock, format!("a run of the account is under way{who}"))
-                .help("wait until it has ended; its lock dies with its process")
+            let message = match owner.as_ref().map(session::holder) {
+                Some(who) => say!("another run of this account is in progress: {who}", who),
+                None => say!("another run of this account is in progress"),
+            };
+            Check::error(CheckId::Lock, message).help(say!("wait until it ends; the lock is released with its process"))
         }
     };
     (vec![store, disk, lock], usable)
@@ -207,10 +211,10 @@ fn store_check(session: &Session) -> (Check, bool) {
     let id = CheckId::State;
     let health = match session.store.examine() {
         Ok(Some(health)) => health,
-        Ok(None) if !session.is_kept() => return (Check::ok(id, "a rehearsal has one of its own"), true),
+        Ok(None) if !session.is_kept() => return (Check::ok(id, say!("a rehearsal uses its own")), true),
         Ok(None) => {
             return (
-                Check::ok(id, format!("{name} is not there yet; the first run makes it")).fact("exists", false),
+                Check::ok(id, say!("{name} does not exist yet; the first run creates it", name)).fact("exists", false),
                 true,
             );
         }
@@ -224,19 +228,21 @@ fn store_check(session: &Session) -> (Check, bool) {
         check.fact("exists", true).fact("format", health.format).fact("integrity", integrity)
     };
     if let Some(first) = health.damage.first() {
-        let check = Check::error(id, format!("{name} is damaged: {first}"))
-            .help("restore it from a copy; without it nobody knows what was sent");
+        let check = Check::error(id, say!("{name} is damaged: {why}", name, why = first))
+            .help(say!("restore it from a backup; without it, qunfa cannot know what was sent"));
         return (facts(check), false);
     }
     if health.format < health.newest {
         let (has, ours) = (health.format, health.newest);
-        let text = format!("{name} is sound; it has format {has}, and the next run brings it to format {ours}");
-        return (facts(Check::warning(id, text).help("`qunfa status PLAN` does it too")), false);
+        let text = say!("{name} is intact; the next run upgrades it from format {has} to {ours}", name, has, ours);
+        let help = say!("`qunfa status PLAN` upgrades it too");
+        return (facts(Check::warning(id, text).help(help)), false);
     }
     if let Some(warning) = health.warnings.first() {
         return (facts(Check::problem(id, CheckState::Warning, warning.clone())), true);
     }
-    (facts(Check::ok(id, format!("{name} is sound (format {}) and private", health.format))), true)
+    let text = say!("{name} is intact (format {format}) and private", name, format = health.format);
+    (facts(Check::ok(id, text)), true)
 }
 
 /// What the ledger says; one that is not there yet is empty.

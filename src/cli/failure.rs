@@ -9,6 +9,7 @@ use super::{
 };
 use crate::{
     ledger::LedgerError,
+    locale::say,
     problem::{ExitCode, Problem, Refusal},
     report::Report,
 };
@@ -67,8 +68,9 @@ impl Failure {
                 run.reports.publish_refused(&run.report, terminal);
             }
             Self::Fault => {
-                let (message, help) = ("this is a fault of qunfa itself", "`qunfa status PLAN` shows what was sent");
-                terminal.err(&format!("qunfa: {message}; {help}\n"));
+                let message = say!("this is a bug in qunfa");
+                let help = say!("`qunfa status PLAN` shows what was sent");
+                terminal.err(&format!("{}\n", say!("qunfa: {message}; {help}", message = &message, help = &help)));
                 if terminal.json {
                     document(&Problem::new(message).help(help), code, terminal);
                 }

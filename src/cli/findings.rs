@@ -8,6 +8,7 @@ use crate::{
         github::Annotation,
     },
     limits,
+    locale::{Count, say},
     problem::ExitCode,
 };
 
@@ -48,14 +49,21 @@ pub(super) fn document(plans: Vec<Checked>, code: ExitCode, terminal: &Terminal)
 /// How large an article is, in two lines for people.
 pub(super) fn size(article: &ArticleSize) -> String {
     let ArticleSize { step, article: number, title, characters, html_characters, bytes, .. } = article;
-    let key = article.key.as_ref().map(|key| format!("[{key}]")).unwrap_or_default();
-    let pictures = crate::text::plural(article.images, "picture");
+    let step = crate::text::step_name(step, article.key.as_deref());
+    let pictures = say!("{pictures} picture" | "{pictures} pictures", pictures = article.images);
     let heaviest: Vec<String> =
         article.heaviest.iter().map(|cause| format!("{} {}", cause.cause, cause.bytes)).collect();
-    let limit = limits::ARTICLE_CHARS;
-    format!(
-        "  {step}{key}, article {number} `{title}`: {characters} characters, {html_characters} with tags and styles (of {limit}), {bytes} bytes, {pictures}\n    \
-         bytes by cause: {}\n",
-        heaviest.join("; ")
-    )
+    let size = say!(
+        "{step}, article {number} `{title}`: {characters} characters, {html_characters} with tags and styles (of {limit}), {bytes} bytes, {pictures}",
+        step,
+        number = *number,
+        title = title.as_str(),
+        characters = Count(*characters as u64),
+        html_characters = Count(*html_characters as u64),
+        limit = Count(limits::ARTICLE_CHARS as u64),
+        bytes = Count(*bytes as u64),
+        pictures
+    );
+    let causes = say!("bytes by cause: {causes}", causes = heaviest.join("; "));
+    format!("  {size}\n    {causes}\n")
 }

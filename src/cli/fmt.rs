@@ -17,7 +17,7 @@ use crate::{
     diag::source::FileId,
     locale::say,
     plan::{self, fmt},
-    problem::{ExitCode, Refusal},
+    problem::{ExitCode, Refusal, unwritten},
 };
 
 #[derive(Debug, clap::Args)]
@@ -65,12 +65,11 @@ pub(super) fn main(args: &Args, terminal: &Terminal) -> Result<ExitCode, Failure
         terminal.document(code, json!({ "files": files }));
         return Ok(code);
     }
-    let message = match unsettled {
-        0 => return Ok(ExitCode::Done),
-        1 => "1 file is not as `qunfa fmt` writes it".to_owned(),
-        count => format!("{count} files are not as `qunfa fmt` writes them"),
-    };
-    Err(Refusal::new(ExitCode::Refused, message).help("run `qunfa fmt` without --check on them").into())
+    if unsettled == 0 {
+        return Ok(ExitCode::Done);
+    }
+    let message = say!("{files} file is not formatted" | "{files} files are not formatted", files = unsettled);
+    Err(Refusal::new(ExitCode::Refused, message).help(say!("run `qunfa fmt` without --check")).into())
 }
 
 fn settle(path: &str, check: bool) -> Result<Settled, Failure> {
@@ -83,7 +82,7 @@ fn settle(path: &str, check: bool) -> Result<Settled, Failure> {
             return Err(Refusal::new(ExitCode::Internal, say!("{path}: {why}", path, why)).help(help).into());
         }
         None | Some((_, Err(fmt::Refusal::Unreadable))) => {
-            return Err(loaded.refuse(path, Some("nothing was written")));
+            return Err(loaded.refuse(path, Some(&say!("nothing was written"))));
         }
     };
     let differs = settled != loaded.sources.file(file).text;
@@ -97,7 +96,7 @@ fn settle(path: &str, check: bool) -> Result<Settled, Failure> {
         settled
     } else if differs {
         files::rewrite_file(Path::new(path), settled.as_bytes()).map_err(|error| {
-            Refusal::missing_input(format!("`{path}` cannot be written: {}", crate::text::chain(&error)))
+            Refusal::missing_input(say!("cannot write `{path}`: {why}", path, why = unwritten(&error)))
         })?;
         format!("{path}\n")
     } else {
@@ -112,5 +111,5 @@ fn difference(path: &str, loaded: &mut Loaded, file: FileId, settled: String) ->
     plan::mask_secrets(settled, &mut loaded.sources);
     let (before, after) = (loaded.sources.file(file).shown_text(), loaded.sources.file(settled).shown_text());
     let diff = similar::TextDiff::configure().timeout(crate::limits::DIFF_TIME).diff_lines(&*before, &*after);
-    diff.unified_diff().header(path, &format!("{path} (settled)")).to_string()
+    diff.unified_diff().header(path, &say!("{path} (formatted)", path).to_string()).to_string()
 }

@@ -24,6 +24,7 @@ use crate::{
     },
     ledger::{CallRecord, Scope, Status, open},
     limits,
+    locale::{Count, Phrase, say},
     openids::Openids,
     plan,
     platform::Platform,
@@ -113,12 +114,13 @@ fn read(path: &str, loaded: &mut Loaded) -> Option<FileId> {
         Err(bad) => {
             let (code, at, what, help) = match bad {
                 BadText::NotUtf8(at) => {
-                    let help = "convert it, for example: iconv -f GB18030 -t UTF-8";
-                    (Code::NotUtf8, at, "the plan is not UTF-8".to_owned(), help)
+                    let help = say!("convert it, for example: iconv -f GB18030 -t UTF-8");
+                    (Code::NotUtf8, at, say!("the plan is not UTF-8"), help)
                 }
                 BadText::Control(at, c) => {
-                    let what = format!("the plan holds the control character U+{:04X}", c as u32);
-                    (Code::ControlCharacter, at, what, "remove it")
+                    let number = format!("U+{:04X}", c as u32);
+                    let what = say!("the plan contains the control character {number}", number);
+                    (Code::ControlCharacter, at, what, say!("remove it"))
                 }
             };
             // Control characters are shown as blanks, so that the line can be.
@@ -146,7 +148,10 @@ pub(super) fn load(path: &str, common: &Common, platform: Option<Platform>, term
     let (mut loaded, file) = open(path);
     if let Some(file) = file {
         match pipe(path, file, common, platform, &mut loaded) {
-            Ok((plan, warnings)) => (loaded.plan, loaded.diagnostics) = (Some(plan), warnings),
+            Ok((mut plan, warnings)) => {
+                plan.options.clone_from(&common.given);
+                (loaded.plan, loaded.diagnostics) = (Some(plan), warnings);
+            }
             Err(diagnostics) => loaded.diagnostics = diagnostics,
         }
     }
@@ -207,14 +212,17 @@ fn begun(records: &[CallRecord], step: &str, key: Option<&str>) -> Option<Openid
 
 fn unreadable(path: &str, error: &ReadError) -> Diagnostic {
     match error {
-        ReadError::TooLarge(bytes) => {
-            Diagnostic::nowhere(Code::FileTooLarge, format!("`{path}` is {bytes} bytes large, which is too much"))
-        }
+        ReadError::TooLarge(bytes) => Diagnostic::nowhere(
+            Code::FileTooLarge,
+            say!("`{path}` is too large ({bytes} bytes)", path, bytes = Count(*bytes)),
+        ),
         ReadError::Unreadable(why) => {
-            Diagnostic::nowhere(Code::FileUnreadable, format!("`{path}` cannot be read: {why}"))
+            Diagnostic::nowhere(Code::FileUnreadable, say!("`{path}` cannot be read: {why}", path, why))
         }
-        ReadError::Escapes => Diagnostic::nowhere(Code::PathEscapes, format!("`{path}` lies outside the project")),
-        ReadError::Private(why) => Diagnostic::nowhere(Code::PrivateFile, format!("`{path}` is no content: {why}")),
+        ReadError::Escapes => Diagnostic::nowhere(Code::PathEscapes, say!("`{path}` is outside the project", path)),
+        ReadError::Private(why) => {
+            Diagnostic::nowhere(Code::PrivateFile, say!("`{path}` is not content: {why}", path, why = *why))
+        }
     }
 }
 
@@ -228,9 +236,10 @@ impl Loaded {
         self
     }
 
-    /// Why there is no plan although there is no error.
-    pub(super) fn why(&self) -> &'static str {
-        if self.strict { ", which --strict takes as errors" } else { "" }
+    /// How much was found, and why there is no plan although there is no error.
+    pub(super) fn verdict(&self) -> Phrase {
+        let counts = self.counts();
+        if self.strict { say!("{counts}, treated as errors by --strict", counts) } else { counts }
     }
 
     /// 3 if the plan is wrong, 4 if only something is missing.
@@ -289,8 +298,9 @@ impl Loaded {
     }
 
     /// Why the plan is not taken; `so` is what follows from it, for the last line.
-    pub(super) fn refuse(&self, path: &str, so: Option<&str>) -> Failure {
-        let verdict = |so: &str| format!("{path}: {}{}; {so}\n", self.counts(), self.why());
+    pub(super) fn refuse(&self, path: &str, so: Option<&Phrase>) -> Failure {
+        let verdict =
+            |so: &Phrase| format!("{}\n", say!("{path}: {verdict}; {so}", path, verdict = self.verdict(), so));
         Failure::Plan(Box::new(WrongPlan {
             code: self.exit_code(),
             text: self.text(),
@@ -301,13 +311,26 @@ impl Loaded {
     }
 
     /// "2 errors and 1 warning".
-    pub(super) fn counts(&self) -> String {
+    pub(super) fn counts(&self) -> Phrase {
         let count = |severity| self.diagnostics.iter().filter(|d| d.severity() == severity).count();
-        let words = crate::text::plural;
+        let errors = |errors: usize| say!("{errors} error" | "{errors} errors", errors);
+        let warnings = |warnings: usize| say!("{warnings} warning" | "{warnings} warnings", warnings);
         match (count(Severity::Error), count(Severity::Warning)) {
-            (errors, 0) => words(errors, "error"),
-            (0, warnings) => words(warnings, "warning"),
-            (errors, warnings) => format!("{} and {}", words(errors, "error"), words(warnings, "warning")),
+            (wrong, 0) => errors(wrong),
+            (0, doubtful) => warnings(doubtful),
+            (wrong, doubtful) => {
+                say!("{errors} and {warnings}", errors = errors(wrong), warnings = warnings(doubtful))
+            }
+        }
+    }
+
+    /// "valid, 3 steps, 4 requests".
+    pub(super) fn valid(&self, plan: &RenderedPlan) -> Phrase {
+        let steps = say!("{steps} step" | "{steps} steps", steps = plan.steps.len());
+        let requests = say!("{requests} request" | "{requests} requests", requests = plan.calls().count());
+        match self.diagnostics.is_empty() {
+            true => say!("valid, {steps}, {requests}", steps, requests),
+            false => say!("valid, {steps}, {requests}, {counts}", steps, requests, counts = self.counts()),
         }
     }
 }
@@ -321,7 +344,7 @@ pub(super) fn load_plan(
     terminal: &Terminal,
 ) -> Result<(RenderedPlan, Loaded), Failure> {
     let mut loaded = load(path, common, platform, terminal).held_to(strict);
-    let Some(plan) = loaded.plan.take() else { return Err(loaded.refuse(path, Some("nothing was sent"))) };
+    let Some(plan) = loaded.plan.take() else { return Err(loaded.refuse(path, Some(&say!("nothing was sent")))) };
     loaded.print(terminal);
     Ok((plan, loaded))
 }

@@ -150,7 +150,12 @@ pub fn main() -> ExitCode {
     }
     let parsed = without_empty(Cli::command()).try_get_matches();
     let parsed = parsed.inspect(process::is_started_as);
-    let cli = match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
+    let cli = parsed.and_then(|matches| {
+        let mut cli = Cli::from_arg_matches(&matches)?;
+        cli.common.given = options::given(&matches);
+        Ok(cli)
+    });
+    let cli = match cli {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };

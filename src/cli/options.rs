@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use clap::{Args, ColorChoice, ValueEnum, builder::FalseyValueParser};
+use clap::{ArgMatches, Args, ColorChoice, ValueEnum, builder::FalseyValueParser, parser::ValueSource};
 use jiff::Timestamp;
 
 use crate::locale::{Language, Phrase, say};
@@ -88,6 +88,25 @@ pub(super) struct Common {
         help_heading = "Common options"
     )]
     pub(super) now: Option<Timestamp>,
+    /// The options of the command line that decide which plan is loaded and whose ledger is looked at, as they were typed:
+    /// commands that are printed have them too. Those from the environment are still there when such a command is pasted.
+    #[arg(skip)]
+    pub(super) given: Vec<String>,
+}
+
+/// See [`Common::given`].
+pub(super) fn given(matches: &ArgMatches) -> Vec<String> {
+    let mut inner = matches;
+    while let Some((_, sub)) = inner.subcommand() {
+        inner = sub;
+    }
+    let typed = |id: &&str| inner.value_source(id) == Some(ValueSource::CommandLine);
+    let words = |id: &str| {
+        let option = format!("--{}", id.replace('_', "-"));
+        let values = inner.get_many::<String>(id).into_iter().flatten();
+        values.flat_map(move |value| [option.clone(), value.clone()]).collect::<Vec<String>>()
+    };
+    ["state", "api_base", "var", "vars_file"].into_iter().filter(typed).flat_map(words).collect()
 }
 
 /// How results are printed.

@@ -5,6 +5,7 @@ use std::{
     ffi::OsString,
     fs,
     path::PathBuf,
+    process::ExitStatus,
     sync::{
         OnceLock,
         atomic::{AtomicBool, AtomicU32, Ordering},
@@ -14,12 +15,24 @@ use std::{
 
 use jiff::Timestamp;
 
-use crate::problem::ExitCode;
+use crate::{
+    locale::{Phrase, say},
+    problem::ExitCode,
+};
 
 /// How often somebody asked to stop.
 static INTERRUPTS: AtomicU32 = AtomicU32::new(0);
 /// A person is being asked: there is nothing to finish.
 static ASKING: AtomicBool = AtomicBool::new(false);
+
+/// How a program ended that did not do well.
+pub(super) fn ended(status: ExitStatus) -> Phrase {
+    #[cfg(unix)]
+    if let Some(signal) = std::os::unix::process::ExitStatusExt::signal(&status) {
+        return say!("signal {signal}", signal);
+    }
+    say!("exit code {code}", code = status.code().unwrap_or_default())
+}
 
 /// Remembers Ctrl-C, SIGTERM and SIGHUP. Who asks to stop during a question ends the process, and so does the third one.
 pub(super) fn catch_signals() {

@@ -15,7 +15,8 @@ use super::{
 };
 use crate::{
     limits,
-    problem::{ExitCode, Refusal},
+    locale::{Phrase, say},
+    problem::{ExitCode, Refusal, unwritten},
     render::{PlannedCall, RenderedPlan, RenderedStep, request_json},
     resolve::ReadError,
 };
@@ -61,7 +62,9 @@ pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<
     }
     if let Some(folder) = &args.out {
         let count = write(&plan, folder, args.format)?;
-        terminal.out(&format!("{}: {count} requests, {}\n", folder.display(), plan.digest()));
+        let (folder, requests) = (folder.display().to_string(), requests_of(count));
+        let said = say!("{folder}: {requests}, {digest}", folder, requests, digest = plan.digest());
+        terminal.out(&format!("{said}\n"));
         return Ok(ExitCode::Done);
     }
     if let Some(folder) = &args.check {
@@ -138,11 +141,12 @@ fn make_room(plan: &RenderedPlan, folder: &Path, format: RequestFormat) -> Resul
         let why = match files::entry(&path) {
             Entry::Nothing => continue,
             Entry::File if known.contains(name.as_str()) => continue,
-            Entry::File => "it is not listed in a manifest of an earlier rendering",
-            Entry::Other => "it is a link or a folder, and no file",
+            Entry::File => say!("it is not in the manifest of an earlier rendering"),
+            Entry::Other => say!("it is a link or a folder, not a file"),
         };
-        let message = format!("`{}` is in the way and stays as it is: {why}; nothing was written", path.display());
-        let help = "choose another folder, or move it away";
+        let path = path.display().to_string();
+        let message = say!("`{path}` is in the way and was left unchanged: {why}; nothing was written", path, why);
+        let help = say!("choose another folder, or move it away");
         return Err(Refusal::new(ExitCode::Refused, message).help(help));
     }
     Ok(old.iter().map(|name| folder.join(name)).filter(|path| files::entry(path) == Entry::File).collect())
@@ -152,8 +156,8 @@ fn make_room(plan: &RenderedPlan, folder: &Path, format: RequestFormat) -> Resul
 /// of an earlier rendering.
 pub(super) fn write(plan: &RenderedPlan, folder: &Path, format: RequestFormat) -> Result<usize, Refusal> {
     let failed = |error: std::io::Error| {
-        let why = crate::text::chain(&error);
-        Refusal::missing_input(format!("the requests cannot be written to {}: {why}", folder.display()))
+        let (folder, why) = (folder.display().to_string(), unwritten(&error));
+        Refusal::missing_input(say!("cannot write the requests to {folder}: {why}", folder, why))
     };
     for path in make_room(plan, folder, format)? {
         files::remove_file(&path).map_err(failed)?;
@@ -171,13 +175,11 @@ fn check(plan: &RenderedPlan, folder: &Path, terminal: &Terminal) -> Result<(), 
     let unreadable = |path: &Path, error: ReadError| {
         let why = match error {
             ReadError::Unreadable(why) => why,
-            _ => "it is too large".into(),
+            _ => say!("it is too large"),
         };
-        Refusal::missing_input(format!("`{}` cannot be read: {why}", path.display())).help(format!(
-            "write it with: qunfa render {} --out {}",
-            plan.path,
-            folder.display()
-        ))
+        let path = path.display().to_string();
+        Refusal::missing_input(say!("`{path}` cannot be read: {why}", path, why))
+            .help(say!("write it with: {command}", command = again(plan, folder)))
     };
     let manifest = folder.join(MANIFEST);
     let committed = read_regular(&manifest, limits::DATA_BYTES_MAX).map_err(|error| unreadable(&manifest, error))?;
@@ -203,7 +205,8 @@ fn check(plan: &RenderedPlan, folder: &Path, terminal: &Terminal) -> Result<(), 
             }
             Err(ReadError::Unreadable(_)) => {
                 differing += 1;
-                terminal.out(&format!("{}: is not there; the plan makes this request now\n", path.display()));
+                let path = path.display().to_string();
+                terminal.out(&format!("{}\n", say!("{path}: missing; the plan now makes this request", path)));
             }
             Err(error) => return Err(unreadable(&path, error)),
         }
@@ -211,17 +214,30 @@ fn check(plan: &RenderedPlan, folder: &Path, terminal: &Terminal) -> Result<(), 
     }
     for name in listed.iter().filter(|name| !rendered.contains(*name)) {
         differing += 1;
-        terminal.out(&format!("{}: the plan no longer makes this request\n", folder.join(name).display()));
+        let path = folder.join(name).display().to_string();
+        terminal.out(&format!("{}\n", say!("{path}: the plan no longer makes this request", path)));
     }
     if differing == 0 {
-        let requests = crate::text::plural(count, "request");
-        terminal.out(&format!("{}: {requests} as rendered, {}\n", folder.display(), plan.digest()));
+        let (folder, requests) = (folder.display().to_string(), requests_of(count));
+        let said = say!("{folder}: {requests}, unchanged, {digest}", folder, requests, digest = plan.digest());
+        terminal.out(&format!("{said}\n"));
         return Ok(());
     }
-    let files = if differing == 1 { "1 file differs".to_owned() } else { format!("{differing} files differ") };
-    let message = format!("what was committed in {} is not what the plan renders to: {files}", folder.display());
-    let help = format!("if the change is meant: qunfa render {} --out {}, and commit it", plan.path, folder.display());
+    let files = say!("{files} file differs" | "{files} files differ", files = differing as usize);
+    let shown = folder.display().to_string();
+    let message = say!("the plan no longer renders to the files in {folder}: {files}", folder = shown, files);
+    let command = again(plan, folder);
+    let help = say!("if the change is intended, commit the result of: {command}", command);
     Err(Refusal::new(ExitCode::Refused, message).help(help))
+}
+
+fn requests_of(count: usize) -> Phrase {
+    say!("{requests} request" | "{requests} requests", requests = count)
+}
+
+/// The command that writes the files anew.
+fn again(plan: &RenderedPlan, folder: &Path) -> String {
+    plan.command("render", &["--out", &folder.display().to_string()])
 }
 
 /// The lines that differ, with the line of the committed file where each group of them begins.
@@ -233,14 +249,17 @@ fn difference(path: &Path, before: &str, now: &str) -> String {
         let at = group.first().map_or(0, |op| op.old_range().start);
         lines.push(format!("{}:{}", path.display(), at + 1));
         for change in group.iter().flat_map(|op| diff.iter_changes(op)) {
-            let ending = if change.missing_newline() { " (without a line end)" } else { "" };
+            let ending = match change.missing_newline() {
+                true => format!(" {}", say!("(no newline at end of file)")),
+                false => String::new(),
+            };
             lines.push(format!("  {} {}{ending}", change.tag(), change.value().trim_end_matches('\n')));
         }
     }
     let more = lines.len().saturating_sub(MOST);
     lines.truncate(MOST);
     if more > 0 {
-        lines.push(format!("  ... and {more} more lines"));
+        lines.push(format!("  {}", say!("... and {lines} more line" | "... and {lines} more lines", lines = more)));
     }
     lines.join("\n") + "\n"
 }

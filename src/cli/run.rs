@@ -17,12 +17,13 @@ use crate::{
     clock::Clock,
     ledger::Ledger,
     limits,
+    locale::{Count, list, say},
     payload::Effect,
     platform::Platform,
     problem::{ExitCode, Problem, Refusal},
     redact::Redactor,
     render::RenderedStep,
-    report::{AccountRef, Fold, PlanRef, Report, RunEvent, RunOutcome},
+    report::{AccountRef, Fold, PlanRef, Report, RunEvent, RunOutcome, account_kind},
     run::{
         self, Ready, Selection, Settings,
         forecast::Forecast,
@@ -124,10 +125,9 @@ impl Run<'_> {
         let mut ledger = self.session.write(self.clock.now())?;
         let selection = Selection { only: self.args.only.clone(), from: self.args.from.clone() };
         let prepared = run::prepare(plan, &*ledger, &self.session.scope, &selection, self.clock.now())?;
-        let credential = self
-            .session
-            .credential()
-            .map_err(|message| Refusal::missing_input(message).help("`qunfa run PLAN --sandbox` needs no secret"))?;
+        let credential = self.session.credential().map_err(|message| {
+            Refusal::missing_input(message).help(say!("to rehearse without a secret, use `qunfa run PLAN --sandbox`"))
+        })?;
         self.known.replace(credential.redactor.clone());
         let mut connection = self.session.connect(self.session.tokens(self.terminal))?;
         let mut client = connection.client(credential, self.clock);
@@ -156,9 +156,12 @@ impl Run<'_> {
         let digest = self.session.plan.digest();
         match &self.args.expect {
             Some(expected) if expected != digest => {
-                let message =
-                    format!("the plan is not what was approved: its digest is {digest}, and {expected} was expected");
-                Err(Refusal::new(ExitCode::Refused, message).help("review the plan again with `qunfa render`"))
+                let message = say!(
+                    "the plan is not the approved one: its digest is {digest}, expected {expected}",
+                    digest,
+                    expected
+                );
+                Err(Refusal::new(ExitCode::Refused, message).help(say!("review the plan again with `qunfa render`")))
             }
             _ => Ok(()),
         }
@@ -173,11 +176,8 @@ impl Run<'_> {
                 let body = call.payload.raw();
                 if client.withholds(upload.map_or(Body::Json(&body), Body::File)) {
                     let Problem { message, help, .. } = run::policy::advice(&Outcome::Withheld);
-                    let message = format!("step `{}`: {message}", step.name());
-                    return Err(Refusal {
-                        code: ExitCode::Refused,
-                        problem: Problem { message: message.into(), help, errcode: None },
-                    });
+                    let message = say!("step `{step}`: {message}", step = step.name(), message);
+                    return Err(Refusal { code: ExitCode::Refused, problem: Problem { message, help, errcode: None } });
                 }
             }
         }
@@ -216,8 +216,8 @@ impl Run<'_> {
         let report = without_secrets(fold.finish().expect("it was told that the run began"), client.redactor());
         let text = serde_json::to_string(&report).unwrap_or_default();
         if let Err(error) = ledger.end_run(&self.run_id, &text) {
-            let why = crate::text::chain(&error);
-            self.terminal.err(&format!("warning: the report could not be kept in the state store: {why}\n"));
+            let warning = say!("warning: cannot store the report in the state store: {why}", why = error.words());
+            self.terminal.err(&format!("{warning}\n"));
         }
         Ok((code, report))
     }
@@ -225,9 +225,13 @@ impl Run<'_> {
     fn heading(&self) -> String {
         let Session { plan, scope, .. } = &self.session;
         let skipped: Vec<String> = plan.steps.iter().filter(|step| !step.may_run()).map(RenderedStep::name).collect();
-        let skipped =
-            if skipped.is_empty() { String::new() } else { format!("; skipped by `when`: {}", skipped.join(", ")) };
-        format!("run {}, digest {}, platform {}{skipped}\n", self.run_id, plan.digest(), scope.platform)
+        let (id, digest, platform) = (self.run_id.as_str(), plan.digest(), scope.platform.name());
+        let run = say!("run {id}, digest {digest}, platform {platform}", id, digest, platform);
+        let said = match skipped.is_empty() {
+            true => run,
+            false => say!("{run}; skipped by `when`: {steps}", run, steps = list(skipped)),
+        };
+        format!("{said}\n")
     }
 
     fn started(&self) -> RunEvent {
@@ -267,13 +271,13 @@ impl Run<'_> {
     fn forecast(&self, ready: &Ready<'_>, ledger: &dyn Ledger, settings: &Settings<'_>) -> Result<Forecast, Refusal> {
         let forecast = ready.forecast(ledger, settings)?;
         if forecast.calls > 0 && self.args.format.format == Format::Human {
-            self.terminal.note(&format!("forecast: {}\n", forecast.words()));
+            self.terminal.note(&format!("{}\n", say!("forecast: {forecast}", forecast = forecast.words())));
         }
         if let Some(problem) = forecast.refusal() {
             if !self.args.allow_partial {
                 return Err(Refusal { code: ExitCode::Refused, problem });
             }
-            self.terminal.err(&format!("warning: {}\n", problem.message));
+            self.terminal.err(&format!("{}\n", say!("warning: {message}", message = problem.message)));
         }
         Ok(forecast)
     }
@@ -285,34 +289,38 @@ impl Run<'_> {
             return Ok(());
         }
         if !self.terminal.can_ask() {
-            let message = format!("`{}` was not confirmed, and there is no terminal to ask on", plan.name);
-            return Err(Refusal::new(ExitCode::Refused, message).help("give --yes, after `qunfa render` was reviewed"));
+            let message =
+                say!("`{name}` needs a confirmation, and there is no terminal to ask on", name = plan.name.as_str());
+            return Err(Refusal::new(ExitCode::Refused, message)
+                .help(say!("review the output of `qunfa render`, then pass --yes")));
         }
         let mut text = self.overview(ready, forecast);
         for path in mass_paths(ready) {
             text.extend(quota(client, path));
         }
         if process::interrupted() {
-            return Err(Refusal::new(ExitCode::Interrupted, "interrupted; nothing was sent"));
+            return Err(Refusal::new(ExitCode::Interrupted, say!("interrupted; nothing was sent")));
         }
-        text.push_str(&format!("Type the name of the campaign ({}) to send it: ", plan.name));
+        let asked = say!("To send it, type the name of the campaign ({name}):", name = plan.name.as_str());
+        text.push_str(&format!("{asked} "));
         match self.terminal.ask(&text) {
             Some(answer) if answer == plan.name => Ok(()),
-            _ => Err(Refusal::new(ExitCode::Refused, "not confirmed; nothing was sent")),
+            _ => Err(Refusal::new(ExitCode::Refused, say!("not confirmed; nothing was sent"))),
         }
     }
 
     /// Who receives what.
     fn overview(&self, ready: &Ready<'_>, forecast: &Forecast) -> String {
         let Session { plan, base, .. } = &self.session;
-        let mut text = format!(
-            "\n{} (occurrence {}) for {} account {} at {}\n\n",
-            plan.name,
-            plan.occurrence,
-            plan.account.kind.name(),
-            plan.appid,
-            base.as_str()
+        let head = say!(
+            "{plan} (occurrence {occurrence}), {kind} account {appid} at {place}",
+            plan = plan.name.as_str(),
+            occurrence = plan.occurrence.as_str(),
+            kind = account_kind(plan.account.kind.name()),
+            appid = plan.appid.as_str(),
+            place = base.as_str()
         );
+        let mut text = format!("\n{head}\n\n");
         let mut people = 0;
         for Work { step, left, .. } in ready.open().filter(|work| work.step.spec.effect != Effect::Read) {
             let open: Vec<_> = left.open_calls().collect();
@@ -320,23 +328,25 @@ impl Run<'_> {
                 // The followers of a tag are not counted here, whether or not a guard asked how many they are.
                 people += open.iter().filter_map(|call| call.target().ok()?.recipients()).sum::<u64>();
             }
-            let words = match open.len() {
-                _ if matches!(left, Left::Cover { .. }) => "a call for each of the send".to_owned(),
-                1 => "1 call".to_owned(),
-                count => format!("{count} calls"),
+            let words = match left {
+                Left::Cover { .. } => say!("one call per call of the send"),
+                _ => say!("{calls} call" | "{calls} calls", calls = open.len()),
             };
             let message = step.message().map_or_else(String::new, |message| {
                 let first: String = message.content.lines().next().unwrap_or_default().chars().take(16).collect();
-                format!("  {}: {first}", message.kind.name())
+                format!("  {}", say!("{kind}: {content}", kind = message.kind.name(), content = first))
             });
             let (name, action) = (pad(&step.name(), 14), pad(step.spec.name, 14));
             let to = pad(step.audience.as_deref().unwrap_or("-"), 16);
-            text.push_str(&format!("  {name} {action} to {to} {words}{message}\n"));
+            text.push_str(&format!("  {name} {action} -> {to} {words}{message}\n"));
         }
-        text.push_str(&format!(
-            "\n{}.\n{people} openids, and the followers of the tags. What is sent cannot be taken back.\n",
-            forecast.words()
-        ));
+        let forecast = say!("forecast: {forecast}", forecast = forecast.words());
+        let people = say!(
+            "{openids} openid plus the followers of the tags. Sent messages cannot be undone."
+                | "{openids} openids plus the followers of the tags. Sent messages cannot be undone.",
+            openids = people
+        );
+        text.push_str(&format!("\n{forecast}\n{people}\n"));
         text
     }
 }
@@ -359,7 +369,8 @@ fn quota(client: &mut Client<'_>, path: &str) -> Option<String> {
     };
     let quota = reply.members.get("quota").filter(|_| reply.errcode == 0)?;
     let (remain, limit) = (quota["remain"].as_u64()?, quota["daily_limit"].as_u64()?);
-    Some(format!("{path}: {remain} of {limit} calls are left today\n"))
+    let (remain, limit) = (Count(remain), Count(limit));
+    Some(format!("{}\n", say!("{path}: {remain} of {limit} calls left today", path, remain, limit)))
 }
 
 /// A report shows what a plan says, which may hold a secret by mistake.

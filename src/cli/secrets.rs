@@ -8,42 +8,56 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{files::read_regular, process::env};
-use crate::{limits, plan::account::SecretSource, problem::reason, redact::Secret, resolve::ReadError};
+use super::{files::read_regular, process, process::env};
+use crate::{
+    limits,
+    locale::{Phrase, say},
+    plan::account::SecretSource,
+    problem::reason,
+    redact::Secret,
+    resolve::ReadError,
+};
+
+/// Where a secret is, as messages name it.
+pub(super) fn origin(source: &SecretSource) -> Phrase {
+    match (&source.env, &source.file, &source.command) {
+        (Some(name), _, _) => say!("the environment variable `{name}`", name),
+        (_, Some(path), _) => say!("the secret file `{path}`", path),
+        (_, _, command) => {
+            let program = command.as_ref().and_then(|command| command.first()).map_or("", String::as_str);
+            say!("the output of `{program}`", program)
+        }
+    }
+}
 
 /// Reads a secret from where the plan says it is; the error is in words that hold nothing of it.
-pub(super) fn read_secret(source: &SecretSource, folder: &Path) -> Result<Secret, String> {
-    let (value, from) = match (&source.env, &source.file, &source.command) {
-        (Some(name), _, _) => (
-            env(name).ok_or_else(|| format!("the environment variable `{name}` is not set"))?,
-            format!("the environment variable `{name}`"),
-        ),
+pub(super) fn read_secret(source: &SecretSource, folder: &Path) -> Result<Secret, Phrase> {
+    let not_text = |_| say!("{source} is not UTF-8", source = origin(source));
+    let value = match (&source.env, &source.file, &source.command) {
+        (Some(name), _, _) => env(name).ok_or_else(|| say!("the environment variable `{name}` is not set", name))?,
         (_, Some(path), _) => {
             let bytes = read_regular(&folder.join(path), limits::SECRET_BYTES_MAX).map_err(|error| match error {
-                ReadError::Unreadable(why) => format!("the secret file `{path}` cannot be read: {why}"),
-                _ => format!("the secret file `{path}` is too large"),
+                ReadError::Unreadable(why) => say!("cannot read the secret file `{path}`: {why}", path, why),
+                _ => say!("the secret file `{path}` is too large", path),
             })?;
-            (
-                String::from_utf8(bytes).map_err(|_| format!("the secret file `{path}` is not UTF-8"))?,
-                format!("the secret file `{path}`"),
-            )
+            String::from_utf8(bytes).map_err(not_text)?
         }
-        (_, _, Some(command)) => (run_secret_command(command, folder)?, format!("the output of `{}`", command[0])),
-        _ => return Err("the plan does not say where the secret is".into()),
+        (_, _, Some(command)) => String::from_utf8(run_secret_command(command, folder)?).map_err(not_text)?,
+        _ => return Err(say!("the plan does not say where the secret is")),
     };
     // Editors put a byte order mark before the text, and a line end behind it: no secret has either.
     let value = value.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
     if value.is_empty() {
-        return Err(format!("{from} is empty"));
+        return Err(say!("{source} is empty", source = origin(source)));
     }
     if value.contains(char::is_control) {
-        return Err(format!("{from} is more than one line"));
+        return Err(say!("{source} has more than one line", source = origin(source)));
     }
     Ok(Secret::new(value.to_owned()))
 }
 
-fn run_secret_command(command: &[String], folder: &Path) -> Result<String, String> {
-    let program = &command[0];
+fn run_secret_command(command: &[String], folder: &Path) -> Result<Vec<u8>, Phrase> {
+    let program = command[0].as_str();
     let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
     // What the program says on standard error may hold the secret: it is not shown.
     let child = Command::new(program)
@@ -53,8 +67,8 @@ fn run_secret_command(command: &[String], folder: &Path) -> Result<String, Strin
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn();
-    let mut child =
-        child.map_err(|error| format!("the secret command `{program}` cannot be run: {}", reason(&error)))?;
+    let mut child = child
+        .map_err(|error| say!("cannot run the secret command `{program}`: {why}", program, why = reason(&error)))?;
     let stdout = child.stdout.take();
     let reader = std::thread::spawn(move || {
         let mut text = Vec::new();
@@ -69,16 +83,21 @@ fn run_secret_command(command: &[String], folder: &Path) -> Result<String, Strin
             _ => {
                 let _ = child.kill();
                 let _ = child.wait();
-                return Err(format!(
-                    "the secret command `{program}` did not end within {} s",
-                    limits::SECRET_COMMAND_TIMEOUT.as_secs()
+                return Err(say!(
+                    "the secret command `{program}` did not finish within {seconds} s",
+                    program,
+                    seconds = limits::SECRET_COMMAND_TIMEOUT.as_secs()
                 ));
             }
         }
     };
     if !status.success() {
-        return Err(format!("the secret command `{program}` failed ({status}); run it by hand to see what it says"));
+        let status = process::ended(status);
+        return Err(say!(
+            "the secret command `{program}` failed ({status}); run it by hand to see its output",
+            program,
+            status
+        ));
     }
-    let text = reader.join().map_err(|_| format!("the output of `{program}` cannot be read"))?;
-    String::from_utf8(text).map_err(|_| format!("the output of `{program}` is not UTF-8"))
+    reader.join().map_err(|_| say!("cannot read the output of `{program}`", program))
 }

@@ -23,7 +23,7 @@ use crate::{
     locale::{Phrase, say},
     plan::account::TokenEndpoint,
     platform::Platform,
-    problem::{ExitCode, Refusal},
+    problem::{ExitCode, Refusal, reason},
     redact::{Redactor, Secret},
     render::RenderedPlan,
     wechat::{
@@ -58,11 +58,11 @@ impl Address {
     pub(super) fn of(common: &Common) -> Result<Self, Refusal> {
         let text = common.api_base.as_deref().filter(|text| !text.is_empty()).unwrap_or(WECHAT);
         let base = ApiBase::parse(text).map_err(|message| {
-            Refusal::usage(message).help("write --api-base https://..., or http://127.0.0.1:PORT")
+            Refusal::usage(message).help(say!("write --api-base https://..., or http://127.0.0.1:PORT"))
         })?;
         if common.now.is_some() && !base.loopback {
-            return Err(Refusal::usage("--now is for rehearsals: it is not taken against WeChat")
-                .help("use --sandbox, or --api-base http://127.0.0.1:PORT"));
+            return Err(Refusal::usage(say!("--now works only for rehearsals, not against WeChat"))
+                .help(say!("use --sandbox, or --api-base http://127.0.0.1:PORT")));
         }
         // A rehearsal on this machine never counts as the real thing.
         let platform = if base.loopback { Platform::Loopback } else { Platform::Wechat };
@@ -132,12 +132,15 @@ impl Session {
         let Scope { platform, appid, .. } = &self.scope;
         self.store.write(platform.name(), appid, &self.owner(now)).map_err(|error| match error {
             WriteError::Held(owner) => {
-                let who = owner.as_ref().map_or_else(String::new, holder);
-                Refusal::new(ExitCode::Conflict, format!("another run of the account {appid} is under way{who}"))
-                    .help("wait until it has ended; its lock dies with its process")
+                let message = match owner.as_ref().map(holder) {
+                    Some(who) => say!("another run of the account {appid} is in progress: {who}", appid, who),
+                    None => say!("another run of the account {appid} is in progress", appid),
+                };
+                Refusal::new(ExitCode::Conflict, message)
+                    .help(say!("wait until it ends; the lock is released with its process"))
             }
             WriteError::Lock(message) => {
-                Refusal::missing_input(message).help("choose another place with --state sqlite:PATH")
+                Refusal::missing_input(message).help(say!("choose another place with --state sqlite:PATH"))
             }
             WriteError::Ledger(error) => error.into(),
         })
@@ -160,7 +163,7 @@ impl Session {
     }
 
     /// What the account's token is asked for with; an error says what is missing.
-    pub(super) fn credential(&self) -> Result<Credential, String> {
+    pub(super) fn credential(&self) -> Result<Credential, Phrase> {
         let account = &self.plan.account;
         if self.scope.platform == Platform::Sandbox {
             return Ok(self.sandbox_credential(account.token));
@@ -170,11 +173,12 @@ impl Session {
             let folder = self.folder.clone();
             redactor.learn(&read_secret(&source, &folder)?);
             return Ok(Credential {
-                source: TokenSource::Given(Box::new(move || read_secret(&source, &folder).map_err(Phrase::from))),
+                source: TokenSource::Given(Box::new(move || read_secret(&source, &folder))),
                 redactor,
             });
         }
-        let source = account.secret.as_ref().ok_or("the account has neither `secret` nor `access_token`")?;
+        let source =
+            account.secret.as_ref().ok_or_else(|| say!("the account has neither `secret` nor `access_token`"))?;
         let secret = read_secret(source, &self.folder)?;
         redactor.learn(&secret);
         Ok(Credential { source: self.endpoint(account.token, secret), redactor })
@@ -194,7 +198,7 @@ impl Session {
     pub(super) fn connect<'t>(&self, tokens: Box<dyn TokenStore + 't>) -> Result<Connection<'t>, Refusal> {
         let proxy = http::proxy(&self.base, &process::env).map_err(|why| {
             Refusal::missing_input(why)
-                .help("unset the variable to connect without a proxy; NO_PROXY names hosts that need none")
+                .help(say!("unset the variable to connect directly; NO_PROXY lists hosts to reach without a proxy"))
         })?;
         let first = self.plan.steps.first();
         Ok(Connection {
@@ -223,14 +227,21 @@ fn is_abandoned() -> bool {
 
 /// It is gone with its value.
 pub(super) fn temporary_folder() -> Result<TempDir, Refusal> {
-    tempfile::tempdir().map_err(|error| Refusal::missing_input(format!("no temporary folder can be made: {error}")))
+    tempfile::tempdir()
+        .map_err(|error| Refusal::missing_input(say!("cannot create a temporary folder: {why}", why = reason(&error))))
 }
 
-/// Who holds a lock: `: process 1 on host since ... (qunfa run plan.yaml)`.
-pub(super) fn holder(owner: &Owner) -> String {
-    let since = shanghai(owner.since).strftime("%Y-%m-%d %H:%M:%S");
+/// Who holds a lock: `process 1 on host since ... (qunfa run plan.yaml)`.
+pub(super) fn holder(owner: &Owner) -> Phrase {
+    let since = shanghai(owner.since).strftime("%Y-%m-%d %H:%M:%S").to_string();
     let command = format!("{} {}", owner.command, owner.plan);
-    format!(": process {} on {} since {since} ({})", owner.pid, owner.host, command.trim())
+    say!(
+        "process {pid} on {host} since {since} ({command})",
+        pid = owner.pid,
+        host = owner.host.as_str(),
+        since,
+        command = command.trim()
+    )
 }
 
 /// Waits for the lock of the tokens, and says for whom.
@@ -257,8 +268,9 @@ impl Queue for TokenQueue<'_> {
     fn wait(&self, holder: Option<&Owner>) -> bool {
         let waited = self.waited.get() + limits::LOCK_LOOK;
         if self.waited.get() < limits::LOCK_SAY && waited >= limits::LOCK_SAY {
-            let who = holder.map_or_else(|| ": a process that does not say who it is".into(), self::holder);
-            self.terminal.err(&format!("waiting for the lock of the access tokens{who}; Ctrl-C ends the wait\n"));
+            let who = holder.map_or_else(|| say!("an unidentified process"), self::holder);
+            let waiting = say!("waiting for the lock of the access tokens, held by {who}; Ctrl-C ends the wait", who);
+            self.terminal.err(&format!("{waiting}\n"));
         }
         self.waited.set(waited);
         RealClock::default().sleep(limits::LOCK_LOOK)

@@ -74,8 +74,9 @@ pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<
     let mut event = Event::new(kind, clock.now(), "by hand");
     event.msg_id = args.sent.filter(|id| *id > 0);
     event.msg_data_id = accepted.and_then(|fact| fact.msg_data_id);
-    let who = process::env("USER").unwrap_or_else(|| "somebody".into());
-    event.note = Some(format!("{who} on {host}: {}", args.reason.as_deref().unwrap_or("no reason given")));
+    let who = process::env("USER").map_or_else(|| say!("unknown user"), Phrase::verbatim);
+    let reason = args.reason.as_deref().map_or_else(|| say!("no reason given"), Phrase::verbatim);
+    event.note = Some(say!("{who} on {host}: {reason}", who, host, reason).to_string());
     for record in &settled {
         ledger.append(&scope, &record.frozen.id, &event)?;
     }

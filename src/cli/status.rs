@@ -104,7 +104,7 @@ pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<
         Some(ledger) => editions::others(&**ledger, &session.scope)?,
         None => Vec::new(),
     };
-    let mut rows = plan.steps.iter().map(|step| row(step, &plan.path, &records)).collect::<Result<Vec<Row>, _>>()?;
+    let mut rows = plan.steps.iter().map(|step| row(step, plan, &records)).collect::<Result<Vec<Row>, _>>()?;
     if args.refresh {
         refresh(&session, &mut rows, &RealClock::at(common.now), terminal)?;
     }
@@ -123,7 +123,7 @@ pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<
         let mut text = human(plan, platform, &rows);
         for record in run::forgotten(plan, &records) {
             let name = record.frozen.id.name();
-            let settle = doubt::settle(&plan.path, &name, None);
+            let settle = doubt::settle(plan, &name, None);
             let told = say!(
                 "{step}  unknown, and no longer in the plan: {settle} --sent MSG_ID | --not-sent",
                 step = name,
@@ -131,7 +131,7 @@ pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<
             );
             text.push_str(&format!("  {told}\n"));
         }
-        text.push_str(&other_editions(&others, &plan.path));
+        text.push_str(&other_editions(&others, plan));
         terminal.out(&text);
     }
     Ok(ExitCode::Done)
@@ -146,7 +146,7 @@ fn in_json(other: &OtherEdition) -> Value {
 /// Finished editions that are listed for people.
 const EDITIONS_SHOWN: usize = 5;
 
-fn other_editions(others: &[OtherEdition], plan: &str) -> String {
+fn other_editions(others: &[OtherEdition], plan: &RenderedPlan) -> String {
     if others.is_empty() {
         return String::new();
     }
@@ -171,7 +171,7 @@ fn other_editions(others: &[OtherEdition], plan: &str) -> String {
     text
 }
 
-fn row(step: &RenderedStep, plan: &str, records: &[CallRecord]) -> Result<Row, LedgerError> {
+fn row(step: &RenderedStep, plan: &RenderedPlan, records: &[CallRecord]) -> Result<Row, LedgerError> {
     let mut own: Vec<&CallRecord> =
         records.iter().filter(|record| record.frozen.id.step == step.id && record.frozen.id.key == step.key).collect();
     own.sort_by_key(|record| record.frozen.id.chunk);

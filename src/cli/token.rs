@@ -15,6 +15,7 @@ use super::{
 use crate::{
     clock::{Clock, shanghai},
     ledger::store::SavedToken,
+    locale::{Phrase, say},
     problem::{ExitCode, Refusal},
     run::policy,
     wechat::token::TokenSource,
@@ -75,24 +76,24 @@ pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<
         let members = json!({ "appid": appid, "api_base": base, "cached": ends.is_some(), "good": good, "good_until": ends, "fetched": fetched });
         terminal.document(ExitCode::Done, members);
     } else {
-        let words = match ends {
-            None => "no token is cached".to_owned(),
-            Some(at) if good => {
-                format!("a token is cached, good until {}", shanghai(at).strftime("%Y-%m-%d %H:%M:%S %:z"))
-            }
-            Some(at) => format!("a token is cached, which ended at {}", shanghai(at).strftime("%Y-%m-%d %H:%M:%S %:z")),
-        };
-        terminal.out(&format!("{appid} at {base}: {words}\n"));
+        let state = ends.map_or_else(|| say!("no cached token"), |at| state(at, good));
+        terminal.out(&format!("{}\n", say!("{appid} at {base}: {state}", appid, base, state)));
     }
     Ok(ExitCode::Done)
+}
+
+/// What a cached token is good for.
+fn state(good_until: jiff::Timestamp, good: bool) -> Phrase {
+    let time = shanghai(good_until).strftime("%Y-%m-%d %H:%M:%S %:z").to_string();
+    if good { say!("cached token, valid until {time}", time) } else { say!("cached token, expired at {time}", time) }
 }
 
 /// How often a token was fetched for it.
 fn refresh(session: &Session, clock: &dyn Clock, terminal: &Terminal) -> Result<u32, Refusal> {
     let credential = session.credential().map_err(Refusal::missing_input)?;
     if matches!(credential.source, TokenSource::Given(_)) {
-        let message = "the account's `access_token` is kept by somebody else; qunfa cannot refresh it";
-        return Err(Refusal::usage(message).help("refresh it where it is kept"));
+        let message = say!("an external token store maintains the account's `access_token`; qunfa cannot refresh it");
+        return Err(Refusal::usage(message).help(say!("refresh it in that store")));
     }
     let mut connection = session.connect(session.tokens(terminal))?;
     let mut client = connection.client(credential, clock);
@@ -113,8 +114,8 @@ fn without_plan(action: &Action, which: &Which, common: &Common, terminal: &Term
             store.forget_all_tokens(&queue).map_err(|error| Refusal::missing_input(error.words()))?;
         }
         Action::Refresh(_) => {
-            return Err(Refusal::usage("which account's token is not said")
-                .help("write: qunfa token refresh PLAN")
+            return Err(Refusal::usage(say!("no account given"))
+                .help(say!("name its plan: qunfa token refresh PLAN"))
                 .into());
         }
     }
@@ -125,11 +126,11 @@ fn without_plan(action: &Action, which: &Which, common: &Common, terminal: &Term
         let members = json!({ "tokens": all.iter().map(entry).collect::<Vec<_>>() });
         terminal.document(ExitCode::Done, members);
     } else if all.is_empty() {
-        terminal.out("no token is cached\n");
+        terminal.out(&format!("{}\n", say!("no cached token")));
     } else {
         for SavedToken { appid, base, good_until: until } in all {
-            let word = if now < until { "good until" } else { "ended at" };
-            terminal.out(&format!("{appid} at {base}: {word} {}\n", shanghai(until).strftime("%Y-%m-%d %H:%M:%S %:z")));
+            let state = state(until, now < until);
+            terminal.out(&format!("{}\n", say!("{appid} at {base}: {state}", appid, base, state)));
         }
     }
     Ok(ExitCode::Done)

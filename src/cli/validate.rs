@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     diag::{self, github::Annotation},
+    locale::say,
     problem::ExitCode,
 };
 
@@ -64,19 +65,8 @@ pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<
             continue;
         }
         loaded.say(terminal);
-        match &loaded.plan {
-            Some(plan) => {
-                let said = if loaded.diagnostics.is_empty() { String::new() } else { format!(", {}", loaded.counts()) };
-                let (steps, requests) = (plan.steps.len(), plan.calls().count());
-                let words = crate::text::plural;
-                terminal.out(&format!(
-                    "{path}: valid, {}, {}{said}\n",
-                    words(steps, "step"),
-                    words(requests, "request")
-                ));
-            }
-            None => terminal.out(&format!("{path}: {}{}\n", loaded.counts(), loaded.why())),
-        }
+        let verdict = loaded.plan.as_ref().map_or_else(|| loaded.verdict(), |plan| loaded.valid(plan));
+        terminal.out(&format!("{}\n", say!("{path}: {verdict}", path = path.as_str(), verdict)));
         if !terminal.quiet {
             loaded.sizes.iter().for_each(|article| terminal.out(&size(article)));
         }

@@ -45,6 +45,8 @@ pub struct RenderedPlan {
     pub name: String,
     /// Path as given on the command line.
     pub path: String,
+    /// Options with which the plan was loaded, as they were typed: the same command with them loads the same plan.
+    pub(crate) options: Vec<String>,
     pub(crate) account: Account,
     pub appid: String,
     /// The account's file, if it has one of its own, relative to the plan.
@@ -253,6 +255,7 @@ pub fn render(
     let plan = RenderedPlan {
         name: resolved.head.name,
         path: path.to_owned(),
+        options: Vec::new(),
         appid: resolved.appid,
         account_path: resolved.account_path,
         occurrence: resolved.occurrence,
@@ -363,6 +366,13 @@ fn warn_limits(resolved: &ResolvedPlan, diagnostics: &mut Diagnostics) {
 }
 
 impl RenderedPlan {
+    /// A command about this plan, to be pasted into a shell.
+    pub(crate) fn command(&self, name: &str, rest: &[&str]) -> String {
+        let path = if self.path == "<stdin>" { "-" } else { &self.path };
+        let words = std::iter::once(path).chain(rest.iter().copied()).chain(self.options.iter().map(String::as_str));
+        words.fold(format!("qunfa {name}"), |line, word| line + " " + &crate::text::quoted(word))
+    }
+
     /// Digest of everything that decides what is sent, to whom, and whether: canonical JSON, hashed. Comments, key order,
     /// descriptions and pacing do not belong to it. Made when it is first asked for.
     pub fn digest(&self) -> &str {

@@ -21,6 +21,7 @@ pub use event::{Fold, RunEvent, StepView};
 pub use model::{
     AccountRef, CallOutcome, CallReport, PlanRef, REPORT_SCHEMA, Report, RunOutcome, StepOutcome, StepReport, Totals,
 };
+pub(crate) use words::account_kind;
 
 /// The forms in which a report can be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

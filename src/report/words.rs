@@ -23,7 +23,7 @@ pub(super) fn already_done() -> Phrase {
 }
 
 /// The kind of an account.
-pub(super) fn account_kind(kind: &str) -> Phrase {
+pub(crate) fn account_kind(kind: &str) -> Phrase {
     match kind {
         "service" => say!("service"),
         "subscription" => say!("subscription"),

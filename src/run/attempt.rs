@@ -484,7 +484,7 @@ impl<'r, 'a, 'c> CallRun<'r, 'a, 'c> {
             let help = say!("WeChat did not return it, or its step was settled without it");
             return Problem::new(Phrase::verbatim(missing.to_string())).help(help);
         };
-        let (name, plan) = (step_name(step, key.as_deref()), &self.runner.plan.path);
+        let (name, plan) = (step_name(step, key.as_deref()), self.runner.plan);
         let call = index.map_or(1, |index| index + 1);
         let message =
             say!("`{step}` was sent, but its job is unknown: {missing}", step = &name, missing = missing.to_string());
@@ -609,7 +609,7 @@ impl<'r, 'a, 'c> CallRun<'r, 'a, 'c> {
 
     /// What to do is to wait for the next run, unless the reason says something else.
     fn unknown(&self, why: Problem) -> StepEnd {
-        let error = Some(doubt::problem(&self.runner.plan.path, &self.record, why));
+        let error = Some(doubt::problem(self.runner.plan, &self.record, why));
         StepEnd { error, ..StepEnd::new(StepOutcome::Unknown) }
     }
 

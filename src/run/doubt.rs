@@ -5,17 +5,19 @@ use crate::{
     ledger::{CallRecord, Event},
     locale::say,
     problem::Problem,
-    text::quoted,
+    render::RenderedPlan,
 };
 
 /// The command by which a person says what became of calls of a step; `occurrence` only if it is not the plan's own.
-pub(crate) fn settle(plan: &str, step: &str, occurrence: Option<&str>) -> String {
-    let occurrence = occurrence.map_or_else(String::new, |name| format!(" --occurrence {}", quoted(name)));
-    format!("qunfa settle {} {}{occurrence}", quoted(plan), quoted(step))
+pub(crate) fn settle(plan: &RenderedPlan, step: &str, occurrence: Option<&str>) -> String {
+    match occurrence {
+        Some(name) => plan.command("settle", &[step, "--occurrence", name]),
+        None => plan.command("settle", &[step]),
+    }
 }
 
 /// Why it is not known whether a call was sent, and what to do; `why` is what this run knows of it.
-pub(crate) fn problem(plan: &str, record: &CallRecord, why: Problem) -> Problem {
+pub(crate) fn problem(plan: &RenderedPlan, record: &CallRecord, why: Problem) -> Problem {
     let (id, key) = (&record.frozen.id, &record.frozen.idempotency_key);
     let command = settle(plan, &id.name(), None);
     let problem = match policy::foreign(record) {

@@ -80,7 +80,7 @@ impl OtherEdition {
     }
 
     /// How a person finishes it, one entry a sentence.
-    pub(crate) fn help(&self, plan: &str) -> Vec<Phrase> {
+    pub(crate) fn help(&self, plan: &RenderedPlan) -> Vec<Phrase> {
         let occurrence = &self.occurrence;
         let settle = |id: &CallId| doubt::settle(plan, &id.name(), Some(occurrence));
         let mut help = vec![say!("to finish it, set `occurrence: {occurrence}` in the plan and run it", occurrence)];
@@ -174,7 +174,7 @@ pub(super) fn check<L>(
             told
         )
     };
-    let problem = latest.help(&plan.path).into_iter().fold(Problem::new(message), Problem::help);
+    let problem = latest.help(plan).into_iter().fold(Problem::new(message), Problem::help);
     // Whether a send was made is the worse of both.
     Err(if others.iter().any(|other| !other.doubtful.is_empty()) {
         Refusal::InDoubt(problem)

@@ -100,7 +100,7 @@ pub(super) fn compare<'p>(
     let notes = forgotten(plan, &records)
         .map(|record| {
             let step = record.frozen.id.name();
-            let command = doubt::settle(&plan.path, &step, None);
+            let command = doubt::settle(plan, &step, None);
             say!("an earlier run left the outcome of `{step}` unknown, and the step is no longer in the plan; run: {command}", step, command)
         })
         .collect();
@@ -292,7 +292,7 @@ fn refused(plan: &RenderedPlan, conflicts: &[Conflict<'_>]) -> Refusal {
     let place = |step: &RenderedStep| format!("`{}` ({}:{})", step.name(), plan.path, step.line);
     let (mut doubtful, mut changed, mut help) = (Vec::new(), Vec::new(), Vec::new());
     for Conflict { step, why } in conflicts {
-        let settle = doubt::settle(&plan.path, &step.name(), None);
+        let settle = doubt::settle(plan, &step.name(), None);
         match why {
             Why::Doubtful(calls, changes) => {
                 doubtful.push(say!(

@@ -254,7 +254,7 @@ impl<'a> Runner<'a, '_> {
         self.ended.outcome = RunOutcome::Unknown;
         let why = Problem::new(say!("`when` is false in this run, so the call is not repeated"))
             .help(say!("check the console (群发记录) to see whether it was sent"));
-        let error = Some(doubt::problem(&self.plan.path, record, why));
+        let error = Some(doubt::problem(self.plan, record, why));
         StepEnd { error, ..StepEnd::new(StepOutcome::Skipped) }
     }
 

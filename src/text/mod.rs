@@ -93,11 +93,6 @@ pub(crate) fn step_name(id: &str, key: Option<&str>) -> String {
     }
 }
 
-/// `1 step`, `12345 steps`.
-pub(crate) fn plural(number: usize, noun: &str) -> String {
-    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
-}
-
 /// `12345` as `12,345`.
 pub(crate) fn thousands(number: u64) -> String {
     let digits = number.to_string();
@@ -283,10 +278,9 @@ mod tests {
     }
 
     #[test]
-    fn numbers_have_separators_and_plurals() {
+    fn numbers_have_separators() {
         assert_eq!([0, 999, 1_000].map(thousands), ["0", "999", "1,000"]);
         assert_eq!(thousands(u64::MAX), "18,446,744,073,709,551,615");
-        assert_eq!([0, 1, 12_345].map(|number| plural(number, "call")), ["0 calls", "1 call", "12345 calls"]);
     }
 
     #[test]
