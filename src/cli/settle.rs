@@ -187,11 +187,11 @@ fn meant<'r>(records: &'r [CallRecord], args: &Args) -> Result<&'r CallRecord, R
                 .collect();
             others.dedup();
             let help = if others.is_empty() {
-                say!("every outcome of this plan is known")
+                say!("this plan has no call with an unknown outcome")
             } else {
-                say!("the outcome is unknown of {steps}", steps = list(others))
+                say!("calls with unknown outcome: {steps}", steps = list(others))
             };
-            let refusal = Refusal::usage(say!("no call of `{step}` has an unknown outcome", step)).help(help);
+            let refusal = Refusal::usage(say!("`{step}` has no call with an unknown outcome", step)).help(help);
             let jobs: Vec<String> = sent().filter_map(|(_, fact)| Some(fact.msg_id?.to_string())).collect();
             Err(match jobs.is_empty() {
                 true => refusal,

@@ -125,7 +125,7 @@ pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<
             let name = record.frozen.id.name();
             let settle = doubt::settle(plan, &name, None);
             let told = say!(
-                "{step}  unknown, and no longer in the plan: {settle} --sent MSG_ID | --not-sent",
+                "{step}  unknown, no longer in the plan; run: {settle} --sent MSG_ID, or --not-sent",
                 step = name,
                 settle
             );
@@ -179,7 +179,7 @@ fn row(step: &RenderedStep, plan: &RenderedPlan, records: &[CallRecord]) -> Resu
     let changed = if has_versions(step) {
         own = latest(step, &own).to_vec();
         let changed = !own.is_empty() && !is_current(step, &own);
-        if changed { vec![say!("the next run makes it again")] } else { Vec::new() }
+        if changed { vec![say!("the next run creates it again")] } else { Vec::new() }
     } else {
         match reconcile(step, &own)? {
             Verdict::Resume { changed } => changed,
@@ -210,12 +210,12 @@ fn row(step: &RenderedStep, plan: &RenderedPlan, records: &[CallRecord]) -> Resu
             }
             (None, false) => {
                 vec![say!(
-                    "run the plan again within 24 hours, or: {settle} --sent MSG_ID | --not-sent",
+                    "run the plan again within 24 hours, or run: {settle} --sent MSG_ID, or --not-sent",
                     settle = settle.as_str()
                 )]
             }
             (None, true) => {
-                vec![say!("settle it first: {settle} --sent MSG_ID | --not-sent", settle = settle.as_str())]
+                vec![say!("settle it first; run: {settle} --sent MSG_ID, or --not-sent", settle = settle.as_str())]
             }
         });
     Ok(Row {
@@ -246,7 +246,7 @@ fn refresh(session: &Session, rows: &mut [Row], clock: &dyn Clock, terminal: &Te
                 outcome => {
                     let mut problem = run::policy::advice(&outcome);
                     problem.message =
-                        say!("the status of msg_id {job} cannot be read: {why}", job = *id, why = &problem.message);
+                        say!("cannot query the status of msg_id {job}: {why}", job = *id, why = &problem.message);
                     return Err(Refusal { code: ExitCode::Failed, problem });
                 }
             };
@@ -259,12 +259,9 @@ fn refresh(session: &Session, rows: &mut [Row], clock: &dyn Clock, terminal: &Te
 fn human(plan: &RenderedPlan, platform: Platform, rows: &[Row]) -> String {
     let (name, occurrence, appid) = (plan.name.as_str(), plan.occurrence.as_str(), plan.appid.as_str());
     let head = match platform {
-        Platform::Loopback => say!(
-            "{name} (occurrence {occurrence}), account {appid}, on a server on this machine",
-            name,
-            occurrence,
-            appid
-        ),
+        Platform::Loopback => {
+            say!("{name} (occurrence {occurrence}), account {appid} (server on this machine)", name, occurrence, appid)
+        }
         Platform::Wechat | Platform::Sandbox => {
             say!("{name} (occurrence {occurrence}), account {appid}", name, occurrence, appid)
         }
@@ -293,7 +290,7 @@ fn human(plan: &RenderedPlan, platform: Platform, rows: &[Row]) -> String {
         text.push_str(line.trim_end());
         text.push('\n');
         if !row.changed.is_empty() {
-            let changed = say!("the plan has changed since: {changes}", changes = list(row.changed.iter().cloned()));
+            let changed = say!("changed in the plan since: {changes}", changes = list(row.changed.iter().cloned()));
             text.push_str(&format!("    {changed}\n"));
         }
         row.doubt.iter().for_each(|line| text.push_str(&format!("    {line}\n")));
