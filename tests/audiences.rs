@@ -5,7 +5,7 @@ use std::{io::Write as _, net::Ipv4Addr};
 use qunfa::sandbox::{Audience, Config, Delivery, DeliveryKind, Sandbox, Tag};
 use serde_json::json;
 
-use crate::support::{Answer, Case, Fake, in_each_language, plan, send};
+use crate::support::{in_both, Answer, Case, Fake, in_each_language, plan, send};
 
 fn people(range: std::ops::Range<u32>) -> String {
     range.map(|number| format!("o{number:027}\n")).collect()
@@ -53,12 +53,19 @@ fn what_is_known_of_an_audience() {
         .file("people.txt", people(0..10_002) + "o000000000000000000000000001\n")
         .file("out.txt", people(5..7));
     let server = Fake::usual();
-    insta::assert_snapshot!("audience-before", case.run(&["audience", "plan.yaml", "vip"]).exits(0).stdout);
-    insta::assert_snapshot!("audience-listed", case.run(&["audience", "plan.yaml", "tagged"]).exits(0).stdout);
+    let shown = |args: &[&str], name: &str| {
+        in_both(|language, suffix| {
+            let said = case.run(&[args, &["--lang", language]].concat()).exits(0).stdout;
+            insta::assert_snapshot!(format!("{name}{suffix}"), said);
+        });
+    };
+    shown(&["audience", "plan.yaml", "vip"], "audience-before");
+    shown(&["audience", "plan.yaml", "tagged"], "audience-listed");
     case.against(&server, &["--only", "vip"]).exits(0);
     case.write("people.txt", people(2..10_003));
     let args = ["audience", "plan.yaml", "vip", "--api-base", &server.base];
-    case.run(&args).exits(0).says("to 10000 people, 1 call; since then +1 −2");
+    case.run(&args).exits(0).says("10,000 people in 1 call; 1 new, 2 gone since");
+    shown(&args, "audience-after");
     let found = case.run(&[&args[..], &["--format", "json"]].concat()).exits(0).json();
     assert_eq!(found["sends"][0]["sent"], json!({ "people": 10_000, "calls": 1, "new": 1, "gone": 2 }));
     assert_eq!((&found["sends"][0]["people"], &found["sends"][0]["excluded"]), (&json!(9_999), &json!(2)));
@@ -266,11 +273,12 @@ fn committed_renderings_are_compared() {
             "plan.yaml",
             format!("# a comment\n{}", text.replace("id: one, action: send_by_tag,", "action: send_by_tag, id: one,")),
         );
-        case.run(&["render", "plan.yaml", "--check", "out"]).exits(0).says("2 requests as rendered");
+        case.run(&["render", "plan.yaml", "--check", "out"]).exits(0).says("2 requests, unchanged, sha256:");
         case.write("plan.yaml", text.replace("openids: [oA, oB]", "openids: [oA, oC, oB]"));
-        insta::assert_snapshot!(format!("check-{format}"), {
-            let ran = case.run(&["render", "plan.yaml", "--check", "out"]).exits(9);
-            format!("{}--- stderr\n{}", ran.stdout, ran.stderr)
+        in_both(|language, suffix| {
+            let ran = case.run(&["render", "plan.yaml", "--check", "out", "--lang", language]).exits(9);
+            let said = format!("{}--- stderr\n{}", ran.stdout, ran.stderr);
+            insta::assert_snapshot!(format!("check-{format}{suffix}"), said);
         });
         case.write("plan.yaml", plan(&send("one")));
         case.run(&["render", "plan.yaml", "--check", "out"]).exits(9).says("no longer makes this request");

@@ -5,6 +5,7 @@
 //!   output, with or without what it wrote to standard error. A command that does not end with 0 says so: `$ qunfa validate broken.yaml  # exit 3`.
 //!   A line `…` stands for any number of lines.
 //! - A `sh` block is run too, its output is not shown. `sh no-run` is for what no test can do (the network, the real WeChat).
+//! - What programs say to a page in Chinese is Chinese.
 //! - A block with `file=PATH` is written to that file first; the words before it name the file for the reader.
 //! - `qunfa sandbox` goes on in the background, on a free port that is shown as 8080.
 //!
@@ -191,6 +192,11 @@ qunfa() {
 }
 "#;
 
+/// Whether a page is for those who read Chinese.
+fn is_chinese(page: &str) -> bool {
+    page.starts_with("docs/zh/") || page.ends_with(".zh-CN.md")
+}
+
 /// What the commands of a page said: standard output, standard error, exit code.
 fn run(page: &str, deeds: &[Deed]) -> Vec<(String, String, i32)> {
     let case = copied();
@@ -234,6 +240,7 @@ eval \"${{command//127.0.0.1:8080/127.0.0.1:$port}}\" >\"$SAID/{number}.out\" 2>
         .env("SAID", said.path())
         .env("HOME", said.path())
         .env("LANG", "C.UTF-8")
+        .env("QUNFA_LANG", if is_chinese(page) { "zh" } else { "en" })
         .env("NO_COLOR", "1")
         .env("QUNFA_NOW", "2026-03-02T10:00:00+08:00")
         .env("GIT_CONFIG_NOSYSTEM", "1")

@@ -530,3 +530,114 @@ fn the_sandbox_stands_alone_too() {
     assert_eq!(rest.matches("/mass/sendall").count(), 1);
     assert!(rest.contains("你好") && !rest.contains(SECRET), "{rest}");
 }
+
+/// What commands refuse, and what they show in few words.
+#[test]
+fn commands_speak_both_languages() {
+    let text = plan(&(send("one") + "  - { id: vip, action: send_by_openid, to: { openids: [oA, oB] }, message: { text: 你好 } }\n"));
+    let from = |source: &str| text.replace("{ env: WECHAT_SECRET }", source);
+    let case = Case::new()
+        .no_env("WECHAT_SECRET")
+        .file("plan.yaml", &text)
+        .file("file.yaml", from("{ file: secret.txt }"))
+        .file("lines.yaml", from("{ file: lines.txt }"))
+        .file("lines.txt", "a\nb\n")
+        .file("empty.yaml", from("{ command: [echo] }"))
+        .file("fails.yaml", from("{ command: [sh, -c, exit 3] }"))
+        .file("nothing.yaml", from("{ command: [there-is-no-such-program] }"))
+        .file("given.yaml", text.replace("secret: { env: WECHAT_SECRET }", "access_token: { file: lines.txt }"))
+        .file("latin1.yaml", b"version: 1\nname: caf\xe9\n")
+        .file("control.yaml", "version: 1\nname: a\u{1}b\n")
+        .file("warned.yaml", text.replace("oA, oB", "oA, oB, oA"))
+        .file("wrong.yaml", text.replace("to: { tag_id: 2 }", "too: 2"))
+        .file("taken/manifest.json", "{}");
+    let commands = [
+        "validate plan.yaml",
+        "validate warned.yaml",
+        "validate --strict warned.yaml",
+        "validate wrong.yaml",
+        "validate latin1.yaml",
+        "validate control.yaml",
+        "validate nowhere.yaml",
+        "validate taken",
+        "validate plan.yaml --vars-file nowhere.yaml",
+        "fmt latin1.yaml",
+        "render plan.yaml --out taken",
+        "render plan.yaml --out lines.txt/out",
+        "render plan.yaml --out out",
+        "render plan.yaml --check nowhere",
+        "audience plan.yaml pim",
+        "audience plan.yaml xyz",
+        "run wrong.yaml --sandbox",
+        "run plan.yaml",
+        "run plan.yaml --yes",
+        "run file.yaml --yes",
+        "run lines.yaml --yes",
+        "run empty.yaml --yes",
+        "run fails.yaml --yes",
+        "run nothing.yaml --yes",
+        "run plan.yaml --expect sha256:0",
+        "run plan.yaml --now 2026-03-02T10:00:00+08:00",
+        "run plan.yaml --api-base ftp://x",
+        "run plan.yaml --state sqlite:lines.txt/state.db",
+        "status plan.yaml",
+        "status plan.yaml --refresh",
+        "settle plan.yaml one --sent 1",
+        "settle plan.yaml one --give-up",
+        "settle plan.yaml --give-up",
+        "settle plan.yaml one --sent 1 --occurrence other",
+        "token show",
+        "token show plan.yaml",
+        "token refresh",
+        "token refresh given.yaml",
+    ];
+    in_both(|language, suffix| {
+        let mut all = String::new();
+        for command in commands {
+            let args: Vec<&str> = command.split(' ').chain(["--lang", language]).collect();
+            let ran = case.run(&args);
+            all.push_str(&format!("=== {command} # {}\n{}{}", ran.code, ran.stdout, ran.stderr));
+        }
+        insta::assert_snapshot!(format!("commands{suffix}"), all);
+    });
+}
+
+/// A command that is printed for a person works in the shell in which the first one was typed.
+#[cfg(unix)]
+#[test]
+#[expect(clippy::disallowed_methods, reason = "a shell is given the command")]
+fn a_printed_command_can_be_pasted() {
+    let steps = "  - { id: city, action: send_by_openid, foreach: { file: rows.csv }, key: \"{{ row.city }}\", to: { openids: [oA, oB] }, message: { text: \"{{ vars.text }} {{ vars.more }}\" } }\n";
+    let text = plan(steps).replace("steps:", "vars: { text: required, more: \"x\" }\nsteps:");
+    let case = Case::new()
+        .file("my plans/plan.yaml", text)
+        .file("my plans/rows.csv", "city\n广州\n")
+        .file("it's.yaml", "text: 你好\n");
+    let server = Fake::new(|_, got| if got.path.ends_with("mass/send") { Answer::Close } else { Answer::Usual });
+    let options = ["--api-base", &server.base, "--vars-file", "it's.yaml", "--var", "more=a b"];
+    let with = |args: &[&str]| case.run(&[args, &options].concat());
+    let ran = with(&["run", "my plans/plan.yaml", "--yes"]).exits(7);
+    let said = format!("{}{}", ran.stdout, ran.stderr);
+    for language in ["en", "zh"] {
+        let shown = with(&["status", "my plans/plan.yaml", "--lang", language]).exits(0).stdout;
+        let (_, command) = shown.split_once("qunfa settle ").unwrap_or_else(|| panic!("{shown}"));
+        let (command, _) = command.split_once(" --sent MSG_ID").unwrap_or_else(|| panic!("{shown}"));
+        assert!(command.contains("'city[广州]'"), "{command}");
+        let one_line = |text: &str| text.split_whitespace().collect::<String>();
+        assert!(one_line(&said).contains(&one_line(command)), "the run prints it too: {said}");
+        for shell in ["bash", "zsh"] {
+            let script = format!("qunfa() {{ {} \"$@\"; }}; qunfa settle {command} --chunk 9 --not-sent", env!("CARGO_BIN_EXE_qunfa"));
+            let mut child = std::process::Command::new(shell);
+            let Ok(output) = child.args(["-c", &script]).current_dir(case.path(".")).env_clear().output() else {
+                continue; // not every machine has every shell
+            };
+            let stderr = String::from_utf8_lossy(&output.stderr);
+            assert!(stderr.contains("`city[广州]` has no call"), "it finds plan and ledger: {shell}: {stderr}");
+            let script = script.replace("--chunk 9 --not-sent", "--help");
+            let helped = std::process::Command::new(shell).args(["-c", &script]).current_dir(case.path(".")).env_clear().status();
+            assert!(helped.expect("it was there before").success(), "{shell}");
+        }
+    }
+    let settled = with(&["settle", "my plans/plan.yaml", "city[广州]", "--sent", "4711"]).exits(0);
+    settled.says("city[广州] call 1: recorded as sent");
+}

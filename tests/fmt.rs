@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::{
     properties::{Files, pipe},
-    support::{Case, repository},
+    support::{in_both, Case, repository},
 };
 
 fn settled(text: &str) -> String {
@@ -89,9 +89,10 @@ const SETTLED: &str = "version: 1\nname: \"test\"\nsteps: []\n";
 fn files_are_rewritten_and_named() {
     let text = format!("{UNSETTLED}steps: []\n");
     let case = Case::new().file("a.yaml", &text).file("b.yaml", SETTLED);
-    let checked =
-        case.run(&["fmt", "--check", "a.yaml", "b.yaml"]).exits(9).says("1 file is not as `qunfa fmt` writes it");
-    insta::assert_snapshot!(checked.stdout);
+    in_both(|language, suffix| {
+        let checked = case.run(&["fmt", "--check", "a.yaml", "b.yaml", "--lang", language]).exits(9);
+        insta::assert_snapshot!(format!("fmt-check{suffix}"), format!("{}--- stderr\n{}", checked.stdout, checked.stderr));
+    });
     assert_eq!(case.read("a.yaml"), text, "--check writes nothing");
     assert_eq!(case.run(&["fmt", "a.yaml", "b.yaml"]).exits(0).stdout, "a.yaml\n");
     assert_eq!(case.read("a.yaml"), SETTLED);
