@@ -137,9 +137,9 @@ fn limits_hold_at_and_one_past() {
 fn warnings_are_errors_if_that_is_asked_for() {
     let case = case("看 ![](cover.png)\n");
     validate(&case, &[]).exits(0).says("project/plan.yaml: valid").says("1 warning");
-    validate(&case, &["--strict"]).exits(3).says("1 warning, which --strict takes as errors");
+    validate(&case, &["--strict"]).exits(3).says("1 warning, treated as errors by --strict");
     validate(&case, &["--strict", "--quiet"]).exits(3).says("[A304]");
-    case.run(&["render", "project/plan.yaml", "--strict"]).exits(3).says("which --strict takes as errors");
+    case.run(&["render", "project/plan.yaml", "--strict"]).exits(3).says("treated as errors by --strict");
     case.run(&["run", "project/plan.yaml", "--sandbox", "--strict"]).exits(3).says("nothing was sent");
     let json = validate(&case, &["--strict", "--format", "json"]).exits(3).json();
     assert_eq!((&json["exit_code"], &json["plans"][0]["valid"]), (&Value::from(3), &Value::from(false)));

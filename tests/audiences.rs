@@ -5,7 +5,7 @@ use std::{io::Write as _, net::Ipv4Addr};
 use qunfa::sandbox::{Audience, Config, Delivery, DeliveryKind, Sandbox, Tag};
 use serde_json::json;
 
-use crate::support::{in_both, Answer, Case, Fake, in_each_language, plan, send};
+use crate::support::{Answer, Case, Fake, in_both, in_each_language, plan, send};
 
 fn people(range: std::ops::Range<u32>) -> String {
     range.map(|number| format!("o{number:027}\n")).collect()

@@ -155,11 +155,11 @@ fn secrets_say_what_to_set() {
     is(&check(&doctor(&missing, &server, 4), "secret"), "error", "set the environment variable `WECHAT_SECRET`");
     let file = case();
     file.write("plan.yaml", plan(&send("one")).replace("{ env: WECHAT_SECRET }", "{ file: secret.txt }"));
-    is(&check(&doctor(&file, &server, 4), "secret"), "error", "write it into `secret.txt`");
+    is(&check(&doctor(&file, &server, 4), "secret"), "error", "write the secret to `secret.txt`");
     file.write("secret.txt", SECRET);
-    is(&check(&doctor(&file, &server, 0), "secret"), "ok", "where the plan says");
+    is(&check(&doctor(&file, &server, 0), "secret"), "ok", "found in the secret file `secret.txt`");
     file.write("plan.yaml", plan(&send("one")).replace("{ env: WECHAT_SECRET }", "{ command: [\"false\"] }"));
-    is(&check(&doctor(&file, &server, 4), "secret"), "error", "run the command of the plan by hand");
+    is(&check(&doctor(&file, &server, 4), "secret"), "error", "run the plan's command by hand");
     let given = case().env("KEPT", TOKEN);
     given.write(
         "plan.yaml",
@@ -372,7 +372,7 @@ fn guards_are_told_and_hide_nothing() {
 fn warnings_of_the_plan_are_counted() {
     let text = plan(&send("one").replace("text: 你好", "text: \"http://a.example 你好\""));
     let document = doctor(&Case::new().file("plan.yaml", text), &wechat(&[]), 0);
-    is(&check(&document, "plan"), "warning", "qunfa validate plan.yaml says which");
+    is(&check(&document, "plan"), "warning", "run: qunfa validate plan.yaml");
 }
 
 #[test]
@@ -438,13 +438,13 @@ fn a_run_under_way_is_told() {
     let (case, server) = (case(), wechat(&[]));
     let owner = json!({ "pid": 7, "host": "ci", "since": "2026-03-02T02:00:00Z", "plan": "other.yaml" });
     case.write(".qunfa/state.db.wx0123456789abcdef.lock", owner.to_string());
-    is(&check(&doctor(&case, &server, 0), "lock"), "ok", "no run");
+    is(&check(&doctor(&case, &server, 0), "lock"), "ok", "no other run");
     let file = File::open(case.path(".qunfa/state.db.wx0123456789abcdef.lock")).expect("is there");
     file.lock().expect("free");
     let document = doctor(&case, &server, 8);
     is(&check(&document, "lock"), "error", "process 7 on ci since 2026-03-02 10:00:00 (other.yaml)");
     drop(file);
-    is(&check(&doctor(&case, &server, 0), "lock"), "ok", "no run");
+    is(&check(&doctor(&case, &server, 0), "lock"), "ok", "no other run");
 }
 
 #[test]
@@ -460,7 +460,7 @@ fn the_sandbox_answers_too() {
         (&json!("ok"), &json!("sandbox"), &Value::Null)
     );
     is(&check(&document, "clock"), "ok", "within 60 s");
-    is(&check(&document, "state"), "ok", "of its own");
+    is(&check(&document, "state"), "ok", "uses its own");
     assert!(!case.path(".qunfa").exists());
     let document = ask(&["--fault", "40164@stable_token#1-"], 5);
     assert_eq!(check(&document, "ip_allow_list")["state"], "error");

@@ -114,7 +114,7 @@ fn what_was_sent_is_not_changed_any_more() {
         case.against(&server, &[]).exits(8).prints("article-changed");
         case.against(&server, &["--only", "announce"]).exits(8).says("its content, created by an earlier step");
         assert_eq!(server.got().len(), before);
-        case.run(&["status", "plan.yaml", "--api-base", &server.base]).exits(0).says("the plan has changed since");
+        case.run(&["status", "plan.yaml", "--api-base", &server.base]).exits(0).says("changed in the plan since");
     });
 }
 

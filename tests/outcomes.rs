@@ -45,7 +45,7 @@ fn what_was_sent_cannot_be_changed_in_the_plan() {
         case.write("plan.yaml", plan(&(send("one") + &send("two"))).replacen("你好", "再见", 1));
         case.against(&server, &["--report", "json=report.json"]).exits(8).prints("changed");
         assert!(case.read("report.json").contains("\"refused\""));
-        case.run(&["status", "plan.yaml", "--api-base", &server.base]).exits(0).says("the plan has changed since");
+        case.run(&["status", "plan.yaml", "--api-base", &server.base]).exits(0).says("changed in the plan since");
         server.delivered_once(2);
     });
 }
@@ -262,7 +262,7 @@ fn adopted_without_a_job_is_accepted_all_the_same() {
                     .concat(),
             )
         };
-        settle(&["--not-sent"]).exits(2).says("no call of `one` is unknown");
+        settle(&["--not-sent"]).exits(2).says("`one` has no call with an unknown outcome");
         settle(&["--sent", "0"]).exits(2);
         settle(&["--sent", "4711"]).exits(0).says("one call 1 was sent as job 4711");
         settle(&["--sent", "4712"]).exits(2).says("it was sent as 4711, which is not changed");
@@ -638,7 +638,7 @@ fn what_stays_in_doubt_is_code_7_until_it_is_settled() {
         case.against(&quota, &[]).exits(7).prints("in-doubt-still");
         case.run(&["settle", "plan.yaml", "two", "--not-sent", "--api-base", &server.base])
             .exits(2)
-            .says("no call of `two` is unknown");
+            .says("`two` has no call with an unknown outcome");
         case.run(&["settle", "plan.yaml", "one", "--sent", "4711", "--reason", "seen", "--api-base", &server.base])
             .exits(0);
         let good = Fake::usual();
@@ -787,7 +787,7 @@ fn a_missing_secret_is_code_4() {
         for (how, words) in [
             ("file: nowhere.txt", "no such file"),
             ("file: empty.txt", "is empty"),
-            ("command: [no-such-program]", "cannot be run"),
+            ("command: [no-such-program]", "cannot run the secret command"),
             ("command: ['false']", "failed"),
         ] {
             let case = Case::new()
@@ -1154,7 +1154,7 @@ fn a_send_in_doubt_that_left_the_plan_is_not_forgotten() {
         case.against(&server, &[]).exits(0).prints("in-doubt-and-no-longer-planned");
         let status =
             |args: &[&str]| case.run(&[&["status", "plan.yaml", "--api-base", &server.base], args].concat()).exits(0);
-        status(&[]).says("city[北京] unknown, and no longer in the plan");
+        status(&[]).says("city[北京] unknown, no longer in the plan");
         assert_eq!(status(&["--format", "json"]).json()["no_longer_in_the_plan"][0]["key"], "北京");
         case.run(&["settle", "plan.yaml", "city[北京]", "--sent", "0", "--api-base", &server.base]).exits(0);
         assert_eq!(status(&["--format", "json"]).json()["no_longer_in_the_plan"], json!([]));
