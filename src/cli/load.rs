@@ -221,7 +221,7 @@ fn unreadable(path: &str, error: &ReadError) -> Diagnostic {
         }
         ReadError::Escapes => Diagnostic::nowhere(Code::PathEscapes, say!("`{path}` is outside the project", path)),
         ReadError::Private(why) => {
-            Diagnostic::nowhere(Code::PrivateFile, say!("`{path}` is not content: {why}", path, why = *why))
+            Diagnostic::nowhere(Code::PrivateFile, say!("`{path}` is not content: {why}", path, why))
         }
     }
 }
