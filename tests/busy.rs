@@ -91,7 +91,7 @@ fn front_matter_has_a_limit() {
     let matter = |bytes: usize| format!("---\ntitle: t\n# {}\n---\na", "x".repeat(bytes - 4 - 9 - 3 - 4));
     assert_eq!(one("a.md", matter(limits::FRONT_MATTER_BYTES_MAX)), "");
     let found = one("a.md", matter(limits::FRONT_MATTER_BYTES_MAX + 1));
-    says(&found, &["Q603", "the front matter has 16385 bytes; at most 16384 are read", "a.md:1:1"]);
+    says(&found, &["Q603", "the front matter has 16,385 bytes; the limit is 16,384", "a.md:1:1"]);
 }
 
 #[test]
@@ -110,7 +110,7 @@ fn a_theme_has_a_limit() {
     let theme = |bytes: usize| format!("p {{ color: red }}{}", " ".repeat(bytes - 16));
     assert_eq!(one("t.css", theme(limits::THEME_BYTES_MAX)), "");
     let found = one("t.css", theme(limits::THEME_BYTES_MAX + 1) + "\n");
-    says(&found, &["Q603", "the theme `t.css` is 65537 bytes large; at most 65536 are read", "t.css:1:"]);
+    says(&found, &["Q603", "the theme `t.css` has 65,537 bytes; the limit is 65,536", "t.css:1:"]);
 }
 
 #[test]
@@ -202,12 +202,7 @@ fn what_is_the_same_is_read_once_and_what_is_not_has_a_limit() {
     let found = wrong(&steps(22, &|n| format!("{n}.md")), files(22));
     says(
         &found,
-        &[
-            "Q106",
-            "with this one, the articles of the plan have more than 4 MiB of text",
-            "20.md:1:1",
-            "split the plan",
-        ],
+        &["Q106", "with this one, the plan's articles have more than 4 MiB of text", "20.md:1:1", "split the plan"],
     );
     assert_eq!(found.matches("error[").count(), 1, "said once");
 }
@@ -221,10 +216,7 @@ fn what_is_written_of_all_articles_has_a_limit() {
     let steps = |count: usize| (0..count).map(|n| draft(n, "a.html")).collect::<String>();
     assert_eq!(wrong(&steps(20), files()), "");
     let found = wrong(&steps(200), files());
-    says(
-        &found,
-        &["Q106", "with this one, the articles of the plan have more than 48 MiB of text and HTML", "a.html:1:1"],
-    );
+    says(&found, &["Q106", "with this one, the plan's articles have more than 48 MiB of text and HTML", "a.html:1:1"]);
 }
 
 #[test]
@@ -254,7 +246,7 @@ fn files_of_a_plan_have_a_limit_together() {
     let found = wrong(&steps(52), files(52));
     says(
         &found,
-        &["Q106", "with `51.png`, the pictures and other media of the plan have more than 512 MiB", "plan.yaml:56:"],
+        &["Q106", "with `51.png`, the plan's pictures and other media have more than 512 MiB", "plan.yaml:56:"],
     );
 }
 
@@ -271,9 +263,9 @@ fn a_picture_that_claims_too_many_pixels_is_not_decoded() {
         &found,
         &[
             "A309",
-            "`a.webp` has 16384 × 16384 pixels; `optimize` takes at most 25 million",
+            "`a.webp` has 16384 × 16384 pixels; `optimize` accepts at most 25 million",
             "plan.yaml:5:",
-            "make it smaller",
+            "resize it",
         ],
     );
     assert_eq!(wrong(steps, vec![("a.webp".into(), claims(90, 70))]), "");

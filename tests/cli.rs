@@ -237,9 +237,7 @@ fn variables_override_each_other() {
     assert_eq!(content(&[]), "甲2");
     assert_eq!(content(&["--vars-file", "vars.yaml"]), "乙11");
     assert_eq!(content(&["--vars-file", "vars.yaml", "--var", "who=丙"]), "丙11");
-    case.run(&["render", "plan.yaml", "--var", "whom=丁"])
-        .exits(3)
-        .says("nothing in the plan uses the variable `whom`");
+    case.run(&["render", "plan.yaml", "--var", "whom=丁"]).exits(3).says("the plan does not use the variable `whom`");
     case.run(&["render", "plan.yaml", "--var", "who"]).exits(3).says("write --var key=value");
     case.run(&["render", "plan.yaml", "--vars-file", "nowhere.yaml"]).exits(4).says("no such file");
 }
@@ -248,7 +246,7 @@ fn variables_override_each_other() {
 fn files_that_are_too_large_are_not_read() {
     let text = plan(&send("one")).replace("text: 你好", "text: { file: large.txt }");
     let case = Case::new().file("plan.yaml", text).file("large.txt", "x".repeat((1 << 20) + 1));
-    case.run(&["validate", "plan.yaml"]).exits(3).says("[Q603]").says("1048577 bytes large; at most 1048576 are read");
+    case.run(&["validate", "plan.yaml"]).exits(3).says("[Q603]").says("has 1,048,577 bytes; the limit is 1,048,576");
     case.write("large.txt", "x".repeat(1 << 20));
     case.run(&["validate", "plan.yaml"]).exits(3).says("[Q401]");
     case.run(&["validate", "plan.yaml", "--var", "unused=1"]).exits(3).says("[Q607]");
