@@ -31,7 +31,9 @@ pub(crate) struct Ran {
 }
 
 /// What no two runs have in common, and what stands for it in a snapshot.
-const VARIES: [(&str, &str); 12] = [
+const VARIES: [(&str, &str); 13] = [
+    // Said only if the call in progress takes long enough to be looked at again after a signal.
+    (r"\n(stopping as soon as WeChat|正在停止：)[^\n]*\n", ""),
     // When something last happened to a call, as `status` and messages say it.
     (r"(calls |accepted,|open,|in doubt,|given up,) \d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "$1 WHEN"),
     // The last column of the table is as wide as its longest duration.

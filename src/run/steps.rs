@@ -230,8 +230,8 @@ impl<'a> Runner<'a, '_> {
         match self.when(step) {
             Ok(true) => {}
             Ok(false) => {
-                let records = calls.iter().filter_map(|call| call.record.as_ref());
-                let doubtful = records.into_iter().find(|record| record.frozen.is_mass() && record.status.in_doubt());
+                let mut records = calls.iter().filter_map(|call| call.record.as_ref());
+                let doubtful = records.find(|record| record.frozen.is_mass() && record.status.in_doubt());
                 return doubtful
                     .map_or_else(|| StepEnd::new(StepOutcome::Skipped), |record| self.skipped_in_doubt(record));
             }
