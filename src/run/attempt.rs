@@ -482,7 +482,7 @@ impl<'r, 'a, 'c> CallRun<'r, 'a, 'c> {
     fn missing(&self, missing: &MissingValue) -> Problem {
         let Slot::Output { step, key, output: Output::MsgId | Output::MsgIds, index } = &missing.0 else {
             let help = say!("WeChat did not return it, or its step was settled without it");
-            return Problem::new(Phrase::verbatim(missing.to_string())).help(help);
+            return Problem::new(missing.message()).help(help);
         };
         let (name, plan) = (step_name(step, key.as_deref()), self.runner.plan);
         let call = index.map_or(1, |index| index + 1);

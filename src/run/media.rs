@@ -55,7 +55,7 @@ impl Runner<'_, '_> {
             let filled = |article: &Payload| article.filled(&|slot| self.facts.slots.get(slot).cloned());
             let wanted = articles.iter().map(filled).collect::<Result<Vec<_>, _>>();
             let wanted = wanted
-                .map_err(|missing| Problem::new(Phrase::verbatim(missing.to_string())).help(say!("run it again")))?;
+                .map_err(|missing| Problem::new(missing.message()).help(say!("run it again")))?;
             let got = reply.members.get("news_item").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
             let lost = losses(&wanted, got);
             if !lost.is_empty() {
