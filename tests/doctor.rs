@@ -425,7 +425,7 @@ fn the_state_store_is_looked_at() {
     is(&state(4), "error", "use a newer qunfa");
     head("PRAGMA user_version = 3");
     let old = state(0);
-    is(&old, "warning", "it has format 3, and the next run brings it to format");
+    is(&old, "warning", "the next run upgrades it from format 3 to");
     head(&format!("PRAGMA user_version = {}; PRAGMA application_id = 7", qunfa::ledger::sqlite::FORMAT));
     is(&state(4), "error", "another program");
     std::fs::remove_file(&path).expect("is there");

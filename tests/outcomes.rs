@@ -264,8 +264,8 @@ fn adopted_without_a_job_is_accepted_all_the_same() {
         };
         settle(&["--not-sent"]).exits(2).says("`one` has no call with an unknown outcome");
         settle(&["--sent", "0"]).exits(2);
-        settle(&["--sent", "4711"]).exits(0).says("one call 1 was sent as job 4711");
-        settle(&["--sent", "4712"]).exits(2).says("it was sent as 4711, which is not changed");
+        settle(&["--sent", "4711"]).exits(0).says("one call 1: sent as job 4711");
+        settle(&["--sent", "4712"]).exits(2).says("it was sent as 4711; a known job is never changed");
         let report = case.against(&server, &["--format", "json"]).exits(0).json();
         assert_eq!(report["steps"][0]["outputs"]["msg_id"], 4711);
         assert_eq!(server.calls("/mass/get").last().expect("it was asked").json()["msg_id"], "4711");
@@ -282,7 +282,7 @@ fn a_job_that_is_told_later_can_be_deleted() {
     let settle = |job: &str| case.run(&["settle", "plan.yaml", "one", "--sent", job, "--api-base", &stubborn.base]);
     settle("0").exits(0);
     let good = Fake::usual();
-    case.against(&good, &[]).exits(5).says("delete it in the console").says("qunfa settle plan.yaml one --sent MSG_ID");
+    case.against(&good, &[]).exits(5).says("delete it in the console").says("qunfa settle plan.yaml one --api-base");
     settle("4711").exits(0);
     case.against(&good, &[]).exits(0);
     assert_eq!(good.calls("/mass/delete")[0].json()["msg_id"], 4711);
@@ -352,7 +352,7 @@ fn a_send_that_was_refused_for_an_openid_goes_on_from_the_corrected_list() {
         case.write("people.txt", list(&corrected));
         case.run(&["status", "plan.yaml", "--api-base", &server.base])
             .exits(0)
-            .says("planned anew from the list as it is now");
+            .says("the next run plans the rest from the corrected list");
         case.against(&server, &[]).exits(0).prints("goes-on-from-the-corrected-list");
         let sends = server.sends();
         let people = |index: usize| sends[index].json()["touser"].clone();
@@ -521,7 +521,7 @@ fn what_is_in_doubt_is_settled_before_it_is_changed() {
         assert_eq!((&report["outcome"], &report["exit_code"]), (&json!("unknown"), &json!(7)));
         assert_eq!(server.sends().len(), 3);
         let status = ["status", "plan.yaml", "--api-base", &server.base];
-        case.run(&status).exits(0).says("say first what became of it: qunfa settle plan.yaml one --sent MSG_ID");
+        case.run(&status).exits(0).says("settle it first; run: qunfa settle plan.yaml one --api-base");
         // Undone, it goes on as it was.
         case.write("plan.yaml", plan(&(send("one") + &send("two"))));
         case.against(&server, &[]).exits(0);
@@ -569,7 +569,7 @@ fn a_new_edition_does_not_begin_while_another_one_is_in_doubt() {
         command(&["settle", "plan.yaml", "one", "--occurrence", "yesterday", "--sent", "1"], 2)
             .says("it has `2026-11-01`");
         let old = ["settle", "plan.yaml", "one", "--occurrence", "2026-11-01"];
-        command(&[&old[..], &["--give-up"]].concat(), 2).says("say first what became of it");
+        command(&[&old[..], &["--give-up"]].concat(), 2).says("settle it first, with --sent MSG_ID or --not-sent");
         command(&[&old[..], &["--sent", "3147483648"]].concat(), 0);
         at(after, &[], 0);
         // What was begun goes on, whatever the others are.
@@ -592,17 +592,17 @@ fn a_new_edition_does_not_begin_while_another_one_is_half_sent_unless_it_is_give
         let settle = |args: &[&str], exit: i32| {
             case.run(&[&["settle", "plan.yaml", "--api-base", &server.base], args].concat()).exits(exit)
         };
-        settle(&["--give-up"], 2).says("nothing is left of this edition");
+        settle(&["--give-up"], 2).says("nothing of this edition is left to give up");
         settle(&["vip", "--occurrence", "spring", "--give-up"], 0)
-            .says("vip call 2 is given up")
-            .says("vip call 3 is given up");
+            .says("vip call 2: given up")
+            .says("vip call 3: given up");
         case.against(&server, &[]).exits(0);
         assert_eq!(server.delivered().len(), 4);
         // Given up is given up, until somebody says otherwise.
         case.write("plan.yaml", edition("spring"));
         case.against(&server, &[]).exits(8).prints("given-up-by-hand");
         case.run(&["status", "plan.yaml", "--api-base", &server.base]).exits(0).says("given up 1/3 calls");
-        settle(&["vip", "--not-sent"], 2).says("name one with --chunk N");
+        settle(&["vip", "--not-sent"], 2).says("choose one with --chunk N");
         for chunk in ["2", "3"] {
             settle(&["vip", "--not-sent", "--chunk", chunk], 0);
         }

@@ -31,7 +31,7 @@ pub(crate) struct Ran {
 }
 
 /// What no two runs have in common, and what stands for it in a snapshot.
-const VARIES: [(&str, &str); 13] = [
+const VARIES: [(&str, &str); 15] = [
     // Said only if the call in progress takes long enough to be looked at again after a signal.
     (r"\n(stopping as soon as WeChat|正在停止：)[^\n]*\n", ""),
     // When something last happened to a call, as `status` and messages say it.
@@ -42,6 +42,8 @@ const VARIES: [(&str, &str); 13] = [
     (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d \+08:00, [\dhms. ]+, (loopback|sandbox)", "START, TIME, $1"),
     (r"\brun \d{8}-\d{6}-[0-9a-f]{6}\b", "run ID"),
     (r"process \d+ on \S+ since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "process PID on HOST since START"),
+    (r"[^\s：]+ 上的进程 \d+，始于 \d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "HOST 上的进程 PID，始于 START"),
+    (r"127\.0\.0\.1:\d{4,5}\b", "127.0.0.1:PORT"),
     (r"\S*[/\\]\.tmp\w{6}[/\\]", "FOLDER/"),
     (r"(次调用 |、)\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "$1 WHEN"),
     ("(?m)^(  步骤 .*?) +用时$", "$1  用时"),
