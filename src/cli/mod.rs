@@ -145,8 +145,9 @@ pub fn main() -> ExitCode {
     }
     // Asked for alone, by scripts: nothing is built for it.
     if process::args().eq(["--version"]) {
-        Terminal::new(anstream::ColorChoice::Auto, false, false).out(VERSION);
-        return ExitCode::Done;
+        let terminal = Terminal::new(anstream::ColorChoice::Auto, false, false);
+        terminal.out(VERSION);
+        return terminal.ended(ExitCode::Done);
     }
     let parsed = without_empty(Cli::command()).try_get_matches();
     let parsed = parsed.inspect(process::is_started_as);

@@ -308,7 +308,7 @@ fn refused(plan: &RenderedPlan, conflicts: &[Conflict<'_>]) -> Refusal {
                 ));
             }
             Why::Changed(changes) => {
-                changed.push(say!("{place}: {changes}", place = place(step), changes = list(changes.iter().cloned())))
+                changed.push(say!("{place}: {changes}", place = place(step), changes = list(changes.iter().cloned())));
             }
             Why::GivenUp(calls) => {
                 changed.push(say!("{place}: given up: {calls}", place = place(step), calls = numbered(calls)));
