@@ -40,7 +40,7 @@ fn asked(case: &Case, server: &Fake) -> (Child, BufReader<fs::File>) {
     drop(command);
     let mut shown = BufReader::new(fs::File::from(ours));
     let mut said = Vec::new();
-    while !String::from_utf8_lossy(&said).contains("to send it: ") {
+    while !String::from_utf8_lossy(&said).contains("To send it, type the name of the campaign (test): ") {
         let mut byte = [0];
         shown.read_exact(&mut byte).unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&said)));
         said.push(byte[0]);
