@@ -122,6 +122,33 @@ fn no_output_obeys_words_from_outside() {
     is_harmless(&anstream_less(&coloured.stderr), "colours");
 }
 
+#[test]
+fn the_page_of_a_preview_shows_words_of_a_plan_and_obeys_none() {
+    let words = "x\u{85}y\u{2028}z\u{202e}</b><i>";
+    let escaped = |words: &str| words.chars().map(|c| format!("\\U{:08x}", c as u32)).collect::<String>();
+    let cover = format!("{words}.png").replace('/', "_");
+    let (quoted, file) = (escaped(words), escaped(&cover));
+    let steps = format!(
+        "  - {{ id: d, action: create_draft, description: \"{quoted}\", articles: [{{ content: 你好, title: \"{quoted}\", author: \"{quoted}\", digest: \"{quoted}\", cover: \"{file}\" }}] }}
+  - {{ id: p, action: preview, to: {{ wxname: x</b><i> }}, message: {{ mpnews: {{ media_id: \"{{{{ steps.d.media_id }}}}\" }} }} }}
+  - {{ id: v, action: send_by_tag, to: {{ tag: \"{quoted}\" }}, message: {{ mpvideo: {{ media_id: m, title: \"{quoted}\", description: \"{quoted}\" }} }} }}
+"
+    );
+    let case = Case::new().file("plan.yaml", plan(&steps));
+    let picture = std::fs::read(crate::support::repository().join("tests/pictures/jade-4x2.png"));
+    case.write(&cover, picture.expect("is there"));
+    for language in ["en", "zh"] {
+        let ran =
+            case.command(&["preview-html", "plan.yaml", "--out", "page.html"]).env("QUNFA_LANG", language).output();
+        let ran = ran.expect("starts");
+        assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+        let page = case.read("page.html");
+        is_harmless(&page, "the page");
+        assert!(page.contains("x\u{fffd}y"), "its words are there: {page}");
+        assert!(!page.contains("</b><i>"), "{page}");
+    }
+}
+
 /// The text without colours.
 fn anstream_less(text: &str) -> String {
     let mut parts = text.split("\u{1b}[");

@@ -70,6 +70,11 @@ fn environment(page: &'static str) -> Environment<'static> {
     let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).keep_trailing_newline(true).build();
     environment.set_syntax(syntax.expect("the delimiters are the default ones"));
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    // Words from outside are data here as everywhere.
+    environment.set_formatter(|out, state, value| match value.as_str().filter(|_| !value.is_safe()) {
+        Some(words) => minijinja::escape_formatter(out, state, &Value::from(text::visible(words))),
+        None => minijinja::escape_formatter(out, state, value),
+    });
     environment.add_global("lang", language_tag());
     environment.add_function("say", |text: &str| in_words(text).to_owned());
     environment.add_filter("segments", |text: &str| Value::from(Serde(segments(text))));
