@@ -414,6 +414,104 @@ mod tests {
         assert!(matches!(kept[..], [Ok(_), Err(Failure::MaybeSent(_)), Err(Failure::NotSent(_))]), "{kept:?}");
     }
 
+    /// A server that takes one connection, as a proxy of any kind or as the API itself: what it was asked for first, and the call.
+    fn proxy_or_server() -> (u16, std::thread::JoinHandle<(String, String)>) {
+        use std::io::{Read as _, Write as _};
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let port = listener.local_addr().expect("has one").port();
+        let serve = move || {
+            let (mut stream, _) = listener.accept().expect("a client");
+            let mut until = |whole: &dyn Fn(&[u8]) -> bool, answer: &[u8]| {
+                let (mut got, mut byte) = (Vec::new(), [0]);
+                while !whole(&got) && stream.read(&mut byte).is_ok_and(|read| read > 0) {
+                    got.push(byte[0]);
+                }
+                stream.write_all(answer).expect("takes it");
+                got
+            };
+            let first = until(&|got| !got.is_empty(), b"");
+            let asked = if first == [5] {
+                until(&|got| got.len() == 1 + usize::from(got.first().copied().unwrap_or_default()), b"\x05\x00");
+                let length = |got: &[u8]| match got.get(3)? {
+                    1 => Some(10),
+                    3 => Some(7 + usize::from(*got.get(4)?)),
+                    _ => Some(22),
+                };
+                let target = until(&|got| length(got) == Some(got.len()), b"\x05\x00\x00\x01\0\0\0\0\0\0");
+                match target[3] {
+                    3 => format!("name {}", String::from_utf8_lossy(&target[5..target.len() - 2])),
+                    _ => format!("address of {} bytes", target.len() - 6),
+                }
+            } else {
+                let head = until(&|got| got.ends_with(b"\r\n\r\n"), b"");
+                let head = String::from_utf8_lossy(&head).into_owned();
+                if let Some(target) = head.strip_prefix("ONNECT ") {
+                    until(&|_| true, b"HTTP/1.1 200 Connected\r\n\r\n");
+                    format!("tunnel {}", target.split(' ').next().unwrap_or_default())
+                } else {
+                    until(&|got| got == b"{}", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}");
+                    return ("nothing".to_owned(), format!("P{head}"));
+                }
+            };
+            let call = until(&|got| got.ends_with(b"{}"), b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}");
+            (asked, String::from_utf8_lossy(&call).into_owned())
+        };
+        (port, std::thread::spawn(serve))
+    }
+
+    /// The variables are those of a process, so the call is made by [`a_call_of_a_process_of_its_own`].
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "this test is run again in a process of its own")]
+    fn calls_go_through_the_proxy_that_the_environment_names() {
+        let closed = "http://127.0.0.1:9";
+        for (variables, base, asked) in [
+            (
+                &[("ALL_PROXY", "http://PORT"), ("HTTPS_PROXY", closed)][..],
+                "http://api.example.com",
+                "tunnel api.example.com:80",
+            ),
+            (&[("all_proxy", "http://PORT")], "http://api.example.com", "tunnel api.example.com:80"),
+            (&[("ALL_PROXY", ""), ("HTTPS_PROXY", "socks5h://PORT")], "http://api.example.com", "name api.example.com"),
+            (&[("ALL_PROXY", "socks5://PORT")], "http://127.0.0.1:7", "address of 4 bytes"),
+            (&[("ALL_PROXY", closed), ("NO_PROXY", "x.example.com,127.0.0.1")], "http://PORT", "nothing"),
+            (&[("HTTPS_PROXY", closed), ("no_proxy", "*")], "http://PORT", "nothing"),
+            (
+                &[("ALL_PROXY", "http://PORT"), ("NO_PROXY", "other.example.com")],
+                "http://api.example.com",
+                "tunnel api.example.com:80",
+            ),
+        ] {
+            let (port, served) = proxy_or_server();
+            let here = |text: &str| text.replace("PORT", &format!("127.0.0.1:{port}"));
+            let mut child = std::process::Command::new(std::env::current_exe().expect("this test"));
+            child.args(["--exact", "wechat::http::tests::a_call_of_a_process_of_its_own"]).env_clear();
+            child.envs(variables.iter().map(|(name, value)| (name, here(value)))).env("QUNFA_TEST_BASE", here(base));
+            let ran = child.output().expect("starts");
+            assert!(ran.status.success(), "{variables:?}: {}", String::from_utf8_lossy(&ran.stdout));
+            let (first, call) = served.join().expect("served");
+            assert_eq!(first, asked, "{variables:?}");
+            let (line, host) = call.split_once("\r\n").expect("a request");
+            assert!(line.starts_with("POST ") && line.ends_with("/x HTTP/1.1"), "{call}");
+            assert!(host.to_ascii_lowercase().contains(&format!("host: {}", &here(base)["http://".len()..])), "{call}");
+        }
+    }
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "the variables of this process are what is tried")]
+    fn a_call_of_a_process_of_its_own() {
+        let Ok(url) = std::env::var("QUNFA_TEST_BASE") else { return };
+        // Not of this machine, as far as it knows: else no proxy is asked.
+        let base = ApiBase { url, loopback: false };
+        let named = proxy(&base, &|name| std::env::var(name).ok()).expect("can be used");
+        let skipped = ["NO_PROXY", "no_proxy"].iter().filter_map(|name| std::env::var(name).ok());
+        let skipped = skipped.into_iter().any(|hosts| hosts != "other.example.com");
+        assert_eq!(named.is_none(), skipped, "{named:?}");
+        let mut http = Http::new(base, named, || false);
+        let timeout = Duration::from_secs(5);
+        let request = Request { method: Method::Post, path: "/x", query: &[], body: Body::Json("{}"), timeout };
+        assert_eq!(http.send(&request).expect("an answer").body, b"{}");
+    }
+
     #[test]
     fn plain_http_is_for_this_machine_only() {
         for good in [
