@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+/// Largest `card_ext` of a card, in bytes: its four members have some hundred.
+pub const CARD_EXT_BYTES_MAX: usize = 4 << 10;
 /// Fewest openids of one `mass/send`.
 /// <https://developers.weixin.qq.com/doc/service/api/notify/message/api_masssend.html>
 pub const OPENIDS_MIN: usize = 2;
@@ -78,6 +80,8 @@ pub const OPTIMIZE_KEPT_PIXELS: u64 = 4_000_000;
 pub const OPTIMIZE_ALLOC_MAX: u64 = 128 << 20;
 /// Most bytes of all pictures and other media of a plan, each file counted once.
 pub const MEDIA_BYTES_MAX: u64 = 512 << 20;
+/// Most pictures of one page of a preview, in bytes as the page holds them; the others are not shown there.
+pub const PAGE_PICTURES_BYTES_MAX: usize = 48 << 20;
 /// A cached token is not used during the last part of its life.
 /// <https://developers.weixin.qq.com/doc/service/api/base/api_getstableaccesstoken>
 pub const TOKEN_MARGIN: Duration = Duration::from_secs(60);
@@ -116,6 +120,10 @@ pub const RAISED_AGAIN_MAX: usize = 50_000;
 pub const ARTICLES_BYTES_MAX: usize = 48 << 20;
 /// Most text of a plan's articles that is read, in bytes: what is the same in the same theme is read once.
 pub const ARTICLES_READ_MAX: usize = 4 << 20;
+/// Most text of a plan's articles that is made for rows, in bytes: the first text of each file, or in the plan, is not counted.
+pub const ARTICLES_AGAIN_MAX: usize = 1_500_000;
+/// Bytes with which each of these counts besides its own: what the shortest one takes.
+pub const CONVERSION_BYTES: usize = 256;
 /// Longest front matter, in bytes.
 pub const FRONT_MATTER_BYTES_MAX: usize = 16 << 10;
 /// Largest theme, in bytes; those that are built in have one or two thousand.
@@ -162,6 +170,8 @@ pub(crate) const STEPS_MAX: usize = 20_000;
 pub(crate) const FOREACH_MAX: usize = 10_000;
 /// Instances of all steps of a plan: a step without `foreach` is one.
 pub const INSTANCES_MAX: usize = 50_000;
+/// Calls of all steps of a plan: one `check` or `delete` makes as many as the send that it covers has rows.
+pub const CALLS_MAX: usize = 100_000;
 /// Cells of one file of `foreach` data, or values of its JSON.
 pub const DATA_CELLS_MAX: usize = 500_000;
 /// Longest line of `foreach` data as JSONL, in bytes.
@@ -187,7 +197,7 @@ pub const TEMPLATE_FUEL: u64 = 200_000;
 /// Work that most templates do not need; those that need more are begun again with [`TEMPLATE_FUEL`].
 pub const TEMPLATE_FUEL_FIRST: u64 = 1_000;
 /// Work that all templates of a plan may do together, each counted for each row.
-pub const PLAN_FUEL: u64 = 40_000_000;
+pub const PLAN_FUEL: u64 = 16_000_000;
 /// Text that all templates of a plan may make together, in bytes.
 pub const PLAN_TEXT_BYTES: u64 = 64 << 20;
 /// Largest template, in bytes.
@@ -205,6 +215,8 @@ pub const TEMPLATE_BLOCKS_MAX: usize = 2_000;
 /// CPU time in which a plan must be read, resolved and rendered: the net below all limits that count work. A build for tests is
 /// many times slower.
 pub const PLAN_CPU: Duration = Duration::from_secs(if cfg!(debug_assertions) { 600 } else { 10 });
+/// CPU time in which one template must be rendered; with all the work that it may do it takes a fiftieth of it.
+pub const TEMPLATE_CPU: Duration = Duration::from_secs(if cfg!(debug_assertions) { 60 } else { 1 });
 /// Memory of the process in which that must be done, in bytes.
 pub const PLAN_MEMORY: u64 = 1 << 30;
 /// Stack on which commands work, in bytes. What is not touched takes no memory.

@@ -20,7 +20,11 @@ fn each(text: &str) -> String {
 }
 
 fn people(file: &str) -> String {
-    plan(&format!("  - {{ id: a, action: send_by_openid, to: {{ file: {file} }}, message: {{ text: x }} }}\n"))
+    plan(&people_of("a", file))
+}
+
+fn people_of(id: &str, file: &str) -> String {
+    format!("  - {{ id: {id}, action: send_by_openid, to: {{ file: {file} }}, message: {{ text: x }} }}\n")
 }
 
 fn with_vars(vars: &str) -> String {
@@ -90,7 +94,61 @@ fn the_templates_of_a_plan_have_one_limit_together() {
     let case = |source: &str| Case::new().file("plan.yaml", each(source)).file("rows.csv", format!("k\n{rows}"));
     // The limit on work takes longer: see src/content/template.
     insta::assert_snapshot!(refused(&case("{{ 'x' * 200000 }}")));
+    // After that no text is looked at any more, however long it is and however many rows there are.
+    let spent = case("{{ 'x' * 200000 }}");
+    spent.write("plan.yaml", each("{{ 'x' * 200000 }}") + &send("b").replace("你好", "TODO"));
+    let found = refused(&spent);
+    assert!(found.contains("Q504") && !found.contains("warning") && !found.contains("plan.yaml:7"), "{found}");
+    assert!(!spent.run(&["validate", "plan.yaml"]).exits(3).stderr.contains("TODO"));
     case("{% for i in range(100) %}{% endfor %}x").run(&["validate", "plan.yaml"]).exits(0);
+}
+
+#[test]
+fn what_each_row_has_of_the_plan_counts() {
+    let rows: String = (0..100).map(|number| format!("{number}\n")).collect();
+    let described = each("x").replace("foreach", &format!("description: {}, foreach", "x".repeat(700_000)));
+    let case = Case::new().file("plan.yaml", described).file("rows.csv", format!("k\n{rows}"));
+    let mut all = refused(&case);
+    let card = |length: usize| {
+        let ext = format!("card_ext: {{ code: {} }}", "x".repeat(length));
+        plan(&format!(
+            "  - {{ id: a, action: preview, to: {{ openid: oA }}, message: {{ wxcard: {{ card_id: c, {ext} }} }} }}\n"
+        ))
+    };
+    all.push_str(&refused_plan(card(4_096)));
+    Case::new().file("plan.yaml", card(4_000)).run(&["validate", "plan.yaml"]).exits(0);
+    insta::assert_snapshot!(all);
+}
+
+#[test]
+fn calls_of_a_plan_have_a_limit() {
+    let checks = |count: usize| (0..count).map(|number| format!("  - {{ id: c{number}, action: check, of: a }}\n"));
+    let rows: String = (0..1_000).map(|number| format!("{number}\n")).collect();
+    let case = |count: usize| {
+        let plan = each("x") + &checks(count).collect::<String>();
+        Case::new().file("plan.yaml", plan).file("rows.csv", format!("k\n{rows}"))
+    };
+    case(99).run(&["validate", "plan.yaml"]).exits(0).says("100000 requests");
+    insta::assert_snapshot!(refused(&case(150)));
+}
+
+#[test]
+fn a_page_holds_so_many_pictures_only() {
+    let cover = std::fs::read(crate::support::repository().join("tests/pictures/jade-4x2.png")).expect("is there");
+    let picture: Vec<u8> = cover.iter().copied().chain(std::iter::repeat_n(0, 900_000)).collect();
+    let step = |number: usize| {
+        format!(
+            "  - {{ id: s{number}, action: create_draft, articles: [{{ file: a.md, title: t, cover: cover.png }}] }}\n"
+        )
+    };
+    let steps: String = (0..60).map(step).collect();
+    let case = Case::new().file("plan.yaml", plan(&steps)).file("a.md", "![a](a.png)\n");
+    let case = case.file("cover.png", cover).file("a.png", picture);
+    case.run(&["preview-html", "plan.yaml", "--out", "page.html"]).exits(0);
+    let page = case.read("page.html");
+    assert!(page.contains("19 pictures are not shown: a page holds at most 48 MiB of them"), "{}", page.len());
+    assert!(page.len() < 50 << 20, "{}", page.len());
+    assert_eq!(page.matches("%3Csvg xmlns='http://www.w3.org/2000/svg' width='4' height='2'/%3E").count(), 19);
 }
 
 #[test]
@@ -248,6 +306,9 @@ fn rows_share_their_audience_and_name_so_many_people() {
     let case = Case::new().file("plan.yaml", plan(steps)).file("people.txt", openids).file("rows.csv", rows(2));
     case.run(&["validate", "plan.yaml"]).exits(0).says("valid, 2 steps, 6 requests");
     case.write("rows.csv", rows(700));
+    // When there are too many, no other file is read.
+    case.write("bad.txt", "张\n");
+    case.write("plan.yaml", plan(&(steps.to_owned() + &people_of("b", "bad.txt"))));
     insta::assert_snapshot!(refused(&case));
     insta::assert_snapshot!("openids-in-bounds@zh", refused(&case.speaks("zh")));
 }

@@ -208,6 +208,21 @@ fn what_is_the_same_is_read_once_and_what_is_not_has_a_limit() {
 }
 
 #[test]
+fn articles_that_differ_by_row_have_a_limit() {
+    let article = || vec![("a.md".to_owned(), format!("<!-- {} -->\n\n{{{{ row.k }}}}", "x".repeat(200 << 10)).into())];
+    let rows = |count: usize| {
+        let rows: Vec<String> = (0..count).map(|n| format!("{{ k: {n} }}")).collect();
+        let each = format!("foreach: [{}], key: '{{{{ row.k }}}}', articles", rows.join(", "));
+        draft(1, "a.md").replace("articles", &each)
+    };
+    // The first is not counted, and seven others are.
+    assert_eq!(wrong(&rows(8), article()), "");
+    let found = wrong(&rows(9), article());
+    says(&found, &["Q106", "the articles that differ by row have more than 1,500,000 bytes of text", "a.md:1:1"]);
+    assert_eq!(found.matches("error[").count(), 1, "said once");
+}
+
+#[test]
 fn what_is_written_of_all_articles_has_a_limit() {
     // Half a megabyte of text and HTML each time.
     let article = format!("<section style=\"margin:0\">{}</section>", "<p>a</p>".repeat(6000)).into_bytes();

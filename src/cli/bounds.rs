@@ -9,6 +9,7 @@ use super::{
     terminal::Terminal,
 };
 use crate::{
+    content::template,
     diag::{
         Code, Diagnostic,
         finding::{self, Checked},
@@ -43,24 +44,36 @@ pub(super) struct Watch {
 impl Watch {
     pub(super) fn over(plan: &str, terminal: &Terminal) -> Self {
         let (plan, terminal) = (plan.to_owned(), terminal.clone());
-        watch(process::usage, move |what| {
-            let (problem, checked) = too_busy(&plan, what);
-            terminal.error(&problem);
-            if terminal.json {
-                findings::document(vec![checked], ExitCode::Invalid, &terminal);
-            }
-            process::end(ExitCode::Invalid)
-        })
+        watch(
+            || (process::usage(), template::running()),
+            move |what| {
+                let (problem, checked) = too_busy(&plan, what);
+                terminal.error(&problem);
+                if terminal.json {
+                    findings::document(vec![checked], ExitCode::Invalid, &terminal);
+                }
+                process::end(ExitCode::Invalid)
+            },
+        )
     }
 }
 
-/// Looks until it is dropped, and does `then` at once when too much was used.
-fn watch(usage: impl Fn() -> Usage + Send + 'static, then: impl FnOnce(Phrase) + Send + 'static) -> Watch {
+/// Looks until it is dropped, and does `then` at once when too much was used, by all or by the template that is running.
+fn watch(
+    usage: impl Fn() -> (Usage, Option<u64>) + Send + 'static,
+    then: impl FnOnce(Phrase) + Send + 'static,
+) -> Watch {
     let (until, dropped) = mpsc::channel();
-    let before = usage().cpu;
+    let (Usage { cpu: before, .. }, mut template) = usage();
+    let mut template_before = before;
     let look = move || {
         while dropped.recv_timeout(LOOK) == Err(mpsc::RecvTimeoutError::Timeout) {
-            if let Some(what) = excess(before, usage()) {
+            let (now, running) = usage();
+            if running != template {
+                (template, template_before) = (running, now.cpu);
+            }
+            let of_template = running.map(|_| now.cpu.saturating_sub(template_before));
+            if let Some(what) = excess(before, now, of_template) {
                 return then(what);
             }
         }
@@ -70,8 +83,14 @@ fn watch(usage: impl Fn() -> Usage + Send + 'static, then: impl FnOnce(Phrase) +
     Watch { _until: until }
 }
 
-/// What is too much, in words.
-fn excess(before: Duration, now: Usage) -> Option<Phrase> {
+/// What is too much, in words; `template` is what one template has used that is still running.
+fn excess(before: Duration, now: Usage, template: Option<Duration>) -> Option<Phrase> {
+    if template.is_some_and(|used| used > limits::TEMPLATE_CPU) {
+        return Some(say!(
+            "{seconds} second of CPU time in one template, which may compare lists of lists of lists," | "{seconds} seconds of CPU time in one template, which may compare lists of lists of lists,",
+            seconds = limits::TEMPLATE_CPU.as_secs()
+        ));
+    }
     if now.cpu.saturating_sub(before) > limits::PLAN_CPU {
         return Some(say!("{seconds} seconds of CPU time", seconds = limits::PLAN_CPU.as_secs()));
     }
@@ -98,13 +117,14 @@ mod tests {
     #[test]
     fn what_takes_too_long_or_too_much_is_stopped() {
         let of = |seconds: u64, memory: u64| Usage { cpu: Duration::from_secs(seconds), memory };
+        let excess = |before, now| excess(before, now, None);
         let second = Duration::from_secs(1);
         let most = limits::PLAN_CPU.as_secs();
         assert_eq!(excess(second, of(1 + most, limits::PLAN_MEMORY)), None, "what was used before does not count");
         assert_eq!(excess(second, of(2 + most, 0)).expect("too long"), format!("{most} seconds of CPU time"));
         assert_eq!(excess(second, of(1, limits::PLAN_MEMORY + 1)).expect("too much"), "1,073,741,824 bytes of memory");
         let (tell, told) = mpsc::channel();
-        let watch = watch(move || of(0, u64::MAX), move |what| tell.send(what).expect("somebody waits"));
+        let watch = watch(move || (of(0, u64::MAX), None), move |what| tell.send(what).expect("somebody waits"));
         assert_eq!(told.recv().expect("it is told"), "1,073,741,824 bytes of memory");
         drop(watch);
         let (problem, checked) = too_busy("plan.yaml", Phrase::verbatim("it"));
@@ -113,6 +133,25 @@ mod tests {
             "reading and rendering `plan.yaml` was stopped because it needs more than it (Q108)"
         );
         assert_eq!((checked.plan.as_str(), checked.diagnostics.len()), ("plan.yaml", 1));
+    }
+
+    #[test]
+    fn one_template_that_takes_long_is_stopped_and_many_that_do_not_are_none() {
+        let most = limits::TEMPLATE_CPU;
+        let of = |cpu| Usage { cpu, memory: 0 };
+        assert_eq!(excess(Duration::ZERO, of(most), Some(most)), None);
+        let said = excess(Duration::ZERO, of(most), Some(most * 2)).expect("too much");
+        assert!(said.contains("of CPU time in one template"), "{said}");
+        // Each look finds another one, until one stays.
+        let looks = std::sync::atomic::AtomicU32::new(0);
+        let usage = move || {
+            let look = looks.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            (of(most * look / 3), Some(u64::from(look.min(3))))
+        };
+        let (tell, told) = mpsc::channel();
+        let watch = watch(usage, move |what| tell.send(what).expect("somebody waits"));
+        assert_eq!(told.recv().expect("it is stopped"), said);
+        drop(watch);
     }
 
     #[test]

@@ -189,7 +189,7 @@ pub trait Fields {
     /// Notes a problem of a rendered text: at these words of the field or of the file that it names, if they stand there.
     fn problem_in(&mut self, suffix: &str, words: &str, code: Code, message: Phrase, help: Phrase);
     /// Hosts that followers must never be led to.
-    fn staging_hosts(&self) -> Vec<String>;
+    fn staging_hosts(&self, text: &str) -> Vec<String>;
 }
 
 /// The one call of a step that uploads a file.

@@ -103,6 +103,10 @@ impl StepFields<'_> {
             calls.push(PlannedCall { chunk, key, path, payload, target, media });
         }
         let content = self.content(spec, rendered.content, &calls);
+        let description = match &common.description {
+            None => None,
+            Some(description) => Some(self.copy("/description", description)?),
+        };
         let place = self.resolved.document.span(&self.step.pointer(""));
         let line = self.sources.file(place.file).line(place.start);
         Some(RenderedStep {
@@ -110,7 +114,7 @@ impl StepFields<'_> {
             key: self.instance.key.clone(),
             spec,
             line,
-            description: common.description.clone(),
+            description,
             when,
             retry: RetryPolicy::new(common.retry, defaults.retry),
             timeout: common.timeout.or(defaults.timeout).map_or(limits::TIMEOUT, |span| span.0),
@@ -175,7 +179,7 @@ impl StepFields<'_> {
                 return None;
             }
             let fine = references.iter().all(|reference| self.reference("/when", reference, true));
-            let expression = bare.to_owned();
+            let expression = self.copy("/when", bare)?;
             return fine.then(|| When::AtRunTime { expression, context: self.instance.context.clone() });
         }
         match self.resolved.engine.condition(expression, &self.instance.context) {
@@ -186,6 +190,12 @@ impl StepFields<'_> {
                 None
             }
         }
+    }
+
+    /// A text of the plan that each row has.
+    fn copy(&mut self, suffix: &str, text: &str) -> Option<String> {
+        let copied = self.resolved.engine.copy(text);
+        copied.map_err(|failures| self.failures(&self.step.pointer(suffix), failures)).ok()
     }
 
     fn failures(&mut self, pointer: &str, failures: Vec<template::Failure>) {
@@ -537,7 +547,9 @@ impl Fields for StepFields<'_> {
         self.diagnostics.push(Diagnostic::new(code, place, message).help(help));
     }
 
-    fn staging_hosts(&self) -> Vec<String> {
-        self.resolved.head.lint.staging_hosts.clone()
+    fn staging_hosts(&self, text: &str) -> Vec<String> {
+        let hosts = self.resolved.head.lint.staging_hosts.clone();
+        self.resolved.engine.work((hosts.len() * text.len() / 128) as u64);
+        hosts
     }
 }

@@ -15,7 +15,7 @@ use crate::{
     content::template::Engine,
     diag::{Code, Diagnostic, Diagnostics, Origin, source::SourceMap},
     limits,
-    locale::{Phrase, say},
+    locale::{Count, Phrase, say},
     message::{MessageView, Shown},
     openids::Openids,
     payload::{self, Effect, Payload, Target},
@@ -291,13 +291,18 @@ fn steps(resolved: &ResolvedPlan, sources: &SourceMap, diagnostics: &mut Diagnos
     }
     let mut steps = Vec::new();
     let mut made: HashMap<Slot, String> = HashMap::new();
-    for resolved_step in &resolved.steps {
+    let mut calls = 0;
+    'steps: for resolved_step in &resolved.steps {
         let mut counts = Vec::new();
         let mut good = true;
         if diagnostics.is_full() {
             break;
         }
         for (number, instance) in resolved_step.instances.iter().enumerate() {
+            // None of the others can be rendered, and to look at them takes time.
+            if resolved.engine.is_spent() {
+                break 'steps;
+            }
             let origin = Origin::instance(resolved_step.step.index, number);
             diagnostics.about(Some(origin));
             let mut fields = StepFields {
@@ -315,6 +320,14 @@ fn steps(resolved: &ResolvedPlan, sources: &SourceMap, diagnostics: &mut Diagnos
             let rendered = fields.render().filter(|_| instance.good);
             good &= rendered.is_some();
             if let Some(rendered) = rendered {
+                calls += rendered.calls.len();
+                if calls > limits::CALLS_MAX {
+                    let most = Count::from(limits::CALLS_MAX);
+                    let message = say!("with this step, the plan makes more than {most} calls", most);
+                    let place = resolved.document.span(&resolved_step.step.pointer(""));
+                    diagnostics.push(Diagnostic::new(Code::TooComplex, place, message).help(say!("split the plan")));
+                    break 'steps;
+                }
                 if rendered.may_run() || instance.key.is_none() {
                     counts.push((instance.key.clone(), rendered.calls.len()));
                 }

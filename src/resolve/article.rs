@@ -101,6 +101,8 @@ pub(super) struct Spent {
     articles: usize,
     /// Bytes of text that was converted.
     converted: usize,
+    /// The same of texts of which each is another one of a source that was converted before.
+    again: usize,
     /// Bytes of code that may still be coloured.
     colours: Cell<usize>,
     /// Bytes of pictures and other media.
@@ -111,7 +113,14 @@ pub(super) struct Spent {
 
 impl Default for Spent {
     fn default() -> Self {
-        Self { articles: 0, converted: 0, colours: Cell::new(limits::PLAN_CODE_COLOURED), media: 0, pixels: 0 }
+        Self {
+            articles: 0,
+            converted: 0,
+            again: 0,
+            colours: Cell::new(limits::PLAN_CODE_COLOURED),
+            media: 0,
+            pixels: 0,
+        }
     }
 }
 
@@ -642,15 +651,12 @@ impl Reader<'_> {
         };
         self.spent.articles += text.len();
         let settings = (body.pointer.clone(), theme_name, optimize);
-        let known = self.converted.remove(&settings).filter(|known| known.text == text);
+        let before = self.converted.remove(&settings);
+        let other = before.is_some();
+        let known = before.filter(|known| known.text == text);
         let again = known.is_some();
         if !again {
-            self.spent.converted += text.len();
-            if self.spent.converted > limits::ARTICLES_READ_MAX {
-                let most = Count((limits::ARTICLES_READ_MAX >> 20) as u64);
-                self.too_much(body, say!("with this one, the plan's articles have more than {most} MiB of text", most));
-                return None;
-            }
+            self.converts(body, &text, other.then_some(&*theme))?;
         }
         let known = known.unwrap_or_else(|| {
             let (article, found) = {
@@ -691,6 +697,30 @@ impl Reader<'_> {
         }
         let uploads: Option<Vec<Arc<Upload>>> = uploads.into_iter().collect();
         Some(Shows::News(converted, uploads?))
+    }
+
+    /// Counts a text that is converted; `theme` if another text of the same source was, as for each row of a small file.
+    fn converts(&mut self, body: &Body, text: &str, theme: Option<&Theme>) -> Option<()> {
+        self.spent.converted += text.len();
+        self.spent.again += theme.map_or(0, |theme| text.len() + limits::CONVERSION_BYTES + theme.rules() / 4);
+        let (most, of) = (limits::ARTICLES_READ_MAX, limits::ARTICLES_AGAIN_MAX);
+        let message = if self.spent.converted > most {
+            let most = Count::from(most >> 20);
+            say!("with this one, the plan's articles have more than {most} MiB of text", most)
+        } else if self.spent.again > of {
+            let (of, each) = (Count::from(of), limits::CONVERSION_BYTES);
+            say!(
+                "with this one, the articles that differ by row have more than {of} bytes of text, each counted with {each} more",
+                of,
+                each
+            )
+        } else {
+            return Some(());
+        };
+        // Nothing more is read.
+        self.spent.converted = most + 1;
+        self.too_much(body, message);
+        None
     }
 
     fn too_much(&mut self, body: &Body, message: Phrase) {

@@ -212,7 +212,7 @@ pub fn resolve(valid: ValidPlan, inputs: &Inputs<'_>, sources: &mut SourceMap) -
 
     let mut resolved = Vec::new();
     for step in steps {
-        if reader.diagnostics.is_full() {
+        if reader.diagnostics.is_full() || engine.is_spent() {
             break;
         }
         reader.diagnostics.about(Some(Origin::step(step.index)));
@@ -619,7 +619,7 @@ impl Reader<'_> {
         let mut keys: HashMap<String, usize> = HashMap::new();
         let mut good = true;
         for number in 0..count {
-            if self.diagnostics.is_full() {
+            if self.diagnostics.is_full() || engine.is_spent() {
                 return None;
             }
             let row = rows.as_ref().and_then(|rows| rows.get(number));
@@ -825,6 +825,10 @@ impl Reader<'_> {
     }
 
     fn people(&mut self, path: &str, column: &str, place: &Span) -> Option<Rc<Openids>> {
+        // It was said that there are too many: no more are read.
+        if self.used.recipients > limits::RECIPIENTS_MAX {
+            return None;
+        }
         let id = (path.to_owned(), column.to_owned());
         if let Some(known) = self.people.get(&id) {
             return known.clone();

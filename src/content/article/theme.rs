@@ -86,7 +86,7 @@ impl Theme {
     }
 
     /// How many rules it has, each with its names and declarations counted.
-    pub(super) fn rules(&self) -> usize {
+    pub(crate) fn rules(&self) -> usize {
         self.rules.iter().map(|rule| 1 + rule.declarations.len()).sum()
     }
 

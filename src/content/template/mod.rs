@@ -8,7 +8,10 @@ use std::{
     cell::{Cell, OnceCell},
     collections::{BTreeMap, HashMap},
     ops::Range,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use minijinja::{
@@ -108,7 +111,7 @@ impl Budget {
     /// That a source is read, twice at most: to parse a tag takes more than an instruction.
     fn read(&self, source: &str) -> Result<(), Vec<Failure>> {
         let tags = memchr::memchr_iter(b'{', source.as_bytes()).count();
-        self.work(10 + source.len() as u64 / 8 + tags as u64 * 20);
+        self.work(10 + source.len() as u64 / 4 + tags as u64 * 20);
         self.check()
     }
 
@@ -136,6 +139,15 @@ impl Budget {
         let failure = Failure::new(Code::TemplateFuel, message, None);
         Err(vec![failure.help(say!("shorten their loops and texts, or split the plan"))])
     }
+}
+
+/// How often a template began, and ended, to run.
+static RUNS: AtomicU64 = AtomicU64::new(0);
+
+/// The number of the template that is running, if one is. All work of templates is counted but that of comparing values: a list
+/// of two lists of two lists and so on is soon made, and never compared.
+pub(crate) fn running() -> Option<u64> {
+    Some(RUNS.load(Ordering::Relaxed)).filter(|runs| runs % 2 == 1)
 }
 
 /// The name of the template that is rendered, in errors; no file of the library can have it.
@@ -222,6 +234,16 @@ impl Engine {
     /// Counts what is done around templates for each row as work of theirs.
     pub fn work(&self, fuel: u64) {
         self.budget.work(fuel);
+    }
+
+    /// A text that is no template, and that each row has: it counts as one.
+    pub fn copy(&self, text: &str) -> Result<String, Vec<Failure>> {
+        self.budget.text(text.to_owned())
+    }
+
+    /// Whether it was said that nothing is left of what all templates may do: none is rendered any more.
+    pub fn is_spent(&self) -> bool {
+        self.budget.said.get()
     }
 
     /// True if a file of the library holds such a word.
@@ -337,7 +359,9 @@ impl Engine {
         run: &impl Fn(&Environment<'_>, &Value) -> Result<(T, u64), minijinja::Error>,
     ) -> Result<T, minijinja::Error> {
         let run = |env: &Environment<'_>| {
+            RUNS.fetch_add(1, Ordering::Relaxed);
             let result = run(env, context);
+            RUNS.fetch_add(1, Ordering::Relaxed);
             self.budget.work(result.as_ref().map_or(env.fuel().unwrap_or_default(), |(_, fuel)| *fuel));
             result.map(|(value, _)| value)
         };

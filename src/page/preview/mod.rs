@@ -33,7 +33,7 @@ mod picture;
 mod text;
 
 use super::{Fact, Segment, render, segments};
-use picture::{Pictures, Shot, data_uri};
+use picture::{Pictures, Shot};
 use text::Piece;
 
 /// Instances of one step that are shown; the others differ by their row alone.
@@ -187,6 +187,8 @@ struct Builder<'a> {
     drafts: HashMap<Slot, usize>,
     /// Files that steps upload, by the slot of their `media_id`.
     files: HashMap<Slot, Arc<Upload>>,
+    /// The first instance of each step, and how many it has: they stand together.
+    instances: HashMap<&'a str, (usize, usize)>,
     numbers: usize,
 }
 
@@ -219,7 +221,11 @@ impl<'a> Builder<'a> {
         let steps = || plan.steps.iter().enumerate();
         let drafts = steps().filter(|(_, step)| !step.articles.is_empty()).map(|(at, step)| (slot(step), at)).collect();
         let files = steps().filter_map(|(_, step)| Some((slot(step), uploaded(step)?))).collect();
-        Self { plan, diagnostics, sources, pictures: Pictures::default(), drafts, files, numbers: 0 }
+        let mut instances: HashMap<&str, (usize, usize)> = HashMap::new();
+        for (at, step) in steps() {
+            instances.entry(&step.id).or_insert((at, 0)).1 += 1;
+        }
+        Self { plan, diagnostics, sources, pictures: Pictures::default(), drafts, files, instances, numbers: 0 }
     }
 
     fn page(mut self) -> Page {
@@ -248,17 +254,29 @@ impl<'a> Builder<'a> {
             );
             step.more_in_words = segments(&more.to_string());
         }
+        let mut facts = vec![
+            Fact::words(say!("Findings"), number_of_findings),
+            Fact::code(say!("Account"), say!("{appid} ({kind})", appid = &plan.appid, kind).to_string()),
+            Fact::code(say!("Occurrence"), &plan.occurrence),
+            Fact::code(say!("Plan"), &plan.path),
+            Fact::code(say!("Digest"), plan.digest()),
+        ];
+        if self.pictures.left_out() > 0 {
+            let most = limits::PAGE_PICTURES_BYTES_MAX >> 20;
+            let left_out = self.pictures.left_out();
+            let said = say!(
+                "{left_out} picture is not shown: a page holds at most {most} MiB of them"
+                    | "{left_out} pictures are not shown: a page holds at most {most} MiB of them",
+                left_out,
+                most
+            );
+            facts.push(Fact::words(say!("Pictures"), said.to_string()));
+        }
         Page {
             name: plan.name.clone(),
             path: plan.path.clone(),
             title: say!("{plan}: preview", plan = &plan.name),
-            facts: vec![
-                Fact::words(say!("Findings"), number_of_findings),
-                Fact::code(say!("Account"), say!("{appid} ({kind})", appid = &plan.appid, kind).to_string()),
-                Fact::code(say!("Occurrence"), &plan.occurrence),
-                Fact::code(say!("Plan"), &plan.path),
-                Fact::code(say!("Digest"), plan.digest()),
-            ],
+            facts,
             findings,
             steps,
             pictures: Tpl::from_safe_string(self.pictures.into_css()),
@@ -331,8 +349,6 @@ impl<'a> Builder<'a> {
 
     fn step(&mut self, at: usize, step: &RenderedStep, found: &Found<'_>) -> Step {
         let plan = self.plan;
-        let instances: Vec<usize> =
-            plan.steps.iter().enumerate().filter(|(_, other)| other.id == step.id).map(|(at, _)| at).collect();
         let mut facts = Vec::new();
         let file = uploaded(step);
         let label = match () {
@@ -352,8 +368,8 @@ impl<'a> Builder<'a> {
             When::AtRunTime { expression, .. } => Some(Fact::code(say!("Runs if"), expression)),
         });
         if let Some(key) = &step.key {
-            let number = instances.iter().position(|instance| *instance == at).unwrap_or(0) + 1;
-            let row = say!("{key} ({number} of {all})", key, number, all = instances.len());
+            let (first, all) = self.instances[step.id.as_str()];
+            let row = say!("{key} ({number} of {all})", key, number = at - first + 1, all);
             facts.push(Fact::words(say!("Row"), row.to_string()));
         }
         let articles = step
@@ -502,7 +518,7 @@ impl<'a> Builder<'a> {
                     }
                     findings.push(finding);
                 }
-                body = marked(news, uploads, &places);
+                body = marked(news, uploads, &places, &mut self.pictures);
                 budget = measures(&news.budget);
                 let heavy = |(cause, size): &(Phrase, usize)| Cause {
                     label: segments(&cause.to_string()),
@@ -580,11 +596,18 @@ fn uploaded(step: &RenderedStep) -> Option<Arc<Upload>> {
 }
 
 /// The HTML of an article that is sent, with its pictures in it, its colours twice, and a slot for each marker.
-fn marked(body: &Body, uploads: &[Arc<Upload>], places: &[((usize, usize), String)]) -> String {
+fn marked(
+    body: &Body,
+    uploads: &[Arc<Upload>],
+    places: &[((usize, usize), String)],
+    pictures: &mut Pictures,
+) -> String {
     let mut out = String::new();
     for (number, part) in body.pieces.iter().enumerate() {
         match part {
-            Part::Image(at) => out.push_str(&uploads.get(*at).map(|upload| data_uri(upload)).unwrap_or_default()),
+            Part::Image(at) => {
+                out.push_str(&uploads.get(*at).map(|upload| pictures.inside(upload)).unwrap_or_default());
+            }
             Part::Html(html) => {
                 let mut with = String::with_capacity(html.len());
                 let mut here: Vec<_> = places.iter().filter(|((piece, _), _)| *piece == number).collect();

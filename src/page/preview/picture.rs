@@ -4,7 +4,7 @@ use std::{collections::HashMap, fmt::Write as _};
 
 use serde::Serialize;
 
-use crate::content::media::Upload;
+use crate::{content::media::Upload, limits};
 
 /// A picture on the page, or what stands for one.
 #[derive(Debug, Clone, Serialize)]
@@ -22,23 +22,70 @@ pub(super) struct Shot {
 }
 
 /// The pictures of the page.
-#[derive(Default)]
 pub(super) struct Pictures {
-    known: HashMap<String, usize>,
+    /// Each by its digest, with its number: none if there was no room for it.
+    known: HashMap<String, Option<usize>>,
     css: String,
+    /// Bytes that the page may still have of pictures.
+    room: usize,
+    /// How often one was left out for want of room.
+    left_out: usize,
+}
+
+impl Default for Pictures {
+    fn default() -> Self {
+        Self { known: HashMap::new(), css: String::new(), room: limits::PAGE_PICTURES_BYTES_MAX, left_out: 0 }
+    }
 }
 
 impl Pictures {
     /// A picture of the project.
     pub(super) fn shot(&mut self, upload: &Upload) -> Shot {
-        let next = self.known.len() + 1;
-        let number = *self.known.entry(upload.sha256.clone()).or_insert(next);
-        if number == next {
-            let _ = writeln!(self.css, ".picture-{number}{{background-image:url(\"{}\")}}", data_uri(upload));
-        }
+        let number = match self.known.get(&upload.sha256) {
+            Some(known) => *known,
+            None => {
+                let number = self.data_uri(upload).map(|address| {
+                    let number = self.known.len() + 1;
+                    let _ = writeln!(self.css, ".picture-{number}{{background-image:url(\"{address}\")}}");
+                    number
+                });
+                self.known.insert(upload.sha256.clone(), number);
+                number
+            }
+        };
         let size = crate::content::media::dimensions(&upload.bytes).unwrap_or((1, 1));
-        let class = Some(format!("picture-{number}"));
+        let class = number.map(|number| format!("picture-{number}"));
         Shot { class, crop: String::new(), words: upload.path.clone(), id: None, size }
+    }
+
+    /// The address of a picture in the HTML of an article, which holds it each time; an empty one of its size if there is no room.
+    pub(super) fn inside(&mut self, upload: &Upload) -> String {
+        self.data_uri(upload).unwrap_or_else(|| {
+            let (width, height) = crate::content::media::dimensions(&upload.bytes).unwrap_or((1, 1));
+            let size = format!("width='{width}' height='{height}'");
+            format!("data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' {size}/%3E")
+        })
+    }
+
+    /// A file as an address that holds it; none if it is one too many.
+    fn data_uri(&mut self, upload: &Upload) -> Option<String> {
+        let head = format!("data:{};base64,", upload.content_type);
+        let bytes = head.len() + upload.bytes.len().div_ceil(3) * 4;
+        match self.room.checked_sub(bytes) {
+            Some(left) => {
+                self.room = left;
+                Some(format!("{head}{}", base64(&upload.bytes)))
+            }
+            None => {
+                self.left_out += 1;
+                None
+            }
+        }
+    }
+
+    /// How often a picture was left out for want of room.
+    pub(super) fn left_out(&self) -> usize {
+        self.left_out
     }
 
     /// Rules of the classes. They hold our own words and base64, and nothing of a user.
@@ -72,11 +119,6 @@ impl Shot {
         }
         self
     }
-}
-
-/// A file as an address that holds it.
-pub(super) fn data_uri(upload: &Upload) -> String {
-    format!("data:{};base64,{}", upload.content_type, base64(&upload.bytes))
 }
 
 fn base64(bytes: &[u8]) -> String {

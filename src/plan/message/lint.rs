@@ -14,8 +14,10 @@ const MARKS: &[&str] = &["{{", "}}", "{%", "%}", "{#", "#}"];
 
 /// Notes what a rendered text of a message should not hold.
 pub(super) fn text(fields: &mut dyn Fields, suffix: &str, text: &str) {
-    for host in fields.staging_hosts() {
-        if let Some(found) = find_host(text, &host) {
+    let hosts = fields.staging_hosts(text);
+    let lower = if hosts.is_empty() { String::new() } else { text.to_ascii_lowercase() };
+    for host in hosts {
+        if let Some(found) = find_host(text, &lower, &host) {
             let message = say!("the text links to `{found}`, which is in `lint.staging_hosts`", found);
             fields.problem_in(suffix, found, Code::StagingLink, message, say!("write the URL for followers"));
         }
@@ -52,7 +54,11 @@ fn test_word(text: &str) -> Option<&str> {
         } else {
             None
         };
-        let word = word.or_else(|| FILLER.iter().find(|word| begins(word)))?;
+        let word = word.or_else(|| {
+            // Most characters begin none of them.
+            let fillers = FILLER.iter().filter(|word| word.starts_with(first.to_ascii_lowercase()));
+            fillers.into_iter().find(|word| begins(word))
+        })?;
         Some(&rest[..word.len()])
     })
 }
@@ -74,10 +80,9 @@ fn links<'a>(text: &'a str, scheme: &str) -> Vec<&'a str> {
         .collect()
 }
 
-/// A mention of a host or of one below it, in any case, with what stands before it.
-fn find_host<'a>(text: &'a str, host: &str) -> Option<&'a str> {
+/// A mention of a host or of one below it, in any case, with what stands before it; `lower` is the text in lower case.
+fn find_host<'a>(text: &'a str, lower: &str, host: &str) -> Option<&'a str> {
     let host = host.trim().trim_start_matches('.').to_ascii_lowercase();
-    let lower = text.to_ascii_lowercase();
     let part = |c: char| c.is_alphanumeric() && c.is_ascii() || matches!(c, '-' | '.');
     lower.match_indices(&host).find_map(|(at, _)| {
         let end = at + host.len();
@@ -135,7 +140,7 @@ mod tests {
             ("https://test.example.com.cn", None),
             ("https://test.example.community", None),
         ] {
-            assert_eq!(find_host(text, "test.example.com"), found, "{text}");
+            assert_eq!(find_host(text, &text.to_ascii_lowercase(), "test.example.com"), found, "{text}");
         }
     }
 }

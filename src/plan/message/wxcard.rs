@@ -9,7 +9,8 @@ use super::{
 };
 use crate::{
     diag::Code,
-    locale::say,
+    limits,
+    locale::{Count, say},
     message::MessageKind,
     plan::{ask::Fields, value::Template},
 };
@@ -33,6 +34,18 @@ impl MessageFields for Card {
         let id = id(fields, &format!("/message/wxcard{}", self.place), &self.card_id)?;
         let mut object = json!({ "card_id": id });
         if let Some(ext) = &self.card_ext {
+            let (bytes, most) = (ext.to_string().len(), limits::CARD_EXT_BYTES_MAX);
+            if bytes > most {
+                let message = say!(
+                    "`card_ext` has {bytes} byte; the maximum is {limit}"
+                        | "`card_ext` has {bytes} bytes; the maximum is {limit}",
+                    bytes,
+                    limit = Count::from(most)
+                );
+                let help = say!("write `code`, `openid`, `timestamp` and `signature` only");
+                fields.problem("/message/wxcard/card_ext", Code::TextTooLong, message, help);
+                return None;
+            }
             object["card_ext"] = ext.clone();
         }
         Some(Body::new(MessageKind::Wxcard, object, id))
