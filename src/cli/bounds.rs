@@ -141,7 +141,7 @@ mod tests {
         let of = |cpu| Usage { cpu, memory: 0 };
         assert_eq!(excess(Duration::ZERO, of(most), Some(most)), None);
         let said = excess(Duration::ZERO, of(most), Some(most * 2)).expect("too much");
-        assert!(said.contains("of CPU time in one template"), "{said}");
+        assert!(said.to_string().contains("of CPU time in one template"), "{said}");
         // Each look finds another one, until one stays.
         let looks = std::sync::atomic::AtomicU32::new(0);
         let usage = move || {
