@@ -304,3 +304,12 @@ pub const ABANDON_LOOK: Duration = Duration::from_millis(50);
 pub const DIFF_TIME: Duration = Duration::from_secs(2);
 /// Bytes of each of the two buffers of a connection: replies are a line of JSON, larger ones only take more reads.
 pub const CONNECTION_BUFFER: usize = 16 << 10;
+
+/// Lines above an error of YAML in which its cause is looked for.
+pub const SLIP_LINES: usize = 30;
+/// Bytes of YAML that are read again to find the cause of an error.
+pub const SLIP_BYTES: usize = 4 << 20;
+/// Names of a folder among which one that is near to a missing one is looked for.
+pub const NEAR_FILES: usize = 2_000;
+/// Characters of a file that nobody sees of which is told; more are of the same origin.
+pub const HIDDEN_SHOWN: usize = 20;

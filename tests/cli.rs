@@ -652,3 +652,11 @@ fn a_printed_command_can_be_pasted() {
     let settled = with(&["settle", "my plans/plan.yaml", "city[广州]", "--sent", "4711"]).exits(0);
     settled.says("city[广州] call 1: recorded as sent");
 }
+
+#[test]
+fn a_plan_that_is_not_there_has_a_name_that_is() {
+    let case =
+        Case::new().file("spring.yaml", "x").file("lfs.yaml", "version https://git-lfs.github.com/spec/v1\noid x\n");
+    case.run(&["validate", "spring.yml"]).exits(4).says("did you mean `spring.yaml`?");
+    case.run(&["validate", "lfs.yaml"]).exits(4).says("it is a Git LFS pointer");
+}

@@ -6,9 +6,8 @@ use crate::support::{Answer, Case, Fake, Got, Ran, plan};
 
 /// What a server, a file name or a plan may try: to paint, to break lines, to turn them, to command a CI, to call people.
 const HOSTILE: &str = "x\u{1b}[31mA\u{1b}]0;T\u{7}\rB\u{8}\u{85}C\u{2028}D\u{2029}E\u{202e}F\u{2066}G\u{200f}H\u{9b}2J\n::error::I\n  ::add-mask::J\n##[group]K @everyone <b>https://evil.example/ www.evil.example";
-/// The same without what YAML refuses.
-const WRITTEN: &str =
-    "x\u{85}C\u{2028}D\u{2029}E\u{202e}F\u{2066}G\u{200f}H ##[group]K @everyone <b> https://evil.example/";
+/// The same without what a plan may not hold.
+const WRITTEN: &str = "x C\u{2028}D\u{2029}E ##[group]K @everyone <b> https://evil.example/";
 
 #[track_caller]
 fn is_harmless(text: &str, what: &str) {

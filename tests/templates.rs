@@ -117,3 +117,37 @@ fn the_table_of_filters_is_true() {
     }
     assert!(count >= 12, "{count}");
 }
+
+#[test]
+fn a_number_keeps_its_form_wherever_it_comes_from() {
+    let vars = "\nvars: { x: a, long: 123456789012345678901234567890 }\nsteps:";
+    let case = Case::new().file("plan.yaml", text("{{ vars.x }}|{{ vars.long }}").replace("\nsteps:", vars));
+    let content = |more: &[&str]| {
+        let rendered = case.run(&[&["render", "plan.yaml", "--quiet"], more].concat()).exits(0).json();
+        rendered["requests"][0]["body"]["text"]["content"].as_str().expect("text").to_owned()
+    };
+    for (given, shown) in [
+        ("198.50", "198.50"),
+        ("3.10", "3.10"),
+        ("1e3", "1e3"),
+        ("0123", "0123"),
+        ("1_000", "1_000"),
+        ("2026-07-01", "2026-07-01"),
+        ("'3.10'", "3.10"),
+        ("\"3.10\"", "3.10"),
+        ("'true'", "true"),
+        ("'a' or 'b'", "'a' or 'b'"),
+    ] {
+        let long = "|123456789012345678901234567890";
+        assert_eq!(content(&["--var", &format!("x={given}")]), format!("{shown}{long}"));
+        if !given.contains("or") {
+            case.write("vars.yaml", format!("x: {given}\n"));
+            assert_eq!(content(&["--vars-file", "vars.yaml"]), format!("{shown}{long}"));
+        }
+    }
+    case.run(&["render", "plan.yaml", "--var", "x=0x1F"]).exits(3).says("YAML reads `0x1F` as the number 31");
+    case.run(&["validate", "plan.yaml", "--var", "x=\u{202e}abc"]).exits(3).says("holds a control character");
+    case.run(&["validate", "plan.yaml", "--strict", "--var", "x=abc\u{200b}"])
+        .exits(3)
+        .says("zero-width space (U+200B)");
+}

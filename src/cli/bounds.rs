@@ -87,7 +87,8 @@ fn watch(
 fn excess(before: Duration, now: Usage, template: Option<Duration>) -> Option<Phrase> {
     if template.is_some_and(|used| used > limits::TEMPLATE_CPU) {
         return Some(say!(
-            "{seconds} second of CPU time in one template, which may compare lists of lists of lists," | "{seconds} seconds of CPU time in one template, which may compare lists of lists of lists,",
+            "{seconds} second of CPU time in one template, which may compare lists of lists of lists,"
+                | "{seconds} seconds of CPU time in one template, which may compare lists of lists of lists,",
             seconds = limits::TEMPLATE_CPU.as_secs()
         ));
     }

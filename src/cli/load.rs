@@ -10,7 +10,7 @@ use super::{
     findings::{self, WrongPlan},
     options::Common,
     process,
-    project::DiskProject,
+    project::{self, DiskProject},
     session::{self, Address, Session},
     terminal::Terminal,
 };
@@ -103,6 +103,10 @@ fn read(path: &str, loaded: &mut Loaded) -> Option<FileId> {
         files::read_regular(Path::new(path), limits::PLAN_BYTES_MAX)
     };
     let bytes = match bytes {
+        Ok(bytes) if project::is_pointer(&bytes) => {
+            diagnostics.push(unreadable(name, &project::pointer()));
+            return None;
+        }
         Ok(bytes) => bytes,
         Err(error) => {
             diagnostics.push(unreadable(name, &error));
@@ -124,10 +128,7 @@ fn read(path: &str, loaded: &mut Loaded) -> Option<FileId> {
                 }
             };
             // Control characters are shown as blanks, so that the line can be.
-            let text: String = String::from_utf8_lossy(&bytes)
-                .chars()
-                .map(|c| if source::find_control(c.encode_utf8(&mut [0; 4])).is_some() { ' ' } else { c })
-                .collect();
+            let text = source::without_controls(&bytes);
             let at = text.floor_char_boundary(at.min(text.len()));
             let file = sources.add(name, text);
             plan::mask_secrets(file, sources);
@@ -217,7 +218,13 @@ fn unreadable(path: &str, error: &ReadError) -> Diagnostic {
             say!("`{path}` is too large ({bytes} bytes)", path, bytes = Count(*bytes)),
         ),
         ReadError::Unreadable(why) => {
-            Diagnostic::nowhere(Code::FileUnreadable, say!("`{path}` cannot be read: {why}", path, why))
+            let diagnostic =
+                Diagnostic::nowhere(Code::FileUnreadable, say!("`{path}` cannot be read: {why}", path, why));
+            let near = project::near(Path::new(path)).filter(|_| !Path::new(path).exists());
+            match near {
+                Some(near) => diagnostic.help(say!("did you mean `{near}`?", near = near.display().to_string())),
+                None => diagnostic,
+            }
         }
         ReadError::Escapes => Diagnostic::nowhere(Code::PathEscapes, say!("`{path}` is outside the project", path)),
         ReadError::Private(why) => {

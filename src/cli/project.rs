@@ -14,7 +14,7 @@ use crate::{
     locale::{Phrase, say},
     problem::reason,
     resolve::{Project, ReadError, TemplateFile},
-    text::thousands,
+    text::{did_you_mean, thousands},
 };
 
 /// The files below a plan's project root.
@@ -147,6 +147,53 @@ fn is_key(bytes: &[u8]) -> bool {
     line.starts_with(b"-----BEGIN ") && line.windows(11).any(|words| words == b"PRIVATE KEY")
 }
 
+/// Whether the bytes are what git has of a file that Git LFS keeps.
+/// <https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md>
+pub(super) fn is_pointer(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"version https://git-lfs.github.com/spec/")
+}
+
+/// Why such a file is not read.
+pub(super) fn pointer() -> ReadError {
+    ReadError::Unreadable(say!("it is a Git LFS pointer, not the file itself; run `git lfs pull`"))
+}
+
+/// A file whose name is near to the one of a path: in its folder, in a folder of nearly its name, or in one below.
+pub(super) fn near(path: &Path) -> Option<PathBuf> {
+    let names = |folder: &Path, folders: bool| -> Vec<String> {
+        let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+        let entries = fs::read_dir(folder).into_iter().flatten().flatten().take(limits::NEAR_FILES);
+        let entries = entries.filter(|entry| entry.path().is_dir() == folders);
+        let mut names: Vec<String> = entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+        names.retain(|name| !name.starts_with('.'));
+        names.sort();
+        names
+    };
+    let name = path.file_name()?.to_str()?;
+    let folder = path.parent()?;
+    let like = |name: &str, names: &[String]| -> Option<String> {
+        let same = names.iter().find(|known| known.to_lowercase() == name.to_lowercase());
+        let near = || did_you_mean(name, names.iter().map(String::as_str)).map(str::to_owned);
+        same.cloned().or_else(near)
+    };
+    let below = || {
+        let below = names(folder, true).into_iter().map(|below| folder.join(below).join(name));
+        below.into_iter().find(|path| path.is_file())
+    };
+    if let Some(near) = like(name, &names(folder, false)) {
+        return Some(folder.join(near));
+    }
+    let (above, missing) = (folder.parent(), folder.file_name().and_then(|name| name.to_str()));
+    if let (false, Some(above), Some(missing)) = (folder.is_dir(), above, missing) {
+        let there = above.join(like(missing, &names(above, true))?);
+        return like(name, &names(&there, false)).map(|near| there.join(near));
+    }
+    let stem = |name: &str| name.split('.').next().unwrap_or_default().to_lowercase();
+    let other =
+        || names(folder, false).into_iter().find(|known| stem(known) == stem(name)).map(|name| folder.join(name));
+    below().or_else(other)
+}
+
 /// Whether two paths are one file, also through a link of either kind or in other letters.
 fn same_file(one: &Path, other: &Path) -> bool {
     #[cfg(unix)]
@@ -164,6 +211,9 @@ impl Project for DiskProject {
     fn read(&self, path: &str, most_bytes: u64) -> Result<(String, Vec<u8>), ReadError> {
         let (name, real) = self.locate(path)?;
         let bytes = read_regular(&real, most_bytes)?;
+        if is_pointer(&bytes) {
+            return Err(pointer());
+        }
         if is_key(&bytes) { Err(ReadError::Private(key())) } else { Ok((name, bytes)) }
     }
 
@@ -177,10 +227,20 @@ impl Project for DiskProject {
         let mut head = Vec::new();
         let read = (&mut file).take(256).read_to_end(&mut head);
         read.map_err(|error| ReadError::Unreadable(reason(&error)))?;
+        if is_pointer(&head) {
+            return Err(pointer());
+        }
         if is_key(&head) {
             return Err(ReadError::Private(key()));
         }
         Ok((name, Box::new(io::Cursor::new(head).chain(file))))
+    }
+
+    fn near(&self, path: &str) -> Option<String> {
+        let near = near(&self.folder.join(path))?;
+        let within = fs::canonicalize(&near).is_ok_and(|real| real.starts_with(&self.root));
+        let below = if self.folder.as_os_str().is_empty() { &near } else { near.strip_prefix(&self.folder).ok()? };
+        within.then(|| below.display().to_string()).filter(|name| !is_hidden(Path::new(name)))
     }
 
     fn templates(&self) -> Vec<TemplateFile> {

@@ -44,7 +44,7 @@ codes! {
     NotUtf8 "Q102" "not-utf8" Error false
         "Plans, content and data files must be UTF-8. Convert the file, for example with `iconv -f GB18030 -t UTF-8`."
     ControlCharacter "Q103" "control-character" Error false
-        "The text contains a control character (such as NUL or escape) or a Unicode noncharacter, which would reach every follower. Remove it."
+        "The text contains a control character (such as NUL, escape or U+0085), a bidirectional control, which turns the direction in which the text is read, or a Unicode noncharacter. Remove it."
     EmptyPlan "Q104" "empty-plan" Error false
         "The plan is empty or contains only comments. A plan needs at least `version`, `name`, `account` and `steps`."
     DuplicateKey "Q105" "duplicate-key" Error false
@@ -109,6 +109,8 @@ codes! {
         "The template renders to a value that the key does not accept; for example, a tag id must be a number."
     NotText "Q507" "not-text" Error false
         "The template inserts a value that is neither text nor a number (true, none, a list or a mapping); followers would see `True` or `None`. Use an `if` or a filter."
+    NumberForm "Q508" "number-form" Error false
+        "A number would not reach the text in the form that was meant: a computed number has more than ten decimals, the same number is written in two ways, or YAML reads it as another number (0x1F is 31). Put quotes around what is text, and use `number(2)` or `money` for what is computed."
     FileUnreadable "Q601" "file-unreadable" Error true
         "A file named in the plan does not exist or cannot be read. Paths are relative to the file that names them."
     PathEscapes "Q602" "path-leaves-project" Error false
@@ -153,6 +155,10 @@ codes! {
         "The text contains a link without https. Phones may warn about it, and the page can be tampered with in transit."
     TooManyWarnings "Q909" "too-many-warnings" Warning false
         "The plan has more than 999 warnings, and the others are not shown. Often one mistake is repeated."
+    CutShort "Q910" "cut-short" Warning false
+        "A value without quotes ends before ` #`: YAML reads the rest of the line as a comment. Put quotes around the value, or the comment on a line of its own."
+    HiddenCharacter "Q911" "hidden-character" Warning false
+        "A character that nobody sees (a zero-width space, a byte order mark inside the text, a no-break or full-width space at the end of a value), or U+FFFD in place of a character that was lost. Names and tags with it match nothing, and followers may see a box."
     ThemeSyntax "A101" "theme-syntax" Error false
         "The theme is not valid: write rules of the form `selector { property: value; }`, with comments between them."
     ThemeAtRule "A102" "theme-at-rule" Error false

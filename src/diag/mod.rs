@@ -4,6 +4,7 @@ pub(crate) mod code;
 pub mod finding;
 pub mod github;
 pub mod gitlab;
+pub(crate) mod hidden;
 mod list;
 pub mod render;
 pub mod sarif;

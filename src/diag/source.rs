@@ -141,10 +141,26 @@ pub fn decode(bytes: Vec<u8>) -> Result<String, BadText> {
     }
 }
 
+/// A text with a blank for each byte of a control character, so that its lines can be shown.
+pub(crate) fn without_controls(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match find_control(c.encode_utf8(&mut [0; 4])) {
+            Some(_) => out.extend(std::iter::repeat_n(' ', c.len_utf8())),
+            None => out.push(c),
+        }
+    }
+    out
+}
+
 /// The first character that no plan, content or value may hold.
 pub fn find_control(text: &str) -> Option<(usize, char)> {
     text.char_indices().find(|(_, c)| {
-        (c.is_control() && !matches!(c, '\n' | '\r' | '\t' | '\u{85}'))
+        (c.is_control() && !matches!(c, '\n' | '\r' | '\t'))
+            // They turn the direction in which what follows is read.
+            || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
             || ('\u{fdd0}'..='\u{fdef}').contains(c)
             || DISGUISES.contains(c)
     })

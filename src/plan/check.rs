@@ -9,14 +9,19 @@ use regex_lite::Regex;
 use serde_json::{Value, json};
 
 use super::{
+    hint,
     schema::PLAN,
+    slips,
     yaml::{Document, escape},
 };
 use crate::{
-    diag::{Code, Diagnostic, Diagnostics},
+    diag::{
+        Code, Diagnostic, Diagnostics,
+        source::{SourceMap, Span},
+    },
     limits,
     locale::{Argument, Fixed, Phrase, list, say},
-    text::{did_you_mean, nearest, one_of},
+    text::{characters, did_you_mean, nearest, one_of},
 };
 
 /// What part of a plan is checked.
@@ -82,6 +87,7 @@ fn collect_patterns(schema: &Value, patterns: &mut HashMap<String, Regex>) {
 /// Checks a value, found at `pointer` of a document, against a part of the schema; gives the pointers of all errors.
 pub(crate) fn check(
     document: &Document,
+    sources: &SourceMap,
     pointer: &str,
     value: &Value,
     part: Part<'_>,
@@ -96,12 +102,13 @@ pub(crate) fn check(
         _ => true,
     });
     let mut pointers = Vec::new();
-    for Wrong { at, instance, keyword, schema } in wrong {
-        let at = format!("{pointer}{at}");
+    let action = if let Part::Step(name) = part { name } else { "" };
+    for mut wrong in wrong {
+        wrong.at = format!("{pointer}{}", wrong.at);
         if !diagnostics.is_full() {
-            explain(document, &at, instance, &keyword, schema, diagnostics);
+            diagnostics.push(explain(document, sources, &wrong, action));
         }
-        pointers.push(at);
+        pointers.push(wrong.at);
     }
     pointers
 }
@@ -117,8 +124,9 @@ struct Wrong<'v> {
 /// The key that an unknown one was probably meant to be.
 fn misspelt(wrong: &Wrong<'_>) -> Option<(String, &'static str)> {
     let Keyword::AdditionalProperties(key) = wrong.keyword else { return None };
-    let known = wrong.schema["properties"].as_object()?.keys().map(String::as_str);
-    did_you_mean(key, known).map(|near| (wrong.at.clone(), near))
+    let known: Vec<&'static str> = wrong.schema["properties"].as_object()?.keys().map(String::as_str).collect();
+    let meant = slips::meant_key(key, &known).map(|(name, _)| name);
+    meant.or_else(|| did_you_mean(key, known)).map(|near| (wrong.at.clone(), near))
 }
 
 /// The keywords of our schema; the generator makes no others, which a test checks.
@@ -303,20 +311,151 @@ fn is_step(at: &str) -> bool {
     at.starts_with("/steps/") && at.matches('/').count() == 2
 }
 
-/// What stands in place of a secret, of the AppID, or of the word that says which token, may be the secret itself.
-fn may_be_secret(at: &str, instance: &Value) -> bool {
-    let place = ["/secret", "/access_token", "/appid", "/token"].iter().any(|of| at.contains(of));
-    place && (instance.is_string() || instance.is_number())
+/// Whether a text is more likely an AppSecret (32 hexadecimal digits) or a token (a hundred characters and more) than a name.
+pub(super) fn is_secret_like(text: &str) -> bool {
+    let of_token = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+    let digits = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    digits || (text.len() >= 100 && text.bytes().all(of_token))
 }
 
-fn explain(
-    document: &Document,
-    at: &str,
-    instance: &Value,
-    keyword: &Keyword<'_>,
-    schema: &'static Value,
-    diagnostics: &mut Diagnostics,
-) {
+fn is_private(key: &str) -> bool {
+    let lower = key.to_ascii_lowercase();
+    ["secret", "token", "password", "aes"].iter().any(|word| lower.contains(word))
+}
+
+/// A key, without the value that stands in it behind a full-width colon and may be a secret.
+fn shown_key(key: &str) -> &str {
+    let name = key.split([':', '：']).next().unwrap_or(key);
+    if is_private(name) { name } else { key }
+}
+
+/// What stands in place of a secret, or of the word that says which token, may be the secret itself. An AppID is no secret.
+fn may_be_secret(at: &str, instance: &Value) -> bool {
+    let at = at.to_ascii_lowercase();
+    let place = ["/secret", "/access_token", "/token"].iter().any(|of| at.contains(of));
+    let appid = at.contains("/appid") && instance.as_str().is_some_and(is_secret_like);
+    appid || (place && (instance.is_string() || instance.is_number()))
+}
+
+/// What a text in the wrong place holds that nobody sees, or that only looks like YAML: the finding says so at its own place.
+fn hidden(document: &Document, sources: &SourceMap, wrong: &Wrong<'_>) -> Option<Diagnostic> {
+    let (pointer, range, c, name) = match &wrong.keyword {
+        Keyword::AdditionalProperties(key) if let Some((name, _)) = key.split_once('：') => {
+            let place = document.key_span(&format!("{}/{}", wrong.at, escape(key)));
+            let at = sources.file(place.file).text[place.start..place.end].find('：')? + place.start;
+            let place = Span::new(place.file, at..at + '：'.len_utf8());
+            let message = say!("unknown key `{key}`: there is a full-width colon (`：`) after it", key = name);
+            return Some(Diagnostic::new(Code::UnknownKey, place, message));
+        }
+        Keyword::AdditionalProperties(key) => {
+            let (at, c, name) = characters::hidden(key)?;
+            let place = document.key_span(&format!("{}/{}", wrong.at, escape(key)));
+            let text = &sources.file(place.file).text;
+            let raw =
+                text.get(place.start..place.end).filter(|raw| raw.get(at..).is_some_and(|rest| rest.starts_with(c)));
+            let start = raw.map_or(place.start, |_| place.start + at);
+            let end = raw.map_or(place.end, |_| start + c.len_utf8());
+            let key = characters::half_width(key);
+            let message = say!(
+                "unknown key: there is a {name} ({code}) in `{key}`",
+                name,
+                code = characters::code_of(c),
+                key = key.trim()
+            );
+            return Some(
+                Diagnostic::new(Code::UnknownKey, Span::new(place.file, start..end), message).help(say!("delete it")),
+            );
+        }
+        Keyword::Enum | Keyword::Const | Keyword::Pattern | Keyword::Type => {
+            let (at, c, name) = characters::hidden(wrong.instance.as_str()?)?;
+            (&wrong.at, at..at + c.len_utf8(), c, name)
+        }
+        _ => return None,
+    };
+    // Blanks inside are part of a text of several words.
+    let text = wrong.instance.as_str()?;
+    let at_end = range.start == 0 || range.end == text.len() || characters::invisible(c).is_some();
+    let key = pointer.rsplit('/').next().unwrap_or_default();
+    let message = say!(
+        "invalid `{name}`: there is a {character} ({code})",
+        name = key,
+        character = name,
+        code = characters::code_of(c)
+    );
+    let code = if matches!(wrong.keyword, Keyword::Pattern) { Code::BadFormat } else { Code::NotAllowed };
+    at_end.then(|| Diagnostic::new(code, document.span_in(sources, pointer, range), message).help(say!("delete it")))
+}
+
+/// A mapping that is a text, because its colons are none: `kind：service`, `kind:service`.
+fn colon(document: &Document, sources: &SourceMap, wrong: &Wrong<'_>) -> Option<Diagnostic> {
+    let keys = wrong.schema["properties"].as_object()?;
+    wrong.instance.as_str()?;
+    let place = document.span(&wrong.at);
+    let raw = sources.file(place.file).text.get(place.start..place.end)?;
+    let line = raw.lines().next()?;
+    let at = line.find([':', '：'])?;
+    let name = characters::half_width(&line[..at]);
+    if !keys.contains_key(name.trim()) {
+        return None;
+    }
+    let (c, value) = (line[at..].chars().next()?, line[at..].trim_start_matches([':', '：']).trim());
+    let start = place.start + at;
+    let message =
+        if c == ':' { say!("a space is missing after the colon") } else { say!("there is a full-width colon (`：`)") };
+    let message = say!("invalid YAML: {why}", why = message);
+    let secret = ["secret", "token"].iter().any(|word| line.to_ascii_lowercase().contains(word));
+    let help = if secret {
+        say!("write a space after `:`")
+    } else {
+        say!("write `{line}`", line = format!("{}: {value}", name.trim()))
+    };
+    Some(Diagnostic::new(Code::YamlSyntax, Span::new(place.file, start..start + c.len_utf8()), message).help(help))
+}
+
+fn explain(document: &Document, sources: &SourceMap, wrong: &Wrong<'_>, action: &str) -> Diagnostic {
+    let found = hidden(document, sources, wrong);
+    if let Some(found) = found.as_ref().filter(|found| !found.help.is_empty()) {
+        return found.clone();
+    }
+    if let Some(found) = colon(document, sources, wrong).filter(|_| matches!(wrong.keyword, Keyword::Type)) {
+        return found;
+    }
+    let Wrong { at, instance, keyword, schema } = wrong;
+    let schema: &'static Value = schema;
+    let secret = may_be_secret(at, instance);
+    let written = document.written(sources, at).filter(|_| !secret);
+    let diagnostic = found.unwrap_or_else(|| plainly(document, wrong, written));
+    let mut parts = at.rsplit('/');
+    let last = parts.next().unwrap_or_default();
+    let key = if last.parse::<usize>().is_ok() { None } else { Some(last) };
+    let meant = match keyword {
+        Keyword::AdditionalProperties(key) => {
+            let known: Vec<&str> =
+                schema["properties"].as_object().into_iter().flatten().map(|(key, _)| key.as_str()).collect();
+            // What is wrong in an account may be its secret.
+            let account = at.ends_with("/account") || schema["properties"].get("appid").is_some() || is_private(key);
+            let value = instance.get(*key).filter(|_| !account).unwrap_or(&Value::Null);
+            let place = document.key_span(&format!("{at}/{}", escape(key)));
+            let cut = hint::cut_number(&sources.file(place.file).text, place.start, key);
+            cut.or_else(|| hint::key(shown_key(key), value, &known, action))
+        }
+        Keyword::Required(_) | Keyword::ExactlyOne => None,
+        _ if secret => None,
+        _ => hint::correct(&hint::Wrong { key, value: instance, written, schema, action }),
+    };
+    match meant {
+        Some(meant) => Diagnostic { help: vec![meant], ..diagnostic },
+        None if diagnostic.help.is_empty() && matches!(keyword, Keyword::AdditionalProperties(_)) => {
+            diagnostic.help(say!("write a space after `:`"))
+        }
+        None => diagnostic,
+    }
+}
+
+/// What is wrong, and the form that is wanted.
+fn plainly(document: &Document, wrong: &Wrong<'_>, written: Option<&str>) -> Diagnostic {
+    let Wrong { at, instance, keyword, schema } = wrong;
+    let schema: &'static Value = schema;
     let mut parts = at.rsplit('/').map(|part| part.replace("~1", "/").replace("~0", "~"));
     let last = parts.next().unwrap_or_default();
     // An entry of a list has no name of its own.
@@ -327,9 +466,10 @@ fn explain(
     let here = |code, message: Phrase| Diagnostic::new(code, document.span(at), message);
     let form = schema["x-form"].as_str();
     let hidden = Value::String("***".into());
-    let instance = if may_be_secret(at, instance) { &hidden } else { instance };
+    let instance = if may_be_secret(at, instance) { &hidden } else { *instance };
+    let number = || written.map_or_else(|| instance.to_string(), str::to_owned);
     let limit = |keyword: &str| schema[keyword].to_string();
-    let diagnostic = match keyword {
+    match keyword {
         Keyword::AdditionalProperties(key) => {
             let known: Vec<&str> = schema["properties"]
                 .as_object()
@@ -338,28 +478,28 @@ fn explain(
             let place = document.key_span(&format!("{at}/{}", escape(key)));
             let help = nearest(key, known.iter().copied());
             let help = help.unwrap_or_else(|| say!("allowed here: {keys}", keys = one_of(&known)));
-            Diagnostic::new(Code::UnknownKey, place, say!("unknown key `{key}`", key = *key)).help(help)
+            Diagnostic::new(Code::UnknownKey, place, say!("unknown key `{key}`", key = shown_key(key))).help(help)
         }
         Keyword::Required(key) => missing(here(Code::MissingKey, no_key(at, &name, key)), key, schema),
-        Keyword::Type => wrong_type(here(Code::WrongType, Phrase::default()), &name, instance, schema),
+        Keyword::Type => wrong_type(here(Code::WrongType, Phrase::default()), &name, instance, written, schema),
         Keyword::Enum => {
             let words = schema["enum"].as_array().map(Vec::as_slice).unwrap_or_default();
-            not_allowed(here(Code::NotAllowed, invalid(name, instance)), instance, words)
+            not_allowed(here(Code::NotAllowed, invalid(name, instance, written)), instance, words)
         }
         Keyword::Const => {
             let only = std::slice::from_ref(&schema["const"]);
-            not_allowed(here(Code::NotAllowed, invalid(name, instance)), instance, only)
+            not_allowed(here(Code::NotAllowed, invalid(name, instance, written)), instance, only)
         }
         Keyword::Pattern => {
-            let diagnostic = here(Code::BadFormat, invalid(name, instance));
+            let diagnostic = here(Code::BadFormat, invalid(name, instance, written));
             diagnostic.help(form.map_or_else(|| say!("write the required format"), |form| write(Fixed(form))))
         }
         Keyword::Minimum => {
-            let (value, limit) = (instance.to_string(), limit("minimum"));
+            let (value, limit) = (number(), limit("minimum"));
             here(Code::OutOfRange, say!("`{name}` is {value}; the minimum is {limit}", name, value, limit))
         }
         Keyword::Maximum => {
-            let (value, limit) = (instance.to_string(), limit("maximum"));
+            let (value, limit) = (number(), limit("maximum"));
             here(Code::OutOfRange, say!("`{name}` is {value}; the maximum is {limit}", name, value, limit))
         }
         Keyword::MinLength if instance.as_str() == Some("") => {
@@ -387,8 +527,7 @@ fn explain(
             here(Code::ExactlyOne, not_one(owner, instance, &names))
                 .help(say!("use exactly one of {names}", names = one_of(&names)))
         }
-    };
-    diagnostics.push(diagnostic);
+    }
 }
 
 /// "Write what it can be."
@@ -396,8 +535,8 @@ pub(super) fn write(what: impl Into<Argument>) -> Phrase {
     say!("write {what}", what = what.into())
 }
 
-fn invalid(name: String, instance: &Value) -> Phrase {
-    say!("invalid `{name}`: {value}", name, value = shown(instance))
+fn invalid(name: String, instance: &Value, written: Option<&str>) -> Phrase {
+    say!("invalid `{name}`: {value}", name, value = shown(instance, written))
 }
 
 fn no_key(at: &str, name: &str, key: &str) -> Phrase {
@@ -419,7 +558,13 @@ fn missing(diagnostic: Diagnostic, key: &str, schema: &'static Value) -> Diagnos
     })
 }
 
-fn wrong_type(diagnostic: Diagnostic, name: &str, instance: &Value, schema: &'static Value) -> Diagnostic {
+fn wrong_type(
+    diagnostic: Diagnostic,
+    name: &str,
+    instance: &Value,
+    written: Option<&str>,
+    schema: &'static Value,
+) -> Diagnostic {
     let wanted: Vec<&str> = match &schema["type"] {
         Value::String(one) => vec![one],
         Value::Array(many) => many.iter().filter_map(Value::as_str).collect(),
@@ -435,13 +580,14 @@ fn wrong_type(diagnostic: Diagnostic, name: &str, instance: &Value, schema: &'st
         }
         wanted => type_words(wanted.first().copied().unwrap_or_default()),
     };
-    let message = say!("`{name}` must be {kinds}, not {value}", name, kinds, value = shown(instance));
+    let message = say!("`{name}` must be {kinds}, not {value}", name, kinds, value = shown(instance, written));
     let diagnostic = Diagnostic { message, ..diagnostic };
     match (schema["x-form"].as_str(), wanted.as_slice(), instance) {
         (Some(form), ..) => diagnostic.help(write(Fixed(form))),
-        (None, kinds, Value::Number(_) | Value::Bool(_)) if kinds.contains(&"string") => {
-            diagnostic.help(say!("put it in quotes: \"{value}\"", value = instance.to_string()))
-        }
+        (None, kinds, Value::Number(_) | Value::Bool(_)) if kinds.contains(&"string") => diagnostic.help(say!(
+            "put it in quotes: \"{value}\"",
+            value = written.map_or_else(|| instance.to_string(), str::to_owned)
+        )),
         (None, kinds, Value::Null) if kinds == ["object"] || kinds == ["array"] => {
             diagnostic.help(say!("give it a value, or remove the key"))
         }
@@ -485,11 +631,15 @@ fn type_words(kind: &str) -> Phrase {
 }
 
 /// What stands there, in words; long text is cut.
-fn shown(value: &Value) -> Phrase {
+fn shown(value: &Value, written: Option<&str>) -> Phrase {
     match value {
         Value::Null => say!("empty"),
-        Value::Bool(value) => say!("the value `{value}`", value = value.to_string()),
-        Value::Number(number) => say!("the number {number}", number = number.to_string()),
+        Value::Bool(value) => {
+            say!("the value `{value}`", value = written.map_or_else(|| value.to_string(), str::to_owned))
+        }
+        Value::Number(number) => {
+            say!("the number {number}", number = written.map_or_else(|| number.to_string(), str::to_owned))
+        }
         Value::String(text) if text.is_empty() => say!("empty text"),
         Value::String(text) if text.chars().count() > 40 => {
             say!("the text `{text}...`", text = text.chars().take(40).collect::<String>())

@@ -3,20 +3,21 @@
 use serde_json::{Map, Value, json};
 
 use super::{
-    account::{Account, check_credential},
+    account::{Account, AppId, check_credential},
     action::ACTIONS,
-    check::{Part, check, write},
+    check::{Part, check, is_secret_like, write},
     model::{Common, Head, Step},
+    slips,
     yaml::{self, Document},
 };
 use crate::{
     diag::{
-        Code, Diagnostic, Diagnostics,
+        Code, Diagnostic, Diagnostics, hidden,
         source::{FileId, SourceMap, Span},
     },
     limits,
     locale::say,
-    text::{nearest, one_of},
+    text::{characters, nearest, one_of},
 };
 
 /// A plan whose form is right.
@@ -47,14 +48,31 @@ type Parts = (Document, Head, Vec<Step>, Vec<(String, usize)>);
 fn read(file: FileId, sources: &mut SourceMap, diagnostics: &mut Diagnostics) -> Option<Parts> {
     let document = document(file, sources, diagnostics)?;
     let plan = document.value.as_object()?;
+    let of_account = |key: &str| plan.contains_key(key);
+    if of_account("appid") && of_account("kind") && !of_account("steps") {
+        mask_account(&document, "", &[], sources);
+        let message = say!("this is an account file, not a plan");
+        let help = say!(
+            "name it in a plan: `account: {path}`",
+            path = sources.file(file).path.rsplit('/').next().unwrap_or_default()
+        );
+        diagnostics.push(Diagnostic::new(Code::MissingKey, document.key_span("/appid"), message).help(help));
+        return None;
+    }
+    hidden::look(file, hidden::Text::Data, sources, diagnostics);
+    diagnostics.extend(document.cut_short(sources, "", false));
     let account = plan.get("account").cloned().unwrap_or_default();
     let literal = literal_secrets(&document, "/account", &account, diagnostics);
-    let mut wrong = check(&document, "", &document.value, Part::Head, diagnostics);
+    let mut wrong = check(&document, sources, "", &document.value, Part::Head, diagnostics);
     // A literal secret is of the wrong type too; that is said once.
     let spans: Vec<Span> = literal.iter().map(|pointer| document.span(pointer)).collect();
     diagnostics
         .retain(|d| d.code != Code::WrongType || !d.primary.as_ref().is_some_and(|label| spans.contains(&label.span)));
-    let (steps, ids) = steps(&document, plan, diagnostics);
+    if let Some(wrong) = account.as_str().and_then(|text| no_path(&document, sources, text)) {
+        diagnostics.push(wrong);
+        return None;
+    }
+    let (steps, ids) = steps(&document, sources, plan, diagnostics);
     // What values there are cannot be told any more: looking further would only find what is not wrong.
     if wrong.iter().any(|pointer| ["/vars", "/env"].iter().any(|of| pointer.starts_with(of))) {
         return None;
@@ -134,6 +152,7 @@ fn typed(document: &Document, pointer: &str, error: &serde_path_to_error::Error<
 
 fn steps(
     document: &Document,
+    sources: &SourceMap,
     plan: &Map<String, Value>,
     diagnostics: &mut Diagnostics,
 ) -> (Vec<Step>, Vec<(String, usize)>) {
@@ -147,7 +166,7 @@ fn steps(
         if let Some(id) = value.get("id").and_then(Value::as_str) {
             ids.push((id.to_owned(), index));
         }
-        steps.extend(step(document, index, value, diagnostics));
+        steps.extend(step(document, sources, index, value, diagnostics));
     }
     (steps, ids)
 }
@@ -156,7 +175,13 @@ fn steps(
 const SHARED: &[&str] =
     &["id", "action", "description", "when", "foreach", "key", "retry", "timeout", "continue_on_error"];
 
-fn step(document: &Document, index: usize, value: &Value, diagnostics: &mut Diagnostics) -> Option<Step> {
+fn step(
+    document: &Document,
+    sources: &SourceMap,
+    index: usize,
+    value: &Value,
+    diagnostics: &mut Diagnostics,
+) -> Option<Step> {
     let pointer = format!("/steps/{index}");
     let names: Vec<&str> = ACTIONS.iter().map(|spec| spec.name).collect();
     let Some(fields) = value.as_object() else {
@@ -167,6 +192,7 @@ fn step(document: &Document, index: usize, value: &Value, diagnostics: &mut Diag
     let Some(action) = fields.get("action").and_then(Value::as_str) else {
         diagnostics.push(
             match fields.get("action") {
+                None if let Some(found) = odd_action(document, &pointer, fields) => found,
                 None => {
                     let message = say!("the step has no `{key}`", key = "action");
                     Diagnostic::new(Code::MissingKey, document.span(&pointer), message)
@@ -181,16 +207,10 @@ fn step(document: &Document, index: usize, value: &Value, diagnostics: &mut Diag
         return None;
     };
     let Some(spec) = ACTIONS.iter().find(|spec| spec.name == action) else {
-        let diagnostic = Diagnostic::new(
-            Code::NotAllowed,
-            document.span(&format!("{pointer}/action")),
-            say!("there is no action `{action}`", action),
-        );
-        let help = nearest(action, names.iter().copied()).unwrap_or_else(|| write(one_of(&names)));
-        diagnostics.push(diagnostic.help(help));
+        diagnostics.push(no_action(document, sources, &format!("{pointer}/action"), action, &names));
         return None;
     };
-    if !check(document, &pointer, value, Part::Step(action), diagnostics).is_empty() {
+    if !check(document, sources, &pointer, value, Part::Step(action), diagnostics).is_empty() {
         return None;
     }
     let (common, own): (Map<String, Value>, Map<String, Value>) = fields
@@ -209,6 +229,39 @@ fn step(document: &Document, index: usize, value: &Value, diagnostics: &mut Diag
     }
 }
 
+/// The key of a step that was meant to be `action`.
+fn odd_action(document: &Document, pointer: &str, fields: &Map<String, Value>) -> Option<Diagnostic> {
+    let key = fields.keys().find(|key| slips::meant_key(key, &["action"]).is_some())?;
+    let place = document.key_span(&format!("{pointer}/{}", yaml::escape(key)));
+    let message = match characters::hidden(key) {
+        Some((_, c, name)) => {
+            say!(
+                "unknown key: there is a {name} ({code}) in `{key}`",
+                name,
+                code = characters::code_of(c),
+                key = "action"
+            )
+        }
+        None => say!("unknown key `{key}`", key),
+    };
+    Some(Diagnostic::new(Code::UnknownKey, place, message).help(say!("write `{line}`", line = "action:")))
+}
+
+/// "There is no action of this name": what was meant.
+fn no_action(document: &Document, sources: &SourceMap, pointer: &str, action: &str, names: &[&str]) -> Diagnostic {
+    if let Some((at, c, name)) = characters::hidden(action) {
+        let place = document.span_in(sources, pointer, at..at + c.len_utf8());
+        let code = characters::code_of(c);
+        let message =
+            say!("invalid `{name}`: there is a {character} ({code})", name = "action", character = name, code);
+        return Diagnostic::new(Code::NotAllowed, place, message).help(say!("delete it"));
+    }
+    let meant = slips::meant_word(action, names).map(|name| say!("write `{line}`", line = format!("action: {name}")));
+    let help = meant.or_else(|| nearest(action, names.iter().copied())).unwrap_or_else(|| write(one_of(names)));
+    let message = say!("there is no action `{action}`", action);
+    Diagnostic::new(Code::NotAllowed, document.span(pointer), message).help(help)
+}
+
 /// Reads an account in a file of its own.
 pub fn account_file(
     file: FileId,
@@ -224,9 +277,15 @@ pub fn account_file(
         }
         return None;
     };
+    if document.value.get("steps").is_some() {
+        let message = say!("this is a plan, not an account file");
+        let help = say!("name a file with `kind`, `appid` and `secret`");
+        diagnostics.push(Diagnostic::new(Code::UnknownKey, document.key_span("/steps"), message).help(help));
+        return None;
+    }
     let mut wrong = literal_secrets(&document, "", &document.value, diagnostics);
     if wrong.is_empty() {
-        wrong = check(&document, "", &document.value, Part::Account, diagnostics);
+        wrong = check(&document, sources, "", &document.value, Part::Account, diagnostics);
     }
     mask_account(&document, "", &wrong, sources);
     if diagnostics.raised() > before {
@@ -250,6 +309,14 @@ fn literal_secrets(document: &Document, pointer: &str, account: &Value, diagnost
     for (key, variable) in [("secret", "WECHAT_SECRET"), ("access_token", "WECHAT_ACCESS_TOKEN")] {
         let Some(value) = account.get(key) else { continue };
         let name = |form: &str| value.get(form).and_then(Value::as_str);
+        if let Some(name) = value.as_str().and_then(slips::meant_variable) {
+            let at = format!("{pointer}/{key}");
+            let message = say!("`{key}` takes no template: it names where the secret is", key);
+            let help = say!("write `{line}`", line = format!("{key}: {{ env: {name} }}"));
+            diagnostics.push(Diagnostic::new(Code::WrongType, document.key_span(&at), message).help(help));
+            literal.push(at);
+            continue;
+        }
         if value.is_string() || value.is_number() || ["env", "file"].into_iter().filter_map(name).any(is_secret_like) {
             let at = format!("{pointer}/{key}");
             let message = say!("`{key}` contains the secret itself", key);
@@ -267,18 +334,48 @@ fn literal_secrets(document: &Document, pointer: &str, account: &Value, diagnost
     literal
 }
 
-/// Whether a text is more likely an AppSecret (32 hexadecimal digits) or a token (a hundred characters and more) than a name.
-fn is_secret_like(text: &str) -> bool {
-    let of_token = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
-    let digits = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-    digits || (text.len() >= 100 && text.bytes().all(of_token))
+/// Why the text of `account` is not the path of a file: it is an AppID, or a mapping whose colons are none.
+fn no_path(document: &Document, sources: &SourceMap, text: &str) -> Option<Diagnostic> {
+    let place = document.span("/account");
+    let slip = text
+        .find('：')
+        .or_else(|| text.starts_with("kind:").then_some(4))
+        .or_else(|| text.starts_with("appid:").then_some(5));
+    if let Some(at) = slip {
+        let c = text[at..].chars().next()?;
+        let place = document.span_in(sources, "/account", at..at + c.len_utf8());
+        let why = if c == ':' {
+            say!("a space is missing after the colon")
+        } else {
+            say!("there is a full-width colon (`：`)")
+        };
+        let message = say!("invalid YAML: {why}", why);
+        let raw = document.span("/account");
+        let line = sources.file(raw.file).text[raw.start..raw.end].lines().next().unwrap_or_default();
+        let line = line.replacen('：', ": ", 1).replacen(":  ", ": ", 1);
+        let line = if c == ':' { line.replacen(':', ": ", 1) } else { line };
+        let private = ["secret", "token"].iter().any(|word| line.to_ascii_lowercase().contains(word));
+        let help = if private { say!("write a space after `:`") } else { say!("write `{line}`", line) };
+        return Some(Diagnostic::new(Code::YamlSyntax, place, message).help(help));
+    }
+    AppId::is_well_formed(text).then(|| {
+        let message = say!("`account` must be a mapping or the path of a file, not an AppID");
+        let line = format!("account: {{ kind: service, appid: {text}, secret: {{ env: WECHAT_SECRET }} }}");
+        Diagnostic::new(Code::WrongType, place, message).help(say!("write `{line}`", line))
+    })
 }
 
 /// Hides what may be a secret in the wrong place: what is wrong about an account, and what a key holds that is none of its own.
 fn mask_account(document: &Document, pointer: &str, wrong: &[String], sources: &mut SourceMap) {
     const HARMLESS: [&str; 2] = ["kind", "links"];
     const OWN: [&str; 4] = ["secret", "access_token", "appid", "token"];
-    for at in wrong.iter().filter(|at| OWN.iter().any(|own| at.starts_with(&format!("{pointer}/{own}")))) {
+    // An AppID is no secret, unless a secret stands in its place.
+    let appid = |at: &str| {
+        at == format!("{pointer}/appid")
+            && !document.value.pointer(at).and_then(Value::as_str).is_some_and(is_secret_like)
+    };
+    let own = |at: &&String| OWN.iter().any(|own| at.starts_with(&format!("{pointer}/{own}")));
+    for at in wrong.iter().filter(own).filter(|at| !appid(at)) {
         sources.mask(&document.span(at));
     }
     let account = document.value.pointer(pointer).and_then(Value::as_object);
@@ -330,7 +427,7 @@ pub fn mask_secrets(file: FileId, sources: &mut SourceMap) {
             let rest = text[at + word.len()..].trim_start_matches(letters);
             hidden = text.len() - rest.len();
             let rest = rest.trim_start_matches(['"', '\'']);
-            let Some(value) = rest.trim_start_matches([' ', '\t']).strip_prefix(':') else { continue };
+            let Some(value) = rest.trim_start_matches([' ', '\t']).strip_prefix([':', '：']) else { continue };
             seen += 1;
             if seen > limits::SECRET_WORDS_MAX {
                 spans.push(Span::new(file, at..text.len()));
@@ -449,6 +546,8 @@ mod tests {
             "account:\n  refresh_token: hunter22",
             "account:\n  password: hunter22",
             "account:\n  encodingAESKey: hunter22",
+            "account:\n  secret：hunter22",
+            "account: {kind: service, secret：hunter22}",
         ] {
             assert!(!masked(text).contains("hunter22"), "{text:?} shows as {:?}", masked(text));
         }

@@ -6,8 +6,9 @@
 use std::{borrow::Cow, collections::HashMap};
 
 use granit_parser::{ErrorKind, Event, Parser, ScalarStyle};
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 
+use super::mend;
 use crate::{
     diag::{
         Code, Diagnostic, Diagnostics,
@@ -77,6 +78,112 @@ impl Document {
         entry.key.clone().filter(|_| exact).unwrap_or_else(|| entry.value.clone())
     }
 
+    /// The numbers at a pointer and below it, as they are written, with their places.
+    pub(crate) fn numbers<'s>(&self, sources: &'s SourceMap, pointer: &str) -> Vec<(&Number, &'s str, Span)> {
+        let mut found = Vec::new();
+        let (entry, exact) = self.find(pointer);
+        let mut open: Vec<(&Value, &Entry)> =
+            self.value.pointer(pointer).filter(|_| exact).map(|value| (value, entry)).into_iter().collect();
+        while let Some((value, entry)) = open.pop() {
+            match value {
+                // An alias is written where its anchor is.
+                Value::Number(number) => {
+                    let written = &sources.file(self.file).text[entry.value.start..entry.value.end];
+                    if !written.starts_with('*') {
+                        found.push((number, written, entry.value.clone()));
+                    }
+                }
+                Value::Array(items) => open.extend(items.iter().zip(&entry.inside)),
+                Value::Object(members) => open.extend(members.values().zip(&entry.inside)),
+                Value::Null | Value::Bool(_) | Value::String(_) => {}
+            }
+        }
+        found
+    }
+
+    /// The texts at a pointer and below it that ` #` ends. `sent` says whether followers read what stands at the pointer; of
+    /// what they do not read, only a `#` without a space after it is no comment.
+    pub(crate) fn cut_short(&self, sources: &SourceMap, pointer: &str, sent: bool) -> Vec<Diagnostic> {
+        const SENT: &[&str] =
+            &["text", "title", "digest", "author", "content", "introduction", "recommend", "vars", "foreach"];
+        const WORDS: &[&str] = &[
+            "action",
+            "kind",
+            "type",
+            "token",
+            "until",
+            "links",
+            "on_audience_change",
+            "env",
+            "appid",
+            "secret",
+            "access_token",
+        ];
+        let (entry, exact) = self.find(pointer);
+        let text = &sources.file(self.file).text;
+        let mut open: Vec<(&Value, &Entry, &str, bool)> = Vec::new();
+        open.extend(self.value.pointer(pointer).filter(|_| exact).map(|value| (value, entry, "", sent)));
+        let mut found = Vec::new();
+        while let Some((value, entry, key, sent)) = open.pop() {
+            match value {
+                Value::Array(items) => {
+                    open.extend(items.iter().zip(&entry.inside).map(|(item, inner)| (item, inner, key, sent)));
+                }
+                Value::Object(members) => {
+                    let inner =
+                        members.iter().zip(&entry.inside).filter(|((key, _), _)| !WORDS.contains(&key.as_str()));
+                    open.extend(inner.map(|((key, value), inner)| {
+                        (value, inner, key.as_str(), sent || SENT.contains(&key.as_str()))
+                    }));
+                }
+                Value::String(_) if entry.style == Some(ScalarStyle::Plain) => {
+                    found.extend(self.comment(text, &entry.value, key, sent));
+                }
+                _ => {}
+            }
+        }
+        found.sort_by_key(|found: &Diagnostic| found.primary.as_ref().map(|label| label.span.start));
+        found
+    }
+
+    /// The comment that ends a plain scalar.
+    fn comment(&self, text: &str, scalar: &Span, key: &str, sent: bool) -> Option<Diagnostic> {
+        let value = text[scalar.start..scalar.end].trim_end_matches([' ', '\t']);
+        let end = scalar.start + value.len();
+        let line = text[end..].split('\n').next().unwrap_or_default().trim_end_matches('\r');
+        let comment = line.trim_start_matches([' ', '\t']);
+        let words = comment.strip_prefix('#').filter(|_| comment.len() < line.len())?;
+        if value.starts_with('*') || !(sent || words.starts_with(|c: char| !c.is_whitespace() && c != '#')) {
+            return None;
+        }
+        let start = end + line.len() - comment.len();
+        let place = Span::new(self.file, start..start + comment.len());
+        let message = say!("the value ends here: ` #` begins a comment");
+        let whole = format!(
+            "{key}{}\"{}\"",
+            if key.is_empty() { "" } else { ": " },
+            text[scalar.start..start + comment.len()].replace('"', "\\\"")
+        );
+        let help = if whole.contains('\n') {
+            say!("put quotes around the whole value")
+        } else {
+            say!("if it belongs to the text, write `{line}`", line = whole)
+        };
+        Some(
+            Diagnostic::new(Code::CutShort, place, message)
+                .help(help)
+                .help(say!("if not, put the comment on a line of its own")),
+        )
+    }
+
+    /// A plain scalar as it is written: `1e5`, and not the number that it is read as.
+    pub(crate) fn written<'s>(&self, sources: &'s SourceMap, pointer: &str) -> Option<&'s str> {
+        let (entry, exact) = self.find(pointer);
+        let plain = exact && entry.style == Some(ScalarStyle::Plain);
+        let written = sources.file(self.file).text.get(entry.value.start..entry.value.end)?;
+        Some(written).filter(|written| plain && !written.starts_with('*'))
+    }
+
     /// The place of a range of the decoded text of the scalar at a pointer.
     pub fn span_in(&self, sources: &SourceMap, pointer: &str, range: std::ops::Range<usize>) -> Span {
         let (entry, exact) = self.find(pointer);
@@ -97,16 +204,10 @@ pub fn escape(key: &str) -> Cow<'_, str> {
 /// The value and places of a YAML text; findings that leave a value (duplicate keys) do not stop the reading.
 pub fn parse(file: FileId, sources: &SourceMap, diagnostics: &mut Diagnostics) -> Option<Document> {
     let text = &sources.file(file).text;
-    let options = granit_parser::options! {
-        block_scalar_eof_without_line_feed: true,
-        emit_comments: false,
-        block_nesting_limit: limits::YAML_DEPTH_MAX,
-        flow_nesting_limit: limits::YAML_DEPTH_MAX,
-    };
     let mut reader = Reader {
         file,
         text,
-        parser: Parser::new_from_str_with_options(text, options),
+        parser: Parser::new_from_str_with_options(text, options()),
         anchors: HashMap::new(),
         nodes: 0,
         bytes: 0,
@@ -120,6 +221,27 @@ pub fn parse(file: FileId, sources: &SourceMap, diagnostics: &mut Diagnostics) -
         Err(diagnostic) => {
             diagnostics.push(*diagnostic);
             None
+        }
+    }
+}
+
+fn options() -> granit_parser::Options {
+    granit_parser::options! {
+        block_scalar_eof_without_line_feed: true,
+        emit_comments: false,
+        block_nesting_limit: limits::YAML_DEPTH_MAX,
+        flow_nesting_limit: limits::YAML_DEPTH_MAX,
+    }
+}
+
+/// Where a text is no YAML any more; none if it is to its end.
+fn first_error(text: &str) -> Option<usize> {
+    let mut parser = Parser::new_from_str_with_options(text, options());
+    loop {
+        match parser.next_event()? {
+            Ok((Event::StreamEnd, _)) => return None,
+            Ok(_) => {}
+            Err(error) => return Some(error.marker().byte_offset().unwrap_or(0)),
         }
     }
 }
@@ -183,6 +305,14 @@ impl<'a> Reader<'a> {
 
     fn syntax_error(&self, at: usize, why: Phrase) -> Diagnostic {
         let end = self.text[at..].chars().next().map_or(at, |c| at + c.len_utf8());
+        if let Some(slip) = mend::find(self.text, at, &first_error) {
+            let (place, why) = match slip.place {
+                Some((place, what)) => (place, what),
+                None => (at..end, why),
+            };
+            let message = say!("invalid YAML: {why}", why);
+            return Diagnostic::new(Code::YamlSyntax, Span::new(self.file, place), message).help(slip.help);
+        }
         let diagnostic =
             Diagnostic::new(Code::YamlSyntax, Span::new(self.file, at..end), say!("invalid YAML: {why}", why));
         let line = self.text[..at].rfind('\n').map_or(0, |newline| newline + 1);
@@ -497,14 +627,31 @@ fn scalar(text: &str, style: ScalarStyle) -> Value {
         return text.parse::<u64>().map_or_else(|_| Value::String(text.to_owned()), Value::from);
     }
     match serde_yaml::from_str::<Value>(text) {
+        // `.inf` and `.nan` are numbers to YAML alone.
+        Ok(Value::Null) if text.contains(['i', 'I', 'a', 'A']) => Value::String(text.to_owned()),
         Ok(value @ (Value::Null | Value::Bool(_) | Value::Number(_))) => value,
         _ => Value::String(text.to_owned()),
     }
 }
 
-/// The value of a text, typed as a plain scalar is.
+/// The value of a text, typed as YAML types a scalar: in quotes it is text.
 pub fn plain(text: &str) -> Value {
-    scalar(text, ScalarStyle::Plain)
+    let quoted = text.len() > 1 && ['"', '\''].iter().any(|quote| text.starts_with(*quote) && text.ends_with(*quote));
+    match serde_yaml::from_str::<Value>(text) {
+        Ok(value @ Value::String(_)) if quoted => value,
+        _ => scalar(text, ScalarStyle::Plain),
+    }
+}
+
+/// A value as YAML takes it: in quotes where it needs them.
+pub(crate) fn quoted(text: &str) -> String {
+    let plain = !text.is_empty()
+        && text.trim() == text
+        && !text.starts_with(|c: char| "-?:,[]{}#&*!|>'\"%@`".contains(c))
+        && !text.ends_with(':')
+        && ![": ", " #", "\n", ", ", "{", "}", "[", "]", ","].iter().any(|sign| text.contains(sign))
+        && plain(text).is_string();
+    if plain { text.to_owned() } else { Value::from(text).to_string() }
 }
 
 /// A scalar as it is written.

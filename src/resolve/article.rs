@@ -316,6 +316,8 @@ impl Reader<'_> {
             }
         };
         if let Some(document) = &front {
+            let cut = document.cut_short(self.sources, "", true);
+            self.diagnostics.extend(cut);
             self.front_matter(document);
         }
         let good = self.diagnostics.errors() == before;
@@ -325,25 +327,55 @@ impl Reader<'_> {
     /// Checks what a front matter holds; what is right in it counts all the same.
     fn front_matter(&mut self, document: &Document) {
         let Some(members) = document.value.as_object() else {
-            let diagnostic =
-                Diagnostic::new(Code::WrongType, document.span(""), say!("front matter must be a mapping"));
-            self.push(diagnostic.help(say!("write `title: ...`")));
+            let place = document.span("");
+            let raw = &self.sources.file(place.file).text[place.start..place.end];
+            let diagnostic = match raw.lines().next().and_then(|line| Some((line.find('：')?, line))) {
+                Some((at, line)) => {
+                    let place = Span::new(place.file, place.start + at..place.start + at + '：'.len_utf8());
+                    let line = format!("{}: {}", &line[..at], line[at..].trim_start_matches('：').trim());
+                    let message = say!("there is a full-width colon (`：`)");
+                    Diagnostic::new(Code::WrongType, place, message).help(say!("write `{line}`", line))
+                }
+                None => Diagnostic::new(Code::WrongType, place, say!("front matter must be a mapping"))
+                    .help(say!("write `title: ...`")),
+            };
+            self.push(diagnostic);
             return;
         };
         for (name, value) in members {
             let pointer = format!("/{}", yaml::escape(name));
             let flag = matches!(name.as_str(), "need_open_comment" | "only_fans_can_comment" | "optimize");
             let problem = if !KEYS.contains(&name.as_str()) {
-                let help = nearest(name, KEYS.iter().copied());
-                let help = help.unwrap_or_else(|| say!("allowed here: {keys}", keys = one_of(KEYS)));
-                let message = say!("unknown key `{key}`", key = name);
-                Diagnostic::new(Code::UnknownKey, document.key_span(&pointer), message).help(help)
-            } else if flag && !value.is_boolean() {
-                Diagnostic::new(Code::WrongType, document.span(&pointer), say!("`{name}` must be true or false", name))
-                    .help(say!("write `{name}: true`, without quotes", name))
-            } else if !flag && !value.is_string() {
-                Diagnostic::new(Code::WrongType, document.span(&pointer), say!("`{name}` must be text", name))
-                    .help(say!("quote text that looks like a number"))
+                let diagnostic = Diagnostic::new(
+                    Code::UnknownKey,
+                    document.key_span(&pointer),
+                    say!("unknown key `{key}`", key = name),
+                );
+                let value = value.as_str().unwrap_or("...");
+                let help = match plan::slips::meant_key(name, KEYS) {
+                    Some((key, inner)) => {
+                        Some(say!("write `{line}`", line = format!("{key}: {}", inner.as_deref().unwrap_or(value))))
+                    }
+                    None => nearest(name, KEYS.iter().copied()),
+                };
+                diagnostic.help(help.unwrap_or_else(|| say!("allowed here: {keys}", keys = one_of(KEYS))))
+            } else if flag != value.is_boolean() || (!flag && !value.is_string()) {
+                let wrong = if flag {
+                    say!("`{name}` must be true or false", name)
+                } else {
+                    say!("`{name}` must be text", name)
+                };
+                let written = document.written(self.sources, &pointer).map(str::to_owned);
+                let written =
+                    written.unwrap_or_else(|| value.as_str().map_or_else(|| value.to_string(), str::to_owned));
+                let meant = plan::slips::meant_flag(&written).filter(|_| flag);
+                let help = match (value, meant) {
+                    (Value::Null, _) => say!("give it a value, or remove the key"),
+                    (_, Some(meant)) => say!("write `{line}`", line = format!("{name}: {meant}")),
+                    (Value::Number(_) | Value::Bool(_), None) => say!("put it in quotes: \"{value}\"", value = written),
+                    _ => say!("write one line of text"),
+                };
+                Diagnostic::new(Code::WrongType, document.span(&pointer), wrong).help(help)
             } else {
                 continue;
             };

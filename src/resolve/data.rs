@@ -2,18 +2,22 @@
 
 use std::collections::HashSet;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 
 use super::not_text;
 use crate::{
+    content::template::numbers::Forms,
     diag::{
-        Code, Diagnostic, Diagnostics,
+        Code, Diagnostic, Diagnostics, hidden,
         source::{self, SourceMap, Span},
     },
     limits,
-    locale::{Count, say},
-    plan::yaml,
+    locale::{Count, Phrase, say},
+    plan::yaml::{self, Document},
 };
+
+/// A row, and how the numbers in it are written.
+pub(crate) type Row = (Map<String, Value>, Forms);
 
 /// The rows of a .csv or .jsonl file. All values of a CSV file are text.
 pub(crate) fn rows(
@@ -22,8 +26,9 @@ pub(crate) fn rows(
     place: &Span,
     sources: &mut SourceMap,
     diagnostics: &mut Diagnostics,
-) -> Option<Vec<Map<String, Value>>> {
+) -> Option<Vec<Row>> {
     let file = sources.add(name, text);
+    hidden::look(file, hidden::Text::Data, sources, diagnostics);
     let before = diagnostics.raised();
     let text = &sources.file(file).text;
     let line_span = |line: usize| {
@@ -55,13 +60,10 @@ pub(crate) fn rows(
                 return None;
             }
             match record {
-                Ok(record) => rows.push(
-                    header
-                        .iter()
-                        .cloned()
-                        .zip(record.iter().map(|cell| Value::from(cell.trim_end_matches('\r'))))
-                        .collect(),
-                ),
+                Ok(record) => {
+                    let cells = record.iter().map(|cell| Value::from(cell.trim_end_matches('\r')));
+                    rows.push((header.iter().cloned().zip(cells).collect(), Forms::default()));
+                }
                 Err(error) => {
                     let start = record_start(text, error.position().map_or(0, |position| position.byte() as usize));
                     let end = text[start..].find('\n').map_or(text.len(), |length| start + length + 1);
@@ -99,11 +101,7 @@ pub(crate) fn rows(
 }
 
 /// The rows of a .jsonl file, those that are good; none if it is not read to its end.
-fn objects(
-    text: &str,
-    line_span: &dyn Fn(usize) -> Span,
-    diagnostics: &mut Diagnostics,
-) -> Option<Vec<Map<String, Value>>> {
+fn objects(text: &str, line_span: &dyn Fn(usize) -> Span, diagnostics: &mut Diagnostics) -> Option<Vec<Row>> {
     let (mut rows, mut cells) = (Vec::new(), 0);
     for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
         if diagnostics.is_full() {
@@ -122,7 +120,11 @@ fn objects(
             return None;
         }
         match serde_json::from_str::<Value>(line) {
-            Ok(Value::Object(row)) => rows.push(row),
+            Ok(Value::Object(row)) => {
+                let mut forms = Forms::default();
+                forms.note_json(line);
+                rows.push((row, forms));
+            }
             Ok(_) => {
                 let message = say!("each line must be a JSON object");
                 diagnostics.push(Diagnostic::new(Code::BadData, line_span(number + 1), message));
@@ -155,6 +157,7 @@ pub(super) fn record_start(text: &str, position: usize) -> usize {
 pub(crate) fn mapping(
     path: &str,
     bytes: Vec<u8>,
+    forms: &mut Forms,
     sources: &mut SourceMap,
     diagnostics: &mut Diagnostics,
 ) -> Option<Map<String, Value>> {
@@ -167,7 +170,13 @@ pub(crate) fn mapping(
     };
     let file = sources.add(path, text);
     let before = diagnostics.raised();
-    match yaml::parse(file, sources, diagnostics).map(|document| document.value) {
+    let document = yaml::parse(file, sources, diagnostics);
+    if let Some(document) = &document {
+        note_numbers(document, "", forms, sources, diagnostics);
+        diagnostics.extend(document.cut_short(sources, "", true));
+        hidden::look(file, hidden::Text::Data, sources, diagnostics);
+    }
+    match document.map(|document| document.value) {
         Some(Value::Object(map)) => Some(map),
         _ if diagnostics.raised() > before => None,
         _ => {
@@ -179,8 +188,33 @@ pub(crate) fn mapping(
     }
 }
 
+/// Takes the forms of the numbers at a pointer. Of a whole number in another form than with digits alone, nothing is left.
+pub(crate) fn note_numbers(
+    document: &Document,
+    pointer: &str,
+    forms: &mut Forms,
+    sources: &SourceMap,
+    diagnostics: &mut Diagnostics,
+) {
+    for (number, written, place) in document.numbers(sources, pointer) {
+        match other_number(number, written) {
+            Some((message, help)) => diagnostics.push(Diagnostic::new(Code::NumberForm, place, message).help(help)),
+            None => forms.note(written),
+        }
+    }
+}
+
+/// Says that a whole number is not the one that is written, for who sees digits: `0x1F`, `+5`.
+fn other_number(number: &Number, written: &str) -> Option<(Phrase, Phrase)> {
+    let read = number.to_string();
+    let other = !number.is_f64() && read != written;
+    let message = || say!("YAML reads `{written}` as the number {number}", written, number = read.as_str());
+    let help = || say!("write {number}, or put quotes around it: \"{written}\"", number = read.as_str(), written);
+    other.then(|| (message(), help()))
+}
+
 /// `key=value`; the value is typed as in YAML: `198` is a number, `true` a boolean, everything else text.
-pub(crate) fn assignment(option: &str) -> Result<(String, Value), Diagnostic> {
+pub(crate) fn assignment(option: &str, forms: &mut Forms) -> Result<(String, Value), Diagnostic> {
     let Some((name, value)) = option.split_once('=') else {
         let message = say!("`--var {option}` has no `=`", option);
         return Err(Diagnostic::nowhere(Code::BadVar, message).help(say!("write --var key=value")));
@@ -194,5 +228,12 @@ pub(crate) fn assignment(option: &str) -> Result<(String, Value), Diagnostic> {
         let message = say!("the value of `{name}` contains a control character", name);
         return Err(Diagnostic::nowhere(Code::BadVar, message));
     }
-    Ok((name.to_owned(), yaml::plain(value)))
+    let typed = yaml::plain(value);
+    if let Value::Number(number) = &typed {
+        if let Some((message, help)) = other_number(number, value) {
+            return Err(Diagnostic::nowhere(Code::NumberForm, message).help(help));
+        }
+        forms.note(value);
+    }
+    Ok((name.to_owned(), typed))
 }

@@ -17,10 +17,13 @@ use crate::{
     clock::shanghai,
     content::{
         media::{MediaTarget, Upload},
-        template::{self, Engine, Failure, Library, Placeholder},
+        template::{
+            self, Engine, Failure, Library, Placeholder,
+            numbers::{self, Forms},
+        },
     },
     diag::{
-        Code, Diagnostic, Diagnostics, Origin,
+        Code, Diagnostic, Diagnostics, Origin, hidden,
         source::{self, BadText, FileId, SourceMap, Span},
     },
     limits,
@@ -35,7 +38,7 @@ use crate::{
         value::Template,
         yaml::{self, Document},
     },
-    text::nearest,
+    text::{characters, nearest},
 };
 
 pub(crate) mod article;
@@ -60,6 +63,12 @@ pub trait Project {
     /// From now on a file that holds a secret is not read for the plan; its path, relative to the plan.
     fn withhold(&self, path: &str) {
         let _ = path;
+    }
+
+    /// A file that is there, for the path of one that is not and was probably meant to be it.
+    fn near(&self, path: &str) -> Option<String> {
+        let _ = path;
+        None
     }
 
     /// The files of the folder `templates/` in the root, and of those in it.
@@ -189,7 +198,7 @@ pub fn resolve(valid: ValidPlan, inputs: &Inputs<'_>, sources: &mut SourceMap) -
         AccountField::Inline(_) => None,
     };
     reader.withhold(account.as_ref(), account_path.as_deref());
-    let vars = reader.vars(&head.vars);
+    let (vars, forms) = reader.vars(&head.vars);
     let env = reader.env(&head.env, account.as_ref());
     // A plan without an account is still looked at, with a stand-in.
     let known = account.is_some();
@@ -207,7 +216,10 @@ pub fn resolve(valid: ValidPlan, inputs: &Inputs<'_>, sources: &mut SourceMap) -
     };
     let engine = Engine::new(reader.library());
     let of_account = serde_json::json!({ "appid": appid, "kind": account.kind.name() });
-    let base = base([("vars", vars.into()), ("env", serde_json::json!(env)), ("account", of_account)], inputs.now);
+    let mut base = base([("vars", vars.into()), ("env", serde_json::json!(env)), ("account", of_account)], inputs.now);
+    if !forms.is_empty() {
+        base.insert(numbers::OF_PLAN.to_owned(), forms.value());
+    }
     let occurrence = reader.occurrence(head.occurrence.as_ref(), &engine, &base);
 
     let mut resolved = Vec::new();
@@ -296,6 +308,9 @@ fn undecodable(name: &str, bad: BadText, place: &Span) -> Diagnostic {
 /// Lists of up to so many people are kept for other steps.
 const KEPT: usize = 200_000;
 
+/// A row as templates see it, and the forms of its numbers if it has any.
+type Row = (Tpl, Option<Tpl>);
+
 struct Reader<'a> {
     inputs: &'a Inputs<'a>,
     sources: &'a mut SourceMap,
@@ -304,7 +319,7 @@ struct Reader<'a> {
     /// Content files by path; none if there was a problem, which is said at the first place only.
     texts: HashMap<String, Option<(FileId, Rc<str>)>>,
     /// Rows of data files by path.
-    rows: HashMap<String, Option<Rc<Vec<Tpl>>>>,
+    rows: HashMap<String, Option<Rc<Vec<Row>>>>,
     /// Audience files by path and column.
     people: HashMap<(String, String), Option<Rc<Openids>>>,
     /// Audiences by the files of which they are made: many rows may share one.
@@ -466,13 +481,53 @@ impl Reader<'_> {
     }
 
     fn unreadable(&mut self, path: &str, place: &Span, most: u64, error: ReadError) {
-        let problem = unreadable(path, place, most, error);
+        let near = match &error {
+            ReadError::Unreadable(_) => self.right_path(path),
+            _ => None,
+        };
+        let problem = near.into_iter().fold(unreadable(path, place, most, error), Diagnostic::help);
         self.push(problem);
+    }
+
+    /// What to write in place of a path that leads nowhere.
+    fn right_path(&self, path: &str) -> Option<Phrase> {
+        if let Some(c) = path.chars().find(|c| c.is_control()) {
+            let escape = c.escape_default().to_string();
+            return Some(say!("in double quotes `{escape}` is one character; write `/` between folders", escape));
+        }
+        if let Some((_, c, name)) = characters::hidden(path) {
+            return Some(say!(
+                "there is a {name} ({code}) in the path; delete it",
+                name,
+                code = characters::code_of(c)
+            ));
+        }
+        if path.contains('\\') {
+            return Some(say!("write `/` between folders: `{path}`", path = path.replace('\\', "/")));
+        }
+        match self.inputs.project.near(path) {
+            // It is there, and cannot be read for another reason.
+            Some(near) if near == path => None,
+            Some(near) => Some(say!("did you mean `{near}`?", near)),
+            None => Some(say!("paths are relative to the file that names them")),
+        }
     }
 
     /// The bytes as text; a problem is said at the place in the plan, for a file that is no text has no lines.
     fn decode(&mut self, name: &str, bytes: Vec<u8>, place: &Span) -> Option<String> {
-        source::decode(bytes).map_err(|bad| self.push(undecodable(name, bad, place))).ok()
+        let problem = match source::decode(bytes.clone()) {
+            Ok(text) => return Some(text),
+            Err(bad @ BadText::Control(at, c)) => {
+                // Shown as blanks, so that the line can be.
+                let file = self.sources.add(name, source::without_controls(&bytes));
+                plan::mask_secrets(file, self.sources);
+                let here = Span::new(file, at..at + c.len_utf8());
+                undecodable(name, bad, &here).related(place.clone(), say!("named here"))
+            }
+            Err(bad) => undecodable(name, bad, place),
+        };
+        self.push(problem);
+        None
     }
 
     /// What templates may include. What is wrong with a file matters only where it is included.
@@ -493,23 +548,26 @@ impl Reader<'_> {
     }
 
     /// The plan's variables, overridden by the files, overridden by the options.
-    fn vars(&mut self, plan: &Map<String, Value>) -> Map<String, Value> {
+    fn vars(&mut self, plan: &Map<String, Value>) -> (Map<String, Value>, Forms) {
         let mut vars = plan.clone();
+        let mut forms = Forms::default();
+        data::note_numbers(self.document, "/vars", &mut forms, self.sources, self.diagnostics);
         for (path, bytes) in self.inputs.vars_files {
-            match data::mapping(path, bytes.clone(), self.sources, self.diagnostics) {
+            match data::mapping(path, bytes.clone(), &mut forms, self.sources, self.diagnostics) {
                 Some(more) => vars.extend(more),
                 None => continue,
             }
         }
         for option in self.inputs.vars {
-            match data::assignment(option) {
+            match data::assignment(option, &mut forms) {
                 Ok((name, value)) => {
+                    hidden::look_at(&name, value.as_str().unwrap_or_default(), self.diagnostics);
                     vars.insert(name, value);
                 }
                 Err(problem) => self.push(problem),
             }
         }
-        vars
+        (vars, forms)
     }
 
     fn env(&mut self, names: &[String], account: Option<&Account>) -> BTreeMap<String, String> {
@@ -624,8 +682,9 @@ impl Reader<'_> {
             }
             let row = rows.as_ref().and_then(|rows| rows.get(number));
             let mut context = base.clone();
-            if let Some(row) = row {
+            if let Some((row, forms)) = row {
                 context.insert("row".to_owned(), row.clone());
+                context.extend(forms.clone().map(|forms| (numbers::OF_ROW.to_owned(), forms)));
             }
             let context = Tpl::from(context);
             let key = match (row, &step.common.key) {
@@ -678,12 +737,27 @@ impl Reader<'_> {
         Some(key)
     }
 
-    fn rows(&mut self, step: &Step, foreach: &Foreach) -> Option<Rc<Vec<Tpl>>> {
-        let values = |rows: Vec<Map<String, Value>>| {
-            Rc::new(rows.into_iter().map(|row| Tpl::from(minijinja::value::Serde(row))).collect::<Vec<_>>())
+    fn rows(&mut self, step: &Step, foreach: &Foreach) -> Option<Rc<Vec<Row>>> {
+        let values = |rows: Vec<data::Row>| {
+            let row = |(row, forms): data::Row| {
+                (
+                    Tpl::from(minijinja::value::Serde(row)),
+                    Some(forms).filter(|forms| !forms.is_empty()).map(Forms::value),
+                )
+            };
+            Rc::new(rows.into_iter().map(row).collect::<Vec<_>>())
         };
         match foreach {
-            Foreach::Rows(rows) => Some(values(rows.clone())),
+            Foreach::Rows(rows) => {
+                let mut noted = Vec::new();
+                for (number, row) in rows.iter().enumerate() {
+                    let mut forms = Forms::default();
+                    let pointer = step.pointer(&format!("/foreach/{number}"));
+                    data::note_numbers(self.document, &pointer, &mut forms, self.sources, self.diagnostics);
+                    noted.push((row.clone(), forms));
+                }
+                Some(values(noted))
+            }
             Foreach::File(path) => {
                 if let Some(known) = self.rows.get(path) {
                     return known.clone();
@@ -818,7 +892,12 @@ impl Reader<'_> {
             let content = text.strip_suffix('\n').map_or(text.as_str(), |text| text.strip_suffix('\r').unwrap_or(text));
             let content: Rc<str> = content.replace("\r\n", "\n").into();
             // The source is what is rendered, so that places in it are right.
-            Some((self.sources.add(name, content.to_string()), content))
+            let ending = name.rsplit_once('.').map(|(_, ending)| ending.to_ascii_lowercase());
+            let article = matches!(ending.as_deref(), Some("md" | "markdown" | "html" | "htm"));
+            let file = self.sources.add(name, content.to_string());
+            let holds = if article { hidden::Text::Article } else { hidden::Text::Prose };
+            hidden::look(file, holds, self.sources, self.diagnostics);
+            Some((file, content))
         });
         self.texts.insert(path.to_owned(), read.clone());
         read
@@ -954,8 +1033,13 @@ impl Reader<'_> {
 
     /// A variable from outside that nothing uses is a slip of the pen, which would send something else than was meant.
     fn unused_vars(&mut self, declared: &Map<String, Value>, engine: &Engine) {
-        let outside: Vec<String> =
-            self.inputs.vars.iter().filter_map(|option| data::assignment(option).ok()).map(|(name, _)| name).collect();
+        let outside: Vec<String> = self
+            .inputs
+            .vars
+            .iter()
+            .filter_map(|option| data::assignment(option, &mut Forms::default()).ok())
+            .map(|(name, _)| name)
+            .collect();
         for name in outside {
             let plan = &self.sources.file(self.document.file).text;
             let used = declared.contains_key(&name)
@@ -977,7 +1061,7 @@ impl Reader<'_> {
 
 fn unreadable(path: &str, place: &Span, most: u64, error: ReadError) -> Diagnostic {
     let help = match &error {
-        ReadError::Unreadable(_) => Some(say!("paths are relative to the file that names them")),
+        ReadError::Unreadable(_) => None,
         ReadError::Escapes => Some(say!(
             "keep the file inside the project (the nearest parent folder with .git), not behind a link that leaves it"
         )),

@@ -54,8 +54,7 @@ impl Runner<'_, '_> {
         if let Some(articles) = &media.verify {
             let filled = |article: &Payload| article.filled(&|slot| self.facts.slots.get(slot).cloned());
             let wanted = articles.iter().map(filled).collect::<Result<Vec<_>, _>>();
-            let wanted = wanted
-                .map_err(|missing| Problem::new(missing.message()).help(say!("run it again")))?;
+            let wanted = wanted.map_err(|missing| Problem::new(missing.message()).help(say!("run it again")))?;
             let got = reply.members.get("news_item").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
             let lost = losses(&wanted, got);
             if !lost.is_empty() {

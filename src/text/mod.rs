@@ -1,5 +1,8 @@
 //! What is said in more than one place, worded once; and words from outside, made harmless.
 
+pub(crate) mod characters;
+pub(crate) mod moment;
+
 use std::borrow::Cow;
 
 use crate::{

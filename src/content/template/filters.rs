@@ -10,7 +10,11 @@ use unicode_segmentation::UnicodeSegmentation as _;
 use unicode_width::UnicodeWidthStr as _;
 
 use super::errors::refused;
-use crate::{clock::shanghai, locale::say};
+use crate::{
+    clock::shanghai,
+    locale::say,
+    text::moment::{Moment::Whole, meant_moment},
+};
 
 /// Names of the filters below.
 pub(super) const NAMES: &[&str] =
@@ -72,6 +76,10 @@ impl Moment {
             }
         } else if let Ok(time) = text.parse() {
             return Ok(Moment::Time(time));
+        }
+        if let Some(Whole(meant)) = meant_moment(text) {
+            let meant = meant.strip_suffix("T00:00:00+08:00").unwrap_or(&meant);
+            return Err(refused(say!("`{text}` is not a date that `date` reads; write `{meant}`", text, meant)));
         }
         Err(refused(say!(
             "`{text}` is not a date such as `2026-03-01`, `2026-03-01T09:00` or `2026-03-01T09:00:00+08:00`",

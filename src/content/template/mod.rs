@@ -32,6 +32,8 @@ use crate::{
 
 mod errors;
 mod filters;
+pub(crate) mod numbers;
+mod syntax;
 
 /// Why a template failed, with the place inside its text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,6 +70,7 @@ pub struct Engine {
     texts: Environments,
     /// For articles: values are text and never markup.
     articles: OnceCell<Environments>,
+    numbers: numbers::Current,
     budget: Budget,
     library: Arc<Library>,
     /// What is wrong with files of the library, whoever includes them.
@@ -162,6 +165,7 @@ fn environment(
     article: bool,
     library: &Arc<Library>,
     unusable: &Arc<BTreeMap<String, Failure>>,
+    numbers: &numbers::Current,
 ) -> Environment<'static> {
     let mut env = Environment::new();
     env.set_undefined_behavior(UndefinedBehavior::Strict);
@@ -177,7 +181,11 @@ fn environment(
         true => minijinja::AutoEscape::Html,
         false => minijinja::AutoEscape::None,
     });
-    env.set_formatter(|out, state, value| match value.kind() {
+    let forms = numbers.clone();
+    env.set_formatter(move |out, state, value| match value.kind() {
+        ValueKind::Number if numbers::is_float(value) => {
+            out.write_str(&forms.text(value)?).map_err(minijinja::Error::from)
+        }
         ValueKind::String if matches!(state.auto_escape(), minijinja::AutoEscape::Html) && !value.is_safe() => {
             let text = value.as_str().map_or_else(|| value.to_string().into(), Cow::from);
             out.write_str(&source::disguise(&text)).map_err(minijinja::Error::from)
@@ -189,6 +197,7 @@ fn environment(
         kind => Err(minijinja::Error::new(ErrorKind::BadSerialization, kind.to_string())),
     });
     filters::add(&mut env);
+    numbers::add(&mut env, numbers);
     let (files, bad) = (Arc::clone(library), Arc::clone(unusable));
     env.set_loader(move |name| match files.get(name) {
         None => Ok(None),
@@ -220,9 +229,10 @@ impl Engine {
     pub fn new(library: Library) -> Self {
         let unusable = Arc::new(unusable(&library));
         let library = Arc::new(library);
-        let texts = Environments::new(environment(false, &library, &unusable));
+        let numbers = numbers::Current::default();
+        let texts = Environments::new(environment(false, &library, &unusable, &numbers));
         let budget = Budget::new(limits::PLAN_FUEL, limits::PLAN_TEXT_BYTES as usize);
-        Self { texts, articles: OnceCell::new(), budget, library, unusable }
+        Self { texts, articles: OnceCell::new(), numbers, budget, library, unusable }
     }
 
     /// The plan is rendered: from now on each condition has a limit of its own alone, so that none stops a run halfway because of
@@ -260,6 +270,10 @@ impl Engine {
         self.budget.read(source)?;
         too_deep(source)?;
         let text = self.report(source, context, &self.texts, rendered(source))?;
+        let text = match numbers::with_written_sides(source) {
+            None => text,
+            Some(source) => self.report(&source, context, &self.texts, rendered(&source))?,
+        };
         self.budget.text(text)
     }
 
@@ -277,10 +291,15 @@ impl Engine {
         }
         self.budget.read(source)?;
         too_deep(source)?;
-        let articles = || Environments::new(environment(true, &self.library, &self.unusable));
+        let articles = || Environments::new(environment(true, &self.library, &self.unusable, &self.numbers));
         let envs = if html { self.articles.get_or_init(articles) } else { &self.texts };
         // What is wrong is looked for in the source itself, so that its places are right.
         let text = self.report(source, context, envs, rendered(source))?;
+        let written = numbers::with_written_sides(source);
+        let (source, text) = match &written {
+            None => (source, text),
+            Some(written) => (written.as_str(), self.report(written, context, envs, rendered(written))?),
+        };
         let text = self.budget.text(text)?;
         let marked = marked(source);
         self.budget.read(&marked)?;
@@ -330,6 +349,7 @@ impl Engine {
         const MOST: usize = 20;
         let mut failures: Vec<Failure> = Vec::new();
         let mut context = context.clone();
+        self.numbers.of(source, &context);
         loop {
             self.budget.check()?;
             let error = match self.attempt(envs, &context, &run) {
@@ -415,8 +435,9 @@ impl Engine {
                 (failure, Some(path))
             }
             ErrorKind::SyntaxError => {
-                let (message, help) = errors::syntax(&detail);
-                plain(Code::TemplateSyntax, message, help)
+                let syntax::Cause { message, range, help } = syntax::explain(source, &detail, range);
+                let failure = Failure::new(Code::TemplateSyntax, message, range);
+                (help.into_iter().fold(failure, Failure::help), None)
             }
             ErrorKind::TemplateNotFound => {
                 let name = detail.split_once(['"', '\'']).and_then(|(_, rest)| Some(rest.rsplit_once(['"', '\''])?.0));
@@ -438,6 +459,10 @@ impl Engine {
                 let wrong = range.clone().map_or("", |range| &source[range]);
                 let names = FILTERS.iter().chain(filters::NAMES).copied();
                 plain(Code::TemplateFailed, errors::failed(error), nearest(wrong.trim(), names))
+            }
+            ErrorKind::BadSerialization if detail.starts_with(numbers::NO_FORM) => {
+                let failure = no_form(detail.trim_start_matches(numbers::NO_FORM), range.clone());
+                (failure, None)
             }
             ErrorKind::BadSerialization => plain(
                 Code::NotText,
@@ -477,26 +502,25 @@ impl Engine {
         }
         let known: Vec<String> = at
             .try_iter()
-            .map(|keys| keys.filter_map(|key| key.as_str().map(str::to_owned)).collect())
+            .map(|keys| keys.filter_map(|key| key.as_str().map(str::to_owned)))
+            .map(|keys| keys.filter(|key| !key.starts_with(numbers::NO_FORM)).collect())
             .unwrap_or_default();
         let missing = path.get(walked).map_or("", String::as_str);
         let parent = path[..walked.min(path.len())].join(".");
         let mut help = Vec::new();
         let near = did_you_mean(missing, known.iter().map(String::as_str));
         let full = |name: &str| if parent.is_empty() { name.to_owned() } else { format!("{parent}.{name}") };
+        let owner = ["vars", "row", "env"].into_iter().find(|owner| {
+            let map = context.get_attr(owner).and_then(|map| map.get_attr(missing));
+            parent.is_empty() && map.is_ok_and(|value| !value.is_undefined())
+        });
         if let Some(near) = near {
             help.push(say!("did you mean `{near}`?", near = full(near)));
         } else if parent == "env" {
             help.push(say!("to let templates read `{name}`, list it under `env` in the plan", name = missing));
         } else if parent.is_empty() && !known.iter().any(|name| name == "row") && missing == "row" {
             help.push(say!("`row` exists only in a step with `foreach`"));
-        } else if let Some(owner) = ["vars", "row", "env"].into_iter().find(|owner| {
-            parent.is_empty()
-                && context
-                    .get_attr(owner)
-                    .and_then(|map| map.get_attr(missing))
-                    .is_ok_and(|value| !value.is_undefined())
-        }) {
+        } else if let Some(owner) = owner {
             help.push(say!("did you mean `{near}`?", near = format!("{owner}.{missing}")));
         } else if known.is_empty() && parent.is_empty() {
             help.push(say!("no values are available here"));
@@ -506,10 +530,36 @@ impl Engine {
             let names: Vec<String> = known.iter().take(20).map(|name| full(name)).collect();
             help.push(say!("available: {names}", names = one_of(&names)));
         }
+        // Code has braces too.
+        if parent.is_empty() && near.is_none() && owner.is_none() && missing != "row" {
+            help.push(syntax::as_it_is());
+        }
         let name = source[start..range.end].to_owned();
         let failure = Failure::new(Code::UndefinedName, say!("`{name}` is not defined", name), Some(start..range.end));
         (Failure { help, ..failure }, path)
     }
+}
+
+/// Why a number does not come into text: it has no end, or several forms.
+fn no_form(why: &str, range: Option<Range<usize>>) -> Failure {
+    let (message, help) = match why.split_once(' ') {
+        Some((one, other)) => (
+            say!(
+                "the plan writes this number as `{one}` and as `{other}`, and a template cannot tell which is meant",
+                one,
+                other
+            ),
+            say!("put quotes around one of the two, or format it: `| number(2)`, `| money`"),
+        ),
+        None if why == "infinite" => {
+            (say!("the template computes a number that has no end"), say!("check for a division by 0"))
+        }
+        None => (
+            say!("the template puts the computed number `{number}` into text", number = why),
+            say!("round it: `| number(2)` or `| money`"),
+        ),
+    };
+    Failure::new(Code::NumberForm, message.to_string(), range).help(help.to_string())
 }
 
 /// What went wrong in an included file is wrapped in where it was included.
