@@ -227,6 +227,8 @@ fn instead(c: char, rest: &str, out: &str, at: Where) -> Option<&'static str> {
     // An empty value of a mapping in one line, or an address.
     let apart = blank || rest.starts_with('/') || (in_flow && rest.starts_with([',', '}', ']']));
     Some(match c {
+        c if characters::blank(c).is_some() && out.trim_end().ends_with(':') => " ",
+        c if characters::invisible(c).is_some() => "",
         '－' | '–' | '—' | '•' if begins => spaced("- "),
         '＃' if begins || out.ends_with(' ') => "#",
         '：' if in_word => spaced(": "),
@@ -314,4 +316,47 @@ fn requoted(line: &str) -> Vec<Meant> {
         format!("\"{whole}\"")
     }));
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        diag::{Diagnostics, source::SourceMap},
+        plan::yaml,
+    };
+
+    /// What is said of a text: the character at its place, and what to write.
+    fn said(text: &str) -> (String, String) {
+        let mut sources = SourceMap::default();
+        let file = sources.add("p", text.to_owned());
+        let mut diagnostics = Diagnostics::default();
+        yaml::parse(file, &sources, &mut diagnostics);
+        let found = diagnostics.first().expect("an error");
+        let span = &found.primary.as_ref().expect("a place").span;
+        let words = |phrase: &crate::locale::Phrase| phrase.in_language(crate::locale::Language::En);
+        (text[span.start..span.end].to_owned(), words(&found.help[0]))
+    }
+
+    #[test]
+    fn a_character_that_is_none_of_yaml_is_found_where_it_stands() {
+        for (text, place, help) in [
+            ("a: 1\nb：2\nc: 3\n", "：", "write `b: 2`"),
+            ("a: 1\nb:\u{a0}2\nc: 3\n", "\u{a0}", "write `b: 2`"),
+            ("a: 1\nb:\u{3000}2\nc: 3\n", "\u{3000}", "write `b: 2`"),
+            ("a:\n  b: 1\n\tc: 2\n", "\t", "indent with spaces: `c: 2`"),
+            ("a: { b: x #y }\nc: 1\n", "#", "put quotes around text that contains ` #`"),
+        ] {
+            let (at, write) = said(text);
+            assert!(at == place && write == help, "{text:?}: {at:?}, {write}");
+        }
+        assert_eq!(said("title: [春茶]上新\n").1, "write `title: \"[春茶]上新\"`");
+        assert_eq!(said("a: 时间: 9点\n").1, "write `a: \"时间: 9点\"`");
+    }
+
+    #[test]
+    fn a_line_with_a_secret_is_not_repeated() {
+        for text in ["secret：hunter22\na: 1\n", "a: 1\nsecret: \"hunter22\nb: 2\n", "token：hunter22\na: 1\n"] {
+            assert!(!said(text).1.contains("hunter22"), "{text:?}");
+        }
+    }
 }

@@ -232,9 +232,13 @@ fn step(
 /// The key of a step that was meant to be `action`.
 fn odd_action(document: &Document, pointer: &str, fields: &Map<String, Value>) -> Option<Diagnostic> {
     let key = fields.keys().find(|key| slips::meant_key(key, &["action"]).is_some())?;
-    let place = document.key_span(&format!("{pointer}/{}", yaml::escape(key)));
+    let mut place = document.key_span(&format!("{pointer}/{}", yaml::escape(key)));
     let message = match characters::hidden(key) {
-        Some((_, c, name)) => {
+        Some((at, c, name)) => {
+            // In quotes an escape may stand for it.
+            if place.end - place.start == key.len() {
+                place = Span::new(place.file, place.start + at..place.start + at + c.len_utf8());
+            }
             say!(
                 "unknown key: there is a {name} ({code}) in `{key}`",
                 name,

@@ -47,7 +47,10 @@ const KEYS: &[(&str, &str)] = &[
 pub(crate) fn meant_key<'k>(key: &str, known: &[&'k str]) -> Option<(&'k str, Option<String>)> {
     let half = half_width(key);
     let (name, value) = match half.split_once(':') {
-        Some((name, value)) => (name.trim(), Some(value.trim().to_owned()).filter(|value| !value.is_empty())),
+        Some((name, value)) => (
+            name.trim(),
+            Some(value.trim().to_owned()).filter(|value| !value.is_empty() && !value.contains(['{', '[', '"', '\''])),
+        ),
         None => (half.trim(), None),
     };
     let name = name.trim_matches(['"', '\'', ' ']);
