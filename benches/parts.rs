@@ -9,6 +9,7 @@ use qunfa::{
     content::template::Engine,
     diag::{self, Diagnostics, source::SourceMap},
     ledger::{CallId, Event, EventKind, FrozenCall, Scope, open, store::Owner},
+    locale::Phrase,
     payload::{self, Effect},
     plan,
     render::{self, RenderedPlan},
@@ -26,7 +27,7 @@ struct Files(HashMap<&'static str, Vec<u8>>);
 
 impl Project for Files {
     fn read(&self, path: &str, _: u64) -> Result<(String, Vec<u8>), ReadError> {
-        let bytes = self.0.get(path).ok_or_else(|| ReadError::Unreadable("no such file".into()))?;
+        let bytes = self.0.get(path).ok_or_else(|| ReadError::Unreadable(Phrase::verbatim("no such file")))?;
         Ok((path.to_owned(), bytes.clone()))
     }
 }

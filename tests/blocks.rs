@@ -293,7 +293,7 @@ fn normal(text: &str, rehearsed: bool) -> Vec<String> {
         }
     };
     if !rehearsed {
-        return text.split_whitespace().map(word).collect();
+        return without_durations(text).split_whitespace().map(word).collect();
     }
     let mut lines: Vec<String> = text
         .lines()
@@ -303,6 +303,16 @@ fn normal(text: &str, rehearsed: bool) -> Vec<String> {
         lines.pop();
     }
     lines
+}
+
+/// In Chinese the unit is a word of its own: `12 毫秒`.
+fn without_durations(text: &str) -> String {
+    [" 毫秒", " 秒"].iter().fold(text.to_owned(), |text, unit| {
+        let number = |c: char| c.is_ascii_digit() || c == '.';
+        let parts: Vec<&str> = text.split(unit).collect();
+        let (last, before) = parts.split_last().expect("one at least");
+        before.iter().map(|part| format!("{} TIME", part.trim_end_matches(number))).collect::<String>() + last
+    })
 }
 
 /// Whether lines are as shown, where `…` stands for any number of them.
@@ -393,4 +403,5 @@ fn a_page_is_read_as_its_readers_read_it() {
     assert!(!same(&lines("a … d"), &lines("a b c")) && !same(&lines("a"), &lines("a b")));
     assert_eq!(normal("run 20260302-100000-6bcbda, 12ms", true), ["run RUN, 12ms"]);
     assert_eq!(normal("a   12ms\nb 1.5s,\n", false), ["a", "TIME", "b", "TIME"]);
+    assert_eq!(normal("a   12 毫秒\nb，1.5 秒，", false), ["a", "TIME", "b，", "TIME，"]);
 }

@@ -5,7 +5,9 @@ use std::{collections::HashMap, rc::Rc};
 use jiff::Timestamp;
 use qunfa::{
     diag::{self, Diagnostics, source::SourceMap},
-    limits, plan,
+    limits,
+    locale::Phrase,
+    plan,
     render::{self, RenderedPlan},
     resolve::{self, Inputs, Project, ReadError},
 };
@@ -17,7 +19,7 @@ struct Files(HashMap<String, Rc<[u8]>>);
 
 impl Project for Files {
     fn read(&self, path: &str, most: u64) -> Result<(String, Vec<u8>), ReadError> {
-        let bytes = self.0.get(path).ok_or_else(|| ReadError::Unreadable("no such file".into()))?;
+        let bytes = self.0.get(path).ok_or_else(|| ReadError::Unreadable(Phrase::verbatim("no such file")))?;
         match bytes.len() as u64 > most {
             true => Err(ReadError::TooLarge(bytes.len() as u64)),
             false => Ok((path.to_owned(), bytes.to_vec())),
@@ -81,7 +83,12 @@ fn an_article_that_is_too_long_is_not_read() {
     let found = one("a.md", comment(limits::MARKDOWN_BYTES_MAX + 1));
     says(
         &found,
-        &["A402", "the article has 262145 bytes of Markdown; at most 262144 are read", "a.md:3:", "split the article"],
+        &[
+            "A402",
+            "the article has 262,145 bytes of Markdown; at most 262,144 are allowed",
+            "a.md:3:",
+            "split the article",
+        ],
     );
     assert_eq!(one("a.html", format!("<p>a</p><!-- {} -->", "x".repeat(limits::MARKDOWN_BYTES_MAX))), "");
 }
@@ -101,8 +108,8 @@ fn cells_of_tables_have_a_limit() {
         format!("{}{}{}", line(" "), line("-"), "|x\n".repeat(rows)) + "\na"
     };
     // Heads count as rows do; empty cells are cells.
-    assert!(!one("a.md", table(19)).contains("20000 cells"));
-    says(&one("a.md", table(20)), &["A402", "the tables of the article have more than 20000 cells", "a.md:22:1"]);
+    assert!(!one("a.md", table(19)).contains("20,000 cells"));
+    says(&one("a.md", table(20)), &["A402", "the tables of the article have more than 20,000 cells", "a.md:22:1"]);
 }
 
 #[test]
@@ -131,7 +138,7 @@ fn variables_of_themes_are_put_in_once_each() {
     assert_eq!(one("t.css", format!(":root{{{chain}--v2000:red}}p{{color:var(--v0)}}")), "");
     let doubled: String = (1..30).map(|n| format!("--v{n}:var(--v{0}) var(--v{0});", n - 1)).collect();
     let found = one("t.css", format!(":root{{--v0:red;{doubled}}}p{{margin:var(--v29)}}"));
-    says(&found, &["A105", "the value has more than 1000 bytes"]);
+    says(&found, &["A105", "the value has more than 1,000 bytes"]);
     let used = |times: usize| format!(":root{{--a:{}}}p{{margin:{}}}", "x".repeat(99), "var(--a) ".repeat(times));
     assert_eq!(one("t.css", used(10)), "", "10 times 99 bytes and the spaces between them");
     says(&one("t.css", used(11)), &["A105", "t.css:1:"]);
@@ -143,7 +150,7 @@ fn selectors_have_so_many_names_only() {
     assert_eq!(one("t.css", selector(limits::SELECTOR_NAMES_MAX)), "");
     says(
         &one("t.css", selector(limits::SELECTOR_NAMES_MAX + 1)),
-        &["A103", "the selector has 17 names; at most 16 are taken"],
+        &["A103", "the selector has 17 names; at most 16 are allowed"],
     );
 }
 
@@ -173,7 +180,7 @@ fn styles_that_are_looked_at_have_a_limit() {
     assert!(!try_it(40).contains("have to be looked at"));
     says(
         &try_it(60),
-        &["Q106", "the theme has 3600 selectors and declarations", "more than 1000000 have to be looked at"],
+        &["Q106", "the theme has 3,600 selectors and declarations", "more than the limit of 1,000,000 combinations"],
     );
 }
 
@@ -187,7 +194,7 @@ fn html_that_is_written_has_a_limit() {
         &draft(1, "a.md"),
         vec![("t.css".into(), theme.into_bytes()), ("a.md".into(), "a\n\n".repeat(3000).into_bytes())],
     );
-    says(&found, &["A402", "the article has 2098325 bytes; WeChat takes fewer than 1048576", "a.md:1:1"]);
+    says(&found, &["A402", "the article has 2,098,325 bytes; WeChat accepts fewer than 1,048,576", "a.md:1:1"]);
 }
 
 #[test]
@@ -243,7 +250,7 @@ fn code_that_is_coloured_has_a_limit_in_all() {
     let found = wrong(&steps(13), files(13));
     says(
         &found,
-        &["Q106", "with this block, the articles of the plan have more than 192 KiB of code to colour", "12.md:1:1"],
+        &["Q106", "with this block, the plan's articles have more than 192 KiB of code to highlight", "12.md:1:1"],
     );
 }
 

@@ -15,6 +15,7 @@ use qunfa::{
     clock::Clock,
     diag::source::SourceMap,
     ledger::{EventKind, Ledger, Scope, Status},
+    locale::Phrase,
     plan::{self, account::TokenEndpoint},
     redact::{Redactor, Secret},
     render::{self, RenderedPlan},
@@ -51,7 +52,7 @@ impl Project for Files {
             "out.txt" => people(2..3),
             "a.png" => Ok((path.into(), include_bytes!("plans/files/leaf.png").to_vec())),
             "b.png" => Ok((path.into(), include_bytes!("plans/files/cover.png").to_vec())),
-            _ => Err(ReadError::Unreadable("no such file".into())),
+            _ => Err(ReadError::Unreadable(Phrase::verbatim("no such file"))),
         }
     }
 }

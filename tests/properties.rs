@@ -9,6 +9,7 @@ use qunfa::{
         self, Diagnostics,
         source::{self, SourceMap},
     },
+    locale::Phrase,
     plan,
     render::{self, RenderedPlan},
     resolve::{self, Inputs, Project, ReadError},
@@ -21,7 +22,7 @@ pub(crate) struct Files(pub(crate) HashMap<&'static str, Vec<u8>>);
 
 impl Project for Files {
     fn read(&self, path: &str, _: u64) -> Result<(String, Vec<u8>), ReadError> {
-        let bytes = self.0.get(path).ok_or_else(|| ReadError::Unreadable("no such file".into()))?;
+        let bytes = self.0.get(path).ok_or_else(|| ReadError::Unreadable(Phrase::verbatim("no such file")))?;
         Ok((path.to_owned(), bytes.clone()))
     }
 }

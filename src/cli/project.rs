@@ -11,10 +11,10 @@ use std::{
 use super::files::{open_regular, read_regular};
 use crate::{
     limits,
-    locale::{Phrase, say},
+    locale::{Count, Phrase, say},
     problem::reason,
     resolve::{Project, ReadError, TemplateFile},
-    text::{did_you_mean, thousands},
+    text::did_you_mean,
 };
 
 /// The files below a plan's project root.
@@ -255,13 +255,11 @@ impl Project for DiskProject {
         let file = |(number, name): (usize, String)| {
             let path = root.join("templates").join(&name);
             let bytes = if number >= limits::TEMPLATE_FILES_MAX {
-                let most = limits::TEMPLATE_FILES_MAX;
-                Err(ReadError::Unreadable(format!("it is one of more than {most} files in `templates/`").into()))
+                let most = Count::from(limits::TEMPLATE_FILES_MAX);
+                Err(ReadError::Unreadable(say!("`templates/` has more than {most} files", most)))
             } else if left == 0 {
-                let most = thousands(limits::TEMPLATES_BYTES_MAX);
-                Err(ReadError::Unreadable(
-                    format!("the files in `templates/` have more than {most} bytes together").into(),
-                ))
+                let most = Count(limits::TEMPLATES_BYTES_MAX);
+                Err(ReadError::Unreadable(say!("the files in `templates/` have more than {most} bytes together", most)))
             } else {
                 self.read(&path.to_string_lossy(), limits::CONTENT_BYTES_MAX).map(|(_, bytes)| bytes)
             };

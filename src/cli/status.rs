@@ -205,7 +205,7 @@ fn row(step: &RenderedStep, plan: &RenderedPlan, records: &[CallRecord]) -> Resu
     let doubt =
         own.iter().find(|record| record.status.in_doubt()).map(|record| match (policy::foreign(record), conflicts) {
             (Some(_), _) => {
-                let Problem { message, help, .. } = doubt::problem(plan, record, Problem::new(""));
+                let Problem { message, help, .. } = doubt::problem(plan, record, Problem::new(Phrase::verbatim("")));
                 std::iter::once(message).chain(help).collect()
             }
             (None, false) => {

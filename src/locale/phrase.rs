@@ -334,12 +334,14 @@ impl JsonSchema for Phrase {
 }
 
 // What is not converted yet says its words as they are. These two go with the last of it.
+#[cfg(test)]
 impl From<String> for Phrase {
     fn from(words: String) -> Self {
         Self::verbatim(words)
     }
 }
 
+#[cfg(test)]
 impl From<&str> for Phrase {
     fn from(words: &str) -> Self {
         Self::verbatim(words)

@@ -142,7 +142,7 @@ impl Book<'_> {
 }
 
 fn failed(what: &str) -> LedgerError {
-    LedgerError::Store { path: "book".into(), what: what.into(), source: None }
+    LedgerError::Store { path: "book".into(), what: Phrase::verbatim(what), source: None }
 }
 
 fn damaged(what: String) -> LedgerError {

@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use qunfa::{
     clock::Clock,
     ledger::{EventKind, LedgerError, Status},
+    locale::Phrase,
     wechat::{
         token::{Token, TokenError, TokenStore},
         transport::{Answer, Body, Failure, Request, Transport},
@@ -309,7 +310,7 @@ impl Hazard for World {
         let fault = self.pass(Effect::Write);
         let failed = || LedgerError::Store {
             path: "book".into(),
-            what: "cannot be written: the disk is full".into(),
+            what: Phrase::verbatim("cannot be written: the disk is full"),
             source: None,
         };
         if fault == Some(Fault::Refuse) {
@@ -530,8 +531,8 @@ impl Transport for Platform<'_> {
         let sent = if token { SECRET } else { TOKEN };
         let code = |code: i64| reply(&json!({ "errcode": code, "errmsg": format!("echo {sent}") }));
         match fault {
-            Some(Fault::Refuse) => return Err(Failure::NotSent("connection refused".into())),
-            Some(Fault::TimeoutNothing) => return Err(Failure::MaybeSent("no answer in time".into())),
+            Some(Fault::Refuse) => return Err(Failure::NotSent(Phrase::verbatim("connection refused"))),
+            Some(Fault::TimeoutNothing) => return Err(Failure::MaybeSent(Phrase::verbatim("no answer in time"))),
             Some(Fault::BusyNothing) => return code(-1),
             Some(Fault::StrangeNothing) => return code(502),
             Some(Fault::TokenRejected) => return code(42001),
@@ -563,7 +564,7 @@ impl Transport for Platform<'_> {
         };
         World::after(fault);
         match fault {
-            Some(Fault::FailAfter) => Err(Failure::MaybeSent("the connection was reset".into())),
+            Some(Fault::FailAfter) => Err(Failure::MaybeSent(Phrase::verbatim("the connection was reset"))),
             Some(Fault::Garbage) => answered(answer.to_string().into_bytes()[..5].to_vec()),
             Some(Fault::BusyDone) => code(-1),
             Some(Fault::StrangeDone) => code(43104),

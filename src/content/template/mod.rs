@@ -559,7 +559,7 @@ fn no_form(why: &str, range: Option<Range<usize>>) -> Failure {
             say!("round it: `| number(2)` or `| money`"),
         ),
     };
-    Failure::new(Code::NumberForm, message.to_string(), range).help(help.to_string())
+    Failure::new(Code::NumberForm, message, range).help(help)
 }
 
 /// What went wrong in an included file is wrapped in where it was included.
