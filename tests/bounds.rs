@@ -128,7 +128,7 @@ fn calls_of_a_plan_have_a_limit() {
         let plan = each("x") + &checks(count).collect::<String>();
         Case::new().file("plan.yaml", plan).file("rows.csv", format!("k\n{rows}"))
     };
-    case(99).run(&["validate", "plan.yaml"]).exits(0).says("100000 requests");
+    case(99).run(&["validate", "plan.yaml"]).exits(0).says("100,000 requests");
     insta::assert_snapshot!(refused(&case(150)));
 }
 

@@ -146,7 +146,7 @@ fn a_number_keeps_its_form_wherever_it_comes_from() {
         }
     }
     case.run(&["render", "plan.yaml", "--var", "x=0x1F"]).exits(3).says("YAML reads `0x1F` as the number 31");
-    case.run(&["validate", "plan.yaml", "--var", "x=\u{202e}abc"]).exits(3).says("holds a control character");
+    case.run(&["validate", "plan.yaml", "--var", "x=\u{202e}abc"]).exits(3).says("contains a control character");
     case.run(&["validate", "plan.yaml", "--strict", "--var", "x=abc\u{200b}"])
         .exits(3)
         .says("zero-width space (U+200B)");
