@@ -237,6 +237,11 @@ fn operation(detail: &str) -> Option<Phrase> {
     if let Some((of, _)) = between("cannot round value (", ")") {
         return Some(say!("a number is needed here, but this is {value}", value = kind(of)));
     }
+    fixed(detail)
+}
+
+/// What an operation cannot do, where the engine says it without the values.
+fn fixed(detail: &str) -> Option<Phrase> {
     Some(match detail {
         "" => say!("the operation does not work on these values"),
         "value is not a string" | "template name was not a string" => say!("text is needed here"),
