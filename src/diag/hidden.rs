@@ -61,10 +61,18 @@ fn characters(text: &str, holds: Text) -> impl Iterator<Item = (Range<usize>, ch
         if c.is_ascii() || ('\u{4e00}'..='\u{9fff}').contains(&c) {
             return false;
         }
-        let (before, after) = (&text[..at], &text[at + c.len_utf8()..]);
+        let (before, after) = around(text, at..at + c.len_utf8());
         if characters::blank(c).is_some() { is_at_end(c, before, after, holds) } else { is_hidden(c, before, after) }
     };
     text.char_indices().filter(move |(at, c)| odd(*at, *c)).map(|(at, c)| (at..at + c.len_utf8(), c))
+}
+
+/// What stands before and after a character, as far as it is looked at: a line may be a megabyte of such characters.
+fn around(text: &str, character: Range<usize>) -> (&str, &str) {
+    const FAR: usize = 200;
+    let from = text.floor_char_boundary(character.start.saturating_sub(FAR));
+    let to = text.ceil_char_boundary(character.end.saturating_add(FAR).min(text.len()));
+    (&text[from..character.start], &text[character.end..to])
 }
 
 /// Whether a character is one that nobody sees; joiners of emoji and of scripts that need them are seen.
@@ -200,5 +208,13 @@ mod tests {
             [("Q911", 1, 2), ("Q103", 1, 11), ("Q103", 1, 21)]
         );
         assert_eq!(found("春&#8203;茶", Text::Prose), []);
+    }
+
+    #[test]
+    fn a_long_line_of_blanks_is_looked_at_once() {
+        // Each of them would be compared with half a megabyte.
+        assert_eq!(found(&format!("k: {}b", "a\u{a0}".repeat(200_000)), Text::Data), []);
+        let run = found(&format!("k: a{}b", "\u{a0}".repeat(200_000)), Text::Data);
+        assert_eq!(run.len(), limits::HIDDEN_SHOWN);
     }
 }
