@@ -1,7 +1,7 @@
 //! A summary for a terminal of 80 columns. ANSI styles are written into the string; the caller strips them where the
 //! output is not a terminal, so no fact may be told by colour alone.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, ops::Range};
 
 use anstyle::{AnsiColor, Style};
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
@@ -256,6 +256,7 @@ fn words_of(text: &str) -> Vec<&str> {
     let mut before = None;
     // What stands between backticks is to be copied, so it is broken at its spaces only.
     let (mut in_code, mut whole) = (false, false);
+    let commands = commands(text);
     for (at, c) in text.char_indices() {
         in_code ^= c == '`';
         let wide = |c: char| c.width() == Some(2);
@@ -266,7 +267,8 @@ fn words_of(text: &str) -> Vec<&str> {
         let after_space = before == Some(' ') && c != ' ';
         let beside_wide =
             before.is_some_and(|before| wide(before) || wide(c)) && !clings && !opens && !in_code && c != ' ';
-        let breaks = !whole && (after_space || beside_wide);
+        let in_command = commands.iter().any(|command| command.start < at && at < command.end);
+        let breaks = !whole && !in_command && (after_space || beside_wide);
         whole ^= c == WHOLE;
         if at > start && breaks {
             words.push(&text[start..at]);
@@ -276,6 +278,26 @@ fn words_of(text: &str) -> Vec<&str> {
     }
     words.push(&text[start..]);
     words
+}
+
+/// Where commands of ours stand in a sentence: to be pasted they stay on one line, up to what follows them.
+fn commands(text: &str) -> Vec<Range<usize>> {
+    const NAMES: [&str; 8] = ["doctor", "render", "report", "run", "settle", "status", "token", "validate"];
+    let starts = text.match_indices("qunfa ").map(|(at, _)| at);
+    let is_command = |at: &usize| {
+        let rest = &text[at + "qunfa ".len()..];
+        let name = rest.split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default();
+        NAMES.contains(&name) && rest[name.len()..].starts_with(' ')
+    };
+    let end = |at: usize| {
+        let mut quoted = false;
+        let ends = |(_, c): &(usize, char)| {
+            quoted ^= *c == '\'';
+            !quoted && ",;)`，。；）、".contains(*c)
+        };
+        text[at..].char_indices().find(ends).map_or(text.len(), |(length, _)| at + length)
+    };
+    starts.filter(is_command).map(|at| at..end(at)).collect()
 }
 
 fn ellipsis(text: &str, columns: usize) -> String {
@@ -396,5 +418,16 @@ mod tests {
         assert_eq!(wrap("一，\u{2060}二 三四\u{2060}，五", 6), ["一，", "\u{2060}二 三四\u{2060}，", "五"]);
         assert_eq!(wrap("a-very-long-word b", 4), ["a-very-long-word", "b"]);
         assert_eq!(wrap("", 4), [""]);
+    }
+
+    #[test]
+    fn a_command_stays_on_one_line() {
+        let command = "qunfa settle 'my plan.yaml' 'city[广州]' --api-base http://127.0.0.1:8080 --sent MSG_ID";
+        let text = format!("settle it first; run: {command}, or --not-sent");
+        assert_eq!(wrap(&text, 30), ["settle it first; run:", &format!("{command},"), "or --not-sent"]);
+        let text = format!("请先记录结果，运行：{command}，或改用 --not-sent");
+        assert!(wrap(&text, 30).iter().any(|line| line.contains(command)), "{:?}", wrap(&text, 30));
+        assert_eq!(wrap("a bug in qunfa run twice", 10), ["a bug in", "qunfa run twice"]);
+        assert_eq!(wrap("what qunfa sends is sent", 10), ["what qunfa", "sends is", "sent"]);
     }
 }
