@@ -311,5 +311,7 @@ pub const SLIP_LINES: usize = 30;
 pub const SLIP_BYTES: usize = 4 << 20;
 /// Names of a folder among which one that is near to a missing one is looked for.
 pub const NEAR_FILES: usize = 2_000;
+/// After so many problems no folder is looked through any more for a name that is near to a wrong one.
+pub const NEAR_RAISED_MAX: usize = 100;
 /// Characters of a file that nobody sees of which is told; more are of the same origin.
 pub const HIDDEN_SHOWN: usize = 20;

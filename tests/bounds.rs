@@ -312,3 +312,15 @@ fn rows_share_their_audience_and_name_so_many_people() {
     insta::assert_snapshot!(refused(&case));
     insta::assert_snapshot!("openids-in-bounds@zh", refused(&case.speaks("zh")));
 }
+
+#[test]
+fn folders_are_looked_through_for_so_many_wrong_names_only() {
+    let step = |number: u32, file: &str| send(&format!("s{number}")).replace("你好", &format!("{{ file: {file} }}"));
+    let steps: String = (0..150).map(|number| step(number, "tex.txt")).collect();
+    let case = Case::new().file("plan.yaml", plan(&(step(150, "zebr.txt") + &steps))).file("zebra.txt", "a");
+    case.run(&["validate", "plan.yaml"]).exits(4).says("did you mean `zebra.txt`?");
+    let others: String = (0..150).map(|number| step(number, &format!("other{number}.txt"))).collect();
+    case.write("plan.yaml", plan(&(others + &step(150, "zebr.txt"))));
+    let found = case.run(&["validate", "plan.yaml", "--format", "json"]).exits(4).stdout;
+    assert!(found.contains("`zebr.txt` cannot be read") && !found.contains("did you mean"), "{found}");
+}

@@ -505,7 +505,8 @@ impl Reader<'_> {
         if path.contains('\\') {
             return Some(say!("write `/` between folders: `{path}`", path = path.replace('\\', "/")));
         }
-        match self.inputs.project.near(path) {
+        let asks = self.diagnostics.raised() < limits::NEAR_RAISED_MAX;
+        match asks.then(|| self.inputs.project.near(path)).flatten() {
             // It is there, and cannot be read for another reason.
             Some(near) if near == path => None,
             Some(near) => Some(say!("did you mean `{near}`?", near)),
