@@ -5,7 +5,7 @@ use std::io::Cursor;
 use image::{DynamicImage, ImageFormat, Rgb, RgbImage};
 use serde_json::Value;
 
-use crate::support::{Case, Fake, Ran, repository};
+use crate::support::{Case, Fake, Ran, in_both, repository};
 
 const HEAD: &str = "---\ntitle: 春茶\ncover: cover.png\n---\n";
 
@@ -131,6 +131,11 @@ fn limits_hold_at_and_one_past() {
     // Styles weigh: fewer characters than WeChat's limit, and more bytes.
     let heavy = "<b><b><b><b>a</b></b></b></b> ".repeat(9_000);
     validate(&case(&heavy), &[]).exits(3).says("[A402]");
+    in_both(|language, suffix| {
+        let texts = [chars(16_000), chars(19_999), chars(20_000), heavy.clone()];
+        let said = texts.iter().map(|text| validate(&case(text), &["--lang", language]).stderr);
+        insta::assert_snapshot!(format!("sizes{suffix}"), said.collect::<String>());
+    });
 }
 
 #[test]

@@ -69,6 +69,7 @@ fn plans_that_are_right() {
         let ran = qunfa(&["validate", &format!("ok/{name}")]).exits(0);
         let rendered = qunfa(&["render", &format!("ok/{name}"), "--quiet"]).exits(0);
         insta::assert_snapshot!(format!("{}--- render\n{}", shown(&ran), rendered.stdout));
+        in_chinese(&name, &["validate", &format!("ok/{name}")]);
     });
 }
 
