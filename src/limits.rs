@@ -19,6 +19,8 @@ pub const MASS_CALLS_PER_MINUTE: u32 = 60;
 pub const MASS_CALLS_WINDOW: Duration = Duration::from_secs(60);
 /// Mass calls a day of a subscription account, to all or to a tag (same page).
 pub const SUBSCRIPTION_MASS_PER_DAY: usize = 1;
+/// Sends a day of a service account to all of its followers (same page, as it is for service accounts).
+pub const SERVICE_TO_ALL_PER_DAY: usize = 1;
 /// Messages a calendar month that one follower of a service account gets, and sends to all of it (same page).
 pub const SERVICE_PER_MONTH: usize = 4;
 /// Previews a day.
@@ -29,6 +31,10 @@ pub const PREVIEWS_PER_DAY: usize = 100;
 pub const DELETES_PER_DAY: usize = 10;
 /// How long WeChat remembers a `clientmsgid` (same page as mass calls a minute).
 pub const CLIENTMSGID_MEMORY: Duration = Duration::from_secs(24 * 3600);
+/// An edition that the date makes does not begin so shortly before midnight.
+pub const EDITION_MARGIN: Duration = Duration::from_secs(15 * 60);
+/// How long after a send of yesterday's edition the same message to the same people is taken for that send.
+pub const EDITION_AGAIN: jiff::SignedDuration = jiff::SignedDuration::from_hours(12);
 /// Shortest pause before the same `clientmsgid` may be repeated (45066).
 pub const RESEND_AFTER_MIN: Duration = Duration::from_secs(60);
 /// Bytes of text that other text channels of WeChat take; none is documented for mass text, so this is a warning.
@@ -138,6 +144,10 @@ pub const SELECTOR_NAMES_MAX: usize = 16;
 pub const STYLES_MAX: usize = 1_000_000;
 /// Longest value of a theme's declaration after its variables were put in, in bytes.
 pub const THEME_VALUE_MAX: usize = 1000;
+/// Largest file of git that names a folder, in bytes.
+pub const GIT_FILE_BYTES_MAX: u64 = 16 << 10;
+/// Most work trees of a repository in which a ledger is looked for.
+pub const WORK_TREES_MAX: usize = 100;
 /// Largest plan, in bytes.
 pub const PLAN_BYTES_MAX: u64 = 32 << 20;
 /// Largest content file of a message, in bytes.

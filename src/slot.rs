@@ -109,6 +109,11 @@ pub enum Slot {
 }
 
 impl Slot {
+    /// Whether it is an output of an instance of a step.
+    pub fn is_of(&self, id: &str, of: Option<&str>) -> bool {
+        matches!(self, Self::Output { step, key, .. } if step == id && key.as_deref() == of)
+    }
+
     /// An output of an instance of a step.
     pub fn output(step: &str, key: Option<&str>, output: Output) -> Self {
         Self::Output { step: step.to_owned(), key: key.map(str::to_owned), output, index: None }

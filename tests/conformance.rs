@@ -674,6 +674,24 @@ fn other_editions_are_those_of_the_plan_with_where_their_mass_calls_stand(bench:
     assert_eq!(ledger.other_editions(&edition("now")).expect("reads"), wanted);
 }
 
+fn a_message_is_found_in_whatever_plan_and_edition(bench: &dyn Bench) {
+    let mut ledger = bench.write(&scope());
+    let says = |message: &str, call: FrozenCall| FrozenCall { message_digest: Some(message.into()), ..call };
+    let plan = |plan: &str| Scope { plan: plan.into(), ..scope() };
+    take(&mut *ledger, &plan("q"), &says("sha256:m", call("s", 1)), 1);
+    freeze(&mut *ledger, &edition("one"), &[says("sha256:m", call("s", 1)), says("sha256:m", call("s", 2))]);
+    take(&mut *ledger, &edition("two"), &says("sha256:other", call("s", 1)), 2);
+    take(&mut *ledger, &edition("three"), &call("s", 1), 3);
+    let preview = FrozenCall { effect: Effect::Preview, ..call("p", 1) };
+    take(&mut *ledger, &edition("four"), &says("sha256:m", preview), 4);
+    for other in [Scope { platform: Platform::Loopback, ..scope() }, Scope { appid: "wx2".into(), ..scope() }] {
+        take(&mut *ledger, &other, &says("sha256:m", call("s", 1)), 5);
+    }
+    let found = |message: &str| ledger.with_message("wechat", "wx1", message).expect("reads");
+    assert_eq!(found("sha256:m"), [edition("one"), plan("q")]);
+    assert_eq!(found("sha256:none"), []);
+}
+
 fn an_upload_is_found_by_its_key_in_whatever_plan(bench: &dyn Bench) {
     let upload = |step: &str, key: &str| FrozenCall {
         idempotency_key: key.into(),
@@ -1151,6 +1169,7 @@ over_every_store! {
         mass_attempts_are_those_of_an_account_over_all_plans
         the_edition_before_is_the_one_that_was_frozen_last
         other_editions_are_those_of_the_plan_with_where_their_mass_calls_stand
+        a_message_is_found_in_whatever_plan_and_edition
         an_upload_is_found_by_its_key_in_whatever_plan
         runs_are_listed_the_latest_first
         damage_is_an_error_that_names_the_step;

@@ -32,7 +32,7 @@ fn a_new_edition_or_a_new_id_is_sent_again() {
         plan(&(send("one") + &send("two"))).replace("name: test", "name: test\noccurrence: second"),
     );
     case.against(&server, &[]).exits(0);
-    case.write("plan.yaml", plan(&(send("one") + &send("three"))));
+    case.write("plan.yaml", plan(&(send("one") + &send("three").replace("你好", "再见"))));
     case.against(&server, &[]).exits(0);
     server.delivered_once(5);
 }
@@ -1240,6 +1240,12 @@ fn guards_name_their_line_and_send_nothing() {
                 .exits(9)
                 .prints(&format!("guard-{}", guard.split(':').next().expect("its name")));
             assert!(server.sends().is_empty(), "{guard}");
+            // A rehearsal is held whatever time it is, and says what would be.
+            let name = guard.split(':').next().expect("its name");
+            if ["send_window", "not_before", "not_after"].contains(&name) {
+                let rehearsed = case.run(&["run", "plan.yaml", "--sandbox", "--now", at]).exits(0);
+                rehearsed.prints(&format!("rehearsed-{name}"));
+            }
         }
         let preview = "  - { id: proof, action: preview, to: { wxname: x }, message: { text: 你好 } }\n";
         let text = plan(&(preview.to_owned() + &send("one"))).replace(

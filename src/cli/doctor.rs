@@ -61,7 +61,7 @@ pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<
     let valid = plan_check(&loaded, &plan);
     process::catch_signals();
     let stage = Stage::set(address, &plan, &args.faults, common.now)?;
-    let session = Session::new(&args.plan, plan, loaded.project, stage.address, common)?;
+    let session = Session::new(&args.plan, plan, loaded.project, stage.address, common, terminal)?;
     let checks = examine(&session, valid, &*stage.clock, terminal)?;
     let (code, checkup) = checkup(&session, checks);
     match args.format.format {

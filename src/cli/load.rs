@@ -12,6 +12,7 @@ use super::{
     process,
     project::{self, DiskProject},
     session::{self, Address, Session},
+    state,
     terminal::Terminal,
 };
 use crate::{
@@ -196,8 +197,8 @@ fn pipe(
 fn recover(resolved: &mut ResolvedPlan, platform: Platform, common: &Common, project: &DiskProject) {
     let ResolvedPlan { appid, occurrence, head, .. } = &*resolved;
     let scope = Scope { platform, appid: appid.clone(), plan: head.name.clone(), occurrence: occurrence.clone() };
-    let store = session::locate(common, project).ok();
-    let records = store.and_then(|store| session::records(&*store, &scope).ok()).unwrap_or_default();
+    let store = state::of_plan(common, project, &scope).ok();
+    let records = store.and_then(|(store, _)| session::records(&*store, &scope).ok()).unwrap_or_default();
     resolved.recover(&|step, key| begun(&records, step, key));
 }
 
@@ -360,5 +361,5 @@ pub(super) fn load_plan(
 pub(super) fn open_session(path: &str, common: &Common, terminal: &Terminal) -> Result<Session, Failure> {
     let address = Address::of(common)?;
     let (plan, loaded) = load_plan(path, common, Some(address.platform), Strict::default(), terminal)?;
-    Ok(Session::new(path, plan, loaded.project, address, common)?)
+    Ok(Session::new(path, plan, loaded.project, address, common, terminal)?)
 }

@@ -30,6 +30,7 @@ mod sandbox;
 mod secrets;
 mod session;
 mod settle;
+mod state;
 mod status;
 mod terminal;
 mod token;

@@ -56,6 +56,21 @@ impl DiskProject {
         &self.root
     }
 
+    /// Folders besides the root in which state of this project may have been kept, when its root was another: those above the
+    /// plan, and the other work trees of its repository. Only those that hold a ledger of our own user.
+    pub(super) fn other_states(&self) -> Vec<PathBuf> {
+        let plan = fs::canonicalize(&self.folder).unwrap_or_else(|_| self.folder.clone());
+        let mut folders: Vec<PathBuf> = plan.ancestors().map(Path::to_owned).collect();
+        folders.extend(work_trees(&self.root).into_iter().filter_map(|tree| fs::canonicalize(tree).ok()));
+        let mut found: Vec<PathBuf> = Vec::new();
+        for folder in folders {
+            if folder != self.root && !found.contains(&folder) && is_own(&folder.join(".qunfa/state.db")) {
+                found.push(folder);
+            }
+        }
+        found
+    }
+
     /// A path as seen from the root of the repository, which is how CI systems know it; as it is where there is no
     /// repository, or for what lies outside of it.
     pub(super) fn name_from_root(&self, path: &str) -> String {
@@ -192,6 +207,44 @@ pub(super) fn near(path: &Path) -> Option<PathBuf> {
     let other =
         || names(folder, false).into_iter().find(|known| stem(known) == stem(name)).map(|name| folder.join(name));
     below().or_else(other)
+}
+
+/// The main work tree of a repository and those that were made of it.
+/// <https://git-scm.com/docs/gitrepository-layout>
+fn work_trees(root: &Path) -> Vec<PathBuf> {
+    let dot_git = root.join(".git");
+    let text = |path: &Path| {
+        let bytes = read_regular(path, limits::GIT_FILE_BYTES_MAX).ok()?;
+        String::from_utf8(bytes).ok().map(|text| text.trim().to_owned())
+    };
+    // In a work tree that was added, `.git` is a file that names a folder below `worktrees` of the main one.
+    let of_tree = || {
+        let folder = root.join(text(&dot_git)?.strip_prefix("gitdir:")?.trim());
+        let trees = folder.parent().filter(|trees| trees.ends_with("worktrees"))?;
+        trees.parent().map(Path::to_owned)
+    };
+    let Some(common) = Some(dot_git.clone()).filter(|folder| folder.is_dir()).or_else(of_tree) else {
+        return Vec::new();
+    };
+    let added = fs::read_dir(common.join("worktrees")).into_iter().flatten().flatten().take(limits::WORK_TREES_MAX);
+    let added = added.filter_map(|tree| text(&tree.path().join("gitdir"))).map(PathBuf::from);
+    let main = (common.file_name().is_some_and(|name| name == ".git")).then(|| common.parent().map(Path::to_owned));
+    let trees = added.filter_map(|git| git.parent().map(Path::to_owned));
+    main.flatten().into_iter().chain(trees).collect()
+}
+
+/// Whether a file is there and belongs to our user: what others put there is not taken for ours.
+fn is_own(path: &Path) -> bool {
+    let Ok(file) = fs::symlink_metadata(path) else { return false };
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt as _;
+        file.uid() == rustix::process::geteuid().as_raw()
+    }
+    #[cfg(not(unix))]
+    {
+        file.is_file()
+    }
 }
 
 /// Whether two paths are one file, also through a link of either kind or in other letters.

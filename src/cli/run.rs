@@ -81,7 +81,7 @@ pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<
     process::catch_signals();
     let stage = Stage::set(address, &plan, &args.faults, common.now)?;
     let clock = &*stage.clock;
-    let session = Session::new(&args.plan, plan, loaded.project, stage.address, common)?;
+    let session = Session::new(&args.plan, plan, loaded.project, stage.address, common, terminal)?;
     let run = Run {
         args,
         terminal,
@@ -347,6 +347,9 @@ impl Run<'_> {
             openids = people
         );
         text.push_str(&format!("\n{forecast}\n{people}\n"));
+        for note in ready.notes() {
+            text.push_str(&format!("{}\n", say!("note: {text}", text = note.clone())));
+        }
         text
     }
 }

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use tempfile::TempDir;
 
 use super::{
-    clock::RealClock, options::Common, process, project::DiskProject, secrets::read_secret, terminal::Terminal,
+    clock::RealClock, options::Common, process, project::DiskProject, secrets::read_secret, state, terminal::Terminal,
 };
 use crate::{
     clock::{Clock, shanghai},
@@ -26,6 +26,7 @@ use crate::{
     problem::{ExitCode, Refusal, reason},
     redact::{Redactor, Secret},
     render::RenderedPlan,
+    run,
     wechat::{
         client::Client,
         http::{self, ApiBase, Http, ProxyName, WECHAT},
@@ -70,14 +71,6 @@ impl Address {
     }
 }
 
-/// Where the state of a project is: beside it, or where --state says.
-pub(super) fn locate(common: &Common, project: &DiskProject) -> Result<Box<dyn Store>, Refusal> {
-    match &common.state {
-        Some(name) => open::named(name).map_err(Refusal::usage),
-        None => Ok(open::of_project(project.root())),
-    }
-}
-
 /// What the ledger has of a scope.
 pub(super) fn records(store: &dyn Store, scope: &Scope) -> Result<Vec<CallRecord>, LedgerError> {
     store.read()?.map_or_else(|| Ok(Vec::new()), |ledger| ledger.calls(scope))
@@ -104,16 +97,23 @@ impl Session {
         project: DiskProject,
         address: Address,
         common: &Common,
+        terminal: &Terminal,
     ) -> Result<Self, Refusal> {
         let Address { base, platform } = address;
         let own_state = platform == Platform::Sandbox && common.state.is_none();
         let rehearsal = own_state.then(temporary_folder).transpose()?;
-        let store = match &rehearsal {
-            Some(folder) => open::of_rehearsal(folder.path()),
-            None => locate(common, &project)?,
-        };
         let scope =
             Scope { platform, appid: plan.appid.clone(), plan: plan.name.clone(), occurrence: plan.occurrence.clone() };
+        let store = match &rehearsal {
+            Some(folder) => open::of_rehearsal(folder.path()),
+            None => {
+                let (store, note) = state::of_plan(common, &project, &scope)?;
+                if let Some(text) = note {
+                    terminal.err(&format!("{}\n", say!("note: {text}", text)));
+                }
+                store
+            }
+        };
         let folder = account_folder(&plan, path);
         Ok(Self { plan, project, scope, base, store, folder, rehearsal })
     }
@@ -124,7 +124,8 @@ impl Session {
     }
 
     pub(super) fn records(&self) -> Result<Vec<CallRecord>, LedgerError> {
-        records(&*self.store, &self.scope)
+        let Some(ledger) = self.store.read()? else { return Ok(Vec::new()) };
+        run::history(&self.plan, &*ledger, &self.scope)
     }
 
     /// The ledger, to be written, with the lock of the account; exit code 8 if another run has that.
@@ -141,6 +142,19 @@ impl Session {
             }
             WriteError::Lock(message) => {
                 Refusal::missing_input(message).help(say!("choose another place with --state sqlite:PATH"))
+            }
+            WriteError::Copy { path, home } => {
+                let copy = say!(
+                    "the state store {path} is a copy of {home}, which is still there and has sends that it does not know",
+                    path = &path,
+                    home = &home
+                );
+                Refusal::new(ExitCode::Conflict, copy)
+                    .help(say!(
+                        "to use the original, write --state {store}",
+                        store = state::named(&home)
+                    ))
+                    .help(say!("to use the copy from now on, whatever the original has sent, write --state {store} once", store = state::named(&path)))
             }
             WriteError::Ledger(error) => error.into(),
         })

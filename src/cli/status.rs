@@ -99,7 +99,8 @@ pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<
     let session = open_session(&args.plan, common, terminal)?;
     let (plan, platform) = (&session.plan, session.scope.platform);
     let ledger = session.store.read()?;
-    let records = ledger.as_ref().map_or_else(|| Ok(Vec::new()), |ledger| ledger.calls(&session.scope))?;
+    let records =
+        ledger.as_ref().map_or_else(|| Ok(Vec::new()), |ledger| run::history(plan, &**ledger, &session.scope))?;
     let others = match &ledger {
         Some(ledger) => editions::others(&**ledger, &session.scope)?,
         None => Vec::new(),

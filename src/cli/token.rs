@@ -10,6 +10,7 @@ use super::{
     options::{Common, Format, FormatArg},
     project::DiskProject,
     session::{self, Address, Session},
+    state,
     terminal::Terminal,
 };
 use crate::{
@@ -57,7 +58,7 @@ pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<
     let address = Address::of(common)?;
     let Some(path) = &which.plan else { return without_plan(&args.action, which, common, terminal) };
     let (plan, loaded) = load_plan(path, common, None, Strict::default(), terminal)?;
-    let session = Session::new(path, plan, loaded.project, address, common)?;
+    let session = Session::new(path, plan, loaded.project, address, common, terminal)?;
     let (appid, base) = (&session.plan.appid, session.base.as_str());
     let tokens = session.tokens(terminal);
     let clock = RealClock::at(common.now);
@@ -106,7 +107,7 @@ fn refresh(session: &Session, clock: &dyn Clock, terminal: &Terminal) -> Result<
 /// Every token of the state store.
 fn without_plan(action: &Action, which: &Which, common: &Common, terminal: &Terminal) -> Result<ExitCode, Failure> {
     let project = DiskProject::new(std::path::Path::new("."));
-    let store = session::locate(common, &project)?;
+    let store = state::of_project(common, &project)?;
     match action {
         Action::Show(_) => {}
         Action::Clear(_) => {

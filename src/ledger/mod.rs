@@ -502,6 +502,8 @@ pub trait Ledger {
     /// The mass calls of all other editions of the plan (same platform and account), in the order in which they were frozen;
     /// without their bodies, for there may be many.
     fn other_editions(&self, scope: &Scope) -> Result<Vec<EditionCall>, LedgerError>;
+    /// The plans and occurrences of an account in which a mass call has a message, by its digest; each once.
+    fn with_message(&self, platform: &str, appid: &str, message_digest: &str) -> Result<Vec<Scope>, LedgerError>;
     /// Notes that a run begins; its id is new.
     fn begin_run(
         &mut self,

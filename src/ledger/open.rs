@@ -21,7 +21,7 @@ pub fn named(name: &str) -> Result<Box<dyn Store>, Phrase> {
     if let Some(why) = strange(path) {
         return refused(why);
     }
-    let store = SqliteStore::new(path.into());
+    let store = SqliteStore::meant(path.into());
     match store.other_kind() {
         Some(what) => refused(what),
         None => Ok(Box::new(store)),

@@ -70,6 +70,13 @@ pub enum WriteError {
     Held(Option<Owner>),
     /// The lock can neither be had nor is it held.
     Lock(Phrase),
+    /// The ledger is a copy of one that is still there, and that has sends which it does not know.
+    Copy {
+        /// The copy, as it is named.
+        path: String,
+        /// Where the ledger was kept before.
+        home: String,
+    },
     /// There is a lock, and no ledger.
     Ledger(LedgerError),
 }
@@ -80,6 +87,13 @@ impl WriteError {
         match self {
             Self::Held(_) => say!("another run of the account is in progress"),
             Self::Lock(why) => why.clone(),
+            Self::Copy { path, home } => {
+                say!(
+                    "the state store {path} is a copy of {home}, which is still there and has sends that it does not know",
+                    path,
+                    home
+                )
+            }
             Self::Ledger(error) => error.words(),
         }
     }

@@ -21,9 +21,13 @@ pub struct Head {
     /// Version of the plan format.
     #[schemars(extend("const" = 1))]
     pub version: u32,
-    /// Name of the campaign. Part of every idempotency key, so renaming it makes a new campaign and sends everything again.
+    /// Name of the campaign. Part of every idempotency key, so a renamed campaign is a new one, unless `was` says what it was called.
     #[schemars(extend("pattern" = "^[a-z0-9][a-z0-9-]{0,62}$", "x-form" = "at most 63 lower-case letters, digits and -, starting with a letter or digit", "examples" = ["spring-tea"]))]
     pub name: String,
+    /// Former name of the campaign: what was sent under it counts as sent.
+    #[serde(default)]
+    #[schemars(extend("pattern" = "^[a-z0-9][a-z0-9-]{0,62}$", "x-form" = "at most 63 lower-case letters, digits and -, starting with a letter or digit", "examples" = ["spring"]))]
+    pub was: Option<String>,
     /// Description for readers; not sent.
     #[serde(default)]
     pub description: Option<String>,

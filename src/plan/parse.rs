@@ -116,7 +116,7 @@ fn head(
     });
     let mut clean = stand_in.as_object().cloned().unwrap_or_default();
     let known =
-        ["version", "name", "description", "account", "occurrence", "vars", "env", "defaults", "guards", "lint"];
+        ["version", "name", "was", "description", "account", "occurrence", "vars", "env", "defaults", "guards", "lint"];
     for (key, value) in plan.iter().filter(|(key, _)| known.contains(&key.as_str())) {
         let pointer = format!("/{key}");
         if !wrong.iter().any(|at| at == &pointer || at.starts_with(&format!("{pointer}/"))) {

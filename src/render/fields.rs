@@ -102,6 +102,7 @@ impl StepFields<'_> {
             let key = media.as_ref().and_then(|media| media.upload.as_ref()).map_or(key, |upload| upload.key());
             calls.push(PlannedCall { chunk, key, path, payload, target, media });
         }
+        let was = self.former_name()?;
         let content = self.content(spec, rendered.content, &calls);
         let description = match &common.description {
             None => None,
@@ -126,6 +127,7 @@ impl StepFields<'_> {
             people: self.instance.audience.clone(),
             listed: rendered.listed,
             excluded: Arc::clone(&self.instance.excluded),
+            was,
             sends_new: self.step.action.asks().sends_new(),
             covers: self.covers,
             calls,
@@ -162,6 +164,18 @@ impl StepFields<'_> {
             // A send without a message would pass `require_preview` unseen.
             (effect, content) => unreachable!("`{}` is {effect:?} and brings {content:?}", spec.name),
         }
+    }
+
+    /// `was`, if it is given; `None` if something is wrong with it, which is told.
+    fn former_name(&mut self) -> Option<Option<String>> {
+        let Some(template) = self.step.action.was() else { return Some(None) };
+        let name = self.render_text("/was", &template.0)?;
+        if payload::has_slot(&name) {
+            let message = say!("`{name}` must be known before the run", name = "was");
+            self.problem("/was", Code::RuntimeValue, message, say!("write the id that this step had before"));
+            return None;
+        }
+        Some(Some(name))
     }
 
     fn when(&mut self) -> Option<When> {

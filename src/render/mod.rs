@@ -2,7 +2,7 @@
 
 use std::{
     cell::OnceCell,
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap, HashSet},
     sync::Arc,
     time::Duration,
 };
@@ -27,7 +27,7 @@ use crate::{
         value::Length,
     },
     platform::Platform,
-    resolve::{ResolvedPlan, article::Article, audience::Audience},
+    resolve::{Editions, ResolvedPlan, article::Article, audience::Audience},
     slot::{Followers, Output, Slot},
 };
 
@@ -51,7 +51,11 @@ pub struct RenderedPlan {
     pub appid: String,
     /// The account's file, if it has one of its own, relative to the plan.
     pub(crate) account_path: Option<String>,
+    /// The name that it had before, if it says so.
+    pub(crate) was: Option<String>,
     pub occurrence: String,
+    /// The occurrences of the days around, which differ from it where the plan makes it of the date.
+    pub(crate) editions: Editions,
     /// When nothing is sent.
     pub(crate) guards: Guards,
     /// Lines of the guards in the plan.
@@ -99,6 +103,8 @@ pub struct RenderedStep {
     pub listed: Option<Followers>,
     /// Who is left out of those.
     pub excluded: Arc<Openids>,
+    /// The name that it had before, if the plan says so: what was sent under it was sent by this step.
+    pub was: Option<String>,
     /// Whether a send that was accepted is sent to people who are new.
     pub sends_new: bool,
     /// Whether it covers a send whose number of calls is known only when the plan runs: its calls then stand for as many.
@@ -243,6 +249,7 @@ pub fn render(
     resolved.give_up();
     let mut diagnostics = std::mem::take(&mut resolved.diagnostics);
     let steps = steps(&resolved, sources, &mut diagnostics);
+    former_names(&resolved, &steps, &mut diagnostics);
     warn_limits(&resolved, &mut diagnostics);
     if diagnostics.errors() > 0 {
         return Err(diagnostics);
@@ -258,7 +265,9 @@ pub fn render(
         options: Vec::new(),
         appid: resolved.appid,
         account_path: resolved.account_path,
+        was: resolved.head.was,
         occurrence: resolved.occurrence,
+        editions: resolved.editions,
         guards: resolved.head.guards,
         guard_lines: lines,
         per_minute: resolved.head.defaults.pace.per_minute.unwrap_or(limits::MASS_CALLS_PER_MINUTE),
@@ -345,6 +354,26 @@ fn steps(resolved: &ResolvedPlan, sources: &SourceMap, diagnostics: &mut Diagnos
     }
     diagnostics.about(None);
     steps
+}
+
+/// A name that a step had before is none that a step has now.
+fn former_names(resolved: &ResolvedPlan, steps: &[RenderedStep], diagnostics: &mut Diagnostics) {
+    if steps.iter().all(|step| step.was.is_none()) {
+        return;
+    }
+    let mut taken: HashSet<String> = steps.iter().map(RenderedStep::name).collect();
+    for step in steps {
+        let Some(was) = step.was.as_ref().filter(|was| !taken.insert((*was).clone())) else { continue };
+        let mut known = resolved.steps.iter().map(|known| &known.step);
+        let Some(known) = known.find(|known| known.common.id == step.id) else { continue };
+        let place = resolved.document.span(&known.pointer("/was"));
+        let message = say!("`was: {step}` names another step of this plan, or the former id of one", step = was);
+        diagnostics.about(Some(step.origin));
+        diagnostics.push(
+            Diagnostic::new(Code::DuplicateId, place, message).help(say!("write the id that this step had before")),
+        );
+    }
+    diagnostics.about(None);
 }
 
 /// Settings that hold only for the sandbox are said to be so.

@@ -139,6 +139,7 @@ pub struct ResolvedPlan {
     pub(crate) account: Account,
     pub(crate) appid: String,
     pub(crate) occurrence: String,
+    pub(crate) editions: Editions,
     /// The folder that secret files of the account are relative to, as a path relative to the plan.
     pub(crate) account_path: Option<String>,
     /// The steps, with their instances.
@@ -152,6 +153,13 @@ pub struct ResolvedPlan {
     lost: Vec<Lost>,
     /// What was found so far.
     pub(crate) diagnostics: Diagnostics,
+}
+
+/// What the occurrence is on other days than that of the run, in Asia/Shanghai.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Editions {
+    pub(crate) yesterday: String,
+    pub(crate) tomorrow: String,
 }
 
 /// A step and its instances: one, or one a row.
@@ -221,6 +229,8 @@ pub fn resolve(valid: ValidPlan, inputs: &Inputs<'_>, sources: &mut SourceMap) -
         base.insert(numbers::OF_PLAN.to_owned(), forms.value());
     }
     let occurrence = reader.occurrence(head.occurrence.as_ref(), &engine, &base);
+    let editions =
+        editions(head.occurrence.as_ref(), occurrence.as_deref().unwrap_or_default(), &engine, &base, inputs.now);
 
     let mut resolved = Vec::new();
     for step in steps {
@@ -246,6 +256,7 @@ pub fn resolve(valid: ValidPlan, inputs: &Inputs<'_>, sources: &mut SourceMap) -
         account,
         appid,
         occurrence: occurrence.unwrap_or_default(),
+        editions,
         account_path,
         steps: resolved,
         set_aside,
@@ -267,14 +278,34 @@ pub fn resolve(valid: ValidPlan, inputs: &Inputs<'_>, sources: &mut SourceMap) -
 fn base(given: [(&str, Value); 3], now: Timestamp) -> BTreeMap<String, Tpl> {
     let given = given.into_iter().map(|(name, value)| (name.to_owned(), Tpl::from(minijinja::value::Serde(&value))));
     let mut base: BTreeMap<String, Tpl> = given.collect();
-    let date = shanghai(now).date().to_string();
-    let run = |name: &str| (name.to_owned(), Placeholder::value(&format!("run.{name}")));
-    base.insert(
-        "run".to_owned(),
-        Tpl::from(BTreeMap::from([("date".to_owned(), Tpl::from(date)), run("time"), run("id")])),
-    );
+    base.insert("run".to_owned(), run(shanghai(now).date()));
     base.insert("steps".to_owned(), Placeholder::value("steps"));
     base
+}
+
+/// What templates see of a run on a day.
+fn run(day: jiff::civil::Date) -> Tpl {
+    let later = |name: &str| (name.to_owned(), Placeholder::value(&format!("run.{name}")));
+    Tpl::from(BTreeMap::from([("date".to_owned(), Tpl::from(day.to_string())), later("time"), later("id")]))
+}
+
+/// The occurrence as it is on the days around; where it cannot be made for them, it is taken to be the same.
+fn editions(
+    template: Option<&Template>,
+    today: &str,
+    engine: &Engine,
+    base: &BTreeMap<String, Tpl>,
+    now: Timestamp,
+) -> Editions {
+    let day = shanghai(now).date();
+    let on = |day: Result<jiff::civil::Date, jiff::Error>| {
+        let context = base.iter().map(|(name, value)| (name.clone(), value.clone()));
+        let context: BTreeMap<String, Tpl> = context.chain([("run".to_owned(), run(day.ok()?))]).collect();
+        engine.render(&template?.0, &Tpl::from(context)).ok()
+    };
+    let [yesterday, tomorrow] =
+        [day.yesterday(), day.tomorrow()].map(|day| on(day).unwrap_or_else(|| today.to_owned()));
+    Editions { yesterday, tomorrow }
 }
 
 /// What to do about a file that no plan may read.

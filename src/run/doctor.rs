@@ -11,6 +11,7 @@ use super::{
     guard, policy,
     prepare::{Prepared, Selection, compare},
     refusal::Refusal,
+    renamed::history,
     tags::nearest_or_all,
     work::{Left, Work},
 };
@@ -54,7 +55,7 @@ impl LedgerChecks {
 /// Holds the plan against the ledger, as a run does before it begins. A guard is a line of its own: what it says of this
 /// hour hides nothing else.
 pub(crate) fn ledger_checks(plan: &RenderedPlan, ledger: &dyn Ledger, scope: &Scope, now: Timestamp) -> LedgerChecks {
-    let prepared = match compare(plan, ledger, scope, &Selection::default()) {
+    let prepared = match compare(plan, ledger, scope, &Selection::default(), now) {
         Ok(prepared) => prepared,
         Err(refusal) => {
             let mut none = LedgerChecks::none(&say!("the plan cannot continue from the ledger"));
@@ -87,7 +88,7 @@ fn problem(refusal: Refusal) -> Problem {
 /// Calls whose outcome nobody knows yet.
 fn unknown(plan: &RenderedPlan, ledger: &dyn Ledger, scope: &Scope, now: Timestamp) -> Check {
     let id = CheckId::Ledger;
-    let records = match ledger.calls(scope) {
+    let records = match history(plan, ledger, scope) {
         Ok(records) => records,
         Err(error) => return Check::error(id, error.words()),
     };
@@ -129,7 +130,10 @@ fn unknown(plan: &RenderedPlan, ledger: &dyn Ledger, scope: &Scope, now: Timesta
 
 fn guarded(prepared: &Prepared<'_>, ledger: &dyn Ledger, scope: &Scope, now: Timestamp) -> Check {
     match guard::refusal(prepared.plan, &prepared.work, &prepared.facts, ledger, scope, now) {
-        Ok(None) => Check::ok(CheckId::Guards, say!("no guard would refuse a run now")),
+        Ok(None) => match guard::rehearsed(prepared.plan, &prepared.work, scope, now) {
+            Some(words) => Check::warning(CheckId::Guards, words),
+            None => Check::ok(CheckId::Guards, say!("no guard would refuse a run now")),
+        },
         Ok(Some(problem)) => Check::problem(CheckId::Guards, CheckState::Warning, problem),
         Err(error) => Check::error(CheckId::Guards, error.words()),
     }

@@ -56,6 +56,8 @@ pub(crate) enum Counted {
     MassCalls,
     /// Sends of a service account to all, by the month.
     SendsToAll,
+    /// The same, by the day.
+    SendsToAllToday,
     /// By the day.
     Previews,
     /// By the day.
@@ -67,7 +69,7 @@ impl Counted {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::MassCalls => "mass calls",
-            Self::SendsToAll => "sends to all",
+            Self::SendsToAll | Self::SendsToAllToday => "sends to all",
             Self::Previews => "previews",
             Self::Deletes => "deletes",
         }
@@ -77,7 +79,7 @@ impl Counted {
     pub(crate) fn period(self) -> &'static str {
         match self {
             Self::SendsToAll => "this month",
-            Self::MassCalls | Self::Previews | Self::Deletes => "today",
+            Self::MassCalls | Self::SendsToAllToday | Self::Previews | Self::Deletes => "today",
         }
     }
 }
@@ -88,7 +90,9 @@ impl Quota {
         let [wanted, used, most] = [self.wanted, self.used, self.most].map(Count::from);
         let needs = match self.what {
             Counted::MassCalls => say!("{wanted} mass call needed" | "{wanted} mass calls needed", wanted),
-            Counted::SendsToAll => say!("{wanted} send to all needed" | "{wanted} sends to all needed", wanted),
+            Counted::SendsToAll | Counted::SendsToAllToday => {
+                say!("{wanted} send to all needed" | "{wanted} sends to all needed", wanted)
+            }
             Counted::Previews => say!("{wanted} preview needed" | "{wanted} previews needed", wanted),
             Counted::Deletes => say!("{wanted} delete needed" | "{wanted} deletes needed", wanted),
         };
@@ -212,13 +216,16 @@ fn quotas(kind: AccountKind, needs: &Needs, today: &Needs, month: &Needs) -> Vec
     let quota = |what, wanted, used, most| Quota { what, wanted, used, most };
     let mass = match kind {
         AccountKind::Subscription => {
-            quota(Counted::MassCalls, needs.mass, today.mass, limits::SUBSCRIPTION_MASS_PER_DAY)
+            vec![quota(Counted::MassCalls, needs.mass, today.mass, limits::SUBSCRIPTION_MASS_PER_DAY)]
         }
-        AccountKind::Service => quota(Counted::SendsToAll, needs.to_all, month.to_all, limits::SERVICE_PER_MONTH),
+        AccountKind::Service => vec![
+            quota(Counted::SendsToAllToday, needs.to_all, today.to_all, limits::SERVICE_TO_ALL_PER_DAY),
+            quota(Counted::SendsToAll, needs.to_all, month.to_all, limits::SERVICE_PER_MONTH),
+        ],
     };
     let previews = quota(Counted::Previews, needs.previews, today.previews, limits::PREVIEWS_PER_DAY);
     let deletes = quota(Counted::Deletes, needs.deletes, today.deletes, limits::DELETES_PER_DAY);
-    [mass, previews, deletes].into_iter().filter(|quota| quota.wanted > 0).collect()
+    mass.into_iter().chain([previews, deletes]).filter(|quota| quota.wanted > 0).collect()
 }
 
 fn short(kind: AccountKind, quotas: &[Quota], needs: &Needs, month: &Needs) -> Vec<Phrase> {
@@ -291,13 +298,24 @@ mod tests {
     #[test]
     fn a_service_account_sends_four_times_a_month_to_a_person() {
         let none = needs(&[]);
-        let four = needs(&[all(), all(), all(), all()]);
-        assert!(short(AccountKind::Service, &four, &none, &none).is_empty());
+        let (three_to_all, four) = (needs(&[all(), all(), all()]), needs(&[all(), all(), all(), all()]));
+        assert!(short(AccountKind::Service, &needs(&[all()]), &none, &three_to_all).is_empty());
         assert_eq!(short(AccountKind::Service, &needs(&[all()]), &none, &four).len(), 1);
         let three = needs(&[people(&["a", "b"]), people(&["a", "c"]), people(&["a", "c"])]);
         assert!(short(AccountKind::Service, &needs(&[people(&["a", "b"])]), &none, &three).is_empty());
         let more = short(AccountKind::Service, &needs(&[people(&["a", "b"]), people(&["a", "b"])]), &none, &three);
         assert_eq!(more, ["1 person would exceed 4 messages this month, and WeChat silently skips the rest"]);
+    }
+
+    #[test]
+    fn a_service_account_sends_to_all_once_a_day() {
+        let (none, one) = (needs(&[]), needs(&[all()]));
+        assert!(short(AccountKind::Service, &one, &none, &one).is_empty(), "on another day");
+        assert!(short(AccountKind::Service, &needs(&[tag(), tag()]), &one, &one).is_empty(), "to tags");
+        let today = ["1 send to all needed, 1 already used today, limit 1"];
+        assert_eq!(short(AccountKind::Service, &one, &one, &one), today);
+        let both = ["2 sends to all needed, 0 already used today, limit 1"];
+        assert_eq!(short(AccountKind::Service, &needs(&[all(), all()]), &none, &none), both);
     }
 
     #[test]

@@ -48,7 +48,8 @@ pub(super) fn refusal<L>(
     if !any {
         return Ok(None);
     }
-    let hit = match time(&plan.guards, now).or_else(|| recipients(&plan.guards, recipients_now)) {
+    let of_time = if scope.platform.is_rehearsal() { None } else { time(&plan.guards, now) };
+    let hit = match of_time.or_else(|| recipients(&plan.guards, recipients_now)) {
         Some(hit) => Some(hit),
         None => changed(plan, work, ledger, scope)?,
     };
@@ -56,9 +57,28 @@ pub(super) fn refusal<L>(
 }
 
 /// Why a guard refuses a send that is about to begin: since the run began time has passed, and previews were made or failed.
-pub(super) fn before_send(plan: &RenderedPlan, step: &RenderedStep, facts: &Facts, now: Timestamp) -> Option<Problem> {
-    let hit = time(&plan.guards, now).or_else(|| previewed(plan, step, |digest| facts.previewed.contains(digest)))?;
+pub(super) fn before_send(
+    plan: &RenderedPlan,
+    step: &RenderedStep,
+    facts: &Facts,
+    scope: &Scope,
+    now: Timestamp,
+) -> Option<Problem> {
+    let of_time = if scope.platform.is_rehearsal() { None } else { time(&plan.guards, now) };
+    let hit = of_time.or_else(|| previewed(plan, step, |digest| facts.previewed.contains(digest)))?;
     Some(hit.problem(plan))
+}
+
+/// What a rehearsal says of a guard of time that would refuse a run now.
+pub(super) fn rehearsed<L>(plan: &RenderedPlan, work: &[Work<'_, L>], scope: &Scope, now: Timestamp) -> Option<Phrase> {
+    let sends = work.iter().any(|work| work.left.is_open() && work.step.spec.effect == Effect::Mass);
+    let hit = time(&plan.guards, now).filter(|_| sends && scope.platform.is_rehearsal())?;
+    Some(say!(
+        "a real run would be refused at this time: guard `{guard}` ({place}): {why}",
+        guard = hit.guard,
+        place = hit.place(plan),
+        why = hit.message
+    ))
 }
 
 /// A guard that says no.
@@ -73,14 +93,18 @@ struct Hit {
 impl Hit {
     /// The refusal in words, with the guard's line.
     fn problem(self, plan: &RenderedPlan) -> Problem {
-        let line = plan.guard_lines.get(self.guard).copied().unwrap_or(1);
         let message = say!(
             "guard `{guard}` ({place}) refused the run: {why}",
             guard = self.guard,
-            place = format!("{}:{line}", plan.path),
+            place = self.place(plan),
             why = self.message
         );
         Problem::new(message).help(self.help)
+    }
+
+    /// Where the guard is in the plan.
+    fn place(&self, plan: &RenderedPlan) -> String {
+        format!("{}:{}", plan.path, plan.guard_lines.get(self.guard).copied().unwrap_or(1))
     }
 }
 

@@ -11,7 +11,7 @@ use super::{
     outputs::{outputs, slots_of},
     reconcile::{Verdict, has_versions, is_current, latest, reconcile},
     refusal::{Refusal, in_a_row, numbered},
-    tamper,
+    renamed, tamper,
     work::{Facts, Left, StepCall, StepState, Unlisted, Work, Write},
 };
 use crate::{
@@ -52,7 +52,8 @@ pub fn prepare<'p>(
     selection: &Selection,
     now: Timestamp,
 ) -> Result<Prepared<'p>, Refusal> {
-    let prepared = compare(plan, ledger, scope, selection)?;
+    let mut prepared = compare(plan, ledger, scope, selection, now)?;
+    prepared.notes.extend(guard::rehearsed(plan, &prepared.work, scope, now));
     match guard::refusal(plan, &prepared.work, &prepared.facts, ledger, scope, now)? {
         Some(problem) => Err(Refusal::Guard(problem)),
         None => Ok(prepared),
@@ -65,9 +66,11 @@ pub(super) fn compare<'p>(
     ledger: &dyn Ledger,
     scope: &Scope,
     selection: &Selection,
+    now: Timestamp,
 ) -> Result<Prepared<'p>, Refusal> {
     let selected = select(plan, selection).map_err(Refusal::Selection)?;
-    let records = ledger.calls(scope)?;
+    let records = renamed::history(plan, ledger, scope)?;
+    renamed::finished(plan, &records)?;
     let mut by_step: HashMap<(&str, Option<&str>), Vec<&CallRecord>> = HashMap::new();
     for record in &records {
         by_step.entry((&record.frozen.id.step, record.frozen.id.key.as_deref())).or_default().push(record);
@@ -97,17 +100,17 @@ pub(super) fn compare<'p>(
         return Err(refused(plan, &conflicts));
     }
     missing_outputs(&work).map_err(Refusal::MissingOutputs)?;
-    let notes = forgotten(plan, &records)
-        .map(|record| {
-            let step = record.frozen.id.name();
-            let command = doubt::settle(plan, &step, None);
-            say!("an earlier run left the outcome of `{step}` unknown, and the step is no longer in the plan; run: {command}", step, command)
-        })
-        .collect();
-    let sent = |record: &CallRecord| record.status == Status::Accepted || record.status.in_doubt();
-    if !records.iter().any(|record| record.frozen.is_mass() && sent(record)) {
+    let forgotten = forgotten(plan, &records).map(|record| {
+        let step = record.frozen.id.name();
+        let command = doubt::settle(plan, &step, None);
+        say!("an earlier run left the outcome of `{step}` unknown, and the step is no longer in the plan; run: {command}", step, command)
+    });
+    let notes = renamed::tonight(plan, &work, now).into_iter().chain(forgotten).collect();
+    let begun = records.iter().any(renamed::was_sent);
+    if !begun {
         editions::check(plan, &work, ledger, scope)?;
     }
+    renamed::check(plan, &work, ledger, scope, (&records, now))?;
     Ok(Prepared { plan, work, facts, notes })
 }
 

@@ -45,6 +45,13 @@ pub struct Ready<'p> {
     pub(super) notes: Vec<Phrase>,
 }
 
+impl Ready<'_> {
+    /// What is to be said before anything is done.
+    pub fn notes(&self) -> &[Phrase] {
+        &self.notes
+    }
+}
+
 impl<'p> Prepared<'p> {
     /// Lists followers, looks tags up, and asks the guards about both. Reads only; makes no call if nothing is to be
     /// looked up.

@@ -238,7 +238,8 @@ impl<'a> Runner<'a, '_> {
             Err(message) => return StepEnd::problem(StepOutcome::Failed, message, vec![say!("correct `when`")]),
         }
         if step.spec.effect == Effect::Mass
-            && let Some(problem) = guard::before_send(self.plan, step, &self.facts, self.clock.now())
+            && let Some(problem) =
+                guard::before_send(self.plan, step, &self.facts, &self.settings.scope, self.clock.now())
         {
             self.ended.guarded = true;
             return StepEnd { error: Some(problem), stop: true, ..StepEnd::new(StepOutcome::Failed) };

@@ -26,6 +26,8 @@ const MINUTE: i64 = 60;
 const MASS_PER_MINUTE: usize = 60;
 /// Sends to all followers a service account has in a month.
 const TO_ALL_PER_MONTH: u32 = 4;
+/// The counter of sends to all followers, of which a service account has one a day.
+const TO_ALL: &str = "to all";
 /// Mass messages a reader gets in a month.
 const PER_READER_PER_MONTH: u64 = 4;
 /// The counter that the two mass calls share.
@@ -124,6 +126,7 @@ impl Quotas {
             AccountKind::Subscription if today > 0 => Err(MASS_QUOTA),
             AccountKind::Service if today >= self.daily_mass_calls => Err(DAILY_QUOTA),
             AccountKind::Service if *target == Target::All && self.to_all >= TO_ALL_PER_MONTH => Err(MASS_QUOTA),
+            AccountKind::Service if *target == Target::All && self.used(TO_ALL, now) > 0 => Err(MASS_QUOTA),
             _ => Ok(()),
         }
     }
@@ -135,6 +138,7 @@ impl Quotas {
         self.count_day(MASS, now);
         if *target == Target::All {
             self.to_all += 1;
+            self.count_day(TO_ALL, now);
         }
     }
 
@@ -246,6 +250,16 @@ mod tests {
     }
 
     #[test]
+    fn one_send_to_all_a_day() {
+        let mut bench = Bench::service();
+        assert_eq!(all(&mut bench, "a"), 0);
+        assert_eq!(all(&mut bench, "b"), 45028);
+        assert_eq!(bench.send_text("x", "b")["errcode"], 0);
+        bench.wait_days(1);
+        assert_eq!(all(&mut bench, "c"), 0);
+    }
+
+    #[test]
     fn four_sends_to_all_a_month() {
         let mut bench = Bench::service();
         for id in ["a", "b", "c", "d"] {
@@ -285,6 +299,7 @@ mod tests {
         let readers = ["oSandboxFollower000000000029", "oSandboxFollower000000000030"];
         for id in ["a", "b", "c"] {
             assert_eq!(all(&mut bench, id), 0);
+            bench.wait_days(1);
         }
         bench.send_text("x", "d");
         list(&mut bench, &readers, "e");

@@ -136,8 +136,9 @@ impl<'a> Keeper<'a> {
                 {
                     return Ok(saved);
                 }
+                let fetched = fetch(*endpoint, appid, secret, (timeout, pause), transport, clock)?;
                 *fetches += 1;
-                fetch(*endpoint, appid, secret, (timeout, pause), transport, clock)
+                Ok(fetched)
             })?,
         };
         let value = token.value.clone();

@@ -331,6 +331,17 @@ impl Ledger for Book<'_> {
         self.store.look(|rows| rows.iter().filter(other).map(call).collect())
     }
 
+    fn with_message(&self, platform: &str, appid: &str, message_digest: &str) -> Result<Vec<Scope>, LedgerError> {
+        self.store.look(|rows| {
+            let rows = rows.iter().filter(|row| row.has_account(platform, appid) && row.frozen.is_mass());
+            let with = rows.filter(|row| row.frozen.message_digest.as_deref() == Some(message_digest));
+            let mut scopes: Vec<Scope> = with.map(|row| row.scope.clone()).collect();
+            scopes.sort_by(|one, other| (&one.plan, &one.occurrence).cmp(&(&other.plan, &other.occurrence)));
+            scopes.dedup();
+            Ok(scopes)
+        })
+    }
+
     fn begin_run(
         &mut self,
         scope: &Scope,

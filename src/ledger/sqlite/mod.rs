@@ -9,6 +9,7 @@
 #![expect(clippy::disallowed_methods, reason = "this module is an adapter: it owns the files of the state")]
 
 use std::{
+    collections::HashSet,
     fs, io,
     path::{Path, PathBuf},
 };
@@ -113,6 +114,10 @@ UPDATE calls SET effect = CASE action
     "CREATE TABLE writers (appid TEXT PRIMARY KEY, number INTEGER NOT NULL) WITHOUT ROWID;",
     // The events `given_up` and `named`, which an older version would take for damage: no other change.
     "",
+    // A message that was sent under another name is found by its digest.
+    "CREATE INDEX messages ON calls (message_digest) WHERE mass;",
+    // Where the ledger is kept, by which a copy is told from it.
+    "CREATE TABLE home (path TEXT NOT NULL);",
 ];
 
 #[derive(Debug)]
@@ -264,6 +269,50 @@ impl Sqlite {
         let files = files.map_err(|error| unusable(&self.path, &error))?;
         self.held = Some(Held { _lock: lock, appid: appid.to_owned(), number, files });
         Ok(())
+    }
+
+    /// Notes where the ledger is kept. If it was kept elsewhere and is still there, it is a copy. Unless this one is `meant`, it
+    /// is not used when the other has sends of the account that it does not know: then where the other is.
+    fn settle(&mut self, place: &Path, meant: bool) -> Result<Option<String>, LedgerError> {
+        let here = place.to_string_lossy().into_owned();
+        let home = self.connection.query_row("SELECT path FROM home", [], |row| row.get::<_, String>(0)).optional();
+        let home = home.map_err(|error| self.error(error))?;
+        if home.as_ref() == Some(&here) {
+            return Ok(None);
+        }
+        let still_there = |home: &String| match (Identity::at(Path::new(home)), Identity::at(place)) {
+            (Ok(home), Ok(this)) => home != this,
+            _ => false,
+        };
+        let appid = self.held.as_ref().map(|held| held.appid.clone()).unwrap_or_default();
+        // What is there now need not be a ledger.
+        let other = |home: &String| {
+            let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+            Self::connect(Path::new(home), home.clone(), flags).ok()?.attempted(&appid).ok()
+        };
+        let home = home.filter(|home| !meant && still_there(home));
+        if let Some((home, other)) = home.and_then(|home| other(&home).map(|other| (home, other))) {
+            let own = self.attempted(&appid).map_err(|error| self.error(error))?;
+            return Ok((!other.is_subset(&own)).then_some(home));
+        }
+        self.later(|store| {
+            store.write(|transaction| {
+                transaction.execute("DELETE FROM home", [])?;
+                transaction.execute("INSERT INTO home VALUES (?1)", [&here])?;
+                Ok(())
+            })
+        })?;
+        Ok(None)
+    }
+
+    /// The mass calls of an account that were attempted, by platform and key.
+    fn attempted(&self, appid: &str) -> rusqlite::Result<HashSet<(String, String)>> {
+        let attempted = "EXISTS (SELECT 1 FROM events e WHERE e.call = calls.id AND e.kind = 'attempted')";
+        let mut statement = self.connection.prepare(&format!(
+            "SELECT platform, idempotency_key FROM calls WHERE mass AND appid = ?1 AND {attempted}"
+        ))?;
+        let sent = statement.query_map([appid], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        sent.collect()
     }
 
     /// A write without a sync of its own: the sync of the next commit is one of the whole log.
@@ -479,6 +528,17 @@ impl Sqlite {
             call.at = call.at.max(Some(time(row.get(6)?, &call.id.step)?));
         }
         Ok(calls)
+    }
+
+    fn scopes_with(&self, platform: &str, appid: &str, message_digest: &str) -> Result<Vec<Scope>, Fault> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT DISTINCT platform, appid, plan, occurrence FROM calls
+             WHERE message_digest = ?1 AND mass AND platform = ?2 AND appid = ?3 ORDER BY plan, occurrence",
+        )?;
+        let scopes = statement.query_map(params![message_digest, platform, appid], |row| {
+            Ok(Scope { platform: row.get(0)?, appid: row.get(1)?, plan: row.get(2)?, occurrence: row.get(3)? })
+        })?;
+        Ok(scopes.collect::<Result<_, _>>()?)
     }
 
     fn runs_of(&self, appid: &str, plan: &str) -> Result<Vec<RunRecord>, Fault> {
@@ -890,6 +950,10 @@ impl Ledger for Sqlite {
 
     fn edition_before(&self, scope: &Scope, step: &str, key: Option<&str>) -> Result<Option<Edition>, LedgerError> {
         self.last_edition(scope, step, key).map_err(|fault| self.error(fault))
+    }
+
+    fn with_message(&self, platform: &str, appid: &str, message_digest: &str) -> Result<Vec<Scope>, LedgerError> {
+        self.scopes_with(platform, appid, message_digest).map_err(|fault| self.error(fault))
     }
 
     fn other_editions(&self, scope: &Scope) -> Result<Vec<EditionCall>, LedgerError> {

@@ -24,12 +24,19 @@ use crate::{
 pub(crate) struct SqliteStore {
     /// As it was named.
     path: PathBuf,
+    /// Whether a person named it, and so says which of two copies is meant.
+    meant: bool,
 }
 
 impl SqliteStore {
     /// Nothing is opened yet.
     pub(crate) fn new(path: PathBuf) -> Self {
-        Self { path }
+        Self { path, meant: false }
+    }
+
+    /// As a person names it.
+    pub(crate) fn meant(path: PathBuf) -> Self {
+        Self { path, meant: true }
     }
 
     /// The one name of the ledger, by which all of its files are named.
@@ -108,6 +115,9 @@ impl Store for SqliteStore {
         let mut ledger = Sqlite::open_at(&place, self.name())?;
         ledger.check()?;
         ledger.hold(lock, &place, appid)?;
+        if let Some(home) = ledger.settle(&place, self.meant)? {
+            return Err(WriteError::Copy { path: place.display().to_string(), home });
+        }
         Ok(Box::new(ledger))
     }
 

@@ -21,6 +21,7 @@ use crate::{
         ask::{Call, Calls, Content, Fields, number},
         message::Message,
         people::PeopleSource,
+        value::Template,
     },
     slot::{Followers, Output, Slot, Tag},
 };
@@ -45,6 +46,10 @@ struct SendByOpenid {
     to: PeopleSource,
     /// Message to send.
     message: Message,
+    /// Former id of the step (or ID[KEY]; may be a template): what was sent under it counts as sent by this step.
+    #[serde(default)]
+    #[schemars(extend("examples" = ["announce"]))]
+    was: Option<Template>,
     /// Send articles that WeChat considers reprints anyway, if the owner allows it.
     #[serde(default)]
     send_ignore_reprint: Option<bool>,
@@ -97,6 +102,10 @@ impl Action for SendByOpenid {
             content: Content::Message(message),
             listed: None,
         })
+    }
+
+    fn was(&self) -> Option<&Template> {
+        self.was.as_ref()
     }
 
     fn asks(&self) -> Asks<'_> {

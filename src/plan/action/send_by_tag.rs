@@ -40,6 +40,10 @@ struct SendByTag {
     to: To,
     /// Message to send.
     message: Message,
+    /// Former id of the step (or ID[KEY]; may be a template): what was sent under it counts as sent by this step.
+    #[serde(default)]
+    #[schemars(extend("examples" = ["announce"]))]
+    was: Option<Template>,
     /// Send articles that WeChat considers reprints anyway, if the owner allows it.
     #[serde(default)]
     send_ignore_reprint: Option<bool>,
@@ -116,6 +120,10 @@ impl Action for SendByTag {
             content: Content::Message(message),
             listed: None,
         })
+    }
+
+    fn was(&self) -> Option<&Template> {
+        self.was.as_ref()
     }
 
     fn asks(&self) -> Asks<'_> {

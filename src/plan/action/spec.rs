@@ -58,6 +58,11 @@ pub trait Action: Debug {
     fn calls(&self, fields: &mut dyn Fields) -> Option<Calls>;
 
     fn asks(&self) -> Asks<'_>;
+
+    /// The former id of a send.
+    fn was(&self) -> Option<&Template> {
+        None
+    }
 }
 
 /// Reads the fields of an action.
