@@ -147,27 +147,56 @@ impl From<ExitCode> for std::process::ExitCode {
     }
 }
 
-/// A system error in few words.
+/// A system error in few words of ours. The system's own, which are English and end in a number, stand only where
+/// it is none of the common ones.
 pub fn reason(error: &std::io::Error) -> Phrase {
+    use std::io::ErrorKind as Kind;
     match error.kind() {
-        std::io::ErrorKind::NotFound => say!("no such file"),
-        std::io::ErrorKind::PermissionDenied => say!("permission denied"),
-        std::io::ErrorKind::IsADirectory => say!("it is a folder"),
-        std::io::ErrorKind::NotADirectory => say!("a part of its path is not a folder"),
+        Kind::NotFound => say!("no such file"),
+        Kind::PermissionDenied => say!("permission denied"),
+        Kind::IsADirectory => say!("it is a folder"),
+        Kind::NotADirectory => say!("a part of its path is not a folder"),
+        Kind::InvalidFilename => say!("its name is too long or not valid"),
+        Kind::StorageFull => say!("no space is left on the device"),
+        Kind::QuotaExceeded => say!("the quota of the disk is used up"),
+        Kind::FileTooLarge => say!("the file would be larger than this process may write"),
+        Kind::ReadOnlyFilesystem => say!("the file system is read-only"),
+        Kind::ResourceBusy | Kind::ExecutableFileBusy => say!("it is in use by another process"),
+        Kind::BrokenPipe => say!("its reader has gone"),
+        Kind::UnexpectedEof => say!("it ends too early"),
+        Kind::TimedOut => say!("it took too long"),
+        Kind::OutOfMemory => say!("there is not enough memory"),
+        Kind::AddrInUse => say!("another program uses this address"),
+        Kind::AddrNotAvailable => say!("this machine does not have this address"),
         _ => say!("the system reports: {words}", words = error.to_string()),
     }
 }
 
 /// Why a file or a stream cannot be written, in few words.
 pub fn unwritten(error: &std::io::Error) -> Phrase {
-    use std::io::ErrorKind as Kind;
     match error.kind() {
-        Kind::StorageFull => say!("no space is left on the device"),
-        Kind::QuotaExceeded => say!("the quota of the disk is used up"),
-        Kind::FileTooLarge => say!("the file would be larger than this process may write"),
-        Kind::ReadOnlyFilesystem => say!("the file system is read-only"),
-        Kind::BrokenPipe => say!("its reader has gone"),
-        Kind::AlreadyExists => say!("a part of its path is not a folder"),
+        std::io::ErrorKind::AlreadyExists => say!("a part of its path is not a folder"),
         _ => reason(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Error;
+
+    use super::*;
+    use crate::locale::Language;
+
+    #[test]
+    fn common_failures_of_the_system_have_words_of_ours() {
+        let words = |error: &Error, language| unwritten(error).in_language(language);
+        for number in [2, 1, 13, 17, 20, 21, 26, 28, 30, 32, 36, 98, 99, 110, 122] {
+            let error = Error::from_raw_os_error(number);
+            let (english, chinese) = (words(&error, Language::En), words(&error, Language::Zh));
+            assert!(!english.contains("os error") && english.is_ascii(), "{number}: {english}");
+            assert!(!chinese.contains(|c: char| c.is_ascii_alphabetic()), "{number}: {chinese}");
+        }
+        let unknown = words(&Error::from_raw_os_error(71), Language::Zh);
+        assert!(unknown.contains("os error 71"), "what nobody knows is shown as it is: {unknown}");
     }
 }

@@ -5,7 +5,7 @@ use std::io::Cursor;
 use image::{DynamicImage, ImageFormat, Rgb, RgbImage};
 use serde_json::Value;
 
-use crate::support::{Case, Fake, Ran, in_both, repository};
+use crate::support::{Case, Fake, Ran, in_both, in_each_language, repository};
 
 const HEAD: &str = "---\ntitle: 春茶\ncover: cover.png\n---\n";
 
@@ -43,60 +43,66 @@ fn encoded(picture: &DynamicImage, format: ImageFormat) -> Vec<u8> {
 
 #[test]
 fn pictures_that_cannot_be_used_are_told_before_any_call() {
-    let mut large = cover();
-    large.resize((1 << 20) + 1, 0);
-    let webp = encoded(&DynamicImage::ImageRgb8(RgbImage::from_pixel(2, 2, Rgb([1, 2, 3]))), ImageFormat::WebP);
-    let cut = cover()[..60].to_vec();
-    let huge = [&cover()[..16], &20_000u32.to_be_bytes(), &20_000u32.to_be_bytes(), &cover()[24..]].concat();
-    for (name, bytes, code, exit) in [
-        ("leaf.png", None, "Q601", 4),
-        ("leaf.png", Some(webp), "A306", 3),
-        ("leaf.png", Some(Vec::new()), "A305", 3),
-        ("leaf.png", Some(large), "A307", 3),
-        ("leaf.png", Some(cut), "A308", 3),
-        ("leaf.png", Some(huge), "A309", 3),
-        ("../leaf.png", Some(cover()), "Q602", 3),
-        ("https://example.com/leaf.png", None, "A301", 3),
-    ] {
-        let case = case(&format!("好茶\n\n看 ![茶叶]({name})\n"));
-        if let Some(bytes) = bytes {
-            case.write(&format!("project/{name}"), bytes);
+    in_each_language(|| {
+        let mut large = cover();
+        large.resize((1 << 20) + 1, 0);
+        let webp = encoded(&DynamicImage::ImageRgb8(RgbImage::from_pixel(2, 2, Rgb([1, 2, 3]))), ImageFormat::WebP);
+        let cut = cover()[..60].to_vec();
+        let huge = [&cover()[..16], &20_000u32.to_be_bytes(), &20_000u32.to_be_bytes(), &cover()[24..]].concat();
+        for (name, bytes, code, exit) in [
+            ("leaf.png", None, "Q601", 4),
+            ("leaf.png", Some(webp), "A306", 3),
+            ("leaf.png", Some(Vec::new()), "A305", 3),
+            ("leaf.png", Some(large), "A307", 3),
+            ("leaf.png", Some(cut), "A308", 3),
+            ("leaf.png", Some(huge), "A309", 3),
+            ("../leaf.png", Some(cover()), "Q602", 3),
+            ("https://example.com/leaf.png", None, "A301", 3),
+        ] {
+            let case = case(&format!("好茶\n\n看 ![茶叶]({name})\n"));
+            if let Some(bytes) = bytes {
+                case.write(&format!("project/{name}"), bytes);
+            }
+            let fake = Fake::usual();
+            let ran = case.run(&["run", "project/plan.yaml", "--yes", "--api-base", &fake.base]).exits(exit);
+            ran.says(&format!("[{code}]")).says("project/a.md:7:3");
+            assert!(fake.got().is_empty(), "{code}: {:?}", fake.got());
         }
-        let fake = Fake::usual();
-        let ran = case.run(&["run", "project/plan.yaml", "--yes", "--api-base", &fake.base]).exits(exit);
-        ran.says(&format!("[{code}]")).says("project/a.md:7:3");
-        assert!(fake.got().is_empty(), "{code}: {:?}", fake.got());
-    }
+    });
 }
 
 #[cfg(unix)]
 #[test]
 fn a_link_that_leads_out_of_the_project_is_refused() {
-    let case = case("看 ![茶叶](leaf.png)\n").file("leaf.png", cover());
-    std::os::unix::fs::symlink(case.path("leaf.png"), case.path("project/leaf.png")).expect("links");
-    let fake = Fake::usual();
-    let ran = case.run(&["run", "project/plan.yaml", "--yes", "--api-base", &fake.base]).exits(3);
-    ran.says("[Q602]").says("project/a.md:5:3");
-    assert!(fake.got().is_empty());
+    in_each_language(|| {
+        let case = case("看 ![茶叶](leaf.png)\n").file("leaf.png", cover());
+        std::os::unix::fs::symlink(case.path("leaf.png"), case.path("project/leaf.png")).expect("links");
+        let fake = Fake::usual();
+        let ran = case.run(&["run", "project/plan.yaml", "--yes", "--api-base", &fake.base]).exits(3);
+        ran.says("[Q602]").says("project/a.md:5:3");
+        assert!(fake.got().is_empty());
+    });
 }
 
 #[test]
 fn pictures_are_converted_only_where_the_plan_says_so() {
-    let mut state = 7u32;
-    let noise = RgbImage::from_fn(64, 48, |_, _| {
-        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        let [a, b, c, _] = state.to_be_bytes();
-        Rgb([a, b, c])
+    in_each_language(|| {
+        let mut state = 7u32;
+        let noise = RgbImage::from_fn(64, 48, |_, _| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let [a, b, c, _] = state.to_be_bytes();
+            Rgb([a, b, c])
+        });
+        let case = case("看 ![茶叶](leaf.webp)\n")
+            .file("project/leaf.webp", encoded(&DynamicImage::ImageRgb8(noise), ImageFormat::WebP));
+        validate(&case, &[]).exits(3).says("[A303]").says("optimize: true");
+        case.write("project/plan.yaml", plan("[{ file: a.md, optimize: true }]"));
+        let rendered = case.run(&["render", "project/plan.yaml"]).exits(0);
+        assert_eq!(rendered.stdout, case.run(&["render", "project/plan.yaml"]).exits(0).stdout);
+        let media = &rendered.json()["requests"][0]["body"]["media"];
+        assert_eq!((media["content_type"].as_str(), media["file"].as_str()), (Some("image/jpeg"), Some("leaf.webp")));
+        assert!(media["optimized"].as_str().is_some_and(|done| done.starts_with("webp 64×48, ")), "{media}");
     });
-    let case = case("看 ![茶叶](leaf.webp)\n")
-        .file("project/leaf.webp", encoded(&DynamicImage::ImageRgb8(noise), ImageFormat::WebP));
-    validate(&case, &[]).exits(3).says("[A303]").says("optimize: true");
-    case.write("project/plan.yaml", plan("[{ file: a.md, optimize: true }]"));
-    let rendered = case.run(&["render", "project/plan.yaml"]).exits(0);
-    assert_eq!(rendered.stdout, case.run(&["render", "project/plan.yaml"]).exits(0).stdout);
-    let media = &rendered.json()["requests"][0]["body"]["media"];
-    assert_eq!((media["content_type"].as_str(), media["file"].as_str()), (Some("image/jpeg"), Some("leaf.webp")));
-    assert!(media["optimized"].as_str().is_some_and(|done| done.starts_with("webp 64×48, ")), "{media}");
 }
 
 #[test]
@@ -128,7 +134,7 @@ fn limits_hold_at_and_one_past() {
     for (count, exit, code) in [(15_000, 0, ""), (16_000, 0, "[A404]"), (19_999, 0, "[A403]"), (20_000, 3, "[A401]")] {
         validate(&case(&chars(count)), &[]).exits(exit).says(code);
     }
-    // Styles weigh: fewer characters than WeChat's limit, and more bytes.
+    // Tags weigh: 9,000 characters to read, and more bytes than WeChat accepts.
     let heavy = "<b><b><b><b>a</b></b></b></b> ".repeat(9_000);
     validate(&case(&heavy), &[]).exits(3).says("[A402]");
     in_both(|language, suffix| {
@@ -140,25 +146,32 @@ fn limits_hold_at_and_one_past() {
 
 #[test]
 fn warnings_are_errors_if_that_is_asked_for() {
-    let case = case("看 ![](cover.png)\n");
-    validate(&case, &[]).exits(0).says("project/plan.yaml: valid").says("1 warning");
-    validate(&case, &["--strict"]).exits(3).says("1 warning, treated as errors by --strict");
-    validate(&case, &["--strict", "--quiet"]).exits(3).says("[A304]");
-    case.run(&["render", "project/plan.yaml", "--strict"]).exits(3).says("treated as errors by --strict");
-    case.run(&["run", "project/plan.yaml", "--sandbox", "--strict"]).exits(3).says("nothing was sent");
-    let json = validate(&case, &["--strict", "--format", "json"]).exits(3).json();
-    assert_eq!((&json["exit_code"], &json["plans"][0]["valid"]), (&Value::from(3), &Value::from(false)));
+    in_each_language(|| {
+        let case = case("看 ![](cover.png)\n");
+        validate(&case, &[]).exits(0).says("project/plan.yaml: valid").says("1 warning");
+        validate(&case, &["--strict"]).exits(3).says("1 warning, treated as errors by --strict");
+        validate(&case, &["--strict", "--quiet"]).exits(3).says("[A304]");
+        case.run(&["render", "project/plan.yaml", "--strict"]).exits(3).says("treated as errors by --strict");
+        case.run(&["run", "project/plan.yaml", "--sandbox", "--strict"]).exits(3).says("nothing was sent");
+        let json = validate(&case, &["--strict", "--format", "json"]).exits(3).json();
+        assert_eq!((&json["exit_code"], &json["plans"][0]["valid"]), (&Value::from(3), &Value::from(false)));
+    });
 }
 
 #[test]
 fn validate_says_how_large_articles_are() {
-    let case = case("# 春茶\n\n好茶,**不贵**。![茶叶](cover.png)\n");
-    validate(&case, &[]).exits(0).says("article, article 1 `春茶`: 8 characters,").says("1 picture bytes by cause: ");
-    let json = validate(&case, &["--format", "json"]).exits(0).json();
-    let size = &json["plans"][0]["articles"][0];
-    assert_eq!((&size["characters"], &size["images"]), (&Value::from(8), &Value::from(1)));
-    assert_eq!(size["heaviest"].as_array().map(Vec::len), Some(3));
-    assert!(validate(&case, &["--quiet"]).exits(0).stdout.lines().count() == 1);
+    in_each_language(|| {
+        let case = case("# 春茶\n\n好茶,**不贵**。![茶叶](cover.png)\n");
+        validate(&case, &[])
+            .exits(0)
+            .says("article, article 1 `春茶`: 8 characters,")
+            .says("1 picture bytes by cause: ");
+        let json = validate(&case, &["--format", "json"]).exits(0).json();
+        let size = &json["plans"][0]["articles"][0];
+        assert_eq!((&size["characters"], &size["images"]), (&Value::from(8), &Value::from(1)));
+        assert_eq!(size["heaviest"].as_array().map(Vec::len), Some(3));
+        assert!(validate(&case, &["--quiet"]).exits(0).stdout.lines().count() == 1);
+    });
 }
 
 /// The body of the article that a plan renders to, without styles.
@@ -203,12 +216,14 @@ fn values_are_text_and_never_markup() {
 
 #[test]
 fn places_are_those_of_the_file_whatever_its_line_ends() {
-    let body = "{% for n in [1, 2] -%}\n\n第 {{ n }} 行\n{% endfor %}\n{# 说\n明 #}\n<center>一</center>\n\n{% include 'two.txt' %} <font>二</font>\n";
-    let case = case("").file("project/templates/two.txt", "甲\n\n乙\n");
-    for text in [format!("{HEAD}{body}"), format!("\u{feff}{}", format!("{HEAD}{body}").replace('\n', "\r\n"))] {
-        case.write("project/a.md", text);
-        let ran = validate(&case, &[]).exits(3);
-        let ran = ran.says("`<center>` is not allowed").says("project/a.md:11:1");
-        ran.says("`<font>` is not allowed").says("project/a.md:13:25");
-    }
+    in_each_language(|| {
+        let body = "{% for n in [1, 2] -%}\n\n第 {{ n }} 行\n{% endfor %}\n{# 说\n明 #}\n<center>一</center>\n\n{% include 'two.txt' %} <font>二</font>\n";
+        let case = case("").file("project/templates/two.txt", "甲\n\n乙\n");
+        for text in [format!("{HEAD}{body}"), format!("\u{feff}{}", format!("{HEAD}{body}").replace('\n', "\r\n"))] {
+            case.write("project/a.md", text);
+            let ran = validate(&case, &[]).exits(3);
+            let ran = ran.says("`<center>` is not allowed").says("project/a.md:11:1");
+            ran.says("`<font>` is not allowed").says("project/a.md:13:25");
+        }
+    });
 }

@@ -28,55 +28,59 @@ fn groups(server: &Fake) -> Vec<Vec<String>> {
 
 #[test]
 fn several_files_of_every_kind_packed_or_not() {
-    let csv = "name,openid\n\"王, 五\",oC\n李四,oA\n";
-    let case = Case::new()
+    in_each_language(|| {
+        let csv = "name,openid\n\"王, 五\",oC\n李四,oA\n";
+        let case = Case::new()
         .file("plan.yaml", plan("  - { id: vip, action: send_by_openid, to: { file: [a.txt, b.csv.gz, c.jsonl], exclude: [x.txt.gz, y.txt] }, message: { text: 你好 } }\n"))
         .file("a.txt", "\u{feff}oA\r\n oB \r\n\r\n")
         .file("b.csv.gz", packed(csv))
         .file("c.jsonl", "{\"openid\":\"oD\"}\n{\"openid\":\"oE\"}\n")
         .file("x.txt.gz", packed("oD\n"))
         .file("y.txt", "oZ\n");
-    let server = Fake::usual();
-    case.against(&server, &[]).exits(0).says("1 openid appears more than once");
-    assert_eq!(groups(&server), [["oA", "oB", "oC", "oE"]]);
-    case.write("b.csv.gz", &packed(csv)[..20]);
-    case.run(&["validate", "plan.yaml"]).exits(3).says("cannot decompress `b.csv.gz`");
+        let server = Fake::usual();
+        case.against(&server, &[]).exits(0).says("1 openid appears more than once");
+        assert_eq!(groups(&server), [["oA", "oB", "oC", "oE"]]);
+        case.write("b.csv.gz", &packed(csv)[..20]);
+        case.run(&["validate", "plan.yaml"]).exits(3).says("cannot decompress `b.csv.gz`");
+    });
 }
 
 #[test]
 fn what_is_known_of_an_audience() {
-    let steps =
+    in_each_language(|| {
+        let steps =
         "  - { id: vip, action: send_by_openid, to: { file: people.txt, exclude: out.txt }, message: { text: 你好 } }
   - { id: tagged, action: send_by_openid, to: { tag: VIP, exclude: out.txt }, message: { text: 你好 } }\n";
-    let case = Case::new()
-        .file("plan.yaml", plan(steps))
-        .file("people.txt", people(0..10_002) + "o000000000000000000000000001\n")
-        .file("out.txt", people(5..7));
-    let server = Fake::usual();
-    let shown = |args: &[&str], name: &str| {
-        in_both(|language, suffix| {
-            let said = case.run(&[args, &["--lang", language]].concat()).exits(0).stdout;
-            insta::assert_snapshot!(format!("{name}{suffix}"), said);
-        });
-    };
-    shown(&["audience", "plan.yaml", "vip"], "audience-before");
-    shown(&["audience", "plan.yaml", "tagged"], "audience-listed");
-    case.against(&server, &["--only", "vip"]).exits(0);
-    case.write("people.txt", people(2..10_003));
-    let args = ["audience", "plan.yaml", "vip", "--api-base", &server.base];
-    case.run(&args).exits(0).says("10,000 people in 1 call; 1 new, 2 gone since");
-    shown(&args, "audience-after");
-    let found = case.run(&[&args[..], &["--format", "json"]].concat()).exits(0).json();
-    assert_eq!(found["sends"][0]["sent"], json!({ "people": 10_000, "calls": 1, "new": 1, "gone": 2 }));
-    assert_eq!((&found["sends"][0]["people"], &found["sends"][0]["excluded"]), (&json!(9_999), &json!(2)));
-    // The fingerprint is that of `sha256sum` over one openid a line.
-    case.write("people.txt", "oA\noB\n");
-    let found = case.run(&["audience", "plan.yaml", "vip", "--format", "json"]).exits(0).json();
-    assert_eq!(
-        found["sends"][0]["fingerprint"],
-        "sha256:37ab469498aafdc8a0a76cc76d8455732c0f4c5162a074a188ddec277ec7c5b1"
-    );
-    case.run(&["audience", "plan.yaml", "vpi"]).exits(2).says("did you mean `vip`?");
+        let case = Case::new()
+            .file("plan.yaml", plan(steps))
+            .file("people.txt", people(0..10_002) + "o000000000000000000000000001\n")
+            .file("out.txt", people(5..7));
+        let server = Fake::usual();
+        let shown = |args: &[&str], name: &str| {
+            in_both(|language, suffix| {
+                let said = case.run(&[args, &["--lang", language]].concat()).exits(0).stdout;
+                insta::assert_snapshot!(format!("{name}{suffix}"), said);
+            });
+        };
+        shown(&["audience", "plan.yaml", "vip"], "audience-before");
+        shown(&["audience", "plan.yaml", "tagged"], "audience-listed");
+        case.against(&server, &["--only", "vip"]).exits(0);
+        case.write("people.txt", people(2..10_003));
+        let args = ["audience", "plan.yaml", "vip", "--api-base", &server.base];
+        case.run(&args).exits(0).says("10,000 people in 1 call; 1 new, 2 gone since");
+        shown(&args, "audience-after");
+        let found = case.run(&[&args[..], &["--format", "json"]].concat()).exits(0).json();
+        assert_eq!(found["sends"][0]["sent"], json!({ "people": 10_000, "calls": 1, "new": 1, "gone": 2 }));
+        assert_eq!((&found["sends"][0]["people"], &found["sends"][0]["excluded"]), (&json!(9_999), &json!(2)));
+        // The fingerprint is that of `sha256sum` over one openid a line.
+        case.write("people.txt", "oA\noB\n");
+        let found = case.run(&["audience", "plan.yaml", "vip", "--format", "json"]).exits(0).json();
+        assert_eq!(
+            found["sends"][0]["fingerprint"],
+            "sha256:37ab469498aafdc8a0a76cc76d8455732c0f4c5162a074a188ddec277ec7c5b1"
+        );
+        case.run(&["audience", "plan.yaml", "vpi"]).exits(2).says("did you mean `vip`?");
+    });
 }
 
 /// An account with so many followers, of whom the first carry the tag 100.
@@ -101,44 +105,48 @@ fn reached(deliveries: Vec<Delivery>) -> Vec<String> {
 
 #[test]
 fn followers_are_listed_frozen_and_sent_to_once() {
-    let steps =
-        "  - { id: vip, action: send_by_openid, to: { tag: VIP, exclude: out.txt }, message: { text: 你好 } }\n";
-    let listed = |server: &Sandbox| server.calls().iter().filter(|call| call.path.ends_with("/user/tag/get")).count();
-    // Who they are is asked of the account first.
-    let first: Vec<String> = {
+    in_each_language(|| {
+        let steps =
+            "  - { id: vip, action: send_by_openid, to: { tag: VIP, exclude: out.txt }, message: { text: 你好 } }\n";
+        let listed =
+            |server: &Sandbox| server.calls().iter().filter(|call| call.path.ends_with("/user/tag/get")).count();
+        // Who they are is asked of the account first.
+        let first: Vec<String> = {
+            let server = account(3, None);
+            let case = Case::new().file("plan.yaml", plan(&steps.replace(", exclude: out.txt", "")));
+            case.run(&["run", "plan.yaml", "--yes", "--api-base", &server.base_url()]).exits(0);
+            reached(server.deliveries())
+        };
+        assert_eq!(first.len(), 3);
+        let case = Case::new().file("plan.yaml", plan(steps)).file("out.txt", format!("{}\noNobodyKnows\n", first[1]));
+        let before = case.run(&["render", "plan.yaml"]).exits(0);
+        assert!(before.stdout.contains("<the followers of tag VIP>"), "{}", before.stdout);
+        let server = account(25_000, Some("45009@mass/send#2"));
+        case.run(&["run", "plan.yaml", "--yes", "--api-base", &server.base_url()]).exits(6);
+        assert!(listed(&server) >= 3, "page by page");
+        let begun = reached(server.deliveries());
+        assert_eq!(begun.len(), 10_000);
+        // Meanwhile more people follow; the send goes on with those it began with, and asks for nobody.
+        let later = account(26_000, None);
+        let ran =
+            case.run(&["run", "plan.yaml", "--yes", "--format", "json", "--api-base", &later.base_url()]).exits(0);
+        assert_eq!(listed(&later), 0);
+        let rest = reached(later.deliveries());
+        let all: std::collections::BTreeSet<&String> = begun.iter().chain(&rest).collect();
+        assert_eq!((begun.len() + rest.len(), all.len()), (24_999, 24_999), "everybody once");
+        assert!(!all.contains(&first[1]), "who is excluded gets nothing");
+        let report = ran.json();
+        assert_eq!(report["steps"][0]["outputs"]["msg_ids"].as_array().map(Vec::len), Some(3));
+        // Everybody, by another way; done is done.
+        let case = Case::new().file(
+            "plan.yaml",
+            plan("  - { id: all, action: send_by_openid, to: { followers: true }, message: { text: 你好 } }\n"),
+        );
         let server = account(3, None);
-        let case = Case::new().file("plan.yaml", plan(&steps.replace(", exclude: out.txt", "")));
         case.run(&["run", "plan.yaml", "--yes", "--api-base", &server.base_url()]).exits(0);
-        reached(server.deliveries())
-    };
-    assert_eq!(first.len(), 3);
-    let case = Case::new().file("plan.yaml", plan(steps)).file("out.txt", format!("{}\noNobodyKnows\n", first[1]));
-    let before = case.run(&["render", "plan.yaml"]).exits(0);
-    assert!(before.stdout.contains("<the followers of tag VIP>"), "{}", before.stdout);
-    let server = account(25_000, Some("45009@mass/send#2"));
-    case.run(&["run", "plan.yaml", "--yes", "--api-base", &server.base_url()]).exits(6);
-    assert!(listed(&server) >= 3, "page by page");
-    let begun = reached(server.deliveries());
-    assert_eq!(begun.len(), 10_000);
-    // Meanwhile more people follow; the send goes on with those it began with, and asks for nobody.
-    let later = account(26_000, None);
-    let ran = case.run(&["run", "plan.yaml", "--yes", "--format", "json", "--api-base", &later.base_url()]).exits(0);
-    assert_eq!(listed(&later), 0);
-    let rest = reached(later.deliveries());
-    let all: std::collections::BTreeSet<&String> = begun.iter().chain(&rest).collect();
-    assert_eq!((begun.len() + rest.len(), all.len()), (24_999, 24_999), "everybody once");
-    assert!(!all.contains(&first[1]), "who is excluded gets nothing");
-    let report = ran.json();
-    assert_eq!(report["steps"][0]["outputs"]["msg_ids"].as_array().map(Vec::len), Some(3));
-    // Everybody, by another way; done is done.
-    let case = Case::new().file(
-        "plan.yaml",
-        plan("  - { id: all, action: send_by_openid, to: { followers: true }, message: { text: 你好 } }\n"),
-    );
-    let server = account(3, None);
-    case.run(&["run", "plan.yaml", "--yes", "--api-base", &server.base_url()]).exits(0);
-    case.run(&["run", "plan.yaml", "--yes", "--api-base", &server.base_url()]).exits(0).says("already done");
-    assert_eq!(reached(server.deliveries()).len(), 30_000);
+        case.run(&["run", "plan.yaml", "--yes", "--api-base", &server.base_url()]).exits(0).says("already done");
+        assert_eq!(reached(server.deliveries()).len(), 30_000);
+    });
 }
 
 #[test]
@@ -224,66 +232,73 @@ fn new_people_are_frozen_too() {
 
 #[test]
 fn an_audience_is_held_against_the_edition_before() {
-    let text = plan("  - { id: vip, action: send_by_openid, to: { file: people.txt }, message: { text: 你好 } }\n")
-        .replace(
-            "steps:",
-            "occurrence: '{{ vars.edition }}'\nvars: { edition: one }\nguards:\n  max_change_percent: 20\nsteps:",
-        );
-    let (case, server) = (Case::new().file("plan.yaml", &text).file("people.txt", people(0..10)), Fake::usual());
-    case.against(&server, &[]).exits(0);
-    for (count, exit) in [(13, 9), (7, 9), (12, 0)] {
-        case.write("people.txt", people(0..count));
-        let ran = case.against(&server, &["--var", "edition=two"]).exits(exit);
-        if exit == 9 {
-            ran.says("guard `max_change_percent` (plan.yaml:8) refused the run").says("edition `one` reached 10");
+    in_each_language(|| {
+        let text = plan("  - { id: vip, action: send_by_openid, to: { file: people.txt }, message: { text: 你好 } }\n")
+            .replace(
+                "steps:",
+                "occurrence: '{{ vars.edition }}'\nvars: { edition: one }\nguards:\n  max_change_percent: 20\nsteps:",
+            );
+        let (case, server) = (Case::new().file("plan.yaml", &text).file("people.txt", people(0..10)), Fake::usual());
+        case.against(&server, &[]).exits(0);
+        for (count, exit) in [(13, 9), (7, 9), (12, 0)] {
+            case.write("people.txt", people(0..count));
+            let ran = case.against(&server, &["--var", "edition=two"]).exits(exit);
+            if exit == 9 {
+                ran.says("guard `max_change_percent` (plan.yaml:8) refused the run").says("edition `one` reached 10");
+            }
         }
-    }
-    assert_eq!(server.sends().len(), 2);
-    // Twelve are the measure from now on; what goes on within an edition is not measured.
-    case.write("people.txt", people(0..14));
-    case.against(&server, &["--var", "edition=three"]).exits(0);
-    // A tag counts with the size that WeChat tells.
-    let text =
-        text.replace("action: send_by_openid, to: { file: people.txt }", "action: send_by_tag, to: { tag_id: 134 }");
-    let (case, mut size) = (Case::new().file("plan.yaml", text), 1000);
-    let server = Fake::new(move |_, got| {
-        if got.path.ends_with("/tags/get") {
-            size += 300;
-            return Answer::Json(json!({ "tags": [{ "id": 134, "name": "VIP", "count": size }] }));
-        }
-        Answer::Usual
+        assert_eq!(server.sends().len(), 2);
+        // Twelve are the measure from now on; what goes on within an edition is not measured.
+        case.write("people.txt", people(0..14));
+        case.against(&server, &["--var", "edition=three"]).exits(0);
+        // A tag counts with the size that WeChat tells.
+        let text = text
+            .replace("action: send_by_openid, to: { file: people.txt }", "action: send_by_tag, to: { tag_id: 134 }");
+        let (case, mut size) = (Case::new().file("plan.yaml", text), 1000);
+        let server = Fake::new(move |_, got| {
+            if got.path.ends_with("/tags/get") {
+                size += 300;
+                return Answer::Json(json!({ "tags": [{ "id": 134, "name": "VIP", "count": size }] }));
+            }
+            Answer::Usual
+        });
+        case.against(&server, &[]).exits(0);
+        case.against(&server, &["--var", "edition=two"]).exits(9).says("would reach 1,600 people").says("(+23 %)");
+        assert_eq!(server.sends().len(), 1);
     });
-    case.against(&server, &[]).exits(0);
-    case.against(&server, &["--var", "edition=two"]).exits(9).says("would reach 1,600 people").says("(+23 %)");
-    assert_eq!(server.sends().len(), 1);
 }
 
 #[test]
 fn committed_renderings_are_compared() {
-    let text = plan(
-        &(send("one")
-            + "  - { id: vip, action: send_by_openid, to: { openids: [oA, oB] }, message: { text: 你好 } }\n"),
-    );
-    let case = Case::new().file("plan.yaml", &text);
-    case.run(&["render", "plan.yaml", "--check", "out"]).exits(4).says("qunfa render plan.yaml --out out");
-    for format in ["json", "http"] {
-        case.run(&["render", "plan.yaml", "--out", "out", "--format", format]).exits(0);
-        // Layout, comments and the order of keys are no difference.
-        case.write(
-            "plan.yaml",
-            format!("# a comment\n{}", text.replace("id: one, action: send_by_tag,", "action: send_by_tag, id: one,")),
+    in_each_language(|| {
+        let text = plan(
+            &(send("one")
+                + "  - { id: vip, action: send_by_openid, to: { openids: [oA, oB] }, message: { text: 你好 } }\n"),
         );
-        case.run(&["render", "plan.yaml", "--check", "out"]).exits(0).says("2 requests, unchanged, sha256:");
-        case.write("plan.yaml", text.replace("openids: [oA, oB]", "openids: [oA, oC, oB]"));
-        in_both(|language, suffix| {
-            let ran = case.run(&["render", "plan.yaml", "--check", "out", "--lang", language]).exits(9);
-            let said = format!("{}--- stderr\n{}", ran.stdout, ran.stderr);
-            insta::assert_snapshot!(format!("check-{format}{suffix}"), said);
-        });
-        case.write("plan.yaml", plan(&send("one")));
-        case.run(&["render", "plan.yaml", "--check", "out"]).exits(9).says("no longer makes this request");
-        case.write("plan.yaml", &text);
-    }
+        let case = Case::new().file("plan.yaml", &text);
+        case.run(&["render", "plan.yaml", "--check", "out"]).exits(4).says("qunfa render plan.yaml --out out");
+        for format in ["json", "http"] {
+            case.run(&["render", "plan.yaml", "--out", "out", "--format", format]).exits(0);
+            // Layout, comments and the order of keys are no difference.
+            case.write(
+                "plan.yaml",
+                format!(
+                    "# a comment\n{}",
+                    text.replace("id: one, action: send_by_tag,", "action: send_by_tag, id: one,")
+                ),
+            );
+            case.run(&["render", "plan.yaml", "--check", "out"]).exits(0).says("2 requests, unchanged, sha256:");
+            case.write("plan.yaml", text.replace("openids: [oA, oB]", "openids: [oA, oC, oB]"));
+            in_both(|language, suffix| {
+                let ran = case.run(&["render", "plan.yaml", "--check", "out", "--lang", language]).exits(9);
+                let said = format!("{}--- stderr\n{}", ran.stdout, ran.stderr);
+                insta::assert_snapshot!(format!("check-{format}{suffix}"), said);
+            });
+            case.write("plan.yaml", plan(&send("one")));
+            case.run(&["render", "plan.yaml", "--check", "out"]).exits(9).says("no longer makes this request");
+            case.write("plan.yaml", &text);
+        }
+    });
 }
 
 #[test]
@@ -323,8 +338,10 @@ fn the_digest_is_that_of_what_is_sent() {
 
 #[test]
 fn a_rehearsal_has_the_tags_of_lists() {
-    let steps = "  - { id: name, action: send_by_openid, to: { tag: VIP }, message: { text: 你好 } }
+    in_each_language(|| {
+        let steps = "  - { id: name, action: send_by_openid, to: { tag: VIP }, message: { text: 你好 } }
   - { id: number, action: send_by_openid, to: { tag_id: 134 }, message: { text: 又好 } }\n";
-    let case = Case::new().no_env("WECHAT_SECRET").file("plan.yaml", plan(steps));
-    case.run(&["run", "plan.yaml", "--sandbox"]).exits(0).says("200 recipients").says("sent to 100 openids");
+        let case = Case::new().no_env("WECHAT_SECRET").file("plan.yaml", plan(steps));
+        case.run(&["run", "plan.yaml", "--sandbox"]).exits(0).says("200 recipients").says("sent to 100 openids");
+    });
 }

@@ -3,7 +3,7 @@
 use qunfa::{message::MessageKind, payload};
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Case, Fake, plan, repository, send};
+use crate::support::{Answer, Case, Fake, in_each_language, plan, repository, send};
 
 const STEPS: &str = r#"
   - { id: speed, action: set_speed, speed: 3 }
@@ -96,21 +96,23 @@ fn a_run_sends_what_the_dry_run_shows() {
 
 #[test]
 fn a_dry_run_is_reproducible_and_needs_nothing() {
-    let case = case().no_env("WECHAT_SECRET");
-    let first = case.run(&["render", "plan.yaml"]).exits(0).stdout;
-    assert_eq!(first, case.run(&["render", "plan.yaml"]).exits(0).stdout);
-    case.run(&["render", "plan.yaml", "--out", "out"]).exits(0).says("25 requests");
-    case.write("out/999-old.1.json", "left over");
-    let manifest: Value = serde_json::from_str(&case.read("out/manifest.json")).expect("JSON");
-    case.run(&["render", "plan.yaml", "--out", "out"]).exits(0);
-    assert_eq!(case.read("out/999-old.1.json"), "left over", "what no manifest lists is not touched");
-    std::fs::remove_file(case.path("out/999-old.1.json")).expect("ours");
-    assert_eq!(manifest["requests"][14]["file"], "015-o1.1.json");
-    let request: Value = serde_json::from_str(&case.read("out/015-o1.1.json")).expect("JSON");
-    assert_eq!(request["body"]["touser"].as_array().map(Vec::len), Some(10_000));
-    let document: Value = serde_json::from_str(&first).expect("JSON");
-    assert_eq!(document["digest"], manifest["digest"]);
-    assert!(!case.path(".qunfa").exists(), "a dry run keeps no state");
+    in_each_language(|| {
+        let case = case().no_env("WECHAT_SECRET");
+        let first = case.run(&["render", "plan.yaml"]).exits(0).stdout;
+        assert_eq!(first, case.run(&["render", "plan.yaml"]).exits(0).stdout);
+        case.run(&["render", "plan.yaml", "--out", "out"]).exits(0).says("25 requests");
+        case.write("out/999-old.1.json", "left over");
+        let manifest: Value = serde_json::from_str(&case.read("out/manifest.json")).expect("JSON");
+        case.run(&["render", "plan.yaml", "--out", "out"]).exits(0);
+        assert_eq!(case.read("out/999-old.1.json"), "left over", "what no manifest lists is not touched");
+        std::fs::remove_file(case.path("out/999-old.1.json")).expect("ours");
+        assert_eq!(manifest["requests"][14]["file"], "015-o1.1.json");
+        let request: Value = serde_json::from_str(&case.read("out/015-o1.1.json")).expect("JSON");
+        assert_eq!(request["body"]["touser"].as_array().map(Vec::len), Some(10_000));
+        let document: Value = serde_json::from_str(&first).expect("JSON");
+        assert_eq!(document["digest"], manifest["digest"]);
+        assert!(!case.path(".qunfa").exists(), "a dry run keeps no state");
+    });
 }
 
 #[test]
@@ -311,53 +313,59 @@ fn what_the_ledger_keeps_is_what_it_always_was() {
 
 #[test]
 fn no_type_of_message_is_sent_unseen() {
-    for kind in qunfa::plan::message::kinds().map(MessageKind::name) {
-        let message = format!("{{ {kind}: WHAT_IS_SENT }}");
-        let send = format!("  - {{ id: a, action: send_by_tag, to: {{ tag_id: 2 }}, message: {message} }}\n");
-        let look = format!("  - {{ id: look, action: preview, to: {{ wxname: tea }}, message: {message} }}\n");
-        let guarded = |steps: &str| plan(steps).replace("steps:", "guards: { require_preview: true }\nsteps:");
-        let server = Fake::usual();
-        let unseen = Case::new().file("plan.yaml", guarded(&send));
-        unseen.against(&server, &[]).exits(9).says("the message of `a` was not previewed in this occurrence");
-        assert!(server.sends().is_empty(), "{kind}");
-        Case::new().file("plan.yaml", guarded(&(look + &send))).against(&server, &[]).exits(0);
-        server.delivered_once(1);
-    }
+    in_each_language(|| {
+        for kind in qunfa::plan::message::kinds().map(MessageKind::name) {
+            let message = format!("{{ {kind}: WHAT_IS_SENT }}");
+            let send = format!("  - {{ id: a, action: send_by_tag, to: {{ tag_id: 2 }}, message: {message} }}\n");
+            let look = format!("  - {{ id: look, action: preview, to: {{ wxname: tea }}, message: {message} }}\n");
+            let guarded = |steps: &str| plan(steps).replace("steps:", "guards: { require_preview: true }\nsteps:");
+            let server = Fake::usual();
+            let unseen = Case::new().file("plan.yaml", guarded(&send));
+            unseen.against(&server, &[]).exits(9).says("the message of `a` was not previewed in this occurrence");
+            assert!(server.sends().is_empty(), "{kind}");
+            Case::new().file("plan.yaml", guarded(&(look + &send))).against(&server, &[]).exits(0);
+            server.delivered_once(1);
+        }
+    });
 }
 
 #[test]
 fn a_send_of_which_the_ledger_does_not_say_whom_it_reached_is_not_forgotten_by_the_forecast() {
-    let edition = |name: &str| {
-        let steps = send("a").replace("{ tag_id: 2 }", "all");
-        plan(&steps).replace("steps:", &format!("occurrence: {name}\nsteps:"))
-    };
-    let (case, server) = (Case::new().file("plan.yaml", edition("one")), Fake::usual());
-    case.against(&server, &[]).exits(0);
-    let change = "UPDATE calls SET payload = '{\"filter\":{}}'";
-    let store = rusqlite::Connection::open(case.path(".qunfa/state.db")).expect("opens");
-    store.execute_batch(change).expect("writes");
-    case.write("plan.yaml", edition("two"));
-    case.against(&server, &[]).exits(4).says("the state store is damaged").says("has no recipients");
-    server.delivered_once(1);
+    in_each_language(|| {
+        let edition = |name: &str| {
+            let steps = send("a").replace("{ tag_id: 2 }", "all");
+            plan(&steps).replace("steps:", &format!("occurrence: {name}\nsteps:"))
+        };
+        let (case, server) = (Case::new().file("plan.yaml", edition("one")), Fake::usual());
+        case.against(&server, &[]).exits(0);
+        let change = "UPDATE calls SET payload = '{\"filter\":{}}'";
+        let store = rusqlite::Connection::open(case.path(".qunfa/state.db")).expect("opens");
+        store.execute_batch(change).expect("writes");
+        case.write("plan.yaml", edition("two"));
+        case.against(&server, &[]).exits(4).says("the state store is damaged").says("has no recipients");
+        server.delivered_once(1);
+    });
 }
 
 #[test]
 fn a_list_that_cannot_be_read_is_not_an_empty_list() {
-    let text = plan(
-        "  - { id: vip, action: send_by_openid, to: { openids: [oA, oB] }, message: { text: a }, on_audience_change: send_new }\n",
-    );
-    let (case, server) = (Case::new().file("plan.yaml", &text), Fake::usual());
-    case.against(&server, &[]).exits(0);
-    let store = rusqlite::Connection::open(case.path(".qunfa/state.db")).expect("opens");
-    // What its hash says, and yet no list.
-    let damaged = r#"{"touser":{},"msgtype":"text","text":{"content":"a"}}"#;
-    let digest = payload::digest(damaged.as_bytes());
-    let change = format!(
-        "UPDATE calls SET payload = '{damaged}', digest = '{digest}'; UPDATE events SET body_digest = '{digest}' WHERE body_digest IS NOT NULL"
-    );
-    store.execute_batch(&change).expect("writes");
-    case.write("plan.yaml", text.replace("[oA, oB]", "[oA, oB, oC, oD]"));
-    case.against(&server, &[]).exits(4).says("call 1 of step `vip` has no recipients");
-    case.run(&["audience", "plan.yaml", "vip", "--api-base", &server.base]).exits(4).says("step `vip`");
-    server.delivered_once(1);
+    in_each_language(|| {
+        let text = plan(
+            "  - { id: vip, action: send_by_openid, to: { openids: [oA, oB] }, message: { text: a }, on_audience_change: send_new }\n",
+        );
+        let (case, server) = (Case::new().file("plan.yaml", &text), Fake::usual());
+        case.against(&server, &[]).exits(0);
+        let store = rusqlite::Connection::open(case.path(".qunfa/state.db")).expect("opens");
+        // What its hash says, and yet no list.
+        let damaged = r#"{"touser":{},"msgtype":"text","text":{"content":"a"}}"#;
+        let digest = payload::digest(damaged.as_bytes());
+        let change = format!(
+            "UPDATE calls SET payload = '{damaged}', digest = '{digest}'; UPDATE events SET body_digest = '{digest}' WHERE body_digest IS NOT NULL"
+        );
+        store.execute_batch(&change).expect("writes");
+        case.write("plan.yaml", text.replace("[oA, oB]", "[oA, oB, oC, oD]"));
+        case.against(&server, &[]).exits(4).says("call 1 of step `vip` has no recipients");
+        case.run(&["audience", "plan.yaml", "vip", "--api-base", &server.base]).exits(4).says("step `vip`");
+        server.delivered_once(1);
+    });
 }

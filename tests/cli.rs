@@ -3,7 +3,7 @@
 use qunfa::plan::schema::texts;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Case, Fake, Ran, SECRET, TOKEN, code, in_both, plan, repository, send};
+use crate::support::{Answer, Case, Fake, Ran, SECRET, TOKEN, code, in_both, in_each_language, plan, repository, send};
 
 fn one_send() -> Case {
     Case::new().file("plan.yaml", plan(&send("one")))
@@ -99,55 +99,59 @@ fn the_state_belongs_to_the_project() {
 
 #[test]
 fn the_token_command_never_shows_the_token() {
-    let (case, server) = (one_send(), Fake::usual());
-    let token = |action: &str| {
-        case.run(&["token", action, "plan.yaml", "--api-base", &server.base, "--format", "json"]).exits(0).json()
-    };
-    assert_eq!(token("show")["cached"], false);
-    assert_eq!(token("refresh")["fetched"], 1);
-    assert_eq!((&token("refresh")["fetched"], &token("show")["good"]), (&json!(0), &json!(true)));
-    assert_eq!(token("clear")["cached"], false);
-    assert_eq!(server.tokens(), 1);
-    case.run(&["token", "show", "plan.yaml"]).exits(0).says("no cached token");
-    // Without a plan: every account of the store.
-    case.run(&["token", "show"]).exits(0).says("no cached token");
-    token("refresh");
-    case.run(&["token", "show"])
-        .exits(0)
-        .says(&format!("wx0123456789abcdef at {}: cached token, valid until", server.base));
-    case.run(&["token", "refresh"]).exits(2);
-    assert_eq!(case.run(&["token", "clear", "--format", "json"]).exits(0).json()["tokens"], json!([]));
+    in_each_language(|| {
+        let (case, server) = (one_send(), Fake::usual());
+        let token = |action: &str| {
+            case.run(&["token", action, "plan.yaml", "--api-base", &server.base, "--format", "json"]).exits(0).json()
+        };
+        assert_eq!(token("show")["cached"], false);
+        assert_eq!(token("refresh")["fetched"], 1);
+        assert_eq!((&token("refresh")["fetched"], &token("show")["good"]), (&json!(0), &json!(true)));
+        assert_eq!(token("clear")["cached"], false);
+        assert_eq!(server.tokens(), 1);
+        case.run(&["token", "show", "plan.yaml"]).exits(0).says("no cached token");
+        // Without a plan: every account of the store.
+        case.run(&["token", "show"]).exits(0).says("no cached token");
+        token("refresh");
+        case.run(&["token", "show"])
+            .exits(0)
+            .says(&format!("wx0123456789abcdef at {}: cached token, valid until", server.base));
+        case.run(&["token", "refresh"]).exits(2);
+        assert_eq!(case.run(&["token", "clear", "--format", "json"]).exits(0).json()["tokens"], json!([]));
+    });
 }
 
 #[test]
 fn reports_of_past_runs() {
-    let (case, server) = (one_send(), Fake::scripted("sendall", vec![code(40152)]));
-    case.run(&["report", "plan.yaml"]).exits(4).says("no runs of `test` found");
-    let formats = ["human", "json", "junit", "markdown", "html"];
-    let reports: Vec<String> = formats.iter().map(|format| format!("{format}=out/report.{format}")).collect();
-    let mut args: Vec<&str> = vec!["--format", "json"];
-    reports.iter().for_each(|report| args.extend(["--report", report]));
-    let first = case.against(&server, &args).exits(5).json();
-    case.against(&server, &[]).exits(0);
-    let run_id = first["run_id"].as_str().expect("text");
-    for format in formats {
-        let past = case.run(&["report", "plan.yaml", "--run", run_id, "--format", format]).exits(0).stdout;
-        assert_eq!(past, case.read(&format!("out/report.{format}")), "{format}");
-    }
-    assert_eq!(
-        case.run(&["report", "plan.yaml", "--format", "json"]).exits(0).json()["outcome"],
-        "succeeded",
-        "the last one"
-    );
-    case.run(&["report", "plan.yaml", "--run", "nothing"]).exits(4).says(run_id);
-    case.against(&server, &["--report", "pdf=x"]).exits(2).says("FORMAT=PATH");
-    let schema: Value = serde_json::from_str(&case.run(&["schema", "report"]).exits(0).stdout).expect("JSON");
-    let validator = jsonschema::validator_for(&schema).expect("a schema");
-    assert!(
-        validator.is_valid(&first),
-        "{:?}",
-        validator.iter_errors(&first).map(|error| error.to_string()).collect::<Vec<_>>()
-    );
+    in_each_language(|| {
+        let (case, server) = (one_send(), Fake::scripted("sendall", vec![code(40152)]));
+        case.run(&["report", "plan.yaml"]).exits(4).says("no runs of `test` found");
+        let formats = ["human", "json", "junit", "markdown", "html"];
+        let reports: Vec<String> = formats.iter().map(|format| format!("{format}=out/report.{format}")).collect();
+        let mut args: Vec<&str> = vec!["--format", "json"];
+        reports.iter().for_each(|report| args.extend(["--report", report]));
+        let first = case.against(&server, &args).exits(5).json();
+        case.against(&server, &[]).exits(0);
+        let run_id = first["run_id"].as_str().expect("text");
+        for format in formats {
+            let past = case.run(&["report", "plan.yaml", "--run", run_id, "--format", format]).exits(0).stdout;
+            assert_eq!(past, case.read(&format!("out/report.{format}")), "{format}");
+        }
+        assert_eq!(
+            case.run(&["report", "plan.yaml", "--format", "json"]).exits(0).json()["outcome"],
+            "succeeded",
+            "the last one"
+        );
+        case.run(&["report", "plan.yaml", "--run", "nothing"]).exits(4).says(run_id);
+        case.against(&server, &["--report", "pdf=x"]).exits(2).says("FORMAT=PATH");
+        let schema: Value = serde_json::from_str(&case.run(&["schema", "report"]).exits(0).stdout).expect("JSON");
+        let validator = jsonschema::validator_for(&schema).expect("a schema");
+        assert!(
+            validator.is_valid(&first),
+            "{:?}",
+            validator.iter_errors(&first).map(|error| error.to_string()).collect::<Vec<_>>()
+        );
+    });
 }
 
 #[test]
@@ -210,72 +214,87 @@ fn the_step_summary_stays_below_what_github_takes() {
 
 #[test]
 fn options_come_from_the_environment_too() {
-    let server = Fake::usual();
-    let text = plan(&send("one")).replace("text: 你好", "text: \"{{ vars.who }}好\"");
-    let case = Case::new().file("plan.yaml", text).env("QUNFA_API_BASE", &server.base).env("QUNFA_YES", "1");
-    case.run(&["run", "plan.yaml"]).exits(3).says("`vars.who` is not defined");
-    let case = case.env("QUNFA_VAR", "who=您");
-    case.run(&["run", "plan.yaml"]).exits(0);
-    assert_eq!(server.sends()[0].json()["text"]["content"], "您好");
-    // CI systems set variables that nobody gave to nothing.
-    let unset = ["ONLY", "FROM", "STATE", "REPORT", "EXPECT", "FORMAT", "COLOR", "NOW", "VARS_FILE", "QUIET"];
-    let case = unset.iter().fold(case, |case, name| case.env(&format!("QUNFA_{name}"), ""));
-    case.run(&["run", "plan.yaml"]).exits(0).says("already done");
+    in_each_language(|| {
+        let server = Fake::usual();
+        let text = plan(&send("one")).replace("text: 你好", "text: \"{{ vars.who }}好\"");
+        let case = Case::new().file("plan.yaml", text).env("QUNFA_API_BASE", &server.base).env("QUNFA_YES", "1");
+        case.run(&["run", "plan.yaml"]).exits(3).says("`vars.who` is not defined");
+        let case = case.env("QUNFA_VAR", "who=您");
+        case.run(&["run", "plan.yaml"]).exits(0);
+        assert_eq!(server.sends()[0].json()["text"]["content"], "您好");
+        // CI systems set variables that nobody gave to nothing.
+        let unset = ["ONLY", "FROM", "STATE", "REPORT", "EXPECT", "FORMAT", "COLOR", "NOW", "VARS_FILE", "QUIET"];
+        let case = unset.iter().fold(case, |case, name| case.env(&format!("QUNFA_{name}"), ""));
+        case.run(&["run", "plan.yaml"]).exits(0).says("already done");
+    });
 }
 
 #[test]
 fn variables_override_each_other() {
-    let text = plan(&send("one"))
-        .replace("steps:", "vars: { who: 甲, n: 1 }\nsteps:")
-        .replace("text: 你好", "text: \"{{ vars.who }}{{ vars.n + 1 }}\"");
-    let case = Case::new().file("plan.yaml", text).file("vars.yaml", "who: 乙\nn: 10\n");
-    let content = |args: &[&str]| {
-        let mut all = vec!["render", "plan.yaml"];
-        all.extend(args);
-        case.run(&all).exits(0).json()["requests"][0]["body"]["text"]["content"].clone()
-    };
-    assert_eq!(content(&[]), "甲2");
-    assert_eq!(content(&["--vars-file", "vars.yaml"]), "乙11");
-    assert_eq!(content(&["--vars-file", "vars.yaml", "--var", "who=丙"]), "丙11");
-    case.run(&["render", "plan.yaml", "--var", "whom=丁"]).exits(3).says("the plan does not use the variable `whom`");
-    case.run(&["render", "plan.yaml", "--var", "who"]).exits(3).says("write --var key=value");
-    case.run(&["render", "plan.yaml", "--vars-file", "nowhere.yaml"]).exits(4).says("no such file");
+    in_each_language(|| {
+        let text = plan(&send("one"))
+            .replace("steps:", "vars: { who: 甲, n: 1 }\nsteps:")
+            .replace("text: 你好", "text: \"{{ vars.who }}{{ vars.n + 1 }}\"");
+        let case = Case::new().file("plan.yaml", text).file("vars.yaml", "who: 乙\nn: 10\n");
+        let content = |args: &[&str]| {
+            let mut all = vec!["render", "plan.yaml"];
+            all.extend(args);
+            case.run(&all).exits(0).json()["requests"][0]["body"]["text"]["content"].clone()
+        };
+        assert_eq!(content(&[]), "甲2");
+        assert_eq!(content(&["--vars-file", "vars.yaml"]), "乙11");
+        assert_eq!(content(&["--vars-file", "vars.yaml", "--var", "who=丙"]), "丙11");
+        case.run(&["render", "plan.yaml", "--var", "whom=丁"])
+            .exits(3)
+            .says("the plan does not use the variable `whom`");
+        case.run(&["render", "plan.yaml", "--var", "who"]).exits(3).says("write --var key=value");
+        case.run(&["render", "plan.yaml", "--vars-file", "nowhere.yaml"]).exits(4).says("no such file");
+    });
 }
 
 #[test]
 fn files_that_are_too_large_are_not_read() {
-    let text = plan(&send("one")).replace("text: 你好", "text: { file: large.txt }");
-    let case = Case::new().file("plan.yaml", text).file("large.txt", "x".repeat((1 << 20) + 1));
-    case.run(&["validate", "plan.yaml"]).exits(3).says("[Q603]").says("has 1,048,577 bytes; the limit is 1,048,576");
-    case.write("large.txt", "x".repeat(1 << 20));
-    case.run(&["validate", "plan.yaml"]).exits(3).says("[Q401]");
-    case.run(&["validate", "plan.yaml", "--var", "unused=1"]).exits(3).says("[Q607]");
+    in_each_language(|| {
+        let text = plan(&send("one")).replace("text: 你好", "text: { file: large.txt }");
+        let case = Case::new().file("plan.yaml", text).file("large.txt", "x".repeat((1 << 20) + 1));
+        case.run(&["validate", "plan.yaml"])
+            .exits(3)
+            .says("[Q603]")
+            .says("has 1,048,577 bytes; the limit is 1,048,576");
+        case.write("large.txt", "x".repeat(1 << 20));
+        case.run(&["validate", "plan.yaml"]).exits(3).says("[Q401]");
+        case.run(&["validate", "plan.yaml", "--var", "unused=1"]).exits(3).says("[Q607]");
+    });
 }
 
 #[test]
 fn a_plan_comes_from_standard_input_too() {
-    let case = Case::new().file("hello.txt", "你好\n");
-    let text = plan(&send("one")).replace("text: 你好", "text: { file: hello.txt }");
-    let ran = case.with_stdin(&["render", "-"], &text).exits(0);
-    assert_eq!(ran.json()["requests"][0]["body"]["text"]["content"], "你好");
-    case.with_stdin(&["validate", "-"], "").exits(3).says("the plan is empty");
-    case.with_stdin(&["run", "-", "--sandbox"], &text).exits(0);
+    in_each_language(|| {
+        let case = Case::new().file("hello.txt", "你好\n");
+        let text = plan(&send("one")).replace("text: 你好", "text: { file: hello.txt }");
+        let ran = case.with_stdin(&["render", "-"], &text).exits(0);
+        assert_eq!(ran.json()["requests"][0]["body"]["text"]["content"], "你好");
+        case.with_stdin(&["validate", "-"], "").exits(3).says("the plan is empty");
+        case.with_stdin(&["run", "-", "--sandbox"], &text).exits(0);
+    });
 }
 
 #[test]
 fn wrong_usage_is_code_2_and_sends_nothing() {
-    let (case, server) = (one_send(), Fake::usual());
-    case.against(&server, &["--onyl", "one"]).exits(2).says("--only");
-    case.run(&["valdate", "plan.yaml"]).exits(2).says("validate");
-    case.run(&["run"]).exits(2);
-    case.run(&[]).exits(2);
-    case.run(&["run", "plan.yaml", "--yes", "--api-base", "http://example.com"])
-        .exits(2)
-        .says("http is allowed only for this machine");
-    case.run(&["run", "plan.yaml", "--yes", "--now", "2026-03-02T10:00:00+08:00"]).exits(2).says("rehearsals");
-    case.run(&["run", "nowhere.yaml", "--yes"]).exits(4).says("no such file");
-    case.run(&["run", ".", "--yes"]).exits(4).says("folder");
-    assert!(server.got().is_empty());
+    in_each_language(|| {
+        let (case, server) = (one_send(), Fake::usual());
+        case.against(&server, &["--onyl", "one"]).exits(2).says("--only");
+        case.run(&["valdate", "plan.yaml"]).exits(2).says("validate");
+        case.run(&["run"]).exits(2);
+        case.run(&[]).exits(2);
+        case.run(&["run", "plan.yaml", "--yes", "--api-base", "http://example.com"])
+            .exits(2)
+            .says("http is allowed only for this machine");
+        case.run(&["run", "plan.yaml", "--yes", "--now", "2026-03-02T10:00:00+08:00"]).exits(2).says("rehearsals");
+        case.run(&["run", "nowhere.yaml", "--yes"]).exits(4).says("no such file");
+        case.run(&["run", ".", "--yes"]).exits(4).says("folder");
+        assert!(server.got().is_empty());
+    });
 }
 
 #[test]
@@ -655,8 +674,11 @@ fn a_printed_command_can_be_pasted() {
 
 #[test]
 fn a_plan_that_is_not_there_has_a_name_that_is() {
-    let case =
-        Case::new().file("spring.yaml", "x").file("lfs.yaml", "version https://git-lfs.github.com/spec/v1\noid x\n");
-    case.run(&["validate", "spring.yml"]).exits(4).says("did you mean `spring.yaml`?");
-    case.run(&["validate", "lfs.yaml"]).exits(4).says("it is a Git LFS pointer");
+    in_each_language(|| {
+        let case = Case::new()
+            .file("spring.yaml", "x")
+            .file("lfs.yaml", "version https://git-lfs.github.com/spec/v1\noid x\n");
+        case.run(&["validate", "spring.yml"]).exits(4).says("did you mean `spring.yaml`?");
+        case.run(&["validate", "lfs.yaml"]).exits(4).says("it is a Git LFS pointer");
+    });
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{
     formats::holds,
-    support::{self, Answer, Case, Fake, SECRET, TOKEN, in_both, in_each_language, send, spoken},
+    support::{self, Answer, Case, Fake, SECRET, TOKEN, hear, in_both, in_each_language, send, spoken},
 };
 
 /// A plan without warnings.
@@ -80,8 +80,9 @@ fn is(check: &Value, state: &str, words: &str) {
         return;
     }
     let texts = std::iter::once(&check["message"]).chain(check["help"].as_array().expect("a list"));
-    for text in texts.map(|text| text.as_str().expect("a text")) {
+    for text in texts.map(|text| text.as_str().expect("a text")).filter(|text| !text.starts_with("chmod ")) {
         assert!(text.chars().any(|c| ('\u{4e00}'..'\u{9fff}').contains(&c)), "`{text}` is not Chinese");
+        hear(text);
     }
 }
 
@@ -150,24 +151,26 @@ fn every_line_is_there_whatever_fails() {
 
 #[test]
 fn secrets_say_what_to_set() {
-    let server = wechat(&[]);
-    let missing = case().no_env("WECHAT_SECRET");
-    is(&check(&doctor(&missing, &server, 4), "secret"), "error", "set the environment variable `WECHAT_SECRET`");
-    let file = case();
-    file.write("plan.yaml", plan(&send("one")).replace("{ env: WECHAT_SECRET }", "{ file: secret.txt }"));
-    is(&check(&doctor(&file, &server, 4), "secret"), "error", "write the secret to `secret.txt`");
-    file.write("secret.txt", SECRET);
-    is(&check(&doctor(&file, &server, 0), "secret"), "ok", "found in the secret file `secret.txt`");
-    file.write("plan.yaml", plan(&send("one")).replace("{ env: WECHAT_SECRET }", "{ command: [\"false\"] }"));
-    is(&check(&doctor(&file, &server, 4), "secret"), "error", "run the plan's command by hand");
-    let given = case().env("KEPT", TOKEN);
-    given.write(
-        "plan.yaml",
-        plan(&send("one")).replace("secret: { env: WECHAT_SECRET }", "access_token: { env: KEPT }"),
-    );
-    let document = doctor(&given, &server, 0);
-    is(&check(&document, "token"), "ok", "external token store");
-    is(&check(&document, "ip_allow_list"), "not_checked", "this machine does not fetch the token");
+    in_each_language(|| {
+        let server = wechat(&[]);
+        let missing = case().no_env("WECHAT_SECRET");
+        is(&check(&doctor(&missing, &server, 4), "secret"), "error", "set the environment variable `WECHAT_SECRET`");
+        let file = case();
+        file.write("plan.yaml", plan(&send("one")).replace("{ env: WECHAT_SECRET }", "{ file: secret.txt }"));
+        is(&check(&doctor(&file, &server, 4), "secret"), "error", "write the secret to `secret.txt`");
+        file.write("secret.txt", SECRET);
+        is(&check(&doctor(&file, &server, 0), "secret"), "ok", "found in the secret file `secret.txt`");
+        file.write("plan.yaml", plan(&send("one")).replace("{ env: WECHAT_SECRET }", "{ command: [\"false\"] }"));
+        is(&check(&doctor(&file, &server, 4), "secret"), "error", "run the plan's command by hand");
+        let given = case().env("KEPT", TOKEN);
+        given.write(
+            "plan.yaml",
+            plan(&send("one")).replace("secret: { env: WECHAT_SECRET }", "access_token: { env: KEPT }"),
+        );
+        let document = doctor(&given, &server, 0);
+        is(&check(&document, "token"), "ok", "external token store");
+        is(&check(&document, "ip_allow_list"), "not_checked", "this machine does not fetch the token");
+    });
 }
 
 #[test]
@@ -197,7 +200,7 @@ fn a_classic_token_is_never_fetched() {
         let text = plan(&send("one")).replace("secret:", "token: classic, secret:");
         let (case, server) = (Case::new().file("plan.yaml", text), wechat(&[]));
         let document = doctor(&case, &server, 5);
-        is(&check(&document, "token"), "error", "qunfa token refresh PLAN");
+        is(&check(&document, "token"), "error", "qunfa token refresh plan.yaml --api-base");
         assert!(server.got().is_empty(), "a new one would end the one before");
         case.run(&["token", "refresh", "plan.yaml", "--api-base", &server.base]).exits(0);
         let document = doctor(&case, &server, 0);
@@ -395,75 +398,82 @@ fn an_unknown_outcome_is_told() {
         };
         is(&check(&ask(&[]), "ledger"), "warning", "run the plan within 24 hours");
         let late = (jiff::Timestamp::now() + jiff::SignedDuration::from_hours(25)).to_string();
-        is(&check(&ask(&["--now", &late]), "ledger"), "warning", "qunfa settle plan.yaml STEP");
+        is(&check(&ask(&["--now", &late]), "ledger"), "warning", "qunfa settle plan.yaml one --api-base");
     });
 }
 
 #[cfg(unix)]
 #[test]
 fn the_state_store_is_looked_at() {
-    use std::os::unix::fs::PermissionsExt as _;
-    let (case, server) = (case(), wechat(&[]));
-    case.against(&server, &[]).exits(0);
-    let state = |code: i32| {
-        let args = ["doctor", "plan.yaml", "--api-base", &server.base, "--format", "json"];
-        check(&case.run(&args).exits(code).json(), "state")
-    };
-    let well = state(0);
-    is(&well, "ok", "and private");
-    assert_eq!(well["facts"]["integrity"], "ok");
-    let path = case.path(".qunfa/state.db");
-    let mode = |path: &Path, mode| std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("ours");
-    mode(&path, 0o644);
-    is(&state(0), "warning", "chmod 600");
-    mode(&path, 0o600);
-    // A format that this version does not know, an older one, and another program's.
-    let head = |statement: &str| {
-        rusqlite::Connection::open(&path).expect("opens").execute_batch(statement).expect("writes");
-    };
-    head("PRAGMA user_version = 999");
-    is(&state(4), "error", "use a newer qunfa");
-    head("PRAGMA user_version = 3");
-    let old = state(0);
-    is(&old, "warning", "the next run upgrades it from format 3 to");
-    head(&format!("PRAGMA user_version = {}; PRAGMA application_id = 7", qunfa::ledger::sqlite::FORMAT));
-    is(&state(4), "error", "another program");
-    std::fs::remove_file(&path).expect("is there");
-    case.write(".qunfa/state.db", "this is no database, but text of some length".repeat(100));
-    is(&state(4), "error", "restore it from a backup");
+    in_each_language(|| {
+        use std::os::unix::fs::PermissionsExt as _;
+        let (case, server) = (case(), wechat(&[]));
+        case.against(&server, &[]).exits(0);
+        let state = |code: i32| {
+            let args = ["doctor", "plan.yaml", "--api-base", &server.base, "--format", "json"];
+            check(&case.run(&args).exits(code).json(), "state")
+        };
+        let well = state(0);
+        is(&well, "ok", "and private");
+        assert_eq!(well["facts"]["integrity"], "ok");
+        let path = case.path(".qunfa/state.db");
+        let mode =
+            |path: &Path, mode| std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("ours");
+        mode(&path, 0o644);
+        is(&state(0), "warning", "chmod 600");
+        mode(&path, 0o600);
+        // A format that this version does not know, an older one, and another program's.
+        let head = |statement: &str| {
+            rusqlite::Connection::open(&path).expect("opens").execute_batch(statement).expect("writes");
+        };
+        head("PRAGMA user_version = 999");
+        is(&state(4), "error", "use a newer qunfa");
+        head("PRAGMA user_version = 3");
+        let old = state(0);
+        is(&old, "warning", "the next run upgrades it from format 3 to");
+        head(&format!("PRAGMA user_version = {}; PRAGMA application_id = 7", qunfa::ledger::sqlite::FORMAT));
+        is(&state(4), "error", "another program");
+        std::fs::remove_file(&path).expect("is there");
+        case.write(".qunfa/state.db", "this is no database, but text of some length".repeat(100));
+        is(&state(4), "error", "restore it from a backup");
+    });
 }
 
 #[test]
 fn a_run_under_way_is_told() {
-    let (case, server) = (case(), wechat(&[]));
-    let owner = json!({ "pid": 7, "host": "ci", "since": "2026-03-02T02:00:00Z", "plan": "other.yaml" });
-    case.write(".qunfa/state.db.wx0123456789abcdef.lock", owner.to_string());
-    is(&check(&doctor(&case, &server, 0), "lock"), "ok", "no other run");
-    let file = File::open(case.path(".qunfa/state.db.wx0123456789abcdef.lock")).expect("is there");
-    file.lock().expect("free");
-    let document = doctor(&case, &server, 8);
-    is(&check(&document, "lock"), "error", "process 7 on ci since 2026-03-02 10:00:00 (other.yaml)");
-    drop(file);
-    is(&check(&doctor(&case, &server, 0), "lock"), "ok", "no other run");
+    in_each_language(|| {
+        let (case, server) = (case(), wechat(&[]));
+        let owner = json!({ "pid": 7, "host": "ci", "since": "2026-03-02T02:00:00Z", "plan": "other.yaml" });
+        case.write(".qunfa/state.db.wx0123456789abcdef.lock", owner.to_string());
+        is(&check(&doctor(&case, &server, 0), "lock"), "ok", "no other run");
+        let file = File::open(case.path(".qunfa/state.db.wx0123456789abcdef.lock")).expect("is there");
+        file.lock().expect("free");
+        let document = doctor(&case, &server, 8);
+        is(&check(&document, "lock"), "error", "process 7 on ci since 2026-03-02 10:00:00 (other.yaml)");
+        drop(file);
+        is(&check(&doctor(&case, &server, 0), "lock"), "ok", "no other run");
+    });
 }
 
 #[test]
 fn the_sandbox_answers_too() {
-    let case = case().no_env("WECHAT_SECRET");
-    let ask = |more: &[&str], code| {
-        case.run(&[&["doctor", "plan.yaml", "--sandbox", "--format", "json"], more].concat()).exits(code).json()
-    };
-    let document = ask(&[], 0);
-    holds("doctor", &document);
-    assert_eq!(
-        (&document["verdict"], &document["platform"], &document["api_base"]),
-        (&json!("ok"), &json!("sandbox"), &Value::Null)
-    );
-    is(&check(&document, "clock"), "ok", "within 60 s");
-    is(&check(&document, "state"), "ok", "uses its own");
-    assert!(!case.path(".qunfa").exists());
-    let document = ask(&["--fault", "40164@stable_token#1-"], 5);
-    assert_eq!(check(&document, "ip_allow_list")["state"], "error");
-    case.write("plan.yaml", plan(&send("one")).replace("kind: service", "kind: subscription"));
-    is(&check(&ask(&[], 0), "account"), "ok", "subscription");
+    in_each_language(|| {
+        let case = case().no_env("WECHAT_SECRET");
+        let ask = |more: &[&str], code| {
+            case.run(&[&["doctor", "plan.yaml", "--sandbox", "--format", "json"], more].concat()).exits(code).json()
+        };
+        let document = ask(&[], 0);
+        holds("doctor", &document);
+        assert_eq!(
+            (&document["verdict"], &document["platform"], &document["api_base"]),
+            (&json!("ok"), &json!("sandbox"), &Value::Null)
+        );
+        is(&check(&document, "clock"), "ok", "within 60 s");
+        is(&check(&document, "state"), "ok", "uses its own");
+        assert!(!case.path(".qunfa").exists());
+        let document = ask(&["--fault", "40164@stable_token#1-"], 5);
+        assert_eq!(check(&document, "ip_allow_list")["state"], "error");
+        case.write("plan.yaml", plan(&send("one")).replace("kind: service", "kind: subscription"));
+        is(&check(&ask(&[], 0), "account"), "ok", "subscription");
+    });
 }

@@ -14,7 +14,7 @@ use std::{
 use qunfa::sandbox::{Config, DeliveryKind, Sandbox};
 use serde_json::Value;
 
-use crate::support::{Case, plan, repository, send};
+use crate::support::{Case, in_each_language, plan, repository, send};
 
 const BEGIN: &str = "<!-- measured by tests/exactly_once.rs -->\n";
 const END: &str = "<!-- end -->\n";
@@ -129,16 +129,20 @@ fn every_fault_delivers_once() {
 
 #[test]
 fn a_rehearsal_can_have_faults() {
-    // Waits pass at once in a rehearsal, so they may be as long as they really are.
-    let case = Case::new().file("plan.yaml", plan(&send("one")).replace("resend_after: 1ms", "resend_after: 60s"));
-    let ran = case.run(&["run", "plan.yaml", "--sandbox", "--fault", "lost", "--format", "json"]).exits(0);
-    assert_eq!(told(&ran.json()), "0 (adopted, 2 attempts)");
-    ran.says("sent to 星标组");
-    let ran = case.run(&["run", "plan.yaml", "--sandbox", "--fault", "-1#1-", "--fault", "40001@token"]).exits(5);
-    ran.says("WeChat refused to issue an access token: 40001");
-    case.run(&["run", "plan.yaml", "--yes", "--fault", "lost"]).exits(2).says("--fault works only with the sandbox");
-    case.run(&["run", "plan.yaml", "--sandbox", "--fault", "lots"])
-        .exits(2)
-        .says("`lots` is not a fault; write drop, lost");
-    case.run(&["sandbox", "--fault", "drop@mess/send"]).exits(2).says("no API path ends with `mess/send`");
+    in_each_language(|| {
+        // Waits pass at once in a rehearsal, so they may be as long as they really are.
+        let case = Case::new().file("plan.yaml", plan(&send("one")).replace("resend_after: 1ms", "resend_after: 60s"));
+        let ran = case.run(&["run", "plan.yaml", "--sandbox", "--fault", "lost", "--format", "json"]).exits(0);
+        assert_eq!(told(&ran.json()), "0 (adopted, 2 attempts)");
+        ran.says("sent to 星标组");
+        let ran = case.run(&["run", "plan.yaml", "--sandbox", "--fault", "-1#1-", "--fault", "40001@token"]).exits(5);
+        ran.says("WeChat refused to issue an access token: 40001");
+        case.run(&["run", "plan.yaml", "--yes", "--fault", "lost"])
+            .exits(2)
+            .says("--fault works only with the sandbox");
+        case.run(&["run", "plan.yaml", "--sandbox", "--fault", "lots"])
+            .exits(2)
+            .says("`lots` is not a fault; write drop, lost");
+        case.run(&["sandbox", "--fault", "drop@mess/send"]).exits(2).says("no API path ends with `mess/send`");
+    });
 }

@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::{
     properties::{Files, pipe},
-    support::{Case, in_both, repository},
+    support::{Case, in_both, in_each_language, repository},
 };
 
 fn settled(text: &str) -> String {
@@ -108,50 +108,54 @@ fn files_are_rewritten_and_named() {
 #[cfg(unix)]
 #[test]
 fn permissions_and_links_stay() {
-    use std::os::unix::fs::{PermissionsExt as _, symlink};
-    let case = Case::new().file("real/a.yaml", UNSETTLED);
-    fs::set_permissions(case.path("real/a.yaml"), fs::Permissions::from_mode(0o640)).expect("ours");
-    symlink("real/a.yaml", case.path("link.yaml")).expect("a link");
-    assert_eq!(case.run(&["fmt", "link.yaml"]).exits(0).stdout, "link.yaml\n");
-    assert!(fs::symlink_metadata(case.path("link.yaml")).expect("is there").is_symlink());
-    assert_eq!(
-        case.read("real/a.yaml"),
-        "name: \"test\"\nversion: 1\n",
-        "without steps it is no plan: its order stays"
-    );
-    let mode = fs::metadata(case.path("real/a.yaml")).expect("is there").permissions().mode();
-    assert_eq!(mode & 0o777, 0o640);
-    fs::set_permissions(case.path("real/a.yaml"), fs::Permissions::from_mode(0o440)).expect("ours");
-    case.write("b.yaml", UNSETTLED);
-    fs::write(case.path("c.yaml"), UNSETTLED).expect("written");
-    fs::set_permissions(case.path("c.yaml"), fs::Permissions::from_mode(0o440)).expect("ours");
-    case.run(&["fmt", "c.yaml"]).exits(4).says("cannot write `c.yaml`");
-    assert_eq!(case.read("c.yaml"), UNSETTLED);
+    in_each_language(|| {
+        use std::os::unix::fs::{PermissionsExt as _, symlink};
+        let case = Case::new().file("real/a.yaml", UNSETTLED);
+        fs::set_permissions(case.path("real/a.yaml"), fs::Permissions::from_mode(0o640)).expect("ours");
+        symlink("real/a.yaml", case.path("link.yaml")).expect("a link");
+        assert_eq!(case.run(&["fmt", "link.yaml"]).exits(0).stdout, "link.yaml\n");
+        assert!(fs::symlink_metadata(case.path("link.yaml")).expect("is there").is_symlink());
+        assert_eq!(
+            case.read("real/a.yaml"),
+            "name: \"test\"\nversion: 1\n",
+            "without steps it is no plan: its order stays"
+        );
+        let mode = fs::metadata(case.path("real/a.yaml")).expect("is there").permissions().mode();
+        assert_eq!(mode & 0o777, 0o640);
+        fs::set_permissions(case.path("real/a.yaml"), fs::Permissions::from_mode(0o440)).expect("ours");
+        case.write("b.yaml", UNSETTLED);
+        fs::write(case.path("c.yaml"), UNSETTLED).expect("written");
+        fs::set_permissions(case.path("c.yaml"), fs::Permissions::from_mode(0o440)).expect("ours");
+        case.run(&["fmt", "c.yaml"]).exits(4).says("cannot write `c.yaml`");
+        assert_eq!(case.read("c.yaml"), UNSETTLED);
+    });
 }
 
 #[test]
 fn what_cannot_be_read_is_left_alone() {
-    let case = Case::new();
-    for (text, said) in [
-        ("steps: [\n", "[Q"),
-        ("", "the plan is empty"),
-        ("- a\n", "a plan must be a mapping"),
-        ("a: 1\na: 2\n", "duplicate key `a`"),
-        ("a: !tag 1\n", "YAML tags"),
-        ("%YAML 1.2\n---\na: 1\n", "directives (`%...`)"),
-        ("a: 1\n---\nb: 1\n", "a second document"),
-    ] {
-        case.write("plan.yaml", text);
-        for args in [&["fmt", "plan.yaml"][..], &["fmt", "--check", "plan.yaml"]] {
-            case.run(args).exits(3).says(said).says("nothing was written");
+    in_each_language(|| {
+        let case = Case::new();
+        for (text, said) in [
+            ("steps: [\n", "[Q"),
+            ("", "the plan is empty"),
+            ("- a\n", "a plan must be a mapping"),
+            ("a: 1\na: 2\n", "duplicate key `a`"),
+            ("a: !tag 1\n", "YAML tags"),
+            ("%YAML 1.2\n---\na: 1\n", "directives (`%...`)"),
+            ("a: 1\n---\nb: 1\n", "a second document"),
+        ] {
+            case.write("plan.yaml", text);
+            for args in [&["fmt", "plan.yaml"][..], &["fmt", "--check", "plan.yaml"]] {
+                case.run(args).exits(3).says(said).says("nothing was written");
+            }
+            assert_eq!(case.read("plan.yaml"), text);
         }
-        assert_eq!(case.read("plan.yaml"), text);
-    }
-    case.run(&["fmt", "nowhere.yaml"]).exits(4).says("no such file");
-    // One that is wrong does not keep the others from being settled.
-    case.write("good.yaml", UNSETTLED);
-    case.run(&["fmt", "plan.yaml", "good.yaml"]).exits(3);
-    assert_ne!(case.read("good.yaml"), UNSETTLED);
+        case.run(&["fmt", "nowhere.yaml"]).exits(4).says("no such file");
+        // One that is wrong does not keep the others from being settled.
+        case.write("good.yaml", UNSETTLED);
+        case.run(&["fmt", "plan.yaml", "good.yaml"]).exits(3);
+        assert_ne!(case.read("good.yaml"), UNSETTLED);
+    });
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fs};
 
 use serde_json::Value;
 
-use crate::support::{Case, Fake, SECRET, in_both, repository};
+use crate::support::{Case, Fake, SECRET, in_both, in_each_language, repository};
 
 /// Paths of all files below a folder.
 fn files(case: &Case) -> Vec<String> {
@@ -184,64 +184,70 @@ fn workflows_are_sane() {
 
 #[test]
 fn nothing_is_overwritten() {
-    let case = empty().file("README.md", "mine").file("vars", "no folder").file("rendered/old", "");
-    let ran = case.run(&["init"]).exits(9);
-    for path in ["`README.md`", "`vars`", "`rendered`"] {
-        assert!(ran.stderr.contains(path), "{path}: {}", ran.stderr);
-    }
-    assert_eq!(files(&case), ["README.md", "rendered/old", "vars"]);
+    in_each_language(|| {
+        let case = empty().file("README.md", "mine").file("vars", "no folder").file("rendered/old", "");
+        let ran = case.run(&["init"]).exits(9);
+        for path in ["`README.md`", "`vars`", "`rendered`"] {
+            assert!(ran.stderr.contains(path), "{path}: {}", ran.stderr);
+        }
+        assert_eq!(files(&case), ["README.md", "rendered/old", "vars"]);
 
-    let case = empty();
-    case.run(&["init", "campaigns/spring"]).exits(0);
-    let before = files(&case);
-    let ran =
-        case.run(&["init", "campaigns/spring"]).exits(9).says("these files already exist, so nothing was written");
-    assert!(
-        ran.stderr.contains("`campaigns/spring/plan.yaml`") && ran.stderr.contains("`campaigns/spring/rendered`"),
-        "{}",
-        ran.stderr
-    );
-    assert_eq!(files(&case), before);
-    assert!(before.iter().all(|path| path.starts_with("campaigns/spring/")), "{before:?}");
+        let case = empty();
+        case.run(&["init", "campaigns/spring"]).exits(0);
+        let before = files(&case);
+        let ran =
+            case.run(&["init", "campaigns/spring"]).exits(9).says("these files already exist, so nothing was written");
+        assert!(
+            ran.stderr.contains("`campaigns/spring/plan.yaml`") && ran.stderr.contains("`campaigns/spring/rendered`"),
+            "{}",
+            ran.stderr
+        );
+        assert_eq!(files(&case), before);
+        assert!(before.iter().all(|path| path.starts_with("campaigns/spring/")), "{before:?}");
+    });
 }
 
 #[test]
 fn names() {
-    let name_in = |args: &[&str], plan: &str| {
+    in_each_language(|| {
+        let name_in = |args: &[&str], plan: &str| {
+            let case = empty();
+            case.run(args).exits(0);
+            case.read(plan).lines().nth(2).expect("a line").to_owned()
+        };
+        assert_eq!(name_in(&["init", "spring-tea"], "spring-tea/plan.yaml"), "name: spring-tea");
+        assert_eq!(name_in(&["init", "春茶"], "春茶/plan.yaml"), "name: campaign");
+        assert_eq!(name_in(&["init", "a", "--name", "0b"], "a/plan.yaml"), "name: 0b");
         let case = empty();
-        case.run(args).exits(0);
-        case.read(plan).lines().nth(2).expect("a line").to_owned()
-    };
-    assert_eq!(name_in(&["init", "spring-tea"], "spring-tea/plan.yaml"), "name: spring-tea");
-    assert_eq!(name_in(&["init", "春茶"], "春茶/plan.yaml"), "name: campaign");
-    assert_eq!(name_in(&["init", "a", "--name", "0b"], "a/plan.yaml"), "name: 0b");
-    let case = empty();
-    for name in ["Spring", "春茶", "a b", "-a", "", "a/../b", "a\nb", &"a".repeat(64)] {
-        case.run(&["init", &format!("--name={name}")]).exits(2).says("a name has at most 63 lower-case letters");
-    }
-    case.run(&["init", "--kind", "enterprise"]).exits(2).says("subscription");
-    assert!(files(&case).is_empty());
+        for name in ["Spring", "春茶", "a b", "-a", "", "a/../b", "a\nb", &"a".repeat(64)] {
+            case.run(&["init", &format!("--name={name}")]).exits(2).says("a name has at most 63 lower-case letters");
+        }
+        case.run(&["init", "--kind", "enterprise"]).exits(2).says("subscription");
+        assert!(files(&case).is_empty());
+    });
 }
 
 #[cfg(unix)]
 #[test]
 fn nothing_is_written_elsewhere() {
-    use std::os::unix::fs::{PermissionsExt as _, symlink};
-    let case = empty().file("elsewhere/a", "").file("here/b", "");
-    symlink("../elsewhere", case.path("here/content")).expect("a link");
-    case.run(&["init", "here"]).exits(9).says("`here/content` already exists");
-    assert_eq!(files(&case).iter().filter(|path| path.starts_with("elsewhere")).count(), 1);
+    in_each_language(|| {
+        use std::os::unix::fs::{PermissionsExt as _, symlink};
+        let case = empty().file("elsewhere/a", "").file("here/b", "");
+        symlink("../elsewhere", case.path("here/content")).expect("a link");
+        case.run(&["init", "here"]).exits(9).says("`here/content` already exists");
+        assert_eq!(files(&case).iter().filter(|path| path.starts_with("elsewhere")).count(), 1);
 
-    case.write("file", "");
-    case.run(&["init", "file"]).exits(4).says("cannot write");
+        case.write("file", "");
+        case.run(&["init", "file"]).exits(4).says("cannot write");
 
-    // Root may write anywhere: there the folder is one of the system's that takes no files.
-    let folder = case.path("locked");
-    fs::create_dir(&folder).expect("ours");
-    fs::set_permissions(&folder, fs::Permissions::from_mode(0o555)).expect("ours");
-    let locked =
-        if fs::write(folder.join("probe"), "").is_ok() { "/proc".to_owned() } else { folder.display().to_string() };
-    case.run(&["init", &locked]).exits(4).says("cannot write").says("nothing was written");
+        // Root may write anywhere: there the folder is one of the system's that takes no files.
+        let folder = case.path("locked");
+        fs::create_dir(&folder).expect("ours");
+        fs::set_permissions(&folder, fs::Permissions::from_mode(0o555)).expect("ours");
+        let locked =
+            if fs::write(folder.join("probe"), "").is_ok() { "/proc".to_owned() } else { folder.display().to_string() };
+        case.run(&["init", &locked]).exits(4).says("cannot write").says("nothing was written");
+    });
 }
 
 #[test]

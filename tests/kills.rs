@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::support::{Answer, Case, Fake, plan, send};
+use crate::support::{Answer, Case, Fake, hear, in_each_language, plan, send};
 
 /// 40 mass calls, previews and settings between them.
 fn forty() -> String {
@@ -103,66 +103,71 @@ fn a_full_disk_stops_the_run_before_the_next_send() {
 #[cfg(unix)]
 #[test]
 fn a_store_that_cannot_be_written_or_read_sends_nothing() {
-    let newer = |case: &Case| {
-        let bytes = std::fs::read(case.path(".qunfa/state.db")).expect("is there");
-        // user_version is a big-endian number at offset 60 of the file.
-        let mut newer = bytes;
-        newer[60..64].copy_from_slice(&99_u32.to_be_bytes());
-        case.write(".qunfa/state.db", newer);
-    };
-    let truncated = |case: &Case| {
-        let bytes = std::fs::read(case.path(".qunfa/state.db")).expect("is there");
-        case.write(".qunfa/state.db", &bytes[..bytes.len() / 2]);
-    };
-    let garbled = |case: &Case| {
-        let mut bytes = std::fs::read(case.path(".qunfa/state.db")).expect("is there");
-        let length = bytes.len();
-        bytes[4096.min(length / 2)..].fill(0xa5);
-        case.write(".qunfa/state.db", bytes);
-    };
-    type Damage<'a> = (&'a str, &'a dyn Fn(&Case));
-    let damages: [Damage<'_>; 3] = [("newer", &newer), ("truncated", &truncated), ("garbled", &garbled)];
-    for (what, damage) in damages {
-        let (case, server) = (Case::new().file("plan.yaml", plan(&send("one"))), Fake::usual());
-        case.against(&server, &[]).exits(0);
-        damage(&case);
-        let before = server.sends().len();
-        case.write("plan.yaml", plan(&(send("one") + &send("two"))));
-        let ran = case.against(&server, &[]);
-        assert_eq!((ran.code, server.sends().len()), (4, before), "{what}: {}", ran.stderr);
-        ran.says("state store");
-    }
+    in_each_language(|| {
+        let newer = |case: &Case| {
+            let bytes = std::fs::read(case.path(".qunfa/state.db")).expect("is there");
+            // user_version is a big-endian number at offset 60 of the file.
+            let mut newer = bytes;
+            newer[60..64].copy_from_slice(&99_u32.to_be_bytes());
+            case.write(".qunfa/state.db", newer);
+        };
+        let truncated = |case: &Case| {
+            let bytes = std::fs::read(case.path(".qunfa/state.db")).expect("is there");
+            case.write(".qunfa/state.db", &bytes[..bytes.len() / 2]);
+        };
+        let garbled = |case: &Case| {
+            let mut bytes = std::fs::read(case.path(".qunfa/state.db")).expect("is there");
+            let length = bytes.len();
+            bytes[4096.min(length / 2)..].fill(0xa5);
+            case.write(".qunfa/state.db", bytes);
+        };
+        type Damage<'a> = (&'a str, &'a dyn Fn(&Case));
+        let damages: [Damage<'_>; 3] = [("newer", &newer), ("truncated", &truncated), ("garbled", &garbled)];
+        for (what, damage) in damages {
+            let (case, server) = (Case::new().file("plan.yaml", plan(&send("one"))), Fake::usual());
+            case.against(&server, &[]).exits(0);
+            damage(&case);
+            let before = server.sends().len();
+            case.write("plan.yaml", plan(&(send("one") + &send("two"))));
+            let ran = case.against(&server, &[]);
+            assert_eq!((ran.code, server.sends().len()), (4, before), "{what}: {}", ran.stderr);
+            ran.says("state store");
+        }
+    });
 }
 
 /// What WeChat said is known, although the store fails to take it: a send that was accepted is in no doubt.
 #[test]
 fn a_store_that_fails_after_the_answer_says_what_was_answered() {
-    let answers: [(&str, Answer, i32, &str); 3] = [
-        ("accepted", Answer::Usual, 6, "accepted"),
-        ("refused", crate::support::code(40003), 4, "refused"),
-        ("unknown", Answer::Close, 7, "unknown"),
-    ];
-    for (kind, answer, code, outcome) in answers {
-        let (case, server) = (Case::new().file("plan.yaml", plan(&send("one"))), Fake::usual());
-        case.against(&server, &[]).exits(0);
-        let fails = format!(
-            "CREATE TRIGGER fails BEFORE INSERT ON events WHEN NEW.kind = '{kind}' BEGIN SELECT RAISE(FAIL, 'no'); END"
-        );
-        case.write("plan.yaml", plan(&(send("one") + &send("two") + &send("three"))));
-        // It begins to fail in the call: a store with something strange in it is not even opened.
-        let (path, mut answer) = (case.path(".qunfa/state.db"), Some(answer));
-        let server = Fake::new(move |_, got| {
-            let answer = if got.path.ends_with("sendall") { answer.take() } else { None };
-            answer.map_or(Answer::Usual, |answer| {
-                rusqlite::Connection::open(&path).expect("opens").execute_batch(&fails).expect("writes");
-                answer
-            })
-        });
-        let ran = case.against(&server, &["--report", "json=report.json"]);
-        assert_eq!((ran.code, server.sends().len()), (code, 1), "{kind}: {}", ran.stderr);
-        let report: serde_json::Value = serde_json::from_str(&case.read("report.json")).expect("JSON");
-        assert_eq!(report["steps"][1]["calls"][0]["outcome"], outcome, "{report}");
-    }
+    in_each_language(|| {
+        let answers: [(&str, Answer, i32, &str); 3] = [
+            ("accepted", Answer::Usual, 6, "accepted"),
+            ("refused", crate::support::code(40003), 4, "refused"),
+            ("unknown", Answer::Close, 7, "unknown"),
+        ];
+        for (kind, answer, code, outcome) in answers {
+            let (case, server) = (Case::new().file("plan.yaml", plan(&send("one"))), Fake::usual());
+            case.against(&server, &[]).exits(0);
+            let fails = format!(
+                "CREATE TRIGGER fails BEFORE INSERT ON events WHEN NEW.kind = '{kind}' BEGIN SELECT RAISE(FAIL, 'no'); END"
+            );
+            case.write("plan.yaml", plan(&(send("one") + &send("two") + &send("three"))));
+            // It begins to fail in the call: a store with something strange in it is not even opened.
+            let (path, mut answer) = (case.path(".qunfa/state.db"), Some(answer));
+            let server = Fake::new(move |_, got| {
+                let answer = if got.path.ends_with("sendall") { answer.take() } else { None };
+                answer.map_or(Answer::Usual, |answer| {
+                    rusqlite::Connection::open(&path).expect("opens").execute_batch(&fails).expect("writes");
+                    answer
+                })
+            });
+            let ran = case.against(&server, &["--report", "json=report.json"]);
+            assert_eq!((ran.code, server.sends().len()), (code, 1), "{kind}: {}", ran.stderr);
+            hear(&ran.stderr);
+            let report: serde_json::Value = serde_json::from_str(&case.read("report.json")).expect("JSON");
+            assert_eq!(report["steps"][1]["calls"][0]["outcome"], outcome, "{report}");
+        }
+    });
 }
 
 /// Rights do not bind root, so root runs the program as somebody else.

@@ -120,55 +120,67 @@ fn what_was_sent_is_not_changed_any_more() {
 
 #[test]
 fn an_article_that_changed_is_previewed_again_and_never_sent_unseen() {
-    let (case, server) = (case(), Fake::usual());
-    let guarded = plan(STEPS).replace("name: test", "name: test\nguards: { require_preview: true }");
-    case.write("plan.yaml", &guarded);
-    case.against(&server, &["--only", "article", "--only", "proof"]).exits(0);
-    case.write("content/spring.md", ARTICLE.replace("头采", "明前头采"));
-    // The draft that the ledger knows is not what the plan says now.
-    case.against(&server, &["--only", "announce"]).exits(4).says("which is not selected");
-    case.against(&server, &["--only", "article", "--only", "announce"]).exits(9).says("was not previewed");
-    assert_eq!(server.sends().len(), 0);
-    case.against(&server, &[]).exits(0).says("`proof` has changed since its preview");
-    assert_eq!(order(&server)[4..], ["preview", "update", "get", "preview", "sendall"]);
-    server.delivered_once(1);
+    in_each_language(|| {
+        let (case, server) = (case(), Fake::usual());
+        let guarded = plan(STEPS).replace("name: test", "name: test\nguards: { require_preview: true }");
+        case.write("plan.yaml", &guarded);
+        case.against(&server, &["--only", "article", "--only", "proof"]).exits(0);
+        case.write("content/spring.md", ARTICLE.replace("头采", "明前头采"));
+        // The draft that the ledger knows is not what the plan says now.
+        case.against(&server, &["--only", "announce"]).exits(4).says("which is not selected");
+        case.against(&server, &["--only", "article", "--only", "announce"]).exits(9).says("was not previewed");
+        assert_eq!(server.sends().len(), 0);
+        case.against(&server, &[]).exits(0).says("`proof` has changed since its preview");
+        assert_eq!(order(&server)[4..], ["preview", "update", "get", "preview", "sendall"]);
+        server.delivered_once(1);
+    });
 }
 
 #[test]
 fn a_preview_may_be_changed_and_is_shown_again() {
-    let steps = "  - { id: proof, action: preview, to: { wxname: editor }, message: { text: 你好 } }\n";
-    let (case, server) = (Case::new().file("plan.yaml", plan(steps)), Fake::usual());
-    case.against(&server, &[]).exits(0);
-    for (change, previews) in [(("你好", "再见"), 2), (("再见", "再见"), 2), (("editor }", "boss }"), 3)] {
-        let text = case.read("plan.yaml").replace(change.0, change.1);
-        case.write("plan.yaml", text);
+    in_each_language(|| {
+        let steps = "  - { id: proof, action: preview, to: { wxname: editor }, message: { text: 你好 } }\n";
+        let (case, server) = (Case::new().file("plan.yaml", plan(steps)), Fake::usual());
         case.against(&server, &[]).exits(0);
-        assert_eq!(server.calls("/mass/preview").len(), previews, "{change:?}");
-    }
-    case.run(&["status", "plan.yaml", "--api-base", &server.base]).exits(0).says("proof preview accepted 1/1 calls");
+        for (change, previews) in [(("你好", "再见"), 2), (("再见", "再见"), 2), (("editor }", "boss }"), 3)] {
+            let text = case.read("plan.yaml").replace(change.0, change.1);
+            case.write("plan.yaml", text);
+            case.against(&server, &[]).exits(0);
+            assert_eq!(server.calls("/mass/preview").len(), previews, "{change:?}");
+        }
+        case.run(&["status", "plan.yaml", "--api-base", &server.base])
+            .exits(0)
+            .says("proof preview accepted 1/1 calls");
+    });
 }
 
 #[test]
 fn nothing_follows_a_failed_upload() {
-    for (path, answer, says) in [
-        ("/media/uploadimg", code(40009), "40009"),
-        ("/add_material", code(40007), "40007"),
-        ("/draft/add", code(45166), "45166"),
-        ("/draft/add", Answer::Json(json!({ "errcode": 0, "errmsg": "ok" })), "returned no `media_id`"),
-        ("/draft/get", code(40007), "40007"),
-    ] {
-        let (case, server) = (case(), Fake::scripted(path, vec![answer]));
-        let ran = case.against(&server, &["--format", "json"]).exits(5);
-        assert_eq!(outcomes(&ran.json()), ["failed", "not_run", "not_run"], "{path}");
-        ran.says(says);
-        assert!(server.calls("/mass/preview").is_empty() && server.sends().is_empty(), "{path}");
-        assert!(order(&server).last().is_some_and(|last| path.ends_with(last.as_str())), "{path} {:?}", order(&server));
-        // The next run goes on; what was uploaded is not uploaded again.
-        case.against(&server, &[]).exits(0);
-        server.delivered_once(1);
-        let uploads = server.calls("/media/uploadimg").len();
-        assert_eq!(uploads, if path == "/media/uploadimg" || path == "/draft/get" { 2 } else { 1 }, "{path}");
-    }
+    in_each_language(|| {
+        for (path, answer, says) in [
+            ("/media/uploadimg", code(40009), "40009"),
+            ("/add_material", code(40007), "40007"),
+            ("/draft/add", code(45166), "45166"),
+            ("/draft/add", Answer::Json(json!({ "errcode": 0, "errmsg": "ok" })), "returned no `media_id`"),
+            ("/draft/get", code(40007), "40007"),
+        ] {
+            let (case, server) = (case(), Fake::scripted(path, vec![answer]));
+            let ran = case.against(&server, &["--format", "json"]).exits(5);
+            assert_eq!(outcomes(&ran.json()), ["failed", "not_run", "not_run"], "{path}");
+            ran.says(says);
+            assert!(server.calls("/mass/preview").is_empty() && server.sends().is_empty(), "{path}");
+            assert!(
+                order(&server).last().is_some_and(|last| path.ends_with(last.as_str())),
+                "{path} {:?}",
+                order(&server)
+            );
+            // The next run goes on; what was uploaded is not uploaded again.
+            case.against(&server, &[]).exits(0);
+            server.delivered_once(1);
+            let uploads = server.calls("/media/uploadimg").len();
+            assert_eq!(uploads, if path == "/media/uploadimg" || path == "/draft/get" { 2 } else { 1 }, "{path}");
+        }
+    });
 }
 
 #[test]
@@ -199,69 +211,77 @@ fn an_upload_in_doubt_is_made_again_and_a_draft_in_doubt_is_not_sent_twice() {
 
 #[test]
 fn a_draft_that_lost_something_is_neither_previewed_nor_sent() {
-    let lost = |content: String| json!({ "news_item": [{ "title": "春茶上新", "content": content }] });
-    let first = Fake::usual();
-    case().against(&first, &["--only", "article"]).exits(0);
-    let sent = first.calls("/draft/add")[0].json()["articles"][0]["content"].as_str().expect("a text").to_owned();
-    let begin = sent.find("<img").expect("a picture");
-    let image = &sent[begin..begin + sent[begin..].find('>').expect("its end") + 1];
-    for (content, says) in [
-        (sent.replace("头采", "头"), "the text was changed"),
-        (sent.replacen(image, "", 1), "2 pictures were sent, but the draft has 1"),
-        (sent.replace("<img", "<span"), "pictures missing: 2 of 2"),
-        (sent.replacen(" style=", " data-style=", 1), "styles missing: "),
-    ] {
-        let (case, server) = (case(), Fake::scripted("/draft/get", vec![Answer::Json(lost(content))]));
-        let ran = case.against(&server, &["--format", "json"]).exits(5);
-        assert_eq!(outcomes(&ran.json()), ["failed", "not_run", "not_run"]);
-        ran.says("WeChat changed the draft").says(says);
-        assert!(server.calls("/mass/preview").is_empty() && server.sends().is_empty());
-        // It is read again, and not made again; what can be sent is sent then.
-        case.against(&server, &[]).exits(0);
-        assert_eq!((server.calls("/draft/add").len(), server.calls("/draft/get").len()), (1, 2));
-        server.delivered_once(1);
-    }
+    in_each_language(|| {
+        let lost = |content: String| json!({ "news_item": [{ "title": "春茶上新", "content": content }] });
+        let first = Fake::usual();
+        case().against(&first, &["--only", "article"]).exits(0);
+        let sent = first.calls("/draft/add")[0].json()["articles"][0]["content"].as_str().expect("a text").to_owned();
+        let begin = sent.find("<img").expect("a picture");
+        let image = &sent[begin..begin + sent[begin..].find('>').expect("its end") + 1];
+        for (content, says) in [
+            (sent.replace("头采", "头"), "the text was changed"),
+            (sent.replacen(image, "", 1), "2 pictures were sent, but the draft has 1"),
+            (sent.replace("<img", "<span"), "pictures missing: 2 of 2"),
+            (sent.replacen(" style=", " data-style=", 1), "styles missing: "),
+        ] {
+            let (case, server) = (case(), Fake::scripted("/draft/get", vec![Answer::Json(lost(content))]));
+            let ran = case.against(&server, &["--format", "json"]).exits(5);
+            assert_eq!(outcomes(&ran.json()), ["failed", "not_run", "not_run"]);
+            ran.says("WeChat changed the draft").says(says);
+            assert!(server.calls("/mass/preview").is_empty() && server.sends().is_empty());
+            // It is read again, and not made again; what can be sent is sent then.
+            case.against(&server, &[]).exits(0);
+            assert_eq!((server.calls("/draft/add").len(), server.calls("/draft/get").len()), (1, 2));
+            server.delivered_once(1);
+        }
+    });
 }
 
 #[test]
 fn a_draft_that_somebody_deleted_is_made_anew() {
-    let (case, server) = (case(), Fake::usual());
-    case.against(&server, &["--only", "article"]).exits(0);
-    server.lose_drafts();
-    case.write("content/spring.md", ARTICLE.replace("头采", "明前头采"));
-    case.against(&server, &["--only", "article"]).exits(5).says("40007");
-    let ran = case.against(&server, &[]).exits(0).says("creating them again");
-    assert!(ran.stderr.contains("article"));
-    assert_eq!(server.drafts().len(), 1);
-    server.delivered_once(1);
-    let before = server.got().len();
-    case.against(&server, &[]).exits(0);
-    assert_eq!(server.got().len(), before);
-    case.run(&["status", "plan.yaml", "--api-base", &server.base]).exits(0).says("article create_draft accepted 4/4");
+    in_each_language(|| {
+        let (case, server) = (case(), Fake::usual());
+        case.against(&server, &["--only", "article"]).exits(0);
+        server.lose_drafts();
+        case.write("content/spring.md", ARTICLE.replace("头采", "明前头采"));
+        case.against(&server, &["--only", "article"]).exits(5).says("40007");
+        let ran = case.against(&server, &[]).exits(0).says("creating them again");
+        assert!(ran.stderr.contains("article"));
+        assert_eq!(server.drafts().len(), 1);
+        server.delivered_once(1);
+        let before = server.got().len();
+        case.against(&server, &[]).exits(0);
+        assert_eq!(server.got().len(), before);
+        case.run(&["status", "plan.yaml", "--api-base", &server.base])
+            .exits(0)
+            .says("article create_draft accepted 4/4");
+    });
 }
 
 #[test]
 fn steps_upload_and_later_steps_use_what_they_give() {
-    let steps = r#"  - { id: banner, action: upload_material, type: image, file: content/cover.png }
+    in_each_language(|| {
+        let steps = r#"  - { id: banner, action: upload_material, type: image, file: content/cover.png }
   - { id: leaf, action: upload_image, file: content/leaf.png }
   - { id: show, action: send_by_tag, to: { tag_id: 2 }, message: { image: "{{ steps.banner.media_id }}" } }
   - { id: link, action: send_by_tag, to: { tag_id: 2 }, message: { text: "{{ steps.leaf.url }}" } }
 "#;
-    let (case, server) = (case(), Fake::usual());
-    case.write("plan.yaml", plan(steps));
-    let report = case.against(&server, &["--format", "json"]).exits(0).json();
-    assert_eq!(
-        report["steps"][0]["outputs"],
-        json!({ "media_id": "material-1", "url": "https://mmbiz.qpic.cn/1" }),
-        "addresses are normalised"
-    );
-    assert_eq!(report["steps"][1]["outputs"], json!({ "url": "https://mmbiz.qpic.cn/mmbiz_png/2/0" }));
-    assert_eq!(server.sends()[0].json()["images"]["media_ids"], json!(["material-1"]));
-    assert_eq!(server.sends()[1].json()["text"]["content"], "https://mmbiz.qpic.cn/mmbiz_png/2/0");
-    // The picture of a message that was sent cannot be another one.
-    case.write("content/cover.png", picture("leaf.png"));
-    case.against(&server, &[]).exits(8).says("`show`");
-    server.delivered_once(2);
+        let (case, server) = (case(), Fake::usual());
+        case.write("plan.yaml", plan(steps));
+        let report = case.against(&server, &["--format", "json"]).exits(0).json();
+        assert_eq!(
+            report["steps"][0]["outputs"],
+            json!({ "media_id": "material-1", "url": "https://mmbiz.qpic.cn/1" }),
+            "addresses are normalised"
+        );
+        assert_eq!(report["steps"][1]["outputs"], json!({ "url": "https://mmbiz.qpic.cn/mmbiz_png/2/0" }));
+        assert_eq!(server.sends()[0].json()["images"]["media_ids"], json!(["material-1"]));
+        assert_eq!(server.sends()[1].json()["text"]["content"], "https://mmbiz.qpic.cn/mmbiz_png/2/0");
+        // The picture of a message that was sent cannot be another one.
+        case.write("content/cover.png", picture("leaf.png"));
+        case.against(&server, &[]).exits(8).says("`show`");
+        server.delivered_once(2);
+    });
 }
 
 #[test]

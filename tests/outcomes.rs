@@ -171,50 +171,55 @@ fn a_send_in_doubt_is_repeated_with_the_same_bytes() {
 /// followers twice. They are simply repeated, at most `attempts` times, and are never *unknown*.
 #[test]
 fn other_calls_are_simply_repeated() {
-    let steps = "  - { id: show, action: preview, to: { wxname: editor }, message: { text: 你好 } }
+    in_each_language(|| {
+        let steps = "  - { id: show, action: preview, to: { wxname: editor }, message: { text: 你好 } }
   - { id: slow, action: set_speed, speed: 1 }
   - { id: look, action: check, msg_id: 7 }
   - { id: undo, action: delete, msg_id: 7 }\n";
-    for answer in doubtful().into_iter().filter(|answer| !matches!(answer, Answer::Stall)) {
-        let done = || Answer::DoneThen(Box::new(answer.clone()));
-        for path in ["/mass/preview", "/speed/set", "/mass/get", "/mass/delete"] {
-            let (case, server) = (Case::new().file("plan.yaml", plan(steps)), Fake::scripted(path, vec![done()]));
-            case.against(&server, &[]).exits(0);
-            assert_eq!(server.calls(path).len(), 2, "{path} {answer:?}");
-            case.against(&server, &[]).exits(0);
-            assert_eq!(server.calls(path).len(), 2, "{path}: done is done");
+        for answer in doubtful().into_iter().filter(|answer| !matches!(answer, Answer::Stall)) {
+            let done = || Answer::DoneThen(Box::new(answer.clone()));
+            for path in ["/mass/preview", "/speed/set", "/mass/get", "/mass/delete"] {
+                let (case, server) = (Case::new().file("plan.yaml", plan(steps)), Fake::scripted(path, vec![done()]));
+                case.against(&server, &[]).exits(0);
+                assert_eq!(server.calls(path).len(), 2, "{path} {answer:?}");
+                case.against(&server, &[]).exits(0);
+                assert_eq!(server.calls(path).len(), 2, "{path}: done is done");
+            }
         }
-    }
-    for path in ["/mass/preview", "/speed/set", "/mass/get", "/mass/delete"] {
-        let (case, server) = (Case::new().file("plan.yaml", plan(steps)), Fake::scripted(path, vec![Answer::Close; 3]));
-        case.against(&server, &[]).exits(5);
-        assert_eq!(server.calls(path).len(), 3, "{path}: at most `attempts` times");
-        case.against(&server, &[]).exits(0);
-        assert_eq!(server.calls(path).len(), 4, "{path}: the next run does it");
-    }
-    // A delete that was done and is repeated finds nothing to delete.
-    let gone = vec![Answer::DoneThen(Box::new(Answer::Close)), code(40059)];
-    let (case, server) = (Case::new().file("plan.yaml", plan(steps)), Fake::scripted("/mass/delete", gone));
-    case.against(&server, &[]).exits(5).says("may have deleted it: see `qunfa status --refresh`");
+        for path in ["/mass/preview", "/speed/set", "/mass/get", "/mass/delete"] {
+            let (case, server) =
+                (Case::new().file("plan.yaml", plan(steps)), Fake::scripted(path, vec![Answer::Close; 3]));
+            case.against(&server, &[]).exits(5);
+            assert_eq!(server.calls(path).len(), 3, "{path}: at most `attempts` times");
+            case.against(&server, &[]).exits(0);
+            assert_eq!(server.calls(path).len(), 4, "{path}: the next run does it");
+        }
+        // A delete that was done and is repeated finds nothing to delete.
+        let gone = vec![Answer::DoneThen(Box::new(Answer::Close)), code(40059)];
+        let (case, server) = (Case::new().file("plan.yaml", plan(steps)), Fake::scripted("/mass/delete", gone));
+        case.against(&server, &[]).exits(5).says("may have deleted it: see `qunfa status plan.yaml --refresh --api-base");
+    });
 }
 
 #[test]
 fn a_flaky_token_endpoint_is_asked_again_within_bounds() {
-    for flaky in doubtful().into_iter().filter(|answer| !matches!(answer, Answer::Stall)) {
-        if matches!(&flaky, Answer::Json(value) if value["errcode"] != -1) {
-            continue;
+    in_each_language(|| {
+        for flaky in doubtful().into_iter().filter(|answer| !matches!(answer, Answer::Stall)) {
+            if matches!(&flaky, Answer::Json(value) if value["errcode"] != -1) {
+                continue;
+            }
+            let (case, server) = (two_sends(), Fake::scripted("stable_token", vec![flaky.clone()]));
+            case.against(&server, &[]).exits(0);
+            assert_eq!(server.tokens(), 2, "{flaky:?}");
+            server.delivered_once(2);
         }
-        let (case, server) = (two_sends(), Fake::scripted("stable_token", vec![flaky.clone()]));
-        case.against(&server, &[]).exits(0);
-        assert_eq!(server.tokens(), 2, "{flaky:?}");
-        server.delivered_once(2);
-    }
-    let server = Fake::new(|_, got| if got.path.ends_with("token") { Answer::Close } else { Answer::Usual });
-    let case = two_sends();
-    case.against(&server, &[]).exits(5).says("cannot fetch an access token").says("tried 3 times");
-    assert_eq!((server.tokens(), server.sends().len()), (3, 0));
-    // Nothing was attempted, so nothing is in doubt.
-    case.run(&["status", "plan.yaml", "--api-base", &server.base]).exits(0).says("open");
+        let server = Fake::new(|_, got| if got.path.ends_with("token") { Answer::Close } else { Answer::Usual });
+        let case = two_sends();
+        case.against(&server, &[]).exits(5).says("cannot fetch an access token").says("tried 3 times");
+        assert_eq!((server.tokens(), server.sends().len()), (3, 0));
+        // Nothing was attempted, so nothing is in doubt.
+        case.run(&["status", "plan.yaml", "--api-base", &server.base]).exits(0).says("open");
+    });
 }
 
 #[test]
@@ -275,18 +280,23 @@ fn adopted_without_a_job_is_accepted_all_the_same() {
 
 #[test]
 fn a_job_that_is_told_later_can_be_deleted() {
-    let steps = "  - { id: one, action: send_by_tag, to: { tag_id: 2 }, message: { mpnews: DRAFT } }\n  - { id: undo, action: delete, of: one }\n";
-    let case = Case::new().file("plan.yaml", plan(steps));
-    let stubborn = Fake::new(|_, got| if got.path.ends_with("sendall") { Answer::Close } else { Answer::Usual });
-    case.against(&stubborn, &[]).exits(7);
-    let settle = |job: &str| case.run(&["settle", "plan.yaml", "one", "--sent", job, "--api-base", &stubborn.base]);
-    settle("0").exits(0);
-    let good = Fake::usual();
-    case.against(&good, &[]).exits(5).says("delete it in the console").says("qunfa settle plan.yaml one --api-base");
-    settle("4711").exits(0);
-    case.against(&good, &[]).exits(0);
-    assert_eq!(good.calls("/mass/delete")[0].json()["msg_id"], 4711);
-    assert_eq!(good.sends().len(), 0);
+    in_each_language(|| {
+        let steps = "  - { id: one, action: send_by_tag, to: { tag_id: 2 }, message: { mpnews: DRAFT } }\n  - { id: undo, action: delete, of: one }\n";
+        let case = Case::new().file("plan.yaml", plan(steps));
+        let stubborn = Fake::new(|_, got| if got.path.ends_with("sendall") { Answer::Close } else { Answer::Usual });
+        case.against(&stubborn, &[]).exits(7);
+        let settle = |job: &str| case.run(&["settle", "plan.yaml", "one", "--sent", job, "--api-base", &stubborn.base]);
+        settle("0").exits(0);
+        let good = Fake::usual();
+        case.against(&good, &[])
+            .exits(5)
+            .says("delete it in the console")
+            .says("qunfa settle plan.yaml one --api-base");
+        settle("4711").exits(0);
+        case.against(&good, &[]).exits(0);
+        assert_eq!(good.calls("/mass/delete")[0].json()["msg_id"], 4711);
+        assert_eq!(good.sends().len(), 0);
+    });
 }
 
 /// A server that tells the token with this `Date`, and closes the connection in the first mass calls.
@@ -306,32 +316,35 @@ fn dated(date: &'static str, closes: usize) -> Fake {
 
 #[test]
 fn a_clock_that_is_not_the_servers_repeats_nothing() {
-    let forms = ["Sun, 06 Nov 1994 08:49:37 GMT", "Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994"];
-    for date in forms {
-        let (case, server) = (two_sends(), dated(date, 1));
-        let at = |now: &str| case.against(&server, &["--now", now]);
-        // Ten minutes before, and ten after.
-        at("1994-11-06T08:39:37Z").exits(7).says("1994-11-06 16:39:37").says("1994-11-06 16:49:37 +08:00");
-        assert_eq!(server.sends().len(), 1, "{date}");
-        // Where the token tells no time, it is asked for. A reply that a cache kept tells none, though it agrees with our clock.
-        let token = json!({ "access_token": crate::support::TOKEN, "expires_in": 7200 });
-        let late = Fake::new(move |_, got| match got.path.ends_with("token") {
-            true => Answer::Dated("Sun, 06 Nov 1994 08:59:37 GMT\r\nAge: 600".into(), token.clone()),
-            false => Answer::Dated(date.into(), json!({ "errcode": 0, "errmsg": "ok" })),
-        });
-        let ran = case.run(&["run", "plan.yaml", "--yes", "--api-base", &late.base, "--now", "1994-11-06T08:59:37Z"]);
-        ran.exits(7).says("600 s ahead of the server's").says("set the clock");
-        assert_eq!((late.sends().len(), late.calls("/quota/get").len()), (0, 1), "{date}");
-        at("1994-11-06T08:51:37Z").exits(0);
-        server.delivered_once(2);
-    }
-    // What tells no time is said, and the machine's own clock decides. A reply with an `Age` was made then, and kept since.
-    for date in ["yesterday", "", "Sun, 06 Nov 1994 08:49:37 GMT\r\nAge: 600"] {
-        let (case, server) = (two_sends(), dated(date, 1));
-        case.against(&server, &[]).exits(0).says("does not report its time");
-        server.delivered_once(2);
-        assert_eq!(server.calls("/quota/get").len(), 1);
-    }
+    in_each_language(|| {
+        let forms = ["Sun, 06 Nov 1994 08:49:37 GMT", "Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994"];
+        for date in forms {
+            let (case, server) = (two_sends(), dated(date, 1));
+            let at = |now: &str| case.against(&server, &["--now", now]);
+            // Ten minutes before, and ten after.
+            at("1994-11-06T08:39:37Z").exits(7).says("1994-11-06 16:39:37").says("1994-11-06 16:49:37 +08:00");
+            assert_eq!(server.sends().len(), 1, "{date}");
+            // Where the token tells no time, it is asked for. A reply that a cache kept tells none, though it agrees with our clock.
+            let token = json!({ "access_token": crate::support::TOKEN, "expires_in": 7200 });
+            let late = Fake::new(move |_, got| match got.path.ends_with("token") {
+                true => Answer::Dated("Sun, 06 Nov 1994 08:59:37 GMT\r\nAge: 600".into(), token.clone()),
+                false => Answer::Dated(date.into(), json!({ "errcode": 0, "errmsg": "ok" })),
+            });
+            let ran =
+                case.run(&["run", "plan.yaml", "--yes", "--api-base", &late.base, "--now", "1994-11-06T08:59:37Z"]);
+            ran.exits(7).says("600 s ahead of the server's").says("set the clock");
+            assert_eq!((late.sends().len(), late.calls("/quota/get").len()), (0, 1), "{date}");
+            at("1994-11-06T08:51:37Z").exits(0);
+            server.delivered_once(2);
+        }
+        // What tells no time is said, and the machine's own clock decides. A reply with an `Age` was made then, and kept since.
+        for date in ["yesterday", "", "Sun, 06 Nov 1994 08:49:37 GMT\r\nAge: 600"] {
+            let (case, server) = (two_sends(), dated(date, 1));
+            case.against(&server, &[]).exits(0).says("does not report its time");
+            server.delivered_once(2);
+            assert_eq!(server.calls("/quota/get").len(), 1);
+        }
+    });
 }
 
 #[test]
@@ -433,15 +446,17 @@ fn a_message_that_this_ledger_cannot_have_sent_is_unknown_in_every_report() {
 
 #[test]
 fn a_lost_ledger_does_not_know_its_own_message() {
-    let (case, server) = (two_sends(), Fake::usual());
-    case.against(&server, &[]).exits(0);
-    std::fs::remove_dir_all(case.path(".qunfa")).expect("is there");
-    case.against(&server, &[]).exits(7).says("no attempt in this ledger can have sent it");
-    for (step, job) in [("one", "3147483648"), ("two", "3147483649")] {
-        case.run(&["settle", "plan.yaml", step, "--sent", job, "--api-base", &server.base]).exits(0);
-        case.against(&server, &[]).exits(if step == "one" { 7 } else { 0 });
-    }
-    server.delivered_once(2);
+    in_each_language(|| {
+        let (case, server) = (two_sends(), Fake::usual());
+        case.against(&server, &[]).exits(0);
+        std::fs::remove_dir_all(case.path(".qunfa")).expect("is there");
+        case.against(&server, &[]).exits(7).says("no attempt in this ledger can have sent it");
+        for (step, job) in [("one", "3147483648"), ("two", "3147483649")] {
+            case.run(&["settle", "plan.yaml", step, "--sent", job, "--api-base", &server.base]).exits(0);
+            case.against(&server, &[]).exits(if step == "one" { 7 } else { 0 });
+        }
+        server.delivered_once(2);
+    });
 }
 
 #[test]
@@ -459,54 +474,58 @@ fn a_call_that_was_settled_as_not_sent_and_corrected_is_not_said_to_be_sent() {
 
 #[test]
 fn a_name_that_somebody_used_a_minute_ago_proves_nothing_either() {
-    let answers = vec![code(45066), code(45066), code(45065)];
-    let (case, server) = (two_sends(), Fake::scripted("sendall", answers));
-    case.against(&server, &[]).exits(7).says("can have sent it");
-    assert_eq!(server.sends().len(), 3);
-    // Since when it is used, nobody knows: a later run does not repeat it.
-    let (case, server) = (two_sends(), Fake::scripted("sendall", vec![code(45066); 3]));
-    case.against(&server, &[]).exits(7).says("(45066, no msg_id)");
-    case.against(&server, &[]).exits(7).says("can have sent it");
-    assert_eq!(server.sends().len(), 3);
+    in_each_language(|| {
+        let answers = vec![code(45066), code(45066), code(45065)];
+        let (case, server) = (two_sends(), Fake::scripted("sendall", answers));
+        case.against(&server, &[]).exits(7).says("can have sent it");
+        assert_eq!(server.sends().len(), 3);
+        // Since when it is used, nobody knows: a later run does not repeat it.
+        let (case, server) = (two_sends(), Fake::scripted("sendall", vec![code(45066); 3]));
+        case.against(&server, &[]).exits(7).says("(45066, no msg_id)");
+        case.against(&server, &[]).exits(7).says("can have sent it");
+        assert_eq!(server.sends().len(), 3);
+    });
 }
 
 #[test]
 fn a_code_that_nobody_knows_stops_the_run_and_leaves_the_send_in_doubt() {
-    let raw = |status, body: &str| Answer::Raw(status, "application/json", body.into());
-    for answer in [
-        code(50000),
-        code(43104),
-        code(-2),
-        code(9_500_002),
-        code(i64::MAX),
-        raw(200, r#"{"errcode":"50000","errmsg":"x"}"#),
-        raw(502, r#"{"errcode":502}"#),
-        raw(500, r#"{"errcode":50000}"#),
-        raw(404, r#"{"errcode":404}"#),
-        raw(302, r#"{"errcode":302}"#),
-    ] {
-        let case = two_sends();
-        let server = Fake::scripted("sendall", vec![Answer::DoneThen(Box::new(answer.clone()))]);
-        let at = |at: &str, exit: i32| case.against(&server, &["--now", at]).exits(exit);
-        let ran = at("2026-11-01T10:00:00+08:00", 7);
-        assert_eq!(server.sends().len(), 1, "{answer:?}");
-        ran.says("unknown whether call 1 was sent").says("qunfa settle plan.yaml one");
-        // The next day it is not sent again; within a day the same bytes are, and WeChat knows them.
-        at("2026-11-02T10:00:00+08:00", 7);
-        assert_eq!(server.sends().len(), 1, "{answer:?}");
-        at("2026-11-01T10:05:00+08:00", 0);
-        assert_eq!(server.sends()[0].body, server.sends()[1].body);
-        server.delivered_once(2);
-    }
-    // What is no code at all is as no answer: the same bytes are sent again at once.
-    for body in
-        [r#"{"errcode":1e30}"#, r#"{"errcode":18446744073709551616}"#, r#"{"errcode":""}"#, r#"{"errcode":[0]}"#]
-    {
-        let server = Fake::scripted("sendall", vec![Answer::DoneThen(Box::new(raw(200, body)))]);
-        let report = two_sends().against(&server, &["--format", "json"]).exits(0).json();
-        assert_eq!(report["steps"][0]["calls"][0]["outcome"], "adopted", "{body}");
-        server.delivered_once(2);
-    }
+    in_each_language(|| {
+        let raw = |status, body: &str| Answer::Raw(status, "application/json", body.into());
+        for answer in [
+            code(50000),
+            code(43104),
+            code(-2),
+            code(9_500_002),
+            code(i64::MAX),
+            raw(200, r#"{"errcode":"50000","errmsg":"x"}"#),
+            raw(502, r#"{"errcode":502}"#),
+            raw(500, r#"{"errcode":50000}"#),
+            raw(404, r#"{"errcode":404}"#),
+            raw(302, r#"{"errcode":302}"#),
+        ] {
+            let case = two_sends();
+            let server = Fake::scripted("sendall", vec![Answer::DoneThen(Box::new(answer.clone()))]);
+            let at = |at: &str, exit: i32| case.against(&server, &["--now", at]).exits(exit);
+            let ran = at("2026-11-01T10:00:00+08:00", 7);
+            assert_eq!(server.sends().len(), 1, "{answer:?}");
+            ran.says("unknown whether call 1 was sent").says("qunfa settle plan.yaml one");
+            // The next day it is not sent again; within a day the same bytes are, and WeChat knows them.
+            at("2026-11-02T10:00:00+08:00", 7);
+            assert_eq!(server.sends().len(), 1, "{answer:?}");
+            at("2026-11-01T10:05:00+08:00", 0);
+            assert_eq!(server.sends()[0].body, server.sends()[1].body);
+            server.delivered_once(2);
+        }
+        // What is no code at all is as no answer: the same bytes are sent again at once.
+        for body in
+            [r#"{"errcode":1e30}"#, r#"{"errcode":18446744073709551616}"#, r#"{"errcode":""}"#, r#"{"errcode":[0]}"#]
+        {
+            let server = Fake::scripted("sendall", vec![Answer::DoneThen(Box::new(raw(200, body)))]);
+            let report = two_sends().against(&server, &["--format", "json"]).exits(0).json();
+            assert_eq!(report["steps"][0]["calls"][0]["outcome"], "adopted", "{body}");
+            server.delivered_once(2);
+        }
+    });
 }
 
 #[test]
@@ -746,37 +765,39 @@ fn a_token_that_is_refused_stops_the_run() {
 
 #[test]
 fn tokens_come_from_where_the_plan_says() {
-    let base = plan(&(send("one") + &send("two")));
-    let server = Fake::usual();
-    Case::new()
-        .file(
-            "plan.yaml",
-            base.replace("secret: { env: WECHAT_SECRET }", "secret: { env: WECHAT_SECRET }, token: classic"),
-        )
-        .against(&server, &[])
-        .exits(0);
-    let got = &server.calls("/cgi-bin/token")[0];
-    assert_eq!((got.method.as_str(), got.query.contains("grant_type=client_credential")), ("GET", true));
-    let given = |how: &str| base.replace("secret: { env: WECHAT_SECRET }", &format!("access_token: {{ {how} }}"));
-    for how in ["env: GIVEN", "file: given.txt", "command: [cat, given.txt]"] {
+    in_each_language(|| {
+        let base = plan(&(send("one") + &send("two")));
         let server = Fake::usual();
-        let case = Case::new()
-            .file("plan.yaml", given(how))
-            .file("given.txt", "given-token-given\n")
-            .env("GIVEN", "given-token-given")
-            .env("PATH", "/usr/bin:/bin");
-        case.against(&server, &[]).exits(0);
-        assert_eq!(server.tokens(), 0, "{how}");
-        assert!(server.sends().iter().all(|got| got.query.contains("given-token-given")), "{how}");
-        let rejecting = Fake::new(|_, got| if got.path.ends_with("sendall") { code(42001) } else { Answer::Usual });
-        let case = Case::new()
-            .file("plan.yaml", given(how))
-            .file("given.txt", "given-token-given\n")
-            .env("GIVEN", "given-token-given")
-            .env("PATH", "/usr/bin:/bin");
-        case.against(&rejecting, &[]).exits(5).says("42001");
-        assert_eq!(rejecting.sends().len(), 1, "the same token is not tried again");
-    }
+        Case::new()
+            .file(
+                "plan.yaml",
+                base.replace("secret: { env: WECHAT_SECRET }", "secret: { env: WECHAT_SECRET }, token: classic"),
+            )
+            .against(&server, &[])
+            .exits(0);
+        let got = &server.calls("/cgi-bin/token")[0];
+        assert_eq!((got.method.as_str(), got.query.contains("grant_type=client_credential")), ("GET", true));
+        let given = |how: &str| base.replace("secret: { env: WECHAT_SECRET }", &format!("access_token: {{ {how} }}"));
+        for how in ["env: GIVEN", "file: given.txt", "command: [cat, given.txt]"] {
+            let server = Fake::usual();
+            let case = Case::new()
+                .file("plan.yaml", given(how))
+                .file("given.txt", "given-token-given\n")
+                .env("GIVEN", "given-token-given")
+                .env("PATH", "/usr/bin:/bin");
+            case.against(&server, &[]).exits(0);
+            assert_eq!(server.tokens(), 0, "{how}");
+            assert!(server.sends().iter().all(|got| got.query.contains("given-token-given")), "{how}");
+            let rejecting = Fake::new(|_, got| if got.path.ends_with("sendall") { code(42001) } else { Answer::Usual });
+            let case = Case::new()
+                .file("plan.yaml", given(how))
+                .file("given.txt", "given-token-given\n")
+                .env("GIVEN", "given-token-given")
+                .env("PATH", "/usr/bin:/bin");
+            case.against(&rejecting, &[]).exits(5).says("42001");
+            assert_eq!(rejecting.sends().len(), 1, "the same token is not tried again");
+        }
+    });
 }
 
 #[test]
@@ -979,35 +1000,37 @@ fn a_lost_file_of_people_matters_to_the_sends_alone_that_were_never_begun() {
 
 #[test]
 fn a_killed_run_has_a_report_too() {
-    let case = Case::new().file("plan.yaml", plan(&(send("one") + &send("two") + &send("three"))));
-    let server = Fake::new({
-        let mut sends = 0;
-        move |_, got| {
-            sends += u32::from(got.path.ends_with("sendall"));
-            if sends == 2 { Answer::DoneThen(Box::new(Answer::Stall)) } else { Answer::Usual }
-        }
+    in_each_language(|| {
+        let case = Case::new().file("plan.yaml", plan(&(send("one") + &send("two") + &send("three"))));
+        let server = Fake::new({
+            let mut sends = 0;
+            move |_, got| {
+                sends += u32::from(got.path.ends_with("sendall"));
+                if sends == 2 { Answer::DoneThen(Box::new(Answer::Stall)) } else { Answer::Usual }
+            }
+        });
+        let mut child = case.spawn(&["run", "plan.yaml", "--yes", "--api-base", &server.base]);
+        server.wait_for(3);
+        child.kill().expect("is alive");
+        child.wait().expect("is gone");
+        let report = |more: &[&str]| {
+            let mut args = vec!["report", "plan.yaml", "--api-base", &server.base];
+            args.extend(more);
+            case.run(&args).exits(0)
+        };
+        let found = report(&["--format", "json"]).json();
+        let outcomes: Vec<&str> =
+            found["steps"].as_array().expect("a list").iter().filter_map(|s| s["outcome"].as_str()).collect();
+        assert_eq!(outcomes, ["succeeded", "unknown", "not_run"]);
+        assert_eq!((&found["outcome"], &found["exit_code"]), (&"unknown".into(), &7.into()));
+        assert_eq!(found["steps"][1]["calls"][0]["outcome"], "unknown");
+        report(&[]).says("the run did not finish").says("the run ended before this step");
+        // Later runs do not change what is said of this one.
+        let run_id = found["run_id"].as_str().expect("text").to_owned();
+        case.against(&server, &[]).exits(0);
+        assert_eq!(report(&["--format", "json", "--run", &run_id]).json(), found);
+        assert_eq!(report(&["--format", "json"]).json()["outcome"], "succeeded");
     });
-    let mut child = case.spawn(&["run", "plan.yaml", "--yes", "--api-base", &server.base]);
-    server.wait_for(3);
-    child.kill().expect("is alive");
-    child.wait().expect("is gone");
-    let report = |more: &[&str]| {
-        let mut args = vec!["report", "plan.yaml", "--api-base", &server.base];
-        args.extend(more);
-        case.run(&args).exits(0)
-    };
-    let found = report(&["--format", "json"]).json();
-    let outcomes: Vec<&str> =
-        found["steps"].as_array().expect("a list").iter().filter_map(|s| s["outcome"].as_str()).collect();
-    assert_eq!(outcomes, ["succeeded", "unknown", "not_run"]);
-    assert_eq!((&found["outcome"], &found["exit_code"]), (&"unknown".into(), &7.into()));
-    assert_eq!(found["steps"][1]["calls"][0]["outcome"], "unknown");
-    report(&[]).says("the run did not finish").says("the run ended before this step");
-    // Later runs do not change what is said of this one.
-    let run_id = found["run_id"].as_str().expect("text").to_owned();
-    case.against(&server, &[]).exits(0);
-    assert_eq!(report(&["--format", "json", "--run", &run_id]).json(), found);
-    assert_eq!(report(&["--format", "json"]).json()["outcome"], "succeeded");
 }
 
 #[test]
@@ -1199,15 +1222,17 @@ fn an_interrupt_while_people_are_listed_is_an_interrupt() {
 
 #[test]
 fn selected_steps_take_outputs_from_the_ledger() {
-    let steps = send("one") + "  - { id: look, action: check, of: one }\n" + &send("two");
-    let (case, server) = (Case::new().file("plan.yaml", plan(&steps)), Fake::usual());
-    case.against(&server, &["--only", "look"]).exits(4).says("`look` needs the outputs of `one`");
-    case.against(&server, &["--only", "lock"]).exits(2).says("did you mean `look`?");
-    assert!(server.got().is_empty());
-    case.against(&server, &["--only", "one"]).exits(0);
-    case.against(&server, &["--from", "look"]).exits(0);
-    assert_eq!(server.calls("/mass/get")[0].json()["msg_id"], "3147483648");
-    server.delivered_once(2);
+    in_each_language(|| {
+        let steps = send("one") + "  - { id: look, action: check, of: one }\n" + &send("two");
+        let (case, server) = (Case::new().file("plan.yaml", plan(&steps)), Fake::usual());
+        case.against(&server, &["--only", "look"]).exits(4).says("`look` needs the outputs of `one`");
+        case.against(&server, &["--only", "lock"]).exits(2).says("did you mean `look`?");
+        assert!(server.got().is_empty());
+        case.against(&server, &["--only", "one"]).exits(0);
+        case.against(&server, &["--from", "look"]).exits(0);
+        assert_eq!(server.calls("/mass/get")[0].json()["msg_id"], "3147483648");
+        server.delivered_once(2);
+    });
 }
 
 #[test]
@@ -1260,17 +1285,19 @@ fn guards_name_their_line_and_send_nothing() {
 
 #[test]
 fn nobody_is_asked_about_a_run_that_a_guard_refuses() {
-    let text = plan(&send("one")).replace("name: test\n", "name: test\nguards: { max_recipients: 44 }\n");
-    let (case, server) = (Case::new().file("plan.yaml", text), Fake::usual());
-    let refused = case.run(&["run", "plan.yaml", "--api-base", &server.base]).exits(9);
-    refused.says("the run would send to 45 people; the maximum is 44");
-    assert_eq!(server.calls("/tags/get").len(), 1);
-    // What is known without a call is refused without a call.
-    let people = "  - { id: vip, action: send_by_openid, to: { openids: [oA, oB] }, message: { text: 你好 } }\n";
-    let text = plan(&(send("one") + people)).replace("name: test\n", "name: test\nguards: { max_recipients: 1 }\n");
-    let (case, server) = (Case::new().file("plan.yaml", text), Fake::usual());
-    case.against(&server, &[]).exits(9).says("the run would send to 2 people; the maximum is 1");
-    assert!(server.got().is_empty());
+    in_each_language(|| {
+        let text = plan(&send("one")).replace("name: test\n", "name: test\nguards: { max_recipients: 44 }\n");
+        let (case, server) = (Case::new().file("plan.yaml", text), Fake::usual());
+        let refused = case.run(&["run", "plan.yaml", "--api-base", &server.base]).exits(9);
+        refused.says("the run would send to 45 people; the maximum is 44");
+        assert_eq!(server.calls("/tags/get").len(), 1);
+        // What is known without a call is refused without a call.
+        let people = "  - { id: vip, action: send_by_openid, to: { openids: [oA, oB] }, message: { text: 你好 } }\n";
+        let text = plan(&(send("one") + people)).replace("name: test\n", "name: test\nguards: { max_recipients: 1 }\n");
+        let (case, server) = (Case::new().file("plan.yaml", text), Fake::usual());
+        case.against(&server, &[]).exits(9).says("the run would send to 2 people; the maximum is 1");
+        assert!(server.got().is_empty());
+    });
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use qunfa::message::MessageKind;
 
-use crate::support::{Case, in_both, plan, repository, send};
+use crate::support::{Case, in_both, in_each_language, plan, repository, send};
 
 const JADE: &[u8] = include_bytes!("pictures/jade-4x2.png");
 const AMBER: &[u8] = include_bytes!("pictures/amber-2x2.png");
@@ -109,17 +109,19 @@ fn no_message_type_is_missing_on_the_page() {
 
 #[test]
 fn the_page_is_the_same_every_time_and_everywhere() {
-    let case = tea();
-    let first = page(&case);
-    assert_eq!(first, page(&case));
-    case.run(&["preview-html", "plan.yaml", "--out", "out/page.html"]).exits(0).says("out/page.html");
-    case.run(&["render", "plan.yaml", "--html", "site"]).exits(0).says("index.html");
-    assert_eq!((case.read("out/page.html"), case.read("site/index.html")), (first.clone(), first.clone()));
-    let both = case.run(&["render", "plan.yaml", "--html", "site", "--out", "rendered"]).exits(0);
-    assert!(both.stdout.contains("requests, sha256:") && case.path("rendered/manifest.json").exists());
-    case.run(&["render", "plan.yaml", "--html", "site", "--check", "rendered"]).exits(2);
-    let piped = case.with_stdin(&["preview-html", "-"], PLAN).exits(0).stdout;
-    assert_eq!(piped.replace("&lt;stdin&gt;", "plan.yaml"), first);
+    in_each_language(|| {
+        let case = tea();
+        let first = page(&case);
+        assert_eq!(first, page(&case));
+        case.run(&["preview-html", "plan.yaml", "--out", "out/page.html"]).exits(0).says("out/page.html");
+        case.run(&["render", "plan.yaml", "--html", "site"]).exits(0).says("index.html");
+        assert_eq!((case.read("out/page.html"), case.read("site/index.html")), (first.clone(), first.clone()));
+        let both = case.run(&["render", "plan.yaml", "--html", "site", "--out", "rendered"]).exits(0);
+        assert!(both.stdout.contains("sha256:") && case.path("rendered/manifest.json").exists());
+        case.run(&["render", "plan.yaml", "--html", "site", "--check", "rendered"]).exits(2);
+        let piped = case.with_stdin(&["preview-html", "-"], PLAN).exits(0).stdout;
+        assert_eq!(piped.replace("&lt;stdin&gt;", "plan.yaml"), first);
+    });
 }
 
 #[test]
@@ -245,40 +247,48 @@ fn rows_that_differ_by_their_data_alone_are_counted() {
 
 #[test]
 fn a_plan_with_errors_has_no_page() {
-    let case = Case::new().file("plan.yaml", plan(&send("one")).replace("message:", "mesage:"));
-    for args in [
-        &["preview-html", "plan.yaml", "--out", "page.html"][..],
-        &["preview-html", "plan.yaml", "--open"],
-        &["preview-html", "plan.yaml"],
-        &["render", "plan.yaml", "--html", "site"],
-    ] {
-        assert_eq!(case.run(args).exits(3).says("did you mean `message`?").stdout, "");
-    }
-    assert!(!case.path("page.html").exists() && !case.path(".qunfa").exists() && !case.path("site").exists());
-    case.run(&["preview-html", "nothing.yaml"]).exits(4);
+    in_each_language(|| {
+        let case = Case::new().file("plan.yaml", plan(&send("one")).replace("message:", "mesage:"));
+        for args in [
+            &["preview-html", "plan.yaml", "--out", "page.html"][..],
+            &["preview-html", "plan.yaml", "--open"],
+            &["preview-html", "plan.yaml"],
+            &["render", "plan.yaml", "--html", "site"],
+        ] {
+            assert_eq!(case.run(args).exits(3).says("did you mean `message`?").stdout, "");
+        }
+        assert!(!case.path("page.html").exists() && !case.path(".qunfa").exists() && !case.path("site").exists());
+        case.run(&["preview-html", "nothing.yaml"]).exits(4);
+    });
 }
 
 #[test]
 fn a_page_that_cannot_be_written() {
-    let case = tea().file("file", "").file("folder/x", "");
-    case.run(&["preview-html", "plan.yaml", "--out", "folder"]).exits(4).says("it is a folder");
-    case.run(&["preview-html", "plan.yaml", "--out", "file/page.html"])
-        .exits(4)
-        .says("cannot write the page to file/page.html");
-    case.run(&["render", "plan.yaml", "--html", "file"]).exits(4).says("cannot write the page");
-    assert_eq!(case.read("file"), "");
+    in_each_language(|| {
+        let case = tea().file("file", "").file("folder/x", "");
+        case.run(&["preview-html", "plan.yaml", "--out", "folder"]).exits(4).says("it is a folder");
+        case.run(&["preview-html", "plan.yaml", "--out", "file/page.html"])
+            .exits(4)
+            .says("cannot write the page to file/page.html");
+        case.run(&["render", "plan.yaml", "--html", "file"]).exits(4).says("cannot write the page");
+        assert_eq!(case.read("file"), "");
+    });
 }
 
 #[test]
 fn open_without_an_opener_says_so() {
-    let case = tea().file("bin/nothing", "");
-    let path = case.path("bin").display().to_string();
-    let case = case.env("PATH", &path);
-    let ran =
-        case.run(&["preview-html", "plan.yaml", "--open"]).exits(4).says("the page was written but cannot be opened");
-    assert_eq!(ran.stdout, "");
-    assert_eq!(case.read(".qunfa/.gitignore"), "*\n");
-    assert_eq!(case.read(".qunfa/preview-spring-tea.html"), page(&case));
+    in_each_language(|| {
+        let case = tea().file("bin/nothing", "");
+        let path = case.path("bin").display().to_string();
+        let case = case.env("PATH", &path);
+        let ran = case
+            .run(&["preview-html", "plan.yaml", "--open"])
+            .exits(4)
+            .says("the page was written but cannot be opened");
+        assert_eq!(ran.stdout, "");
+        assert_eq!(case.read(".qunfa/.gitignore"), "*\n");
+        assert_eq!(case.read(".qunfa/preview-spring-tea.html"), page(&case));
+    });
 }
 
 #[cfg(unix)]

@@ -73,3 +73,11 @@ fn occurrences_that_are_shown_do_not_change_while_a_plan_is_sent() {
     let occurrence = generate_plan()["properties"]["occurrence"].clone();
     assert!(occurrence["examples"].is_array() && !occurrence.to_string().contains("run."), "{occurrence}");
 }
+
+#[test]
+fn schemas_are_described_in_chinese() {
+    for name in ["plan", "report", "diagnostics", "doctor"] {
+        let said = crate::support::Case::new().speaks("zh").run(&["schema", name]).exits(0).stdout;
+        insta::assert_snapshot!(format!("schema-{name}@zh"), said);
+    }
+}

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::{Answer, Case, Fake, Got, SECRET, TOKEN, plan, repository, send};
+use crate::support::{Answer, Case, Fake, Got, SECRET, TOKEN, in_each_language, plan, repository, send};
 
 #[test]
 fn only_a_real_run_needs_the_secret() {
@@ -134,121 +134,132 @@ fn a_plan_cannot_name_what_is_no_content() {
 #[cfg(unix)]
 #[test]
 fn templates_and_accounts_that_are_no_content_are_not_read() {
-    let case = Case::new()
-        .file(".env", "HIDDEN-WORDS\n")
-        .file("secrets/wechat", format!("\u{feff}{SECRET}\r\n"))
-        .file("templates/own.txt", "你好")
-        .file("accounts/main.yaml", "kind: service\nappid: wx0123456789abcdef\nsecret: { file: ../secrets/wechat }\n");
-    std::os::unix::fs::symlink("../.env", case.path("templates/env.txt")).expect("a link");
-    std::os::unix::fs::symlink("../secrets/wechat", case.path("templates/secret.txt")).expect("a link");
-    let with = |text: &str| {
-        let send =
-            format!("  - {{ id: a, action: send_by_tag, to: {{ tag_id: 2 }}, message: {{ text: \"{text}\" }} }}\n");
-        let (head, steps) =
-            plan(&send).split_once("account:").map(|(a, b)| (a.to_owned(), b.to_owned())).expect("both");
-        case.write(
-            "plan.yaml",
-            format!("{head}account: accounts/main.yaml\n{}", &steps[steps.find('\n').expect("a line") + 1..]),
-        );
-    };
-    for how in [
-        "{% include 'env.txt' %}",
-        "{% include 'secret.txt' %}",
-        "{% import 'env.txt' as e %}x",
-        "{% extends 'secret.txt' %}",
-    ] {
-        with(how);
-        let ran = case.run(&["render", "plan.yaml"]).exits(3).says("is not content");
-        assert!(!ran.stderr.contains("HIDDEN") && !ran.stderr.contains(SECRET), "{how}: {}", ran.stderr);
-    }
-    with("{% include 'own.txt' %}");
-    case.run(&["validate", "plan.yaml"]).exits(0);
-    // The secret of a file: without the mark at its beginning and the end of its line.
-    let server = Fake::usual();
-    case.against(&server, &[]).exits(0);
-    assert_eq!(server.calls("stable_token")[0].json()["secret"], SECRET);
-    case.write(".accounts/main.yaml", case.read("accounts/main.yaml"));
-    case.write("plan.yaml", case.read("plan.yaml").replace("accounts/main", ".accounts/main"));
-    case.run(&["validate", "plan.yaml"]).exits(3).says("[Q608]");
+    in_each_language(|| {
+        let case = Case::new()
+            .file(".env", "HIDDEN-WORDS\n")
+            .file("secrets/wechat", format!("\u{feff}{SECRET}\r\n"))
+            .file("templates/own.txt", "你好")
+            .file(
+                "accounts/main.yaml",
+                "kind: service\nappid: wx0123456789abcdef\nsecret: { file: ../secrets/wechat }\n",
+            );
+        std::os::unix::fs::symlink("../.env", case.path("templates/env.txt")).expect("a link");
+        std::os::unix::fs::symlink("../secrets/wechat", case.path("templates/secret.txt")).expect("a link");
+        let with = |text: &str| {
+            let send =
+                format!("  - {{ id: a, action: send_by_tag, to: {{ tag_id: 2 }}, message: {{ text: \"{text}\" }} }}\n");
+            let (head, steps) =
+                plan(&send).split_once("account:").map(|(a, b)| (a.to_owned(), b.to_owned())).expect("both");
+            case.write(
+                "plan.yaml",
+                format!("{head}account: accounts/main.yaml\n{}", &steps[steps.find('\n').expect("a line") + 1..]),
+            );
+        };
+        for how in [
+            "{% include 'env.txt' %}",
+            "{% include 'secret.txt' %}",
+            "{% import 'env.txt' as e %}x",
+            "{% extends 'secret.txt' %}",
+        ] {
+            with(how);
+            let ran = case.run(&["render", "plan.yaml"]).exits(3).says("is not content");
+            assert!(!ran.stderr.contains("HIDDEN") && !ran.stderr.contains(SECRET), "{how}: {}", ran.stderr);
+        }
+        with("{% include 'own.txt' %}");
+        case.run(&["validate", "plan.yaml"]).exits(0);
+        // The secret of a file: without the mark at its beginning and the end of its line.
+        let server = Fake::usual();
+        case.against(&server, &[]).exits(0);
+        assert_eq!(server.calls("stable_token")[0].json()["secret"], SECRET);
+        case.write(".accounts/main.yaml", case.read("accounts/main.yaml"));
+        case.write("plan.yaml", case.read("plan.yaml").replace("accounts/main", ".accounts/main"));
+        case.run(&["validate", "plan.yaml"]).exits(3).says("[Q608]");
+    });
 }
 
 #[test]
 fn nothing_is_sent_that_holds_a_secret() {
-    // In words, escaped, packed, in a file that is uploaded, and in its name.
-    let base64 = "czNjcmV0LXMzY3JldC1zM2NyZXQtczNjcmV0";
-    let escaped = SECRET.replace('-', "%2D");
-    for text in [SECRET, base64, &escaped] {
-        let case = Case::new()
-            .file("plan.yaml", plan(&send("first")) + &send("second").replace("你好", &format!("密钥 {text}")));
+    in_each_language(|| {
+        // In words, escaped, packed, in a file that is uploaded, and in its name.
+        let base64 = "czNjcmV0LXMzY3JldC1zM2NyZXQtczNjcmV0";
+        let escaped = SECRET.replace('-', "%2D");
+        for text in [SECRET, base64, &escaped] {
+            let case = Case::new()
+                .file("plan.yaml", plan(&send("first")) + &send("second").replace("你好", &format!("密钥 {text}")));
+            let server = Fake::usual();
+            let ran = case
+                .against(&server, &["--report", "json=report.json"])
+                .exits(9)
+                .says("step `second`")
+                .says("contains a secret");
+            assert!(server.got().is_empty(), "not even the first step: {:?}", server.got());
+            assert!(!ran.stderr.contains(text), "{}", ran.stderr);
+        }
+        let upload = |name: &str| plan(&format!("  - {{ id: a, action: upload_image, file: {name} }}\n"));
+        let mut picture = std::fs::read(repository().join("tests/plans/files/cover.png")).expect("a picture");
+        let named =
+            Case::new().file("plan.yaml", upload(&format!("{SECRET}.png"))).file(&format!("{SECRET}.png"), &picture);
         let server = Fake::usual();
-        let ran = case
-            .against(&server, &["--report", "json=report.json"])
-            .exits(9)
-            .says("step `second`")
-            .says("contains a secret");
-        assert!(server.got().is_empty(), "not even the first step: {:?}", server.got());
-        assert!(!ran.stderr.contains(text), "{}", ran.stderr);
-    }
-    let upload = |name: &str| plan(&format!("  - {{ id: a, action: upload_image, file: {name} }}\n"));
-    let mut picture = std::fs::read(repository().join("tests/plans/files/cover.png")).expect("a picture");
-    let named =
-        Case::new().file("plan.yaml", upload(&format!("{SECRET}.png"))).file(&format!("{SECRET}.png"), &picture);
-    let server = Fake::usual();
-    named.against(&server, &[]).exits(9);
-    // Between the header of a png and its pixels: a comment.
-    let comment =
-        [&(SECRET.len() as u32 + 2).to_be_bytes()[..], b"tEXt", b"c\0", SECRET.as_bytes(), b"\0\0\0\0"].concat();
-    picture.splice(33..33, comment);
-    let inside = Case::new().file("plan.yaml", upload("a.png")).file("a.png", picture);
-    inside.against(&server, &[]).exits(9);
-    assert!(server.got().is_empty(), "{:?}", server.got());
+        named.against(&server, &[]).exits(9);
+        // Between the header of a png and its pixels: a comment.
+        let comment =
+            [&(SECRET.len() as u32 + 2).to_be_bytes()[..], b"tEXt", b"c\0", SECRET.as_bytes(), b"\0\0\0\0"].concat();
+        picture.splice(33..33, comment);
+        let inside = Case::new().file("plan.yaml", upload("a.png")).file("a.png", picture);
+        inside.against(&server, &[]).exits(9);
+        assert!(server.got().is_empty(), "{:?}", server.got());
+    });
 }
 
 #[test]
 fn nothing_is_sent_that_holds_the_token() {
-    let text = send("second").replace("你好", &format!("令牌 {TOKEN}"));
-    let case = Case::new().file("plan.yaml", plan(&(send("first") + &text)));
-    let server = Fake::usual();
-    case.against(&server, &[]).exits(6).says("contains a secret");
-    assert_eq!(server.sends().len(), 1, "the token is known only when the first call is to be made");
-    for (path, bytes) in case.left_behind().into_iter().filter(|(path, _)| !path.ends_with("plan.yaml")) {
-        assert!(!bytes.windows(TOKEN.len()).any(|part| part == TOKEN.as_bytes()), "{}", path.display());
-    }
-    // A token from outside is known from the start.
-    let given = plan(&text).replace("secret: { env: WECHAT_SECRET }", "access_token: { env: KEPT }");
-    let given = Case::new().env("KEPT", TOKEN).file("plan.yaml", given);
-    given.against(&server, &[]).exits(9);
-    assert_eq!(server.sends().len(), 1);
+    in_each_language(|| {
+        let text = send("second").replace("你好", &format!("令牌 {TOKEN}"));
+        let case = Case::new().file("plan.yaml", plan(&(send("first") + &text)));
+        let server = Fake::usual();
+        case.against(&server, &[]).exits(6).says("contains a secret");
+        assert_eq!(server.sends().len(), 1, "the token is known only when the first call is to be made");
+        for (path, bytes) in case.left_behind().into_iter().filter(|(path, _)| !path.ends_with("plan.yaml")) {
+            assert!(!bytes.windows(TOKEN.len()).any(|part| part == TOKEN.as_bytes()), "{}", path.display());
+        }
+        // A token from outside is known from the start.
+        let given = plan(&text).replace("secret: { env: WECHAT_SECRET }", "access_token: { env: KEPT }");
+        let given = Case::new().env("KEPT", TOKEN).file("plan.yaml", given);
+        given.against(&server, &[]).exits(9);
+        assert_eq!(server.sends().len(), 1);
+    });
 }
 
 #[test]
 fn what_a_server_says_is_kept_up_to_a_bound() {
-    let told = |words: String| {
-        move |_: usize, got: &Got| match got.path.ends_with("/sendall") {
-            true => Answer::Json(json!({ "errcode": 40003, "errmsg": words })),
+    in_each_language(|| {
+        let told = |words: String| {
+            move |_: usize, got: &Got| match got.path.ends_with("/sendall") {
+                true => Answer::Json(json!({ "errcode": 40003, "errmsg": words })),
+                false => Answer::Usual,
+            }
+        };
+        // The secret stands across the bound: it is taken out before the rest is.
+        let words = format!("{}{SECRET}{}", "春".repeat(1361), "x".repeat(1 << 20));
+        let server = Fake::new(told(words));
+        let case = Case::new().file("plan.yaml", plan(&send("one")));
+        let ran = case.against(&server, &["--format", "json"]).exits(5).says("more bytes)");
+        let said = ran.json()["steps"][0]["calls"][0]["errmsg"].as_str().expect("words").to_owned();
+        assert!(said.len() < 4200 && said.contains("***"), "{} {said}", said.len());
+        assert!(!said.contains(&SECRET[..4]), "{said}");
+        assert!(ran.stderr.len() < 20_000, "{}", ran.stderr.len());
+        let kept: u64 = case.left_behind().iter().map(|(_, bytes)| bytes.len() as u64).sum();
+        assert!(kept < 600_000, "{kept} bytes are kept");
+        let token = Fake::new(|_, got| match got.path.ends_with("token") {
+            true => Answer::Json(json!({ "access_token": "t".repeat(5000), "expires_in": 7200 })),
             false => Answer::Usual,
-        }
-    };
-    // The secret stands across the bound: it is taken out before the rest is.
-    let words = format!("{}{SECRET}{}", "春".repeat(1361), "x".repeat(1 << 20));
-    let server = Fake::new(told(words));
-    let case = Case::new().file("plan.yaml", plan(&send("one")));
-    let ran = case.against(&server, &["--format", "json"]).exits(5).says("more bytes)");
-    let said = ran.json()["steps"][0]["calls"][0]["errmsg"].as_str().expect("words").to_owned();
-    assert!(said.len() < 4200 && said.contains("***"), "{} {said}", said.len());
-    assert!(!said.contains(&SECRET[..4]), "{said}");
-    assert!(ran.stderr.len() < 20_000, "{}", ran.stderr.len());
-    let kept: u64 = case.left_behind().iter().map(|(_, bytes)| bytes.len() as u64).sum();
-    assert!(kept < 600_000, "{kept} bytes are kept");
-    let token = Fake::new(|_, got| match got.path.ends_with("token") {
-        true => Answer::Json(json!({ "access_token": "t".repeat(5000), "expires_in": 7200 })),
-        false => Answer::Usual,
+        });
+        Case::new()
+            .file("plan.yaml", plan(&send("one")))
+            .against(&token, &[])
+            .exits(5)
+            .says("the answer contains no token");
     });
-    Case::new()
-        .file("plan.yaml", plan(&send("one")))
-        .against(&token, &[])
-        .exits(5)
-        .says("the answer contains no token");
 }
 
 #[test]
@@ -304,61 +315,67 @@ fn names(case: &Case, folder: &str) -> Vec<String> {
 
 #[test]
 fn a_rendering_touches_nothing_but_an_earlier_one() {
-    let case = Case::new().file("plan.yaml", plan(&(send("one") + &send("two")))).file("out/README.md", "mine");
-    case.run(&["render", "plan.yaml", "--out", "out"]).exits(0);
-    case.write("out/009-mine.1.json", "mine");
-    case.write("plan.yaml", plan(&send("other")));
-    case.run(&["render", "plan.yaml", "--out", "out"]).exits(0);
-    assert_eq!(names(&case, "out"), ["001-other.1.json", "009-mine.1.json", "README.md", "manifest.json"]);
-    // A file of somebody else where one is to be written.
-    case.write("plan.yaml", plan(&send("third")));
-    case.write("out/001-third.1.json", "mine");
-    let before = names(&case, "out");
-    case.run(&["render", "plan.yaml", "--out", "out"]).exits(9).says("001-third.1.json");
-    case.write(
-        "elsewhere/manifest.json",
-        "{\"name\": \"an extension of a browser\", \"requests\": [{\"file\": \"001-a.1.json\"}]}",
-    );
-    case.write("elsewhere/001-a.1.json", "mine");
-    case.run(&["render", "plan.yaml", "--out", "elsewhere"]).exits(9).says("manifest.json");
-    assert_eq!((names(&case, "out"), case.read("out/001-third.1.json").as_str()), (before, "mine"));
-    assert_eq!(names(&case, "elsewhere"), ["001-a.1.json", "manifest.json"]);
+    in_each_language(|| {
+        let case = Case::new().file("plan.yaml", plan(&(send("one") + &send("two")))).file("out/README.md", "mine");
+        case.run(&["render", "plan.yaml", "--out", "out"]).exits(0);
+        case.write("out/009-mine.1.json", "mine");
+        case.write("plan.yaml", plan(&send("other")));
+        case.run(&["render", "plan.yaml", "--out", "out"]).exits(0);
+        assert_eq!(names(&case, "out"), ["001-other.1.json", "009-mine.1.json", "README.md", "manifest.json"]);
+        // A file of somebody else where one is to be written.
+        case.write("plan.yaml", plan(&send("third")));
+        case.write("out/001-third.1.json", "mine");
+        let before = names(&case, "out");
+        case.run(&["render", "plan.yaml", "--out", "out"]).exits(9).says("001-third.1.json");
+        case.write(
+            "elsewhere/manifest.json",
+            "{\"name\": \"an extension of a browser\", \"requests\": [{\"file\": \"001-a.1.json\"}]}",
+        );
+        case.write("elsewhere/001-a.1.json", "mine");
+        case.run(&["render", "plan.yaml", "--out", "elsewhere"]).exits(9).says("manifest.json");
+        assert_eq!((names(&case, "out"), case.read("out/001-third.1.json").as_str()), (before, "mine"));
+        assert_eq!(names(&case, "elsewhere"), ["001-a.1.json", "manifest.json"]);
+    });
 }
 
 #[test]
 fn a_manifest_that_somebody_wrote_leads_nowhere() {
-    let case =
-        Case::new().file("plan.yaml", plan(&send("one"))).file("001-kept.1.json", "mine").file("out/.env.json", "mine");
-    case.write("out/notes.json", "mine");
-    let absolute = case.path("001-kept.1.json").display().to_string();
-    let entries = [
-        "../001-kept.1.json",
-        &absolute,
-        "./../001-kept.1.json",
-        "..\\001-kept.1.json",
-        ".env.json",
-        "notes.json",
-        "",
-        "..",
-        "001-/../../001-kept.1.json",
-    ];
-    let entries: Vec<_> = entries.iter().map(|name| json!({ "file": name })).collect();
-    case.write("out/manifest.json", json!({ "digest": "sha256:0", "requests": entries }).to_string());
-    case.run(&["render", "plan.yaml", "--out", "out"]).exits(0);
-    assert_eq!(case.read("001-kept.1.json"), "mine");
-    assert_eq!(names(&case, "out"), [".env.json", "001-one.1.json", "manifest.json", "notes.json"]);
-    #[cfg(unix)]
-    for linked in ["001-one.1.json", "manifest.json", "002-old.1.json"] {
-        let entries = json!([{ "file": "001-one.1.json" }, { "file": "002-old.1.json" }]);
+    in_each_language(|| {
+        let case = Case::new()
+            .file("plan.yaml", plan(&send("one")))
+            .file("001-kept.1.json", "mine")
+            .file("out/.env.json", "mine");
+        case.write("out/notes.json", "mine");
+        let absolute = case.path("001-kept.1.json").display().to_string();
+        let entries = [
+            "../001-kept.1.json",
+            &absolute,
+            "./../001-kept.1.json",
+            "..\\001-kept.1.json",
+            ".env.json",
+            "notes.json",
+            "",
+            "..",
+            "001-/../../001-kept.1.json",
+        ];
+        let entries: Vec<_> = entries.iter().map(|name| json!({ "file": name })).collect();
         case.write("out/manifest.json", json!({ "digest": "sha256:0", "requests": entries }).to_string());
-        let _ = std::fs::remove_file(case.path(&format!("out/{linked}")));
-        case.write("target.json", json!({ "digest": "sha256:0", "requests": entries }).to_string());
-        let target = case.read("target.json");
-        std::os::unix::fs::symlink("../target.json", case.path(&format!("out/{linked}"))).expect("a link");
-        case.run(&["render", "plan.yaml", "--out", "out"]).exits(9).says(linked);
-        assert_eq!(case.read("target.json"), target, "{linked}");
-        std::fs::remove_file(case.path(&format!("out/{linked}"))).expect("ours");
-    }
+        case.run(&["render", "plan.yaml", "--out", "out"]).exits(0);
+        assert_eq!(case.read("001-kept.1.json"), "mine");
+        assert_eq!(names(&case, "out"), [".env.json", "001-one.1.json", "manifest.json", "notes.json"]);
+        #[cfg(unix)]
+        for linked in ["001-one.1.json", "manifest.json", "002-old.1.json"] {
+            let entries = json!([{ "file": "001-one.1.json" }, { "file": "002-old.1.json" }]);
+            case.write("out/manifest.json", json!({ "digest": "sha256:0", "requests": entries }).to_string());
+            let _ = std::fs::remove_file(case.path(&format!("out/{linked}")));
+            case.write("target.json", json!({ "digest": "sha256:0", "requests": entries }).to_string());
+            let target = case.read("target.json");
+            std::os::unix::fs::symlink("../target.json", case.path(&format!("out/{linked}"))).expect("a link");
+            case.run(&["render", "plan.yaml", "--out", "out"]).exits(9).says(linked);
+            assert_eq!(case.read("target.json"), target, "{linked}");
+            std::fs::remove_file(case.path(&format!("out/{linked}"))).expect("ours");
+        }
+    });
 }
 
 /// A plan against WeChat's own address, which is asked for through a proxy on this machine alone.
@@ -370,16 +387,19 @@ fn through(proxy: &str, args: &[&str]) -> crate::support::Ran {
 
 #[test]
 fn a_proxy_that_cannot_be_used_is_an_error() {
-    for bad in ["ftp://127.0.0.1:1", "http://", "socks9://127.0.0.1:1", "http://user:hunter2-hunter2@:80"] {
-        let ran = through(bad, &["run", "plan.yaml", "--yes"]).exits(4).says("the proxy in `HTTPS_PROXY` is not valid");
-        assert!(!ran.stderr.contains("hunter2"), "{}", ran.stderr);
-    }
-    // Nobody listens there: it is the proxy that is not reached. Its password is not shown.
-    let closed = "http://user:hunter2-hunter2@127.0.0.1:9";
-    for args in [&["run", "plan.yaml", "--yes"][..], &["doctor", "plan.yaml"]] {
-        let ran = through(closed, args).exits(5).says("proxy 127.0.0.1:9 (HTTPS_PROXY)");
-        assert!(!ran.stderr.contains("hunter2") && !ran.stdout.contains("hunter2"), "{}{}", ran.stdout, ran.stderr);
-    }
+    in_each_language(|| {
+        for bad in ["ftp://127.0.0.1:1", "http://", "socks9://127.0.0.1:1", "http://user:hunter2-hunter2@:80"] {
+            let ran =
+                through(bad, &["run", "plan.yaml", "--yes"]).exits(4).says("the proxy in `HTTPS_PROXY` is not valid");
+            assert!(!ran.stderr.contains("hunter2"), "{}", ran.stderr);
+        }
+        // Nobody listens there: it is the proxy that is not reached. Its password is not shown.
+        let closed = "http://user:hunter2-hunter2@127.0.0.1:9";
+        for args in [&["run", "plan.yaml", "--yes"][..], &["doctor", "plan.yaml"]] {
+            let ran = through(closed, args).exits(5).says("proxy 127.0.0.1:9 (HTTPS_PROXY)");
+            assert!(!ran.stderr.contains("hunter2") && !ran.stdout.contains("hunter2"), "{}{}", ran.stdout, ran.stderr);
+        }
+    });
 }
 
 /// Reads on a port until the first bytes are whole, answers, and reads until the second are, or until the other side ends.
@@ -403,25 +423,27 @@ fn listener(answer: &'static [u8], whole: [fn(&[u8]) -> bool; 2]) -> (u16, std::
 
 #[test]
 fn a_proxy_is_asked_for_a_tunnel_and_told_no_secret() {
-    let (port, served) = listener(
-        b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n",
-        [|bytes| bytes.ends_with(b"\r\n\r\n"), |_| false],
-    );
-    through(&format!("http://127.0.0.1:{port}"), &["token", "refresh", "plan.yaml"]).exits(5).says("proxy");
-    let asked = served.join().expect("served");
-    assert!(asked[0].starts_with(b"CONNECT api.weixin.qq.com:443 HTTP/1.1\r\n"), "{asked:?}");
-    assert!(!asked.concat().windows(SECRET.len()).any(|part| part == SECRET.as_bytes()));
-    // SOCKS 5: a greeting without a password; then the name, which the proxy is to look up.
-    let (port, served) = listener(
-        b"\x05\x00",
-        [
-            |bytes| bytes.len() >= 2 && bytes.len() == 2 + usize::from(bytes[1]),
-            |bytes| bytes.ends_with(b"api.weixin.qq.com"),
-        ],
-    );
-    through(&format!("socks5h://127.0.0.1:{port}"), &["token", "refresh", "plan.yaml"]).exits(5).says("proxy");
-    let asked = served.join().expect("served");
-    assert_eq!(asked[0].first(), Some(&5), "{asked:?}");
-    assert!(asked[1].windows(17).any(|part| part == b"api.weixin.qq.com"), "{asked:?}");
-    assert!(!asked.concat().windows(SECRET.len()).any(|part| part == SECRET.as_bytes()));
+    in_each_language(|| {
+        let (port, served) = listener(
+            b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n",
+            [|bytes| bytes.ends_with(b"\r\n\r\n"), |_| false],
+        );
+        through(&format!("http://127.0.0.1:{port}"), &["token", "refresh", "plan.yaml"]).exits(5).says("proxy");
+        let asked = served.join().expect("served");
+        assert!(asked[0].starts_with(b"CONNECT api.weixin.qq.com:443 HTTP/1.1\r\n"), "{asked:?}");
+        assert!(!asked.concat().windows(SECRET.len()).any(|part| part == SECRET.as_bytes()));
+        // SOCKS 5: a greeting without a password; then the name, which the proxy is to look up.
+        let (port, served) = listener(
+            b"\x05\x00",
+            [
+                |bytes| bytes.len() >= 2 && bytes.len() == 2 + usize::from(bytes[1]),
+                |bytes| bytes.ends_with(b"api.weixin.qq.com"),
+            ],
+        );
+        through(&format!("socks5h://127.0.0.1:{port}"), &["token", "refresh", "plan.yaml"]).exits(5).says("proxy");
+        let asked = served.join().expect("served");
+        assert_eq!(asked[0].first(), Some(&5), "{asked:?}");
+        assert!(asked[1].windows(17).any(|part| part == b"api.weixin.qq.com"), "{asked:?}");
+        assert!(!asked.concat().windows(SECRET.len()).any(|part| part == SECRET.as_bytes()));
+    });
 }

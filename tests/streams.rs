@@ -10,7 +10,7 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use crate::support::{Answer, Case, Fake, Ran, in_both, plan, send};
+use crate::support::{Answer, Case, Fake, Ran, in_both, in_each_language, plan, send};
 
 fn two_sends() -> Case {
     Case::new().file("plan.yaml", plan(&(send("one") + &send("two"))).replace("timeout: 1500ms", "timeout: 60s"))
@@ -131,10 +131,14 @@ fn a_report_is_written_into_a_pipe_and_never_in_its_place() {
 
 #[test]
 fn a_pipe_that_nobody_reads_is_said() {
-    let case = two_sends();
-    pipe(&case.path("fifo"));
-    case.run(&["run", "plan.yaml", "--sandbox", "--report", "junit=fifo"]).exits(1).says("nobody reads from the pipe");
-    assert!(fs::symlink_metadata(case.path("fifo")).expect("is there").file_type().is_fifo());
+    in_each_language(|| {
+        let case = two_sends();
+        pipe(&case.path("fifo"));
+        case.run(&["run", "plan.yaml", "--sandbox", "--report", "junit=fifo"])
+            .exits(1)
+            .says("nobody reads from the pipe");
+        assert!(fs::symlink_metadata(case.path("fifo")).expect("is there").file_type().is_fifo());
+    });
 }
 
 #[test]
@@ -175,41 +179,43 @@ fn open_streams_get_the_report_after_all_that_is_in_them() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_full_standard_output_is_said_and_is_no_success() {
-    let case = two_sends();
-    let commands = [
-        "render plan.yaml",
-        "render plan.yaml --format http",
-        "validate plan.yaml",
-        "validate plan.yaml --format sarif",
-        "run plan.yaml --sandbox",
-        "run plan.yaml --sandbox --format json",
-        "status plan.yaml",
-        "schema plan",
-        "preview-html plan.yaml --out -",
-        "explain Q201",
-        "completions bash",
-        "doctor plan.yaml --sandbox",
-        "fmt plan.yaml --check",
-        "--help",
-        "--version",
-        "help run",
-        "version",
-    ];
-    for command in commands {
-        let quiet = shell(&case, command, "");
-        if quiet.stdout.is_empty() {
-            continue;
+    in_each_language(|| {
+        let case = two_sends();
+        let commands = [
+            "render plan.yaml",
+            "render plan.yaml --format http",
+            "validate plan.yaml",
+            "validate plan.yaml --format sarif",
+            "run plan.yaml --sandbox",
+            "run plan.yaml --sandbox --format json",
+            "status plan.yaml",
+            "schema plan",
+            "preview-html plan.yaml --out -",
+            "explain Q201",
+            "completions bash",
+            "doctor plan.yaml --sandbox",
+            "fmt plan.yaml --check",
+            "--help",
+            "--version",
+            "help run",
+            "version",
+        ];
+        for command in commands {
+            let quiet = shell(&case, command, "");
+            if quiet.stdout.is_empty() {
+                continue;
+            }
+            let ran = shell(&case, command, ">/dev/full");
+            assert_ne!(ran.code, 0, "{command}");
+            ran.says("cannot write to standard output: no space is left on the device");
+            // A reader that has gone had enough.
+            let (reader, writer) = std::io::pipe().expect("a pipe");
+            drop(reader);
+            let arguments: Vec<&str> = command.split(' ').collect();
+            let status = case.command(&arguments).stdout(writer).stderr(Stdio::null()).status().expect("starts");
+            assert_eq!(status.code(), Some(quiet.code), "{command}");
         }
-        let ran = shell(&case, command, ">/dev/full");
-        assert_ne!(ran.code, 0, "{command}");
-        ran.says("cannot write to standard output: no space is left on the device");
-        // A reader that has gone had enough.
-        let (reader, writer) = std::io::pipe().expect("a pipe");
-        drop(reader);
-        let arguments: Vec<&str> = command.split(' ').collect();
-        let status = case.command(&arguments).stdout(writer).stderr(Stdio::null()).status().expect("starts");
-        assert_eq!(status.code(), Some(quiet.code), "{command}");
-    }
+    });
 }
 
 #[cfg(target_os = "linux")]

@@ -2,7 +2,7 @@
 //! loopback that answers as it is told.
 
 use std::{
-    cell::Cell,
+    cell::{Cell, RefCell},
     collections::HashMap,
     fs,
     io::{BufRead as _, BufReader, Read as _, Write as _},
@@ -79,6 +79,8 @@ impl Ran {
     #[track_caller]
     pub(crate) fn says(self, text: &str) -> Self {
         if SPOKEN.get() != "en" {
+            let is_document = self.stdout.starts_with(['{', '<']);
+            hear(&format!("{}{}", self.stderr, if is_document { "" } else { &self.stdout }));
             return self;
         }
         let said = format!("{}\n{}", self.stdout, self.stderr);
@@ -97,14 +99,50 @@ impl Ran {
 thread_local! {
     /// What cases of this thread speak, where they do not say it themselves.
     static SPOKEN: Cell<&'static str> = const { Cell::new("en") };
+    /// Every line that was said in Chinese where a test looks for English words, once.
+    static HEARD: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Does a whole test in each language: exit codes and snapshots are of both, what is looked for in words is of English alone.
-pub(crate) fn in_each_language(test: impl Fn()) {
+/// Does a whole test in each language: exit codes and snapshots are of both, what is looked for in words is of English
+/// alone. Of what is said there in Chinese every line is in the snapshot `said-TEST@zh`, once.
+pub(crate) fn in_each_language<T: Fn()>(test: T) {
     for language in ["zh", "en"] {
         SPOKEN.set(language);
         test();
     }
+    let heard = HEARD.take().join("\n");
+    if !heard.is_empty() {
+        let test = std::any::type_name::<T>().trim_start_matches("main::").trim_end_matches("::{{closure}}");
+        insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true }, {
+            insta::assert_snapshot!(format!("said-{}@zh", test.replace("::", "-")), heard);
+        });
+    }
+}
+
+/// Takes the lines down that this test has not said in Chinese yet.
+pub(crate) fn hear(said: &str) {
+    if SPOKEN.get() == "en" {
+        return;
+    }
+    let mut said = said.to_owned();
+    for (varying, constant) in VARIES {
+        said = regex_lite::Regex::new(varying).expect("an expression").replace_all(&said, constant).into_owned();
+    }
+    // Here no time and no distance from one matters.
+    for (varying, constant) in [
+        (r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?(Z| \+08:00)?", "WHEN"),
+        (r"\d{1,3}(,\d{3}){2,} 秒", "N 秒"),
+        (r"\d{8}-\d{6}-[0-9a-f]{6}", "ID"),
+    ] {
+        said = regex_lite::Regex::new(varying).expect("an expression").replace_all(&said, constant).into_owned();
+    }
+    HEARD.with_borrow_mut(|heard| {
+        for line in said.lines().map(str::trim_end) {
+            if !heard.iter().any(|known| known == line) {
+                heard.push(line.to_owned());
+            }
+        }
+    });
 }
 
 /// What cases of this thread speak: `en` or `zh`.

@@ -1,6 +1,6 @@
 //! Templates of a project: included, imported, and what is wrong with them said where it is.
 
-use crate::support::{Case, plan};
+use crate::support::{Case, in_each_language, plan};
 
 /// A plan of one message, without settings that are warned of.
 fn text(text: &str) -> String {
@@ -80,15 +80,17 @@ fn problems_of_templates_are_shown_in_them() {
 #[cfg(unix)]
 #[test]
 fn a_link_out_of_the_project_is_not_followed() {
-    let outside = Case::new().file("secret.txt", "hunter2");
-    let case = project().file("plan.yaml", text("{% include 'out.txt' %}"));
-    std::os::unix::fs::symlink(outside.path("secret.txt"), case.path("templates/out.txt")).expect("links");
-    let ran = case.run(&["validate", "plan.yaml"]).exits(3).says("is outside the project");
-    assert!(!ran.stderr.contains("hunter2"));
-    // A folder that is a link is not looked into.
-    std::os::unix::fs::symlink(outside.path("."), case.path("templates/folder")).expect("links");
-    case.write("plan.yaml", text("{% include 'folder/secret.txt' %}"));
-    case.run(&["validate", "plan.yaml"]).exits(3).says("template `folder/secret.txt` not found");
+    in_each_language(|| {
+        let outside = Case::new().file("secret.txt", "hunter2");
+        let case = project().file("plan.yaml", text("{% include 'out.txt' %}"));
+        std::os::unix::fs::symlink(outside.path("secret.txt"), case.path("templates/out.txt")).expect("links");
+        let ran = case.run(&["validate", "plan.yaml"]).exits(3).says("is outside the project");
+        assert!(!ran.stderr.contains("hunter2"));
+        // A folder that is a link is not looked into.
+        std::os::unix::fs::symlink(outside.path("."), case.path("templates/folder")).expect("links");
+        case.write("plan.yaml", text("{% include 'folder/secret.txt' %}"));
+        case.run(&["validate", "plan.yaml"]).exits(3).says("template `folder/secret.txt` not found");
+    });
 }
 
 #[test]

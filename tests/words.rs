@@ -301,3 +301,203 @@ fn texts_are_found_however_they_are_written() {
     assert_eq!(found("fn f() { translated(\"a\"); in_language(language, \"b\"); }"), ["a", "b"]);
     assert_eq!(found("mod tests { fn f() { say!(\"a\") } }"), Vec::<String>::new());
 }
+
+/// What looks wrong in a Chinese sentence: no space between Chinese and Latin letters, ASCII punctuation beside Chinese.
+fn misset(chinese: &str) -> Vec<String> {
+    let is_chinese = |c: char| ('\u{4e00}'..='\u{9fff}').contains(&c);
+    let is_latin = |c: char| c.is_ascii_alphanumeric() || c == '`';
+    // What stands in backticks is code; what stands in braces may be Chinese words.
+    let mut inside = false;
+    let plain: String = chinese
+        .chars()
+        .filter(|c| {
+            if *c == '`' {
+                inside = !inside;
+                true
+            } else {
+                !inside
+            }
+        })
+        .collect();
+    let mut depth = 0;
+    let letters: Vec<char> = plain
+        .chars()
+        .map(|c| match c {
+            '{' => {
+                depth += 1;
+                '{'
+            }
+            '}' => {
+                depth -= 1;
+                '}'
+            }
+            c if depth > 0 && c != '{' => '{',
+            c => c,
+        })
+        .collect();
+    let mut wrong = Vec::new();
+    // A heading of a help is `用法:`, as clap sets those that it adds.
+    let letters = letters.strip_suffix(&[':']).unwrap_or(&letters);
+    for pair in letters.windows(2) {
+        let (a, b) = (pair[0], pair[1]);
+        let touches = (is_chinese(a) && is_latin(b)) || (is_latin(a) && is_chinese(b));
+        let ascii = (is_chinese(a) && ",;:!?()".contains(b)) || (",;:!?()".contains(a) && is_chinese(b));
+        if touches || ascii {
+            wrong.push(format!("{a}{b}"));
+        }
+    }
+    if letters.last() == Some(&'.') && letters.iter().rev().nth(1).is_some_and(|c| is_chinese(*c)) {
+        wrong.push("。 at the end".to_owned());
+    }
+    wrong
+}
+
+#[test]
+fn chinese_is_set_as_chinese() {
+    let mut wrong = Vec::new();
+    for file in catalogues().values() {
+        for message in file.messages() {
+            let forms = message.msgstr_plural().ok().cloned().unwrap_or_default();
+            let one = message.msgstr().ok().map(str::to_owned);
+            for chinese in forms.into_iter().chain(one) {
+                for word in ["撤回", "受众", "护栏", "MIME-Version"] {
+                    if chinese.contains(word) {
+                        wrong.push(format!("{word}: {chinese}"));
+                    }
+                }
+                wrong.extend(misset(&chinese).into_iter().map(|at| format!("{at}: {chinese}")));
+            }
+        }
+    }
+    assert_eq!(wrong, Vec::<String>::new());
+    assert_eq!(misset("第 {number} 次调用{outcome}：`ab群发c` 好。"), Vec::<String>::new());
+    assert_eq!(misset("群发A 好(b)，`x`好."), ["发A", "好(", "`好", "。 at the end"]);
+}
+
+/// Texts that no snapshot and no page of the book shows in Chinese. An entry goes when it is shown, and none is added.
+const UNSEEN: &str = "tests/words-unseen.txt";
+
+/// All that is shown in Chinese, without blanks, which lines are broken at, and without escapes.
+fn shown_in_chinese() -> String {
+    let mut files = Vec::new();
+    let mut folders = ["tests", "src", "docs/zh"].map(|folder| repository().join(folder)).to_vec();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).expect("readable").flatten() {
+            let path = entry.path();
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if path.is_dir() {
+                folders.push(path);
+            } else if name.ends_with("@zh.snap") || (name.ends_with(".md") && path.to_string_lossy().contains("zh")) {
+                files.push(path);
+            }
+        }
+    }
+    files.sort();
+    let mut shown = String::new();
+    for file in files {
+        shown.push_str(&fs::read_to_string(file).expect("readable"));
+        shown.push('\n');
+    }
+    for (escaped, plain) in [
+        ("&quot;", "\""),
+        ("&#34;", "\""),
+        ("&#39;", "'"),
+        ("&#x27;", "'"),
+        ("&#x2f;", "/"),
+        ("&lt;", "<"),
+        ("&gt;", ">"),
+        ("&amp;", "&"),
+        ("\\\\n", ""),
+        ("\\n", ""),
+        ("\\", ""),
+    ] {
+        shown = shown.replace(escaped, plain);
+    }
+    shown.retain(|c| !c.is_whitespace());
+    shown
+}
+
+/// Where two letters stand beside each other in a text: to look for a thousand texts in it.
+struct Index<'t> {
+    text: &'t str,
+    pairs: std::collections::HashMap<(char, char), Vec<usize>>,
+}
+
+impl<'t> Index<'t> {
+    fn new(text: &'t str) -> Self {
+        let mut pairs: std::collections::HashMap<_, Vec<usize>> = std::collections::HashMap::new();
+        for ((at, a), (_, b)) in text.char_indices().zip(text.char_indices().skip(1)) {
+            pairs.entry((a, b)).or_default().push(at);
+        }
+        Self { text, pairs }
+    }
+
+    /// Whether a text of the catalogue is there, whatever stands for its placeholders.
+    fn has(&self, chinese: &str) -> bool {
+        let mut parts = vec![String::new()];
+        let mut rest: String = chinese.chars().filter(|c| !c.is_whitespace() && *c != '\\').collect();
+        rest = rest.replace("{{", "\u{1}").replace("}}", "\u{2}");
+        while let Some((before, after)) = rest.split_once('{') {
+            parts.last_mut().expect("one").push_str(before);
+            parts.push(String::new());
+            rest = after.split_once('}').map_or_else(String::new, |(_, after)| after.to_owned());
+        }
+        parts.last_mut().expect("one").push_str(&rest);
+        let parts: Vec<String> = parts
+            .iter()
+            .map(|part| part.replace('\u{1}', "{").replace('\u{2}', "}"))
+            .filter(|p| !p.is_empty())
+            .collect();
+        let Some(longest) = parts.iter().max_by_key(|part| part.len()) else { return true };
+        let pairs = longest.char_indices().zip(longest.chars().skip(1));
+        let places = pairs.map(|((at, a), b)| (at, self.pairs.get(&(a, b))));
+        let Some((offset, places)) = places.min_by_key(|(_, places)| places.map_or(0, Vec::len)) else {
+            return self.text.contains(longest.as_str());
+        };
+        let starts = places.into_iter().flatten().filter_map(|place| place.checked_sub(offset));
+        starts.filter(|start| self.text.get(*start..).is_some_and(|rest| rest.starts_with(longest.as_str()))).any(
+            |start| {
+                let from = self.text.floor_char_boundary(start.saturating_sub(1_000));
+                let mut window = &self.text[from..self.text.floor_char_boundary(start + 2_000)];
+                parts.iter().all(|part| match window.split_once(part.as_str()) {
+                    Some((_, after)) => {
+                        window = after;
+                        true
+                    }
+                    None => false,
+                })
+            },
+        )
+    }
+}
+
+/// A text is read in Chinese by whoever reads the snapshots: with its arguments, in its place.
+#[test]
+fn every_text_is_seen_in_chinese() {
+    let shown = shown_in_chinese();
+    let index = Index::new(&shown);
+    let mut unseen = BTreeSet::new();
+    for file in catalogues().values() {
+        for message in file.messages() {
+            let chinese = message.msgstr_plural().ok().and_then(|forms| forms.first().cloned());
+            let chinese = chinese.or_else(|| message.msgstr().ok().map(str::to_owned)).unwrap_or_default();
+            if !index.has(&chinese) {
+                unseen.insert(message.msgid().replace('\n', " "));
+            }
+        }
+    }
+    let path = repository().join(UNSEEN);
+    let listed = fs::read_to_string(&path).unwrap_or_default();
+    let listed: BTreeSet<String> = listed.lines().map(str::to_owned).collect();
+    if std::env::var_os("UPDATE_WORDS").is_some() {
+        let kept: Vec<&str> = unseen.iter().filter(|text| listed.contains(*text)).map(String::as_str).collect();
+        fs::write(path, kept.join("\n") + "\n").expect("writes");
+        return;
+    }
+    let added: Vec<&String> = unseen.difference(&listed).collect();
+    assert!(added.is_empty(), "no test shows these in Chinese (`in_each_language`, `in_both`): {added:#?}");
+    let gone: Vec<&String> = listed.difference(&unseen).collect();
+    assert!(gone.is_empty(), "shown now: UPDATE_WORDS=1 takes them from {UNSEEN}: {gone:#?}");
+    let index = Index::new("第1次调用，`春茶`已发出{x}");
+    assert!(index.has("第 {n} 次调用，`{name}` 已发出{{x}}") && !index.has("第 {n} 次调用未发出"));
+}

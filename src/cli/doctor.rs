@@ -235,7 +235,7 @@ fn store_check(session: &Session) -> (Check, bool) {
     if health.format < health.newest {
         let (has, ours) = (health.format, health.newest);
         let text = say!("{name} is intact; the next run upgrades it from format {has} to {ours}", name, has, ours);
-        let help = say!("`qunfa status PLAN` upgrades it too");
+        let help = say!("`{command}` upgrades it too", command = session.plan.command("status", &[]));
         return (facts(Check::warning(id, text).help(help)), false);
     }
     if let Some(warning) = health.warnings.first() {
@@ -281,7 +281,8 @@ fn ask(
         TokenSource::Endpoint { endpoint: TokenEndpoint::Stable, .. } => TokenWay::Stable,
         TokenSource::Endpoint { endpoint: TokenEndpoint::Classic, .. } => TokenWay::Cached,
     };
-    let tokens = Peek { tokens: session.tokens(terminal), way, now: clock.now(), given: Cell::new(false) };
+    let refresh = session.plan.command("token refresh", &[]);
+    let tokens = Peek { tokens: session.tokens(terminal), way, now: clock.now(), refresh, given: Cell::new(false) };
     let mut connection = session.connect(Box::new(tokens))?;
     let mut client = connection.client(credential, clock);
     let mut checks = doctor::ask(&session.plan, wanted, way, &mut client);
@@ -302,6 +303,8 @@ struct Peek<'t> {
     tokens: Box<dyn Tokens + 't>,
     way: TokenWay,
     now: jiff::Timestamp,
+    /// The command that fetches a new one.
+    refresh: String,
     /// The cached token was given out: who asks again was refused with it.
     given: Cell<bool>,
 }
@@ -319,7 +322,7 @@ impl TokenStore for Peek<'_> {
         let rejected = self.given.replace(true);
         let why = if rejected { say!("WeChat rejects the cached token") } else { say!("no token is cached") };
         saved.filter(|_| !rejected).ok_or_else(|| {
-            TokenError::Source(say!("{why}; with `token: classic`, a new token would invalidate the previous one. Run `qunfa token refresh PLAN` to fetch it, or let a run do so", why))
+            TokenError::Source(say!("{why}; with `token: classic`, a new token would invalidate the previous one. Run `{command}` to fetch it, or let a run do so", why, command = self.refresh.as_str()))
         })
     }
 }

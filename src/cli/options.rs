@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use crate::locale::{Language, Phrase, say};
 
 /// Options that several commands have. Every command accepts them; `help` shows each where it has an effect.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub(super) struct Common {
     /// Location of the ledger, token and lock [default: .qunfa/state.db in the project root]
     #[arg(

@@ -35,6 +35,8 @@ pub(super) struct Reports {
     pub(super) format: Format,
     /// The plan's path as seen from the root of the repository.
     pub(super) plan: String,
+    /// The command that prints the report of a run which was recorded.
+    pub(super) again: String,
 }
 
 impl Reports {
@@ -72,7 +74,8 @@ impl Reports {
                     Problem::new(say!("cannot write the report `{path}`: {why}", path, why = unwritten(&error)));
                 // A rehearsal is not kept.
                 let kept = report.platform != Platform::Sandbox.name();
-                terminal.lose(&if kept { problem.help(say!("to print it again: qunfa report PLAN")) } else { problem });
+                let again = || say!("to print it again, run: {command}", command = self.again.as_str());
+                terminal.lose(&if kept { problem.help(again()) } else { problem });
             }
         }
         if let Some(summary) = process::env("GITHUB_STEP_SUMMARY").filter(|path| !path.is_empty()) {

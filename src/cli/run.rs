@@ -92,7 +92,8 @@ pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<
         known: RefCell::default(),
     };
     let plan = run.session.project.name_from_root(&run.session.plan.path);
-    let reports = Reports { files, format: args.format.format, plan };
+    let again = run.session.plan.command("report", &[]);
+    let reports = Reports { files, format: args.format.format, plan, again };
     match run.go() {
         Ok((code, report)) => {
             let delivered = stage.server.map(|server| sandbox::delivered(&server.deliveries()));
@@ -126,7 +127,8 @@ impl Run<'_> {
         let selection = Selection { only: self.args.only.clone(), from: self.args.from.clone() };
         let prepared = run::prepare(plan, &*ledger, &self.session.scope, &selection, self.clock.now())?;
         let credential = self.session.credential().map_err(|message| {
-            Refusal::missing_input(message).help(say!("to rehearse without a secret, use `qunfa run PLAN --sandbox`"))
+            Refusal::missing_input(message)
+                .help(say!("to rehearse without a secret, run: {command}", command = plan.rehearsal()))
         })?;
         self.known.replace(credential.redactor.clone());
         let mut connection = self.session.connect(self.session.tokens(self.terminal))?;
@@ -161,7 +163,9 @@ impl Run<'_> {
                     digest,
                     expected
                 );
-                Err(Refusal::new(ExitCode::Refused, message).help(say!("review the plan again with `qunfa render`")))
+                let help =
+                    say!("review the plan again with `{command}`", command = self.session.plan.command("render", &[]));
+                Err(Refusal::new(ExitCode::Refused, message).help(help))
             }
             _ => Ok(()),
         }
@@ -291,8 +295,8 @@ impl Run<'_> {
         if !self.terminal.can_ask() {
             let message =
                 say!("`{name}` needs a confirmation, and there is no terminal to ask on", name = plan.name.as_str());
-            return Err(Refusal::new(ExitCode::Refused, message)
-                .help(say!("review the output of `qunfa render`, then pass --yes")));
+            let help = say!("review the output of `{command}`, then pass --yes", command = plan.command("render", &[]));
+            return Err(Refusal::new(ExitCode::Refused, message).help(help));
         }
         let mut text = self.overview(ready, forecast);
         for path in mass_paths(ready) {

@@ -24,7 +24,7 @@ use crate::{
     payload::{MediaId, Target},
     plan::account::AccountKind,
     platform::Platform,
-    problem::{ExitCode, Refusal},
+    problem::{ExitCode, Refusal, reason},
     render::{Content, RenderedPlan},
     resolve::article::{Article, Shows},
     sandbox::{self as server, Audience, Config, Delivery, DeliveryKind, Fault, Sandbox, Tag},
@@ -128,7 +128,7 @@ pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<
         Some(Arc::new(move |call: &server::Call| if as_json { print_json(&log, call) } else { print(&log, call) }));
     let running = Sandbox::start(args.listen, config).map_err(|error| {
         let address = args.listen.to_string();
-        Refusal::missing_input(say!("cannot listen on {address}: {why}", address, why = error.to_string()))
+        Refusal::missing_input(say!("cannot listen on {address}: {why}", address, why = reason(&error)))
             .help(say!("choose another address with --listen 127.0.0.1:0"))
     })?;
     if as_json {
@@ -294,7 +294,7 @@ impl Stage {
         faults.give(&mut config);
         seed(&mut config, plan);
         let server = Sandbox::start((Ipv4Addr::LOCALHOST, 0).into(), config)
-            .map_err(|error| internal(say!("the sandbox cannot be started: {why}", why = error.to_string())))?;
+            .map_err(|error| internal(say!("the sandbox cannot be started: {why}", why = reason(&error))))?;
         let base = ApiBase::parse(&server.base_url()).map_err(internal)?;
         let address = Address { base, platform: Platform::Sandbox };
         Ok(Self { address, clock: Box::new(clock), server: Some(server) })

@@ -15,6 +15,7 @@ use crate::{
     ledger::{CallId, CallRecord, Event, EventKind, FrozenCall, Ledger, LedgerError, Scope, Status},
     locale::{Argument, Phrase, list, say},
     problem::{ExitCode, Refusal},
+    render::RenderedPlan,
     run::editions,
     text::one_of,
 };
@@ -61,7 +62,7 @@ pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<
     if records.is_empty() && args.occurrence.is_some() {
         return Err(no_edition(&session.scope, &scope.occurrence, &*ledger)?.into());
     }
-    let settled = if args.give_up { left(&records, args)? } else { vec![meant(&records, args)?] };
+    let settled = if args.give_up { left(&session.plan, &records, args)? } else { vec![meant(&records, args)?] };
     // What was accepted gets the name of its job.
     let accepted = settled.iter().find(|record| record.status == Status::Accepted).and_then(|one| one.acceptance());
     let (kind, word) = match (args.sent, args.give_up) {
@@ -131,7 +132,7 @@ fn is_named(record: &CallRecord, args: &Args) -> bool {
 }
 
 /// The calls that are left to do of sends that were begun; none of them may be in doubt.
-fn left<'r>(records: &'r [CallRecord], args: &Args) -> Result<Vec<&'r CallRecord>, Refusal> {
+fn left<'r>(plan: &RenderedPlan, records: &'r [CallRecord], args: &Args) -> Result<Vec<&'r CallRecord>, Refusal> {
     let mass = || records.iter().filter(|record| record.frozen.is_mass());
     if let Some(record) = mass().find(|record| is_named(record, args) && record.status.in_doubt()) {
         let FrozenCall { id, .. } = &record.frozen;
@@ -153,7 +154,7 @@ fn left<'r>(records: &'r [CallRecord], args: &Args) -> Result<Vec<&'r CallRecord
             Some(step) => say!("nothing of `{step}` is left to give up: it is not sent in part", step = step.as_str()),
             None => say!("nothing of this edition is left to give up: no step is sent in part"),
         };
-        return Err(Refusal::usage(message).help(say!("see `qunfa status PLAN`")));
+        return Err(Refusal::usage(message).help(say!("see `{command}`", command = plan.command("status", &[]))));
     }
     Ok(left)
 }

@@ -410,8 +410,23 @@ fn warn_limits(resolved: &ResolvedPlan, diagnostics: &mut Diagnostics) {
 impl RenderedPlan {
     /// A command about this plan, to be pasted into a shell.
     pub(crate) fn command(&self, name: &str, rest: &[&str]) -> String {
+        self.command_with(name, rest, &self.options)
+    }
+
+    /// The command that rehearses it. It goes to no server that the user named, which `--sandbox` excludes.
+    pub(crate) fn rehearsal(&self) -> String {
+        let others = self.options.chunks(2).filter(|option| option[0] != "--api-base").flatten();
+        self.command_with("run", &["--sandbox"], others)
+    }
+
+    fn command_with<'a>(
+        &'a self,
+        name: &str,
+        rest: &[&'a str],
+        options: impl IntoIterator<Item = &'a String>,
+    ) -> String {
         let path = if self.path == "<stdin>" { "-" } else { &self.path };
-        let words = std::iter::once(path).chain(rest.iter().copied()).chain(self.options.iter().map(String::as_str));
+        let words = std::iter::once(path).chain(rest.iter().copied()).chain(options.into_iter().map(String::as_str));
         words.fold(format!("qunfa {name}"), |line, word| line + " " + &crate::text::quoted(word))
     }
 

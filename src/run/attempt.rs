@@ -555,8 +555,10 @@ impl<'r, 'a, 'c> CallRun<'r, 'a, 'c> {
         }
         let Problem { message, mut help, errcode } = problem;
         if self.record.status.in_doubt() && self.at.step.spec.effect == Effect::Delete {
+            let command = self.runner.plan.command("status", &["--refresh"]);
             help.push(say!(
-                "an earlier attempt got no conclusive answer and may have deleted it: see `qunfa status --refresh`"
+                "an earlier attempt got no conclusive answer and may have deleted it: see `{command}`",
+                command
             ));
         }
         let error = Some(Problem { message, help, errcode });

@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::{
+    doubt,
     forecast::forecast,
     guard, policy,
     prepare::{Prepared, Selection, compare},
@@ -25,7 +26,7 @@ use crate::{
     render::RenderedPlan,
     report::checkup::{Check, CheckId, CheckState},
     slot::{Followers, Tag},
-    text::{one_of, quoted},
+    text::one_of,
     wechat::{
         Reply,
         client::{Client, Outcome},
@@ -105,7 +106,7 @@ fn unknown(plan: &RenderedPlan, ledger: &dyn Ledger, scope: &Scope, now: Timesta
     }
     let memory = SignedDuration::try_from(limits::CLIENTMSGID_MEMORY).unwrap_or(SignedDuration::MAX);
     let old = open.iter().filter(|record| record.first_attempt().is_none_or(|at| now.duration_since(at) >= memory));
-    let (old, count) = (old.count(), open.len());
+    let (old, count) = (old.collect::<Vec<_>>(), open.len());
     let mut names: Vec<String> = open
         .iter()
         .map(|record| {
@@ -119,10 +120,11 @@ fn unknown(plan: &RenderedPlan, ledger: &dyn Ledger, scope: &Scope, now: Timesta
         calls = count,
         steps = list(names)
     );
-    let check = Check::warning(id, text).fact("accepted", accepted).fact("unknown", count).fact("unknown_too_old", old);
-    if old > 0 {
-        let plan = quoted(&plan.path);
-        check.help(say!("a run no longer repeats calls older than 24 hours; check the console, then run: qunfa settle {plan} STEP --sent MSG_ID, or --not-sent", plan))
+    let check =
+        Check::warning(id, text).fact("accepted", accepted).fact("unknown", count).fact("unknown_too_old", old.len());
+    if let Some(first) = old.first() {
+        let command = doubt::settle(plan, &first.frozen.id.name(), None);
+        check.help(say!("a run no longer repeats calls older than 24 hours; check the console, then run: {command} --sent MSG_ID, or --not-sent", command))
     } else {
         check.help(say!("run the plan within 24 hours: it repeats the call with the same clientmsgid and finds out"))
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use crate::{
+    clock::shanghai,
     ledger::{CallId, CallRecord, Event, FrozenCall, LedgerError, Usage},
     locale::{Phrase, say},
     openids::Openids,
@@ -56,8 +57,7 @@ fn body(call: &FrozenCall) -> Result<Map<String, Value>, LedgerError> {
 
 /// The body, to be filled and sent.
 pub(super) fn payload(call: &FrozenCall) -> Result<Payload, LedgerError> {
-    Payload::from_raw(&call.payload)
-        .map_err(|why| damaged(&call.id, say!("has an invalid body: {why}", why = why.to_string())))
+    Payload::from_raw(&call.payload).map_err(|_| damaged(&call.id, say!("has an invalid body")))
 }
 
 /// Whom a send or preview goes to.
@@ -68,7 +68,10 @@ pub(super) fn target(call: &FrozenCall) -> Result<Target, LedgerError> {
 /// Whom a send or preview went to.
 pub(super) fn target_of(usage: &Usage) -> Result<Target, LedgerError> {
     members(&usage.payload).and_then(|body| target_in(&body)).ok_or_else(|| LedgerError::Unreadable {
-        what: say!("the send accepted at {time} has no recipients", time = usage.at.to_string()),
+        what: say!(
+            "the send accepted at {time} has no recipients",
+            time = shanghai(usage.at).strftime("%Y-%m-%d %H:%M:%S").to_string()
+        ),
     })
 }
 

@@ -292,7 +292,9 @@ fn people(step: &RenderedStep) -> Openids {
 
 /// What is in doubt comes first: as long as it is not settled, nobody can say whether the step may be changed.
 fn refused(plan: &RenderedPlan, conflicts: &[Conflict<'_>]) -> Refusal {
-    let place = |step: &RenderedStep| format!("`{}` ({}:{})", step.name(), plan.path, step.line);
+    let place = |step: &RenderedStep| {
+        say!("`{step}` ({place})", step = step.name(), place = format!("{}:{}", plan.path, step.line))
+    };
     let (mut doubtful, mut changed, mut help) = (Vec::new(), Vec::new(), Vec::new());
     for Conflict { step, why } in conflicts {
         let settle = doubt::settle(plan, &step.name(), None);

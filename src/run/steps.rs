@@ -313,7 +313,8 @@ impl<'a> Runner<'a, '_> {
 
     pub(super) fn store_failed(&mut self, error: &LedgerError) -> StepEnd {
         self.ended.store_failed = true;
-        let help = vec![say!("no more messages are sent until the state store is writable; see `qunfa status`")];
+        let command = self.plan.command("status", &[]);
+        let help = vec![say!("no more messages are sent until the state store is writable; see `{command}`", command)];
         StepEnd { stop: true, ..StepEnd::problem(StepOutcome::Failed, error.words(), help) }
     }
 }

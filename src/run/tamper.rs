@@ -48,7 +48,10 @@ pub(super) fn approved<L>(plan: &RenderedPlan, work: &[Work<'_, L>]) -> Result<(
                         step = name
                     ),
                 };
-                let help = say!("check the rest with `qunfa status`, then run without --expect");
+                let help = say!(
+                    "check the rest with `{command}`, then run without --expect",
+                    command = plan.command("status", &[])
+                );
                 return Err(Refusal::Guard(Problem::new(message).help(help)));
             }
         }

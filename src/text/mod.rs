@@ -190,17 +190,6 @@ pub(crate) fn quoted(word: &str) -> Cow<'_, str> {
     }
 }
 
-/// An error with all its causes.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text.push_str(&format!(": {inner}"));
-        cause = inner.source();
-    }
-    text
-}
-
 /// A text filled up to a width; Chinese characters are two wide.
 pub(crate) fn pad(text: &str, width: usize) -> String {
     format!("{text}{}", " ".repeat(width.saturating_sub(unicode_width::UnicodeWidthStr::width(text))))
@@ -387,15 +376,6 @@ mod tests {
             asked += 1;
         }
         assert!(asked > 0 || cfg!(windows), "no shell was asked");
-    }
-
-    #[test]
-    fn an_error_names_its_causes() {
-        #[derive(Debug, thiserror::Error)]
-        #[error("the state store cannot be read")]
-        struct Outer(#[source] std::fmt::Error);
-        let inner = std::fmt::Error.to_string();
-        assert_eq!(chain(&Outer(std::fmt::Error)), format!("the state store cannot be read: {inner}"));
     }
 
     #[test]

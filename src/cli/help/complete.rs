@@ -12,7 +12,7 @@ use clap_complete::{
 
 use super::tree;
 use crate::{
-    cli::{failure::Failure, files, process, terminal::Terminal},
+    cli::{failure::Failure, files, load::load, options::Common, process, terminal::Terminal},
     diag::{Code, Diagnostics, source, source::SourceMap},
     limits,
     locale::{Language, translated},
@@ -23,6 +23,9 @@ use crate::{
 
 /// Set by the scripts: the shell that asks.
 const VARIABLE: &str = "QUNFA_COMPLETE";
+
+/// A list that is longer than this helps nobody.
+const ROWS_MAX: usize = 200;
 
 const FORMATS: [&str; 5] = ["human", "json", "junit", "markdown", "html"];
 const FAULTS: [&str; 10] =
@@ -103,22 +106,46 @@ fn is_yaml(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml")
 }
 
-/// The steps of the first plan among the words that can be read.
+/// The steps of the first plan among the words that can be read, and the rows of those that have some.
 fn steps(words: &[OsString]) -> Vec<CompletionCandidate> {
     let plans = words.windows(2).filter(|pair| pair[0] != "--vars-file").map(|pair| Path::new(&pair[1]));
-    plans.filter(|path| is_yaml(path)).find_map(steps_of).unwrap_or_default()
+    let Some((path, steps)) = plans.filter(|path| is_yaml(path)).find_map(|path| Some((path, steps_of(path)?))) else {
+        return Vec::new();
+    };
+    let has_rows = steps.iter().any(|step| !step["foreach"].is_null());
+    let rows = if has_rows { rows(path, words) } else { Vec::new() };
+    let candidate = |name: String, action: &str| CompletionCandidate::new(name).help(Some(action.to_owned().into()));
+    let mut candidates = Vec::new();
+    for step in &steps {
+        let (Some(id), action) = (step["id"].as_str(), step["action"].as_str().unwrap_or_default()) else { continue };
+        candidates.push(candidate(id.to_owned(), action));
+        let of_step = rows.iter().filter(|(step, _)| step == id);
+        candidates.extend(of_step.map(|(_, name)| candidate(name.clone(), action)));
+    }
+    candidates
 }
 
-fn steps_of(path: &Path) -> Option<Vec<CompletionCandidate>> {
+fn steps_of(path: &Path) -> Option<Vec<serde_json::Value>> {
     let bytes = files::read_regular(path, limits::PLAN_BYTES_MAX).ok()?;
     let mut sources = SourceMap::default();
     let file = sources.add("plan", source::decode(bytes).ok()?);
     let document = yaml::parse(file, &sources, &mut Diagnostics::default())?;
-    let candidate = |step: &serde_json::Value| {
-        let action = step["action"].as_str().unwrap_or_default().to_owned();
-        step["id"].as_str().map(|id| CompletionCandidate::new(id).help(Some(action.into())))
+    document.value["steps"].as_array().cloned()
+}
+
+/// The id and the whole name, such as `city[广州]`, of each row, which only the whole plan knows; none of a plan that is wrong.
+fn rows(path: &Path, words: &[OsString]) -> Vec<(String, String)> {
+    let values = |option: &str| {
+        let pairs = words.windows(2).filter(|pair| pair[0] == option);
+        pairs.filter_map(|pair| pair[1].to_str().map(str::to_owned)).collect()
     };
-    Some(document.value["steps"].as_array()?.iter().filter_map(candidate).collect())
+    let common = Common { var: values("--var"), vars_file: values("--vars-file"), ..Common::default() };
+    let terminal = Terminal::new(anstream::ColorChoice::Never, true, false);
+    let Some(plan) = path.to_str().and_then(|path| load(path, &common, None, &terminal).plan) else {
+        return Vec::new();
+    };
+    let rows = plan.steps.iter().filter(|step| step.key.is_some()).take(ROWS_MAX);
+    rows.map(|step| (step.id.clone(), step.name())).collect()
 }
 
 /// What `explain` knows.

@@ -19,7 +19,7 @@ use super::{
 use crate::{
     locale::{Language, Phrase, list, say},
     plan::{model::Head, schema},
-    problem::{ExitCode, Refusal},
+    problem::{ExitCode, Refusal, unwritten},
     text::quoted,
 };
 
@@ -79,7 +79,7 @@ pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<
         return Err(Refusal::new(ExitCode::Refused, message).help(help).into());
     }
     files::write_new_files(&args.dir, &contents).map_err(|(path, error)| {
-        let (path, why) = (shown(&args.dir, path), crate::text::chain(&error));
+        let (path, why) = (shown(&args.dir, path), unwritten(&error));
         Refusal::missing_input(say!("cannot write `{path}`: {why}; nothing was written", path, why))
     })?;
     let written: Vec<String> = contents.iter().map(|(path, _)| shown(&args.dir, path)).collect();

@@ -235,15 +235,7 @@ pub(super) fn reason(error: &io::Error) -> Phrase {
     if let Some(Ours(why)) = error.get_ref().and_then(|inner| inner.downcast_ref()) {
         return why.clone();
     }
-    match error.kind() {
-        io::ErrorKind::NotFound
-        | io::ErrorKind::PermissionDenied
-        | io::ErrorKind::IsADirectory
-        | io::ErrorKind::NotADirectory => problem::reason(error),
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => say!("the disk is full"),
-        io::ErrorKind::ReadOnlyFilesystem => say!("the disk is read-only"),
-        _ => say!("the system reports: {error}", error = error.to_string()),
-    }
+    problem::reason(error)
 }
 
 /// A file beside another: its name and a suffix.

@@ -234,8 +234,10 @@ impl Sqlite {
         let mut statement = self.connection.prepare("PRAGMA integrity_check(5)")?;
         let said = statement.query_map([], |row| row.get::<_, String>(0))?;
         let said: Vec<String> = said.collect::<Result<_, _>>()?;
-        let mut damage: Vec<Phrase> =
-            said.into_iter().filter(|line| line != "ok").map(|words| say!("SQLite reports: {words}", words)).collect();
+        // Its first line may name the database, which is the only one.
+        let finding = |line: &String| line.trim_start_matches("*** in database main ***").trim_start().to_owned();
+        let findings = said.iter().map(finding).filter(|line| line != "ok");
+        let mut damage: Vec<Phrase> = findings.map(|words| say!("SQLite reports: {words}", words)).collect();
         if format == FORMAT && damage.is_empty() {
             let made = Connection::open_in_memory()?;
             made.execute_batch(&CHANGES.concat())?;
@@ -705,17 +707,23 @@ fn wrap(path: &str, error: rusqlite::Error) -> LedgerError {
     use rusqlite::ErrorCode;
     let code = error.sqlite_error_code();
     let path = path.to_owned();
-    let what = match code {
-        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
-            return LedgerError::Damaged { path, what: say!("SQLite reports: {words}", words = error.to_string()) };
+    // SQLite's own words, which are English, stand only where there are none of ours.
+    let (what, source) = match code {
+        Some(ErrorCode::NotADatabase) => {
+            return LedgerError::Damaged { path, what: say!("it is not an SQLite database") };
         }
-        Some(ErrorCode::DiskFull) => say!("cannot be written: the disk is full"),
-        Some(ErrorCode::ReadOnly) => say!("cannot be written: it is read-only"),
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => say!("is in use by another process"),
-        Some(ErrorCode::SystemIoFailure) => say!("cannot be read or written"),
-        _ => say!("cannot be used"),
+        Some(ErrorCode::DatabaseCorrupt) => {
+            return LedgerError::Damaged { path, what: say!("parts of it were overwritten or are missing") };
+        }
+        Some(ErrorCode::DiskFull) => (say!("cannot be written: the disk is full"), None),
+        Some(ErrorCode::ReadOnly) => (say!("cannot be written: it is read-only"), None),
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => (say!("is in use by another process"), None),
+        Some(ErrorCode::SystemIoFailure) => (say!("cannot be read or written: the disk or its network failed"), None),
+        Some(ErrorCode::CannotOpen) => (say!("cannot be opened"), None),
+        Some(ErrorCode::PermissionDenied) => (say!("cannot be opened: {why}", why = say!("permission denied")), None),
+        _ => (say!("cannot be used"), Some(error.into())),
     };
-    LedgerError::Store { path, what, source: Some(Box::new(error)) }
+    LedgerError::Store { path, what, source }
 }
 
 /// A new row; a call that is there is a conflict, or is planned anew, and keeps its key.
