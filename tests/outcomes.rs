@@ -197,7 +197,9 @@ fn other_calls_are_simply_repeated() {
         // A delete that was done and is repeated finds nothing to delete.
         let gone = vec![Answer::DoneThen(Box::new(Answer::Close)), code(40059)];
         let (case, server) = (Case::new().file("plan.yaml", plan(steps)), Fake::scripted("/mass/delete", gone));
-        case.against(&server, &[]).exits(5).says("may have deleted it: see `qunfa status plan.yaml --refresh --api-base");
+        case.against(&server, &[])
+            .exits(5)
+            .says("may have deleted it: see `qunfa status plan.yaml --refresh --api-base");
     });
 }
 

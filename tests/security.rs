@@ -387,19 +387,16 @@ fn through(proxy: &str, args: &[&str]) -> crate::support::Ran {
 
 #[test]
 fn a_proxy_that_cannot_be_used_is_an_error() {
-    in_each_language(|| {
-        for bad in ["ftp://127.0.0.1:1", "http://", "socks9://127.0.0.1:1", "http://user:hunter2-hunter2@:80"] {
-            let ran =
-                through(bad, &["run", "plan.yaml", "--yes"]).exits(4).says("the proxy in `HTTPS_PROXY` is not valid");
-            assert!(!ran.stderr.contains("hunter2"), "{}", ran.stderr);
-        }
-        // Nobody listens there: it is the proxy that is not reached. Its password is not shown.
-        let closed = "http://user:hunter2-hunter2@127.0.0.1:9";
-        for args in [&["run", "plan.yaml", "--yes"][..], &["doctor", "plan.yaml"]] {
-            let ran = through(closed, args).exits(5).says("proxy 127.0.0.1:9 (HTTPS_PROXY)");
-            assert!(!ran.stderr.contains("hunter2") && !ran.stdout.contains("hunter2"), "{}{}", ran.stdout, ran.stderr);
-        }
-    });
+    for bad in ["ftp://127.0.0.1:1", "http://", "socks9://127.0.0.1:1", "http://user:hunter2-hunter2@:80"] {
+        let ran = through(bad, &["run", "plan.yaml", "--yes"]).exits(4).says("the proxy in `HTTPS_PROXY` is not valid");
+        assert!(!ran.stderr.contains("hunter2"), "{}", ran.stderr);
+    }
+    // Nobody listens there: it is the proxy that is not reached. Its password is not shown.
+    let closed = "http://user:hunter2-hunter2@127.0.0.1:9";
+    for args in [&["run", "plan.yaml", "--yes"][..], &["doctor", "plan.yaml"]] {
+        let ran = through(closed, args).exits(5).says("proxy 127.0.0.1:9 (HTTPS_PROXY)");
+        assert!(!ran.stderr.contains("hunter2") && !ran.stdout.contains("hunter2"), "{}{}", ran.stdout, ran.stderr);
+    }
 }
 
 /// Reads on a port until the first bytes are whole, answers, and reads until the second are, or until the other side ends.
