@@ -4,6 +4,8 @@ use std::time::Duration;
 
 /// Largest `card_ext` of a card, in bytes: its four members have some hundred.
 pub const CARD_EXT_BYTES_MAX: usize = 4 << 10;
+/// Characters of an openid. No page says so, and every one that was seen has as many.
+pub const OPENID_CHARS: usize = 28;
 /// Fewest openids of one `mass/send`.
 /// <https://developers.weixin.qq.com/doc/service/api/notify/message/api_masssend.html>
 pub const OPENIDS_MIN: usize = 2;
@@ -196,6 +198,8 @@ pub const UNPACKED_BYTES_FREE: u64 = 16 << 20;
 pub const BAD_OPENIDS_READ: usize = 1_000_000;
 /// Openids to which all sends of a plan go, each counted once a send.
 pub const RECIPIENTS_MAX: usize = 20_000_000;
+/// Openids of sends with the same message that are compared; of more a part is.
+pub const OPENIDS_COMPARED: usize = 4_000_000;
 /// Bytes of audience files that are read for one plan, unpacked.
 pub const AUDIENCES_BYTES_MAX: u64 = 1 << 30;
 /// Bytes of all other files that are read for one plan; pictures are not counted.

@@ -345,3 +345,168 @@ fn a_rehearsal_has_the_tags_of_lists() {
         case.run(&["run", "plan.yaml", "--sandbox"]).exits(0).says("200 recipients").says("sent to 100 openids");
     });
 }
+
+#[test]
+fn tables_as_excel_writes_them_reach_the_same_people() {
+    let steps = "  - { id: vip, action: send_by_openid, to: { file: people.csv }, message: { text: 你好 } }
+  - { id: city, foreach: { file: rows.csv }, key: '{{ row.城市 }}', action: send_by_tag, to: { tag_id: '{{ row.标签 }}' }, message: { text: '{{ row.城市 }}：{{ row.文案 }}' } }\n";
+    let people = "姓名,openid\r\n\"王, 小明\",oFakeOpenId_AAAAAAAAAAAAAA01\r\n镕喆,oFakeOpenId_AAAAAAAAAAAAAA02\r\n";
+    let rows = "城市,标签,文案\r\n北京,101,\"到店, 有礼\"\r\n上海,102,满减\r\n";
+    let wide = |text: &str| -> Vec<u8> {
+        std::iter::once(0xfeff).chain(text.encode_utf16()).flat_map(u16::to_le_bytes).collect()
+    };
+    let other =
+        |text: &str, separator: &str| text.replace(", ", "\u{1}").replace(',', separator).replace('\u{1}', ", ");
+    let case = Case::new().file("plan.yaml", plan(steps)).file("people.csv", people).file("rows.csv", rows);
+    let digest = || {
+        let ran = case.run(&["render", "plan.yaml"]).exits(0);
+        assert!(!ran.stderr.contains(".csv"), "{}", ran.stderr);
+        ran.json()["digest"].as_str().expect("text").to_owned()
+    };
+    let first = digest();
+    let mut forms: Vec<(&str, [Vec<u8>; 2])> = vec![
+        ("with a mark", [people, rows].map(|text| format!("\u{feff}{text}").into_bytes())),
+        ("semicolons", [people, rows].map(|text| other(text, ";").into_bytes())),
+        ("sep=", [people, rows].map(|text| format!("sep=;\r\n{}", other(text, ";")).into_bytes())),
+        ("tabs", [people, rows].map(|text| other(text, "\t").into_bytes())),
+        ("full-width commas", [people, rows].map(|text| other(text, "，").into_bytes())),
+        ("UTF-16", [people, rows].map(|text| wide(&other(text, "\t")))),
+        ("empty rows", [people, rows].map(|text| format!("{text},,\r\n\r\n").into_bytes())),
+    ];
+    // As GBK: what iconv makes of the two.
+    let gbk: [&[u8]; 2] = [
+        b"\xd0\xd5\xc3\xfb,openid\r\n\"\xcd\xf5, \xd0\xa1\xc3\xf7\",oFakeOpenId_AAAAAAAAAAAAAA01\r\n\xe9F\x86\xb4,oFakeOpenId_AAAAAAAAAAAAAA02\r\n",
+        b"\xb3\xc7\xca\xd0,\xb1\xea\xc7\xa9,\xce\xc4\xb0\xb8\r\n\xb1\xb1\xbe\xa9,101,\"\xb5\xbd\xb5\xea, \xd3\xd0\xc0\xf1\"\r\n\xc9\xcf\xba\xa3,102,\xc2\xfa\xbc\xf5\r\n",
+    ];
+    forms.push(("GBK", gbk.map(<[u8]>::to_vec)));
+    for (form, [people, rows]) in forms {
+        case.write("people.csv", people);
+        case.write("rows.csv", rows);
+        assert_eq!(digest(), first, "{form}");
+    }
+}
+
+#[test]
+fn nobody_in_a_file_of_people_is_named() {
+    // Each of these is in the files, and none may stand in what is printed or written beside the bodies.
+    let private = ["oFakeOpenId_", "1380013", "王小明", "王二", "tea-fan"];
+    let id = |number: u32| format!("oFakeOpenId_{number:016}");
+    let good: String =
+        std::iter::once("姓名,openid\n".to_owned()).chain((0..3).map(|n| format!("王小明,{}\n", id(n)))).collect();
+    let bad = [
+        ("a.csv", format!("姓名,openid\n王小明,{}\n王二,13800138000\n\"王二\",tea-fan\n", id(1))),
+        ("a.csv", format!("姓名,openid\n王小明,{}\n\"王二,{}\n", id(1), id(2))),
+        ("a.csv", format!("姓名,openid\n王小明,{},1\n王二\n", id(1))),
+        ("a.csv", format!("王小明,{}\n王二,{}\n", id(1), id(2))),
+        ("a.csv", "王小明,13800138000\n王二,13800138001\n".to_owned()),
+        ("a.csv", "王小明,王二\n王二,王小明\n".to_owned()),
+        ("a.txt", format!("{}\n王小明\n13800138000\ntea-fan\n{}\u{200b}\n{}x\n", id(1), id(2), id(3))),
+        (
+            "a.jsonl",
+            format!(
+                "{{\"openid\":\"{}\",\"openid\":\"{}\"}}\n{{\"openid\":13800138000,\"n\":\"王二\"}}\n",
+                id(1),
+                id(2)
+            ),
+        ),
+        ("a.jsonl", format!("{{\"openid\":\"{}\",\"n\":\"王小明\"", id(1))),
+    ];
+    let check = |what: &str, said: &str| {
+        for words in private {
+            assert!(!said.contains(words), "{what} names `{words}`: {said}");
+        }
+    };
+    for (name, text) in bad {
+        let steps =
+            format!("  - {{ id: vip, action: send_by_openid, to: {{ file: {name} }}, message: {{ text: 你好 }} }}\n");
+        let case = Case::new().file("plan.yaml", plan(&steps)).file(name, &text);
+        let commands: [&[&str]; 7] = [
+            &["validate", "plan.yaml"],
+            &["validate", "plan.yaml", "--format", "json"],
+            &["validate", "plan.yaml", "--format", "sarif"],
+            &["validate", "plan.yaml", "--lang", "zh"],
+            &["audience", "plan.yaml", "vip"],
+            &["run", "plan.yaml", "--sandbox"],
+            &["render", "plan.yaml"],
+        ];
+        for command in commands {
+            let ran = case.run(command).exits(3);
+            check(&format!("{command:?} of {text}"), &format!("{}{}", ran.stdout, ran.stderr));
+        }
+        let ran = Case::new().env("GITHUB_ACTIONS", "true").file("plan.yaml", plan(&steps)).file(name, &text);
+        let ran = ran.run(&["validate", "plan.yaml"]).exits(3);
+        check("annotations", &format!("{}{}", ran.stdout, ran.stderr));
+    }
+    // A list in the plan, too.
+    let inline = format!(
+        "  - {{ id: vip, action: send_by_openid, to: {{ openids: [{0}, {1}, {1}] }}, message: {{ text: 你好 }} }}\n",
+        id(1),
+        id(2)
+    );
+    let people = "  - { id: vip, action: send_by_openid, to: { file: people.csv, exclude: out.txt }, message: { text: 你好 } }\n";
+    for steps in [people.to_owned(), inline] {
+        let case = Case::new().file("plan.yaml", plan(&steps)).file("people.csv", &good).file("out.txt", id(9));
+        let server = Fake::usual();
+        let run = ["json", "junit", "markdown", "html"].map(|form| format!("{form}=report.{form}"));
+        let reports: Vec<&str> = run.iter().flat_map(|report| ["--report", report]).collect();
+        for command in [
+            &["validate", "plan.yaml"][..],
+            &["audience", "plan.yaml", "vip"],
+            &["audience", "plan.yaml", "vip", "--format", "json"],
+        ] {
+            let ran = case.run(command).exits(0).says("warning");
+            check(&format!("{command:?}"), &format!("{}{}", ran.stdout, ran.stderr));
+        }
+        let ran = case.against(&server, &reports).exits(0);
+        check("run", &format!("{}{}", ran.stdout, ran.stderr));
+        for form in ["json", "junit", "markdown", "html"] {
+            let report = std::fs::read_to_string(case.path(&format!("report.{form}"))).expect("was written");
+            check(form, &report);
+        }
+        let ran = case.run(&["status", "plan.yaml"]);
+        check("status", &format!("{}{}", ran.stdout, ran.stderr));
+        server.delivered_once(1);
+    }
+}
+
+#[test]
+fn the_same_message_twice_is_warned_of_with_the_people_in_both() {
+    let list = |id: &str, file: &str, text: &str| {
+        format!("  - {{ id: {id}, action: send_by_openid, to: {{ file: {file} }}, message: {{ text: {text} }} }}\n")
+    };
+    let tag = |id: &str, to: &str, text: &str| {
+        format!("  - {{ id: {id}, action: send_by_tag, to: {to}, message: {{ text: {text} }} }}\n")
+    };
+    let warned = |steps: &str| {
+        let case = Case::new()
+            .file("plan.yaml", plan(steps))
+            .file("a.txt", people(0..3_000))
+            .file("b.txt", people(2_900..4_000))
+            .file("c.txt", people(5_000..5_003));
+        let found = case.run(&["validate", "plan.yaml", "--format", "json"]).exits(0).json();
+        let found = found["plans"][0]["diagnostics"].as_array().expect("a list").clone();
+        let twice = found.iter().filter(|found| found["code"] == "Q922");
+        twice.map(|found| found["message"].as_str().expect("text").to_owned()).collect::<Vec<_>>()
+    };
+    let lists =
+        list("a", "a.txt", "茶") + &list("b", "b.txt", "茶") + &list("c", "c.txt", "茶") + &list("d", "b.txt", "酒");
+    assert_eq!(warned(&lists), ["`b` and `a` send the same message to 100 people in both"]);
+    let again = list("a", "c.txt", "茶") + &list("b", "c.txt", "茶");
+    assert_eq!(warned(&again), ["`b` and `a` send the same message to 3 people in both"]);
+    let all = tag("a", "all", "茶") + &list("b", "c.txt", "茶") + &tag("c", "{ tag: VIP }", "茶");
+    assert_eq!(warned(&all).len(), 2);
+    for right in [
+        tag("a", "{ tag_id: 2 }", "茶") + &tag("b", "{ tag_id: 3 }", "茶") + &tag("c", "{ tag_id: 2 }", "酒"),
+        list("a", "a.txt", "茶") + &list("b", "c.txt", "茶"),
+        tag("a", "all", "茶").replace(" }\n", ", when: false }\n") + &tag("b", "all", "茶"),
+        "  - { id: a, action: preview, to: { wxname: tea-editor }, message: { text: 茶 } }\n".to_owned()
+            + &tag("b", "all", "茶"),
+    ] {
+        assert_eq!(warned(&right), Vec::<String>::new(), "{right}");
+    }
+    // Ten thousand rows, compared once.
+    let rows: String = (0..10_000).map(|row| format!("{row},x\n")).collect();
+    let step = "  - { id: a, foreach: { file: rows.csv }, key: '{{ row.id }}', action: send_by_tag, to: { tag_id: 2 }, message: { text: 茶 } }\n";
+    let case = Case::new().file("plan.yaml", plan(step)).file("rows.csv", format!("id,text\n{rows}"));
+    case.run(&["validate", "plan.yaml"]).exits(0).says("`a[1]` and `a[0]` send the same message to the same people");
+}

@@ -144,8 +144,59 @@ fn audiences_that_are_wrong() {
             ("not gzip", file("a.txt.gz", b"oA\noB\n"), vec![]),
             ("half a gzip", file("a.txt.gz", &gz[..gz.len() - 9]), vec![]),
             ("a damaged gzip", file("a.txt.gz", &broken), vec![]),
+            ("an open quote", file("a.csv", "name,openid\n王五,oA\n\"李四,oB\n赵六,oC\n".as_bytes()), vec![]),
+            ("a quote in the middle", file("a.csv", "name,openid\n\"王五,oA\n\"李四,oB\n".as_bytes()), vec![]),
+            ("rows in a cell", file("a.csv", "name,openid\n\"王五,oA\n李四,oB\n赵六\",oC\n".as_bytes()), vec![]),
+            ("no header", file("a.csv", "王五,13800138000\n李四,13900139000\n".as_bytes()), vec![]),
+            ("no header of names", file("a.csv", "王五,北京\n李四,上海\n".as_bytes()), vec![]),
+            ("a header in a list", file("a.txt", "用户openid\noA\n".as_bytes()), vec![]),
+            (
+                "no openids",
+                file(
+                    "a.txt",
+                    "13800138000\ntea-editor\n10086\nwang@example.com\n\"oA\"\noA，oB\noA\u{200b}\noA\u{202e}\nOA\n"
+                        .as_bytes(),
+                ),
+                vec![],
+            ),
+            ("a short one", file("a.txt", b"oFakeOpenId_AAAAAAAAAAAAAA01\noFakeOpenId_AAAAAAAAAAAAAA\n"), vec![]),
+            ("a workbook", file("a.csv", b"PK\x03\x04\x14\0\x06\0\x08\0"), vec![]),
+            ("an old workbook", file("a.txt", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"), vec![]),
+            ("a workbook by its name", file("a.xlsx", b"PK\x03\x04"), vec![]),
+            ("gzip by its bytes", file("a.csv", &gz), vec![]),
+            ("a web page", file("a.csv", b"<html><table><tr><td>oA</td></tr></table>"), vec![]),
+            ("another encoding", file("a.csv", b"name,openid\ncaf\xe9,oA\n"), vec![]),
+            ("UTF-16 without its mark", file("a.txt", b"o\0A\0\n\0o\0B\0\n\0"), vec![]),
+            ("lines of an old Mac", file("a.csv", b"openid,n\roA,1\roB,2\r"), vec![]),
+            ("a key twice", file("a.jsonl", b"{\"openid\":\"oA\",\"openid\":\"oB\"}\n"), vec![]),
+            ("pretty JSON", file("a.jsonl", b"[\n  {\n    \"openid\": \"oA\"\n  }\n]\n"), vec![]),
+            ("half a line", file("a.jsonl", b"{\"openid\":\"oA\"}\n{\"openid\":\"oB"), vec![]),
         ];
         insta::assert_snapshot!(format!("audiences{suffix}"), all_told(language, cases));
+    });
+}
+
+#[test]
+fn rows_that_are_wrong() {
+    let step = "  - { id: a, foreach: { file: FILE }, key: \"{{ row.id }}\", action: send_by_tag, to: { tag_id: 2 }, message: { text: \"{{ row.text }}\" } }\n";
+    let file = |name: &str, bytes: &[u8]| of(plan(&step.replace("FILE", name))).file(name, bytes);
+    in_both(|language, suffix| {
+        let cases = [
+            ("a workbook", file("a.csv", b"PK\x03\x04\x14\0\x06\0"), vec![]),
+            ("another encoding", file("a.csv", b"id,text\n1,x\n2,na\xefve\n"), vec![]),
+            (
+                "two encodings",
+                file("a.csv", &["id,text\n1,春茶\n".as_bytes(), b"2,\xb4\xba\xb2\xe8\n"].concat()),
+                vec![],
+            ),
+            ("UTF-16 without its mark", file("a.csv", b"i\0d\0\n\0001\0\n\0"), vec![]),
+            ("another separator", file("a.csv", "id;text\n1;春茶;x\n2\n".as_bytes()), vec![]),
+            ("a key of several rows", file("a.csv", "id,text\n1,春茶\n2,秋茶\n1,红茶\n".as_bytes()), vec![]),
+            ("an empty key", file("a.csv", "id,text\n1,春茶\n,秋茶\n".as_bytes()), vec![]),
+            ("an empty text", file("a.csv", "id,text\n1,春茶\n2,\n".as_bytes()), vec![]),
+            ("a bidi control", file("a.csv", "id,text\n1,春\u{202e}茶\n2,x\n".as_bytes()), vec![]),
+        ];
+        insta::assert_snapshot!(format!("rows{suffix}"), all_told(language, cases));
     });
 }
 
@@ -162,6 +213,8 @@ fn values_from_outside_that_are_wrong() {
             ("a file of a list", of(text("x")).file("vars.yaml", "- 1\n"), vec!["--vars-file", "vars.yaml"]),
             ("a file that is not text", of(text("x")).file("vars.yaml", [0xff]), vec!["--vars-file", "vars.yaml"]),
             ("an environment variable", with("env: [TEA]").env("TEA", "\u{7}"), vec![]),
+            ("one that turns", with("env: [TEA]").env("TEA", "茶\u{202e}"), vec![]),
+            ("one that hides", with("env: [TEA]").env("TEA", "茶\u{200b}"), vec!["--strict"]),
             (
                 "not an AppID",
                 of(text("x").replace("appid: wx0123456789abcdef", "appid: { env: APPID }")).env("APPID", "tea"),

@@ -128,7 +128,7 @@ codes! {
     PrivateFile "Q608" "private-file" Error false
         "A path in the plan names a file that is not content: a hidden file (a name in the path, or in a link's target, starts with a dot), the state store, the file with the account's secret, or a private key. Its content would end up in messages, dry runs and logs."
     BadOpenid "Q701" "bad-openid" Error false
-        "An openid contains only letters, digits, - and _. A stray character makes WeChat refuse the whole call (40003)."
+        "An openid is `o` and 27 more letters, digits, - and _. A phone number, a WeChat id or a stray character in its place makes WeChat refuse the whole call (40003)."
     AudienceTooSmall "Q702" "audience-too-small" Error false
         "A send to openids needs at least two different openids (40130)."
     LiteralSecret "Q801" "literal-secret" Error false
@@ -159,6 +159,12 @@ codes! {
         "A value without quotes ends before ` #`: YAML reads the rest of the line as a comment. Put quotes around the value, or the comment on a line of its own."
     HiddenCharacter "Q911" "hidden-character" Warning false
         "A character that nobody sees (a zero-width space, a byte order mark inside the text, a no-break or full-width space at the end of a value), or U+FFFD in place of a character that was lost. Names and tags with it match nothing, and followers may see a box."
+    ExcludesNobody "Q921" "excludes-nobody" Warning false
+        "`exclude` leaves out nobody, or an openid in it is not whole and leaves out nobody. Often it names another file than was meant, or its openids are those of another account: then people who have unsubscribed get the message."
+    SentTwice "Q922" "sent-twice" Warning false
+        "Two sends of the plan bring the same message to the same people: the same tag, all followers, or lists that overlap. Each of these people gets it twice."
+    UnlikelyWxname "Q923" "unlikely-wxname" Warning false
+        "A WeChat id (微信号) has 6 to 20 letters, digits, _ and -, and begins with a letter. WeChat will most likely refuse the preview (40003, 43004)."
     ThemeSyntax "A101" "theme-syntax" Error false
         "The theme is not valid: write rules of the form `selector { property: value; }`, with comments between them."
     ThemeAtRule "A102" "theme-at-rule" Error false

@@ -1,11 +1,15 @@
 //! What was found, as it is raised: each thing once, with all that it is about.
 
-use std::{cmp::Ordering, collections::HashMap, ops::Deref};
+use std::{
+    cmp::Ordering,
+    collections::{HashMap, HashSet},
+    ops::Deref,
+};
 
-use super::{Code, Diagnostic, Severity, source::Span};
+use super::{Code, Diagnostic, Label, Severity, source::Span};
 use crate::{
     limits,
-    locale::{Count, say},
+    locale::{Count, Phrase, say},
 };
 
 /// What of a plan a finding is about.
@@ -99,6 +103,50 @@ impl Diagnostics {
     /// How often an error was raised so far, what was known already included.
     pub fn errors(&self) -> usize {
         self.errors
+    }
+
+    /// Says of what is wrong with some rows of a `foreach` which ones these are: `place` gives the place of a row, and what
+    /// is said there, and `rows` how many a step has. What is wrong with each row is no matter of rows.
+    pub fn name_rows(&mut self, rows: &dyn Fn(usize) -> usize, place: &dyn Fn(Origin) -> Option<(Span, Phrase)>) {
+        let mut told = HashSet::new();
+        let mut again = Vec::new();
+        for (at, diagnostic) in self.list.iter_mut().enumerate() {
+            let instance = |origin: &Origin| origin.instance.map(|instance| (origin.step, instance));
+            let mut found: Vec<(usize, usize)> = diagnostic.origins.iter().filter_map(instance).collect();
+            found.sort_unstable();
+            found.dedup();
+            let Some((step, first)) = found.first().copied() else { continue };
+            let all = rows(step);
+            if all > 1 && found.iter().filter(|(of, _)| *of == step).count() >= all {
+                continue;
+            }
+            let Some((span, words)) = place(Origin::instance(step, first)) else { continue };
+            // A value that is wrong is wrong wherever it is put in.
+            let of_value = matches!(
+                diagnostic.code,
+                Code::TemplateFailed | Code::NotText | Code::UndefinedName | Code::NumberForm
+            );
+            if of_value && !told.insert((diagnostic.code, diagnostic.message.to_string(), step, first)) {
+                again.push(at);
+                continue;
+            }
+            let inside = |label: &Label| {
+                label.span.file == span.file && label.span.start >= span.start && label.span.end <= span.end
+            };
+            let known = diagnostic.primary.iter().chain(&diagnostic.related).any(inside);
+            let words = match found.len() - 1 {
+                0 => words,
+                more => say!("{row}, and {more} more row" | "{row}, and {more} more rows", more, row = words),
+            };
+            // It points to the row itself already.
+            if !known {
+                diagnostic.related.push(Label { span, text: words });
+            }
+        }
+        if !again.is_empty() {
+            let mut numbers = 0..;
+            self.retain(|_| numbers.next().is_some_and(|at| again.binary_search(&at).is_err()));
+        }
     }
 
     pub fn into_vec(self) -> Vec<Diagnostic> {

@@ -32,6 +32,8 @@ pub struct SourceFile {
     lines: Vec<usize>,
     /// Ranges that no output may show (literal secrets).
     masked: Vec<Range<usize>>,
+    /// From this byte on the text is about people: of each cell its length is shown, and the signs between cells.
+    people: usize,
 }
 
 /// A line and a column, both from 1; the column counts characters.
@@ -46,7 +48,7 @@ pub struct Position {
 impl SourceFile {
     fn new(path: String, text: String) -> Self {
         let lines = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
-        Self { path, text, lines, masked: Vec::new() }
+        Self { path, text, lines, masked: Vec::new(), people: usize::MAX }
     }
 
     /// Where a byte offset is; offsets past the end count as the end, offsets inside a character as its beginning.
@@ -70,6 +72,10 @@ impl SourceFile {
     /// A part of the text with masked ranges replaced, byte for byte, by asterisks: offsets stay right.
     pub fn shown(&self, part: Range<usize>) -> std::borrow::Cow<'_, str> {
         let mut shown = std::borrow::Cow::from(&self.text[part.clone()]);
+        if part.end > self.people {
+            let open = self.people.max(part.start) - part.start;
+            shown = (shown[..open].to_owned() + &stars(&shown[open..])).into();
+        }
         for range in &self.masked {
             let range = range.start.max(part.start)..range.end.min(part.end);
             if range.start < range.end {
@@ -87,6 +93,15 @@ impl SourceFile {
     }
 }
 
+/// A text with an asterisk for each byte but for blanks and what parts cells.
+fn stars(text: &str) -> String {
+    let star = |c: char| match c {
+        ',' | ';' | '"' | '\'' | '{' | '}' | '[' | ']' | ':' | '|' | ' ' | '\t' | '\r' | '\n' => c.to_string(),
+        c => "*".repeat(c.len_utf8()),
+    };
+    text.chars().map(star).collect()
+}
+
 /// All files that a plan touches, so that any diagnostic can show its line.
 #[derive(Debug, Default)]
 pub struct SourceMap {
@@ -97,6 +112,13 @@ impl SourceMap {
     pub fn add(&mut self, path: impl Into<String>, text: String) -> FileId {
         self.files.push(SourceFile::new(path.into(), text));
         FileId(self.files.len() - 1)
+    }
+
+    /// A file of people, of whom no output shows more than that they are there; so many bytes at its beginning name columns.
+    pub fn add_people(&mut self, path: impl Into<String>, text: String, header: usize) -> FileId {
+        let id = self.add(path, text);
+        self.files[id.0].people = self.files[id.0].text.floor_char_boundary(header);
+        id
     }
 
     /// A file of this map.
@@ -213,6 +235,14 @@ mod tests {
         map.mask(&Span::new(file, 8..15));
         assert_eq!(map.file(file).shown(0..23), "secret: *******\nnext: y");
         assert_eq!(map.file(file).shown(11..19), "****\nnex");
+    }
+
+    #[test]
+    fn of_people_their_number_is_shown() {
+        let mut map = SourceMap::default();
+        let file = map.add_people("p", "name,openid\n\"王 五\",oA1\n".into(), 12);
+        assert_eq!(map.file(file).shown_text(), "name,openid\n\"*** ***\",***\n");
+        assert_eq!(map.file(file).shown(12..24), "\"*** ***\",**");
     }
 
     #[test]

@@ -32,6 +32,7 @@ use crate::{
 };
 
 mod fields;
+mod overlap;
 
 pub(crate) use crate::plan::ask::{Gives, MediaCall};
 
@@ -251,6 +252,8 @@ pub fn render(
     let steps = steps(&resolved, sources, &mut diagnostics);
     former_names(&resolved, &steps, &mut diagnostics);
     warn_limits(&resolved, &mut diagnostics);
+    overlap::warn(&steps, &resolved.document, &mut diagnostics);
+    resolved.name_rows(&mut diagnostics);
     if diagnostics.errors() > 0 {
         return Err(diagnostics);
     }

@@ -4,20 +4,30 @@ use std::collections::HashSet;
 
 use serde_json::{Map, Number, Value};
 
-use super::not_text;
+use super::{
+    json, not_text,
+    table::{self, Dialect, Fed, Quote, Table, Told},
+};
 use crate::{
     content::template::numbers::Forms,
     diag::{
         Code, Diagnostic, Diagnostics, hidden,
-        source::{self, SourceMap, Span},
+        source::{self, FileId, SourceMap, Span},
     },
     limits,
     locale::{Count, Phrase, say},
     plan::yaml::{self, Document},
+    text::openid::looks,
 };
 
 /// A row, and how the numbers in it are written.
-pub(crate) type Row = (Map<String, Value>, Forms);
+#[derive(Debug)]
+pub(crate) struct Row {
+    pub(crate) values: Map<String, Value>,
+    pub(crate) forms: Forms,
+    /// Where it stands in its file.
+    pub(crate) place: Span,
+}
 
 /// The rows of a .csv or .jsonl file. All values of a CSV file are text.
 pub(crate) fn rows(
@@ -29,62 +39,13 @@ pub(crate) fn rows(
 ) -> Option<Vec<Row>> {
     let file = sources.add(name, text);
     hidden::look(file, hidden::Text::Data, sources, diagnostics);
-    let before = diagnostics.raised();
+    let before = diagnostics.errors();
     let text = &sources.file(file).text;
-    let line_span = |line: usize| {
-        let source = sources.file(file);
-        Span::new(file, source.line_start(line)..source.line_start(line + 1).min(source.text.len()))
+    let rows = match name.ends_with(".jsonl") {
+        true => objects(text, file, diagnostics)?,
+        false => Cells::read(text, file, diagnostics)?,
     };
-    let mut rows = Vec::new();
-    let mut cells = 0;
-    if name.ends_with(".jsonl") {
-        rows = objects(text, &line_span, diagnostics)?;
-    } else {
-        let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::Headers).from_reader(text.as_bytes());
-        let header: Vec<String> =
-            reader.headers().map(|header| header.iter().map(str::to_owned).collect()).unwrap_or_default();
-        let mut seen = HashSet::new();
-        for name in header.iter().filter(|name| !seen.insert(*name)) {
-            let message = say!("the column `{name}` appears twice", name);
-            diagnostics.push(Diagnostic::new(Code::BadData, line_span(1), message));
-        }
-        for record in reader.records() {
-            if diagnostics.is_full() {
-                return None;
-            }
-            cells += header.len();
-            if cells > limits::DATA_CELLS_MAX {
-                let at = record.as_ref().ok().and_then(|record| record.position()).map_or(0, |at| at.byte() as usize);
-                let start = record_start(text, at);
-                diagnostics.push(too_many_cells(Span::new(file, start..start)));
-                return None;
-            }
-            match record {
-                Ok(record) => {
-                    let cells = record.iter().map(|cell| Value::from(cell.trim_end_matches('\r')));
-                    rows.push((header.iter().cloned().zip(cells).collect(), Forms::default()));
-                }
-                Err(error) => {
-                    let start = record_start(text, error.position().map_or(0, |position| position.byte() as usize));
-                    let end = text[start..].find('\n').map_or(text.len(), |length| start + length + 1);
-                    let message = match error.kind() {
-                        csv::ErrorKind::UnequalLengths { expected_len, len, .. } => say!(
-                            "this row has {cells} cell, but the header has {columns}"
-                                | "this row has {cells} cells, but the header has {columns}",
-                            cells = *len,
-                            columns = *expected_len
-                        ),
-                        _ => say!("invalid row"),
-                    };
-                    diagnostics.push(
-                        Diagnostic::new(Code::BadData, Span::new(file, start..end), message)
-                            .help(say!("quote cells that contain a comma")),
-                    );
-                }
-            }
-        }
-    }
-    if diagnostics.raised() > before {
+    if diagnostics.errors() > before {
         return None;
     }
     if rows.is_empty() || rows.len() > limits::FOREACH_MAX {
@@ -100,40 +61,161 @@ pub(crate) fn rows(
     Some(rows)
 }
 
+/// Lines with their numbers, from 1, and where they begin.
+fn lines(text: &str) -> impl Iterator<Item = (usize, usize, &str)> {
+    let mut start = 0;
+    text.split('\n').enumerate().map(move |(at, line)| {
+        let from = start;
+        start += line.len() + 1;
+        (at + 1, from, line)
+    })
+}
+
+/// A CSV file on its way to its rows.
+struct Cells<'a> {
+    file: FileId,
+    dialect: Dialect,
+    /// The header, and where it stands.
+    header: Option<(Vec<String>, Span)>,
+    rows: Vec<Row>,
+    /// Cells so far.
+    count: usize,
+    diagnostics: &'a mut Diagnostics,
+}
+
+impl<'a> Cells<'a> {
+    /// The rows that are good; none if it is not read to its end.
+    fn read(text: &str, file: FileId, diagnostics: &'a mut Diagnostics) -> Option<Vec<Row>> {
+        const LOOKED_AT: usize = 64 << 10;
+        let dialect = Dialect::of(&text[..text.floor_char_boundary(text.len().min(LOOKED_AT))], None);
+        let mut table = Table::new(dialect);
+        let mut cells = Cells { file, dialect, header: None, rows: Vec::new(), count: 0, diagnostics };
+        for (number, start, line) in lines(text).skip(usize::from(dialect.says)) {
+            match table.feed(number, start, line.as_bytes()) {
+                Ok(Fed::Row(row)) => cells.row(&row)?,
+                Ok(Fed::Nothing) => {}
+                Err(quote) => return cells.quote(quote),
+            }
+        }
+        if let Err(quote) = table.end() {
+            return cells.quote(quote);
+        }
+        Some(cells.rows)
+    }
+
+    fn push(&mut self, place: Span, (message, help): (Phrase, Phrase)) {
+        self.diagnostics.push(Diagnostic::new(Code::BadData, place, message).help(help));
+    }
+
+    fn quote(&mut self, quote: Quote) -> Option<Vec<Row>> {
+        let Told { at, message, help, closed } = table::quote(quote);
+        let told = Diagnostic::new(Code::BadData, Span::new(self.file, at..at + 1), message).help(help);
+        let told =
+            closed.into_iter().fold(told, |told, (at, words)| told.related(Span::new(self.file, at..at + 1), words));
+        self.diagnostics.push(told);
+        None
+    }
+
+    /// None if no more are to be read.
+    fn row(&mut self, row: &table::Row<'_>) -> Option<()> {
+        let place = Span::new(self.file, row.range());
+        let texts: Vec<String> =
+            (0..row.cells.len()).map(|at| String::from_utf8_lossy(&row.text(at)).into_owned()).collect();
+        let Some((header, first)) = &self.header else {
+            self.header(texts, place);
+            return Some(());
+        };
+        if self.diagnostics.is_full() {
+            return None;
+        }
+        self.count += header.len();
+        if self.count > limits::DATA_CELLS_MAX {
+            self.diagnostics.push(too_many_cells(Span::new(self.file, row.start..row.start)));
+            return None;
+        }
+        if self.rows.is_empty()
+            && let Some((number, looks)) = table::no_header(header, Some(&texts))
+        {
+            let first = first.clone();
+            self.push(first, table::without_header(number, looks));
+            return None;
+        }
+        if texts.len() != header.len() {
+            let told = table::unequal(texts.len(), header.len(), self.dialect);
+            self.push(place, told);
+            return Some(());
+        }
+        // What begins with a number as this row does is a row.
+        let number = |cell: &[u8]| str::from_utf8(cell).is_ok_and(|cell| looks(cell).is_some());
+        if row.swallows(self.dialect.separator, |cells| cells.first().is_some_and(|cell| number(cell))) {
+            let quote = row.quote();
+            self.push(Span::new(self.file, quote..quote + 1), table::swallowed());
+            return Some(());
+        }
+        let values = header.iter().cloned().zip(texts.into_iter().map(Value::from));
+        let values = values.filter(|(name, _)| !name.is_empty()).collect();
+        self.rows.push(Row { values, forms: Forms::default(), place });
+        Some(())
+    }
+
+    fn header(&mut self, names: Vec<String>, place: Span) {
+        let names: Vec<String> = names.into_iter().map(|name| name.trim().to_owned()).collect();
+        let mut seen = HashSet::new();
+        // Excel leaves columns without a name at the right.
+        for name in names.iter().filter(|name| !name.is_empty() && !seen.insert(*name)) {
+            let message = say!("the column `{name}` appears twice", name);
+            self.diagnostics.push(Diagnostic::new(Code::BadData, place.clone(), message));
+        }
+        if let Some((number, looks)) = table::no_header(&names, None) {
+            self.push(place.clone(), table::without_header(number, looks));
+        }
+        self.header = Some((names, place));
+    }
+}
+
 /// The rows of a .jsonl file, those that are good; none if it is not read to its end.
-fn objects(text: &str, line_span: &dyn Fn(usize) -> Span, diagnostics: &mut Diagnostics) -> Option<Vec<Row>> {
+fn objects(text: &str, file: FileId, diagnostics: &mut Diagnostics) -> Option<Vec<Row>> {
     let (mut rows, mut cells) = (Vec::new(), 0);
-    for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+    for (number, start, line) in lines(text).filter(|(.., line)| !line.trim().is_empty()) {
         if diagnostics.is_full() {
             return None;
         }
+        let place = Span::new(file, start..start + line.len());
         if line.len() > limits::DATA_LINE_BYTES_MAX {
             let message =
                 say!("this line has more than {most} bytes", most = Count(limits::DATA_LINE_BYTES_MAX as u64));
-            diagnostics.push(Diagnostic::new(Code::FileTooLarge, line_span(number + 1), message));
+            diagnostics.push(Diagnostic::new(Code::FileTooLarge, place, message));
             return None;
         }
         // Each value ends with one of these, or the line does: those in texts make it a little more.
         cells += 1 + line.bytes().filter(|byte| matches!(byte, b',' | b':')).count();
         if cells > limits::DATA_CELLS_MAX {
-            diagnostics.push(too_many_cells(line_span(number + 1)));
+            diagnostics.push(too_many_cells(place));
             return None;
         }
-        match serde_json::from_str::<Value>(line) {
-            Ok(Value::Object(row)) => {
+        match json::value(line) {
+            Ok((Value::Object(_), Some(key))) => {
+                let message = say!("this line has `{key}` twice", key);
+                diagnostics.push(Diagnostic::new(Code::BadData, place, message).help(say!("remove one of them")));
+            }
+            Ok((Value::Object(values), None)) => {
                 let mut forms = Forms::default();
                 forms.note_json(line);
-                rows.push((row, forms));
+                rows.push(Row { values, forms, place });
             }
             Ok(_) => {
                 let message = say!("each line must be a JSON object");
-                diagnostics.push(Diagnostic::new(Code::BadData, line_span(number + 1), message));
+                diagnostics.push(Diagnostic::new(Code::BadData, place, message));
             }
-            Err(error) => diagnostics.push(Diagnostic::new(
-                Code::BadData,
-                line_span(number + 1),
-                say!("this line is not JSON (column {column})", column = error.column()),
-            )),
+            Err(error) => {
+                let usual = say!("write each object on one line: {{\"key\": \"value\"}}");
+                let (message, help) = json::wrong(line, number, &error, usual);
+                diagnostics.push(Diagnostic::new(Code::BadData, place, message).help(help));
+                // Of an object over many lines the first one says it.
+                if error.is_eof() {
+                    return None;
+                }
+            }
         }
     }
     Some(rows)
@@ -144,13 +226,6 @@ fn too_many_cells(place: Span) -> Diagnostic {
     let message = say!("the file has more than {most} values up to here (columns times rows)", most);
     Diagnostic::new(Code::FileTooLarge, place, message)
         .help(say!("remove columns that the plan does not use, or split the plan"))
-}
-
-/// Where a CSV record begins: the reader's own position stands before line ends that it has not passed yet, which makes
-/// the number of its line wrong where lines end with CR LF or are blank.
-pub(super) fn record_start(text: &str, position: usize) -> usize {
-    let rest = text.as_bytes().get(position..).unwrap_or_default();
-    position.min(text.len()) + rest.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count()
 }
 
 /// The mapping of a variables file (YAML, so JSON too).

@@ -38,13 +38,16 @@ use crate::{
         value::Template,
         yaml::{self, Document},
     },
-    text::{characters, nearest},
+    text::{characters, did_you_mean, nearest, openid},
 };
 
 pub(crate) mod article;
 pub(crate) mod audience;
 pub(crate) mod data;
+mod encoding;
+mod json;
 mod lost;
+mod table;
 
 use audience::Audience;
 use lost::{Lost, Wrong};
@@ -151,6 +154,8 @@ pub struct ResolvedPlan {
     pub base: BTreeMap<String, Tpl>,
     /// Sends whose file of people is gone.
     lost: Vec<Lost>,
+    /// Where the rows of each step with a `foreach` stand, by the step's index.
+    row_places: HashMap<usize, Vec<Span>>,
     /// What was found so far.
     pub(crate) diagnostics: Diagnostics,
 }
@@ -250,7 +255,7 @@ pub fn resolve(valid: ValidPlan, inputs: &Inputs<'_>, sources: &mut SourceMap) -
     }
     reader.diagnostics.about(None);
     reader.unused_vars(&head.vars, &engine);
-    let lost = reader.lost;
+    let (lost, row_places) = (reader.lost, reader.row_places);
     let known = occurrence.is_some();
     let mut resolved = ResolvedPlan {
         account,
@@ -265,13 +270,16 @@ pub fn resolve(valid: ValidPlan, inputs: &Inputs<'_>, sources: &mut SourceMap) -
         document: Rc::new(document),
         head,
         lost,
+        row_places,
         diagnostics,
     };
     if known {
         return Ok(resolved);
     }
     resolved.give_up();
-    Err(resolved.diagnostics)
+    let mut diagnostics = std::mem::take(&mut resolved.diagnostics);
+    resolved.name_rows(&mut diagnostics);
+    Err(diagnostics)
 }
 
 /// What the templates of every step see.
@@ -339,8 +347,13 @@ fn undecodable(name: &str, bad: BadText, place: &Span) -> Diagnostic {
 /// Lists of up to so many people are kept for other steps.
 const KEPT: usize = 200_000;
 
-/// A row as templates see it, and the forms of its numbers if it has any.
-type Row = (Tpl, Option<Tpl>);
+/// A row as templates see it, the forms of its numbers if it has any, and where it stands.
+#[derive(Debug)]
+struct Row {
+    values: Tpl,
+    forms: Option<Tpl>,
+    place: Span,
+}
 
 struct Reader<'a> {
     inputs: &'a Inputs<'a>,
@@ -351,6 +364,8 @@ struct Reader<'a> {
     texts: HashMap<String, Option<(FileId, Rc<str>)>>,
     /// Rows of data files by path.
     rows: HashMap<String, Option<Rc<Vec<Row>>>>,
+    /// Where the rows of each step with a `foreach` stand.
+    row_places: HashMap<usize, Vec<Span>>,
     /// Audience files by path and column.
     people: HashMap<(String, String), Option<Rc<Openids>>>,
     /// Audiences by the files of which they are made: many rows may share one.
@@ -386,6 +401,27 @@ impl Used {
     }
 }
 
+impl ResolvedPlan {
+    /// Says of what is wrong with some rows of a `foreach` which ones these are.
+    pub(crate) fn name_rows(&self, diagnostics: &mut Diagnostics) {
+        let key = |origin: Origin| {
+            let step = self.steps.iter().find(|step| step.step.index == origin.step)?;
+            step.instances.get(origin.instance?)?.key.clone()
+        };
+        let place = |origin: Origin| {
+            let number = origin.instance?;
+            let span = self.row_places.get(&origin.step)?.get(number)?.clone();
+            let row = number + 1;
+            let words = match key(origin) {
+                Some(key) => say!("row {row}, `{key}`", row, key = payload::shown(&key)),
+                None => say!("row {row}", row),
+            };
+            Some((span, words))
+        };
+        diagnostics.name_rows(&|step| self.row_places.get(&step).map_or(0, Vec::len), &place);
+    }
+}
+
 impl<'a> Reader<'a> {
     fn new(
         inputs: &'a Inputs<'a>,
@@ -400,6 +436,7 @@ impl<'a> Reader<'a> {
             document,
             texts: HashMap::new(),
             rows: HashMap::new(),
+            row_places: HashMap::new(),
             people: HashMap::new(),
             audiences: HashMap::new(),
             used: Used::default(),
@@ -562,6 +599,31 @@ impl Reader<'_> {
         None
     }
 
+    /// [`Self::decode`] of a table, which Excel writes in several encodings.
+    fn table(&mut self, name: &str, bytes: Vec<u8>, place: &Span) -> Option<String> {
+        if let Some((message, help)) = encoding::other_kind(name, &bytes) {
+            self.push(Diagnostic::new(Code::BadData, place.clone(), message).help(help));
+            return None;
+        }
+        match encoding::text(&bytes) {
+            Ok(text) => self.decode(name, text.into_bytes(), place),
+            Err(unread) => {
+                let (message, help) = unread.words(name);
+                let here = match unread {
+                    encoding::Unread::Line(line) => {
+                        let file = self.sources.add(name, source::without_controls(&bytes));
+                        let start = self.sources.file(file).line_start(line);
+                        Span::new(file, start..start)
+                    }
+                    encoding::Unread::Utf16 => place.clone(),
+                };
+                let problem = Diagnostic::new(Code::NotUtf8, here, message).related(place.clone(), say!("named here"));
+                self.push(problem.help(help));
+                None
+            }
+        }
+    }
+
     /// What templates may include. What is wrong with a file matters only where it is included.
     fn library(&mut self) -> Library {
         let mut library = Library::new();
@@ -623,6 +685,7 @@ impl Reader<'_> {
                     self.push(Diagnostic::new(Code::ControlCharacter, place, message));
                 }
                 Some(value) => {
+                    hidden::look_at(name, &value, self.diagnostics);
                     env.insert(name.clone(), value);
                 }
                 None => {
@@ -697,6 +760,12 @@ impl Reader<'_> {
             None => None,
             Some(foreach) => Some(self.rows(step, foreach)?),
         };
+        if let (Some(rows), Some(key)) = (&rows, &step.common.key) {
+            self.headed(step, key, rows)?;
+        }
+        if let Some(rows) = &rows {
+            self.row_places.insert(step.index, rows.iter().map(|row| row.place.clone()).collect());
+        }
         let count = rows.as_ref().map_or(1, |rows| rows.len());
         let added = Used::add(&mut self.used.instances, count, limits::INSTANCES_MAX);
         self.within(added, |document| {
@@ -714,9 +783,10 @@ impl Reader<'_> {
             }
             let row = rows.as_ref().and_then(|rows| rows.get(number));
             let mut context = base.clone();
-            if let Some((row, forms)) = row {
-                context.insert("row".to_owned(), row.clone());
+            if let Some(Row { values, forms, .. }) = row {
+                context.insert("row".to_owned(), values.clone());
                 context.extend(forms.clone().map(|forms| (numbers::OF_ROW.to_owned(), forms)));
+                self.diagnostics.about(Some(Origin::instance(step.index, number)));
             }
             let context = Tpl::from(context);
             let key = match (row, &step.common.key) {
@@ -735,6 +805,36 @@ impl Reader<'_> {
             instances.push(instance);
         }
         good.then_some(instances)
+    }
+
+    /// A CSV file whose first line names no column that `key` uses begins with data: its cells are not told as names. Where
+    /// they look like names, the template is told what there is.
+    fn headed(&mut self, step: &Step, key: &Template, rows: &[Row]) -> Option<()> {
+        let Some(Foreach::File(path)) = &step.common.foreach else { return Some(()) };
+        let used = template::members(&key.0, "row");
+        let first = rows.first().and_then(|row| row.values.try_iter().ok());
+        let names: Vec<String> =
+            first.into_iter().flatten().filter_map(|name| name.as_str().map(str::to_owned)).collect();
+        let known =
+            |name: &String| names.contains(name) || did_you_mean(name, names.iter().map(String::as_str)).is_some();
+        let plain = |name: &String| {
+            name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+                && name.starts_with(|c: char| c.is_ascii_alphabetic())
+        };
+        let Some(missing) = used.first().filter(|_| path.ends_with(".csv") && !used.iter().any(known)) else {
+            return Some(());
+        };
+        if names.iter().all(plain) {
+            return Some(());
+        }
+        let message = say!(
+            "the first line of `{path}` does not name the column `{name}`, which `key` uses",
+            path,
+            name = missing
+        );
+        let help = say!("write the names of the columns in the first line of the file");
+        self.push(Diagnostic::new(Code::BadData, self.document.span(&step.pointer("/key")), message).help(help));
+        None
     }
 
     fn key(
@@ -771,11 +871,10 @@ impl Reader<'_> {
 
     fn rows(&mut self, step: &Step, foreach: &Foreach) -> Option<Rc<Vec<Row>>> {
         let values = |rows: Vec<data::Row>| {
-            let row = |(row, forms): data::Row| {
-                (
-                    Tpl::from(minijinja::value::Serde(row)),
-                    Some(forms).filter(|forms| !forms.is_empty()).map(Forms::value),
-                )
+            let row = |data::Row { values, forms, place }: data::Row| Row {
+                values: Tpl::from(minijinja::value::Serde(values)),
+                forms: Some(forms).filter(|forms| !forms.is_empty()).map(Forms::value),
+                place,
             };
             Rc::new(rows.into_iter().map(row).collect::<Vec<_>>())
         };
@@ -786,7 +885,7 @@ impl Reader<'_> {
                     let mut forms = Forms::default();
                     let pointer = step.pointer(&format!("/foreach/{number}"));
                     data::note_numbers(self.document, &pointer, &mut forms, self.sources, self.diagnostics);
-                    noted.push((row.clone(), forms));
+                    noted.push(data::Row { values: row.clone(), forms, place: self.document.span(&pointer) });
                 }
                 Some(values(noted))
             }
@@ -797,7 +896,7 @@ impl Reader<'_> {
                 let place = self.document.span(&step.pointer("/foreach/file"));
                 let read = self.text_bytes(path, &place, limits::DATA_BYTES_MAX);
                 let rows = read.and_then(|(name, bytes)| {
-                    let text = self.decode(&name, bytes, &place)?;
+                    let text = self.table(&name, bytes, &place)?;
                     data::rows(&name, text, &place, self.sources, self.diagnostics)
                 });
                 let rows = rows.map(values);
@@ -847,7 +946,7 @@ impl Reader<'_> {
                     good &= upload.is_some();
                 }
                 Holds::Openids | Holds::Exclude if lost.is_some() || (!listed && self.is_gone(&path)) => {
-                    let wrong = self.wrong(&path, &column, &place);
+                    let wrong = self.wrong(&path, &column, file.holds, &place);
                     let lost = lost.get_or_insert_with(|| Lost {
                         step: step.common.id.clone(),
                         key: key.clone(),
@@ -859,7 +958,7 @@ impl Reader<'_> {
                     lost.wrong.push(wrong);
                 }
                 Holds::Openids | Holds::Exclude => {
-                    match self.people(&path, &column, &place) {
+                    match self.people(&path, &column, file.holds, &place) {
                         Some(list) if file.holds == Holds::Openids => people.push(list),
                         Some(list) => excluded.push(list),
                         None => good = false,
@@ -903,9 +1002,9 @@ impl Reader<'_> {
     }
 
     /// What is wrong with a file of people, if anything. It is not said yet, and so is found again wherever the file is named.
-    fn wrong(&mut self, path: &str, column: &str, place: &Span) -> Wrong {
+    fn wrong(&mut self, path: &str, column: &str, holds: Holds, place: &Span) -> Wrong {
         let said = std::mem::take(self.diagnostics);
-        self.people(path, column, place);
+        self.people(path, column, holds, place);
         let findings = std::mem::replace(self.diagnostics, said).into_vec();
         let file = (path.to_owned(), column.to_owned());
         if !findings.is_empty() {
@@ -935,7 +1034,7 @@ impl Reader<'_> {
         read
     }
 
-    fn people(&mut self, path: &str, column: &str, place: &Span) -> Option<Rc<Openids>> {
+    fn people(&mut self, path: &str, column: &str, holds: Holds, place: &Span) -> Option<Rc<Openids>> {
         // It was said that there are too many: no more are read.
         if self.used.recipients > limits::RECIPIENTS_MAX {
             return None;
@@ -951,7 +1050,8 @@ impl Reader<'_> {
                 let project = self.inputs.project;
                 let open = || first.take().map_or_else(|| project.open(path).map(|(_, reader)| reader), Ok);
                 let read = &self.used.people;
-                let file = audience::File { name: &name, open: &open, column, place, read };
+                let excludes = holds == Holds::Exclude;
+                let file = audience::File { name: &name, open: &open, column, excludes, place, read };
                 audience::read(&file, self.sources, self.diagnostics).map(Rc::new)
             }
             Err(error) => {
@@ -969,18 +1069,34 @@ impl Reader<'_> {
     fn inline(&mut self, step: &Step, openids: &[Template], templates: Templates<'_>) -> Option<Openids> {
         let mut people = Openids::default();
         let mut good = true;
+        let mut odd: Vec<(Span, usize)> = Vec::new();
+        let mut real = false;
         for (index, template) in openids.iter().enumerate() {
             let pointer = step.pointer(&format!("/to/openids/{index}"));
-            match self.render(templates, &pointer, template) {
-                Some(openid) if audience::is_openid(openid.trim()) => good &= people.push(openid.trim()).is_ok(),
-                Some(openid) => {
-                    let message = say!("`{openid}` is not an openid", openid = payload::shown(&openid));
-                    let diagnostic = Diagnostic::new(Code::BadOpenid, self.document.span(&pointer), message);
-                    self.push(diagnostic.help(say!("an openid consists of letters, digits, `-` and `_`")));
-                    good = false;
+            let Some(openid) = self.render(templates, &pointer, template) else {
+                good = false;
+                continue;
+            };
+            let openid = openid.trim();
+            if openid::may_be(openid.as_bytes()) {
+                good &= people.push(openid).is_ok();
+                let place = self.document.span(&pointer);
+                // It is nobody's business but the plan's.
+                self.sources.mask(&place);
+                match openid.len() {
+                    limits::OPENID_CHARS => real = true,
+                    length => odd.push((place, length)),
                 }
-                None => good = false,
+            } else {
+                let (message, help) = openid::wrong(openid);
+                self.push(Diagnostic::new(Code::BadOpenid, self.document.span(&pointer), message).help(help));
+                good = false;
             }
+        }
+        for (place, length) in odd.into_iter().filter(|_| real) {
+            let (message, help) = openid::wrong_length(length);
+            self.push(Diagnostic::new(Code::BadOpenid, place, message).help(help));
+            good = false;
         }
         good.then_some(people)
     }
@@ -1039,6 +1155,12 @@ impl Reader<'_> {
                 openids = audience.duplicates
             );
             self.push(Diagnostic::new(Code::DuplicateOpenids, place.clone(), message));
+        }
+        if excludes && audience.excluded == 0 {
+            let place = self.document.span(&step.pointer("/to/exclude"));
+            let message = say!("`exclude` leaves out nobody: none of its people are in the audience");
+            let help = say!("check that it names the right files, and that their openids are of this account");
+            self.push(Diagnostic::new(Code::ExcludesNobody, place, message).help(help));
         }
         if audience.openids.len() < limits::OPENIDS_MIN {
             let people = audience.openids.len();

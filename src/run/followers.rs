@@ -17,8 +17,8 @@ use crate::{
     plan::action::send_by_openid::chunks,
     problem::Problem,
     render::{PlannedCall, RenderedPlan, RenderedStep, idempotency_key},
-    resolve::audience::is_openid,
     slot::Slot,
+    text::openid,
     wechat::transport::Method,
 };
 
@@ -168,7 +168,7 @@ pub(super) fn list(
         };
         let page = reply.members.get("data").and_then(|data| data["openid"].as_array()).cloned().unwrap_or_default();
         for openid in page.iter().filter_map(Value::as_str) {
-            if !is_openid(openid) {
+            if !openid::is_plain(openid.as_bytes()) {
                 return Err(question.failed(Problem::new(say!("WeChat answered with an invalid openid"))));
             }
             people
@@ -180,7 +180,7 @@ pub(super) fn list(
         if page.is_empty() || from.is_empty() {
             return Ok(people);
         }
-        if from == next || !is_openid(from) {
+        if from == next || !openid::is_plain(from.as_bytes()) {
             return Err(question.failed(Problem::new(say!("WeChat answered with an invalid next page"))));
         }
         next = from.to_owned();

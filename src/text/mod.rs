@@ -2,6 +2,7 @@
 
 pub(crate) mod characters;
 pub(crate) mod moment;
+pub(crate) mod openid;
 
 use std::borrow::Cow;
 

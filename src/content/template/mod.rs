@@ -509,12 +509,24 @@ impl Engine {
         let parent = path[..walked.min(path.len())].join(".");
         let mut help = Vec::new();
         let near = did_you_mean(missing, known.iter().map(String::as_str));
-        let full = |name: &str| if parent.is_empty() { name.to_owned() } else { format!("{parent}.{name}") };
+        let full = |name: &str| {
+            let plain =
+                name.chars().all(|c| c.is_alphanumeric() || c == '_') && !name.starts_with(|c: char| c.is_numeric());
+            match parent.is_empty() {
+                true => name.to_owned(),
+                false if plain => format!("{parent}.{name}"),
+                false => format!("{parent}[\"{name}\"]"),
+            }
+        };
+        // The name of a column may have dots.
+        let dotted = path.get(walked..).map(|rest| rest.join(".")).filter(|rest| known.contains(rest));
         let owner = ["vars", "row", "env"].into_iter().find(|owner| {
             let map = context.get_attr(owner).and_then(|map| map.get_attr(missing));
             parent.is_empty() && map.is_ok_and(|value| !value.is_undefined())
         });
-        if let Some(near) = near {
+        if let Some(dotted) = dotted {
+            help.push(say!("write `{name}`", name = full(&dotted)));
+        } else if let Some(near) = near {
             help.push(say!("did you mean `{near}`?", near = full(near)));
         } else if parent == "env" {
             help.push(say!("to let templates read `{name}`, list it under `env` in the plan", name = missing));
@@ -846,6 +858,16 @@ fn same_lines(source: &str, text: &str) -> Vec<usize> {
         last
     };
     text.split('\n').map(find).collect()
+}
+
+/// The members of a value that a template names: those of `row` in `{{ row.city }}`.
+pub(crate) fn members(source: &str, root: &str) -> Vec<String> {
+    let member = |(start, _): (usize, &str)| {
+        let before = source[..start].chars().next_back();
+        let whole = !before.is_some_and(|c| c.is_alphanumeric() || matches!(c, '_' | '.' | '\'' | '"'));
+        path_part(&source[start + root.len()..]).filter(|_| whole).map(|(part, _)| part)
+    };
+    source.match_indices(root).filter_map(member).collect()
 }
 
 /// A condition may be written with braces, which say nothing there.

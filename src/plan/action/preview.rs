@@ -17,6 +17,7 @@ use crate::{
         message::Message,
         value::Template,
     },
+    text::openid,
 };
 
 pub(super) static SPEC: Spec = Spec {
@@ -81,17 +82,22 @@ impl Action for Preview {
         let to = fields.text(suffix, template);
         let message = self.message.for_preview(fields);
         let (to, message) = (to?, message?);
-        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
-        if key == "touser" && !to.chars().all(plain) {
-            let message = say!("`{openid}` is not an openid", openid = payload::shown(&to));
-            let help = say!("an openid consists of letters, digits, `-` and `_`");
+        let slot = payload::has_slot(&to);
+        if key == "touser" && !openid::may_be(to.as_bytes()) {
+            let (message, help) = openid::wrong(&to);
             fields.problem(suffix, Code::BadOpenid, message, help);
             return None;
         }
-        if to.is_empty() || to.contains(char::is_whitespace) {
-            let message = say!("this renders to `{to}`, which is not a WeChat id", to);
-            fields.problem(suffix, Code::BadRendered, message, say!("write it without spaces"));
+        if to.is_empty() || slot || !openid::is_plain(to.as_bytes()) {
+            let message = say!("this renders to `{to}`, which is not a WeChat id", to = payload::shown(&to));
+            let help = say!("write the WeChat id (微信号): letters, digits, `_` and `-`");
+            fields.problem(suffix, Code::BadRendered, message, help);
             return None;
+        }
+        if key == "towxname" && !openid::is_wxname(&to) {
+            let message = say!("`{to}` is unlikely to be a WeChat id", to = to.as_str());
+            let help = say!("a WeChat id has 6 to 20 letters, digits, `_` and `-`, and begins with a letter");
+            fields.problem(suffix, Code::UnlikelyWxname, message, help);
         }
         let audience = Phrase::verbatim(&*to);
         let mut body = json!({ key: to });
