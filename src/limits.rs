@@ -44,7 +44,7 @@ pub const TEXT_BYTES_WARN: usize = 2048;
 /// Characters of mass text from which a user saw 45002.
 /// <https://developers.weixin.qq.com/community/personal/oCJUswx-PvLARORuQ061iQN05hks/question>
 pub const TEXT_CHARS_WARN: usize = 293;
-/// Most bytes of text that qunfa sends at all: far above anything WeChat was seen to take.
+/// Most bytes of one text, id or name that qunfa sends at all: far above anything WeChat was seen to take.
 pub const TEXT_BYTES_MAX: usize = 20_480;
 /// Most pictures of an image message (the limit of `newspic` drafts).
 /// <https://developers.weixin.qq.com/doc/service/api/draftbox/draftmanage/api_draft_add>
@@ -113,6 +113,8 @@ pub const ARTICLE_LIST_DEPTH: usize = 4;
 pub const CODE_LINE_COLOURED: usize = 400;
 /// Most code of one article that is coloured, in bytes.
 pub const CODE_COLOURED: usize = 64 << 10;
+/// Lines of code that are longer, in bytes, count more than by their length: what grammars do grows faster.
+pub const CODE_LINE_USUAL: usize = 80;
 /// Most code of all articles of a plan that is coloured, in bytes.
 pub const PLAN_CODE_COLOURED: usize = 192 << 10;
 /// Longest article that is Markdown, in bytes: a dozen times the characters that WeChat takes. What is made of a byte of
@@ -125,11 +127,13 @@ pub const ARTICLE_WRITTEN_MAX: usize = 2 * ARTICLE_BYTES;
 /// So many findings are raised before those of an article that is used again are not raised again.
 pub const RAISED_AGAIN_MAX: usize = 50_000;
 /// Most text and HTML of all articles of a plan, in bytes; an article counts wherever it is used.
-pub const ARTICLES_BYTES_MAX: usize = 48 << 20;
+pub const ARTICLES_BYTES_MAX: usize = 32 << 20;
 /// Most text of a plan's articles that is read, in bytes: what is the same in the same theme is read once.
 pub const ARTICLES_READ_MAX: usize = 4 << 20;
 /// Most text of a plan's articles that is made for rows, in bytes: the first text of each file, or in the plan, is not counted.
 pub const ARTICLES_AGAIN_MAX: usize = 1_500_000;
+/// Bytes with which each line of a text that is read counts besides its own: a paragraph may have one letter.
+pub const ARTICLE_LINE_BYTES: usize = 8;
 /// Bytes with which each of these counts besides its own: what the shortest one takes.
 pub const CONVERSION_BYTES: usize = 256;
 /// Longest front matter, in bytes.
@@ -190,10 +194,11 @@ pub const DATA_CELLS_MAX: usize = 500_000;
 pub const DATA_LINE_BYTES_MAX: usize = 1 << 20;
 /// Longest line of an audience file, in bytes.
 pub const AUDIENCE_LINE_BYTES_MAX: usize = 1 << 20;
-/// How many times its size a packed audience file may hold, once that is more than [`UNPACKED_BYTES_FREE`].
-pub const UNPACKED_TIMES_MAX: u64 = 100;
-/// Bytes that a packed audience file may hold however small it is.
-pub const UNPACKED_BYTES_FREE: u64 = 16 << 20;
+/// How many times its size a packed audience file may hold besides [`UNPACKED_BYTES_FREE`]. Openids cannot be packed to half
+/// of their size; a file with 25 times as much has half a kilobyte of the same words for each of them.
+pub const UNPACKED_TIMES_MAX: u64 = 25;
+/// Bytes that the packed audience files of a plan may hold together however small they are.
+pub const UNPACKED_BYTES_FREE: u64 = 8 << 20;
 /// Lines of an audience file that may be wrong before the rest is not read any more.
 pub const BAD_OPENIDS_READ: usize = 1_000_000;
 /// Openids to which all sends of a plan go, each counted once a send.
@@ -202,26 +207,43 @@ pub const RECIPIENTS_MAX: usize = 20_000_000;
 pub const OPENIDS_COMPARED: usize = 4_000_000;
 /// Bytes of audience files that are read for one plan, unpacked.
 pub const AUDIENCES_BYTES_MAX: u64 = 1 << 30;
+/// Bytes of audience files that may be read again, for another column or because they are too long to be kept; or so many times
+/// what was read once.
+pub const READ_AGAIN_BYTES: u64 = 16 << 20;
+pub const READ_AGAIN_TIMES: u64 = 20;
+/// Longest name of the column that holds the openids, in bytes.
+pub const COLUMN_BYTES_MAX: usize = 1 << 10;
 /// Bytes of all other files that are read for one plan; pictures are not counted.
 pub const READ_BYTES_MAX: u64 = 128 << 20;
 /// Bytes of the files in `templates/` together.
 pub const TEMPLATES_BYTES_MAX: u64 = 16 << 20;
 /// Work that one template may do, in minijinja's units: about an instruction, or 64 bytes of text.
 pub const TEMPLATE_FUEL: u64 = 200_000;
+/// Work of one template that counts once in [`PLAN_FUEL`]; what is more counts four times.
+pub const TEMPLATE_FUEL_LIGHT: u64 = 200;
 /// Work that most templates do not need; those that need more are begun again with [`TEMPLATE_FUEL`].
 pub const TEMPLATE_FUEL_FIRST: u64 = 1_000;
 /// Work that all templates of a plan may do together, each counted for each row.
 pub const PLAN_FUEL: u64 = 16_000_000;
 /// Text that all templates of a plan may make together, in bytes.
-pub const PLAN_TEXT_BYTES: u64 = 64 << 20;
+pub const PLAN_TEXT_BYTES: u64 = 36 << 20;
+/// Work of an article of a draft besides its templates, counted for each row.
+pub const ARTICLE_FUEL: u64 = 250;
+/// Longest path of a file, in bytes: what Linux takes.
+pub const PATH_BYTES_MAX: usize = 4 << 10;
 /// Largest template, in bytes.
 pub const TEMPLATE_BYTES_MAX: usize = 1 << 20;
 /// Deepest nesting of one template; beyond it the parser would use up the stack.
 pub const TEMPLATE_DEPTH_MAX: usize = 100;
 /// Words and signs of one tag of a template: each operator of a chain nests one deeper.
 pub const TEMPLATE_TAG_PARTS_MAX: usize = 5_000;
-/// Hosts of `lint.staging_hosts`: each text is looked through for each of them.
+/// Hosts of `lint.staging_hosts`.
 pub const STAGING_HOSTS_MAX: usize = 100;
+/// Work of a run-time value that a text refers to, and of one that is wrong, counted for each row.
+pub const REFERENCE_FUEL: u64 = 120;
+pub const WRONG_REFERENCE_FUEL: u64 = 300;
+/// Work of a problem of a field that is noted, counted for each row.
+pub const PROBLEM_FUEL: u64 = 30;
 /// Run-time values that one text may refer to.
 pub const REFERENCES_MAX: usize = 100;
 /// Tags of one template that are blocks.
@@ -229,8 +251,11 @@ pub const TEMPLATE_BLOCKS_MAX: usize = 2_000;
 /// CPU time in which a plan must be read, resolved and rendered: the net below all limits that count work. A build for tests is
 /// many times slower.
 pub const PLAN_CPU: Duration = Duration::from_secs(if cfg!(debug_assertions) { 600 } else { 10 });
-/// CPU time in which one template must be rendered; with all the work that it may do it takes a fiftieth of it.
+/// CPU time in which one template must be rendered; with all the work that it may do it takes a fiftieth of it. It is also the
+/// most that all templates may take beyond [`TEMPLATE_WORK_CPU`] for their work.
 pub const TEMPLATE_CPU: Duration = Duration::from_secs(if cfg!(debug_assertions) { 60 } else { 1 });
+/// CPU time for each unit of work of templates: five times what it takes.
+pub const TEMPLATE_WORK_CPU: Duration = Duration::from_nanos(if cfg!(debug_assertions) { 50_000 } else { 500 });
 /// Memory of the process in which that must be done, in bytes.
 pub const PLAN_MEMORY: u64 = 1 << 30;
 /// Stack on which commands work, in bytes. What is not touched takes no memory.
@@ -315,7 +340,7 @@ pub const PIPE_READER_WAIT: Duration = Duration::from_secs(2);
 /// How often it is looked whether the call in flight is to be abandoned: a person who asks does not notice the wait.
 pub const ABANDON_LOOK: Duration = Duration::from_millis(50);
 /// Longest time that is spent to find a small difference between two texts; after it a larger one is shown.
-pub const DIFF_TIME: Duration = Duration::from_secs(2);
+pub const DIFF_TIME: Duration = Duration::from_secs(1);
 /// Bytes of each of the two buffers of a connection: replies are a line of JSON, larger ones only take more reads.
 pub const CONNECTION_BUFFER: usize = 16 << 10;
 
@@ -327,5 +352,7 @@ pub const SLIP_BYTES: usize = 4 << 20;
 pub const NEAR_FILES: usize = 2_000;
 /// After so many problems no folder is looked through any more for a name that is near to a wrong one.
 pub const NEAR_RAISED_MAX: usize = 100;
+/// Links, and hosts, of one text of which something is told.
+pub const LINKS_SHOWN: usize = 10;
 /// Characters of a file that nobody sees of which is told; more are of the same origin.
 pub const HIDDEN_SHOWN: usize = 20;

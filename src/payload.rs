@@ -129,6 +129,12 @@ pub fn has_slot(text: &str) -> bool {
     text.contains(OPEN)
 }
 
+/// The stand-in with which a text begins.
+pub fn first_stand_in(text: &str) -> Option<&str> {
+    let end = text.strip_prefix(OPEN)?.find(CLOSE)?;
+    Some(&text[..OPEN.len_utf8() + end + CLOSE.len_utf8()])
+}
+
 /// If a text is the stand-in of one slot and nothing else: that slot.
 pub fn only_slot(text: &str) -> Option<Slot> {
     alone(text)?.parse().ok()

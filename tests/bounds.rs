@@ -122,6 +122,33 @@ fn what_each_row_has_of_the_plan_counts() {
 }
 
 #[test]
+fn what_is_sent_has_so_many_bytes_only() {
+    let step = |action: &str, to: &str, message: &str| {
+        format!("  - {{ id: a, action: {action}, to: {to}, message: {{ {message} }} }}\n")
+    };
+    let all = |length: usize| {
+        let long = "x".repeat(length);
+        [
+            step("send_by_tag", "{ tag_id: 2 }", &format!("mpnews: {long}")),
+            step("send_by_tag", "{ tag_id: 2 }", &format!("image: [{long}]")),
+            step("send_by_tag", "{ tag_id: 2 }", &format!("mpvideo: {{ media_id: a, title: {long} }}")),
+            step("send_by_tag", "{ tag_id: 2 }", &format!("mpvideo: {{ media_id: a, description: {long} }}")),
+            step("send_by_tag", &format!("{{ tag: {long} }}"), "text: x"),
+            step("preview", &format!("{{ wxname: {long} }}"), "text: x"),
+        ]
+    };
+    for (long, fits) in all(20_481).into_iter().zip(all(1_000)) {
+        let found = refused_plan(plan(&long));
+        assert!(found.contains("[Q401]: the rendered text has 20,481 bytes; the maximum is 20,480"), "{found}");
+        assert_eq!(found.matches("error[").count(), 1, "{found}");
+        Case::new().file("plan.yaml", plan(&fits)).run(&["validate", "plan.yaml"]).exits(0);
+    }
+    let path = |length: usize| plan(&format!("  - {{ id: a, action: upload_image, file: {} }}\n", "x".repeat(length)));
+    assert!(refused_plan(path(4_097)).contains("[Q506]: the path has 4,097 bytes; at most 4,096 are allowed"));
+    Case::new().file("plan.yaml", path(4_096)).run(&["validate", "plan.yaml"]).exits(4);
+}
+
+#[test]
 fn calls_of_a_plan_have_a_limit() {
     let checks = |count: usize| (0..count).map(|number| format!("  - {{ id: c{number}, action: check, of: a }}\n"));
     let rows: String = (0..1_000).map(|number| format!("{number}\n")).collect();
@@ -315,6 +342,61 @@ fn rows_share_their_audience_and_name_so_many_people() {
 }
 
 #[test]
+fn audience_files_are_read_again_so_often_only() {
+    // A column each: 200 times 100 KB.
+    let head = (0..200).map(|number| format!("c{number},")).collect::<String>();
+    let people = format!("{head}\n{}{}", "oA,".repeat(200) + "\n", ("oB,".repeat(200) + "\n").repeat(166));
+    let steps = |count: usize| {
+        let of = |number: usize| {
+            people_of(&format!("s{number}"), "people.csv").replace(".csv", &format!(".csv, column: c{number}"))
+        };
+        plan(&(0..count).map(of).collect::<String>())
+    };
+    let case = Case::new().file("plan.yaml", steps(200)).file("people.csv", people);
+    let found = refused(&case);
+    assert!(found.contains("[Q603]: the plan's audience files are read again, for other columns or steps"), "{found}");
+    assert!(found.contains("16,777,216 bytes") && found.matches("error[").count() == 1, "{found}");
+    case.write("plan.yaml", steps(20));
+    case.run(&["validate", "plan.yaml"]).exits(0);
+    case.write("plan.yaml", people_of_column(1_025));
+    assert!(refused(&case).contains("[Q205]: the name of the column has 1,025 bytes; at most 1,024 are allowed"));
+}
+
+fn people_of_column(length: usize) -> String {
+    people("people.csv").replace(".csv", &format!(".csv, column: {}", "c".repeat(length)))
+}
+
+#[test]
+fn small_packed_files_hold_no_more_together_than_one() {
+    let packed = |text: &str| {
+        let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        packed.write_all(text.as_bytes()).expect("in memory");
+        packed.finish().expect("in memory")
+    };
+    let file = |number: usize| packed(&format!("oA{number}\noB\n").repeat(400_000));
+    let plan = |files: &str| plan(&people_of("a", "x.gz").replace("x.gz", files));
+    let case = Case::new().file("plan.yaml", plan("[0.txt.gz, 1.txt.gz]"));
+    (0..4).for_each(|number| case.write(&format!("{number}.txt.gz"), file(number)));
+    case.run(&["validate", "plan.yaml"]).exits(0);
+    case.write("plan.yaml", plan("[0.txt.gz, 1.txt.gz, 2.txt.gz, 3.txt.gz]"));
+    let found = refused(&case);
+    assert!(found.contains("all packed files together to more than 8,388,608 bytes beyond that"), "{found}");
+}
+
+#[test]
+fn those_who_are_left_out_are_shared_by_rows() {
+    let steps = "  - { id: a, action: send_by_openid, foreach: { file: rows.csv }, key: \"{{ row.k }}\", to: { followers: true, exclude: out.txt }, message: { text: x } }\n";
+    let out: String = (0..2_000).map(|number| format!("o{number}\n")).collect();
+    let rows: String = (0..1_000).map(|number| format!("{number}\n")).collect();
+    let case = Case::new().file("plan.yaml", plan(steps)).file("out.txt", out).file("rows.csv", format!("k\n{rows}"));
+    case.run(&["validate", "plan.yaml"]).exits(0);
+    // Shared or not, they count for each row.
+    case.write("rows.csv", format!("k\n{}", (0..10_000).map(|number| format!("{number}\n")).collect::<String>()));
+    case.write("out.txt", (0..2_001).map(|number| format!("o{number}\n")).collect::<String>());
+    assert!(refused(&case).contains("name more than 20,000,000 openids"));
+}
+
+#[test]
 fn folders_are_looked_through_for_so_many_wrong_names_only() {
     let step = |number: u32, file: &str| send(&format!("s{number}")).replace("你好", &format!("{{ file: {file} }}"));
     let steps: String = (0..150).map(|number| step(number, "tex.txt")).collect();
@@ -322,6 +404,11 @@ fn folders_are_looked_through_for_so_many_wrong_names_only() {
     case.run(&["validate", "plan.yaml"]).exits(4).says("did you mean `zebra.txt`?");
     let others: String = (0..150).map(|number| step(number, &format!("other{number}.txt"))).collect();
     case.write("plan.yaml", plan(&(others + &step(150, "zebr.txt"))));
+    let found = case.run(&["validate", "plan.yaml", "--format", "json"]).exits(4).stdout;
+    assert!(found.contains("`zebr.txt` cannot be read") && !found.contains("did you mean"), "{found}");
+    // Of files of people that are not there nothing is said until all were looked for.
+    let lost: String = (0..150).map(|number| people_of(&format!("p{number}"), &format!("other{number}.txt"))).collect();
+    case.write("plan.yaml", plan(&(lost + &step(150, "zebr.txt"))));
     let found = case.run(&["validate", "plan.yaml", "--format", "json"]).exits(4).stdout;
     assert!(found.contains("`zebr.txt` cannot be read") && !found.contains("did you mean"), "{found}");
 }

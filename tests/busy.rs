@@ -238,7 +238,7 @@ fn what_is_written_of_all_articles_has_a_limit() {
     let steps = |count: usize| (0..count).map(|n| draft(n, "a.html")).collect::<String>();
     assert_eq!(wrong(&steps(20), files()), "");
     let found = wrong(&steps(200), files());
-    says(&found, &["Q106", "with this one, the plan's articles have more than 48 MiB of text and HTML", "a.html:1:1"]);
+    says(&found, &["Q106", "with this one, the plan's articles have more than 32 MiB of text and HTML", "a.html:1:1"]);
 }
 
 #[test]
@@ -252,6 +252,32 @@ fn code_that_is_coloured_has_a_limit_in_all() {
         &found,
         &["Q106", "with this block, the plan's articles have more than 192 KiB of code to highlight", "12.md:1:1"],
     );
+}
+
+#[test]
+fn lines_count_besides_their_text() {
+    // 250 KiB of paragraphs of one letter take as long as 1.5 MiB of ordinary ones.
+    let article = |n: usize| format!("{n}\n\n{}", "a\n\n".repeat(80_000)).into_bytes();
+    let steps = |count: usize| (0..count).map(|n| draft(n, &format!("{n}.md"))).collect::<String>();
+    let files = |count: usize| (0..count).map(|n| (format!("{n}.md"), article(n))).collect::<Vec<_>>();
+    assert!(!wrong(&steps(2), files(2)).contains("MiB of text\n"));
+    says(
+        &wrong(&steps(3), files(3)),
+        &["Q106", "with this one, the plan's articles have more than 4 MiB of text", "2.md"],
+    );
+}
+
+#[test]
+fn long_lines_of_code_count_more() {
+    let code =
+        |line: usize| format!("```yaml\n{}```\n", format!("{}\n", "a b ".repeat(line / 4)).repeat(40_000 / line));
+    let article = |n: usize, line: usize| format!("{n}\n\n{}", code(line)).into_bytes();
+    let find = |line: usize| {
+        let files = (0..4).map(|n| (format!("{n}.md"), article(n, line))).collect();
+        wrong(&(0..4).map(|n| draft(n, &format!("{n}.md"))).collect::<String>(), files)
+    };
+    assert!(!find(limits::CODE_LINE_USUAL).contains("to highlight"));
+    says(&find(396), &["Q106", "more than 192 KiB of code to highlight", "break lines of more than 80 bytes"]);
 }
 
 #[test]

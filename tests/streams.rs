@@ -78,6 +78,25 @@ fn a_stalled_call_says_how_to_leave_at_once() {
 }
 
 #[test]
+fn a_wait_for_the_state_store_says_so_and_ends_with_one_interrupt() {
+    in_both(|language, suffix| {
+        let (case, server) = (two_sends().speaks(language), Fake::usual());
+        case.against(&server, &[]).exits(0);
+        let other = rusqlite::Connection::open(case.path(".qunfa/state.db")).expect("opens");
+        other.execute_batch("BEGIN IMMEDIATE").expect("nobody else writes");
+        let mut child = case.spawn(&["run", "plan.yaml", "--yes", "--quiet", "--api-base", &server.base]);
+        let mut said = BufReader::new(child.stderr.take().expect("piped")).lines().map_while(Result::ok);
+        let waits = said.find(|line| !line.is_empty()).expect("it says for whom it waits");
+        signal(&child, "-INT");
+        let ends = said.collect::<Vec<_>>().join("\n").replace(&case.path("").display().to_string(), "");
+        assert_eq!(child.wait().expect("it ends").code(), Some(130), "{waits}\n{ends}");
+        insta::assert_snapshot!(format!("store{suffix}"), format!("{waits}\n{ends}"));
+        other.execute_batch("ROLLBACK").expect("it wrote nothing");
+        case.against(&server, &[]).exits(0);
+    });
+}
+
+#[test]
 fn a_signal_that_was_ignored_before_stays_ignored() {
     use std::sync::mpsc;
     for name in ["HUP", "INT", "TERM"] {

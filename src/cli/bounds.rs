@@ -42,10 +42,12 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    pub(super) fn over(plan: &str, terminal: &Terminal) -> Self {
+    /// `before` is what the process had used before it began with the plan.
+    pub(super) fn over(plan: &str, before: Duration, terminal: &Terminal) -> Self {
         let (plan, terminal) = (plan.to_owned(), terminal.clone());
         watch(
-            || (process::usage(), template::running()),
+            before,
+            || (process::usage(), Templates { running: template::running(), work: template::counted() }),
             move |what| {
                 let (problem, checked) = too_busy(&plan, what);
                 terminal.error(&problem);
@@ -58,22 +60,51 @@ impl Watch {
     }
 }
 
-/// Looks until it is dropped, and does `then` at once when too much was used, by all or by the template that is running.
+/// What is known of the templates when it is looked.
+#[derive(Debug, Clone, Copy, Default)]
+struct Templates {
+    /// The number of the one that is running, if one is.
+    running: Option<u64>,
+    /// The work of all until now that is counted.
+    work: u64,
+}
+
+/// CPU time of templates.
+#[derive(Debug, Clone, Copy, Default)]
+struct TemplateCpu {
+    /// Of the one that is running.
+    running: Duration,
+    /// Of all that were running when it was looked.
+    all: Duration,
+    /// What their work accounts for.
+    work: Duration,
+}
+
+/// Looks until it is dropped, and does `then` at once when too much was used, by all or by templates.
 fn watch(
-    usage: impl Fn() -> (Usage, Option<u64>) + Send + 'static,
+    before: Duration,
+    usage: impl Fn() -> (Usage, Templates) + Send + 'static,
     then: impl FnOnce(Phrase) + Send + 'static,
 ) -> Watch {
     let (until, dropped) = mpsc::channel();
-    let (Usage { cpu: before, .. }, mut template) = usage();
-    let mut template_before = before;
+    let (Usage { cpu: now, .. }, first) = usage();
+    let (mut template, mut template_before, mut last) = (first.running, now, now);
+    let mut cpu = TemplateCpu::default();
     let look = move || {
         while dropped.recv_timeout(LOOK) == Err(mpsc::RecvTimeoutError::Timeout) {
-            let (now, running) = usage();
-            if running != template {
-                (template, template_before) = (running, now.cpu);
+            let (now, templates) = usage();
+            if templates.running != template {
+                (template, template_before) = (templates.running, now.cpu);
             }
-            let of_template = running.map(|_| now.cpu.saturating_sub(template_before));
-            if let Some(what) = excess(before, now, of_template) {
+            cpu.running = Duration::ZERO;
+            if templates.running.is_some() {
+                cpu.running = now.cpu.saturating_sub(template_before);
+                cpu.all += now.cpu.saturating_sub(last);
+            }
+            last = now.cpu;
+            let work = u32::try_from(templates.work.saturating_sub(first.work)).unwrap_or(u32::MAX);
+            cpu.work = limits::TEMPLATE_WORK_CPU.saturating_mul(work);
+            if let Some(what) = excess(before, now, cpu) {
                 return then(what);
             }
         }
@@ -83,13 +114,22 @@ fn watch(
     Watch { _until: until }
 }
 
-/// What is too much, in words; `template` is what one template has used that is still running.
-fn excess(before: Duration, now: Usage, template: Option<Duration>) -> Option<Phrase> {
-    if template.is_some_and(|used| used > limits::TEMPLATE_CPU) {
+/// What is too much, in words. All work of templates is counted but that of comparing lists of lists: what their work does not
+/// account for is that.
+fn excess(before: Duration, now: Usage, templates: TemplateCpu) -> Option<Phrase> {
+    let seconds = limits::TEMPLATE_CPU.as_secs();
+    if templates.running > limits::TEMPLATE_CPU {
         return Some(say!(
             "{seconds} second of CPU time in one template, which may compare lists of lists of lists,"
                 | "{seconds} seconds of CPU time in one template, which may compare lists of lists of lists,",
-            seconds = limits::TEMPLATE_CPU.as_secs()
+            seconds
+        ));
+    }
+    if templates.all.saturating_sub(templates.work) > limits::TEMPLATE_CPU {
+        return Some(say!(
+            "{seconds} second of CPU time in templates for work that is not counted: they may compare lists of lists of lists"
+                | "{seconds} seconds of CPU time in templates for work that is not counted: they may compare lists of lists of lists",
+            seconds
         ));
     }
     if now.cpu.saturating_sub(before) > limits::PLAN_CPU {
@@ -118,14 +158,18 @@ mod tests {
     #[test]
     fn what_takes_too_long_or_too_much_is_stopped() {
         let of = |seconds: u64, memory: u64| Usage { cpu: Duration::from_secs(seconds), memory };
-        let excess = |before, now| excess(before, now, None);
+        let excess = |before, now| excess(before, now, TemplateCpu::default());
         let second = Duration::from_secs(1);
         let most = limits::PLAN_CPU.as_secs();
         assert_eq!(excess(second, of(1 + most, limits::PLAN_MEMORY)), None, "what was used before does not count");
         assert_eq!(excess(second, of(2 + most, 0)).expect("too long"), format!("{most} seconds of CPU time"));
         assert_eq!(excess(second, of(1, limits::PLAN_MEMORY + 1)).expect("too much"), "1,073,741,824 bytes of memory");
         let (tell, told) = mpsc::channel();
-        let watch = watch(move || (of(0, u64::MAX), None), move |what| tell.send(what).expect("somebody waits"));
+        let watch = watch(
+            second,
+            move || (of(0, u64::MAX), Templates::default()),
+            move |what| tell.send(what).expect("somebody waits"),
+        );
         assert_eq!(told.recv().expect("it is told"), "1,073,741,824 bytes of memory");
         drop(watch);
         let (problem, checked) = too_busy("plan.yaml", Phrase::verbatim("it"));
@@ -140,19 +184,39 @@ mod tests {
     fn one_template_that_takes_long_is_stopped_and_many_that_do_not_are_none() {
         let most = limits::TEMPLATE_CPU;
         let of = |cpu| Usage { cpu, memory: 0 };
-        assert_eq!(excess(Duration::ZERO, of(most), Some(most)), None);
-        let said = excess(Duration::ZERO, of(most), Some(most * 2)).expect("too much");
+        let cpu = |running| TemplateCpu { running, ..TemplateCpu::default() };
+        assert_eq!(excess(Duration::ZERO, of(most), cpu(most)), None);
+        let said = excess(Duration::ZERO, of(most), cpu(most * 2)).expect("too much");
         assert!(said.to_string().contains("of CPU time in one template"), "{said}");
-        // Each look finds another one, until one stays.
-        let looks = std::sync::atomic::AtomicU32::new(0);
+        // Each look finds another one, until one stays; what they take is counted.
+        let work = u64::try_from(most.as_nanos() / limits::TEMPLATE_WORK_CPU.as_nanos()).expect("small");
+        assert_eq!(stopped(move |look| Templates { running: Some(look.min(3)), work: look * work }), said);
+    }
+
+    #[test]
+    fn templates_whose_work_does_not_account_for_their_time_are_stopped() {
+        let most = limits::TEMPLATE_CPU;
+        let of = |cpu| Usage { cpu, memory: 0 };
+        let cpu = |all, work| TemplateCpu { all, work, ..TemplateCpu::default() };
+        assert_eq!(excess(Duration::ZERO, of(most), cpu(most * 3, most * 2)), None);
+        let said = excess(Duration::ZERO, of(most), cpu(most * 4, most * 2)).expect("too much");
+        assert!(said.to_string().contains("of CPU time in templates for work that is not counted"), "{said}");
+        assert_eq!(stopped(|look| Templates { running: Some(look), work: 1 }), said);
+    }
+
+    /// Why a process is stopped that takes a third of what one template may between two looks.
+    fn stopped(templates: impl Fn(u64) -> Templates + Send + 'static) -> Phrase {
+        let looks = std::sync::atomic::AtomicU64::new(0);
         let usage = move || {
             let look = looks.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-            (of(most * look / 3), Some(u64::from(look.min(3))))
+            let cpu = limits::TEMPLATE_CPU * u32::try_from(look).unwrap_or(u32::MAX) / 3;
+            (Usage { cpu, memory: 0 }, templates(look))
         };
         let (tell, told) = mpsc::channel();
-        let watch = watch(usage, move |what| tell.send(what).expect("somebody waits"));
-        assert_eq!(told.recv().expect("it is stopped"), said);
+        let watch = watch(Duration::ZERO, usage, move |what| tell.send(what).expect("somebody waits"));
+        let said = told.recv().expect("it is stopped");
         drop(watch);
+        said
     }
 
     #[test]

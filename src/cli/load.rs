@@ -1,6 +1,6 @@
 //! From the path of a plan to a rendered plan: the whole pipe, with all problems of it.
 
-use std::{path::Path, rc::Rc};
+use std::{path::Path, rc::Rc, time::Duration};
 
 use super::{
     bounds::Watch,
@@ -46,6 +46,8 @@ pub(super) struct Loaded {
     pub(super) sizes: Vec<ArticleSize>,
     /// Whether warnings were taken as errors.
     strict: bool,
+    /// CPU time that the process had used before.
+    before: Duration,
 }
 
 /// Whether warnings are errors.
@@ -90,6 +92,7 @@ pub(super) fn open(path: &str) -> (Loaded, Option<FileId>) {
         project: DiskProject::new(folder),
         sizes: Vec::new(),
         strict: false,
+        before: process::usage().cpu,
     };
     let file = read(path, &mut loaded);
     (loaded, file)
@@ -146,7 +149,7 @@ fn shown_name(path: &str) -> &str {
 /// Reads, validates, resolves and renders a plan; `-` is standard input. `platform` names whose ledger is asked for people
 /// whose file is gone; without it none is.
 pub(super) fn load(path: &str, common: &Common, platform: Option<Platform>, terminal: &Terminal) -> Loaded {
-    let _watch = Watch::over(shown_name(path), terminal);
+    let _watch = Watch::over(shown_name(path), process::usage().cpu, terminal);
     let (mut loaded, file) = open(path);
     if let Some(file) = file {
         match pipe(path, file, common, platform, &mut loaded) {
@@ -242,6 +245,11 @@ impl Loaded {
             self.plan = None;
         }
         self
+    }
+
+    /// The net below what is made of the plan besides its requests.
+    pub(super) fn watch(&self, plan: &RenderedPlan, terminal: &Terminal) -> Watch {
+        Watch::over(&plan.path, self.before, terminal)
     }
 
     /// How much was found, and why there is no plan although there is no error.

@@ -37,11 +37,11 @@ pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<
         Some(path) => path.clone(),
         None if args.open => loaded.project.root().join(".qunfa").join(format!("preview-{}.html", plan.name)),
         None => {
-            terminal.exactly(&page(&plan, &loaded));
+            terminal.exactly(&page(&plan, &loaded, terminal));
             return Ok(ExitCode::Done);
         }
     };
-    write(&path, &plan, &loaded)?;
+    write(&path, &plan, &loaded, terminal)?;
     terminal.note(&format!("{}\n", written(&path, &plan)));
     if args.open {
         browser::open_on_desktop(&path).map_err(|why| {
@@ -52,12 +52,13 @@ pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<
     Ok(ExitCode::Done)
 }
 
-fn page(plan: &RenderedPlan, loaded: &Loaded) -> String {
+fn page(plan: &RenderedPlan, loaded: &Loaded, terminal: &Terminal) -> String {
+    let _watch = loaded.watch(plan, terminal);
     preview::page(plan, &loaded.diagnostics, &loaded.sources)
 }
 
-pub(super) fn write(path: &Path, plan: &RenderedPlan, loaded: &Loaded) -> Result<(), Refusal> {
-    files::write_page(path, page(plan, loaded).as_bytes()).map_err(|error| {
+pub(super) fn write(path: &Path, plan: &RenderedPlan, loaded: &Loaded, terminal: &Terminal) -> Result<(), Refusal> {
+    files::write_page(path, page(plan, loaded, terminal).as_bytes()).map_err(|error| {
         Refusal::missing_input(say!(
             "cannot write the page to {path}: {why}",
             path = path.display().to_string(),

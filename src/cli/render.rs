@@ -54,7 +54,7 @@ pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<
     let (plan, loaded) = load_plan(&args.plan, common, None, args.strict, terminal)?;
     if let Some(folder) = &args.html {
         let path = folder.join("index.html");
-        preview_html::write(&path, &plan, &loaded)?;
+        preview_html::write(&path, &plan, &loaded, terminal)?;
         terminal.note(&format!("{}\n", preview_html::written(&path, &plan)));
         if args.out.is_none() {
             return Ok(ExitCode::Done);

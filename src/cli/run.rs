@@ -10,12 +10,12 @@ use super::{
     process,
     reports::{self, Reports},
     sandbox::{self, Stage},
-    session::{Address, Session},
+    session::{Address, Session, wait_for_writer},
     terminal::Terminal,
 };
 use crate::{
     clock::Clock,
-    ledger::Ledger,
+    ledger::{Ledger, open},
     limits,
     locale::{Count, list, say},
     payload::Effect,
@@ -79,6 +79,7 @@ pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<
         load_plan(&args.plan, common, platform, args.strict, terminal)?
     };
     process::catch_signals();
+    open::wait_with(wait_for_writer);
     let stage = Stage::set(address, &plan, &args.faults, common.now)?;
     let clock = &*stage.clock;
     let session = Session::new(&args.plan, plan, loaded.project, stage.address, common, terminal)?;

@@ -291,6 +291,15 @@ impl Queue for TokenQueue<'_> {
     }
 }
 
+/// Waits for another process that writes to the state store, and says so after a while; false once somebody asks to stop.
+pub(super) fn wait_for_writer(waited: Duration, pause: Duration) -> bool {
+    if waited < limits::LOCK_SAY && waited + pause >= limits::LOCK_SAY {
+        let waiting = say!("waiting for another process that is writing to the state store; Ctrl-C ends the wait");
+        Terminal::new(anstream::ColorChoice::Auto, false, false).err(&format!("{waiting}\n"));
+    }
+    RealClock::default().sleep(pause)
+}
+
 /// Secrets are relative to the file that names them: the account's own file, or the plan.
 fn account_folder(plan: &RenderedPlan, path: &str) -> PathBuf {
     let base = if path == "-" { Path::new("") } else { Path::new(path).parent().unwrap_or(Path::new("")) };

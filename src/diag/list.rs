@@ -90,6 +90,12 @@ impl Diagnostics {
         self.list.push(diagnostic);
     }
 
+    /// Whether this was raised before: there is no need to find out again what helps.
+    pub fn knows(&self, code: Code, place: &Span, message: &Phrase) -> bool {
+        let alike = self.known.get(&(code, Some(place.clone())));
+        alike.into_iter().flatten().any(|at| self.list[*at].message == *message)
+    }
+
     /// Whether no new error is kept any more.
     pub fn is_full(&self) -> bool {
         self.kept[0] >= limits::DIAGNOSTICS_KEPT
@@ -234,6 +240,9 @@ mod tests {
         all.push(Diagnostic::new(Code::UnknownKey, Span::new(file, 0..4), "long"));
         all.push(found("longer"));
         assert_eq!(all.len(), 3);
+        let knows =
+            |message: &'static str| all.knows(Code::LongText, &Span::new(file, 0..4), &Phrase::verbatim(message));
+        assert!(knows("longer") && !knows("shorter"));
         assert_eq!(all[0].origins, [Origin::instance(3, 0), Origin::instance(3, 1)]);
         assert!(all[1..].iter().all(|found| found.origins.is_empty()));
         assert_eq!((all.raised(), all.errors()), (4, 1));

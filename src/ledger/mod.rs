@@ -388,6 +388,8 @@ pub enum LedgerError {
         /// The store's own error.
         source: Option<Box<dyn std::error::Error + Send + Sync>>,
     },
+    /// Somebody asked to stop while it was waited for another process that writes to it, before the run began.
+    Stopped { path: String },
     /// It was written by a newer version.
     Newer { path: String, found: i64, known: i64 },
     /// A row of it does not say what was written into it.
@@ -416,6 +418,9 @@ impl LedgerError {
             Self::Store { path, what, source: None } => say!("the state store {path} {what}", path, what),
             Self::Store { path, what, source: Some(error) } => {
                 say!("the state store {path} {what} ({error})", path, what, error = error.to_string())
+            }
+            Self::Stopped { path } => {
+                say!("interrupted while waiting for the state store {path}; nothing was sent", path)
             }
             Self::Newer { path, found, known } => say!(
                 "the state store {path} has format {found}; this version of qunfa reads up to {known}",

@@ -1,8 +1,11 @@
 //! The one place where stores are named: what `--state` takes, and where state is without it.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
-use super::{sqlite::store::SqliteStore, store::Store};
+use super::{
+    sqlite::{self, store::SqliteStore},
+    store::Store,
+};
 use crate::locale::{Phrase, say};
 
 /// The store of a name: `sqlite:PATH`. A name that SQLite, a shell or another tool would understand otherwise is refused, and
@@ -59,6 +62,12 @@ pub fn of_project(root: &Path) -> Box<dyn Store> {
 /// The store of a rehearsal, which ends with its folder.
 pub fn of_rehearsal(folder: &Path) -> Box<dyn Store> {
     Box::new(SqliteStore::new(folder.join("state.db")))
+}
+
+/// How this process waits, before its run begins, for another one that writes to a store: told how long it has waited and how
+/// long to wait now, `patience` waits and says whether it goes on.
+pub fn wait_with(patience: fn(Duration, Duration) -> bool) {
+    sqlite::wait_with(patience);
 }
 
 #[cfg(test)]

@@ -188,8 +188,8 @@ pub trait Fields {
     fn problem(&mut self, suffix: &str, code: Code, message: Phrase, help: Phrase);
     /// Notes a problem of a rendered text: at these words of the field or of the file that it names, if they stand there.
     fn problem_in(&mut self, suffix: &str, words: &str, code: Code, message: Phrase, help: Phrase);
-    /// Hosts that followers must never be led to.
-    fn staging_hosts(&self, text: &str) -> Vec<String>;
+    /// Mentions of hosts that followers must never be led to.
+    fn staging_hosts<'a>(&self, text: &'a str) -> Vec<&'a str>;
 }
 
 /// The one call of a step that uploads a file.

@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use super::{
     account::AccountField,
     action::{ACTIONS, Action, Spec},
+    hosts::Hosts,
     value::{Condition, Length, Template},
 };
 use crate::limits;
@@ -148,8 +149,8 @@ pub struct Guards {
 pub struct Lint {
     /// Hosts that must never appear in links, such as `test.example.com`, including their subdomains.
     #[serde(default)]
-    #[schemars(extend("maxItems" = limits::STAGING_HOSTS_MAX, "items" = { "type": "string", "pattern": "^[^\\s/:@]+$", "x-form": "a host name such as `test.example.com`" }))]
-    pub(crate) staging_hosts: Vec<String>,
+    #[schemars(with = "Vec<String>", extend("maxItems" = limits::STAGING_HOSTS_MAX, "items" = { "type": "string", "pattern": "^[^\\s/:@]+$", "x-form": "a host name such as `test.example.com`" }))]
+    pub(crate) staging_hosts: Hosts,
 }
 
 /// Times of day in Asia/Shanghai; the end is not included. An end before the beginning is on the next day.

@@ -1,7 +1,7 @@
 //! The fields of one instance of a step: templates rendered, references checked, problems noted at their places.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     sync::Arc,
 };
 
@@ -18,7 +18,7 @@ use crate::{
         source::{SourceMap, Span, code_point},
     },
     limits,
-    locale::{Phrase, list, say},
+    locale::{Count, Phrase, list, say},
     message::{MessageView, Shown},
     openids::Openids,
     payload::{self, Effect, Payload, Target},
@@ -44,6 +44,8 @@ pub(super) struct Known {
     pub(super) open_ended: bool,
     /// Instances that were rendered, and how many calls they make.
     pub(super) calls: Vec<(Option<String>, usize)>,
+    /// The keys of these.
+    pub(super) keys: HashSet<String>,
     /// False if it has a problem, which was said: nothing more is said of what refers to it.
     pub(super) good: bool,
     pub(super) place: Span,
@@ -222,8 +224,15 @@ impl StepFields<'_> {
     /// insertion.
     fn reference(&mut self, suffix: &str, reference: &Reference, computed: bool) -> bool {
         let pointer = self.step.pointer(suffix);
+        if let Err(failures) = self.resolved.engine.may_work() {
+            self.failures(&pointer, failures);
+            return false;
+        }
         let place = self.resolved.document.span_in(self.sources, &pointer, reference.range.clone());
-        match self.check_reference(reference, computed, place) {
+        let checked = self.check_reference(reference, computed, place);
+        let work = if checked.is_ok() { limits::REFERENCE_FUEL } else { limits::WRONG_REFERENCE_FUEL };
+        self.resolved.engine.work(work);
+        match checked {
             Ok(Some(step)) => {
                 self.needs.insert(step);
                 true
@@ -260,7 +269,8 @@ impl StepFields<'_> {
             );
         };
         let known = self.earlier(id, &place)?;
-        let (output, example) = output_of(known, &path, &place)?;
+        let said = |message: &Phrase| self.diagnostics.knows(Code::UnknownOutput, &place, message);
+        let (output, example) = output_of(known, &path, &place, said)?;
         let outputs: Vec<&str> = known.spec.outputs.iter().map(|output| output.name()).collect();
         let Some(name) = output else {
             let help = match outputs.first() {
@@ -315,7 +325,7 @@ impl StepFields<'_> {
                 return Err(Box::new(None));
             }
             let diagnostic = unknown_step(place.clone(), id, before());
-            let dashed = before().find(|known| known.starts_with(&format!("{id}-")));
+            let dashed = before().find(|known| known.strip_prefix(id).is_some_and(|rest| rest.starts_with('-')));
             return fail(match dashed {
                 Some(dashed) => diagnostic.help(say!("an id with a dash is written steps[\"{id}\"]", id = dashed)),
                 None => diagnostic,
@@ -346,14 +356,9 @@ impl StepFields<'_> {
             self.failures(&self.step.pointer(suffix), vec![problem]);
             return None;
         }
-        match self.resolved.engine.render(text, &self.instance.context) {
-            Ok(rendered) => match unclean(&rendered, &references) {
-                None => Some(rendered),
-                Some(problem) => {
-                    self.failures(&self.step.pointer(suffix), vec![problem]);
-                    None
-                }
-            },
+        let rendered = self.resolved.engine.render(text, &self.instance.context);
+        match rendered.and_then(|rendered| sendable(suffix, rendered, &references)) {
+            Ok(rendered) => Some(rendered),
             Err(failures) => {
                 self.failures(&self.step.pointer(suffix), failures);
                 None
@@ -397,20 +402,23 @@ fn output_of<'p>(
     known: &Known,
     path: &[&'p str],
     place: &Span,
+    said: impl Fn(&Phrase) -> bool,
 ) -> Result<(Option<&'p str>, String), Box<Option<Diagnostic>>> {
     let fail = |diagnostic: Diagnostic| Err(Box::new(Some(diagnostic)));
     let id = path[1];
     if !known.foreach {
         return Ok((path.get(2).copied(), format!("steps.{id}")));
     }
-    let keys: Vec<&str> = known.calls.iter().filter_map(|(key, _)| key.as_deref()).collect();
-    let example = format!("steps.{id}[\"{}\"]", keys.first().unwrap_or(&"KEY"));
+    let keys = || known.calls.iter().filter_map(|(key, _)| key.as_deref());
+    let example = format!("steps.{id}[\"{}\"]", keys().next().unwrap_or("KEY"));
     let write = |step: &str| say!("write {step}.OUTPUT", step);
     match path.get(2) {
-        Some(key) if keys.contains(key) => {}
+        Some(key) if known.keys.contains(*key) => {}
         Some(key) => {
-            let help = nearest(key, keys.iter().copied()).unwrap_or_else(|| write(&example));
             let message = say!("`{step}` has no instance `{key}`", step = id, key = *key);
+            // Each row says the same, and a name that is near is looked for once.
+            let near = if said(&message) { None } else { nearest(key, keys()) };
+            let help = near.unwrap_or_else(|| write(&example));
             return fail(Diagnostic::new(Code::UnknownOutput, place.clone(), message).help(help));
         }
         None => {
@@ -432,11 +440,36 @@ fn captures(text: &str, references: &[Reference]) -> Option<template::Failure> {
     Some(failure.help(say!("insert it outside blocks that capture or change text")))
 }
 
+/// What a template made can be sent: nothing that is longer than any text is looked at further.
+fn sendable(suffix: &str, rendered: String, references: &[Reference]) -> Result<String, Vec<template::Failure>> {
+    if rendered.len() > limits::TEXT_BYTES_MAX {
+        let message = say!(
+            "the rendered text has {bytes} byte; the maximum is {limit}"
+                | "the rendered text has {bytes} bytes; the maximum is {limit}",
+            bytes = rendered.len(),
+            limit = Count::from(limits::TEXT_BYTES_MAX)
+        );
+        let help = match suffix.starts_with("/message/text") {
+            true => say!("shorten it, or send an article (`mpnews`)"),
+            false => say!("shorten it"),
+        };
+        return Err(vec![template::Failure::new(Code::TextTooLong, message, None).help(help)]);
+    }
+    unclean(&rendered, references).map_or(Ok(rendered), |problem| Err(vec![problem]))
+}
+
 /// What a template made must hold no control character, and no slot but those it refers to.
 fn unclean(rendered: &str, references: &[Reference]) -> Option<template::Failure> {
-    let known = references.iter().map(|reference| template::stand_in(&reference.path));
-    let bare = known.fold(rendered.to_owned(), |text, known| text.replace(&known, ""));
-    let (_, c) = crate::diag::source::find_control(&bare)?;
+    let known: HashSet<String> = references.iter().map(|reference| template::stand_in(&reference.path)).collect();
+    let mut rest = rendered;
+    let c = loop {
+        let (at, c) = crate::diag::source::find_control(rest)?;
+        rest = &rest[at..];
+        match payload::first_stand_in(rest).filter(|stand_in| known.contains(*stand_in)) {
+            Some(stand_in) => rest = &rest[stand_in.len()..],
+            None => break c,
+        }
+    };
     let message = say!("the rendered text contains the control character {character}", character = code_point(c));
     let failure = template::Failure::new(Code::ControlCharacter, message, None);
     Some(failure.help(say!("remove it from the template, or from the inserted value")))
@@ -477,11 +510,7 @@ impl Fields for StepFields<'_> {
             Some(problem) => Err(vec![problem]),
             None => self.resolved.engine.render(&text, &self.instance.context),
         };
-        let rendered = rendered.and_then(|rendered| match unclean(&rendered, &references) {
-            None => Ok(rendered),
-            Some(problem) => Err(vec![problem]),
-        });
-        match rendered {
+        match rendered.and_then(|rendered| sendable(suffix, rendered, &references)) {
             Ok(rendered) => Some(rendered),
             Err(failures) => {
                 let whole = 0..text.len();
@@ -543,11 +572,13 @@ impl Fields for StepFields<'_> {
     }
 
     fn problem(&mut self, suffix: &str, code: Code, message: Phrase, help: Phrase) {
+        self.resolved.engine.work(limits::PROBLEM_FUEL);
         let place = self.resolved.document.span(&self.step.pointer(suffix));
         self.diagnostics.push(Diagnostic::new(code, place, message).help(help));
     }
 
     fn problem_in(&mut self, suffix: &str, words: &str, code: Code, message: Phrase, help: Phrase) {
+        self.resolved.engine.work(limits::PROBLEM_FUEL);
         let pointer = self.step.pointer(suffix);
         let document = &self.resolved.document;
         let found = |text: &str| text.find(words).map(|at| at..at + words.len());
@@ -561,9 +592,9 @@ impl Fields for StepFields<'_> {
         self.diagnostics.push(Diagnostic::new(code, place, message).help(help));
     }
 
-    fn staging_hosts(&self, text: &str) -> Vec<String> {
-        let hosts = self.resolved.head.lint.staging_hosts.clone();
-        self.resolved.engine.work((hosts.len() * text.len() / 128) as u64);
-        hosts
+    fn staging_hosts<'a>(&self, text: &'a str) -> Vec<&'a str> {
+        let hosts = &self.resolved.head.lint.staging_hosts;
+        self.resolved.engine.work((hosts.rounds() * text.len() / 64) as u64);
+        hosts.mentioned_in(text)
     }
 }

@@ -296,6 +296,7 @@ fn steps(resolved: &ResolvedPlan, sources: &SourceMap, diagnostics: &mut Diagnos
                 foreach,
                 open_ended: step.step.action.asks().is_open_ended(),
                 calls: Vec::new(),
+                keys: HashSet::new(),
                 good: true,
                 place,
             },
@@ -351,6 +352,7 @@ fn steps(resolved: &ResolvedPlan, sources: &SourceMap, diagnostics: &mut Diagnos
             }
         }
         if let Some(known) = known.get_mut(&resolved_step.step.common.id) {
+            known.keys = counts.iter().filter_map(|(key, _)| key.clone()).collect();
             known.calls = counts;
             known.good = good;
         }

@@ -168,6 +168,8 @@ impl Reader<'_> {
         templates: Templates<'_>,
     ) -> Option<Article> {
         let before = self.diagnostics.errors();
+        // Its fields are looked at and its members made for each row, however short they are.
+        templates.engine.work(limits::ARTICLE_FUEL);
         let (body, page) = self.body(plan, pointer, templates)?;
         let front = page.as_ref().and_then(|page| page.front.clone());
         let own = |name: &str| -> Option<&Template> {
@@ -462,6 +464,7 @@ impl Reader<'_> {
             return Some((name, theme));
         }
         let place = self.field_place(&field.from, None);
+        self.can_be_path(&name, &place)?;
         if !name.ends_with(".css") {
             let near = nearest(&name, Theme::BUILTIN.iter().copied());
             let help = near
@@ -511,6 +514,7 @@ impl Reader<'_> {
         optimize: bool,
         place: &Span,
     ) -> Option<Arc<Upload>> {
+        self.can_be_path(path, place)?;
         let key = (path.to_owned(), target, optimize);
         let (name, checked) = match self.media.get(&key) {
             Some(known) => known.clone(),
@@ -733,7 +737,8 @@ impl Reader<'_> {
 
     /// Counts a text that is converted; `theme` if another text of the same source was, as for each row of a small file.
     fn converts(&mut self, body: &Body, text: &str, theme: Option<&Theme>) -> Option<()> {
-        self.spent.converted += text.len();
+        let lines = memchr::memchr_iter(b'\n', text.as_bytes()).count();
+        self.spent.converted += text.len() + limits::ARTICLE_LINE_BYTES * lines;
         self.spent.again += theme.map_or(0, |theme| text.len() + limits::CONVERSION_BYTES + theme.rules() / 4);
         let (most, of) = (limits::ARTICLES_READ_MAX, limits::ARTICLES_AGAIN_MAX);
         let message = if self.spent.converted > most {

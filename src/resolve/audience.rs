@@ -60,8 +60,24 @@ pub(crate) struct File<'a> {
     pub(crate) excludes: bool,
     /// Where the plan names it.
     pub(crate) place: &'a Span,
-    /// Bytes of such files that were read so far, unpacked.
-    pub(crate) read: &'a Cell<u64>,
+    /// What was read of such files so far.
+    pub(crate) read: &'a Amount,
+}
+
+/// What was read of all files of people of a plan.
+#[derive(Debug, Default)]
+pub(crate) struct Amount {
+    /// Bytes, unpacked.
+    unpacked: Cell<u64>,
+    /// Those of them that are beyond [`limits::UNPACKED_TIMES_MAX`] times the size of their packed file.
+    beyond: Cell<u64>,
+}
+
+impl Amount {
+    /// Bytes, unpacked.
+    pub(crate) fn unpacked(&self) -> u64 {
+        self.unpacked.get()
+    }
 }
 
 type Scan = fn(&mut Reader<'_>, &str, &mut Rows) -> Result<(), Problem>;
@@ -218,7 +234,7 @@ fn unpacked<'a>(file: &File<'a>) -> Result<Reader<'a>, Problem> {
         true => Box::new(MultiGzDecoder::new(io::BufReader::new(Counted { reader, count: Rc::clone(&packed) }))),
         false => reader,
     };
-    let bounded = Bounded { reader, held: 0, packed: is_packed.then_some(packed), read: file.read };
+    let bounded = Bounded { reader, held: 0, packed: is_packed.then_some(packed), beyond: 0, read: file.read };
     Ok(buffered(Box::new(bounded)))
 }
 
@@ -246,8 +262,10 @@ struct Bounded<'a> {
     /// Bytes so far, and before they were unpacked.
     held: u64,
     packed: Option<Rc<Cell<u64>>>,
-    /// Bytes of all files of people.
-    read: &'a Cell<u64>,
+    /// Its part of what is beyond.
+    beyond: u64,
+    /// Of all files of people.
+    read: &'a Amount,
 }
 
 impl Read for Bounded<'_> {
@@ -257,13 +275,17 @@ impl Read for Bounded<'_> {
         if self.held > limits::AUDIENCE_BYTES_MAX {
             return Err(too_large());
         }
-        if let Some(packed) = &self.packed
-            && self.held > limits::UNPACKED_BYTES_FREE.max(packed.get().saturating_mul(limits::UNPACKED_TIMES_MAX))
-        {
-            return Err(io::Error::new(io::ErrorKind::FileTooLarge, Bomb));
+        if let Some(packed) = &self.packed {
+            // Of small files, many hold no more than one.
+            let before = self.beyond;
+            self.beyond = self.held.saturating_sub(packed.get().saturating_mul(limits::UNPACKED_TIMES_MAX));
+            self.read.beyond.set(self.read.beyond.get() - before + self.beyond);
+            if self.beyond > 0 && self.read.beyond.get() > limits::UNPACKED_BYTES_FREE {
+                return Err(io::Error::new(io::ErrorKind::FileTooLarge, Bomb));
+            }
         }
-        self.read.set(self.read.get() + read);
-        if self.read.get() > limits::AUDIENCES_BYTES_MAX {
+        self.read.unpacked.set(self.read.unpacked.get() + read);
+        if self.read.unpacked.get() > limits::AUDIENCES_BYTES_MAX {
             return Err(io::Error::new(io::ErrorKind::QuotaExceeded, "too large together"));
         }
         Ok(read as usize)
@@ -286,8 +308,12 @@ fn broken(file: &File<'_>, error: &io::Error) -> Diagnostic {
     let (code, message) = match error.kind() {
         io::ErrorKind::FileTooLarge if error.get_ref().is_some_and(|inner| inner.is::<Bomb>()) => {
             let (times, free) = (Count(limits::UNPACKED_TIMES_MAX), Count(limits::UNPACKED_BYTES_FREE));
-            let message =
-                say!("`{name}` decompresses to more than {times} times its size and {free} bytes", name, times, free);
+            let message = say!(
+                "`{name}` decompresses to more than {times} times its size, and all packed files together to more than {free} bytes beyond that",
+                name,
+                times,
+                free
+            );
             (Code::FileTooLarge, message)
         }
         io::ErrorKind::FileTooLarge => {
@@ -816,7 +842,7 @@ mod tests {
             column: "openid",
             excludes: false,
             place: &Span::new(plan, 0..4),
-            read: &Cell::new(0),
+            read: &Amount::default(),
         };
         let found = read(&file, &mut sources, &mut diagnostics);
         found.map(|people| people.iter().map(str::to_owned).collect()).ok_or_else(|| {

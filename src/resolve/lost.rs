@@ -8,6 +8,7 @@ use crate::{
     diag::{Code, Diagnostic, Origin, source::Span},
     locale::say,
     openids::Openids,
+    plan::model::Step,
 };
 
 /// A send whose file of people is gone.
@@ -23,6 +24,12 @@ pub(super) struct Lost {
     pub(super) place: Span,
     /// What is wrong with the files of its people, from this one on, if the people stay lost.
     pub(super) wrong: Vec<Wrong>,
+}
+
+impl Lost {
+    pub(super) fn new(step: &Step, key: Option<String>, origin: Origin, path: String, place: Span) -> Self {
+        Self { step: step.common.id.clone(), key, origin, path, place, wrong: Vec::new() }
+    }
 }
 
 /// What is wrong with a file of people; said at the first place that names it.

@@ -355,6 +355,14 @@ struct Row {
     place: Span,
 }
 
+/// The lists of people of one instance, and the files in which they stand if that is all.
+#[derive(Default)]
+struct Lists {
+    of: Vec<(Holds, String, String)>,
+    people: Vec<Rc<Openids>>,
+    excluded: Vec<Rc<Openids>>,
+}
+
 struct Reader<'a> {
     inputs: &'a Inputs<'a>,
     sources: &'a mut SourceMap,
@@ -370,6 +378,10 @@ struct Reader<'a> {
     people: HashMap<(String, String), Option<Rc<Openids>>>,
     /// Audiences by the files of which they are made: many rows may share one.
     audiences: HashMap<Vec<(Holds, String, String)>, Arc<Audience>>,
+    /// The same of those who are left out of a list that WeChat has.
+    left_out: HashMap<Vec<(Holds, String, String)>, Arc<Openids>>,
+    /// Files of people that were read.
+    opened: HashSet<String>,
     used: Used,
     themes: HashMap<String, Option<Rc<crate::content::article::Theme>>>,
     /// Files of articles by path; none if there was a problem, which is said at the first place only.
@@ -387,12 +399,22 @@ struct Reader<'a> {
 struct Used {
     instances: usize,
     recipients: usize,
-    /// Bytes of texts, and of files of people.
+    /// Bytes of texts.
     texts: u64,
-    people: std::cell::Cell<u64>,
+    people: audience::Amount,
+    /// Bytes of files of people that were read once, and again.
+    once: u64,
+    again: u64,
+    /// Names near to wrong paths that were looked for.
+    nears: usize,
 }
 
 impl Used {
+    /// Bytes of files of people that may be read again.
+    fn most_again(&self) -> u64 {
+        limits::READ_AGAIN_BYTES.max(self.once.saturating_mul(limits::READ_AGAIN_TIMES))
+    }
+
     /// Adds to a sum. Whether it is still within its limit; and if not, whether it was before.
     fn add(sum: &mut usize, more: usize, most: usize) -> Result<(), bool> {
         let before = *sum;
@@ -439,6 +461,8 @@ impl<'a> Reader<'a> {
             row_places: HashMap::new(),
             people: HashMap::new(),
             audiences: HashMap::new(),
+            left_out: HashMap::new(),
+            opened: HashSet::new(),
             used: Used::default(),
             themes: HashMap::new(),
             pages: HashMap::new(),
@@ -558,7 +582,7 @@ impl Reader<'_> {
     }
 
     /// What to write in place of a path that leads nowhere.
-    fn right_path(&self, path: &str) -> Option<Phrase> {
+    fn right_path(&mut self, path: &str) -> Option<Phrase> {
         if let Some(c) = path.chars().find(|c| c.is_control()) {
             let escape = c.escape_default().to_string();
             return Some(say!("in double quotes `{escape}` is one character; write `/` between folders", escape));
@@ -573,7 +597,9 @@ impl Reader<'_> {
         if path.contains('\\') {
             return Some(say!("write `/` between folders: `{path}`", path = path.replace('\\', "/")));
         }
-        let asks = self.diagnostics.raised() < limits::NEAR_RAISED_MAX;
+        // Not by what was raised: of lost files nothing is raised yet.
+        self.used.nears += 1;
+        let asks = self.used.nears <= limits::NEAR_RAISED_MAX;
         match asks.then(|| self.inputs.project.near(path)).flatten() {
             // It is there, and cannot be read for another reason.
             Some(near) if near == path => None,
@@ -739,7 +765,20 @@ impl Reader<'_> {
             self.push(Diagnostic::new(Code::RuntimeValue, self.document.span(pointer), message));
             return None;
         }
+        let place = self.document.span(pointer);
+        self.can_be_path(&path, &place)?;
         Some(path)
+    }
+
+    /// No file has a path that is longer than any system takes; it is not looked for again and again.
+    fn can_be_path(&mut self, path: &str, place: &Span) -> Option<()> {
+        if path.len() <= limits::PATH_BYTES_MAX {
+            return Some(());
+        }
+        let (bytes, most) = (Count::from(path.len()), Count::from(limits::PATH_BYTES_MAX));
+        let message = say!("the path has {bytes} bytes; at most {most} are allowed", bytes, most);
+        self.push(Diagnostic::new(Code::BadRendered, place.clone(), message).help(say!("shorten it")));
+        None
     }
 
     fn failures(&mut self, pointer: &str, failures: Vec<Failure>) {
@@ -917,13 +956,12 @@ impl Reader<'_> {
     ) -> Instance {
         let mut upload = None;
         let mut files = HashMap::new();
-        let mut of: Vec<(Holds, String, String)> = Vec::new();
-        let mut people: Vec<Rc<Openids>> = Vec::new();
-        let mut excluded: Vec<Rc<Openids>> = Vec::new();
+        let mut lists = Lists::default();
         let mut lost: Option<Lost> = None;
         let mut good = true;
         let listed = step.action.asks().people().is_some_and(|to| to.is_listed());
-        let column = step.action.asks().people().and_then(|to| to.column.clone()).unwrap_or_else(|| "openid".into());
+        let column = self.column(step);
+        good &= column.is_some();
         for file in step.action.asks().files() {
             // A list may be long, and is gone through for each row.
             templates.engine.work(100);
@@ -946,54 +984,59 @@ impl Reader<'_> {
                     good &= upload.is_some();
                 }
                 Holds::Openids | Holds::Exclude if lost.is_some() || (!listed && self.is_gone(&path)) => {
-                    let wrong = self.wrong(&path, &column, file.holds, &place);
-                    let lost = lost.get_or_insert_with(|| Lost {
-                        step: step.common.id.clone(),
-                        key: key.clone(),
-                        origin: Origin::instance(step.index, number),
-                        path,
-                        place,
-                        wrong: Vec::new(),
-                    });
+                    let wrong = self.wrong(&path, column.unwrap_or_default(), file.holds, &place);
+                    let origin = Origin::instance(step.index, number);
+                    let lost = lost.get_or_insert_with(|| Lost::new(step, key.clone(), origin, path, place));
                     lost.wrong.push(wrong);
                 }
                 Holds::Openids | Holds::Exclude => {
-                    match self.people(&path, &column, file.holds, &place) {
-                        Some(list) if file.holds == Holds::Openids => people.push(list),
-                        Some(list) => excluded.push(list),
+                    let Some(column) = column else { continue };
+                    match self.people(&path, column, file.holds, &place) {
+                        Some(list) if file.holds == Holds::Openids => lists.people.push(list),
+                        Some(list) => lists.excluded.push(list),
                         None => good = false,
                     }
-                    of.push((file.holds, path, column.clone()));
+                    lists.of.push((file.holds, path, column.to_owned()));
                 }
             }
         }
         let mut left_out = Arc::default();
-        let audience = match step.action.asks().people() {
-            Some(_) if listed => {
-                match self.joined(step, std::mem::take(&mut excluded)) {
-                    Some(list) => left_out = Arc::new(list),
-                    None => good = false,
-                }
-                None
-            }
+        let mut audience = None;
+        match step.action.asks().people() {
+            Some(_) if listed => match self.left_out(step, lists) {
+                Some(list) => left_out = list,
+                None => good = false,
+            },
             Some(to) if good && lost.is_none() => {
                 if let Some(openids) = &to.openids {
-                    people.extend(self.inline(step, openids, templates).map(Rc::new));
+                    lists.people.extend(self.inline(step, openids, templates).map(Rc::new));
                     // What stands in the plan may be another for each row.
-                    of.clear();
+                    lists.of.clear();
                 }
-                let audience = if people.is_empty() { None } else { self.audience(step, of, people, excluded) };
+                audience = if lists.people.is_empty() { None } else { self.audience(step, lists) };
                 good = audience.is_some();
-                audience
             }
-            _ => None,
-        };
+            _ => {}
+        }
         self.lost.extend(lost);
         let articles = self.articles(step, number, account, templates);
         good &= articles.is_some();
         let articles = Arc::new(articles.unwrap_or_default());
         let context = templates.context.clone();
         Instance { key, context, files, articles, upload, audience, excluded: left_out, good }
+    }
+
+    /// The column that holds the openids; none if no file has such a one.
+    fn column<'s>(&mut self, step: &'s Step) -> Option<&'s str> {
+        let column = step.action.asks().people().and_then(|to| to.column.as_deref()).unwrap_or("openid");
+        if column.len() <= limits::COLUMN_BYTES_MAX {
+            return Some(column);
+        }
+        let (bytes, most) = (Count::from(column.len()), Count::from(limits::COLUMN_BYTES_MAX));
+        let message = say!("the name of the column has {bytes} bytes; at most {most} are allowed", bytes, most);
+        let place = self.document.span(&step.pointer("/to/column"));
+        self.push(Diagnostic::new(Code::BadFormat, place, message).help(say!("shorten it")));
+        None
     }
 
     /// Whether a file is not there any more (rather than unreadable in some other way).
@@ -1036,13 +1079,14 @@ impl Reader<'_> {
 
     fn people(&mut self, path: &str, column: &str, holds: Holds, place: &Span) -> Option<Rc<Openids>> {
         // It was said that there are too many: no more are read.
-        if self.used.recipients > limits::RECIPIENTS_MAX {
+        if self.used.recipients > limits::RECIPIENTS_MAX || self.used.again > self.used.most_again() {
             return None;
         }
         let id = (path.to_owned(), column.to_owned());
         if let Some(known) = self.people.get(&id) {
             return known.clone();
         }
+        let (before, opened) = (self.used.people.unpacked(), !self.opened.insert(path.to_owned()));
         let read = match self.inputs.project.open(path) {
             Ok((name, first)) => {
                 // The file that was opened to see that it is there is read; a second reading opens it again.
@@ -1059,11 +1103,27 @@ impl Reader<'_> {
                 None
             }
         };
+        self.read_again(opened, self.used.people.unpacked() - before, place)?;
         // A long list is most likely used once: it is read again rather than held twice.
         if read.as_ref().is_none_or(|list| list.len() <= KEPT) {
             self.people.insert(id, read.clone());
         }
         read
+    }
+
+    /// Counts what was read of a file of people: one that is small may be read thousands of times, for a column each.
+    fn read_again(&mut self, again: bool, bytes: u64, place: &Span) -> Option<()> {
+        let sum = if again { &mut self.used.again } else { &mut self.used.once };
+        *sum += bytes;
+        let most = self.used.most_again();
+        let added = if self.used.again <= most { Ok(()) } else { Err(true) };
+        self.within(added, |_| {
+            let message = say!(
+                "the plan's audience files are read again, for other columns or steps, and have more than {bytes} bytes in total when they are",
+                bytes = Count(most)
+            );
+            Diagnostic::new(Code::FileTooLarge, place.clone(), message).help(say!("split the plan"))
+        })
     }
 
     fn inline(&mut self, step: &Step, openids: &[Template], templates: Templates<'_>) -> Option<Openids> {
@@ -1112,6 +1172,18 @@ impl Reader<'_> {
         })
     }
 
+    /// Those who are left out of a list that WeChat has; `of` names the files, which many rows may share.
+    fn left_out(&mut self, step: &Step, Lists { of, excluded, .. }: Lists) -> Option<Arc<Openids>> {
+        if let Some(known) = self.left_out.get(&of) {
+            let known = Arc::clone(known);
+            self.named(step, known.len())?;
+            return Some(known);
+        }
+        let list = Arc::new(self.joined(step, excluded)?);
+        self.left_out.insert(of, Arc::clone(&list));
+        Some(list)
+    }
+
     /// Lists as one. A long list is nobody else's, and is not copied.
     fn joined(&mut self, step: &Step, lists: Vec<Rc<Openids>>) -> Option<Openids> {
         self.named(step, lists.iter().map(|list| list.len()).sum())?;
@@ -1123,13 +1195,7 @@ impl Reader<'_> {
     }
 
     /// The people of a send, made of lists; `of` names the files if these are all, and is empty if not.
-    fn audience(
-        &mut self,
-        step: &Step,
-        of: Vec<(Holds, String, String)>,
-        people: Vec<Rc<Openids>>,
-        excluded: Vec<Rc<Openids>>,
-    ) -> Option<Arc<Audience>> {
+    fn audience(&mut self, step: &Step, Lists { of, people, excluded }: Lists) -> Option<Arc<Audience>> {
         let excludes = !excluded.is_empty();
         let place = self.document.span(&step.pointer("/to"));
         let audience = match self.audiences.get(&of) {

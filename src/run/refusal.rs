@@ -66,6 +66,7 @@ impl From<LedgerError> for Refusal {
 impl From<LedgerError> for problem::Refusal {
     fn from(error: LedgerError) -> Self {
         let help = match &error {
+            LedgerError::Stopped { .. } => return Self::new(ExitCode::Interrupted, error.words()),
             LedgerError::Newer { .. } => say!("use a newer qunfa"),
             LedgerError::Damaged { .. } | LedgerError::Unreadable { .. } => {
                 say!("restore it from a backup; without it, qunfa cannot know what was sent")

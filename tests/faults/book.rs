@@ -463,7 +463,7 @@ mod tests {
 
     fn sort_of(error: &LedgerError) -> &'static str {
         match error {
-            LedgerError::Store { .. } => "store",
+            LedgerError::Store { .. } | LedgerError::Stopped { .. } => "store",
             LedgerError::Newer { .. } => "newer",
             LedgerError::Damaged { .. } | LedgerError::Unreadable { .. } => "damaged",
             LedgerError::Conflict { .. } => "conflict",

@@ -591,13 +591,18 @@ impl Writer<'_> {
 
     /// Whether the code may be coloured as far as the plan goes.
     fn may_colour(&mut self, code: &str, range: &Range<usize>) -> bool {
-        let left = self.input.colours.get().checked_sub(code.len());
+        let longer = |line: &str| line.len().saturating_sub(limits::CODE_LINE_USUAL).min(limits::CODE_LINE_COLOURED);
+        let work = code.len() + code.lines().map(|line| longer(line).pow(2) / 16).sum::<usize>();
+        let left = self.input.colours.get().checked_sub(work);
         if left.is_none() {
             let message = say!(
                 "with this block, the plan's articles have more than {most} KiB of code to highlight",
                 most = limits::PLAN_CODE_COLOURED >> 10
             );
-            let help = say!("split the plan, or write `text` as the language");
+            let help = say!(
+                "split the plan, break lines of more than {usual} bytes, which count more, or write `text` as the language",
+                usual = limits::CODE_LINE_USUAL
+            );
             self.findings.add(Code::TooComplex, range.clone(), message, help);
         }
         self.input.colours.set(left.unwrap_or(0));

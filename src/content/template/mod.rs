@@ -111,11 +111,18 @@ impl Budget {
         self.fuel.set(self.fuel.get().saturating_sub(fuel));
     }
 
-    /// That a source is read, twice at most: to parse a tag takes more than an instruction.
+    /// That a source is read, twice at most: to parse what stands in tags takes more than to pass over what does not.
     fn read(&self, source: &str) -> Result<(), Vec<Failure>> {
-        let tags = memchr::memchr_iter(b'{', source.as_bytes()).count();
-        self.work(10 + source.len() as u64 / 4 + tags as u64 * 20);
+        let Tags { tags, blocks, bytes } = in_tags(source);
+        // Blocks may nest, and each may be looked through for those in it.
+        self.work(10 + source.len() as u64 / 16 + 10 * tags + blocks * blocks / 8 + 3 * bytes);
         self.check()
+    }
+
+    /// What a template did that succeeded. To visit and to compare what lists hold counts less than an instruction, and takes
+    /// longer: a template that does much does that.
+    fn did(&self, fuel: u64) {
+        self.work(fuel + 3 * fuel.saturating_sub(limits::TEMPLATE_FUEL_LIGHT));
     }
 
     fn text(&self, text: String) -> Result<String, Vec<Failure>> {
@@ -144,8 +151,40 @@ impl Budget {
     }
 }
 
+/// The tags of a source that do something, those of them that are blocks, and the bytes in them.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Tags {
+    tags: u64,
+    blocks: u64,
+    bytes: u64,
+}
+
+/// About what is in the tags of a source, for a text in a tag may look like its end.
+fn in_tags(source: &str) -> Tags {
+    let (mut at, mut found) = (0, Tags::default());
+    while let Some(open) = memchr::memchr(b'{', &source.as_bytes()[at..]) {
+        let body = &source.as_bytes()[at + open + 1..];
+        at += open + 1;
+        if matches!(body.first(), Some(b'{' | b'%')) {
+            let end = memchr::memchr(b'}', body).unwrap_or(body.len());
+            at += end;
+            found.tags += 1;
+            found.blocks += u64::from(body.first() == Some(&b'%'));
+            found.bytes += end as u64;
+        }
+    }
+    found
+}
+
 /// How often a template began, and ended, to run.
 static RUNS: AtomicU64 = AtomicU64::new(0);
+/// Work that all templates did, as far as it is counted.
+static WORK: AtomicU64 = AtomicU64::new(0);
+
+/// Work of all templates until now, as far as it is counted.
+pub(crate) fn counted() -> u64 {
+    WORK.load(Ordering::Relaxed)
+}
 
 /// The number of the template that is running, if one is. All work of templates is counted but that of comparing values: a list
 /// of two lists of two lists and so on is soon made, and never compared.
@@ -246,6 +285,11 @@ impl Engine {
         self.budget.work(fuel);
     }
 
+    /// An error if nothing is left of what all templates may do, of which it is the first that is told.
+    pub fn may_work(&self) -> Result<(), Vec<Failure>> {
+        self.budget.check()
+    }
+
     /// A text that is no template, and that each row has: it counts as one.
     pub fn copy(&self, text: &str) -> Result<String, Vec<Failure>> {
         self.budget.text(text.to_owned())
@@ -272,7 +316,10 @@ impl Engine {
         let text = self.report(source, context, &self.texts, rendered(source))?;
         let text = match numbers::with_written_sides(source) {
             None => text,
-            Some(source) => self.report(&source, context, &self.texts, rendered(&source))?,
+            Some(source) => {
+                self.budget.read(&source)?;
+                self.report(&source, context, &self.texts, rendered(&source))?
+            }
         };
         self.budget.text(text)
     }
@@ -298,7 +345,10 @@ impl Engine {
         let written = numbers::with_written_sides(source);
         let (source, text) = match &written {
             None => (source, text),
-            Some(written) => (written.as_str(), self.report(written, context, envs, rendered(written))?),
+            Some(written) => {
+                self.budget.read(written)?;
+                (written.as_str(), self.report(written, context, envs, rendered(written))?)
+            }
         };
         let text = self.budget.text(text)?;
         let marked = marked(source);
@@ -382,13 +432,26 @@ impl Engine {
             RUNS.fetch_add(1, Ordering::Relaxed);
             let result = run(env, context);
             RUNS.fetch_add(1, Ordering::Relaxed);
-            self.budget.work(result.as_ref().map_or(env.fuel().unwrap_or_default(), |(_, fuel)| *fuel));
+            let fuel = result.as_ref().map_or(env.fuel().unwrap_or_default(), |(_, fuel)| *fuel);
+            WORK.fetch_add(fuel, Ordering::Relaxed);
+            match &result {
+                Ok(_) => self.budget.did(fuel),
+                Err(_) => self.budget.work(fuel),
+            }
             result.map(|(value, _)| value)
         };
-        match run(&envs.first) {
-            Err(error) if innermost(&error).kind() == ErrorKind::OutOfFuel => run(&envs.more),
-            result => result,
+        let spent = |result: &Result<T, minijinja::Error>| {
+            result.as_ref().is_err_and(|error| innermost(error).kind() == ErrorKind::OutOfFuel)
+        };
+        let mut result = run(&envs.first);
+        if spent(&result) {
+            result = run(&envs.more);
         }
+        if spent(&result) {
+            // It is not worth much to try it with every row.
+            self.budget.work(10 * limits::TEMPLATE_FUEL);
+        }
+        result
     }
 
     fn failure(&self, source: &str, error: &minijinja::Error, context: &Value) -> (Failure, Option<Vec<String>>) {
@@ -435,11 +498,14 @@ impl Engine {
                 (failure, Some(path))
             }
             ErrorKind::SyntaxError => {
+                // The cause is looked for in all of it, for each row again.
+                self.budget.work(10 * source.len() as u64);
                 let syntax::Cause { message, range, help } = syntax::explain(source, &detail, range);
                 let failure = Failure::new(Code::TemplateSyntax, message, range);
                 (help.into_iter().fold(failure, Failure::help), None)
             }
             ErrorKind::TemplateNotFound => {
+                self.budget.work(15 * self.library.len() as u64);
                 let name = detail.split_once(['"', '\'']).and_then(|(_, rest)| Some(rest.rsplit_once(['"', '\''])?.0));
                 let near = nearest(name.unwrap_or_default(), self.library.keys().map(String::as_str));
                 let help = near
@@ -505,6 +571,8 @@ impl Engine {
             .map(|keys| keys.filter_map(|key| key.as_str().map(str::to_owned)))
             .map(|keys| keys.filter(|key| !key.starts_with(numbers::NO_FORM)).collect())
             .unwrap_or_default();
+        // They are looked through for one that is near, and copied to go on: a row may have hundreds, and a plan thousands.
+        self.budget.work(15 * known.len() as u64);
         let missing = path.get(walked).map_or("", String::as_str);
         let parent = path[..walked.min(path.len())].join(".");
         let mut help = Vec::new();
@@ -1051,6 +1119,28 @@ mod tests {
         let mut engine = of(1, 1);
         engine.at_run_time();
         assert_eq!(engine.condition("1 == 1", &context! {}), Ok(true));
+    }
+
+    #[test]
+    fn what_takes_long_counts_for_more_than_what_does_not() {
+        let left = |engine: &Engine| engine.budget.fuel.get();
+        let used = |source: &str| {
+            let engine = Engine { budget: Budget::new(limits::PLAN_FUEL, 1_000_000), ..Engine::default() };
+            let _ = engine.render(source, &context! { list => (0..20_000).collect::<Vec<_>>(), a => "a" });
+            limits::PLAN_FUEL - left(&engine)
+        };
+        // Visited items count as half an instruction each, four times over; and so do parts of a tag, before they are run.
+        assert!(used("{{ 'a' if -1 in list else 'b' }}") > 4 * 10_000);
+        assert!(used(&format!("{{{{ a{} }}}}", " | string".repeat(500))) > 500 * 9 * 3);
+        // What is ordinary counts for little: text outside of tags hardly, and a value of a row some dozens.
+        assert!(used(&("{".to_owned() + &"x".repeat(16_000))) < 1_500);
+        assert!(used("{{ a }}") < 60, "{}", used("{{ a }}"));
+        assert_eq!(in_tags("a {{ b }} { {% c %}{# {{ #} {{ d"), Tags { tags: 4, blocks: 1, bytes: 15 });
+        // What never ends is not tried with many rows.
+        let engine = Engine::default();
+        let endless = "{% for i in range(90000) %}{% for j in range(90000) %}{% endfor %}{% endfor %}";
+        let tried = (0..1_000).take_while(|_| engine.render(endless, &context! {}).is_err() && !engine.is_spent());
+        assert_eq!(tried.count(), 8);
     }
 
     #[test]

@@ -164,6 +164,8 @@ pub(super) fn add(env: &mut Environment<'_>, current: &Current) {
         };
         state.consume_fuel(items.len() as u64)?;
         let value = match items.iter().any(is_float) {
+            // To find its form takes longer than to visit it.
+            true if state.consume_fuel(3 * items.len() as u64).is_err() => return Err(ErrorKind::OutOfFuel.into()),
             true => items.iter().map(&of).collect::<Result<Vec<_>, _>>()?.into(),
             false => value.clone(),
         };

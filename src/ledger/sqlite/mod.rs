@@ -12,6 +12,11 @@ use std::{
     collections::HashSet,
     fs, io,
     path::{Path, PathBuf},
+    sync::{
+        OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
 
 use jiff::Timestamp;
@@ -206,8 +211,12 @@ impl Sqlite {
         let connection = Connection::open_with_flags(place, flags | OpenFlags::SQLITE_OPEN_NOFOLLOW)
             .map_err(|error| wrap(&name, error))?;
         let file = place.to_owned();
-        let store = Self { connection, path: name, file, unsynced: false, held: None };
-        store.connection.busy_timeout(limits::STORE_BUSY).map_err(|error| store.error(error))?;
+        let mut store = Self { connection, path: name, file, unsynced: false, held: None };
+        let waits = match PATIENCE.get() {
+            Some(_) => store.connection.busy_handler(Some(goes_on)),
+            None => store.connection.busy_timeout(limits::STORE_BUSY),
+        };
+        waits.map_err(|error| store.error(error))?;
         Ok(store)
     }
 
@@ -703,6 +712,32 @@ fn told(path: &str, fault: impl Into<Fault>) -> LedgerError {
     }
 }
 
+/// How this process waits for another one that writes to a store: it is told how long it has waited and how long to wait now, and
+/// says whether it goes on.
+pub(super) type Patience = fn(Duration, Duration) -> bool;
+
+static PATIENCE: OnceLock<Patience> = OnceLock::new();
+/// The last wait ended because somebody asked to stop.
+static STOPPED: AtomicBool = AtomicBool::new(false);
+
+/// From now on, waits before a run begins are waited like this; without it, nothing ends them but time.
+pub(super) fn wait_with(patience: Patience) {
+    PATIENCE.get_or_init(|| patience);
+}
+
+/// Whether a wait goes on that was waited so many times: a write takes milliseconds.
+fn goes_on(times: i32) -> bool {
+    const SHORT: Duration = Duration::from_millis(5);
+    const SHORTS: u32 = 20;
+    let times = times.unsigned_abs();
+    let waited = SHORT * times.min(SHORTS) + limits::LOCK_LOOK * times.saturating_sub(SHORTS);
+    let pause = if times < SHORTS { SHORT } else { limits::LOCK_LOOK };
+    let waits = waited < limits::STORE_BUSY;
+    let goes_on = waits && PATIENCE.get().is_some_and(|patience| patience(waited, pause));
+    STOPPED.store(waits && !goes_on, Ordering::SeqCst);
+    goes_on
+}
+
 fn wrap(path: &str, error: rusqlite::Error) -> LedgerError {
     use rusqlite::ErrorCode;
     let code = error.sqlite_error_code();
@@ -712,6 +747,7 @@ fn wrap(path: &str, error: rusqlite::Error) -> LedgerError {
         Some(ErrorCode::NotADatabase) => {
             return LedgerError::Damaged { path, what: say!("it is not an SQLite database") };
         }
+        Some(ErrorCode::DatabaseBusy) if STOPPED.load(Ordering::SeqCst) => return LedgerError::Stopped { path },
         Some(ErrorCode::DatabaseCorrupt) => {
             return LedgerError::Damaged { path, what: say!("parts of it were overwritten or are missing") };
         }
@@ -983,8 +1019,9 @@ impl Ledger for Sqlite {
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
                 params![run_id, platform, appid, plan, occurrence, path, digest, at.as_millisecond()],
             )
-            .map(drop)
-            .map_err(|error| self.error(error))
+            .map_err(|error| self.error(error))?;
+        // From now on something may have been sent, which is to be recorded: nobody ends these waits.
+        self.connection.busy_timeout(limits::STORE_BUSY).map_err(|error| self.error(error))
     }
 
     fn end_run(&mut self, run_id: &str, report: &str) -> Result<(), LedgerError> {

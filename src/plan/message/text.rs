@@ -50,16 +50,6 @@ impl Text {
             fields.problem(suffix, Code::EmptyText, say!("the rendered text is empty"), say!("write the final text"));
             return None;
         }
-        if bytes > limits::TEXT_BYTES_MAX {
-            let message = say!(
-                "the rendered text has {bytes} byte; the maximum is {limit}"
-                    | "the rendered text has {bytes} bytes; the maximum is {limit}",
-                bytes,
-                limit = Count::from(limits::TEXT_BYTES_MAX)
-            );
-            fields.problem(suffix, Code::TextTooLong, message, say!("shorten it, or send an article (`mpnews`)"));
-            return None;
-        }
         if chars >= limits::TEXT_CHARS_WARN || bytes > limits::TEXT_BYTES_WARN {
             let message = say!(
                 "the rendered text has {chars} character ({bytes} bytes); WeChat may refuse it (45002)"

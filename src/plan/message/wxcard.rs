@@ -23,7 +23,8 @@ struct Card {
     card_id: Template,
     /// Where the id stands below the key: `/card_id` in the long form.
     place: &'static str,
-    card_ext: Option<Value>,
+    /// With how many bytes it has as JSON: it is the same for each row.
+    card_ext: Option<(Value, usize)>,
 }
 
 impl MessageFields for Card {
@@ -33,8 +34,8 @@ impl MessageFields for Card {
         fields.problem("/message/wxcard", Code::DiscontinuedCard, message, help);
         let id = id(fields, &format!("/message/wxcard{}", self.place), &self.card_id)?;
         let mut object = json!({ "card_id": id });
-        if let Some(ext) = &self.card_ext {
-            let (bytes, most) = (ext.to_string().len(), limits::CARD_EXT_BYTES_MAX);
+        if let Some((ext, bytes)) = &self.card_ext {
+            let (bytes, most) = (*bytes, limits::CARD_EXT_BYTES_MAX);
             if bytes > most {
                 let message = say!(
                     "`card_ext` has {bytes} byte; the maximum is {limit}"
@@ -64,6 +65,10 @@ impl<'de> Deserialize<'de> for Card {
             Value::String(id) => Card { card_id: Template(id), place: "", card_ext: None },
             value => {
                 let Long { card_id, card_ext } = long::<Long, D>(value)?;
+                let card_ext = card_ext.map(|ext| {
+                    let bytes = ext.to_string().len();
+                    (ext, bytes)
+                });
                 Card { card_id, place: "/card_id", card_ext }
             }
         })
