@@ -244,6 +244,16 @@ pub const REFERENCE_FUEL: u64 = 120;
 pub const WRONG_REFERENCE_FUEL: u64 = 300;
 /// Work of a problem of a field that is noted, counted for each row.
 pub const PROBLEM_FUEL: u64 = 30;
+/// Words that a plan forbids, and phrases that it allows.
+pub const LINT_WORDS_MAX: usize = 1000;
+/// Names of variables that are looked for in texts.
+pub const NAMES_LOOKED_FOR: usize = 1000;
+/// Characters of the text of a `newspic`. <https://developers.weixin.qq.com/doc/service/api/draftbox/draftmanage/api_draft_add>
+pub const NEWSPIC_CHARS: usize = 1000;
+/// Shortest side of a cover that WeChat may crop, and how many times the other may be as long (53402): seen for 1 × 1 pixels and
+/// for very long ones.
+pub const COVER_SIDE_MIN: u32 = 2;
+pub const COVER_RATIO_MAX: u32 = 10;
 /// Run-time values that one text may refer to.
 pub const REFERENCES_MAX: usize = 100;
 /// Tags of one template that are blocks.

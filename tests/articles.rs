@@ -227,3 +227,131 @@ fn places_are_those_of_the_file_whatever_its_line_ends() {
         }
     });
 }
+
+/// A GIF of three times two pixels.
+const GIF: &[u8] = b"GIF89a\x03\0\x02\0\x80\0\0\0\0\0\xff\xff\xff,\0\0\0\0\x03\0\x02\0\0\x02\x03\x84\x8fY\0;";
+
+#[test]
+fn gifs_and_pictures_of_earlier_steps_reach_the_draft() {
+    let steps = |reference: &str| {
+        plan("[{ file: a.md }]").replace("steps:\n", "steps:\n  - { id: pic, action: upload_material, type: image, file: moving.gif }\n  - { id: leaf, action: upload_image, file: cover.png }\n")
+            + &format!("# {reference}\n")
+    };
+    let body = "看\n\n![动图]({{ steps.pic.url }}) ![叶]({{ steps.leaf.url }})\n\n![会动](moving.gif) ![引导](https://mmbiz.qpic.cn/a/0)\n";
+    let case = case(body).file("project/moving.gif", GIF);
+    case.write("project/plan.yaml", steps(""));
+    validate(&case, &["--strict"]).exits(0);
+    assert!(content(&case).contains("<img src=\"<steps.pic.url>\" alt=\"动图\">"), "{}", content(&case));
+    case.run(&["run", "project/plan.yaml", "--sandbox", "--yes"]).exits(0);
+    for (body, said, line) in [
+        ("![动图]({{ steps.pik.url }})", "no step has the id `pik`", 5),
+        ("看\n\n见 {{ steps.pic.url }}", "can only be the address of a picture", 7),
+        ("[看]({{ steps.pic.url }})", "can only be the address of a picture", 5),
+        ("![动图]({{ steps.pic.media_id }})", "can only be the address of a picture", 5),
+        ("![动图]({{ steps.pic.url | upper }})", "can only be the address of a picture", 5),
+    ] {
+        case.write("project/a.md", format!("{HEAD}{body}\n"));
+        validate(&case, &[]).exits(3).says(said).says(&format!("project/a.md:{line}:"));
+    }
+}
+
+#[test]
+fn covers_and_newspics_have_limits() {
+    let picture = |width, height| encoded(&DynamicImage::ImageRgb8(RgbImage::new(width, height)), ImageFormat::Png);
+    for (width, height, good) in
+        [(2, 2, true), (1, 10, false), (1, 1, false), (200, 20, true), (201, 20, false), (20, 201, false)]
+    {
+        let case = case("好茶\n");
+        case.write("project/cover.png", picture(width, height));
+        let ran = validate(&case, &[]);
+        if good {
+            ran.exits(0)
+        } else {
+            ran.exits(3).says("[A309]").says("53402")
+        };
+    }
+    for (count, good) in [(1000, true), (1001, false)] {
+        let case = case("");
+        let text = "春".repeat(count);
+        case.write(
+            "project/plan.yaml",
+            plan(&format!("[{{ type: newspic, title: 图, content: '{text}', images: [cover.png] }}]")),
+        );
+        let ran = validate(&case, &[]);
+        if good {
+            ran.exits(0)
+        } else {
+            ran.exits(3).says("[A406]")
+        };
+    }
+}
+
+#[test]
+fn front_matter_of_blogs_serves_here_too() {
+    let front = |text: &str| {
+        let case = case("");
+        case.write("project/a.md", text);
+        case
+    };
+    let blog = "title: 春茶\ncover: cover.png\ndate: 2026-03-01 10:00:00\ntags: [茶, 春]\ncategories:\n  - 上新\ndescription: 明前龙井到了\nlayout: post\npermalink: /a/\ndraft: false\n";
+    for text in [
+        format!("---\n{blog}---\n正文\n"),
+        format!("--- \n{blog}---  \n正文\n"),
+        format!("\n---\n{blog}---\n正文\n"),
+        format!("\u{feff}---\r\n{}---\r\n正文\r\n", blog.replace('\n', "\r\n")),
+        format!("---\n{blog}...\n正文\n"),
+    ] {
+        let case = front(&text);
+        let ran = validate(&case, &["--strict"]).exits(0);
+        assert!(
+            ran.stdout.contains("without effect here: date, tags, categories, layout, permalink, draft"),
+            "{}",
+            ran.stdout
+        );
+        let rendered = case.run(&["render", "project/plan.yaml"]).exits(0).stdout;
+        assert!(rendered.contains("\"digest\": \"明前龙井到了\"") && !rendered.contains("categories"), "{rendered}");
+    }
+    // One's own digest counts, and one that is too long is none.
+    let own = blog.replace("layout: post", "digest: 自己的");
+    let ran = front(&format!("---\n{own}---\n正文\n")).run(&["render", "project/plan.yaml"]).exits(0);
+    assert!(ran.stdout.contains("\"digest\": \"自己的\""));
+    let long = blog.replace("明前龙井到了", &"春".repeat(121));
+    assert!(
+        !front(&format!("---\n{long}---\n正文\n"))
+            .run(&["render", "project/plan.yaml"])
+            .exits(0)
+            .stdout
+            .contains("\"digest\": \"春")
+    );
+    for (text, place) in [
+        ("+++\ntitle = \"春茶\"\n+++\n正文\n".to_owned(), "a.md:1:1"),
+        (format!("# 题\n\n---\n{blog}---\n正文\n"), "a.md:3:1"),
+        (format!("{blog}---\n正文\n"), "a.md:1:1"),
+        (format!(" ---\n{blog}---\n正文\n"), "a.md:1:1"),
+        (format!("----\n{blog}----\n正文\n"), "a.md:1:1"),
+    ] {
+        validate(&front(&text), &[]).exits(3).says("[Q101]").says(place);
+    }
+}
+
+#[test]
+fn words_of_values_are_looked_at_where_they_are_put_in() {
+    let case = case("欢迎来到{{ vars.shop }}，{{ vars.more }}。\n\n`{{ vars.shop }}`\n");
+    let with = |vars: &str| case.write("project/plan.yaml", plan("[{ file: a.md }]") + vars);
+    with("vars: { shop: XX店, more: 好茶 }\n");
+    validate(&case, &["--strict"]).exits(3).says("[Q907]").says("project/a.md:5:");
+    with("vars: { shop: 茶铺, more: '｛｛ vars.shop ｝｝' }\n");
+    validate(&case, &[]).exits(3).says("[Q509]").says("project/a.md:5:");
+    with("vars: { shop: 第一茶铺, more: 最近上新 }\nlint: { forbidden: [第一, 最], allow: [最近] }\n");
+    let ran = validate(&case, &[]).exits(3).says("[Q405]").says("project/a.md:5:");
+    assert_eq!(ran.stderr.matches("error[").count(), 1, "{}", ran.stderr);
+    with(
+        "vars: { shop: 茶铺, more: '[看](https://m.test.example.com/x)' }\nlint: { staging_hosts: [test.example.com] }\n",
+    );
+    validate(&case, &[]).exits(0);
+    case.write(
+        "project/a.md",
+        format!("{HEAD}[看](https://m.test.example.com/x)\n{{{{ vars.shop }}}}{{{{ vars.more }}}}\n"),
+    );
+    validate(&case, &[]).exits(3).says("[Q404]").says("project/a.md:5:1");
+}

@@ -65,5 +65,12 @@ pub(super) fn size(article: &ArticleSize) -> String {
         pictures
     );
     let causes = say!("bytes by cause: {causes}", causes = heaviest.join("; "));
-    format!("  {size}\n    {causes}\n")
+    let ignored = match article.ignored.is_empty() {
+        true => String::new(),
+        false => format!(
+            "    {}\n",
+            say!("keys of the front matter without effect here: {keys}", keys = article.ignored.join(", "))
+        ),
+    };
+    format!("  {size}\n    {causes}\n{ignored}")
 }

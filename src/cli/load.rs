@@ -75,6 +75,7 @@ fn sizes(resolved: &ResolvedPlan) -> Vec<ArticleSize> {
                 html_characters,
                 bytes,
                 images,
+                ignored: article.ignored.clone(),
                 heaviest: heaviest.into_iter().map(|(cause, bytes)| Cause { cause, bytes }).collect(),
             });
         }

@@ -1,5 +1,8 @@
 //! What goes into messages.
 
+pub(crate) mod address;
 pub(crate) mod article;
+pub(crate) mod hosts;
 pub(crate) mod media;
 pub mod template;
+pub(crate) mod words;

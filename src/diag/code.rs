@@ -95,6 +95,10 @@ codes! {
         "A preview can have one picture, a send at most 20."
     StagingLink "Q404" "staging-link" Error false
         "The text leads followers to a host that the plan lists under `lint.staging_hosts`. Use a variable with different values for staging and production."
+    ForbiddenWord "Q405" "forbidden-word" Error false
+        "The text contains a word that the plan lists under `lint.forbidden`, outside of the phrases under `lint.allow`."
+    BrokenLink "Q406" "broken-link" Error false
+        "A link cannot work: its host is not one, its quotes are Chinese, or its address is not one that WeChat opens."
     TemplateSyntax "Q501" "template-syntax" Error false
         "The template cannot be parsed."
     UndefinedName "Q502" "undefined-name" Error false
@@ -111,6 +115,8 @@ codes! {
         "The template inserts a value that is neither text nor a number (true, none, a list or a mapping); followers would see `True` or `None`. Use an `if` or a filter."
     NumberForm "Q508" "number-form" Error false
         "A number would not reach the text in the form that was meant: a computed number has more than ten decimals, the same number is written in two ways, or YAML reads it as another number (0x1F is 31). Put quotes around what is text, and use `number(2)` or `money` for what is computed."
+    MistypedTemplate "Q509" "mistyped-template" Error false
+        "The text contains a template in another form (full-width or single braces, `${...}`, `%...%`, or the bare name of a variable), which followers would read as it is. Write `{{ vars.NAME }}`."
     FileUnreadable "Q601" "file-unreadable" Error true
         "A file named in the plan does not exist or cannot be read. Paths are relative to the file that names them."
     PathEscapes "Q602" "path-leaves-project" Error false
@@ -159,6 +165,10 @@ codes! {
         "A value without quotes ends before ` #`: YAML reads the rest of the line as a comment. Put quotes around the value, or the comment on a line of its own."
     HiddenCharacter "Q911" "hidden-character" Warning false
         "A character that nobody sees (a zero-width space, a byte order mark inside the text, a no-break or full-width space at the end of a value), or U+FFFD in place of a character that was lost. Names and tags with it match nothing, and followers may see a box."
+    DroppedLink "Q912" "dropped-link" Warning false
+        "WeChat opens only web pages and mini programs: a link to a telephone number or mail address cannot be tapped. Write the number or address in the text."
+    ChineseQuotes "Q913" "chinese-quotes" Warning false
+        "A value without quotes stands between Chinese quotation marks, which are part of the text: YAML knows only \" and '. Write \", or put the whole value with its marks into '...'."
     ExcludesNobody "Q921" "excludes-nobody" Warning false
         "`exclude` leaves out nobody, or an openid in it is not whole and leaves out nobody. Often it names another file than was meant, or its openids are those of another account: then people who have unsubscribed get the message."
     SentTwice "Q922" "sent-twice" Warning false
@@ -215,6 +225,10 @@ codes! {
         "The footnote does not exist, so the reference appears as plain text."
     UnusedLintAllow "A217" "lint-allow-unused" Warning false
         "This `lint-allow` has no effect. Remove it, or it would hide a future warning."
+    LeftoverMarkup "A218" "leftover-markup" Warning false
+        "Markup that is not read, which readers see as it is written (or that is left out): a heading without a space, emphasis with spaces inside, wiki links, `[TOC]`, attributes in braces, comments of Obsidian, blocks of other programs."
+    UnreadPicture "A219" "unread-picture" Error false
+        "This was to be a picture and is not read as one, so readers would see its file name. Write `![description](picture.png)`; a name with spaces needs `<` and `>` around it."
     ExternalImage "A301" "external-image" Error false
         "WeChat shows only uploaded pictures, not remote or inline (`data:`) ones. Save the picture next to the article and use its file name; qunfa uploads it."
     ImagePath "A302" "image-path" Error false

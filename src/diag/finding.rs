@@ -65,6 +65,9 @@ pub struct ArticleSize {
     pub(crate) images: usize,
     /// What uses the most bytes.
     pub(crate) heaviest: Vec<Cause>,
+    /// Keys of the front matter that have no effect here.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) ignored: Vec<String>,
 }
 
 /// Something that uses bytes of an article.

@@ -35,7 +35,7 @@ pub struct Article {
     #[serde(default)]
     #[schemars(extend("minItems" = 1, "maxItems" = 20))]
     pub images: Option<Vec<Template>>,
-    /// A built-in theme (`plain`, `jade`), or a CSS file, relative to the file that names it.
+    /// A built-in theme (`plain`, `jade`, `none`), or a CSS file, relative to the file that names it.
     #[serde(default)]
     pub theme: Option<Template>,
     /// URL behind "Read more" (阅读原文).

@@ -1,13 +1,16 @@
 //! What actions and messages ask of whoever resolves and renders them, and the calls that they make of it. They do no
 //! IO themselves.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, ops::Range, sync::Arc, time::Duration};
 
 use serde_json::Value;
 
 use super::value::{Number, Template};
 use crate::{
-    content::media::{MediaTarget, Upload},
+    content::{
+        media::{MediaTarget, Upload},
+        words::Lint,
+    },
     diag::Code,
     locale::{Phrase, say},
     message::{MessageView, Shown},
@@ -167,6 +170,32 @@ impl fmt::Display for Job {
     }
 }
 
+/// Words of a rendered text.
+#[derive(Debug, Clone)]
+pub struct Part<'t> {
+    pub(crate) text: &'t str,
+    pub(crate) range: Range<usize>,
+}
+
+impl<'t> Part<'t> {
+    /// The first of these words.
+    pub(crate) fn first(text: &'t str, words: &str) -> Self {
+        let start = text.find(words).unwrap_or_default();
+        Self { text, range: start..(start + words.len()).min(text.len()) }
+    }
+
+    /// Where they stand in what the text was made of: in the same place as far as nothing was put in before, else where they
+    /// stand first.
+    pub(crate) fn place(&self, source: &str) -> Option<Range<usize>> {
+        let words = self.text.get(self.range.clone())?;
+        let same = source.get(..self.range.end).is_some_and(|begin| self.text.starts_with(begin));
+        if same {
+            return Some(self.range.clone());
+        }
+        source.find(words).map(|at| at..at + words.len())
+    }
+}
+
 /// What an action needs to make its bodies; every problem is noted by the one who implements it.
 pub trait Fields {
     /// A field rendered; run-time values are slots.
@@ -187,9 +216,11 @@ pub trait Fields {
     /// Notes a problem at a field.
     fn problem(&mut self, suffix: &str, code: Code, message: Phrase, help: Phrase);
     /// Notes a problem of a rendered text: at these words of the field or of the file that it names, if they stand there.
-    fn problem_in(&mut self, suffix: &str, words: &str, code: Code, message: Phrase, help: Phrase);
+    fn problem_in(&mut self, suffix: &str, words: Part<'_>, code: Code, message: Phrase, help: Phrase);
     /// Mentions of hosts that followers must never be led to.
     fn staging_hosts<'a>(&self, text: &'a str) -> Vec<&'a str>;
+    /// What this text is compared with.
+    fn words(&self, text: &str) -> Lint;
 }
 
 /// The one call of a step that uploads a file.

@@ -8,7 +8,6 @@ pub(crate) mod ask;
 pub(crate) mod check;
 pub mod fmt;
 mod hint;
-mod hosts;
 mod mend;
 pub mod message;
 pub(crate) mod model;

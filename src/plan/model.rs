@@ -9,10 +9,12 @@ use serde_json::{Map, Value, json};
 use super::{
     account::AccountField,
     action::{ACTIONS, Action, Spec},
-    hosts::Hosts,
     value::{Condition, Length, Template},
 };
-use crate::limits;
+use crate::{
+    content::{hosts::Hosts, words},
+    limits,
+};
 
 /// A campaign for a WeChat Official Account: mass messages, in sending order.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -151,6 +153,22 @@ pub struct Lint {
     #[serde(default)]
     #[schemars(with = "Vec<String>", extend("maxItems" = limits::STAGING_HOSTS_MAX, "items" = { "type": "string", "pattern": "^[^\\s/:@]+$", "x-form": "a host name such as `test.example.com`" }))]
     pub(crate) staging_hosts: Hosts,
+    /// Words that must never reach followers, such as those that the advertising law forbids.
+    #[serde(default)]
+    #[schemars(extend("maxItems" = limits::LINT_WORDS_MAX, "items" = { "type": "string", "minLength": 1 }, "examples" = [["最", "第一", "国家级"]]))]
+    pub(crate) forbidden: Vec<String>,
+    /// Phrases that contain a forbidden word and are right.
+    #[serde(default)]
+    #[schemars(extend("maxItems" = limits::LINT_WORDS_MAX, "items" = { "type": "string", "minLength": 1 }, "examples" = [["最近", "第一次"]]))]
+    pub(crate) allow: Vec<String>,
+}
+
+impl Lint {
+    /// What words are compared with, beside names that templates know.
+    pub(crate) fn words(&self, names: Vec<String>) -> words::Lint {
+        let Self { staging_hosts, forbidden, allow } = self.clone();
+        words::Lint { forbidden, allow, names, staging: staging_hosts, braces: false }
+    }
 }
 
 /// Times of day in Asia/Shanghai; the end is not included. An end before the beginning is on the next day.

@@ -138,12 +138,28 @@ impl Document {
                 }
                 Value::String(_) if entry.style == Some(ScalarStyle::Plain) => {
                     found.extend(self.comment(text, &entry.value, key, sent));
+                    found.extend(self.quotes(text, &entry.value, key).filter(|_| sent));
                 }
                 _ => {}
             }
         }
         found.sort_by_key(|found: &Diagnostic| found.primary.as_ref().map(|label| label.span.start));
         found
+    }
+
+    /// The quotation marks of a Chinese keyboard around a plain scalar.
+    fn quotes(&self, text: &str, scalar: &Span, key: &str) -> Option<Diagnostic> {
+        let value = text[scalar.start..scalar.end].trim();
+        let (open, close) = (value.chars().next()?, value.chars().next_back()?);
+        let marks = ['“', '”', '‘', '’', '＂', '＇'];
+        let inner = value.strip_prefix(open)?.strip_suffix(close)?;
+        if !marks.contains(&open) || !marks.contains(&close) || inner.contains(marks) || inner.contains('\n') {
+            return None;
+        }
+        let message = say!("the Chinese quotation marks around this value are part of the text");
+        let line = format!("{key}{}\"{inner}\"", if key.is_empty() { "" } else { ": " });
+        let place = Span::new(self.file, scalar.start..scalar.start + open.len_utf8());
+        Some(Diagnostic::new(Code::ChineseQuotes, place, message).help(say!("write `{line}`", line)))
     }
 
     /// The comment that ends a plain scalar.

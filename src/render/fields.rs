@@ -12,6 +12,7 @@ use crate::{
     content::{
         media::Upload,
         template::{self, Reference},
+        words::{self, Lint},
     },
     diag::{
         Code, Diagnostic, Diagnostics, Origin,
@@ -24,7 +25,7 @@ use crate::{
     payload::{self, Effect, Payload, Target},
     plan::{
         action::Spec,
-        ask::{self, Call, Draft, Fields, Job},
+        ask::{self, Call, Draft, Fields, Job, Part},
         later_step,
         model::Step,
         unknown_step,
@@ -537,7 +538,16 @@ impl Fields for StepFields<'_> {
                 }
             }
         }
-        let articles = &self.instance.articles;
+        let articles = Arc::clone(&self.instance.articles);
+        for (reference, place) in articles.iter().flat_map(|article| &article.references) {
+            match self.check_reference(reference, false, place.clone()) {
+                Ok(step) => self.needs.extend(step),
+                Err(diagnostic) => {
+                    self.diagnostics.extend(*diagnostic);
+                    return None;
+                }
+            }
+        }
         let mut uploads: Vec<Arc<Upload>> = Vec::new();
         for upload in articles.iter().flat_map(|article| article.uploads()) {
             // The same bytes under two names are one upload, and each name is a slot.
@@ -577,11 +587,11 @@ impl Fields for StepFields<'_> {
         self.diagnostics.push(Diagnostic::new(code, place, message).help(help));
     }
 
-    fn problem_in(&mut self, suffix: &str, words: &str, code: Code, message: Phrase, help: Phrase) {
+    fn problem_in(&mut self, suffix: &str, words: Part<'_>, code: Code, message: Phrase, help: Phrase) {
         self.resolved.engine.work(limits::PROBLEM_FUEL);
         let pointer = self.step.pointer(suffix);
         let document = &self.resolved.document;
-        let found = |text: &str| text.find(words).map(|at| at..at + words.len());
+        let found = |text: &str| words.place(text);
         let place = match self.instance.files.get(suffix) {
             Some((file, text)) => Span::new(*file, found(text).unwrap_or(0..text.len())),
             None => match document.value.pointer(&pointer).and_then(Value::as_str).and_then(found) {
@@ -596,5 +606,12 @@ impl Fields for StepFields<'_> {
         let hosts = &self.resolved.head.lint.staging_hosts;
         self.resolved.engine.work((hosts.rounds() * text.len() / 64) as u64);
         hosts.mentioned_in(text)
+    }
+
+    fn words(&self, text: &str) -> Lint {
+        let lint = &self.resolved.head.lint;
+        let names = if words::may_be_mistyped(text) { template::names(&self.instance.context) } else { Vec::new() };
+        self.resolved.engine.work(((lint.forbidden.len() + names.len()) * text.len() / 128 + names.len()) as u64);
+        lint.words(names)
     }
 }

@@ -3,15 +3,18 @@
 
 use std::{cell::Cell, collections::BTreeMap};
 
-use super::*;
+use super::{front::KEYS, *};
 use crate::{
     content::{
+        address,
         article::{self, Finding, Format, Image, Input, Links, Piece, Theme},
-        media::{Material, Unfit},
+        media::{self, Material, Unfit},
+        words::{self, Found},
     },
     locale::{Count, Phrase, say},
     payload::MediaId,
     plan::article::{Article as PlanArticle, ArticleKind},
+    plan::ask::Part,
     text::one_of,
 };
 
@@ -25,6 +28,10 @@ pub struct Article {
     pub(crate) shows: Shows,
     /// The cover of a news.
     pub(crate) cover: Option<Cover>,
+    /// Keys of its front matter that have no effect here.
+    pub ignored: Vec<String>,
+    /// Values of earlier steps that it shows, and where.
+    pub(crate) references: Vec<(template::Reference, Span)>,
 }
 
 /// What an article shows.
@@ -124,21 +131,6 @@ impl Default for Spent {
     }
 }
 
-/// Keys of the front matter, which are those of the plan.
-const KEYS: &[&str] = &[
-    "title",
-    "author",
-    "digest",
-    "cover",
-    "theme",
-    "source_url",
-    "need_open_comment",
-    "only_fans_can_comment",
-    "pic_crop_235_1",
-    "pic_crop_1_1",
-    "optimize",
-];
-
 impl Reader<'_> {
     /// All articles of a step; none if one has a problem.
     pub(super) fn articles(
@@ -170,29 +162,23 @@ impl Reader<'_> {
         let before = self.diagnostics.errors();
         // Its fields are looked at and its members made for each row, however short they are.
         templates.engine.work(limits::ARTICLE_FUEL);
+        self.references.clear();
         let (body, page) = self.body(plan, pointer, templates)?;
         let front = page.as_ref().and_then(|page| page.front.clone());
-        let own = |name: &str| -> Option<&Template> {
-            match name {
-                "title" => plan.title.as_ref(),
-                "author" => plan.author.as_ref(),
-                "digest" => plan.digest.as_ref(),
-                "cover" => plan.cover.as_ref(),
-                "theme" => plan.theme.as_ref(),
-                "source_url" => plan.source_url.as_ref(),
-                "pic_crop_235_1" => plan.pic_crop_235_1.as_ref(),
-                "pic_crop_1_1" => plan.pic_crop_1_1.as_ref(),
-                _ => None,
-            }
-        };
+        let articles = count;
+        let own = |name: &str| own(plan, name);
         let find = |name: &str| -> Option<Field<'_>> {
             if let Some(template) = own(name) {
                 let from = TextSource::Plan(format!("{pointer}/{name}"));
                 return Some(Field { template: &template.0, folder: String::new(), from });
             }
             let document = front.as_ref()?;
-            let template = document.value.get(name)?.as_str()?;
-            let from = TextSource::Front(Rc::clone(document), format!("/{name}"));
+            let (key, template) = match document.value.get(name) {
+                Some(value) => (name, value.as_str()?),
+                None if name == "digest" && articles == 1 => blog_digest(&document.value)?,
+                None => return None,
+            };
+            let from = TextSource::Front(Rc::clone(document), format!("/{key}"));
             Some(Field { template, folder: body.folder.clone(), from })
         };
         let flag = |own: Option<bool>, name: &str| own.or_else(|| front.as_ref()?.value.get(name)?.as_bool());
@@ -216,6 +202,9 @@ impl Reader<'_> {
                     let Some(value) = self.field(&field, templates) else { continue };
                     let place = self.field_place(&field.from, None);
                     self.limits(name, &value, count, place);
+                    if matches!(name, "title" | "author" | "digest") {
+                        self.words(&value, &field, templates);
+                    }
                     members.insert(wire, value);
                 }
                 None if name == "title" => {
@@ -241,7 +230,27 @@ impl Reader<'_> {
             ArticleKind::Newspic => self.pictures(plan, pointer, &body, optimize, templates),
         };
         let good = self.diagnostics.errors() == before && page.is_none_or(|page| page.good);
-        shows.filter(|_| good).map(|shows| Article { members, comments, shows, cover })
+        let references = std::mem::take(&mut self.references);
+        let takes_digest = own("digest").is_none() && articles == 1;
+        let ignored = front.as_ref().map_or_else(Vec::new, |front| ignored_keys(&front.value, takes_digest));
+        shows.filter(|_| good).map(|shows| Article { members, comments, shows, cover, ignored, references })
+    }
+
+    /// What a text is compared with.
+    fn lint_of(&self, text: &str, templates: Templates<'_>) -> words::Lint {
+        let names = if words::may_be_mistyped(text) { template::names(templates.context) } else { Vec::new() };
+        templates.engine.work(((self.lint.forbidden.len() + names.len()) * text.len() / 128 + names.len()) as u64);
+        self.lint.words(names)
+    }
+
+    /// Looks at the words of a field, which followers read.
+    fn words(&mut self, value: &str, field: &Field<'_>, templates: Templates<'_>) {
+        let lint = words::Lint { braces: true, ..self.lint_of(value, templates) };
+        for Found { range, code, message, help } in words::look(value, &lint, false) {
+            let written = Part { text: value, range }.place(field.template);
+            let place = self.field_place(&field.from, written);
+            self.push(Diagnostic::new(code, place, message).help(help));
+        }
     }
 
     /// The text of an article, and its front matter if it has some.
@@ -288,15 +297,11 @@ impl Reader<'_> {
     fn page(&mut self, path: &str, place: &Span) -> Option<Page> {
         let before = self.diagnostics.errors();
         let (file, text) = self.text(path, place)?;
-        let begin = front_matter_end(&text);
-        let second = text.strip_prefix("---\n").and_then(|rest| rest.lines().next());
-        let key = second.and_then(|line| line.split_once(':')).map(|(key, _)| key.trim());
-        if let (0, Some(key)) = (begin, key)
-            && KEYS.contains(&key)
+        let begin = front::end(&text);
+        if begin == 0
+            && let Some(front::Unread { code, range, message, help }) = front::unread(&text)
         {
-            let message = say!("the front matter is not closed");
-            let diagnostic = Diagnostic::new(Code::YamlSyntax, Span::new(file, 0..3), message);
-            self.push(diagnostic.help(say!("end it with a line `---`")));
+            self.push(Diagnostic::new(code, Span::new(file, range), message).help(help));
             return None;
         }
         let front = match begin {
@@ -311,7 +316,9 @@ impl Reader<'_> {
             end => {
                 // The same file up to the end of the front matter: the same lines and columns.
                 let name = self.sources.file(file).path.clone();
-                let front = self.sources.add(name, text[..end].trim_end().trim_end_matches('-').to_owned());
+                let before_close = text[..end].trim_end();
+                let before_close = &before_close[..before_close.len() - "---".len()];
+                let front = self.sources.add(name, before_close.to_owned());
                 let before = self.diagnostics.raised();
                 let document = yaml::parse(front, self.sources, self.diagnostics);
                 if document.is_none() && self.diagnostics.raised() == before { None } else { Some(Rc::new(document?)) }
@@ -323,7 +330,8 @@ impl Reader<'_> {
             self.front_matter(document);
         }
         let good = self.diagnostics.errors() == before;
-        Some(Page { file, begin, text: text[begin..].into(), front, good })
+        let text = article::with_pictures(&text[begin..]).into();
+        Some(Page { file, begin, text, front, good })
     }
 
     /// Checks what a front matter holds; what is right in it counts all the same.
@@ -345,6 +353,25 @@ impl Reader<'_> {
             return;
         };
         for (name, value) in members {
+            if front::is_other(name) && !KEYS.contains(&name.as_str()) {
+                // Whoever marked it so did not mean to send it.
+                let draft = matches!(
+                    (name.as_str(), value),
+                    ("draft", Value::Bool(true)) | ("published" | "publish", Value::Bool(false))
+                );
+                if draft {
+                    let place = document.span(&format!("/{}", yaml::escape(name)));
+                    let message = say!(
+                        "the front matter says that this article is a draft: `{line}`",
+                        line = format!("{name}: {value}")
+                    );
+                    self.push(
+                        Diagnostic::new(Code::TestWords, place, message)
+                            .help(say!("remove the line when the article is ready")),
+                    );
+                }
+                continue;
+            }
             let pointer = format!("/{}", yaml::escape(name));
             let flag = matches!(name.as_str(), "need_open_comment" | "only_fans_can_comment" | "optimize");
             let problem = if !KEYS.contains(&name.as_str()) {
@@ -441,7 +468,11 @@ impl Reader<'_> {
                 let (bytes, limit) = (Count(value.len() as u64), Count(limits::SOURCE_URL_BYTES as u64));
                 Some(say!("`{name}` has {bytes} bytes; the maximum is {limit}", name, bytes, limit))
             }
-            "source_url" if !value.starts_with("https://") && !value.starts_with("http://") => {
+            "source_url"
+                if !(value.starts_with("https://") || value.starts_with("http://"))
+                    || value.contains(char::is_whitespace)
+                    || address::bad_host(value).is_some() =>
+            {
                 Some(say!("`{value}` is not a URL", value))
             }
             "pic_crop_235_1" | "pic_crop_1_1" if !is_crop(value) => {
@@ -633,15 +664,33 @@ impl Reader<'_> {
             return Some(Cover::MediaId(MediaId::new(text)));
         }
         let target = MediaTarget::Material(Material::Image);
-        self.file(&format!("{}{text}", field.folder), target, optimize, &place).map(Cover::File)
+        let file = self.file(&format!("{}{text}", field.folder), target, optimize, &place)?;
+        if let Some((width, height)) =
+            media::dimensions(&file.bytes).filter(|(width, height)| is_odd_cover(*width, *height))
+        {
+            let message = say!("WeChat cannot crop a cover of {width} × {height} pixels (53402)", width, height);
+            let help = say!("use a picture of about 900 × 383 pixels");
+            self.push(Diagnostic::new(Code::MediaDimensions, place, message).help(help));
+            return None;
+        }
+        Some(Cover::File(file))
     }
 
     /// Renders the templates of a body; the line of the source for each line of what comes out.
     fn rendered_body(&mut self, body: &Body, html: bool, templates: Templates<'_>) -> Option<(String, Vec<usize>)> {
-        if let Some(reference) = template::references(&body.text).into_iter().next() {
+        for reference in template::references(&body.text) {
+            // The address of a picture: where it may stand, the conversion says.
+            let is_url = reference.path[0] == "steps"
+                && reference.path.len() > 2
+                && reference.path.last().is_some_and(|last| last == "url");
+            if html && is_url && reference.alone {
+                let place = self.body_place(body, reference.range.clone());
+                self.references.push((reference, place));
+                continue;
+            }
             let place = self.body_place(body, reference.range);
-            let message = say!("articles cannot contain run-time values");
-            let help = say!("write the picture's file name");
+            let message = say!("in an article, a run-time value can only be the address of a picture");
+            let help = say!("write `![description]({{{{ steps.ID.url }}}})`");
             self.push(Diagnostic::new(Code::RuntimeValue, place, message).help(help));
             return None;
         }
@@ -690,6 +739,8 @@ impl Reader<'_> {
         let before = self.converted.remove(&settings);
         let other = before.is_some();
         let known = before.filter(|known| known.text == text);
+        let braces = !body.text.contains("raw");
+        let lint = Rc::new(words::Lint { braces, ..self.lint_of(&text, templates) });
         let again = known.is_some();
         if !again {
             self.converts(body, &text, other.then_some(&*theme))?;
@@ -705,6 +756,7 @@ impl Reader<'_> {
                     theme: &theme,
                     links,
                     webp: optimize,
+                    lint: Rc::clone(&lint),
                     colours: &self.spent.colours,
                 };
                 article::convert(&input)
@@ -729,7 +781,9 @@ impl Reader<'_> {
         }
         let mut uploads = Vec::new();
         for Image { path, place, .. } in &converted.images {
-            uploads.push(self.file(&format!("{}{path}", body.folder), MediaTarget::BodyImage, optimize, place));
+            let gif = path.rsplit_once('.').is_some_and(|(_, ending)| ending.eq_ignore_ascii_case("gif"));
+            let target = if gif { MediaTarget::Animation } else { MediaTarget::BodyImage };
+            uploads.push(self.file(&format!("{}{path}", body.folder), target, optimize, place));
         }
         let uploads: Option<Vec<Arc<Upload>>> = uploads.into_iter().collect();
         Some(Shows::News(converted, uploads?))
@@ -765,6 +819,28 @@ impl Reader<'_> {
         self.push(Diagnostic::new(Code::TooComplex, place, message).help(say!("split the plan")));
     }
 
+    /// The words under the pictures of a `newspic`.
+    fn newspic_text(&mut self, body: &Body, text: &str, templates: Templates<'_>) {
+        let (characters, most) = (text.chars().count(), limits::NEWSPIC_CHARS);
+        let place = |range: Range<usize>| self.body_place(body, range);
+        let mut found = Vec::new();
+        if characters > most {
+            let message = say!(
+                "the text of a `newspic` has {characters} characters; the maximum is {limit}",
+                characters = Count::from(characters),
+                limit = Count::from(most)
+            );
+            found.push(
+                Diagnostic::new(Code::ArticleField, place(0..0), message).help(say!("shorten it, or write an article")),
+            );
+        }
+        for Found { range, code, message, help } in words::look(text, &self.lint_of(text, templates), false) {
+            let at = body.text.find(&text[range.clone()]).map_or(0..0, |at| at..at + range.len());
+            found.push(Diagnostic::new(code, place(at), message).help(help));
+        }
+        self.diagnostics.extend(found);
+    }
+
     fn pictures(
         &mut self,
         plan: &PlanArticle,
@@ -774,6 +850,7 @@ impl Reader<'_> {
         templates: Templates<'_>,
     ) -> Option<Shows> {
         let (text, _) = self.rendered_body(body, false, templates)?;
+        self.newspic_text(body, text.trim(), templates);
         let Some(images) = &plan.images else {
             let message = say!("this `newspic` has no pictures");
             let help = say!("write `images: [one.jpg, two.jpg]`; the first is the cover");
@@ -846,6 +923,47 @@ impl Article {
     }
 }
 
+/// The value of a plan for a member of its article.
+fn own<'p>(plan: &'p PlanArticle, name: &str) -> Option<&'p Template> {
+    match name {
+        "title" => plan.title.as_ref(),
+        "author" => plan.author.as_ref(),
+        "digest" => plan.digest.as_ref(),
+        "cover" => plan.cover.as_ref(),
+        "theme" => plan.theme.as_ref(),
+        "source_url" => plan.source_url.as_ref(),
+        "pic_crop_235_1" => plan.pic_crop_235_1.as_ref(),
+        "pic_crop_1_1" => plan.pic_crop_1_1.as_ref(),
+        _ => None,
+    }
+}
+
+/// Keys of other programs that have no effect here.
+fn ignored_keys(front: &Value, takes_digest: bool) -> Vec<String> {
+    let digest = (takes_digest && front.get("digest").is_none()).then(|| blog_digest(front)).flatten();
+    let keys = front.as_object().into_iter().flat_map(|keys| keys.keys());
+    let others = keys.filter(|key| front::is_other(key) && !KEYS.contains(&key.as_str()));
+    others.filter(|key| digest.is_none_or(|(taken, _)| taken != key.as_str())).cloned().collect()
+}
+
+/// The digest that another program takes from a front matter, if it can be one here.
+fn blog_digest(front: &Value) -> Option<(&'static str, &str)> {
+    let fits = |text: &&str| {
+        (1..=limits::DIGEST_CHARS).contains(&text.chars().count())
+            && !text.trim().is_empty()
+            && !text.trim().contains('\n')
+    };
+    ["description", "summary", "excerpt"]
+        .into_iter()
+        .find_map(|key| Some((key, front.get(key)?.as_str().filter(fits)?)))
+}
+
+/// Whether a cover is so small or long that WeChat fails to crop it.
+fn is_odd_cover(width: u32, height: u32) -> bool {
+    let (short, long) = (width.min(height), width.max(height));
+    short < limits::COVER_SIDE_MIN || long > short.saturating_mul(limits::COVER_RATIO_MAX)
+}
+
 /// A path without `.`, and without folders that it leaves again.
 pub(super) fn plain_path(path: &str) -> String {
     let mut parts: Vec<&str> = Vec::new();
@@ -858,19 +976,6 @@ pub(super) fn plain_path(path: &str) -> String {
         }
     }
     parts.join("/")
-}
-
-/// Where the front matter of a text ends: after its closing `---`; 0 if there is none.
-fn front_matter_end(text: &str) -> usize {
-    let Some(rest) = text.strip_prefix("---\n") else { return 0 };
-    let mut at = text.len() - rest.len();
-    for line in rest.split_inclusive('\n') {
-        at += line.len();
-        if line.trim_end() == "---" {
-            return at;
-        }
-    }
-    0
 }
 
 /// From what was rendered back to its source.
@@ -946,13 +1051,6 @@ fn is_crop(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn front_matter_ends_at_its_line() {
-        assert_eq!(front_matter_end("---\ntitle: a\n---\nbody"), 17);
-        assert_eq!(front_matter_end("---\ntitle: a\nbody"), 0);
-        assert_eq!(front_matter_end("body\n---\n"), 0);
-    }
 
     #[test]
     fn places_lead_back_to_the_source() {

@@ -45,6 +45,7 @@ pub(crate) mod article;
 pub(crate) mod audience;
 pub(crate) mod data;
 mod encoding;
+mod front;
 mod json;
 mod lost;
 mod table;
@@ -205,6 +206,7 @@ struct Templates<'a> {
 pub fn resolve(valid: ValidPlan, inputs: &Inputs<'_>, sources: &mut SourceMap) -> Result<ResolvedPlan, Diagnostics> {
     let ValidPlan { document, head, steps, mut set_aside, mut diagnostics } = valid;
     let mut reader = Reader::new(inputs, sources, &mut diagnostics, &document);
+    reader.lint = head.lint.clone();
     let account = reader.account(&head.account);
     let account_path = match &head.account {
         AccountField::File(path) => Some(path.clone()),
@@ -391,6 +393,10 @@ struct Reader<'a> {
     /// Pictures and other media by path.
     media: HashMap<(String, MediaTarget, bool), article::Checked>,
     spent: article::Spent,
+    /// What words of articles are compared with.
+    lint: plan::model::Lint,
+    /// Run-time values of the article that is read.
+    references: Vec<(template::Reference, Span)>,
     lost: Vec<Lost>,
 }
 
@@ -469,6 +475,8 @@ impl<'a> Reader<'a> {
             converted: HashMap::new(),
             media: HashMap::new(),
             spent: article::Spent::default(),
+            lint: plan::model::Lint::default(),
+            references: Vec::new(),
             lost: Vec::new(),
         }
     }

@@ -107,9 +107,68 @@ fn losses(wanted: &[Value], got: &[Value]) -> Vec<Phrase> {
                 found.push(say!("`{name}` is `{got}`, expected `{wanted}`", name, got, wanted));
             }
         }
+        let (url, kept) = (text(wanted, "content_source_url"), text(got, "content_source_url"));
+        if !url.is_empty() && plain_url(&url) != plain_url(&kept) {
+            found.push(say!(
+                "`{name}` is `{got}`, expected `{wanted}`",
+                name = "content_source_url",
+                got = kept,
+                wanted = url
+            ));
+        }
+        let switch = |article: &Value, name: &str| match &article[name] {
+            Value::Number(number) => number.as_u64(),
+            Value::String(text) => text.parse().ok(),
+            Value::Bool(value) => Some(u64::from(*value)),
+            _ => None,
+        };
+        for name in ["need_open_comment", "only_fans_can_comment"] {
+            // One that is off may be left out.
+            if let Some(wanted) = switch(wanted, name).filter(|wanted| *wanted != switch(got, name).unwrap_or(0)) {
+                let got = switch(got, name).unwrap_or(0);
+                found.push(say!("`{name}` is `{got}`, expected `{wanted}`", name, got, wanted));
+            }
+        }
         let html = text(wanted, "article_type") != "newspic";
         found.extend(compare::losses(&text(wanted, "content"), &text(got, "content"), html));
         lost.extend(found.into_iter().map(|what| say!("article {number}: {what}", number = number + 1, what)));
     }
     lost
+}
+
+/// An address as it can be compared: WeChat escapes `&`, and may write another scheme.
+fn plain_url(url: &str) -> String {
+    let url = url.replace("&amp;", "&");
+    let url = url.split_once("://").map_or(url.as_str(), |(_, rest)| rest);
+    url.trim_end_matches('/').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_draft_lost_besides_its_text() {
+        let wanted = json!({
+            "title": "春茶", "content": "<p>好茶</p>", "content_source_url": "https://a.cn/?a=1&b=2",
+            "need_open_comment": 1, "only_fans_can_comment": 0,
+        });
+        let lost = |name: &str, value: Value| -> Vec<String> {
+            let mut got = wanted.clone();
+            got[name] = value;
+            losses(std::slice::from_ref(&wanted), &[got]).iter().map(ToString::to_string).collect()
+        };
+        for (name, value) in [
+            ("content_source_url", json!("http://a.cn/?a=1&amp;b=2")),
+            ("need_open_comment", json!("1")),
+            ("only_fans_can_comment", Value::Null),
+        ] {
+            assert_eq!(lost(name, value), Vec::<String>::new(), "{name}");
+        }
+        assert_eq!(lost("content_source_url", json!("")).len(), 1);
+        assert_eq!(lost("content_source_url", json!("https://a.cn/?a=1")).len(), 1);
+        assert_eq!(lost("need_open_comment", json!(0)).len(), 1);
+        assert_eq!(lost("need_open_comment", Value::Null).len(), 1);
+        assert_eq!(lost("only_fans_can_comment", json!(1)).len(), 1);
+    }
 }

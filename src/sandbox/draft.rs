@@ -222,8 +222,14 @@ fn content(fields: &Map<String, Value>, is_news: bool, media: &Media) -> Result<
         // Plain text; which tags are the special ones that are allowed is not said, but for links.
         return if editor::has_tags_but(content, &["a"]) { Err(INVALID_CONTENT) } else { Ok(content.to_owned()) };
     }
-    let kept = editor::kept(content, &|address| media.owns(address));
+    let kept = editor::kept(content, &|address| media.owns(address) || is_hosted(address));
     if editor::is_empty(&kept) { Err(INVALID_CONTENT) } else { Ok(kept) }
+}
+
+/// Whether a picture is one that WeChat has: pictures of other accounts stay too.
+fn is_hosted(address: &str) -> bool {
+    let host = address.split_once("://").map_or("", |(_, rest)| rest.split(['/', '?', '#']).next().unwrap_or_default());
+    matches!(host, "mmbiz.qpic.cn" | "mmbiz.qlogo.cn" | "mmecoa.qpic.cn")
 }
 
 fn images(fields: &Map<String, Value>, media: &Media) -> Result<Vec<Value>, Errcode> {
@@ -509,13 +515,13 @@ mod tests {
         let secure = body.replace("http:", "https:");
         let html = format!(
             "<section id=\"a\" style=\"color:red\"><img src=\"{secure}\"><img src=\"{material}\">\
-             <img src=\"https://mmbiz.qpic.cn/foreign/0\"><a href=\"https://x.cn\">x</a></section>"
+             <img src=\"https://pictures.example/foreign/0\"><img src=\"https://mmbiz.qpic.cn/other/0\"><a href=\"https://x.cn\">x</a></section>"
         );
         let id = added(&mut bench, &[with(news(), &json!({"content": html}))]);
         assert_eq!(
             read(&mut bench, &id)["news_item"][0]["content"],
             format!(
-                "<section style=\"color:red\"><img data-src=\"{secure}\"><img data-src=\"{material}\"><a>x</a></section>"
+                "<section style=\"color:red\"><img data-src=\"{secure}\"><img data-src=\"{material}\"><img data-src=\"https://mmbiz.qpic.cn/other/0\"><a>x</a></section>"
             )
         );
     }

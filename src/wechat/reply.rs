@@ -78,6 +78,32 @@ impl Reply {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unreadable(pub Phrase);
 
+/// A body in which texts have what JSON does not allow: what people wrote comes back as it was cut, with control characters and
+/// halves of characters.
+fn mended(body: &[u8]) -> String {
+    let text = String::from_utf8_lossy(body);
+    let mut out = String::with_capacity(text.len());
+    let (mut inside, mut escaped) = (false, false);
+    for c in text.chars() {
+        if inside && c.is_control() && c < ' ' {
+            // A backslash before it escaped nothing.
+            if escaped {
+                out.push('\\');
+            }
+            out.push_str(&format!("\\u{:04x}", c as u32));
+            escaped = false;
+            continue;
+        }
+        if escaped && !matches!(c, '"' | '\\' | '/' | 'b' | 'f' | 'n' | 'r' | 't' | 'u') {
+            out.push('\\');
+        }
+        inside ^= c == '"' && !escaped;
+        escaped = inside && c == '\\' && !escaped;
+        out.push(c);
+    }
+    out
+}
+
 /// Reads a reply. `errcode` decides; only a reply without one, or with 0, asks the HTTP status: a failure says nothing then.
 pub fn decode(status: u16, body: &[u8]) -> Result<Reply, Unreadable> {
     let unreadable = |what: Phrase| Unreadable(say!("HTTP {status}: {what}", status, what));
@@ -86,7 +112,8 @@ pub fn decode(status: u16, body: &[u8]) -> Result<Reply, Unreadable> {
     if body.iter().all(u8::is_ascii_whitespace) {
         return Err(unreadable(say!("the body is empty")));
     }
-    let Ok(Value::Object(members)) = serde_json::from_slice::<Value>(body) else {
+    let parsed = serde_json::from_slice::<Value>(body).or_else(|_| serde_json::from_str(&mended(body)));
+    let Ok(Value::Object(members)) = parsed else {
         return Err(unreadable(say!("the body is not a JSON object")));
     };
     let errmsg = members.get("errmsg").and_then(Value::as_str).unwrap_or_default().to_owned();
@@ -117,6 +144,14 @@ mod tests {
         assert_eq!(code(200, r#"{"msg_id":1,"msg_status":"SENDING"}"#), Ok(0));
         assert_eq!(code(200, r#"{"errcode":"40001"}"#), Ok(40001));
         assert_eq!(code(200, "\u{feff}{\"errcode\":45028}"), Ok(45028), "a byte order mark before it");
+        for body in [
+            &b"{\"errcode\":45028,\"errmsg\":\"a\x01b\n\x7f\"}"[..],
+            b"{\"errcode\":45028,\"errmsg\":\"\xe6\x98\xa5\xe8\x8c\"}",
+            b"{\"errcode\":45028,\"errmsg\":\"a\\qb\"}",
+            b"{\"title\":\"a\tb\",\"errcode\":45028}",
+        ] {
+            assert_eq!(decode(200, body).map(|reply| reply.errcode), Ok(45028), "{}", String::from_utf8_lossy(body));
+        }
         for (status, body) in [
             (200, ""),
             (200, "<html>"),

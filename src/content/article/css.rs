@@ -130,6 +130,14 @@ pub(super) fn declaration(
         let reason = removed(&RULESET.removed_properties, plain)
             .or_else(|| plain.split_once('-').and_then(|(start, _)| removed(&RULESET.removed_properties, start)));
         let why = reason.map_or_else(|| say!("WeChat may strip it"), |removed| Fixed(&removed.why).into());
+        // What shows text in another way hides nothing.
+        let set = css.get(written.value.clone()).unwrap_or_default().trim();
+        let why = match name {
+            "display" if !["flex", "grid", "none"].iter().any(|value| set.contains(value)) => {
+                say!("it is not known to survive in WeChat")
+            }
+            _ => why,
+        };
         let help = nearest(name, RULESET.properties.allowed.iter().map(String::as_str)).filter(|_| reason.is_none());
         let message = say!("`{name}` is not allowed: {why}", name, why);
         let help = help.unwrap_or_else(|| say!("remove it"));

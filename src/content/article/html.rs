@@ -5,7 +5,7 @@ use std::ops::Range;
 use html5gum::{DefaultEmitter, Error, HtmlString, Token, Tokenizer};
 
 use super::{
-    math,
+    leftover, math,
     rules::{Content, RULESET, removed},
     tree::{Attribute, Element, Findings, Item, Kind, Node, not_inside, pair, rule},
 };
@@ -13,6 +13,7 @@ use crate::{
     diag::{Code, Severity, source::reveal},
     limits,
     locale::{Count, Fixed, Phrase, say},
+    payload,
     text::did_you_mean,
 };
 
@@ -35,6 +36,8 @@ pub(super) fn items(source: &str, map: &dyn Fn(usize) -> usize, findings: &mut F
     emitter.naively_switch_states(true);
     let mut items = Vec::new();
     let mut broken: Option<usize> = None;
+    // Tags of code that are open: what they hold is no prose.
+    let mut code = 0_usize;
     for token in Tokenizer::new_with_emitter(source, emitter).flatten() {
         let clip = |start: usize, end: usize| {
             let start = source.floor_char_boundary(start.min(source.len()));
@@ -50,6 +53,17 @@ pub(super) fn items(source: &str, map: &dyn Fn(usize) -> usize, findings: &mut F
                 let name = utf8(&tag.name);
                 let range = mapped(local.clone());
                 let written = &source[local.clone()];
+                code += usize::from(matches!(name.as_str(), "code" | "pre"));
+                if let Some(generic) = generic(written, source.get(local.start.saturating_sub(1)..local.start)) {
+                    let message = say!("`{text}` is read as a tag", text = generic.0);
+                    findings.add(
+                        Code::MarkupTag,
+                        range,
+                        message,
+                        say!("write `{escaped}`, or put it into backticks", escaped = generic.1),
+                    );
+                    continue;
+                }
                 let known = known_tag(&name, range.clone(), findings);
                 let mut element = Element::new(&name, Vec::new());
                 let count = tag.attributes.len();
@@ -62,6 +76,23 @@ pub(super) fn items(source: &str, map: &dyn Fn(usize) -> usize, findings: &mut F
                     let (attribute, value) = (utf8(attribute), utf8(&value.value));
                     let (name_at, value_at) = find_attribute(written, &attribute, &value);
                     let shifted = |range: Range<usize>| mapped(local.start + range.start..local.start + range.end);
+                    let quotes = ['“', '”', '‘', '’', '＂', '＇', '「'];
+                    if value.starts_with(quotes) || attribute.contains(quotes) {
+                        let message = say!("the attributes of this tag have Chinese quotation marks");
+                        findings.add(Code::BadHtml, shifted(value_at.clone()), message, say!("write `name=\"value\"`"));
+                        if attribute.contains(quotes) {
+                            break;
+                        }
+                        // What else is wrong with it, is said of what was meant.
+                        if known && attribute != "style" {
+                            let value = value.trim_matches(quotes.as_slice()).trim_matches('”').to_owned();
+                            element.attributes.push(Attribute { name: attribute, value, range: shifted(value_at) });
+                        }
+                        continue;
+                    }
+                    if payload::has_slot(&value) && !(name == "img" && attribute == "src") {
+                        findings.no_slot(shifted(value_at.clone()));
+                    }
                     if known && known_attribute(&name, &attribute, shifted(name_at), findings) {
                         element.attributes.push(Attribute { name: attribute, value, range: shifted(value_at) });
                     }
@@ -90,6 +121,7 @@ pub(super) fn items(source: &str, map: &dyn Fn(usize) -> usize, findings: &mut F
             }
             Token::EndTag(tag) => {
                 let name = utf8(&tag.name);
+                code = code.saturating_sub(usize::from(matches!(name.as_str(), "code" | "pre")));
                 let range = mapped(clip(tag.span.start, tag.span.end));
                 if rule(&name).is_some_and(|tag| tag.content == Content::Void) {
                     let help = say!("remove it: `<{name}>` has no end tag", name = &name);
@@ -110,7 +142,18 @@ pub(super) fn items(source: &str, map: &dyn Fn(usize) -> usize, findings: &mut F
                     };
                     math::unsupported(mapped(at), &string[formula], findings);
                 }
-                items.push(Item::Node(Node::text(mapped(local), reveal(&string))));
+                let length = local.len();
+                let exact = source[local.clone()] == string;
+                let place = mapped(local);
+                let exact = exact && place.len() == length;
+                let words = reveal(&string);
+                if code == 0 {
+                    findings.words(&words, exact, &place);
+                    if exact {
+                        leftover::look_in_html(&words, place.start, findings);
+                    }
+                }
+                items.push(Item::Node(Node::text(place, words.into_owned())));
             }
             Token::Comment(comment) => {
                 let range = mapped(clip(comment.span.start, comment.span.end));
@@ -135,6 +178,21 @@ pub(super) fn items(source: &str, map: &dyn Fn(usize) -> usize, findings: &mut F
         }
     }
     items
+}
+
+/// A type of a program in prose, `List<String>`, and how to write it; none if it is a tag.
+fn generic(written: &str, before: Option<&str>) -> Option<(String, String)> {
+    let inner = written.strip_prefix('<')?.strip_suffix('>')?;
+    let name = !inner.is_empty()
+        && inner.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, ',' | ' ' | '_' | '?' | '.'));
+    let first = inner.split([',', ' ']).next().unwrap_or_default();
+    let word = before.is_some_and(|before| before.ends_with(|c: char| c.is_ascii_alphanumeric()));
+    let capital =
+        first.starts_with(|c: char| c.is_ascii_uppercase()) && first.contains(|c: char| c.is_ascii_lowercase());
+    let known =
+        rule(&first.to_ascii_lowercase()).is_some() || RULESET.removed_tags.contains_key(&first.to_ascii_lowercase());
+    (name && !known && (word || capital || first.len() == 1 && first != "a"))
+        .then(|| (written.to_owned(), format!("&lt;{inner}>")))
 }
 
 fn harmless(error: Error) -> bool {

@@ -5,15 +5,36 @@ use std::ops::Range;
 use super::tree::Findings;
 use crate::{diag::Code, locale::say};
 
-/// Whether a text between dollar signs is a formula: it has a TeX command, or an index or power of one letter, or is one
-/// letter, or an equation of such.
+/// Functions that are written in letters.
+const FUNCTIONS: &[&str] = &["sin", "cos", "tan", "log", "ln", "exp", "max", "min", "lim", "mod", "gcd", "det"];
+
+/// Whether a text between dollar signs is a formula: it has a TeX command, or is of short names, numbers and signs of formulas.
 pub(super) fn is_tex(text: &str) -> bool {
     let command = text.match_indices('\\').any(|(at, _)| text[at + 1..].starts_with(|c: char| c.is_ascii_alphabetic()));
-    let letters: Vec<&str> = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
-    let one = |word: &&str| word.len() == 1 && word.starts_with(|c: char| c.is_ascii_alphabetic());
-    let short = letters.iter().all(|word| one(word) || word.bytes().all(|c| c.is_ascii_digit()));
-    let signs = text.contains(['=', '+', '^', '_', '<', '>']) || letters.len() == 1 && text.len() == 1;
-    command || (text.is_ascii() && short && letters.iter().any(one) && signs)
+    let mut words = text.split(|c: char| !c.is_ascii_alphabetic()).filter(|word| !word.is_empty()).peekable();
+    let named = words.peek().is_some();
+    let short = words.all(|word| word.len() <= 2 || FUNCTIONS.contains(&word));
+    let signs = text.contains(['=', '+', '^', '_', '<', '>', '\'']) || text.len() == 1 || is_call(text);
+    // `$5 + $6` is a sum of money: nothing stands before a number.
+    command || (text.is_ascii() && named && short && signs && !text.contains(['$', '"', ';']))
+}
+
+/// `f(x)`, `O(n)`, `n!`.
+fn is_call(text: &str) -> bool {
+    let text = text.trim();
+    let one = |text: &str| text.len() == 1 && text.starts_with(|c: char| c.is_ascii_alphabetic());
+    text.strip_suffix('!').is_some_and(one)
+        || text
+            .strip_suffix(')')
+            .and_then(|text| text.split_once('('))
+            .is_some_and(|(name, inner)| one(name) && !inner.is_empty())
+}
+
+/// `\begin{equation}` and its end.
+pub(super) fn find_environment(text: &str) -> Option<Range<usize>> {
+    let start = text.find("\\begin{")?;
+    let end = text[start..].find("\\end{").map_or(start + "\\begin{".len(), |at| start + at);
+    Some(start..text[end..].find('}').map_or(text.len(), |at| end + at + 1))
 }
 
 /// `$$...$$`, or `$...$` with a TeX command.

@@ -14,6 +14,7 @@ mod code;
 pub(crate) mod compare;
 mod css;
 mod html;
+mod leftover;
 mod markdown;
 mod math;
 mod model;
@@ -25,13 +26,14 @@ mod write;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use leftover::with_pictures;
 pub(crate) use model::{Article, Budget, Finding, Format, Image, Input, Links, Piece};
 pub(crate) use theme::Theme;
 
 /// Converts an article; none if a finding is an error. The findings are in the order of the text, those of
 /// [`check_budget`] at the end.
 pub(crate) fn convert(input: &Input<'_>) -> (Option<Article>, Vec<Finding>) {
-    let mut findings = tree::Findings::default();
+    let mut findings = tree::Findings::of(&input.lint);
     if input.format == Format::Markdown && input.text.len() > limits::MARKDOWN_BYTES_MAX {
         let (bytes, most) = (Count::from(input.text.len()), limits::MARKDOWN_BYTES_MAX);
         let message = say!(
@@ -50,7 +52,7 @@ pub(crate) fn convert(input: &Input<'_>) -> (Option<Article>, Vec<Finding>) {
     tree::check(&nodes, None, false, &mut findings);
     let (article, marks) = write::write(input, &nodes, &mut findings);
     // What is empty because of an error is no finding of its own.
-    if article.text.trim().is_empty() && article.images.is_empty() && !findings.any_error() {
+    if article.text.trim().is_empty() && article.budget.images == 0 && !findings.any_error() {
         let message = say!("the article has no text and no picture");
         findings.add(Code::ArticleEmpty, 0..input.text.len(), message, say!("write something, or remove the article"));
     }

@@ -1,9 +1,10 @@
 //! What goes into a conversion, and what comes out.
 
-use std::{cell::Cell, ops::Range};
+use std::{cell::Cell, ops::Range, rc::Rc};
 
 use super::theme::Theme;
 use crate::{
+    content::words::Lint,
     diag::{Diagnostic, source::Span},
     locale::Phrase,
 };
@@ -40,6 +41,8 @@ pub(crate) struct Input<'a> {
     pub(crate) links: Links,
     /// Whether pictures may be webp: they are converted.
     pub(crate) webp: bool,
+    /// What words are compared with.
+    pub(crate) lint: Rc<Lint>,
     /// Bytes of code that may still be coloured in the plan.
     pub(crate) colours: &'a Cell<usize>,
 }

@@ -37,6 +37,8 @@ pub(super) struct Allowed {
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Endings {
     pub(super) endings: Vec<String>,
+    /// Of pictures that WeChat has already.
+    pub(super) hosts: Vec<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -11,8 +11,16 @@ fn run(format: Format, text: &str, links: Links, theme: &Theme) -> (Option<Artic
     let mut map = SourceMap::default();
     let file = map.add("article.md", text.to_owned());
     let place = move |range: Range<usize>| Span::new(file, range);
-    let (article, found) =
-        convert(&Input { format, text, place: &place, theme, links, webp: false, colours: &Cell::new(1 << 20) });
+    let (article, found) = convert(&Input {
+        format,
+        text,
+        place: &place,
+        theme,
+        links,
+        webp: false,
+        colours: &Cell::new(1 << 20),
+        lint: Default::default(),
+    });
     (article, found.into_iter().map(|finding| finding.diagnostic).collect(), map)
 }
 
@@ -683,4 +691,245 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn markup_that_has_one_meaning_is_converted() {
+    assert_eq!(bare("> [!NOTE]\n> 提示内容"), "<section><p><strong>注</strong></p><p>提示内容</p></section>");
+    assert_eq!(
+        bare("> [!warning]- 折叠的 *标题*\n> 内容"),
+        "<section><p><strong>折叠的 <em>标题</em></strong></p><p>内容</p></section>"
+    );
+    assert_eq!(
+        bare("::: tip 小贴士\n内容\n\n- 一\n:::"),
+        "<section><p><strong>小贴士</strong></p><p>内容</p><section><section>• 一</section></section></section>"
+    );
+    assert_eq!(bare(":::danger\n别碰\n:::"), "<section><p><strong>危险</strong></p><p>别碰</p></section>");
+    assert_eq!(bare("这是==重点==。"), "<p>这是<span>重点</span>。</p>");
+    assert!(article("这是==重点==。").html(|_, _| String::new()).contains("background-color:#fff1b8"));
+    assert_eq!(bare("前<!-- more -->后"), "<p>前后</p>");
+    for text in ["> [!TIP]\n> a", "::: info\na\n:::", "==a==", "<!--more-->\n\na", "a ~~b~~"] {
+        assert_eq!(md(text), none(), "{text}");
+    }
+}
+
+#[test]
+fn signs_that_are_no_markup_stay() {
+    for text in
+        ["9:00~12:00，13:00~18:00", "如果 a==b 且 c==d 就好", "周一~周五，10~12 点", "a == b，c == d", "50%~80%"]
+    {
+        assert_eq!(article(text).text, text);
+        assert_eq!(md(text), none(), "{text}");
+    }
+    assert_eq!(bare("~~旧~~新"), "<p><del>旧</del>新</p>");
+    assert_eq!(bare("前*重*点**粗**后"), "<p>前<em>重</em>点<strong>粗</strong>后</p>");
+    assert!(bare("![图|300](a.png)").contains("alt=\"图\""));
+}
+
+#[test]
+fn leftover_markup_is_found_at_its_place() {
+    for (text, found) in [
+        ("前\n\n##没有空格的标题", "A218 3:1"),
+        ("# 好\n\n###小节\n正文", "A218 3:1"),
+        ("＃＃ 标题", "A218 1:1"),
+        ("#春茶上新的第一天要做什么", "A218 1:1"),
+        ("好\n\n%%内部备注：价格还没定%%", "A218 3:1"),
+        ("好 %%备注%% 的", "A218 1:3"),
+        ("**粗 **后", "A218 1:1"),
+        ("前**粗 **后", "A218 1:2"),
+        ("**没有结束的粗体", "A218 1:1"),
+        ("== 高亮 ==", "A218 1:1"),
+        ("[未定义][zz]", "A218 1:1"),
+        ("看[[别的笔记]]", "A218 1:2"),
+        ("看[[笔记|别名]]", "A218 1:2"),
+        ("[TOC]", "A218 1:1"),
+        ("[[toc]]", "A218 1:1"),
+        ("::: code-group\na\n:::", "A218 1:1"),
+        ("::: tip\n没有结束", "A218 1:1"),
+        ("[!NOTE] 提示", "A218 1:1"),
+        ("> [!NOTE]提示", "A218 1:3"),
+        ("## 标题 {.cls}", "A218 1:7"),
+        ("![图](a.png){width=50%}", "A218 1:12"),
+        ("一段话 ^abc123", "A218 1:5"),
+        ("| 品名 | 价格 |\n| 龙井 | 198 |", "A218 2:1"),
+        ("```js\nlet a", "A218 1:1"),
+        ("[官网]（https://example.com）", "A218 1:1"),
+        ("[价目](https://example.com/a b)", "A218 1:1"),
+        ("上新啦 :tada:", "A218 1:5"),
+        ("H~2~O", "A218 1:2"),
+        ("x^2^", "A218 1:2"),
+        ("好^[脚注]", "A218 1:2"),
+        ("!!! note \"标题\"", "A218 1:1"),
+        ("<<< @/a.js", "A218 1:1"),
+        ("\\newpage", "A218 1:1"),
+        ("import Foo from './foo.vue'", "A218 1:1"),
+        ("<section>\n**粗**\n</section>", "A218 2:1"),
+        ("<section>\n## 标题\n</section>", "A218 2:1"),
+        ("- 一\n- **粗 **后", "A218 2:3"),
+        ("> 引\n> ##标题", "A218 2:3"),
+    ] {
+        assert_eq!(md(text), [found], "{text}");
+    }
+    assert_eq!(html("<p>**粗**的</p>"), ["A218 1:4"]);
+    // What is left out is left out.
+    assert!(!article("好 %%备注%% 的").text.contains("备注"));
+}
+
+#[test]
+fn pictures_that_are_not_read_are_errors() {
+    for (text, place, help) in [
+        ("![干茶](图片 一.png)", "A219 1:1", "write `![干茶](<图片 一.png>)`"),
+        ("看 ![干茶](a.png =300x200)", "A219 1:3", "write `![干茶](a.png)`"),
+        ("![[图片 一.png]]", "A219 1:1", "write `![图片 一](<图片 一.png>)`"),
+        ("![图](图 一.png \"标题\")", "A219 1:1", "write `![图](<图 一.png> \"标题\")`"),
+        ("![[leaf.png|300]]", "A219 1:1", "write `![leaf](leaf.png)`"),
+        ("！[图](a.png)", "A219 1:1", "write `![图](a.png)`"),
+        ("![图]（a.png）", "A219 1:1", "write `![图](a.png)`"),
+        ("！[图]（a.png）", "A219 1:1", "write `![图](a.png)`"),
+        ("<section>\n![图](a.png)\n</section>", "A219 2:1", "write `![图](a.png)`"),
+    ] {
+        let (article, found, map) = run(Format::Markdown, text, Links::Footnote, &plain());
+        assert!(article.is_none(), "{text}");
+        assert_eq!(shown(&found, &map), [place], "{text}");
+        let words: Vec<String> = found[0].help.iter().map(ToString::to_string).collect();
+        assert_eq!(words, [help], "{text}");
+    }
+}
+
+#[test]
+fn prose_is_free_of_findings() {
+    for text in [
+        "张**、李**和王**",
+        "电话 138****5678，尾号 **12",
+        "2**10 是 1024",
+        "研究表明[1][2]，另见[3]",
+        "[微笑][玫瑰] 谢谢！[强]",
+        "快来看！[点这里](https://mp.weixin.qq.com/s/a)",
+        "#春茶 #龙井",
+        "#春茶",
+        "第 #1 名",
+        "涨了 50%，100%% 好",
+        "\\*\\*原样\\*\\* 和 \\[TOC\\]",
+        "`**代码**` 和 `[[x]]` 和 `==`",
+        "x\n\n```\n##x\n**a **b\n![x](a b.png)\n[[x]]\n%%x%%\n```",
+        "**注意**：今天*不*营业，**明天**见",
+        "- 一行\n  **粗**的\n  又一行 **粗**",
+        "1. 甲\n\n   **乙** [丙](https://mp.weixin.qq.com/s/a)\n   - **丁**",
+        "> 引用 **粗** 的\n> 第二行 **粗**",
+        "他说：「[注]」",
+        "{注} 与 {a: 1}",
+        "时间 10:30:00，比例 1:2:3",
+        "a | b | c",
+        "￥198/斤 = 99 元",
+        "价格：【100 元】（[详情](https://mp.weixin.qq.com/s/a)）",
+        "https://mp.weixin.qq.com/s?__biz=MzA3==&mid=1&sn=a**b==#rd 好",
+    ] {
+        assert_eq!(md(text), none(), "{text}");
+    }
+    assert_eq!(md(RICH), none());
+}
+
+#[test]
+fn addresses_end_before_chinese_signs() {
+    let link = |text: &str| format!("<a href=\"{text}\">{text}</a>");
+    let (abc, def) = (link("https://mp.weixin.qq.com/s/abc"), link("https://mp.weixin.qq.com/s/def"));
+    for (text, html) in [
+        ("详见https://mp.weixin.qq.com/s/abc。下一句", format!("<p>详见{abc}。下一句</p>")),
+        ("（https://mp.weixin.qq.com/s/abc）", format!("<p>（{abc}）</p>")),
+        ("https://mp.weixin.qq.com/s/abc、https://mp.weixin.qq.com/s/def，好", format!("<p>{abc}、{def}，好</p>")),
+        ("https://mp.weixin.qq.com/s/abc。**粗**的`a`", format!("<p>{abc}。<strong>粗</strong>的<code>a</code></p>")),
+        (
+            "- “https://mp.weixin.qq.com/s/abc”\n- https://mp.weixin.qq.com/s/def…",
+            format!("<section><section>• “{abc}”</section><section>• {def}…</section></section>"),
+        ),
+    ] {
+        assert_eq!(bare(text), html, "{text}");
+    }
+    for sign in "。，、；：？！）」』】》”’…（「『【《“‘".chars() {
+        assert_eq!(bare(&format!("https://mp.weixin.qq.com/s/abc{sign}好")), format!("<p>{abc}{sign}好</p>"));
+    }
+    assert_eq!(bare("官网 https://example.com/tea，更多"), "<p>官网 <span>https://example.com/tea</span>，更多</p>");
+    // What was written as a link stays one.
+    assert!(bare("[好，茶](https://mp.weixin.qq.com/s/a，b)").contains("s/a，b"));
+    // Places behind such an address are those of the file.
+    assert_eq!(md("https://a.cn，好\n\n见 https://a.cn/x、https://b.cn。<div>x</div>"), ["A201 3:31"]);
+}
+
+#[test]
+fn formulas_have_many_forms() {
+    for text in [
+        "$E=mc^2$",
+        "$a_1$",
+        "$f(x)=2x$",
+        "$O(n)$",
+        "$x$",
+        "$\\frac{1}{2}$",
+        "$$\na+b\n$$",
+        "\\(x^2\\)",
+        "\\[ a = b \\]",
+        "$`a+b`$",
+        "```math\na\n```",
+        "\\begin{equation}\na=b\n\\end{equation}",
+        "好 $\\sin x$",
+    ] {
+        let found = md(text);
+        assert!(found.len() == 1 && found[0].starts_with("A207"), "{text}: {found:?}");
+    }
+    for text in ["从 $5 到 $6", "$HOME 与 $PATH", "US$5/kg，US$6/kg", "一(二)三", "f(x) 是函数", "价 $5 (含税) 与 $6"]
+    {
+        assert_eq!(md(text), none(), "{text}");
+    }
+}
+
+#[test]
+fn links_that_wechat_drops() {
+    assert_eq!(md("[打电话](tel:4008001234)"), ["Q912 1:1"]);
+    assert_eq!(md("[400-800-1234](tel:4008001234) [a@b.cn](mailto:a@b.cn)"), none());
+    assert_eq!(md("[写信](mailto:a@b.cn)"), ["Q912 1:1"]);
+    assert_eq!(html("<p><a href=\"https://a..cn/x\">a</a></p>"), ["A211 1:13"]);
+    assert_eq!(html("<p><a href=“https://a.cn”>a</a></p>"), ["A214 1:12"]);
+    assert_eq!(html("<p style=“color:red”>a</p>").len(), 1);
+}
+
+#[test]
+fn pictures_that_wechat_has_stay() {
+    let text = "![引导](https://mmbiz.qpic.cn/mmbiz_gif/AbCd/0?wx_fmt=gif)";
+    assert_eq!(md(text), none());
+    assert!(bare(text).contains("<img src=\"https://mmbiz.qpic.cn/mmbiz_gif/AbCd/0?wx_fmt=gif\" alt=\"引导\""));
+    assert_eq!(html_image("http://mmbiz.qpic.cn/a"), none());
+    assert_eq!(html_image("https://mmbiz.qpic.cn.evil.cn/a"), ["A301 1:14"]);
+    let slot = crate::payload::stand_in(&"steps.pic.url");
+    assert_eq!(md(&format!("![动图]({slot})")), none());
+    assert!(bare(&format!("![动图]({slot})")).contains(&format!("src=\"{slot}\"")));
+    assert_eq!(md(&format!("看 {slot}")), ["Q505 1:1"]);
+    assert_eq!(md(&format!("`{slot}`")), ["Q505 1:1"]);
+    assert_eq!(md(&format!("[a]({slot})")), ["Q505 1:1"]);
+    assert_eq!(html(&format!("<p style=\"color:{slot}\">a</p>"))[0], "Q505 1:11");
+}
+
+#[test]
+fn words_of_drafts_and_templates_are_found_in_articles() {
+    assert_eq!(md("正文\n\n时间**待定**"), ["Q907 3:5"]);
+    assert_eq!(md("欢迎来到XX店"), ["Q907 1:5"]);
+    assert_eq!(md("`｛｛ x ｝｝` 与 `TODO: x`"), none());
+    assert_eq!(md("价格 ｛｛ vars.price ｝｝ 元"), ["Q509 1:4"]);
+    assert_eq!(html("<p>价格 { vars.price } 元</p><pre>${vars.x}</pre>"), ["Q509 1:7"]);
+}
+
+#[test]
+fn types_of_programs_are_no_tags() {
+    let (_, found, map) = run(Format::Markdown, "List<String> 与 Map<K, V>", Links::Footnote, &plain());
+    assert_eq!(shown(&found, &map), ["A201 1:5"]);
+    assert_eq!(found[0].help[0].to_string(), "write `&lt;String>`, or put it into backticks");
+    assert_eq!(md("<B>粗</B>"), none());
+}
+
+#[test]
+fn themes_of_other_programs() {
+    assert_eq!(theme("#wenyan h1 { color: #333; }\n#nice p { margin: 0; }\n.markdown-body li { margin: 0; }"), none());
+    assert_eq!(theme("#wenyan { color: #333; }"), ["A103 1:1"]);
+    assert_eq!(theme("blockquote > p { color: #333; }"), ["A103 1:1"]);
+    assert_eq!(theme("#top h1 { color: #333; }"), ["A103 1:1"]);
+    assert_eq!(theme("h2 { display: inline-block; }"), ["A104 1:6"]);
+    assert_eq!(Theme::builtin("none").expect("built in").rules(), 0);
 }

@@ -22,7 +22,7 @@ use crate::{
 /// The hooks that a theme may style besides tags; each is written with a dot before it.
 ///
 /// `li-more` is what follows the first paragraph of a list item; `link-text` the text of a link that becomes a reference;
-/// `number` the superscript of a note or reference; `code-*` the parts of coloured code.
+/// `mark` what `==` highlights; `number` the superscript of a note or reference; `code-*` the parts of coloured code.
 pub(super) const HOOKS: &[&str] = &[
     "quote",
     "code-block",
@@ -30,6 +30,7 @@ pub(super) const HOOKS: &[&str] = &[
     "li-more",
     "link-text",
     "number",
+    "mark",
     "footnotes",
     "footnotes-title",
     "footnote",
@@ -63,13 +64,14 @@ pub(super) type Names = [&'static str; 2];
 
 impl Theme {
     /// The names of the themes that are built in; the first is the default.
-    pub(crate) const BUILTIN: &[&str] = &["plain", "jade"];
+    pub(crate) const BUILTIN: &[&str] = &["plain", "jade", "none"];
 
     /// A theme that is built in.
     pub(crate) fn builtin(name: &str) -> Option<Self> {
         let css = match name {
             "plain" => include_str!("themes/plain.css"),
             "jade" => include_str!("themes/jade.css"),
+            "none" => "",
             _ => return None,
         };
         // A test holds that they have no findings.
@@ -311,10 +313,34 @@ fn selectors(css: &str, prelude: Range<usize>, problems: &mut Vec<Problem>) -> V
     found
 }
 
+/// The element around an article in themes of wenyan, mdnice, doocs and others.
+const ROOTS: &[&str] = &[
+    "#wenyan",
+    "#nice",
+    ".markdown-body",
+    "#output",
+    "#write",
+    "#article",
+    ".rich_media_content",
+    "#js_content",
+    "section#nice",
+    "body",
+];
+
 fn selector(text: &str) -> Result<Vec<String>, (Phrase, Phrase)> {
     let mut names = Vec::new();
     let text = css::without_comments(text);
-    for word in text.split_ascii_whitespace() {
+    if let Some(sign) = text.chars().find(|c| matches!(c, '>' | '+' | '~')) {
+        let message = say!("`{sign}` cannot be used in selectors", sign);
+        return Err((message, say!("write a space instead of `{sign}`", sign)));
+    }
+    // Themes of other programs name the element around the article first.
+    let mut words = text.split_ascii_whitespace().peekable();
+    if words.next_if(|word| ROOTS.contains(word)).is_some() && words.peek().is_none() {
+        let message = say!("`{word}` is the whole article, which has no element of its own", word = text.trim());
+        return Err((message, say!("set it for `p`, `li`, `td` and so on")));
+    }
+    for word in words {
         let hook = word.strip_prefix('.').filter(|hook| HOOKS.contains(hook));
         if hook.is_some() || (word != "b" && word != "i" && word != "s" && RULESET.tags.contains_key(word)) {
             names.push(word.to_owned());
@@ -332,6 +358,18 @@ fn selector(text: &str) -> Result<Vec<String>, (Phrase, Phrase)> {
                 |near| say!("did you mean `{near}`?", near = dotted(&near)),
             );
             return Err((say!("unknown hook `{word}`", word), help));
+        }
+        if word.starts_with('#') {
+            return Err((
+                say!("`{word}` is an id, and ids stand for nothing in an article", word),
+                say!("remove `{word} `", word),
+            ));
+        }
+        if let Some((tag, _)) = word.split_once('.').filter(|(tag, _)| RULESET.tags.contains_key(*tag)) {
+            return Err((
+                say!("`{word}` has a class, and classes stand for nothing in an article", word),
+                say!("write `{tag}`, or a hook such as `.code-block`", tag),
+            ));
         }
         let help = say!("write tag names and hooks with spaces between them: `blockquote p`, `.table-wrap`");
         return Err((say!("`{word}` is not a tag that articles can use", word), help));

@@ -1,15 +1,17 @@
 //! The small tree that Markdown and HTML are both read into, and findings with bytes of the article.
 
-use std::ops::Range;
+use std::{ops::Range, rc::Rc};
 
 use super::rules::{Content, RULESET, Tag};
 use crate::{
+    content::words::{self, Lint},
     diag::{
         Code, Diagnostic, Severity,
         source::{Span, reveal},
     },
     limits,
     locale::{Phrase, say},
+    payload,
     text::one_of,
 };
 
@@ -49,6 +51,8 @@ pub(super) struct Element {
     pub(super) done: Option<bool>,
     /// Of an ordered list: `1)` rather than `1.`.
     pub(super) paren: bool,
+    /// The name by which a theme knows it, with its dot, besides its tag.
+    pub(super) hook: &'static str,
 }
 
 #[derive(Debug)]
@@ -108,6 +112,8 @@ pub(super) fn rule(tag: &str) -> Option<&'static Tag> {
 /// What is found, with bytes of the article; becomes diagnostics at the end, when all silenced places are known.
 #[derive(Debug, Default)]
 pub(super) struct Findings {
+    /// What words are compared with.
+    pub(super) lint: Rc<Lint>,
     found: Vec<Finding>,
     /// Whether an error is among them.
     error: bool,
@@ -134,6 +140,11 @@ struct Allowed {
 }
 
 impl Findings {
+    /// None yet, of an article whose words are compared.
+    pub(super) fn of(lint: &Rc<Lint>) -> Self {
+        Self { lint: Rc::clone(lint), ..Self::default() }
+    }
+
     pub(super) fn add(&mut self, code: Code, range: Range<usize>, message: Phrase, help: Phrase) {
         if self.is_full(code) {
             return;
@@ -145,6 +156,24 @@ impl Findings {
             phrase.cut(&plain, &plain);
         }
         self.found.push(Finding { code, range, message, help });
+    }
+
+    /// A value that only a run knows can be the address of a picture and nothing else.
+    pub(super) fn no_slot(&mut self, range: Range<usize>) {
+        let message = say!("in an article, a run-time value can only be the address of a picture");
+        self.add(Code::RuntimeValue, range, message, say!("write `![description]({{{{ steps.ID.url }}}})`"));
+    }
+
+    /// Looks at words of prose that come from a range of the article; whether they stand there as they are.
+    pub(super) fn words(&mut self, words: &str, exact: bool, range: &Range<usize>) {
+        if payload::has_slot(words) {
+            return self.no_slot(range.clone());
+        }
+        let lint = Rc::clone(&self.lint);
+        for words::Found { range: at, code, message, help } in words::look(words, &lint, true) {
+            let place = if exact { range.start + at.start..range.start + at.end } else { range.clone() };
+            self.add(code, place, message, help);
+        }
     }
 
     /// Said once: what is inside is not read any more.

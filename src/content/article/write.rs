@@ -10,9 +10,11 @@ use super::{
     tree::{Element, Findings, Kind, Node},
 };
 use crate::{
+    content::address,
     diag::Code,
     limits,
     locale::{Count, Phrase, say},
+    payload,
 };
 
 /// Where a block begins in what is written.
@@ -714,7 +716,7 @@ impl Writer<'_> {
             tag => {
                 let tag = fixed(tag);
                 self.fill(first_char(&children));
-                let opened = self.open(tag, [tag, ""], own, "");
+                let opened = self.open(tag, [tag, element.hook], own, "");
                 self.inlines(&children);
                 self.close(tag, opened);
             }
@@ -754,6 +756,25 @@ impl Writer<'_> {
             let help = say!("describe it: `![description](picture.png)`, or `alt=\"description\"`");
             self.findings.add(Code::ImageAlt, range.clone(), say!("the picture has no alt text"), help);
         }
+        if payload::has_slot(alt) {
+            return self.findings.no_slot(range.clone());
+        }
+        // What WeChat keeps already: an address of its own, or one that an earlier step gives.
+        if payload::has_slot(src) || hosted(src) {
+            if payload::has_slot(src) && payload::only_slot(src.trim()).is_none() {
+                return self.findings.no_slot(at);
+            }
+            self.shown += 1;
+            let mut address = String::new();
+            match payload::has_slot(src) {
+                true => address.push_str(src.trim()),
+                false => escape(&src.trim().replacen("http://", "https://", 1), true, &mut address),
+            }
+            self.html.push_str("<img src=\"");
+            self.html.push_str(&address);
+            self.picture_end(alt, own);
+            return;
+        }
         let path = match image_path(src, self.input.webp) {
             Ok(path) => path,
             Err((code, message, help)) => return self.findings.add(code, at, message, help),
@@ -768,6 +789,11 @@ impl Writer<'_> {
         self.done += self.html.len();
         self.pieces.push(Piece::Html(std::mem::take(&mut self.html)));
         self.pieces.push(Piece::Image(index));
+        self.picture_end(alt, own);
+    }
+
+    /// What follows the address of a picture.
+    fn picture_end(&mut self, alt: &str, own: Vec<Declaration>) {
         self.html.push('"');
         if !alt.is_empty() {
             self.html.push_str(" alt=\"");
@@ -797,16 +823,25 @@ impl Writer<'_> {
             let help = say!("write the URL, or only the text");
             return self.findings.add(Code::DeadLink, at, say!("the link has no URL"), help);
         }
-        if !web && !matches!(scheme, Some("mailto" | "tel")) {
-            let (why, help) = match () {
-                () if href.starts_with('#') => {
-                    (say!("WeChat removes ids, so the link has no target"), say!("name the heading in words"))
-                }
-                () if scheme.is_some_and(|s| s.chars().all(|c| c.is_ascii_alphanumeric())) => {
-                    (say!("WeChat does not open this kind of URL"), say!("write a URL with https://"))
-                }
-                () => (say!("relative URLs do not work in an article"), say!("write the full URL with https://")),
-            };
+        if payload::has_slot(href) {
+            return self.findings.no_slot(at);
+        }
+        if let Some(host) = address::bad_host(href).filter(|_| web) {
+            let message = say!(
+                "the link to `{shown}` does not work: {why}",
+                shown = href,
+                why = say!("`{host}` is not the name of a host", host)
+            );
+            return self.findings.add(Code::DeadLink, at, message, say!("write the full URL with https://"));
+        }
+        let lint = std::rc::Rc::clone(&self.findings.lint);
+        if let Some(found) = lint.staging.mentioned_in(href).first().copied() {
+            let message = say!("the text links to `{found}`, which is in `lint.staging_hosts`", found);
+            self.findings.add(Code::StagingLink, at.clone(), message, say!("write the URL for followers"));
+        }
+        let dropped = address::is_dropped(href) && scheme != Some("ftp") && scheme != Some("file");
+        if !web && !dropped {
+            let (why, help) = dead_link(href, scheme);
             if self.findings.is_full(Code::DeadLink) {
                 return;
             }
@@ -816,7 +851,7 @@ impl Writer<'_> {
             return;
         }
         self.fill(first_char(&children));
-        let stays = (web && wechat(href)) || self.input.links == Links::Keep;
+        let stays = web && (wechat(href) || self.input.links == Links::Keep);
         if stays {
             let mut attributes = String::from(" href=\"");
             escape(href, true, &mut attributes);
@@ -828,7 +863,7 @@ impl Writer<'_> {
         }
         if self.input.links == Links::Error {
             let help = say!("link only to mp.weixin.qq.com, or set `links: footnote`");
-            self.findings.add(Code::ExternalLink, at, say!("the link to `{href}` is external", href), help);
+            self.findings.add(Code::ExternalLink, at.clone(), say!("the link to `{href}` is external", href), help);
         }
         let before = self.text.len();
         let opened = self.open("span", ["span", ".link-text"], own, "");
@@ -836,15 +871,31 @@ impl Writer<'_> {
         self.close("span", opened);
         // An address that is written out needs no reference.
         let shown = self.text[before..].trim();
-        let bare = href.strip_prefix("mailto:").or_else(|| href.strip_prefix("http://")).unwrap_or(href);
+        let bare = href.strip_prefix("http://").unwrap_or(href);
         if shown == href || shown == bare {
             return;
+        }
+        if dropped {
+            let shown = shown.to_owned();
+            return self.dropped_link(href, &shown, at);
         }
         let number = *self.link_numbers.entry(href.to_owned()).or_insert_with(|| {
             self.links.push(href.to_owned());
             self.links.len() - 1
         });
         self.number(&format!("[{}]", number + 1));
+    }
+
+    /// A link to a telephone or mailbox became its text: nothing is lost where the number or address is what readers see.
+    fn dropped_link(&mut self, href: &str, shown: &str, at: Range<usize>) {
+        let target = href.split_once(':').map_or(href, |(_, target)| target);
+        let target = target.split('?').next().unwrap_or(target);
+        let letters = |text: &str| text.chars().filter(|c| c.is_alphanumeric()).collect::<String>().to_lowercase();
+        if !letters(shown).contains(&letters(target)) {
+            let message = say!("WeChat does not open the link to `{address}`", address = href);
+            let help = say!("write the number or address in the text");
+            self.findings.add(Code::DroppedLink, at, message, help);
+        }
     }
 
     fn notes(&mut self, notes: &[&Node]) {
@@ -890,6 +941,27 @@ impl Writer<'_> {
         }
         self.close("section", opened);
     }
+}
+
+/// Why a link that is no web page does not work, and what to write.
+fn dead_link(href: &str, scheme: Option<&str>) -> (Phrase, Phrase) {
+    if href.starts_with('#') {
+        return (say!("WeChat removes ids, so the link has no target"), say!("name the heading in words"));
+    }
+    if href.starts_with(['“', '”', '‘', '’', '＂', '＇']) {
+        return (say!("its quotation marks are Chinese"), say!("write `<a href=\"https://...\">`"));
+    }
+    if scheme.is_some_and(|scheme| scheme.chars().all(|c| c.is_ascii_alphanumeric())) {
+        return (say!("WeChat does not open this kind of URL"), say!("write a URL with https://"));
+    }
+    (say!("relative URLs do not work in an article"), say!("write the full URL with https://"))
+}
+
+/// Whether a picture is one that WeChat keeps: what its uploads give.
+fn hosted(src: &str) -> bool {
+    let host = src.trim().split_once("://").filter(|(scheme, _)| matches!(*scheme, "http" | "https"));
+    let host = host.map(|(_, rest)| rest.split(['/', '?', '#']).next().unwrap_or_default());
+    host.is_some_and(|host| RULESET.images.hosts.iter().any(|known| known.eq_ignore_ascii_case(host)))
 }
 
 /// Whether WeChat opens the address: its host is one of the rules'.
@@ -943,7 +1015,7 @@ fn image_path(src: &str, webp: bool) -> Result<String, (Code, Phrase, Phrase)> {
     }
     let ending = path.rsplit_once('.').map(|(_, ending)| ending.to_ascii_lowercase()).unwrap_or_default();
     if !(RULESET.images.endings.contains(&ending) || webp && ending == "webp") {
-        let message = say!("WeChat accepts only JPEG and PNG pictures in articles, not `{shown}`", shown);
+        let message = say!("WeChat accepts only JPEG, PNG and GIF pictures in articles, not `{shown}`", shown);
         let help = match ending.as_str() {
             "webp" => say!("convert it to `.png` or `.jpg`, or write `optimize: true` for the article"),
             _ => say!("convert it to `.png` or `.jpg`"),

@@ -43,6 +43,8 @@ pub enum MediaTarget {
     /// A picture of an article's body: gives a URL.
     /// <https://developers.weixin.qq.com/doc/service/api/material/permanent/api_uploadimage>
     BodyImage,
+    /// A GIF of an article's body, which `uploadimg` refuses: permanent material, whose URL may stand in articles.
+    Animation,
     /// Permanent material: gives a `media_id`.
     /// <https://developers.weixin.qq.com/doc/service/api/material/permanent/api_addmaterial>
     Material(Material),
@@ -79,7 +81,7 @@ impl MediaTarget {
     pub fn path(self) -> &'static str {
         match self {
             MediaTarget::BodyImage => "/cgi-bin/media/uploadimg",
-            MediaTarget::Material(_) => "/cgi-bin/material/add_material",
+            MediaTarget::Animation | MediaTarget::Material(_) => "/cgi-bin/material/add_material",
         }
     }
 
@@ -87,13 +89,14 @@ impl MediaTarget {
     pub fn kind(self) -> Option<&'static str> {
         match self {
             MediaTarget::BodyImage => None,
+            MediaTarget::Animation => Some(Material::Image.name()),
             MediaTarget::Material(kind) => Some(kind.name()),
         }
     }
 
     pub fn gives(self) -> Output {
         match self {
-            MediaTarget::BodyImage => Output::Url,
+            MediaTarget::BodyImage | MediaTarget::Animation => Output::Url,
             MediaTarget::Material(_) => Output::MediaId,
         }
     }
@@ -102,6 +105,7 @@ impl MediaTarget {
     fn takes(self) -> (&'static [&'static str], u64) {
         match self {
             MediaTarget::BodyImage => (&["image/jpeg", "image/png"], limits::BODY_IMAGE_BYTES),
+            MediaTarget::Animation => (&["image/gif"], limits::MATERIAL_BYTES),
             MediaTarget::Material(Material::Image) => {
                 (&["image/jpeg", "image/png", "image/gif", "image/bmp"], limits::MATERIAL_BYTES)
             }
@@ -209,7 +213,12 @@ impl Upload {
 
     /// Names the upload: the same bytes to the same place with the same words are the same upload.
     pub fn key(&self) -> String {
-        let identity = json!(["qunfa/upload/1", self.target.path(), self.target.kind(), self.sha256, self.description]);
+        let mut identity =
+            json!(["qunfa/upload/1", self.target.path(), self.target.kind(), self.sha256, self.description]);
+        // It asks for another value of the answer than a cover of the same bytes.
+        if let (MediaTarget::Animation, Some(parts)) = (self.target, identity.as_array_mut()) {
+            parts.push(self.target.gives().name().into());
+        }
         payload::digest(identity.to_string().as_bytes())["sha256:".len()..][..32].to_owned()
     }
 
@@ -218,18 +227,32 @@ impl Upload {
         Slot::Upload { gives: self.target.gives(), path: self.path.clone() }
     }
 
+    /// The name under which it is uploaded: its ending is what its bytes are, whatever the file is called, and it is ASCII (40005,
+    /// 40113).
+    fn name(&self) -> String {
+        let name = self.path.rsplit('/').next().unwrap_or_default();
+        let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
+        let plain = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+        let stem: String = stem.chars().filter(plain).take(64).collect();
+        let stem = if stem.is_empty() { self.key()[..8].to_owned() } else { stem };
+        let ending = match self.content_type {
+            "image/jpeg" => "jpg",
+            "image/png" => "png",
+            "image/gif" => "gif",
+            "image/bmp" => "bmp",
+            "audio/mpeg" => "mp3",
+            "audio/x-ms-wma" => "wma",
+            "audio/wav" => "wav",
+            "audio/amr" => "amr",
+            _ => "mp4",
+        };
+        format!("{stem}.{ending}")
+    }
+
     /// The form, and its boundary: nothing in it depends on chance.
     pub fn form(&self) -> (String, Vec<u8>) {
         let boundary = format!("qunfa-{}", self.key());
-        let name = self.path.rsplit('/').next().unwrap_or("file");
-        // The ending of what it was would be refused.
-        let name = match (&self.optimized, name.rsplit_once('.')) {
-            (Some(_), Some((stem, _))) => {
-                format!("{stem}.{}", if self.content_type == "image/png" { "png" } else { "jpg" })
-            }
-            _ => name.to_owned(),
-        };
-        let name: String = name.chars().map(|c| if matches!(c, '"' | '\\' | '\r' | '\n') { '_' } else { c }).collect();
+        let name = self.name();
         let mut form = format!(
             "--{boundary}\r\nContent-Disposition: form-data; name=\"media\"; filename=\"{name}\"\r\nContent-Type: {}\r\n\r\n",
             self.content_type
@@ -308,11 +331,27 @@ mod tests {
     }
 
     #[test]
+    fn uploads_are_named_as_their_bytes_say() {
+        let name = |path: &str, target| Upload::new(path, png(60), target, None).expect("fits").name();
+        assert_eq!(name("图/a b.JPG", MediaTarget::BodyImage), "ab.png");
+        assert_eq!(name("cover.gif", MediaTarget::Material(Material::Image)), "cover.png");
+        let chinese = name("干茶.png", MediaTarget::BodyImage);
+        assert!(chinese.is_ascii() && chinese.len() == 12 && chinese.ends_with(".png"), "{chinese}");
+        let gif = Upload::new("a.gif", b"GIF89a\x03\0\x02\0;".to_vec(), MediaTarget::Animation, None).expect("fits");
+        let cover = Upload { target: MediaTarget::Material(Material::Image), ..gif.clone() };
+        assert_eq!(
+            (gif.name().as_str(), gif.target.path(), gif.target.kind()),
+            ("a.gif", "/cgi-bin/material/add_material", Some("image"))
+        );
+        assert_ne!(gif.key(), cover.key());
+    }
+
+    #[test]
     fn the_form_is_the_same_every_time() {
         let upload = Upload::new("图/a\".png", png(60), MediaTarget::BodyImage, None).expect("fits");
         let (boundary, form) = upload.form();
         let text = String::from_utf8_lossy(&form);
-        assert!(text.starts_with(&format!("--{boundary}\r\nContent-Disposition: form-data; name=\"media\"; filename=\"a_.png\"\r\nContent-Type: image/png\r\n\r\n\u{fffd}PNG")));
+        assert!(text.starts_with(&format!("--{boundary}\r\nContent-Disposition: form-data; name=\"media\"; filename=\"a.png\"\r\nContent-Type: image/png\r\n\r\n\u{fffd}PNG")));
         assert!(text.ends_with(&format!("\r\n--{boundary}--\r\n")));
         assert_eq!(upload.form(), (boundary, form));
         let described = ("标题".to_owned(), "介绍".to_owned());

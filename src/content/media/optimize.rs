@@ -6,6 +6,7 @@ use std::io::Cursor;
 use image::{
     DynamicImage, ExtendedColorType, ImageDecoder as _, ImageEncoder as _, ImageFormat, ImageReader, Limits,
     codecs::{jpeg::JpegEncoder, png},
+    metadata::Orientation,
 };
 
 use super::sniff::{content_type, dimensions};
@@ -87,7 +88,7 @@ fn decode(bytes: &[u8], format: ImageFormat, work: &mut u64) -> Result<Option<Dy
     {
         return Err(TooMuch::Pixels(width, height));
     }
-    let Ok(decoder) = reader.into_decoder() else { return Ok(None) };
+    let Ok(mut decoder) = reader.into_decoder() else { return Ok(None) };
     let (width, height) = decoder.dimensions();
     // A pixel of more than four bytes counts as more than one.
     let pixels = decoder.total_bytes().div_ceil(4).max(u64::from(width) * u64::from(height));
@@ -95,7 +96,10 @@ fn decode(bytes: &[u8], format: ImageFormat, work: &mut u64) -> Result<Option<Dy
         return Err(TooMuch::Pixels(width, height));
     }
     *work = work.checked_sub(pixels).ok_or(TooMuch::Work)?;
-    let Ok(picture) = DynamicImage::from_decoder(decoder) else { return Ok(None) };
+    // What is written has no EXIF: the pixels are turned instead.
+    let turned = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+    let Ok(mut picture) = DynamicImage::from_decoder(decoder) else { return Ok(None) };
+    picture.apply_orientation(turned);
     if !picture.color().has_alpha() {
         return Ok(Some(DynamicImage::ImageRgb8(picture.into_rgb8())));
     }
@@ -204,6 +208,51 @@ mod tests {
         let mut out = Vec::new();
         picture.write_to(&mut Cursor::new(&mut out), ImageFormat::WebP).expect("encodes");
         out
+    }
+
+    /// A JPEG that says how it is to be turned, in the way of cameras.
+    fn turned(picture: &DynamicImage, orientation: u8) -> Vec<u8> {
+        let jpeg = as_jpeg(picture, 95).expect("encodes");
+        let exif =
+            [b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0".as_slice(), &[orientation, 0, 0, 0, 0, 0, 0, 0]]
+                .concat();
+        let length = u16::try_from(exif.len() + 2).expect("short").to_be_bytes();
+        [&jpeg[..2], &[0xff, 0xe1], &length, &exif, &jpeg[2..]].concat()
+    }
+
+    #[test]
+    fn photos_stand_upright_whatever_the_camera_noted() {
+        // Red, green and blue corners: top left, top right, bottom left of what is stored.
+        let colour = |x: u32, y: u32| match (x < 24, y < 16) {
+            (true, true) => [250, 0, 0],
+            (false, true) => [0, 250, 0],
+            (true, false) => [0, 0, 250],
+            (false, false) => [250, 250, 250],
+        };
+        let stored = DynamicImage::ImageRgb8(image::RgbImage::from_fn(48, 32, |x, y| image::Rgb(colour(x, y))));
+        // Where the three corners stand in what is seen.
+        for (orientation, size, [red, green, blue]) in [
+            (1, (48, 32), [(0, 0), (1, 0), (0, 1)]),
+            (2, (48, 32), [(1, 0), (0, 0), (1, 1)]),
+            (3, (48, 32), [(1, 1), (0, 1), (1, 0)]),
+            (4, (48, 32), [(0, 1), (1, 1), (0, 0)]),
+            (5, (32, 48), [(0, 0), (0, 1), (1, 0)]),
+            (6, (32, 48), [(1, 0), (1, 1), (0, 0)]),
+            (7, (32, 48), [(1, 1), (1, 0), (0, 1)]),
+            (8, (32, 48), [(0, 1), (0, 0), (1, 1)]),
+        ] {
+            let (bytes, said) = fit(&turned(&stored, orientation), &["image/jpeg"], 1 << 20).expect("fits");
+            assert_eq!(super::super::dimensions(&bytes), Some(size), "{orientation}: {said}");
+            let made = image::load_from_memory(&bytes).expect("decodes").into_rgb8();
+            for ((right, low), channel) in [(red, 0), (green, 1), (blue, 2)] {
+                let pixel = made.get_pixel(4 + right * (size.0 - 9), 4 + low * (size.1 - 9)).0;
+                let strongest = (0..3).max_by_key(|at| pixel[*at]);
+                assert!(
+                    strongest == Some(channel) && pixel.iter().filter(|value| **value > 150).count() == 1,
+                    "{orientation}: {pixel:?}"
+                );
+            }
+        }
     }
 
     #[test]

@@ -642,6 +642,20 @@ fn no_form(why: &str, range: Option<Range<usize>>) -> Failure {
     Failure::new(Code::NumberForm, message, range).help(help)
 }
 
+/// The names of all variables, columns and environment variables, in full; no more than are looked for.
+pub(crate) fn names(context: &Value) -> Vec<String> {
+    let of = |owner: &str| -> Vec<String> {
+        let map = context.get_attr(owner).unwrap_or_default();
+        let keys = map.try_iter().into_iter().flatten().take(limits::NAMES_LOOKED_FOR);
+        keys.filter_map(|key| key.as_str().map(str::to_owned)).collect()
+    };
+    let names = ["vars", "row", "env"].into_iter().flat_map(|owner| {
+        let names = of(owner).into_iter().filter(|name| !name.starts_with(numbers::NO_FORM));
+        names.map(move |name| format!("{owner}.{name}")).collect::<Vec<_>>()
+    });
+    names.take(limits::NAMES_LOOKED_FOR).collect()
+}
+
 /// What went wrong in an included file is wrapped in where it was included.
 fn innermost(error: &minijinja::Error) -> &minijinja::Error {
     let mut cause = error;

@@ -27,6 +27,17 @@ pub(super) fn explain(source: &str, detail: &str, range: Option<Range<usize>>) -
         let message = say!("`{{#` begins a comment of a template, and nothing ends it");
         return Cause { message, range: Some(at..at + 2), help: vec![as_it_is()] };
     }
+    // Other programs write pictures and boxes in braces too.
+    let written = tag.clone().and_then(|tag| source.get(tag)).unwrap_or_default();
+    let hexo = detail.strip_prefix("unknown statement ").filter(|name| HEXO.contains(name));
+    if written.starts_with("{{<") || written.starts_with("{{%") || hexo.is_some() {
+        let message = match hexo {
+            Some(name) => say!("`{name}` is a tag of Hexo, which is not read", name),
+            None => say!("this is a shortcode of Hugo, which is not read"),
+        };
+        let help = say!("write it in Markdown: `![description](picture.png)`, or `> [!TIP]` for a box");
+        return Cause { message, range: range.or(tag), help: vec![help, as_it_is()] };
+    }
     let (message, help) = errors::syntax(detail);
     let unclosed = tag.as_ref().is_some_and(|tag| {
         !source[tag.start..].contains(if source[tag.start..].starts_with("{{") { "}}" } else { "%}" })
@@ -34,6 +45,67 @@ pub(super) fn explain(source: &str, detail: &str, range: Option<Range<usize>>) -
     let close = unclosed.then(|| say!("close the tag: `{{{{ ... }}}}`, `{{% ... %}}`"));
     Cause { message, range, help: help.into_iter().chain(close).chain([as_it_is()]).collect() }
 }
+
+/// Tags of Hexo and its themes.
+const HEXO: &[&str] = &[
+    "asset_img",
+    "asset_link",
+    "asset_path",
+    "img",
+    "note",
+    "endnote",
+    "post_link",
+    "post_path",
+    "codeblock",
+    "endcodeblock",
+    "code",
+    "endcode",
+    "blockquote",
+    "endblockquote",
+    "quote",
+    "endquote",
+    "pullquote",
+    "endpullquote",
+    "centerquote",
+    "endcenterquote",
+    "cq",
+    "youtube",
+    "vimeo",
+    "gist",
+    "jsfiddle",
+    "iframe",
+    "link",
+    "tabs",
+    "endtabs",
+    "tab",
+    "endtab",
+    "label",
+    "btn",
+    "button",
+    "video",
+    "hideToggle",
+    "endhideToggle",
+    "hideInline",
+    "hideBlock",
+    "gallery",
+    "endgallery",
+    "mermaid",
+    "endmermaid",
+    "highlight",
+    "endhighlight",
+    "timeline",
+    "endtimeline",
+    "inlineImg",
+    "flink",
+    "endflink",
+    "span",
+    "p",
+    "folding",
+    "endfolding",
+    "checkbox",
+    "radio",
+    "bvideo",
+];
 
 /// What to do about braces that are no template.
 pub(super) fn as_it_is() -> Phrase {

@@ -1,14 +1,16 @@
 //! What a text should not hold when it reaches followers.
 
-use crate::{diag::Code, limits, locale::say, plan::ask::Fields};
+use crate::{
+    content::{
+        address,
+        words::{self, Found},
+    },
+    diag::Code,
+    limits,
+    locale::say,
+    plan::ask::{Fields, Part},
+};
 
-/// Words that mark a draft, as whole words in capitals.
-const DRAFT: &[&str] = &["TODO", "FIXME", "XXX", "TBD"];
-/// Words that mark a draft wherever they stand, in any case.
-const FILLER: &[&str] = &["lorem ipsum", "【测试】", "[测试]", "(测试)", "（测试）", "待补充", "占位符"];
-/// Texts that are a test and nothing else.
-const ALONE: &[&str] =
-    &["test", "testing", "hello world", "测试", "测试测试", "测试消息", "测试一下", "111", "123", "asdf"];
 /// Marks of templates.
 const MARKS: &[&str] = &["{{", "}}", "{%", "%}", "{#", "#}"];
 
@@ -16,7 +18,8 @@ const MARKS: &[&str] = &["{{", "}}", "{%", "%}", "{#", "#}"];
 pub(super) fn text(fields: &mut dyn Fields, suffix: &str, text: &str) {
     for found in fields.staging_hosts(text).into_iter().take(limits::LINKS_SHOWN) {
         let message = say!("the text links to `{found}`, which is in `lint.staging_hosts`", found);
-        fields.problem_in(suffix, found, Code::StagingLink, message, say!("write the URL for followers"));
+        let part = Part::first(text, found);
+        fields.problem_in(suffix, part, Code::StagingLink, message, say!("write the URL for followers"));
     }
     if text.contains(['{', '}'])
         && let Some(mark) = MARKS.iter().find(|mark| text.contains(**mark))
@@ -26,48 +29,24 @@ pub(super) fn text(fields: &mut dyn Fields, suffix: &str, text: &str) {
         // The same mark may well begin a template that is right: the whole text is pointed at.
         fields.problem(suffix, Code::LeftoverTemplate, message, help);
     }
-    if let Some(word) = test_word(text) {
-        let message = say!("the rendered text contains `{word}`, a draft or test word", word);
-        fields.problem_in(suffix, word, Code::TestWords, message, say!("write the final text"));
+    for Found { range, code, message, help } in words::look(text, &fields.words(text), false) {
+        fields.problem_in(suffix, Part { text, range }, code, message, help);
+    }
+    for (at, fault) in address::faults(text) {
+        let (code, message, help) = fault.said();
+        fields.problem_in(suffix, Part { text, range: at }, code, message, help);
     }
     for link in links(text, "http://") {
         let message = say!("`{link}` is a link without https", link);
-        fields.problem_in(suffix, link, Code::InsecureLink, message, say!("write https:// if the site supports it"));
+        fields.problem_in(
+            suffix,
+            Part::first(text, link),
+            Code::InsecureLink,
+            message,
+            say!("write https:// if the site supports it"),
+        );
     }
 }
-
-fn test_word(text: &str) -> Option<&str> {
-    let alone = text.trim().trim_end_matches(['.', '!', '。', '\u{ff01}']);
-    if ALONE.iter().any(|word| alone.eq_ignore_ascii_case(word)) {
-        return Some(alone);
-    }
-    let inside = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    // Most characters begin none of them.
-    let begins = text.bytes().enumerate().filter(|(_, byte)| BEGINS[usize::from(*byte)]);
-    begins.map(|(at, _)| (&text[..at], &text[at..])).find_map(|(before, rest)| {
-        let is = |word: &&&str| rest.get(..word.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(word));
-        let draft = |word: &&&str| rest.starts_with(**word) && !rest[word.len()..].starts_with(inside);
-        let word = DRAFT.iter().find(draft).filter(|_| !before.ends_with(inside)).or_else(|| FILLER.iter().find(is))?;
-        Some(&rest[..word.len()])
-    })
-}
-
-/// Whether a byte is the first one of a word of [`DRAFT`] or [`FILLER`], in any case. Inside of a character there is none of them.
-const BEGINS: [bool; 256] = {
-    let mut begins = [false; 256];
-    let (mut list, lists) = (0, [DRAFT, FILLER]);
-    while list < lists.len() {
-        let mut word = 0;
-        while word < lists[list].len() {
-            let first = lists[list][word].as_bytes()[0];
-            begins[first as usize] = true;
-            begins[first.to_ascii_uppercase() as usize] = true;
-            word += 1;
-        }
-        list += 1;
-    }
-    begins
-};
 
 /// The first links of a text with this beginning: up to a blank, a quote, or a character that no address holds.
 fn links<'a>(text: &'a str, scheme: &str) -> Vec<&'a str> {
@@ -91,24 +70,6 @@ fn links<'a>(text: &'a str, scheme: &str) -> Vec<&'a str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn test_words_are_whole_words() {
-        for (text, word) in [
-            ("春茶 TODO 改标题", Some("TODO")),
-            ("TODO:价格", Some("TODO")),
-            ("【测试】春茶上新", Some("【测试】")),
-            ("Lorem ipsum dolor", Some("Lorem ipsum")),
-            (" 测试。", Some("测试")),
-            ("Test!", Some("Test")),
-            ("体质测试今日开放", None),
-            ("TODOS", None),
-            ("XXXL 码到货", None),
-            ("todo 清单", None),
-        ] {
-            assert_eq!(test_word(text), word, "{text}");
-        }
-    }
 
     #[test]
     fn links_end_where_addresses_do() {

@@ -302,9 +302,9 @@ mod tests {
 
     #[test]
     fn refresh_token() {
-        check_class(Disposition::RefreshToken, &[40001, 40014, 42001]);
+        check_class(Disposition::RefreshToken, &[40001, 40014, 42001, 42006]);
         let count = TABLE.iter().filter(|row| row.class == Disposition::RefreshToken).count();
-        assert_eq!(count, 3);
+        assert_eq!(count, 4);
     }
 
     #[test]
