@@ -134,7 +134,6 @@ fn what_is_sent_has_so_many_bytes_only() {
             step("send_by_tag", "{ tag_id: 2 }", &format!("mpvideo: {{ media_id: a, title: {long} }}")),
             step("send_by_tag", "{ tag_id: 2 }", &format!("mpvideo: {{ media_id: a, description: {long} }}")),
             step("send_by_tag", &format!("{{ tag: {long} }}"), "text: x"),
-            step("preview", &format!("{{ wxname: {long} }}"), "text: x"),
         ]
     };
     for (long, fits) in all(20_481).into_iter().zip(all(1_000)) {

@@ -335,7 +335,7 @@ fn quotas_are_held_against_what_is_wanted() {
         let document = again(&case);
         is(&quota(&document), "ok", "this run needs none");
         is(&check(&document, "ledger"), "ok", "1 call accepted in this occurrence");
-        case.write("plan.yaml", subscription.replace("id: one", "id: other"));
+        case.write("plan.yaml", subscription.replace("id: one", "id: other").replace("你好", "另一条"));
         let document = again(&case);
         is(&check(&document, "forecast"), "error", "1 mass call needed, 1 already used today, limit 1");
         assert_eq!(document["exit_code"], 9);

@@ -395,7 +395,8 @@ fn work(plan: &RenderedPlan, world: &World) -> End {
         occurrence: plan.occurrence.clone(),
     };
     let mut book = world.store.open(world);
-    let prepared = match run::prepare(plan, &book, &scope, &Selection::default(), world.now()) {
+    let outside = run::Outside { now: world.now(), is_there: &|_, _| false };
+    let prepared = match run::prepare(plan, &book, &scope, &Selection::default(), outside) {
         Ok(prepared) => prepared,
         Err(Refusal::Store(error)) => panic!("{error}"),
         // Another edition is not finished.

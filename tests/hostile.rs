@@ -129,7 +129,7 @@ fn the_page_of_a_preview_shows_words_of_a_plan_and_obeys_none() {
     let (quoted, file) = (escaped(words), escaped(&cover));
     let steps = format!(
         "  - {{ id: d, action: create_draft, description: \"{quoted}\", articles: [{{ content: 你好, title: \"{quoted}\", author: \"{quoted}\", digest: \"{quoted}\", cover: \"{file}\" }}] }}
-  - {{ id: p, action: preview, to: {{ wxname: x</b><i> }}, message: {{ mpnews: {{ media_id: \"{{{{ steps.d.media_id }}}}\" }} }} }}
+  - {{ id: p, action: preview, to: {{ wxname: tea-editor }}, message: {{ mpnews: {{ media_id: \"{{{{ steps.d.media_id }}}}\" }} }} }}
   - {{ id: v, action: send_by_tag, to: {{ tag: \"{quoted}\" }}, message: {{ mpvideo: {{ media_id: m, title: \"{quoted}\", description: \"{quoted}\" }} }} }}
 "
     );

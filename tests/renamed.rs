@@ -116,7 +116,7 @@ fn a_plan_that_was_renamed_is_not_sent_again() {
         let renamed = text.replace("name: test", "name: spring");
         case.write("plan.yaml", &renamed);
         case.against(&server, &[]).exits(8).prints("renamed-plan");
-        // Also in another file, and with other ids of all steps.
+        // Also in another file, and with other ids of all steps: where the plan was, it is not any more.
         case.write(
             "other.yaml",
             renamed
@@ -130,6 +130,11 @@ fn a_plan_that_was_renamed_is_not_sent_again() {
         case.write("plan.yaml", text.replace("name: test", "name: spring\nwas: test"));
         case.against(&server, &[]).exits(0);
         server.delivered_once(2);
+        // A plan that is still there is another one.
+        case.write("plan.yaml", &text);
+        case.write("other.yaml", text.replace("name: test", "name: summer"));
+        case.run(&["run", "other.yaml", "--yes", "--api-base", &server.base, "--allow-partial"]).exits(0);
+        server.delivered_once(4);
     });
 }
 

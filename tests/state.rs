@@ -37,7 +37,8 @@ fn a_repository_made_above_the_plan_loses_no_ledger() {
                 said.stdout
             );
         }
-        // A name of the account alone is known there too: the plan is in another file.
+        // What the account sent is known there too: the plan is in another file, under another name.
+        fs::remove_file(case.path("shop/spring/plan.yaml")).expect("there");
         case.write("shop/spring/other.yaml", plan(&send("one")).replace("name: test", "name: other"));
         run(&case, &server, "shop/spring/other.yaml", 8);
         assert!(!case.path(".qunfa").exists() && !case.path("shop/.qunfa").exists());

@@ -133,11 +133,15 @@ pub(crate) fn hear(said: &str) {
         (r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?(Z| \+08:00)?", "WHEN"),
         (r"\d{1,3}(,\d{3}){2,} 秒", "N 秒"),
         (r"\d{8}-\d{6}-[0-9a-f]{6}", "ID"),
+        (r"SQLite 报告：.*", "SQLite 报告：..."),
+        (r"\d+(,\d{3})*", "N"),
     ] {
         said = regex_lite::Regex::new(varying).expect("an expression").replace_all(&said, constant).into_owned();
     }
     HEARD.with_borrow_mut(|heard| {
-        for line in said.lines().map(str::trim_end) {
+        // Words of ours alone: not the plan, nor what the system says.
+        let words = |line: &&str| line.contains(|c: char| ('\u{4e00}'..='\u{9fff}').contains(&c));
+        for line in said.lines().map(str::trim_end).filter(words) {
             if !heard.iter().any(|known| known == line) {
                 heard.push(line.to_owned());
             }

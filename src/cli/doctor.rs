@@ -257,7 +257,7 @@ fn ledger_checks(session: &Session, clock: &dyn Clock) -> Result<LedgerChecks, R
         Err(error) => Err(WriteError::from(error)),
     };
     Ok(match ledger {
-        Ok(ledger) => doctor::ledger_checks(&session.plan, &*ledger, &session.scope, clock.now()),
+        Ok(ledger) => doctor::ledger_checks(&session.plan, &*ledger, &session.scope, session.outside(clock.now())),
         Err(error) => LedgerChecks::none(&error.words()),
     })
 }

@@ -209,6 +209,14 @@ pub(super) fn near(path: &Path) -> Option<PathBuf> {
     below().or_else(other)
 }
 
+/// Whether a file says at its top level that it is the plan of a name.
+pub(super) fn is_plan(path: &Path, name: &str) -> bool {
+    let bytes = read_regular(path, limits::PLAN_BYTES_MAX).unwrap_or_default();
+    let text = String::from_utf8_lossy(&bytes);
+    let mut names = text.lines().filter_map(|line| line.trim_start_matches('\u{feff}').strip_prefix("name:"));
+    names.any(|named| named.split(" #").next().unwrap_or_default().trim().trim_matches(['"', '\'']) == name)
+}
+
 /// The main work tree of a repository and those that were made of it.
 /// <https://git-scm.com/docs/gitrepository-layout>
 fn work_trees(root: &Path) -> Vec<PathBuf> {

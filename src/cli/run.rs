@@ -126,7 +126,8 @@ impl Run<'_> {
         self.expected()?;
         let mut ledger = self.session.write(self.clock.now())?;
         let selection = Selection { only: self.args.only.clone(), from: self.args.from.clone() };
-        let prepared = run::prepare(plan, &*ledger, &self.session.scope, &selection, self.clock.now())?;
+        let prepared =
+            run::prepare(plan, &*ledger, &self.session.scope, &selection, self.session.outside(self.clock.now()))?;
         let credential = self.session.credential().map_err(|message| {
             Refusal::missing_input(message)
                 .help(say!("to rehearse without a secret, run: {command}", command = plan.rehearsal()))

@@ -11,7 +11,13 @@ use jiff::Timestamp;
 use tempfile::TempDir;
 
 use super::{
-    clock::RealClock, options::Common, process, project::DiskProject, secrets::read_secret, state, terminal::Terminal,
+    clock::RealClock,
+    options::Common,
+    process,
+    project::{self, DiskProject},
+    secrets::read_secret,
+    state,
+    terminal::Terminal,
 };
 use crate::{
     clock::{Clock, shanghai},
@@ -126,6 +132,11 @@ impl Session {
     pub(super) fn records(&self) -> Result<Vec<CallRecord>, LedgerError> {
         let Some(ledger) = self.store.read()? else { return Ok(Vec::new()) };
         run::history(&self.plan, &*ledger, &self.scope)
+    }
+
+    /// What a comparison with the ledger asks of the world.
+    pub(super) fn outside(&self, now: Timestamp) -> run::Outside<'_> {
+        run::Outside { now, is_there: &|path, name| project::is_plan(Path::new(path), name) }
     }
 
     /// The ledger, to be written, with the lock of the account; exit code 8 if another run has that.

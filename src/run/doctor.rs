@@ -12,7 +12,7 @@ use super::{
     guard, policy,
     prepare::{Prepared, Selection, compare},
     refusal::Refusal,
-    renamed::history,
+    renamed::{self, Outside, history},
     tags::nearest_or_all,
     work::{Left, Work},
 };
@@ -55,7 +55,13 @@ impl LedgerChecks {
 
 /// Holds the plan against the ledger, as a run does before it begins. A guard is a line of its own: what it says of this
 /// hour hides nothing else.
-pub(crate) fn ledger_checks(plan: &RenderedPlan, ledger: &dyn Ledger, scope: &Scope, now: Timestamp) -> LedgerChecks {
+pub(crate) fn ledger_checks(
+    plan: &RenderedPlan,
+    ledger: &dyn Ledger,
+    scope: &Scope,
+    outside: Outside<'_>,
+) -> LedgerChecks {
+    let now = outside.now;
     let prepared = match compare(plan, ledger, scope, &Selection::default(), now) {
         Ok(prepared) => prepared,
         Err(refusal) => {
@@ -64,8 +70,12 @@ pub(crate) fn ledger_checks(plan: &RenderedPlan, ledger: &dyn Ledger, scope: &Sc
             return none;
         }
     };
+    let renamed = renamed::check(plan, &prepared.work, &prepared.records, (ledger, scope), outside);
     let checks = vec![
-        unknown(plan, ledger, scope, now),
+        match renamed {
+            Ok(()) => unknown(plan, ledger, scope, now),
+            Err(refusal) => Check::problem(CheckId::Ledger, CheckState::Error, problem(refusal)),
+        },
         guarded(&prepared, ledger, scope, now),
         forecasted(&prepared, ledger, scope, now),
     ];

@@ -32,6 +32,6 @@ pub(crate) mod work;
 pub use prepare::{Prepared, Selection, forgotten, prepare};
 pub use ready::{Ready, Settings};
 pub use refusal::Refusal;
-pub use renamed::history;
+pub use renamed::{Outside, history};
 pub use steps::Ended;
 pub use views::views;

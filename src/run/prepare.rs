@@ -11,7 +11,8 @@ use super::{
     outputs::{outputs, slots_of},
     reconcile::{Verdict, has_versions, is_current, latest, reconcile},
     refusal::{Refusal, in_a_row, numbered},
-    renamed, tamper,
+    renamed::{self, Outside},
+    tamper,
     work::{Facts, Left, StepCall, StepState, Unlisted, Work, Write},
 };
 use crate::{
@@ -42,6 +43,8 @@ pub struct Prepared<'p> {
     pub(super) facts: Facts,
     /// What is to be said before anything is done.
     pub(super) notes: Vec<Phrase>,
+    /// What the ledger has of this edition.
+    pub(super) records: Vec<CallRecord>,
 }
 
 /// Compares the plan with the ledger, and asks the guards about what is known without a call.
@@ -50,9 +53,11 @@ pub fn prepare<'p>(
     ledger: &dyn Ledger,
     scope: &Scope,
     selection: &Selection,
-    now: Timestamp,
+    outside: Outside<'_>,
 ) -> Result<Prepared<'p>, Refusal> {
+    let now = outside.now;
     let mut prepared = compare(plan, ledger, scope, selection, now)?;
+    renamed::check(plan, &prepared.work, &prepared.records, (ledger, scope), outside)?;
     prepared.notes.extend(guard::rehearsed(plan, &prepared.work, scope, now));
     match guard::refusal(plan, &prepared.work, &prepared.facts, ledger, scope, now)? {
         Some(problem) => Err(Refusal::Guard(problem)),
@@ -110,8 +115,8 @@ pub(super) fn compare<'p>(
     if !begun {
         editions::check(plan, &work, ledger, scope)?;
     }
-    renamed::check(plan, &work, ledger, scope, (&records, now))?;
-    Ok(Prepared { plan, work, facts, notes })
+    drop(by_step);
+    Ok(Prepared { plan, work, facts, notes, records })
 }
 
 /// Sends in doubt whose step the plan no longer has.

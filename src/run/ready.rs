@@ -61,7 +61,7 @@ impl<'p> Prepared<'p> {
         client: &mut Client<'_>,
         settings: &Settings<'_>,
     ) -> Result<Ready<'p>, Refusal> {
-        let Prepared { plan, work, mut facts, notes } = self;
+        let Prepared { plan, work, mut facts, notes, .. } = self;
         let Settings { scope, clock, interrupted, approved, .. } = settings;
         if *approved {
             tamper::approved(plan, &work)?;

@@ -86,6 +86,14 @@ pub(super) fn finished(plan: &RenderedPlan, records: &[CallRecord]) -> Result<()
     Err(if begun.status.in_doubt() { Refusal::InDoubt(problem) } else { Refusal::Changed(problem) })
 }
 
+/// What a comparison with the ledger is told of the world.
+#[derive(Clone, Copy)]
+pub struct Outside<'a> {
+    pub now: Timestamp,
+    /// Whether a path leads to a plan of a name.
+    pub is_there: &'a dyn Fn(&str, &str) -> bool,
+}
+
 /// Under which other name a message was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Other {
@@ -114,9 +122,9 @@ struct Again<'a> {
 pub(super) fn check<L>(
     plan: &RenderedPlan,
     work: &[Work<'_, L>],
-    ledger: &dyn Ledger,
-    scope: &Scope,
-    (records, now): (&[CallRecord], Timestamp),
+    records: &[CallRecord],
+    (ledger, scope): (&dyn Ledger, &Scope),
+    outside: Outside<'_>,
 ) -> Result<(), Refusal> {
     let begun = records.iter().any(was_sent);
     let known: HashSet<(&str, Option<&str>)> =
@@ -124,7 +132,7 @@ pub(super) fn check<L>(
     let gone =
         messages(records, |record| !known.contains(&(&*record.frozen.id.step, record.frozen.id.key.as_deref())))?;
     let search =
-        Search { plan, ledger, scope, begun, now, gone, others: RefCell::default(), together: OnceCell::new() };
+        Search { plan, ledger, scope, begun, outside, gone, others: RefCell::default(), together: OnceCell::new() };
     let mut found = Vec::new();
     let open = |work: &&Work<'_, L>| work.left.is_open() && work.step.spec.effect == Effect::Mass;
     for Work { step, left, .. } in work.iter().filter(open) {
@@ -173,7 +181,7 @@ struct Search<'a> {
     scope: &'a Scope,
     /// Whether something of this edition was sent.
     begun: bool,
-    now: Timestamp,
+    outside: Outside<'a>,
     /// What was sent in this edition by steps that are not there any more.
     gone: Messages,
     /// What was sent in others, by plan and occurrence.
@@ -239,15 +247,24 @@ impl Search<'_> {
         let Scope { platform, appid, plan, occurrence } = self.scope;
         let yesterday = Some(&self.plan.editions.yesterday).filter(|yesterday| *yesterday != occurrence && !self.begun);
         let found = self.ledger.with_message(platform.name(), appid, digest)?.into_iter();
-        let other = |scope: Scope| {
+        let other = |scope: Scope| -> Result<Option<(Other, Scope)>, LedgerError> {
             let other = match (scope.plan == *plan, scope.occurrence == *occurrence) {
-                (false, true) if self.plan.was.as_ref() != Some(&scope.plan) => Other::Plan,
+                (false, true) if self.was_renamed(&scope.plan)? => Other::Plan,
                 (true, false) if yesterday == Some(&scope.occurrence) => Other::Edition,
-                _ => return None,
+                _ => return Ok(None),
             };
-            Some((other, scope))
+            Ok(Some((other, scope)))
         };
-        Ok(found.filter_map(other).collect())
+        found.filter_map(|scope| other(scope).transpose()).collect()
+    }
+
+    /// Whether a plan that sent the message is this one under its former name: where it was, it is not any more.
+    fn was_renamed(&self, name: &str) -> Result<bool, LedgerError> {
+        if self.plan.was.as_deref() == Some(name) {
+            return Ok(false);
+        }
+        let runs = self.ledger.runs(&self.scope.appid, name)?;
+        Ok(!runs.iter().any(|run| (self.outside.is_there)(&run.path, name)))
     }
 
     /// What was sent there; of the edition of yesterday, what was sent not long ago and no person has settled since: who did
@@ -259,7 +276,7 @@ impl Search<'_> {
         }
         let recent = |record: &CallRecord| {
             let settled = record.events.iter().any(|event| event.kind == EventKind::ResolvedSent);
-            !settled && last(record).is_some_and(|at| self.now.duration_since(at) < limits::EDITION_AGAIN)
+            !settled && last(record).is_some_and(|at| self.outside.now.duration_since(at) < limits::EDITION_AGAIN)
         };
         let sent = messages(&self.ledger.calls(scope)?, |record| other != Other::Edition || recent(record))?;
         Ok(Rc::clone(self.others.borrow_mut().entry(name).or_insert(Rc::new(sent))))
