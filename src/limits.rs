@@ -261,6 +261,11 @@ pub const TEMPLATE_BLOCKS_MAX: usize = 2_000;
 /// CPU time in which a plan must be read, resolved and rendered: the net below all limits that count work. A build for tests is
 /// many times slower.
 pub const PLAN_CPU: Duration = Duration::from_secs(if cfg!(debug_assertions) { 600 } else { 10 });
+/// A plan that reads fewer bytes than this, with all of its files, is small: it must be done sooner, and in less memory.
+pub const SMALL_BYTES: u64 = 1_000_000;
+/// CPU time of a small one, and memory of the process, in bytes.
+pub const SMALL_CPU: Duration = Duration::from_millis(if cfg!(debug_assertions) { 600_000 } else { 1_500 });
+pub const SMALL_MEMORY: u64 = if cfg!(debug_assertions) { PLAN_MEMORY } else { 224 << 20 };
 /// CPU time in which one template must be rendered; with all the work that it may do it takes a fiftieth of it. It is also the
 /// most that all templates may take beyond [`TEMPLATE_WORK_CPU`] for their work.
 pub const TEMPLATE_CPU: Duration = Duration::from_secs(if cfg!(debug_assertions) { 60 } else { 1 });

@@ -4,7 +4,7 @@
 use std::{sync::mpsc, thread, time::Duration};
 
 use super::{
-    findings,
+    files, findings,
     process::{self, Usage},
     terminal::Terminal,
 };
@@ -47,7 +47,10 @@ impl Watch {
         let (plan, terminal) = (plan.to_owned(), terminal.clone());
         watch(
             before,
-            || (process::usage(), Templates { running: template::running(), work: template::counted() }),
+            || {
+                let templates = Templates { running: template::running(), work: template::counted() };
+                Look { used: process::usage(), templates, read: files::bytes_opened() }
+            },
             move |what| {
                 let (problem, checked) = too_busy(&plan, what);
                 terminal.error(&problem);
@@ -58,6 +61,15 @@ impl Watch {
             },
         )
     }
+}
+
+/// What is known when it is looked.
+#[derive(Debug, Clone, Copy)]
+struct Look {
+    used: Usage,
+    templates: Templates,
+    /// Bytes of all that was read.
+    read: u64,
 }
 
 /// What is known of the templates when it is looked.
@@ -83,16 +95,16 @@ struct TemplateCpu {
 /// Looks until it is dropped, and does `then` at once when too much was used, by all or by templates.
 fn watch(
     before: Duration,
-    usage: impl Fn() -> (Usage, Templates) + Send + 'static,
+    usage: impl Fn() -> Look + Send + 'static,
     then: impl FnOnce(Phrase) + Send + 'static,
 ) -> Watch {
     let (until, dropped) = mpsc::channel();
-    let (Usage { cpu: now, .. }, first) = usage();
+    let Look { used: Usage { cpu: now, .. }, templates: first, .. } = usage();
     let (mut template, mut template_before, mut last) = (first.running, now, now);
     let mut cpu = TemplateCpu::default();
     let look = move || {
         while dropped.recv_timeout(LOOK) == Err(mpsc::RecvTimeoutError::Timeout) {
-            let (now, templates) = usage();
+            let Look { used: now, templates, read } = usage();
             if templates.running != template {
                 (template, template_before) = (templates.running, now.cpu);
             }
@@ -104,7 +116,7 @@ fn watch(
             last = now.cpu;
             let work = u32::try_from(templates.work.saturating_sub(first.work)).unwrap_or(u32::MAX);
             cpu.work = limits::TEMPLATE_WORK_CPU.saturating_mul(work);
-            if let Some(what) = excess(before, now, cpu) {
+            if let Some(what) = excess(before, now, cpu, read) {
                 return then(what);
             }
         }
@@ -116,7 +128,7 @@ fn watch(
 
 /// What is too much, in words. All work of templates is counted but that of comparing lists of lists: what their work does not
 /// account for is that.
-fn excess(before: Duration, now: Usage, templates: TemplateCpu) -> Option<Phrase> {
+fn excess(before: Duration, now: Usage, templates: TemplateCpu, read: u64) -> Option<Phrase> {
     let seconds = limits::TEMPLATE_CPU.as_secs();
     if templates.running > limits::TEMPLATE_CPU {
         return Some(say!(
@@ -132,10 +144,13 @@ fn excess(before: Duration, now: Usage, templates: TemplateCpu) -> Option<Phrase
             seconds
         ));
     }
-    if now.cpu.saturating_sub(before) > limits::PLAN_CPU {
-        return Some(say!("{seconds} seconds of CPU time", seconds = limits::PLAN_CPU.as_secs()));
+    let (cpu, memory) = match read < limits::SMALL_BYTES {
+        true => (limits::SMALL_CPU, limits::SMALL_MEMORY),
+        false => (limits::PLAN_CPU, limits::PLAN_MEMORY),
+    };
+    if now.cpu.saturating_sub(before) > cpu {
+        return Some(say!("{seconds} seconds of CPU time", seconds = cpu.as_secs_f64().to_string()));
     }
-    let memory = limits::PLAN_MEMORY;
     (now.memory > memory).then(|| say!("{bytes} bytes of memory", bytes = Count(memory)))
 }
 
@@ -158,16 +173,23 @@ mod tests {
     #[test]
     fn what_takes_too_long_or_too_much_is_stopped() {
         let of = |seconds: u64, memory: u64| Usage { cpu: Duration::from_secs(seconds), memory };
-        let excess = |before, now| excess(before, now, TemplateCpu::default());
+        let excess = |before, now| excess(before, now, TemplateCpu::default(), limits::SMALL_BYTES);
         let second = Duration::from_secs(1);
         let most = limits::PLAN_CPU.as_secs();
         assert_eq!(excess(second, of(1 + most, limits::PLAN_MEMORY)), None, "what was used before does not count");
         assert_eq!(excess(second, of(2 + most, 0)).expect("too long"), format!("{most} seconds of CPU time"));
         assert_eq!(excess(second, of(1, limits::PLAN_MEMORY + 1)).expect("too much"), "1,073,741,824 bytes of memory");
+        let small = |used| super::excess(Duration::ZERO, used, TemplateCpu::default(), limits::SMALL_BYTES - 1);
+        let used = |cpu, memory| Usage { cpu, memory };
+        assert_eq!(small(used(limits::SMALL_CPU, limits::SMALL_MEMORY)), None);
+        let said = format!("{} seconds of CPU time", limits::SMALL_CPU.as_secs_f64());
+        assert_eq!(small(used(limits::SMALL_CPU + second, 0)).expect("too long"), said);
+        let said = format!("{} bytes of memory", Count(limits::SMALL_MEMORY));
+        assert_eq!(small(used(second, limits::SMALL_MEMORY + 1)).expect("too much"), said);
         let (tell, told) = mpsc::channel();
         let watch = watch(
             second,
-            move || (of(0, u64::MAX), Templates::default()),
+            move || Look { used: of(0, u64::MAX), templates: Templates::default(), read: limits::SMALL_BYTES },
             move |what| tell.send(what).expect("somebody waits"),
         );
         assert_eq!(told.recv().expect("it is told"), "1,073,741,824 bytes of memory");
@@ -185,8 +207,8 @@ mod tests {
         let most = limits::TEMPLATE_CPU;
         let of = |cpu| Usage { cpu, memory: 0 };
         let cpu = |running| TemplateCpu { running, ..TemplateCpu::default() };
-        assert_eq!(excess(Duration::ZERO, of(most), cpu(most)), None);
-        let said = excess(Duration::ZERO, of(most), cpu(most * 2)).expect("too much");
+        assert_eq!(excess(Duration::ZERO, of(most), cpu(most), u64::MAX), None);
+        let said = excess(Duration::ZERO, of(most), cpu(most * 2), u64::MAX).expect("too much");
         assert!(said.to_string().contains("of CPU time in one template"), "{said}");
         // Each look finds another one, until one stays; what they take is counted.
         let work = u64::try_from(most.as_nanos() / limits::TEMPLATE_WORK_CPU.as_nanos()).expect("small");
@@ -198,8 +220,8 @@ mod tests {
         let most = limits::TEMPLATE_CPU;
         let of = |cpu| Usage { cpu, memory: 0 };
         let cpu = |all, work| TemplateCpu { all, work, ..TemplateCpu::default() };
-        assert_eq!(excess(Duration::ZERO, of(most), cpu(most * 3, most * 2)), None);
-        let said = excess(Duration::ZERO, of(most), cpu(most * 4, most * 2)).expect("too much");
+        assert_eq!(excess(Duration::ZERO, of(most), cpu(most * 3, most * 2), u64::MAX), None);
+        let said = excess(Duration::ZERO, of(most), cpu(most * 4, most * 2), u64::MAX).expect("too much");
         assert!(said.to_string().contains("of CPU time in templates for work that is not counted"), "{said}");
         assert_eq!(stopped(|look| Templates { running: Some(look), work: 1 }), said);
     }
@@ -210,7 +232,7 @@ mod tests {
         let usage = move || {
             let look = looks.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
             let cpu = limits::TEMPLATE_CPU * u32::try_from(look).unwrap_or(u32::MAX) / 3;
-            (Usage { cpu, memory: 0 }, templates(look))
+            Look { used: Usage { cpu, memory: 0 }, templates: templates(look), read: 0 }
         };
         let (tell, told) = mpsc::channel();
         let watch = watch(Duration::ZERO, usage, move |what| tell.send(what).expect("somebody waits"));

@@ -5,6 +5,7 @@ use std::{
     fs,
     io::{self, Read as _, Write as _},
     path::{Path, PathBuf},
+    sync::atomic::{AtomicU64, Ordering},
     time::Duration,
 };
 
@@ -28,7 +29,17 @@ pub(super) fn open_regular(path: &Path) -> Result<(fs::File, u64), ReadError> {
             say!("it is not a regular file")
         }));
     }
-    Ok((fs::File::open(path).map_err(unreadable)?, metadata.len()))
+    let file = fs::File::open(path).map_err(unreadable)?;
+    OPENED.fetch_add(metadata.len(), Ordering::Relaxed);
+    Ok((file, metadata.len()))
+}
+
+/// Bytes of all files that were opened for reading, and of standard input.
+static OPENED: AtomicU64 = AtomicU64::new(0);
+
+/// How many bytes this process was given to read.
+pub(super) fn bytes_opened() -> u64 {
+    OPENED.load(Ordering::Relaxed)
 }
 
 /// Reads a regular file of bounded size.
@@ -44,6 +55,7 @@ pub(super) fn read_regular(path: &Path, most_bytes: u64) -> Result<Vec<u8>, Read
 pub(super) fn read_stdin(most_bytes: u64) -> Result<Vec<u8>, ReadError> {
     let mut bytes = Vec::new();
     io::stdin().take(most_bytes + 1).read_to_end(&mut bytes).map_err(|error| ReadError::Unreadable(reason(&error)))?;
+    OPENED.fetch_add(bytes.len() as u64, Ordering::Relaxed);
     if bytes.len() as u64 > most_bytes { Err(ReadError::TooLarge(bytes.len() as u64)) } else { Ok(bytes) }
 }
 

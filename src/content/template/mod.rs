@@ -398,6 +398,8 @@ impl Engine {
     ) -> Result<T, Vec<Failure>> {
         const MOST: usize = 20;
         let mut failures: Vec<Failure> = Vec::new();
+        // What a person is told of are the names of the plan, and not those that were made up.
+        let given = context;
         let mut context = context.clone();
         self.numbers.of(source, &context);
         loop {
@@ -407,7 +409,7 @@ impl Engine {
                 Ok(_) => return Err(failures),
                 Err(error) => error,
             };
-            let (failure, path) = self.failure(source, &error, &context);
+            let (failure, path) = self.failure(source, &error, given);
             let repeated = failures.iter().any(|known| (known.file, &known.range) == (failure.file, &failure.range));
             // What fails after a made-up value may fail because of it.
             if repeated || (!failures.is_empty() && failure.code != Code::UndefinedName) {
