@@ -184,7 +184,7 @@ mod tests {
         assert_eq!(small(used(limits::SMALL_CPU, limits::SMALL_MEMORY)), None);
         let said = format!("{} seconds of CPU time", limits::SMALL_CPU.as_secs_f64());
         assert_eq!(small(used(limits::SMALL_CPU + second, 0)).expect("too long"), said);
-        let said = format!("{} bytes of memory", Count(limits::SMALL_MEMORY));
+        let said = say!("{bytes} bytes of memory", bytes = Count(limits::SMALL_MEMORY)).to_string();
         assert_eq!(small(used(second, limits::SMALL_MEMORY + 1)).expect("too much"), said);
         let (tell, told) = mpsc::channel();
         let watch = watch(
