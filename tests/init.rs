@@ -56,6 +56,7 @@ fn works_as_it_is(kind: &str, language: &str, suffix: &str) {
     case.run(&with(&["render"], &["--check", "rendered"])).exits(0);
     for vars in ["vars/production.yaml", "vars/staging.yaml"] {
         case.run(&["run", "plan.yaml", "--vars-file", vars, "--sandbox"]).exits(0);
+        case.run(&["validate", "plan.yaml", "--vars-file", vars, "--strict"]).exits(0);
     }
     // As CI runs it, twice: each message goes out once.
     let (server, digest) = (Fake::usual(), rendered["digest"].as_str().expect("text"));
