@@ -31,7 +31,7 @@ pub(crate) struct Ran {
 }
 
 /// What no two runs have in common, and what stands for it in a snapshot.
-const VARIES: [(&str, &str); 15] = [
+const VARIES: [(&str, &str); 16] = [
     // Said only if the call in progress takes long enough to be looked at again after a signal.
     (r"\n(stopping as soon as WeChat|正在停止：)[^\n]*\n", ""),
     // When something last happened to a call, as `status` and messages say it.
@@ -50,6 +50,8 @@ const VARIES: [(&str, &str); 15] = [
     (r"(?m)^([✓✗?·–] .*?) +(\d+ 毫秒|\d+\.\d 秒|\d+ 分 \d\d 秒)$", "$1  TIME"),
     (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d \+08:00，[^，]+，(本机|沙箱)", "START，TIME，$1"),
     (r"运行 \d{8}-\d{6}-[0-9a-f]{6}\b", "运行 ID"),
+    // When a message was sent under another name.
+    (r"(\bat|曾[^于\n]*于) \d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "$1 WHEN"),
 ];
 
 impl Ran {
