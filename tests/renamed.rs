@@ -163,6 +163,22 @@ fn what_was_begun_under_another_name_is_finished_under_that() {
 }
 
 #[test]
+fn a_plan_that_was_renamed_in_doubt_is_settled_first() {
+    in_each_language(|| {
+        let case = Case::new().file("plan.yaml", plan(&send("one")));
+        let server = Fake::scripted("sendall", vec![Answer::DoneThen(Box::new(Answer::Close)); 3]);
+        case.against(&server, &[]).exits(7);
+        case.write("plan.yaml", plan(&send("one")).replace("name: test", "name: spring"));
+        let got = server.got().len();
+        let ran = case.against(&server, &[]).exits(7);
+        assert!(!ran.stderr.contains("`occurrence`"), "it would be sent twice: {}", ran.stderr);
+        ran.prints("renamed-plan-in-doubt");
+        assert_eq!(server.got().len(), got, "nothing is even asked");
+        server.delivered_once(1);
+    });
+}
+
+#[test]
 fn a_former_name_is_checked() {
     in_each_language(|| {
         let steps = was(send("one"), "two") + &send("two");

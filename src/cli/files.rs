@@ -283,3 +283,18 @@ pub(super) fn entry(path: &Path) -> Entry {
 pub(super) fn remove_file(path: &Path) -> io::Result<()> {
     fs::remove_file(path)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_opened_is_counted() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("a");
+        fs::write(&path, [b'x'; 1_000]).expect("writes");
+        let before = bytes_opened();
+        read_regular(&path, 10_000).expect("is there");
+        assert!(bytes_opened() >= before + 1_000);
+    }
+}

@@ -154,18 +154,14 @@ impl Session {
             WriteError::Lock(message) => {
                 Refusal::missing_input(message).help(say!("choose another place with --state sqlite:PATH"))
             }
-            WriteError::Copy { path, home } => {
-                let copy = say!(
-                    "the state store {path} is a copy of {home}, which is still there and has sends that it does not know",
-                    path = &path,
-                    home = &home
-                );
-                Refusal::new(ExitCode::Conflict, copy)
+            WriteError::Copy { ref path, ref home } => {
+                let (original, copy) = (state::named(home), state::named(path));
+                Refusal::new(ExitCode::Conflict, error.words())
+                    .help(say!("to use the original, write --state {store}", store = original))
                     .help(say!(
-                        "to use the original, write --state {store}",
-                        store = state::named(&home)
+                        "to use the copy from now on, whatever the original has sent, write --state {store} once",
+                        store = copy
                     ))
-                    .help(say!("to use the copy from now on, whatever the original has sent, write --state {store} once", store = state::named(&path)))
             }
             WriteError::Ledger(error) => error.into(),
         })

@@ -206,20 +206,21 @@ fn addresses(text: &str, found: &mut Vec<(Range<usize>, Fault)>) {
             found.push((at..at + end, Fault::Wide(cut)));
         } else if after.starts_with("://")
             && !text[..at].ends_with(['"', '\''])
-            && let Some(host) = bad_host(&address[..address.find(ends).unwrap_or(address.len())])
+            && let Some(host) = bad_host(&address[..address.find(ends_address).unwrap_or(address.len())])
         {
             found.push((at..at + end, Fault::Host(host.to_owned())));
         }
     }
 }
 
-/// Signs of Chinese text behind an address.
-fn ends(c: char) -> bool {
+/// Whether a bare address ends before this sign.
+pub(crate) fn ends_address(c: char) -> bool {
     matches!(
         c,
         '。' | '，'
             | '、'
             | '；'
+            | '：'
             | '？'
             | '！'
             | '）'
@@ -227,6 +228,7 @@ fn ends(c: char) -> bool {
             | '』'
             | '】'
             | '》'
+            | '〉'
             | '”'
             | '’'
             | '…'
@@ -235,9 +237,14 @@ fn ends(c: char) -> bool {
             | '『'
             | '【'
             | '《'
+            | '〈'
             | '“'
             | '‘'
-            | '：'
+            | '～'
+            | '—'
+            | '·'
+            | '｜'
+            | '\u{3000}'
     )
 }
 

@@ -21,6 +21,7 @@ use crate::{
     limits,
     locale::{Phrase, say},
     payload::{self, Effect, Target},
+    plan::yaml::quoted,
     problem::Problem,
     render::{RenderedPlan, RenderedStep, idempotency_key},
     slot::{Slot, Tag},
@@ -38,24 +39,32 @@ pub fn history(plan: &RenderedPlan, ledger: &dyn Ledger, scope: &Scope) -> Resul
     let renamed = |record: &CallRecord| former.get(record.frozen.id.name().as_str()).copied();
     let (mut before, mut own): (Vec<_>, Vec<_>) =
         records.into_iter().partition(|record| record.frozen.is_mass() && renamed(record).is_some());
+    let mut of_other = Vec::new();
     if let Some(was) = &plan.was {
         let names: HashMap<String, &RenderedStep> = sends().map(|step| (step.name(), step)).collect();
         let of_plan = |record: &CallRecord| renamed(record).or_else(|| names.get(&record.frozen.id.name()).copied());
         let calls = ledger.calls(&Scope { plan: was.clone(), ..scope.clone() })?;
-        before.extend(calls.into_iter().filter(|record| was_sent(record) && of_plan(record).is_some()));
-        before.iter_mut().for_each(|record| name_of(record, of_plan(record)));
+        for mut record in calls.into_iter().filter(was_sent) {
+            if let Some(step) = of_plan(&record) {
+                name_of(&mut record, step);
+                of_other.push(record);
+            }
+        }
     }
-    before.iter_mut().for_each(|record| name_of(record, renamed(record)));
+    for record in &mut before {
+        if let Some(step) = renamed(record) {
+            name_of(record, step);
+        }
+    }
+    before.extend(of_other);
     let mut taken: HashSet<CallId> = own.iter().map(|record| record.frozen.id.clone()).collect();
     own.extend(before.into_iter().filter(|record| taken.insert(record.frozen.id.clone())));
     Ok(own)
 }
 
 /// Gives a call the name of a step of now.
-fn name_of(record: &mut CallRecord, step: Option<&RenderedStep>) {
-    if let Some(step) = step {
-        record.frozen.id = CallId { step: step.id.clone(), key: step.key.clone(), chunk: record.frozen.id.chunk };
-    }
+fn name_of(record: &mut CallRecord, step: &RenderedStep) {
+    record.frozen.id = CallId { step: step.id.clone(), key: step.key.clone(), chunk: record.frozen.id.chunk };
 }
 
 /// Whether people have it, or may have it.
@@ -131,8 +140,17 @@ pub(super) fn check<L>(
         plan.steps.iter().map(|step| (step.id.as_str(), step.key.as_deref())).collect();
     let gone =
         messages(records, |record| !known.contains(&(&*record.frozen.id.step, record.frozen.id.key.as_deref())))?;
-    let search =
-        Search { plan, ledger, scope, begun, outside, gone, others: RefCell::default(), together: OnceCell::new() };
+    let search = Search {
+        plan,
+        ledger,
+        scope,
+        begun,
+        outside,
+        gone,
+        others: RefCell::default(),
+        renamed: RefCell::default(),
+        together: OnceCell::new(),
+    };
     let mut found = Vec::new();
     let open = |work: &&Work<'_, L>| work.left.is_open() && work.step.spec.effect == Effect::Mass;
     for Work { step, left, .. } in work.iter().filter(open) {
@@ -158,7 +176,7 @@ pub(super) fn tonight<L>(plan: &RenderedPlan, work: &[Work<'_, L>], now: Timesta
             "it is {time}, and the edition `{occurrence}` ends at midnight, because its `occurrence` comes from the date; if the run is interrupted, finish it as `occurrence: {text}`",
             time = shanghai(now).strftime("%H:%M").to_string(),
             occurrence = &plan.occurrence,
-            text = plain(&plan.occurrence)
+            text = quoted(&plan.occurrence)
         )
     })
 }
@@ -186,6 +204,8 @@ struct Search<'a> {
     gone: Messages,
     /// What was sent in others, by plan and occurrence.
     others: RefCell<HashMap<(String, String), Rc<Messages>>>,
+    /// Whether plans are this one under its former name, by theirs.
+    renamed: RefCell<HashMap<String, bool>>,
     /// The names of steps that stood in one plan, one entry a run of this edition.
     together: OnceCell<Vec<HashSet<String>>>,
 }
@@ -263,8 +283,14 @@ impl Search<'_> {
         if self.plan.was.as_deref() == Some(name) {
             return Ok(false);
         }
-        let runs = self.ledger.runs(&self.scope.appid, name)?;
-        Ok(!runs.iter().any(|run| (self.outside.is_there)(&run.path, name)))
+        if let Some(known) = self.renamed.borrow().get(name) {
+            return Ok(*known);
+        }
+        let paths: BTreeSet<String> =
+            self.ledger.runs(&self.scope.appid, name)?.into_iter().map(|run| run.path).collect();
+        let renamed = !paths.iter().any(|path| (self.outside.is_there)(path, name));
+        self.renamed.borrow_mut().insert(name.to_owned(), renamed);
+        Ok(renamed)
     }
 
     /// What was sent there; of the edition of yesterday, what was sent not long ago and no person has settled since: who did
@@ -369,13 +395,14 @@ impl Reach {
         match sent {
             Target::Everyone => Some(None),
             Target::Tag(tag) => {
-                let same = |other: &Tag| {
-                    matches!((tag, other), (Tag::Id(one), Tag::Id(two)) if one != two)
-                        || matches!((tag, other), (Tag::Name(one), Tag::Name(two)) if one != two)
+                let may_be_same = |other: &Tag| match (tag, other) {
+                    (Tag::Id(one), Tag::Id(two)) => one == two,
+                    (Tag::Name(one), Tag::Name(two)) => one == two,
+                    _ => true,
                 };
-                (self.everyone || self.tags.iter().any(|other| !same(other))).then_some(None)
+                (self.everyone || self.tags.iter().any(may_be_same)).then_some(None)
             }
-            Target::People(people) if self.everyone => Some(Some(people.iter().count() as u64)),
+            Target::People(people) if self.everyone => Some(Some(people.range.len() as u64)),
             Target::People(_) if self.listed => Some(None),
             Target::People(people) => {
                 let again = people.iter().filter(|openid| self.people.contains(*openid)).count() as u64;
@@ -388,41 +415,50 @@ impl Reach {
 
 /// What is told of steps that would send once more.
 fn refused(plan: &RenderedPlan, found: &[Again<'_>]) -> Refusal {
-    let mut help: Vec<Phrase> = Vec::new();
-    for again in found {
-        let was = &again.name;
-        let ways = match again.other {
-            _ if again.doubtful && again.other == Other::Step => vec![say!(
-                "check the console (群发记录), then report what you saw: {command} --sent MSG_ID, or --not-sent",
-                command = doubt::settle(plan, was, None)
-            )],
-            Other::Step => vec![say!(
-                "if step `{step}` is `{was}` under another name, write `was: {value}` in it: what was sent counts as sent",
-                step = again.step.name(),
-                was,
-                value = plain(was)
-            )],
-            Other::Plan => vec![say!(
-                "if the plan was renamed, write `was: {plan}` below its `name`: what was sent counts as sent",
-                plan = &again.scope.plan
-            )],
-            Other::Edition => vec![say!(
-                "to go on with that edition, write it out: `occurrence: {occurrence}`",
-                occurrence = plain(&again.scope.occurrence)
-            )],
-        };
-        help.extend(ways);
+    let doubtful = found.iter().any(|again| again.doubtful);
+    let mut help: Vec<Phrase> = found.iter().map(|again| again.way_out(plan)).collect();
+    // As long as nobody knows whether it was sent, a new occurrence would send it twice.
+    if !doubtful {
+        help.push(say!("to send it once more on purpose, write another `occurrence`"));
     }
-    help.push(say!("to send it once more on purpose, write another `occurrence`"));
     let mut told = BTreeSet::new();
     help.retain(|help| told.insert(help.to_string()));
     let why = in_a_row(found.iter().map(|again| again.words(plan)));
     let message = say!("the same message was sent to the same people before: {why}", why);
     let problem = help.into_iter().fold(Problem::new(message), Problem::help);
-    if found.iter().any(|again| again.doubtful) { Refusal::InDoubt(problem) } else { Refusal::Changed(problem) }
+    if doubtful { Refusal::InDoubt(problem) } else { Refusal::Changed(problem) }
 }
 
 impl Again<'_> {
+    /// What a person does about it.
+    fn way_out(&self, plan: &RenderedPlan) -> Phrase {
+        let was = &self.name;
+        match self.other {
+            Other::Step if self.doubtful => say!(
+                "check the console (群发记录), then report what you saw: {command} --sent MSG_ID, or --not-sent",
+                command = doubt::settle(plan, was, None)
+            ),
+            Other::Step => say!(
+                "if step `{step}` is `{was}` under another name, write `was: {value}` in it: what was sent counts as sent",
+                step = self.step.name(),
+                was,
+                value = quoted(was)
+            ),
+            Other::Plan if self.doubtful => say!(
+                "give the plan its former name, `name: {plan}`, and settle that send first",
+                plan = &self.scope.plan
+            ),
+            Other::Plan => say!(
+                "if the plan was renamed, write `was: {plan}` below its `name`: what was sent counts as sent",
+                plan = &self.scope.plan
+            ),
+            Other::Edition => say!(
+                "to go on with that edition, write it out: `occurrence: {occurrence}`",
+                occurrence = quoted(&self.scope.occurrence)
+            ),
+        }
+    }
+
     /// `vip2` (plan.yaml:9) is `vip`, sent 2026-03-01 09:00:00.
     fn words(&self, plan: &RenderedPlan) -> Phrase {
         let place = format!("{}:{}", plan.path, self.step.line);
@@ -453,16 +489,5 @@ impl Again<'_> {
             None => said,
         };
         if self.doubtful { say!("{said}, in doubt", said) } else { said }
-    }
-}
-
-/// A text as YAML takes it for this text.
-fn plain(text: &str) -> String {
-    let simple = text.starts_with(|c: char| c.is_ascii_lowercase())
-        && text.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c));
-    if simple && !matches!(text, "yes" | "no" | "on" | "off" | "true" | "false" | "null" | "y" | "n") {
-        text.to_owned()
-    } else {
-        Value::from(text).to_string()
     }
 }

@@ -6,6 +6,7 @@ use std::ops::Range;
 
 use super::tree::Findings;
 use crate::{
+    content::address::ends_address,
     diag::Code,
     locale::{Phrase, say},
 };
@@ -551,41 +552,6 @@ pub(super) fn address_ends(address: &str) -> Vec<usize> {
         }
     }
     ends
-}
-
-/// Whether a bare address ends before this sign.
-pub(crate) fn ends_address(c: char) -> bool {
-    matches!(
-        c,
-        '。' | '，'
-            | '、'
-            | '；'
-            | '：'
-            | '？'
-            | '！'
-            | '）'
-            | '」'
-            | '』'
-            | '】'
-            | '》'
-            | '〉'
-            | '”'
-            | '’'
-            | '…'
-            | '（'
-            | '「'
-            | '『'
-            | '【'
-            | '《'
-            | '〈'
-            | '“'
-            | '‘'
-            | '～'
-            | '—'
-            | '·'
-            | '｜'
-            | '\u{3000}'
-    )
 }
 
 /// Pictures of Hexo, `{% asset_img leaf.png 干茶 %}`, as Markdown of the same length: places stay right.
