@@ -316,12 +316,12 @@ pub(super) fn unread(text: &str) -> Option<Unread> {
             }
             return unread(
                 range,
-                say!("this `---` is indented, so it begins no front matter"),
+                say!("this `---` is indented, so it does not begin front matter"),
                 say!("remove the spaces before `---`"),
             );
         }
         sign if is_line_of_dashes(sign) && key(next(first + 1), ':').is_some() => {
-            return unread(range, say!("`{line}` begins no front matter", line = sign), say!("write `---`"));
+            return unread(range, say!("`{line}` does not begin front matter", line = sign), say!("write `---`"));
         }
         _ => {}
     }

@@ -361,13 +361,13 @@ fn selector(text: &str) -> Result<Vec<String>, (Phrase, Phrase)> {
         }
         if word.starts_with('#') {
             return Err((
-                say!("`{word}` is an id, and ids stand for nothing in an article", word),
+                say!("`{word}` is an id, and ids have no meaning in an article", word),
                 say!("remove `{word} `", word),
             ));
         }
         if let Some((tag, _)) = word.split_once('.').filter(|(tag, _)| RULESET.tags.contains_key(*tag)) {
             return Err((
-                say!("`{word}` has a class, and classes stand for nothing in an article", word),
+                say!("`{word}` has a class, and classes have no meaning in an article", word),
                 say!("write `{tag}`, or a hook such as `.code-block`", tag),
             ));
         }
