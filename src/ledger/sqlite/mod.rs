@@ -9,7 +9,7 @@
 #![expect(clippy::disallowed_methods, reason = "this module is an adapter: it owns the files of the state")]
 
 use std::{
-    collections::HashSet,
+    collections::{BTreeMap, HashSet},
     fs, io,
     path::{Path, PathBuf},
     sync::{
@@ -33,8 +33,8 @@ use self::{
     lock::Lock,
 };
 use super::{
-    CallId, CallRecord, Edition, EditionCall, Event, EventKind, FrozenCall, Ledger, LedgerError, RunRecord, Scope,
-    Status, Usage, next_status, store::Health,
+    AccountRun, CallId, CallRecord, Edition, EditionCall, Ending, Event, EventKind, FrozenCall, LastRun, Ledger,
+    LedgerError, RunRecord, Scope, Status, Usage, next_status, store::Health,
 };
 use crate::{
     limits,
@@ -123,6 +123,8 @@ UPDATE calls SET effect = CASE action
     "CREATE INDEX messages ON calls (message_digest) WHERE mass;",
     // Where the ledger is kept, by which a copy is told from it.
     "CREATE TABLE home (path TEXT NOT NULL);",
+    // How a run ended, so that nobody reads reports to know it.
+    "ALTER TABLE runs ADD COLUMN outcome TEXT; ALTER TABLE runs ADD COLUMN exit_code INTEGER;",
 ];
 
 #[derive(Debug)]
@@ -575,6 +577,49 @@ impl Sqlite {
     }
 }
 
+impl Sqlite {
+    fn accounts_of(&self, platform: &str, plan: &str, occurrence: &str) -> Result<Vec<AccountRun>, Fault> {
+        let mut accounts: BTreeMap<String, AccountRun> = BTreeMap::new();
+        let mut runs = self.connection.prepare_cached(
+            "SELECT appid, run_id, path, digest, started_at, outcome, exit_code FROM runs
+             WHERE platform = ?1 AND plan = ?2 AND occurrence = ?3 ORDER BY started_at, rowid",
+        )?;
+        let mut rows = runs.query([platform, plan, occurrence])?;
+        while let Some(row) = rows.next()? {
+            let appid: String = row.get(0)?;
+            let started_at = Timestamp::from_millisecond(row.get(4)?);
+            let run = LastRun {
+                run_id: row.get(1)?,
+                path: row.get(2)?,
+                digest: row.get(3)?,
+                started_at: started_at.map_err(|_| Fault::Damaged(say!("a run has no valid start time")))?,
+                ended: row.get::<_, Option<String>>(5)?.zip(row.get(6)?),
+            };
+            accounts.entry(appid.clone()).or_insert_with(|| AccountRun::new(appid)).run = Some(run);
+        }
+        let mut calls = self.connection.prepare_cached(
+            "SELECT c.id, c.appid, c.step, e.kind FROM calls c LEFT JOIN events e ON e.call = c.id
+             WHERE c.platform = ?1 AND c.plan = ?2 AND c.occurrence = ?3 ORDER BY c.id, e.number",
+        )?;
+        let mut rows = calls.query([platform, plan, occurrence])?;
+        let mut last: Option<(i64, String, Status)> = None;
+        let mut count = |call: Option<(i64, String, Status)>| {
+            let Some((_, appid, status)) = call else { return };
+            accounts.entry(appid.clone()).or_insert_with(|| AccountRun::new(appid)).count(status);
+        };
+        while let Some(row) = rows.next()? {
+            let id = row.get(0)?;
+            if last.as_ref().is_none_or(|(call, ..)| *call != id) {
+                count(last.replace((id, row.get(1)?, Status::Planned)));
+            }
+            let (Some((_, _, status)), Some(kind)) = (&mut last, row.get::<_, Option<String>>(3)?) else { continue };
+            *status = after(*status, &kind, &row.get::<_, String>(2)?)?;
+        }
+        count(last);
+        Ok(accounts.into_values().collect())
+    }
+}
+
 /// Makes the file of a ledger where there is none, so that a power cut does not lose it, and looks at those that are there. None
 /// is opened: with the closing of any, SQLite's own locks of it would be gone from this process.
 fn make_file(place: &Path) -> io::Result<()> {
@@ -1024,15 +1069,22 @@ impl Ledger for Sqlite {
         self.connection.busy_timeout(limits::STORE_BUSY).map_err(|error| self.error(error))
     }
 
-    fn end_run(&mut self, run_id: &str, report: &str) -> Result<(), LedgerError> {
+    fn end_run(&mut self, run_id: &str, ending: &Ending<'_>) -> Result<(), LedgerError> {
         self.connection
-            .execute("UPDATE runs SET report = ?2 WHERE run_id = ?1", params![run_id, report])
+            .execute(
+                "UPDATE runs SET report = ?2, outcome = ?3, exit_code = ?4 WHERE run_id = ?1",
+                params![run_id, ending.report, ending.outcome, ending.exit_code],
+            )
             .map(drop)
             .map_err(|error| self.error(error))
     }
 
     fn runs(&self, appid: &str, plan: &str) -> Result<Vec<RunRecord>, LedgerError> {
         self.runs_of(appid, plan).map_err(|fault| self.error(fault))
+    }
+
+    fn accounts(&self, platform: &str, plan: &str, occurrence: &str) -> Result<Vec<AccountRun>, LedgerError> {
+        self.accounts_of(platform, plan, occurrence).map_err(|fault| self.error(fault))
     }
 }
 
