@@ -19,6 +19,8 @@ use crate::{
 };
 
 pub mod open;
+mod rows;
+mod sql;
 pub mod sqlite;
 pub mod store;
 
