@@ -14,8 +14,10 @@ fn all_commands() -> Vec<Vec<String>> {
     for name in commands(&case) {
         all.push(vec![name.clone()]);
         let help = case.run(&[&name, "--help"]).exits(0).stdout;
-        if help.contains("\nCommands:\n") {
-            all.extend(["show", "refresh", "clear"].map(|below| vec![name.clone(), below.to_owned()]));
+        if let Some((_, below)) = help.split_once("\nCommands:\n") {
+            let lines = below.lines().take_while(|line| !line.is_empty());
+            let names = lines.filter(|line| line.starts_with("  ") && !line.starts_with("   "));
+            all.extend(names.filter_map(|line| Some(vec![name.clone(), line.split_whitespace().next()?.to_owned()])));
         }
     }
     all
@@ -119,11 +121,12 @@ fn common_options_are_shown_where_they_have_an_effect() {
         ]
         .contains(&name.as_str());
         let has_state = reads_plan && !["validate", "render", "preview-html", "sandbox"].contains(&name.as_str());
+        let of_store = ["state migrate", "state grants", "state check"].contains(&name.as_str());
         for (option, applies) in [
             ("var", reads_plan),
             ("vars-file", reads_plan),
             ("now", reads_plan),
-            ("state", has_state),
+            ("state", has_state || of_store),
             ("api-base", has_state),
             ("verbose", name == "run"),
             ("color", name.is_empty()),

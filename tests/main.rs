@@ -26,6 +26,7 @@ mod kills;
 mod media;
 mod outcomes;
 mod plans;
+mod postgres;
 mod preview_html;
 mod properties;
 mod readme;

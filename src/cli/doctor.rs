@@ -180,6 +180,7 @@ fn secret_check(plan: &RenderedPlan, sandbox: bool, problem: Option<&Phrase>) ->
 fn state_checks(session: &Session) -> (Vec<Check>, bool) {
     let (store, usable) = store_check(session);
     let disk = match session.store.free_bytes() {
+        None if session.store.is_shared() => Check::not_checked(CheckId::Disk, say!("it is the server's")),
         None => Check::not_checked(CheckId::Disk, say!("this system does not report free space")),
         Some(bytes) if bytes < limits::DISK_FREE_BYTES => {
             let free = Count(bytes >> 20);
@@ -239,9 +240,17 @@ fn store_check(session: &Session) -> (Check, bool) {
         return (facts(Check::warning(id, text).help(help)), false);
     }
     if let Some(warning) = health.warnings.first() {
-        return (facts(Check::problem(id, CheckState::Warning, warning.clone())), true);
+        let others = health.warnings[1..]
+            .iter()
+            .flat_map(|other| std::iter::once(other.message.clone()).chain(other.help.iter().cloned()));
+        let check = others.fold(Check::problem(id, CheckState::Warning, warning.clone()), Check::help);
+        return (facts(check), true);
     }
-    let text = say!("{name} is intact (format {format}) and private", name, format = health.format);
+    let format = health.format;
+    let text = match health.about {
+        Some(about) => say!("{name} is ready (format {format}; {about})", name, format, about),
+        None => say!("{name} is intact (format {format}) and private", name, format),
+    };
     (facts(Check::ok(id, text)), true)
 }
 

@@ -124,7 +124,7 @@ impl Run<'_> {
     fn go(&self) -> Result<(ExitCode, Report), Refusal> {
         let plan = &self.session.plan;
         self.expected()?;
-        let mut ledger = self.session.write(self.clock.now())?;
+        let mut ledger = self.session.write(self.clock, self.terminal)?;
         let selection = Selection { only: self.args.only.clone(), from: self.args.from.clone() };
         let prepared =
             run::prepare(plan, &*ledger, &self.session.scope, &selection, self.session.outside(self.clock.now()))?;
@@ -398,6 +398,7 @@ fn exit_code(ended: &run::Ended) -> ExitCode {
         RunOutcome::Refused => ExitCode::Refused,
         RunOutcome::Failed if ended.sent => ExitCode::PartlyFailed,
         RunOutcome::Failed if ended.guarded => ExitCode::Refused,
+        RunOutcome::Failed if ended.taken_over => ExitCode::Conflict,
         RunOutcome::Failed if ended.store_failed => ExitCode::MissingInput,
         RunOutcome::Failed => ExitCode::Failed,
     }

@@ -13,10 +13,9 @@ use tempfile::TempDir;
 use super::{
     clock::RealClock,
     options::Common,
-    process,
+    place, process,
     project::{self, DiskProject},
     secrets::read_secret,
-    state,
     terminal::Terminal,
 };
 use crate::{
@@ -26,7 +25,7 @@ use crate::{
         store::{Owner, Queue, Store, TokenKey, Tokens, WriteError},
     },
     limits,
-    locale::{Phrase, say},
+    locale::{Count, Phrase, say},
     plan::account::TokenEndpoint,
     platform::Platform,
     problem::{ExitCode, Refusal, reason},
@@ -93,6 +92,8 @@ pub(super) struct Session {
     folder: PathBuf,
     /// Of a rehearsal: it ends with the session.
     rehearsal: Option<TempDir>,
+    /// The time is one that somebody named.
+    now_is_given: bool,
 }
 
 impl Session {
@@ -113,7 +114,7 @@ impl Session {
         let store = match &rehearsal {
             Some(folder) => open::of_rehearsal(folder.path()),
             None => {
-                let (store, note) = state::of_plan(common, &project, &scope)?;
+                let (store, note) = place::of_plan(common, &project, &scope)?;
                 if let Some(text) = note {
                     terminal.err(&format!("{}\n", say!("note: {text}", text)));
                 }
@@ -121,7 +122,8 @@ impl Session {
             }
         };
         let folder = account_folder(&plan, path);
-        Ok(Self { plan, project, scope, base, store, folder, rehearsal })
+        let now_is_given = common.now.is_some();
+        Ok(Self { plan, project, scope, base, store, folder, rehearsal, now_is_given })
     }
 
     /// Whether the state outlives the session.
@@ -140,9 +142,48 @@ impl Session {
     }
 
     /// The ledger, to be written, with the lock of the account; exit code 8 if another run has that.
-    pub(super) fn write(&self, now: Timestamp) -> Result<Box<dyn Ledger>, Refusal> {
+    pub(super) fn write(&self, clock: &dyn Clock, terminal: &Terminal) -> Result<Box<dyn Ledger>, Refusal> {
         let Scope { platform, appid, .. } = &self.scope;
-        self.store.write(platform.name(), appid, &self.owner(now)).map_err(|error| match error {
+        let ledger = self.store.write(platform.name(), appid, &self.owner(clock.now()));
+        let ledger = ledger.map_err(|error| self.not_written(error))?;
+        if *platform != Platform::Sandbox {
+            self.follow(&*ledger, clock, terminal)?;
+        }
+        Ok(ledger)
+    }
+
+    /// Goes by the clock of the store, which is that of all machines that share it: what another machine did a second ago is
+    /// not in the future of this one.
+    fn follow(&self, ledger: &dyn Ledger, clock: &dyn Clock, terminal: &Terminal) -> Result<(), Refusal> {
+        let before = clock.now();
+        let Some(told) = ledger.time()? else { return Ok(()) };
+        let after = clock.now();
+        let half = after.duration_since(before) / 2;
+        let ahead = told.duration_since(after) + half;
+        let seconds = Count(ahead.as_secs().unsigned_abs());
+        if ahead.unsigned_abs() > limits::STORE_CLOCK_OFF {
+            // A rehearsal may be at any time.
+            if self.now_is_given {
+                return Ok(());
+            }
+            let message = say!("this machine's clock differs from the state store's by {seconds} s", seconds);
+            return Err(Refusal::missing_input(message).help(say!("set the clocks (NTP); nothing was sent")));
+        }
+        if ahead.unsigned_abs() > limits::STORE_CLOCK_NOTE {
+            let text = say!(
+                "this machine's clock differs from the state store's by {seconds} s; the run uses the store's",
+                seconds
+            );
+            terminal.err(&format!("{}\n", say!("note: {text}", text)));
+        }
+        clock.shift(ahead);
+        Ok(())
+    }
+
+    /// Why the account cannot be written for; exit code 8 if another run has it.
+    fn not_written(&self, error: WriteError) -> Refusal {
+        let Scope { appid, .. } = &self.scope;
+        match error {
             WriteError::Held(owner) => {
                 let message = match owner.as_ref().map(holder) {
                     Some(who) => say!("another run of the account {appid} is in progress: {who}", appid, who),
@@ -154,8 +195,18 @@ impl Session {
             WriteError::Lock(message) => {
                 Refusal::missing_input(message).help(say!("choose another place with --state sqlite:PATH"))
             }
+            WriteError::Moved { ref path, ref to } => {
+                let (there, here) = (place::named(to), place::named(path));
+                Refusal::new(ExitCode::Conflict, error.words())
+                    .help(say!("to use what is used since, write --state {store}", store = there))
+                    .help(say!(
+                        "to use this one from now on, whatever the other has sent, write --state {store} once",
+                        store = here
+                    ))
+            }
+            WriteError::Filled { .. } => Refusal::new(ExitCode::Conflict, error.words()),
             WriteError::Copy { ref path, ref home } => {
-                let (original, copy) = (state::named(home), state::named(path));
+                let (original, copy) = (place::named(home), place::named(path));
                 Refusal::new(ExitCode::Conflict, error.words())
                     .help(say!("to use the original, write --state {store}", store = original))
                     .help(say!(
@@ -164,7 +215,7 @@ impl Session {
                     ))
             }
             WriteError::Ledger(error) => error.into(),
-        })
+        }
     }
 
     /// This process, as others are told that it holds the lock.

@@ -53,7 +53,7 @@ pub(super) struct Args {
 pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<ExitCode, Failure> {
     let session = open_session(&args.plan, common, terminal)?;
     let clock = RealClock::at(common.now);
-    let mut ledger = session.write(clock.now())?;
+    let mut ledger = session.write(&clock, terminal)?;
     let mut scope = session.scope.clone();
     if let Some(occurrence) = &args.occurrence {
         scope.occurrence.clone_from(occurrence);

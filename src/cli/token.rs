@@ -8,9 +8,9 @@ use super::{
     failure::Failure,
     load::{Strict, load_plan},
     options::{Common, Format, FormatArg},
+    place,
     project::DiskProject,
     session::{self, Address, Session},
-    state,
     terminal::Terminal,
 };
 use crate::{
@@ -107,7 +107,7 @@ fn refresh(session: &Session, clock: &dyn Clock, terminal: &Terminal) -> Result<
 /// Every token of the state store.
 fn without_plan(action: &Action, which: &Which, common: &Common, terminal: &Terminal) -> Result<ExitCode, Failure> {
     let project = DiskProject::new(std::path::Path::new("."));
-    let store = state::of_project(common, &project)?;
+    let store = place::of_project(common, &project)?;
     match action {
         Action::Show(_) => {}
         Action::Clear(_) => {

@@ -180,6 +180,21 @@ pub(crate) fn may_leave(
     })
 }
 
+/// Whether an intent was recorded a moment ago. A process that was suspended since may have lost the account to another run,
+/// which has made the call by now.
+pub(crate) fn is_fresh(now: Timestamp, recorded: Timestamp) -> Result<(), Problem> {
+    let passed = now.duration_since(recorded);
+    if passed.unsigned_abs() <= limits::INTENT_GOOD {
+        return Ok(());
+    }
+    let seconds = Count(passed.as_secs().unsigned_abs());
+    Err(Problem::new(say!(
+        "the call was not made: {seconds} s had passed since it was recorded, and another run may have made it",
+        seconds
+    ))
+    .help(say!("run it again")))
+}
+
 /// The 24 hours are WeChat's: a clock that does not agree with the server's cannot count them.
 fn clocks_agree(times: Times) -> Result<(), Problem> {
     match times.server {

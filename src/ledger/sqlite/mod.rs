@@ -30,20 +30,24 @@ use self::{
 };
 use super::{
     AccountRun, CallId, CallRecord, Edition, EditionCall, Ending, Event, EventKind, FrozenCall, Ledger, LedgerError,
-    RunRecord, Scope, Status, Usage, next_status, rows, store::Health,
+    RunRecord, Scope, Usage,
+    name::is_address,
+    parts::Sink,
+    store::{Health, WriteError},
 };
 use crate::{
     limits,
     locale::{Phrase, say},
-    payload,
 };
 
+mod copy;
 mod fault;
 mod files;
 mod lock;
 mod reads;
 pub(crate) mod store;
 mod tokens;
+mod writes;
 
 /// The format that this version writes.
 pub const FORMAT: i64 = CHANGES.len() as i64;
@@ -200,7 +204,7 @@ impl Sqlite {
         let store = Self::connect(place, name, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
         let format = store.check_identity()?;
         let damage = store.damage(format).map_err(|error| store.error(error))?;
-        Ok(Health { format, newest: FORMAT, damage, warnings: Vec::new() })
+        Ok(Health { format, newest: FORMAT, damage, warnings: Vec::new(), about: None })
     }
 
     /// Refuses a ledger that is damaged, before anything is decided by what it says.
@@ -265,6 +269,9 @@ impl Sqlite {
         if home.as_ref() == Some(&here) {
             return Ok(None);
         }
+        if let Some(server) = home.as_ref().filter(|home| !meant && is_address(home)) {
+            return Ok(Some(server.clone()));
+        }
         let still_there = |home: &String| match (Identity::at(Path::new(home)), Identity::at(place)) {
             (Ok(home), Ok(this)) => home != this,
             _ => false,
@@ -280,14 +287,38 @@ impl Sqlite {
             let own = self.attempted(&appid).map_err(|error| self.error(error))?;
             return Ok((!other.is_subset(&own)).then_some(home));
         }
-        self.later(|store| {
-            store.write(|transaction| {
-                transaction.execute("DELETE FROM home", [])?;
-                transaction.execute("INSERT INTO home VALUES (?1)", [&here])?;
-                Ok(())
-            })
-        })?;
+        self.later(|store| store.note_home(&here))?;
         Ok(None)
+    }
+
+    /// Notes where the ledger is kept from now on: a path, or the address of a server.
+    fn note_home(&mut self, home: &str) -> Result<(), LedgerError> {
+        self.write(|transaction| {
+            transaction.execute("DELETE FROM home", [])?;
+            transaction.execute("INSERT INTO home VALUES (?1)", [home])?;
+            Ok(())
+        })
+    }
+
+    fn every_account(&self) -> Result<Vec<String>, LedgerError> {
+        copy::accounts(&self.connection).map_err(|fault| self.error(fault))
+    }
+
+    fn each_part(&self, take: &mut Sink<'_>) -> Result<(), LedgerError> {
+        copy::each_part(&self.connection, take).map_err(|fault| self.error(fault))?
+    }
+
+    /// All of another ledger, or nothing of it.
+    fn fill(&mut self, give: &mut dyn FnMut(&mut Sink<'_>) -> Result<(), WriteError>) -> Result<(), WriteError> {
+        let path = self.path.clone();
+        let failed = |error: rusqlite::Error| told(&path, error);
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
+        if !copy::is_empty(&transaction).map_err(|fault| told(&path, fault))? {
+            return Err(WriteError::Filled { path });
+        }
+        give(&mut |part| copy::insert(&transaction, part).map_err(|fault| told(&path, fault)))?;
+        transaction.commit().map_err(failed)?;
+        Ok(())
     }
 
     /// The mass calls of an account that were attempted, by platform and key.
@@ -506,166 +537,6 @@ fn wrap(path: &str, error: rusqlite::Error) -> LedgerError {
     LedgerError::Store { path, what, source }
 }
 
-/// A new row; a call that is there is a conflict, or is planned anew, and keeps its key.
-fn insert_call(transaction: &Transaction<'_>, scope: &Scope, call: &FrozenCall, anew: bool) -> Result<(), Fault> {
-    let or_else = if anew {
-        "ON CONFLICT DO UPDATE SET action = ?8, path = ?9, digest = ?11, payload = ?12, message_digest = ?13, recipients = ?14,
-         mass = ?15, effect = ?16"
-    } else {
-        "ON CONFLICT DO NOTHING"
-    };
-    let FrozenCall { id, action, path, idempotency_key, digest, payload, message_digest, .. } = call;
-    let rows = transaction
-        .prepare_cached(&format!(
-            "INSERT INTO calls (platform, appid, plan, occurrence, step, key, chunk, action, path, idempotency_key, digest,
-             payload, message_digest, recipients, mass, effect)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16) {or_else}"
-        ))?
-        .execute(params![
-            scope.platform,
-            scope.appid,
-            scope.plan,
-            scope.occurrence,
-            id.step,
-            id.key.as_deref().unwrap_or(""),
-            id.chunk,
-            action,
-            path,
-            idempotency_key,
-            digest,
-            payload,
-            message_digest,
-            call.recipients.and_then(|count| i64::try_from(count).ok()),
-            call.is_mass(),
-            call.effect.name(),
-        ])?;
-    if rows == 0 {
-        return Err(Fault::Conflict(say!("step `{step}` already has a call {call}", step = &id.step, call = id.chunk)));
-    }
-    Ok(())
-}
-
-/// Where the calls of a step stand, or one of them: row, status, number of the last event.
-fn standing(
-    transaction: &Transaction<'_>,
-    scope: &Scope,
-    id: &CallId,
-    chunk: Option<u32>,
-) -> Result<Vec<(i64, Status, i64)>, Fault> {
-    let mut statement = transaction.prepare_cached(&format!(
-        "SELECT c.id, e.number, e.kind FROM calls c LEFT JOIN events e ON e.call = c.id
-         WHERE {OF_STEP}{} ORDER BY c.id, e.number",
-        if chunk.is_some() { " AND chunk = ?7" } else { "" }
-    ))?;
-    let key = id.key.as_deref().unwrap_or("");
-    let mut rows = match chunk {
-        None => statement.query(params![scope.platform, scope.appid, scope.plan, scope.occurrence, id.step, key])?,
-        Some(chunk) => {
-            statement.query(params![scope.platform, scope.appid, scope.plan, scope.occurrence, id.step, key, chunk])?
-        }
-    };
-    let mut calls: Vec<(i64, Status, i64)> = Vec::new();
-    while let Some(row) = rows.next()? {
-        let call = row.get(0)?;
-        if calls.last().is_none_or(|(last, ..)| *last != call) {
-            calls.push((call, Status::Planned, 0));
-        }
-        let (Some((_, status, last)), Some(name)) = (calls.last_mut(), row.get::<_, Option<String>>(2)?) else {
-            continue;
-        };
-        *status = rows::after(*status, &name, &id.step)?;
-        *last = row.get(1)?;
-    }
-    Ok(calls)
-}
-
-/// The step of a call, in the order of the parameters of [`standing`].
-const OF_STEP: &str = "platform = ?1 AND appid = ?2 AND plan = ?3 AND occurrence = ?4 AND step = ?5 AND key = ?6";
-
-/// Adds an event to a call, if it may follow.
-fn note(transaction: &Transaction<'_>, scope: &Scope, id: &CallId, event: &Event) -> Result<(), Fault> {
-    let CallId { step, chunk, .. } = id;
-    let standing = standing(transaction, scope, id, Some(*chunk))?;
-    let Some((call, status, last)) = standing.first() else {
-        return Err(Fault::Conflict(say!("step `{step}` has no call {call}", step, call = *chunk)));
-    };
-    next_status(*status, event.kind).map_err(|illegal| {
-        Fault::Conflict(say!("call {call} of step `{step}`: {why}", call = *chunk, step, why = illegal.words()))
-    })?;
-    let hash = event.body.as_ref().map(|body| payload::digest(body.as_bytes()));
-    transaction
-        .prepare_cached(
-            "INSERT INTO events (call, number, kind, at, run_id, errcode, note, msg_id, msg_data_id, result, body, body_digest)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10,
-             CASE WHEN ?12 <> (SELECT digest FROM calls WHERE id = ?1) THEN ?11 END, ?12)",
-        )?
-        .execute(params![
-            call,
-            last + 1,
-            event.kind.name(),
-            event.at.as_millisecond(),
-            event.run_id,
-            event.errcode,
-            event.note,
-            event.msg_id.map(|id| id.to_string()),
-            event.msg_data_id.map(|id| id.to_string()),
-            event.result,
-            event.body,
-            hash,
-        ])?;
-    Ok(())
-}
-
-/// Freezes the calls of a step in place of what was frozen of it and came to nothing.
-fn replace(
-    transaction: &Transaction<'_>,
-    scope: &Scope,
-    kept: &[u32],
-    calls: &[FrozenCall],
-    first: &CallId,
-) -> Result<(), Fault> {
-    let known = standing(transaction, scope, first, None)?;
-    let stays = |status: &Status| status.in_doubt() || *status == Status::Accepted;
-    for (id, status, _) in &known {
-        let chunk: u32 =
-            transaction.prepare_cached("SELECT chunk FROM calls WHERE id = ?1")?.query_one([id], |row| row.get(0))?;
-        if stays(status) != kept.contains(&chunk) {
-            return Err(Fault::Conflict(say!(
-                "step `{step}` is {status}",
-                step = &first.step,
-                status = status.words()
-            )));
-        }
-    }
-    let staying = known.iter().filter(|(_, status, _)| stays(status)).count();
-    if staying != kept.len() || calls.iter().any(|call| kept.contains(&call.id.chunk)) {
-        return Err(Fault::Conflict(say!("step `{step}` has different calls", step = &first.step)));
-    }
-    if known.is_empty() {
-        // The usual case: nothing was there, and nothing is left over.
-        return calls.iter().try_for_each(|call| insert_call(transaction, scope, call, false));
-    }
-    let key = first.key.as_deref().unwrap_or("");
-    // Calls whose attempts all provably came to nothing are planned anew; their history stays with them where the number
-    // of the call is still there.
-    let never = "NOT EXISTS (SELECT 1 FROM events WHERE call = calls.id)";
-    let of_step = params![scope.platform, scope.appid, scope.plan, scope.occurrence, first.step, key];
-    transaction.prepare_cached(&format!("DELETE FROM calls WHERE {OF_STEP} AND {never}"))?.execute(of_step)?;
-    calls.iter().try_for_each(|call| insert_call(transaction, scope, call, true))?;
-    // Fewer calls than before: what is left over was refused or never left, and is no part of the step any more.
-    let stay: Vec<u32> = kept.iter().copied().chain(calls.iter().map(|call| call.id.chunk)).collect();
-    let stay = serde_json::to_string(&stay).unwrap_or_default();
-    let gone = "chunk NOT IN (SELECT value FROM json_each(?7))";
-    for left_over in [
-        format!("DELETE FROM events WHERE call IN (SELECT id FROM calls WHERE {OF_STEP} AND {gone})"),
-        format!("DELETE FROM calls WHERE {OF_STEP} AND {gone}"),
-    ] {
-        let parameters = params![scope.platform, scope.appid, scope.plan, scope.occurrence, first.step, key, stay];
-        transaction.prepare_cached(&left_over)?.execute(parameters)?;
-    }
-    Ok(())
-}
-
 impl Ledger for Sqlite {
     fn calls(&self, scope: &Scope) -> Result<Vec<CallRecord>, LedgerError> {
         reads::calls(&self.connection, scope).map_err(|fault| self.error(fault))
@@ -680,8 +551,8 @@ impl Ledger for Sqlite {
         attempt: &Event,
     ) -> Result<(), LedgerError> {
         self.write(|transaction| {
-            replace(transaction, scope, kept, calls, first)?;
-            note(transaction, scope, first, attempt)
+            writes::replace(transaction, scope, kept, calls, first)?;
+            writes::note(transaction, scope, first, attempt)
         })
     }
 
@@ -693,13 +564,13 @@ impl Ledger for Sqlite {
         attempt: &Event,
     ) -> Result<(), LedgerError> {
         self.write(|transaction| {
-            calls.iter().try_for_each(|call| insert_call(transaction, scope, call, false))?;
-            note(transaction, scope, first, attempt)
+            calls.iter().try_for_each(|call| writes::insert_call(transaction, scope, call, false))?;
+            writes::note(transaction, scope, first, attempt)
         })
     }
 
     fn append(&mut self, scope: &Scope, id: &CallId, event: &Event) -> Result<(), LedgerError> {
-        let append = |store: &mut Self| store.write(|transaction| note(transaction, scope, id, event));
+        let append = |store: &mut Self| store.write(|transaction| writes::note(transaction, scope, id, event));
         if matches!(event.kind, EventKind::Accepted | EventKind::Adopted) { self.later(append) } else { append(self) }
     }
 
@@ -782,6 +653,8 @@ impl Ledger for Sqlite {
 #[cfg(test)]
 mod tests {
     use rusqlite::Row;
+
+    use crate::payload;
 
     use super::{store::SqliteStore, *};
     use crate::ledger::store::{Owner, Store as _, WriteError};
