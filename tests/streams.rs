@@ -10,7 +10,7 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use crate::support::{Answer, Case, Fake, Ran, in_both, in_each_language, plan, send};
+use crate::support::{self, Answer, Case, Fake, Ran, in_both, in_each_language, plan, send};
 
 fn two_sends() -> Case {
     Case::new().file("plan.yaml", plan(&(send("one") + &send("two"))).replace("timeout: 1500ms", "timeout: 60s"))
@@ -40,25 +40,33 @@ fn asked(case: &Case, server: &Fake) -> (Child, BufReader<fs::File>) {
     drop(command);
     let mut shown = BufReader::new(fs::File::from(ours));
     let mut said = Vec::new();
-    while !String::from_utf8_lossy(&said).contains("To send it, type the name of the campaign (test): ") {
+    let question = if support::spoken() == "zh" {
+        "请输入这次群发的名称（test）："
+    } else {
+        "type the name of the campaign (test): "
+    };
+    while !String::from_utf8_lossy(&said).contains(question) {
         let mut byte = [0];
         shown.read_exact(&mut byte).unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&said)));
         said.push(byte[0]);
     }
+    support::hear(&String::from_utf8_lossy(&said));
     (child, shown)
 }
 
 #[test]
 fn who_interrupts_a_question_ends_the_run_at_once() {
-    for name in ["-INT", "-TERM", "-HUP"] {
-        let (case, server) = (two_sends(), Fake::usual());
-        let (mut child, shown) = asked(&case, &server);
-        signal(&child, name);
-        assert_eq!(child.wait().expect("it ends").code(), Some(130), "{name}");
-        drop(shown);
-        assert_eq!(server.sends().len(), 0);
-        case.against(&server, &[]).exits(0);
-    }
+    in_each_language(|| {
+        for name in ["-INT", "-TERM", "-HUP"] {
+            let (case, server) = (two_sends(), Fake::usual());
+            let (mut child, shown) = asked(&case, &server);
+            signal(&child, name);
+            assert_eq!(child.wait().expect("it ends").code(), Some(130), "{name}");
+            drop(shown);
+            assert_eq!(server.sends().len(), 0);
+            case.against(&server, &[]).exits(0);
+        }
+    });
 }
 
 #[test]

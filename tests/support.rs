@@ -94,7 +94,12 @@ impl Ran {
 
     #[track_caller]
     pub(crate) fn json(&self) -> Value {
-        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}:\n{}\n{}", self.stdout, self.stderr))
+        let document = serde_json::from_str(&self.stdout)
+            .unwrap_or_else(|error| panic!("{error}:\n{}\n{}", self.stdout, self.stderr));
+        if SPOKEN.get() != "en" {
+            hear_in(&document);
+        }
+        document
     }
 }
 
@@ -149,6 +154,30 @@ pub(crate) fn hear(said: &str) {
             }
         }
     });
+}
+
+/// Takes down what a document of the program says: its messages and helps.
+fn hear_in(value: &Value) {
+    match value {
+        Value::Array(items) => items.iter().for_each(hear_in),
+        Value::Object(members) => {
+            for (name, value) in members {
+                match (name.as_str(), value) {
+                    ("message" | "help" | "note", Value::String(words)) => hear(words),
+                    ("help", Value::Array(words)) => words.iter().filter_map(Value::as_str).for_each(hear),
+                    _ => hear_in(value),
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+/// That words stand in a text that the program wrote; in Chinese its lines are taken down instead.
+#[track_caller]
+pub(crate) fn told(text: &str, words: &str) {
+    hear(text);
+    assert!(SPOKEN.get() != "en" || text.contains(words), "`{words}` was not said:\n{text}");
 }
 
 /// What cases of this thread speak: `en` or `zh`.

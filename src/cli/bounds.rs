@@ -172,6 +172,7 @@ mod tests {
 
     #[test]
     fn what_takes_too_long_or_too_much_is_stopped() {
+        let _heard = crate::locale::tests::heard("cli-bounds-what_takes_too_long_or_too_much_is_stopped");
         let of = |seconds: u64, memory: u64| Usage { cpu: Duration::from_secs(seconds), memory };
         let excess = |before, now| excess(before, now, TemplateCpu::default(), limits::SMALL_BYTES);
         let second = Duration::from_secs(1);
@@ -204,6 +205,9 @@ mod tests {
 
     #[test]
     fn one_template_that_takes_long_is_stopped_and_many_that_do_not_are_none() {
+        let _heard = crate::locale::tests::heard(
+            "cli-bounds-one_template_that_takes_long_is_stopped_and_many_that_do_not_are_none",
+        );
         let most = limits::TEMPLATE_CPU;
         let of = |cpu| Usage { cpu, memory: 0 };
         let cpu = |running| TemplateCpu { running, ..TemplateCpu::default() };
@@ -217,6 +221,8 @@ mod tests {
 
     #[test]
     fn templates_whose_work_does_not_account_for_their_time_are_stopped() {
+        let _heard =
+            crate::locale::tests::heard("cli-bounds-templates_whose_work_does_not_account_for_their_time_are_stopped");
         let most = limits::TEMPLATE_CPU;
         let of = |cpu| Usage { cpu, memory: 0 };
         let cpu = |all, work| TemplateCpu { all, work, ..TemplateCpu::default() };

@@ -312,6 +312,7 @@ fn json_reads_back() {
 
 #[test]
 fn a_stored_report_keeps_its_words_and_their_arguments() {
+    let _heard = crate::locale::tests::heard("report-a_stored_report_keeps_its_words_and_their_arguments");
     let message = say!("the report of the run {id} cannot be read", id = "2026-1");
     let report = Report { error: Some(Problem::new(message)), ..refused() };
     let stored = speaking(Language::Zh, || render(&report, Format::Json));

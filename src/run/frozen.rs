@@ -218,6 +218,7 @@ mod tests {
 
     #[test]
     fn what_a_draft_holds_is_read_or_is_an_error() {
+        let _heard = crate::locale::tests::heard("run-frozen-what_a_draft_holds_is_read_or_is_an_error");
         let read = |text: &str, path: &str| articles(&call(text, path)).ok();
         assert_eq!(read(r#"{"articles":[{},{}]}"#, ADD), Some(Some(2)));
         assert_eq!(read(r#"{"media_id":"m","index":2,"articles":{}}"#, UPDATE), Some(Some(3)));

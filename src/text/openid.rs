@@ -134,6 +134,7 @@ mod tests {
 
     #[test]
     fn openids_and_what_is_none() {
+        let _heard = crate::locale::tests::heard("text-openid-openids_and_what_is_none");
         for good in ["oFakeOpenId_AAAAAAAAAAAAAA01", "o6_bmjrPTlm6_2sgVt7hMZOPfL2M", "oA", "oNobodyKnows"] {
             assert!(may_be(good.as_bytes()), "{good}");
         }

@@ -179,6 +179,9 @@ mod tests {
 
     #[test]
     fn a_character_of_a_chinese_keyboard_is_named_at_its_place() {
+        let _heard = crate::locale::tests::heard(
+            "content-template-syntax-a_character_of_a_chinese_keyboard_is_named_at_its_place",
+        );
         for (source, place, write) in [
             ("价 {{ “a” }}", "“", "write `\"`"),
             ("{{ x ｜ string }}", "｜", "write `|`"),
@@ -197,6 +200,7 @@ mod tests {
 
     #[test]
     fn braces_that_are_no_template_can_be_shown() {
+        let _heard = crate::locale::tests::heard("content-template-syntax-braces_that_are_no_template_can_be_shown");
         for source in ["{{ msg", "{% note info %}提示{% endnote %}", "## 安装 {#install}", "{{ }}"] {
             let (_, _, help) = failed(source);
             assert!(help.contains("{% raw %}"), "{source}: {help}");
