@@ -184,3 +184,14 @@ fn the_log_of_the_sandbox_shows_what_it_was_sent() {
         commands_nothing(&line, "the sandbox's log");
     });
 }
+
+/// Where the process may not map as much as its stack would take, it works on the one that it has.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_small_address_space_is_enough_for_a_usual_plan() {
+    let case = Case::new().file("plan.yaml", plan(&crate::support::send("one")));
+    let script = format!("ulimit -v 400000; exec \"{}\" validate plan.yaml", env!("CARGO_BIN_EXE_qunfa"));
+    let ran = std::process::Command::new("/bin/sh").args(["-c", &script]).current_dir(case.path("")).output();
+    let ran = ran.expect("a shell");
+    assert!(ran.status.success() && !String::from_utf8_lossy(&ran.stderr).contains("panicked"), "{ran:?}");
+}
