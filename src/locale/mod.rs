@@ -119,9 +119,9 @@ pub(crate) mod tests {
             let is_chinese = |said: &String| said.contains(|c: char| ('\u{4e00}'..='\u{9fff}').contains(&c));
             let mut said = Vec::new();
             // Long ones are long for what the test gives them.
-            let brief = |words: String| match words.char_indices().nth(600) {
-                Some((at, _)) => format!("{}…", &words[..at]),
-                None => words,
+            let brief = |words: String| match (words.char_indices().nth(600), words.char_indices().nth_back(100)) {
+                (Some((head, _)), Some((tail, _))) => format!("{}…{}", &words[..head], &words[tail..]),
+                _ => words,
             };
             for words in heard.iter().map(|phrase| brief(phrase.in_language(Language::Zh))).filter(is_chinese) {
                 if !said.contains(&words) {

@@ -950,6 +950,8 @@ mod tests {
             ("{\n  \"openid\": \"oA\"\n}\n", (Code::BadData, 1, 1)),
             ("[{\"openid\":\"oA\"}]\n", (Code::BadData, 1, 1)),
             ("{\"openid\":\"oA\"}\n{\"openid\":\"oB", (Code::BadData, 2, 1)),
+            ("{\"openid\":\"oA\" 1}\n", (Code::BadData, 1, 1)),
+            ("oA\n", (Code::BadData, 1, 1)),
             ("{\"openid\":\"oA\"}\n{\"id\":\"oB\"}\n", (Code::UnknownColumn, 2, 1)),
         ] {
             assert_eq!(people("a.jsonl", wrong), Err(vec![place]), "{wrong}");

@@ -147,6 +147,7 @@ mod tests {
             ("tea-editor", "this looks like a WeChat id, not an openid"),
             ("wxid_a1b2c3d4e5f622", "this looks like a WeChat id, not an openid"),
             ("wang@example.com", "this is an email address, not an openid"),
+            ("https://a.example/b", "this is a web address, not an openid"),
             ("王五", "this is text, not an openid"),
             ("OpenID", "this is the name of a column, not an openid"),
             ("open_id", "this is the name of a column, not an openid"),

@@ -191,6 +191,13 @@ mod tests {
             ("{{\u{a0}x }}", "\u{a0}", "delete it"),
             ("{{ x\u{200b} }}", "\u{200b}", "delete it"),
             ("{{ x（1） }}", "（", "write `(`"),
+            ("{{ x、1 }}", "、", "write `,`"),
+            ("{{ ［1] }}", "［", "write `[`"),
+            ("{{ x；1 }}", "；", "write `,`"),
+            ("{{ ＂a\" }}", "＂", "write `\"`"),
+            ("{{ ＃x }}", "＃", "write `#`"),
+            ("{{\u{202f}x }}", "\u{202f}", "delete it"),
+            ("{{\u{2009}x }}", "\u{2009}", "delete it"),
         ] {
             let (message, at, help) = failed(source);
             assert_eq!(at, Some(place), "{source}: {message}");
