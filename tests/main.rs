@@ -28,6 +28,7 @@ mod outcomes;
 mod plans;
 mod preview_html;
 mod properties;
+mod rare;
 mod readme;
 mod renamed;
 mod schema;
