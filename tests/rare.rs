@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::{Answer, Case, Fake, Got, SECRET, TOKEN, code, in_each_language, plan, send};
+use crate::support::{Answer, Case, Fake, Got, SECRET, TOKEN, code, in_each_language, plan, send, told};
 
 fn of(steps: &str) -> Case {
     Case::new().file("plan.yaml", plan(steps))
@@ -184,5 +184,78 @@ fn editions_that_are_told_together() {
             case.against(&server, &[]).exits(0);
         }
         case.run(&["status", "plan.yaml", "--api-base", &server.base]).exits(0).says("finished edition");
+    });
+}
+
+#[test]
+fn conditions_that_cannot_be_evaluated() {
+    in_each_language(|| {
+        let second = send("two").replace("id: two,", "id: two, when: \"steps.one.msg_id // 0 == 1\",");
+        of(&(send("one") + &second)).against(&Fake::usual(), &[]).exits(6).says("cannot evaluate `when`");
+        let never = send("two").replace("id: two,", "id: two, when: false,");
+        of(&(send("one") + &never)).against(&Fake::usual(), &[]).exits(0).says("skipped");
+    });
+}
+
+#[test]
+fn a_report_of_another_version() {
+    in_each_language(|| {
+        let (case, server) = (of(&send("one")), Fake::usual());
+        case.against(&server, &[]).exits(0);
+        let store = rusqlite::Connection::open(case.path(".qunfa/state.db")).expect("opens");
+        store.execute_batch("UPDATE runs SET report = '{}'").expect("writes");
+        drop(store);
+        let ran = case.run(&["report", "plan.yaml", "--api-base", &server.base]).exits(4);
+        ran.says("it was written by a different version of qunfa");
+        std::fs::remove_file(case.path(".qunfa/state.db.tokens")).expect("is there");
+        std::fs::create_dir(case.path(".qunfa/state.db.tokens")).expect("makes");
+        case.write("plan.yaml", plan(&(send("one") + &send("two"))));
+        case.against(&server, &[]).says("cannot save the token");
+    });
+}
+
+#[test]
+fn editions_that_are_not_finished() {
+    in_each_language(|| {
+        let case = Case::new();
+        let edition = |name: &str| plan(&send("one")).replace("\nsteps:", &format!("\noccurrence: {name}\nsteps:"));
+        let lost = answering("/sendall", Answer::Close);
+        case.write("plan.yaml", edition("e1"));
+        case.against(&lost, &[]).exits(7);
+        case.write("plan.yaml", edition("e2"));
+        case.against(&lost, &["--new-edition"]);
+        case.against(&lost, &[]).says("e1");
+    });
+}
+
+#[cfg(unix)]
+#[test]
+fn an_argument_that_is_no_text() {
+    use std::os::unix::ffi::OsStrExt as _;
+    in_each_language(|| {
+        let case = Case::new();
+        let mut command = case.command(&["explain"]);
+        let ran = command.arg(std::ffi::OsStr::from_bytes(b"Q\xff")).output().expect("starts");
+        told(&String::from_utf8_lossy(&ran.stderr), "an argument is not UTF-8");
+    });
+}
+
+#[test]
+fn the_sandbox_tells_what_it_does() {
+    in_each_language(|| {
+        use std::io::{BufRead as _, BufReader};
+        let case = of(&send("one"));
+        let mut command = case.command(&["sandbox", "--listen", "127.0.0.1:0", "--fault", "45009@mass/sendall#1"]);
+        let piped = command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+        let mut child = piped.spawn().expect("starts");
+        let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+        let mut errors = BufReader::new(child.stderr.take().expect("piped")).lines();
+        let first = lines.next().expect("a line").expect("text");
+        let base = first[first.find("http://").expect("an address")..].trim().trim_end_matches('/').to_owned();
+        case.run(&["run", "plan.yaml", "--yes", "--api-base", &base]);
+        child.kill().expect("ours");
+        child.wait().expect("ends");
+        let said: Vec<String> = lines.by_ref().chain(errors.by_ref()).map_while(Result::ok).collect();
+        told(&format!("{first}\n{}", said.join("\n")), "in another terminal");
     });
 }

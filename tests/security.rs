@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::{Answer, Case, Fake, Got, SECRET, TOKEN, in_each_language, plan, repository, send};
+use crate::support::{Answer, Case, Fake, Got, SECRET, TOKEN, hear, in_each_language, plan, repository, send};
 
 #[test]
 fn only_a_real_run_needs_the_secret() {
@@ -113,6 +113,7 @@ fn a_plan_cannot_name_what_is_no_content() {
                 let state = ["--state", "sqlite:store/ledger.db"];
                 let ran = case.run(&[&["run", "plan.yaml", "--yes", "--api-base", &server.base][..], &state].concat());
                 assert_eq!(ran.code, 3, "{field} {path}: {}", ran.stderr);
+                hear(&ran.stderr);
                 // Some fields take names with certain endings only, and say so first.
                 let refused = ran.stderr.contains("[Q608]");
                 assert!(

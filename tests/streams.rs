@@ -138,8 +138,15 @@ fn a_signal_that_was_ignored_before_stays_ignored() {
 /// A run with reports, which `sh` starts with more streams.
 fn shell(case: &Case, arguments: &str, streams: &str) -> Ran {
     let line = format!("exec {} {arguments} {streams}", env!("CARGO_BIN_EXE_qunfa"));
+    let spoken = support::spoken();
     let mut command = Command::new("sh");
-    command.args(["-c", &line]).current_dir(case.path("")).env_clear().env("NO_COLOR", "1").env("WECHAT_SECRET", "s");
+    command
+        .args(["-c", &line])
+        .current_dir(case.path(""))
+        .env_clear()
+        .env("NO_COLOR", "1")
+        .env("WECHAT_SECRET", "s")
+        .env("QUNFA_LANG", spoken);
     Case::finish(
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("sh is there"),
     )
@@ -265,5 +272,20 @@ fn the_sandbox_and_another_server_are_not_one() {
         case.run(&["doctor", "plan.yaml", "--sandbox", "--api-base", "http://127.0.0.1:9"]).exits(2);
         let from_the_environment = two_sends().env("QUNFA_API_BASE", "http://127.0.0.1:9");
         from_the_environment.run(&["run", "plan.yaml", "--sandbox"]).exits(2);
+    });
+}
+
+#[test]
+fn who_answers_with_another_name_sends_nothing() {
+    in_each_language(|| {
+        use std::io::Write as _;
+        let (case, server) = (two_sends(), Fake::usual());
+        let (mut child, mut shown) = asked(&case, &server);
+        shown.get_mut().write_all(b"other\n").expect("takes it");
+        assert_eq!(child.wait().expect("it ends").code(), Some(9));
+        // The terminal ends with an error, not with an end of the file.
+        let rest = shown.lines().map_while(Result::ok).collect::<Vec<_>>().join("\n");
+        support::told(&rest, "not confirmed; nothing was sent");
+        assert_eq!(server.sends().len(), 0);
     });
 }

@@ -44,7 +44,7 @@ const VARIES: [(&str, &str); 16] = [
     (r"process \d+ on \S+ since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "process PID on HOST since START"),
     (r"[^\s：]+ 上的进程 \d+，始于 \d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "HOST 上的进程 PID，始于 START"),
     (r"127\.0\.0\.1:\d{4,5}\b", "127.0.0.1:PORT"),
-    (r"\S*[/\\]\.tmp\w{6}[/\\]", "FOLDER/"),
+    (r"[^\s：，、（]*[/\\]\.tmp\w{6}[/\\]", "FOLDER/"),
     (r"(次调用 |、)\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "$1 WHEN"),
     ("(?m)^(  步骤 .*?) +用时$", "$1  用时"),
     (r"(?m)^([✓✗?·–] .*?) +(\d+ 毫秒|\d+\.\d 秒|\d+ 分 \d\d 秒)$", "$1  TIME"),
@@ -145,9 +145,14 @@ pub(crate) fn hear(said: &str) {
     ] {
         said = regex_lite::Regex::new(varying).expect("an expression").replace_all(&said, constant).into_owned();
     }
+    // Words of ours alone: not the plan, nor what the system says; with the rest of a sentence in the next line.
+    let mut ours = false;
+    let words = |line: &&str| {
+        ours = line.contains(|c: char| ('\u{4e00}'..='\u{9fff}').contains(&c))
+            || (ours && line.starts_with(&" ".repeat(10)));
+        ours
+    };
     HEARD.with_borrow_mut(|heard| {
-        // Words of ours alone: not the plan, nor what the system says.
-        let words = |line: &&str| line.contains(|c: char| ('\u{4e00}'..='\u{9fff}').contains(&c));
         for line in said.lines().map(str::trim_end).filter(words) {
             if !heard.iter().any(|known| known == line) {
                 heard.push(line.to_owned());

@@ -204,7 +204,7 @@ fn spoken(tokens: TokenStream, take: &mut impl FnMut(Text)) {
             }
         } else if group.delimiter() == Delimiter::Parenthesis
             && matches!(before(1).as_deref(), Some("translated" | "in_language"))
-            && let Some(fixed) = inner.last().and_then(text)
+            && let Some(fixed) = inner.iter().rfind(|token| token.to_string() != ",").and_then(text)
         {
             take((fixed, None));
         }
@@ -299,6 +299,7 @@ fn texts_are_found_however_they_are_written() {
     assert_eq!(found("fn f() { say!(\"one\" | \"many\", n) }"), ["one|many"]);
     assert_eq!(found("fn f() { say!(\"a \\\n    \\\"b\\\" \\u{7fa4}\") }"), ["a \"b\" 群"]);
     assert_eq!(found("fn f() { translated(\"a\"); in_language(language, \"b\"); }"), ["a", "b"]);
+    assert_eq!(found("fn f() { translated(\n\"a\",\n); }"), ["a"], "a comma after it");
     assert_eq!(found("mod tests { fn f() { say!(\"a\") } }"), Vec::<String>::new());
 }
 
