@@ -29,6 +29,7 @@ mod plans;
 mod postgres;
 mod preview_html;
 mod properties;
+mod rare;
 mod readme;
 mod renamed;
 mod schema;

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::{Answer, Case, Fake, Got, SECRET, TOKEN, in_each_language, plan, repository, send};
+use crate::support::{Answer, Case, Fake, Got, SECRET, TOKEN, hear, in_each_language, plan, repository, send};
 
 #[test]
 fn only_a_real_run_needs_the_secret() {
@@ -59,76 +59,79 @@ fn naming(path: &str) -> Vec<(&'static str, String)> {
 
 #[test]
 fn a_plan_cannot_name_what_is_no_content() {
-    let case = Case::new()
-        .file(".git/config", "HIDDEN-WORDS\n")
-        .file(".env", "HIDDEN-WORDS\n")
-        .file("a/.ssh/config", "HIDDEN-WORDS\n")
-        .file("ops/appsecret.txt", format!("{SECRET}\n"))
-        .file("ops/deploy.pem", "HIDDEN-WORDS\n")
-        .file("a/notes.txt", "\n-----BEGIN OPENSSH PRIVATE KEY-----\nHIDDEN-WORDS\n")
-        .file("store/ledger.db", "HIDDEN-WORDS\n")
-        .file("store/ledger.db.tokens", "HIDDEN-WORDS\n")
-        .file("people.txt", "oA\noB\noC\n")
-        .file("cover.png", std::fs::read(repository().join("tests/plans/files/cover.png")).expect("a picture"));
-    #[cfg(unix)]
-    {
-        std::os::unix::fs::symlink(".env", case.path("plain.txt")).expect("a link");
-        std::os::unix::fs::symlink(".git", case.path("folder")).expect("a link");
-        std::os::unix::fs::symlink("ops/appsecret.txt", case.path("also.txt")).expect("a link");
-        std::fs::hard_link(case.path("ops/appsecret.txt"), case.path("hard.txt")).expect("a link");
-    }
-    let linked: &[&str] = if cfg!(unix) { &["plain.txt", "folder/config", "also.txt", "hard.txt"] } else { &[] };
-    let written = [
-        ".git/config",
-        "./.git/config",
-        "a/../.git/config",
-        ".GIT/CONFIG",
-        ".git./config",
-        ".git\\config",
-        "a\\.ssh\\config",
-        " .git/config",
-        "\u{200b}.git/config",
-        ".git/not-there",
-        ".env",
-        "a/.ssh/config",
-        ".qunfa/state.db.tokens",
-        "ops/appsecret.txt",
-        "./ops//../ops/appsecret.txt",
-        "ops/deploy.pem",
-        "a/notes.txt",
-        "store/ledger.db",
-        "store/ledger.db.tokens",
-        "store/../store/ledger.db",
-    ];
-    let endings = ["txt", "csv", "md", "css"].map(|ending| [format!(".a/f.{ending}"), format!("store/f.{ending}")]);
-    let endings: Vec<String> = endings.into_iter().flatten().collect();
-    endings.iter().for_each(|path| case.write(path, "HIDDEN-WORDS\n"));
-    let endings: Vec<&str> = endings.iter().map(String::as_str).collect();
-    let server = Fake::usual();
-    let mut times = std::collections::HashMap::new();
-    for path in written.iter().chain(linked).chain(&endings) {
-        for (field, steps) in naming(path) {
-            case.write("plan.yaml", plan(&steps).replace("{ env: WECHAT_SECRET }", "{ file: ops/appsecret.txt }"));
-            let state = ["--state", "sqlite:store/ledger.db"];
-            let ran = case.run(&[&["run", "plan.yaml", "--yes", "--api-base", &server.base][..], &state].concat());
-            assert_eq!(ran.code, 3, "{field} {path}: {}", ran.stderr);
-            // Some fields take names with certain endings only, and say so first.
-            let refused = ran.stderr.contains("[Q608]");
-            assert!(
-                refused || ran.stderr.contains("[Q205]") || ran.stderr.contains("[Q204]"),
-                "{field} {path}: {}",
-                ran.stderr
-            );
-            if refused {
-                *times.entry(field).or_insert(0) += 1;
-            }
-            let said = format!("{}{}", ran.stdout, ran.stderr);
-            assert!(!said.contains("HIDDEN") && !said.contains(SECRET), "{field} {path}: {said}");
+    in_each_language(|| {
+        let case = Case::new()
+            .file(".git/config", "HIDDEN-WORDS\n")
+            .file(".env", "HIDDEN-WORDS\n")
+            .file("a/.ssh/config", "HIDDEN-WORDS\n")
+            .file("ops/appsecret.txt", format!("{SECRET}\n"))
+            .file("ops/deploy.pem", "HIDDEN-WORDS\n")
+            .file("a/notes.txt", "\n-----BEGIN OPENSSH PRIVATE KEY-----\nHIDDEN-WORDS\n")
+            .file("store/ledger.db", "HIDDEN-WORDS\n")
+            .file("store/ledger.db.tokens", "HIDDEN-WORDS\n")
+            .file("people.txt", "oA\noB\noC\n")
+            .file("cover.png", std::fs::read(repository().join("tests/plans/files/cover.png")).expect("a picture"));
+        #[cfg(unix)]
+        {
+            std::os::unix::fs::symlink(".env", case.path("plain.txt")).expect("a link");
+            std::os::unix::fs::symlink(".git", case.path("folder")).expect("a link");
+            std::os::unix::fs::symlink("ops/appsecret.txt", case.path("also.txt")).expect("a link");
+            std::fs::hard_link(case.path("ops/appsecret.txt"), case.path("hard.txt")).expect("a link");
         }
-    }
-    assert!(server.got().is_empty());
-    let fields = naming("").into_iter().map(|(field, _)| field);
-    assert!(fields.clone().all(|field| times.get(field).is_some_and(|times| *times >= 2)), "{times:?}");
+        let linked: &[&str] = if cfg!(unix) { &["plain.txt", "folder/config", "also.txt", "hard.txt"] } else { &[] };
+        let written = [
+            ".git/config",
+            "./.git/config",
+            "a/../.git/config",
+            ".GIT/CONFIG",
+            ".git./config",
+            ".git\\config",
+            "a\\.ssh\\config",
+            " .git/config",
+            "\u{200b}.git/config",
+            ".git/not-there",
+            ".env",
+            "a/.ssh/config",
+            ".qunfa/state.db.tokens",
+            "ops/appsecret.txt",
+            "./ops//../ops/appsecret.txt",
+            "ops/deploy.pem",
+            "a/notes.txt",
+            "store/ledger.db",
+            "store/ledger.db.tokens",
+            "store/../store/ledger.db",
+        ];
+        let endings = ["txt", "csv", "md", "css"].map(|ending| [format!(".a/f.{ending}"), format!("store/f.{ending}")]);
+        let endings: Vec<String> = endings.into_iter().flatten().collect();
+        endings.iter().for_each(|path| case.write(path, "HIDDEN-WORDS\n"));
+        let endings: Vec<&str> = endings.iter().map(String::as_str).collect();
+        let server = Fake::usual();
+        let mut times = std::collections::HashMap::new();
+        for path in written.iter().chain(linked).chain(&endings) {
+            for (field, steps) in naming(path) {
+                case.write("plan.yaml", plan(&steps).replace("{ env: WECHAT_SECRET }", "{ file: ops/appsecret.txt }"));
+                let state = ["--state", "sqlite:store/ledger.db"];
+                let ran = case.run(&[&["run", "plan.yaml", "--yes", "--api-base", &server.base][..], &state].concat());
+                assert_eq!(ran.code, 3, "{field} {path}: {}", ran.stderr);
+                hear(&ran.stderr);
+                // Some fields take names with certain endings only, and say so first.
+                let refused = ran.stderr.contains("[Q608]");
+                assert!(
+                    refused || ran.stderr.contains("[Q205]") || ran.stderr.contains("[Q204]"),
+                    "{field} {path}: {}",
+                    ran.stderr
+                );
+                if refused {
+                    *times.entry(field).or_insert(0) += 1;
+                }
+                let said = format!("{}{}", ran.stdout, ran.stderr);
+                assert!(!said.contains("HIDDEN") && !said.contains(SECRET), "{field} {path}: {said}");
+            }
+        }
+        assert!(server.got().is_empty());
+        let fields = naming("").into_iter().map(|(field, _)| field);
+        assert!(fields.clone().all(|field| times.get(field).is_some_and(|times| *times >= 2)), "{times:?}");
+    });
 }
 
 #[cfg(unix)]
@@ -387,16 +390,19 @@ fn through(proxy: &str, args: &[&str]) -> crate::support::Ran {
 
 #[test]
 fn a_proxy_that_cannot_be_used_is_an_error() {
-    for bad in ["ftp://127.0.0.1:1", "http://", "socks9://127.0.0.1:1", "http://user:hunter2-hunter2@:80"] {
-        let ran = through(bad, &["run", "plan.yaml", "--yes"]).exits(4).says("the proxy in `HTTPS_PROXY` is not valid");
-        assert!(!ran.stderr.contains("hunter2"), "{}", ran.stderr);
-    }
-    // Nobody listens there: it is the proxy that is not reached. Its password is not shown.
-    let closed = "http://user:hunter2-hunter2@127.0.0.1:9";
-    for args in [&["run", "plan.yaml", "--yes"][..], &["doctor", "plan.yaml"]] {
-        let ran = through(closed, args).exits(5).says("proxy 127.0.0.1:9 (HTTPS_PROXY)");
-        assert!(!ran.stderr.contains("hunter2") && !ran.stdout.contains("hunter2"), "{}{}", ran.stdout, ran.stderr);
-    }
+    in_each_language(|| {
+        for bad in ["ftp://127.0.0.1:1", "http://", "socks9://127.0.0.1:1", "http://user:hunter2-hunter2@:80"] {
+            let ran =
+                through(bad, &["run", "plan.yaml", "--yes"]).exits(4).says("the proxy in `HTTPS_PROXY` is not valid");
+            assert!(!ran.stderr.contains("hunter2"), "{}", ran.stderr);
+        }
+        // Nobody listens there: it is the proxy that is not reached. Its password is not shown.
+        let closed = "http://user:hunter2-hunter2@127.0.0.1:9";
+        for args in [&["run", "plan.yaml", "--yes"][..], &["doctor", "plan.yaml"]] {
+            let ran = through(closed, args).exits(5).says("proxy 127.0.0.1:9 (HTTPS_PROXY)");
+            assert!(!ran.stderr.contains("hunter2") && !ran.stdout.contains("hunter2"), "{}{}", ran.stdout, ran.stderr);
+        }
+    });
 }
 
 /// Reads on a port until the first bytes are whole, answers, and reads until the second are, or until the other side ends.

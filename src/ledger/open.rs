@@ -137,6 +137,7 @@ mod tests {
 
     #[test]
     fn a_name_that_is_no_lasting_file_is_refused() {
+        let _heard = crate::locale::tests::heard("ledger-open-a_name_that_is_no_lasting_file_is_refused");
         let folder = tempfile::tempdir().expect("a folder");
         for name in [
             "x.db",

@@ -339,6 +339,7 @@ mod tests {
 
     #[test]
     fn a_character_that_is_none_of_yaml_is_found_where_it_stands() {
+        let _heard = crate::locale::tests::heard("plan-mend-a_character_that_is_none_of_yaml_is_found_where_it_stands");
         for (text, place, help) in [
             ("a: 1\nb：2\nc: 3\n", "：", "write `b: 2`"),
             ("a: 1\nb:\u{a0}2\nc: 3\n", "\u{a0}", "write `b: 2`"),

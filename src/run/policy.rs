@@ -390,6 +390,33 @@ mod tests {
         assert_eq!(judge(Effect::Preview, &Outcome::Unknown(Phrase::default())), (EventKind::Unknown, Next::Again));
     }
 
+    /// What a person is told about each outcome of a call.
+    #[test]
+    fn each_outcome_has_an_advice() {
+        let _heard = crate::locale::tests::heard("run-policy-each_outcome_has_an_advice");
+        let why = || say!("connection refused");
+        let token = |errcode| TokenError::Refused { errcode, errmsg: "invalid credential".into() };
+        for (outcome, told) in [
+            (reply(0), "the answer contains neither an errcode nor a job"),
+            (reply(45028), "quota for this period is used up"),
+            (reply(4242), "WeChat answered with a code that qunfa does not know: 4242"),
+            (Outcome::NotSent(why()), "cannot reach WeChat: connection refused"),
+            (Outcome::Unknown(why()), "no conclusive answer: connection refused"),
+            (Outcome::NoToken(token(40001)), "WeChat refused to issue an access token: 40001"),
+            (Outcome::NoToken(token(40164)), "no access token: "),
+            (Outcome::NoToken(TokenError::Unreachable(why())), "cannot fetch an access token: connection refused"),
+            (Outcome::NoToken(TokenError::Interrupted), "the fetch of the access token was interrupted"),
+            (Outcome::Withheld, "the request contains a secret of this account"),
+        ] {
+            let problem = advice(&outcome);
+            assert!(problem.message.to_string().contains(told), "{}", problem.message);
+        }
+        // The clock, when nothing is in doubt yet.
+        let late = Times { now: at(90_000), ..times(1000) };
+        let told = may_leave(late, (at(0), at(5)), false, Duration::from_secs(60)).expect_err("a day has passed");
+        assert!(told.message.to_string().starts_with("the call was not made: the clock was changed"));
+    }
+
     #[test]
     fn an_answer_without_errcode_and_job_is_no_success() {
         let judge = |effect, outcome: &Outcome| judge(effect, false, outcome);
@@ -452,6 +479,8 @@ mod tests {
 
     #[test]
     fn the_clock_that_says_that_most_time_has_passed_is_believed() {
+        let _heard =
+            crate::locale::tests::heard("run-policy-the_clock_that_says_that_most_time_has_passed_is_believed");
         let minute = Duration::from_secs(60);
         let leaves = |times| may_leave(times, (at(0), at(5)), true, minute).is_ok();
         assert!(leaves(times(1000)));
@@ -466,6 +495,7 @@ mod tests {
 
     #[test]
     fn a_clock_that_is_off_repeats_nothing() {
+        let _heard = crate::locale::tests::heard("run-policy-a_clock_that_is_off_repeats_nothing");
         let minute = Duration::from_secs(60);
         let told = |second| Times { server: Some(at(second)), ..times(1000) };
         for near in [1000, 700, 1300] {

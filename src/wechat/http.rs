@@ -354,6 +354,8 @@ mod tests {
 
     #[test]
     fn what_was_not_sent_is_decided_by_when_and_not_by_the_words() {
+        let _heard =
+            crate::locale::tests::heard("wechat-http-what_was_not_sent_is_decided_by_when_and_not_by_the_words");
         let error = |kind| ureq::Error::Io(io::Error::from(kind));
         let judged = |error: &ureq::Error, unconnected| classify(error, Duration::from_secs(1), unconnected);
         for kind in [io::ErrorKind::HostUnreachable, io::ErrorKind::NetworkUnreachable, io::ErrorKind::TimedOut] {
@@ -363,6 +365,49 @@ mod tests {
         let late = ureq::Error::Timeout(ureq::Timeout::Global);
         assert!(matches!(judged(&late, true), Failure::NotSent(_)), "there never was a connection");
         assert!(matches!(judged(&late, false), Failure::MaybeSent(_)));
+    }
+
+    /// Every failure that has words: before there is a connection, and after.
+    #[test]
+    fn each_failure_of_a_call_has_words_of_ours() {
+        let _heard = crate::locale::tests::heard("wechat-http-each_failure_of_a_call_has_words_of_ours");
+        use ureq::{Error, Timeout};
+        let errors = [
+            Error::HostNotFound,
+            Error::Timeout(Timeout::Resolve),
+            Error::Timeout(Timeout::Global),
+            Error::ConnectionFailed,
+            Error::ConnectProxyFailed("407".into()),
+            Error::InvalidProxyUrl,
+            Error::TlsRequired,
+            Error::BadUri("x".into()),
+            Error::LargeResponseHeader(1, 2),
+            Error::BodyExceedsLimit(1),
+            Error::TooManyRedirects,
+        ];
+        for error in errors {
+            for unconnected in [true, false] {
+                let (Failure::NotSent(words) | Failure::MaybeSent(words)) =
+                    classify(&error, Duration::from_millis(1500), unconnected);
+                assert!(!words.to_string().contains("ureq"), "{words}");
+            }
+        }
+        use io::ErrorKind as Kind;
+        let kinds = [
+            Kind::ConnectionRefused,
+            Kind::HostUnreachable,
+            Kind::AddrNotAvailable,
+            Kind::ConnectionReset,
+            Kind::TimedOut,
+            Kind::UnexpectedEof,
+            Kind::Other,
+        ];
+        let told = ["failed to lookup address", "invalid peer certificate: UnknownIssuer"].map(io::Error::other);
+        for error in kinds.map(io::Error::from).into_iter().chain(told) {
+            for unconnected in [true, false] {
+                assert!(!io_words(&error, unconnected).is_empty(), "{error}");
+            }
+        }
     }
 
     /// The answers of a client to calls that were made one after another.
@@ -514,6 +559,7 @@ mod tests {
 
     #[test]
     fn plain_http_is_for_this_machine_only() {
+        let _heard = crate::locale::tests::heard("wechat-http-plain_http_is_for_this_machine_only");
         for good in [
             "https://api.weixin.qq.com",
             "http://127.0.0.1:8080/",

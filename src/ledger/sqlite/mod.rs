@@ -749,6 +749,8 @@ mod tests {
 
     #[test]
     fn a_call_of_an_old_file_that_nobody_knows_what_it_did_is_damage() {
+        let _heard =
+            crate::locale::tests::heard("ledger-sqlite-a_call_of_an_old_file_that_nobody_knows_what_it_did_is_damage");
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("state.db");
         old(&path, 4).execute_batch("UPDATE calls SET action = 'hum' WHERE action = 'preview'").expect("writes");
@@ -803,6 +805,9 @@ mod tests {
 
     #[test]
     fn damage_is_found_before_a_run_begins_and_not_only_where_it_reads() {
+        let _heard = crate::locale::tests::heard(
+            "ledger-sqlite-damage_is_found_before_a_run_begins_and_not_only_where_it_reads",
+        );
         let write = |path: &Path| SqliteStore::new(path.to_owned()).write("sandbox", "wx1", &owner()).map(drop);
         let strange: [(&str, &str); 5] = [
             ("CREATE TRIGGER t BEFORE INSERT ON events BEGIN SELECT RAISE(IGNORE); END", "it contains `t`"),
@@ -851,8 +856,85 @@ mod tests {
         assert!(error.contains("index sqlite_autoindex_calls_1"), "{error}");
     }
 
+    /// Each row that cannot be what a version of qunfa wrote, and what reads it.
+    #[test]
+    fn a_row_that_nobody_wrote_is_damage_that_is_told() {
+        let _heard = crate::locale::tests::heard("ledger-sqlite-a_row_that_nobody_wrote_is_damage_that_is_told");
+        for (change, why) in [
+            ("UPDATE calls SET payload = '{ }' WHERE step = 'b'", "the hash of call 1 of step `b` does not match"),
+            ("UPDATE calls SET recipients = -1 WHERE step = 'b'", "an invalid number of recipients: -1"),
+            ("UPDATE calls SET effect = 'shout' WHERE step = 'b'", "an unknown effect `shout`"),
+            ("UPDATE events SET kind = 'lost'", "step `a` has an unknown event `lost`"),
+            ("UPDATE events SET kind = 'accepted'", "step `a`: the event `accepted` is not allowed in the state"),
+            ("UPDATE events SET at = 9223372036854775807", "step `a` has an event without a valid time"),
+            ("UPDATE events SET msg_id = 'x'", "step `a` has an id that is not a number"),
+            (
+                "UPDATE events SET body = '[]', body_digest = 'sha256:0'",
+                "the hash of the sent body of step `a` does not match",
+            ),
+            (
+                "INSERT INTO runs VALUES ('r', 'sandbox', 'wx1', 'p', 'once', 'p', 'd', 9223372036854775807, NULL)",
+                "a run has no valid start time",
+            ),
+        ] {
+            let folder = tempfile::tempdir().expect("a folder");
+            let path = new(&folder);
+            Connection::open(&path).expect("opens").execute_batch(change).expect("writes");
+            let store = Sqlite::open(&path).expect("opens");
+            let read = store.calls(&scope()).map(drop).and_then(|()| store.runs("wx1", "p").map(drop));
+            let error = read.expect_err(change).to_string();
+            assert!(error.contains("is damaged") && error.contains(why), "{change}: {error}");
+        }
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("state.db");
+        Connection::open(&path).expect("opens").execute_batch("CREATE TABLE t (a)").expect("writes");
+        let error = Sqlite::open(&path).expect_err("a table of somebody").to_string();
+        assert!(error.ends_with("it has tables but no format version"), "{error}");
+    }
+
+    #[test]
+    fn what_does_not_fit_to_the_rows_is_a_conflict_that_is_told() {
+        let _heard = crate::locale::tests::heard("ledger-sqlite-what_does_not_fit_to_the_rows_is_a_conflict");
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut store = Sqlite::open(&new(&folder)).expect("opens");
+        let call = CallRecord::clone(&store.calls(&scope()).expect("reads")[0]).frozen;
+        let attempt = Event::new(EventKind::Attempted, at(2), "r");
+        let calls = std::slice::from_ref(&call);
+        let second = CallId { chunk: 2, ..call.id.clone() };
+        for (result, why) in [
+            (store.extend(&scope(), calls, &call.id, &attempt), "step `a` already has a call 1"),
+            (store.append(&scope(), &second, &attempt), "step `a` has no call 2"),
+            (store.freeze(&scope(), &[], calls, &call.id, &attempt), "step `a` is unknown"),
+            (store.freeze(&scope(), &[1], calls, &call.id, &attempt), "step `a` has different calls"),
+        ] {
+            let error = result.expect_err(why).to_string();
+            assert!(error.contains("another process changed the state store") && error.ends_with(why), "{error}");
+        }
+    }
+
+    #[test]
+    fn each_failure_of_the_disk_has_words_of_ours() {
+        let _heard = crate::locale::tests::heard("ledger-sqlite-each_failure_of_the_disk_has_words_of_ours");
+        use rusqlite::ffi;
+        for (code, why) in [
+            (ffi::SQLITE_NOTADB, "is damaged: it is not an SQLite database"),
+            (ffi::SQLITE_CORRUPT, "is damaged: parts of it were overwritten or are missing"),
+            (ffi::SQLITE_FULL, "cannot be written: the disk is full"),
+            (ffi::SQLITE_READONLY, "cannot be written: it is read-only"),
+            (ffi::SQLITE_BUSY, "is in use by another process"),
+            (ffi::SQLITE_IOERR, "cannot be read or written: the disk or its network failed"),
+            (ffi::SQLITE_CANTOPEN, "cannot be opened"),
+            (ffi::SQLITE_PERM, "cannot be opened: permission denied"),
+        ] {
+            let error = wrap("state.db", rusqlite::Error::SqliteFailure(ffi::Error::new(code), None));
+            assert_eq!(error.to_string(), format!("the state store state.db {why}"));
+        }
+    }
+
     #[test]
     fn a_journal_that_is_not_the_one_that_was_asked_for_is_refused() {
+        let _heard =
+            crate::locale::tests::heard("ledger-sqlite-a_journal_that_is_not_the_one_that_was_asked_for_is_refused");
         let connection = Connection::open_in_memory().expect("opens");
         let mut store = Sqlite { connection, path: "x".into(), file: "/x".into(), unsynced: false, held: None };
         let error = store.prepare().expect_err("memory does not last").to_string();
@@ -900,6 +982,7 @@ mod tests {
 
     #[test]
     fn a_ledger_that_is_taken_away_is_not_written_any_more() {
+        let _heard = crate::locale::tests::heard("ledger-sqlite-a_ledger_that_is_taken_away_is_not_written_any_more");
         for name in ["state.db", "state.db-wal"] {
             let folder = tempfile::tempdir().expect("a folder");
             let path = new(&folder);
@@ -959,6 +1042,7 @@ mod tests {
     // That a sync was asked for cannot be seen from here; that SQLite is told to make one with each commit can.
     #[test]
     fn every_commit_is_synced_but_that_of_an_acceptance() {
+        let _heard = crate::locale::tests::heard("ledger-sqlite-every_commit_is_synced_but_that_of_an_acceptance");
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("state.db");
         drop(old(&path, 4));
