@@ -1020,6 +1020,29 @@ fn tokens_are_kept_apart_and_forgotten(bench: &dyn StoreBench) {
     assert_eq!(store.all_tokens().expect("reads"), []);
 }
 
+fn what_is_kept_beside_a_token_outlives_it(bench: &dyn StoreBench) {
+    let store = bench.store();
+    drop(store.write("wechat", "wx1", &owner()).expect("makes it"));
+    let other = TokenKey { appid: "wx2", ..KEY };
+    let kept = |key| bench.store().tokens(key, queue()).kept();
+    assert_eq!((kept(KEY), kept(other)), (Ok(None), Ok(None)));
+    for text in ["1 a", "1 b"] {
+        let tokens = store.tokens(KEY, queue());
+        let given = tokens.exclusively(&mut |_| {
+            tokens.keep(text)?;
+            // Somebody else sees it even if no token comes of it.
+            assert_eq!(kept(KEY), Ok(Some(text.to_owned())));
+            Err(TokenError::Interrupted)
+        });
+        assert_eq!((given, tokens.saved()), (Err(TokenError::Interrupted), Ok(None)));
+    }
+    assert_eq!(store.all_tokens().expect("reads"), [], "it is no token");
+    store.tokens(KEY, queue()).exclusively(&mut |_| Ok(token("t", 1))).expect("saved");
+    assert_eq!(store.tokens(KEY, queue()).forget(), Ok(true));
+    store.forget_all_tokens(&*queue()).expect("writes");
+    assert_eq!((kept(KEY), kept(other)), (Ok(Some("1 b".to_owned())), Ok(None)));
+}
+
 fn a_store_is_made_by_who_writes_and_by_nobody_else(bench: &dyn StoreBench) {
     let store = bench.store();
     assert!(store.read().expect("looks").is_none());
@@ -1232,6 +1255,7 @@ over_every_store! {
         what_may_follow_once_follows_once_whichever_process_writes_it
         a_token_is_fetched_by_one_at_a_time
         tokens_are_kept_apart_and_forgotten
+        what_is_kept_beside_a_token_outlives_it
         a_store_is_made_by_who_writes_and_by_nobody_else
         a_newer_format_is_refused_and_left_as_it_is
         what_is_of_another_program_is_refused_and_left_as_it_is

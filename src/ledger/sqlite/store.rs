@@ -81,7 +81,11 @@ impl SqliteStore {
                     .help(Phrase::verbatim(format!("chmod 600 {}", quoted(&path))))
             })
         };
-        [place(&self.path), self.token_file().path()].into_iter().flatten().filter_map(warning).collect()
+        [place(&self.path), self.token_file().path(), self.token_file().kept_path()]
+            .into_iter()
+            .flatten()
+            .filter_map(warning)
+            .collect()
     }
 
     #[cfg(not(unix))]
