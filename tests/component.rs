@@ -335,6 +335,56 @@ fn a_process_that_is_killed_while_it_asks_holds_nobody_up() {
 }
 
 #[test]
+fn a_process_that_is_killed_leaves_no_half_of_what_it_kept() {
+    // Each answer has another refresh token, and takes every one that was given before.
+    let mut answers = 0;
+    let server = Fake::new(move |_, got| match got.path.ends_with(ACCOUNT_PATH) {
+        true => {
+            answers += 1;
+            account_token(TOKEN, &format!("{NEXT}-{answers}"))
+        }
+        false => usual(got),
+    });
+    let case = case();
+    let args = ["token", "refresh", "plan.yaml", "--api-base", &server.base];
+    for round in 0..20 {
+        case.run(&["token", "clear"]).exits(0);
+        let before = server.got().len();
+        let mut child = case.spawn(&args);
+        server.wait_for(before + 1 + round % 2);
+        // From here on it is anywhere between the answer and its end.
+        (0..round * 50).for_each(|_| std::thread::yield_now());
+        let _ = child.kill();
+        child.wait().expect("ends");
+        if case.path(".qunfa/state.db.kept").exists() {
+            let kept: Value = serde_json::from_str(&case.read(".qunfa/state.db.kept")).expect("whole");
+            assert!(kept.as_object().is_some_and(|kept| {
+                kept.values().all(|text| text.as_str().is_some_and(|text| text.starts_with("1 ")))
+            }));
+        }
+        let ran = case.run(&args).exits(0);
+        keeps_quiet(&case, &ran);
+    }
+    // What was given last is what is used.
+    case.run(&["token", "clear"]).exits(0);
+    let given = server.calls(ACCOUNT_PATH).len();
+    case.run(&args).exits(0);
+    assert_eq!(server.calls(ACCOUNT_PATH)[given].json()["authorizer_refresh_token"], format!("{NEXT}-{given}"));
+}
+
+#[cfg(unix)]
+#[test]
+fn what_is_kept_is_not_followed_through_a_link() {
+    let (case, server) = (case(), wechat(vec![(ACCOUNT_PATH, account_token(TOKEN, NEXT))]));
+    case.write("elsewhere", "{}");
+    std::fs::create_dir_all(case.path(".qunfa")).expect("makes a folder");
+    std::os::unix::fs::symlink("../elsewhere", case.path(".qunfa/state.db.kept")).expect("a link");
+    case.run(&["token", "refresh", "plan.yaml", "--api-base", &server.base]).exits(5).says("cannot read");
+    assert_eq!(case.read("elsewhere"), "{}");
+    assert_eq!(times(&server).1, 0, "what could not be kept is not asked for");
+}
+
+#[test]
 fn a_token_that_cannot_be_saved_is_no_token() {
     in_each_language(|| {
         let case = case();
