@@ -150,6 +150,39 @@ fn eight_processes_fetch_one_token_of_each_kind() {
 }
 
 #[test]
+fn eight_accounts_whose_platforms_token_is_rejected_fetch_one_other() {
+    let number = |query: &str| query.rsplit('-').next().and_then(|number| number.parse::<usize>().ok()).unwrap_or(0);
+    let (mut given, mut rejects) = (0, false);
+    let server = Fake::new(move |_, got| {
+        if got.path.ends_with(OWN_PATH) {
+            given += 1;
+            let token = format!("{OWN}-{given}");
+            return Answer::Json(json!({ "component_access_token": token, "expires_in": 7200 }));
+        }
+        // The first token works once.
+        if got.path.ends_with(ACCOUNT_PATH) && number(&got.query) == 1 && std::mem::replace(&mut rejects, true) {
+            return refusal(42006, "component_access_token expired");
+        }
+        usual(got)
+    });
+    let case = case();
+    case.run(&["token", "refresh", "plan.yaml", "--api-base", &server.base]).exits(0);
+    let plans: Vec<String> = (0..8).map(|number| format!("plan-{number}.yaml")).collect();
+    for (number, plan) in plans.iter().enumerate() {
+        case.write(plan, plan_of(&format!("wx222222222222222{number}")));
+    }
+    let children: Vec<Child> =
+        plans.iter().map(|plan| case.spawn(&["token", "refresh", plan, "--api-base", &server.base])).collect();
+    for child in children {
+        Case::finish(child).exits(0);
+    }
+    let own = server.calls(OWN_PATH).len();
+    assert_eq!(own, 2, "one for all, and one other for all");
+    let accepted = server.calls(ACCOUNT_PATH).iter().filter(|got| number(&got.query) == 2).count();
+    assert_eq!(accepted, 8);
+}
+
+#[test]
 fn a_rejected_token_of_the_account_is_fetched_again_once() {
     for code in [40001, 40014, 42001, 42006] {
         let told = vec![
