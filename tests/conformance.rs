@@ -963,7 +963,11 @@ fn what_may_follow_once_follows_once_whichever_process_writes_it(bench: &dyn Sto
     assert_eq!(bench.read().calls(&scope()).expect("reads").len(), 3 * RACED);
 }
 
-const KEY: TokenKey<'_> = TokenKey { appid: "wx1", base: "https://a", endpoint: "stable" };
+/// A token that is shared wherever the store is.
+fn key() -> TokenKey<'static> {
+    static SECRET: std::sync::LazyLock<Secret> = std::sync::LazyLock::new(|| Secret::new("a secret".into()));
+    TokenKey { appid: "wx1", base: "https://a", endpoint: "classic", seal: Some(&SECRET) }
+}
 
 fn token(value: &str, second: i64) -> Token {
     Token { value: Secret::new(value.to_owned()), good_until: at(second) }
@@ -972,7 +976,7 @@ fn token(value: &str, second: i64) -> Token {
 fn a_token_is_fetched_by_one_at_a_time(bench: &dyn StoreBench) {
     let (inside, name) = (AtomicBool::new(false), bench.name());
     let fetch_some = || {
-        let tokens = open::named(&name, no_password()).expect("a name").tokens(KEY, queue());
+        let tokens = open::named(&name, no_password()).expect("a name").tokens(key(), queue());
         for _ in 0..20 {
             let mut next = |saved: Option<Token>| {
                 assert!(!inside.swap(true, Ordering::SeqCst), "two fetch at once");
@@ -990,7 +994,7 @@ fn a_token_is_fetched_by_one_at_a_time(bench: &dyn StoreBench) {
         all.into_iter().for_each(|thread| thread.join().expect("no panic"));
     });
     assert_eq!(
-        bench.store().tokens(KEY, queue()).saved(),
+        bench.store().tokens(key(), queue()).saved(),
         Ok(Some(token("80", 1))),
         "each saw what the one before had saved"
     );
@@ -1000,10 +1004,10 @@ fn tokens_are_kept_apart_and_forgotten(bench: &dyn StoreBench) {
     let store = bench.store();
     drop(store.write("wechat", "wx1", &owner()).expect("makes it"));
     let keys = [
-        KEY,
-        TokenKey { appid: "wx2", ..KEY },
-        TokenKey { base: "https://b", ..KEY },
-        TokenKey { endpoint: "classic", ..KEY },
+        key(),
+        TokenKey { appid: "wx2", ..key() },
+        TokenKey { base: "https://b", ..key() },
+        TokenKey { endpoint: "authorizer", ..key() },
     ];
     for (second, key) in (1..).zip(keys) {
         assert_eq!(store.tokens(key, queue()).saved(), Ok(None));
@@ -1017,24 +1021,47 @@ fn tokens_are_kept_apart_and_forgotten(bench: &dyn StoreBench) {
         assert_eq!(bench.store().tokens(key, queue()).saved(), Ok(Some(token("t", second))), "{key:?}");
     }
     let other = Impatient::default();
-    let held = store.tokens(KEY, queue()).exclusively(&mut |saved| {
-        let waited = bench.store().tokens(KEY, Box::new(&other)).exclusively(&mut |_| Ok(token("two", 1)));
+    let held = store.tokens(key(), queue()).exclusively(&mut |saved| {
+        let waited = bench.store().tokens(key(), Box::new(&other)).exclusively(&mut |_| Ok(token("two", 1)));
         assert_eq!(waited, Err(TokenError::Interrupted), "who does not want to wait does not");
         saved.ok_or(TokenError::Interrupted)
     });
     assert_eq!((held, other.0.take()), (Ok(token("t", 1)), Some(owner())), "and knows for whom");
-    let failed = store.tokens(KEY, queue()).exclusively(&mut |_| Err(TokenError::Interrupted));
+    let failed = store.tokens(key(), queue()).exclusively(&mut |_| Err(TokenError::Interrupted));
     assert_eq!(failed, Err(TokenError::Interrupted));
-    assert_eq!(store.tokens(KEY, queue()).saved(), Ok(Some(token("t", 1))), "what is saved stays");
+    assert_eq!(store.tokens(key(), queue()).saved(), Ok(Some(token("t", 1))), "what is saved stays");
     let mut all = store.all_tokens().expect("reads");
     all.sort_by_key(|saved| saved.good_until);
     let all: Vec<_> = all.iter().map(|saved| (saved.appid.as_str(), saved.base.as_str(), saved.good_until)).collect();
     let (a, b) = ("https://a", "https://b");
     assert_eq!(all, [("wx1", a, at(1)), ("wx2", a, at(2)), ("wx1", b, at(3)), ("wx1", a, at(4))]);
-    assert_eq!((store.tokens(KEY, queue()).forget(), store.tokens(KEY, queue()).forget()), (Ok(true), Ok(false)));
-    assert_eq!((store.tokens(KEY, queue()).saved(), store.all_tokens().expect("reads").len()), (Ok(None), 3));
+    assert_eq!((store.tokens(key(), queue()).forget(), store.tokens(key(), queue()).forget()), (Ok(true), Ok(false)));
+    assert_eq!((store.tokens(key(), queue()).saved(), store.all_tokens().expect("reads").len()), (Ok(None), 3));
     store.forget_all_tokens(&*queue()).expect("writes");
     assert_eq!(store.all_tokens().expect("reads"), []);
+}
+
+fn what_is_kept_beside_a_token_outlives_it(bench: &dyn StoreBench) {
+    let store = bench.store();
+    drop(store.write("wechat", "wx1", &owner()).expect("makes it"));
+    let other = TokenKey { appid: "wx2", ..key() };
+    let kept = |key| bench.store().tokens(key, queue()).kept();
+    assert_eq!((kept(key()), kept(other)), (Ok(None), Ok(None)));
+    for text in ["1 a", "1 b"] {
+        let tokens = store.tokens(key(), queue());
+        let given = tokens.exclusively(&mut |_| {
+            tokens.keep(text)?;
+            // Somebody else sees it even if no token comes of it.
+            assert_eq!(kept(key()), Ok(Some(text.to_owned())));
+            Err(TokenError::Interrupted)
+        });
+        assert_eq!((given, tokens.saved()), (Err(TokenError::Interrupted), Ok(None)));
+    }
+    assert_eq!(store.all_tokens().expect("reads"), [], "it is no token");
+    store.tokens(key(), queue()).exclusively(&mut |_| Ok(token("t", 1))).expect("saved");
+    assert_eq!(store.tokens(key(), queue()).forget(), Ok(true));
+    store.forget_all_tokens(&*queue()).expect("writes");
+    assert_eq!((kept(key()), kept(other)), (Ok(Some("1 b".to_owned())), Ok(None)));
 }
 
 fn a_store_is_made_by_who_writes_and_by_nobody_else(bench: &dyn StoreBench) {
@@ -1042,10 +1069,10 @@ fn a_store_is_made_by_who_writes_and_by_nobody_else(bench: &dyn StoreBench) {
     assert!(store.read().expect("looks").is_none());
     assert_eq!(store.examine().expect("looks"), None);
     assert_eq!(
-        (holder(&*store, "wx1"), store.tokens(KEY, queue()).saved(), store.all_tokens().expect("reads")),
+        (holder(&*store, "wx1"), store.tokens(key(), queue()).saved(), store.all_tokens().expect("reads")),
         (None, Ok(None), Vec::new())
     );
-    assert_eq!(store.tokens(KEY, queue()).forget(), Ok(false));
+    assert_eq!(store.tokens(key(), queue()).forget(), Ok(false));
     store.forget_all_tokens(&*queue()).expect("there is nothing");
     assert!(bench.kept().is_empty());
     drop(store.write("wechat", "wx1", &owner()).expect("makes it"));
@@ -1302,7 +1329,7 @@ impl StoreBench for PostgresBench {
 
 /// Each check once for each store.
 macro_rules! over_every_store {
-    (ledger: $($check:ident)* ; crash: $($of_crash:ident)* ; store: $($of_store:ident)* ; tokens: $($of_tokens:ident)*) => {
+    (ledger: $($check:ident)* ; crash: $($of_crash:ident)* ; store: $($of_store:ident)*) => {
         mod in_memory {
             $(#[test] fn $check() { super::$check(&super::BookBench::default()); })*
             $(#[test] fn $of_crash() { super::$of_crash(&super::BookBench::default()); })*
@@ -1311,7 +1338,6 @@ macro_rules! over_every_store {
             $(#[test] fn $check() { super::$check(&super::SqliteBench::new()); })*
             $(#[test] fn $of_crash() { super::$of_crash(&super::SqliteBench::new()); })*
             $(#[test] fn $of_store() { super::$of_store(&super::SqliteBench::new()); })*
-            $(#[test] fn $of_tokens() { super::$of_tokens(&super::SqliteBench::new()); })*
         }
         mod postgres {
             $(#[test] fn $check() { super::PostgresBench::new().iter().for_each(|bench| super::$check(bench)); })*
@@ -1357,8 +1383,8 @@ over_every_store! {
         what_may_follow_once_follows_once_whichever_process_writes_it
         a_store_is_made_by_who_writes_and_by_nobody_else
         a_newer_format_is_refused_and_left_as_it_is
-        what_is_of_another_program_is_refused_and_left_as_it_is;
-    tokens:
+        what_is_of_another_program_is_refused_and_left_as_it_is
         a_token_is_fetched_by_one_at_a_time
         tokens_are_kept_apart_and_forgotten
+        what_is_kept_beside_a_token_outlives_it
 }

@@ -30,7 +30,7 @@ fn every_example_runs_on_the_sandbox() {
         .map(|entry| entry.file_name().to_string_lossy().into_owned())
         .collect();
     names.sort();
-    assert_eq!(names, ["ci", "newspic", "quickstart", "spring-article", "vip-list"]);
+    assert_eq!(names, ["agency", "ci", "newspic", "quickstart", "spring-article", "vip-list"]);
     for name in names {
         let plan = format!("examples/{name}/plan.yaml");
         let said = case.run(&["validate", &plan]).exits(0);

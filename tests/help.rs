@@ -177,6 +177,7 @@ fn wrong_usage_names_what_is_meant() {
         &["run", "plan.yaml", "--from", "a", "--from", "b"],
         &["run", "plan.yaml", "--now", "tomorrow"],
         &["run", "plan.yaml", "--sandbox", "--fault", "explode"],
+        &["run", "plan.yaml", "--sandbox", "--fault", "rotate@stable_token"],
         &["run", "plan.yaml", "--sandbox", "--fault", "drop@nowhere"],
         &["run", "plan.yaml", "--sandbox", "--fault", "lossy@mass/send"],
         &["run", "plan.yaml", "--sandbox", "--fault", "drop#never"],

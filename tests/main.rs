@@ -9,6 +9,7 @@ mod bodies;
 mod bounds;
 mod busy;
 mod cli;
+mod component;
 mod conformance;
 mod docs;
 mod doctor;

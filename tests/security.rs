@@ -280,6 +280,11 @@ fn a_secret_in_the_wrong_place_is_not_repeated() {
         (format!("access_token: {{ env: {} }}", "aB_-".repeat(30)), "Q801"),
         (format!("key: {LOST}, {fine}"), "Q201"),
         (format!("refresh_token: {LOST}, {fine}"), "Q201"),
+        (format!("component: {LOST}, {fine}"), "Q203"),
+        (format!("component: {{ appid: wx0123456789abcdef, secret: {LOST}, ticket: [{LOST}] }}"), "Q801"),
+        (format!("component: {{ refresh_token: {{ env: {LOST} }}, ticket: {{ file: {LOST} }} }}"), "Q801"),
+        (format!("component: {{ verify_ticket: {LOST} }}"), "Q201"),
+        (format!("proxy: http://u:{LOST}@proxy.example.com:1, {fine}"), "Q801"),
         (format!("encodingAESKey: {LOST}, {fine}"), "Q201"),
         (format!("appid: {LOST}, {fine}").replace("appid", "app_id"), "Q201"),
     ] {
@@ -402,6 +407,56 @@ fn a_proxy_that_cannot_be_used_is_an_error() {
             let ran = through(closed, args).exits(5).says("proxy 127.0.0.1:9 (HTTPS_PROXY)");
             assert!(!ran.stderr.contains("hunter2") && !ran.stdout.contains("hunter2"), "{}{}", ran.stdout, ran.stderr);
         }
+    });
+}
+
+/// A plan whose account has a proxy of its own, which the environment's would lead nowhere.
+fn through_own(proxy: &str, args: &[&str]) -> crate::support::Ran {
+    let text =
+        plan(&send("one")).replace("attempts: 3", "attempts: 1").replace("resend_after: 1ms", "resend_after: 60s");
+    let text = text.replace("secret: {", &format!("proxy: {proxy}, secret: {{"));
+    let case = Case::new().file("plan.yaml", text).file("proxy", "socks5h://user:hunter2-hunter2@127.0.0.1:9\n");
+    let case =
+        case.env("OWN_PROXY", "http://user:hunter2-hunter2@127.0.0.1:9").env("BAD_PROXY", "ftp://hunter2-hunter2");
+    case.env("HTTPS_PROXY", "http://127.0.0.1:7").env("NO_PROXY", "*").run(args)
+}
+
+#[test]
+fn an_accounts_own_proxy_counts_before_the_environments() {
+    in_each_language(|| {
+        for proxy in ["{ env: OWN_PROXY }", "{ file: proxy }", "http://127.0.0.1:9", "socks5h://127.0.0.1:9"] {
+            for args in
+                [&["run", "plan.yaml", "--yes"][..], &["doctor", "plan.yaml"], &["token", "refresh", "plan.yaml"]]
+            {
+                let ran = through_own(proxy, args).exits(5).says("proxy 127.0.0.1:9 (account)");
+                assert!(
+                    !ran.stderr.contains("hunter2") && !ran.stdout.contains("hunter2"),
+                    "{}{}",
+                    ran.stdout,
+                    ran.stderr
+                );
+            }
+        }
+        for (proxy, words) in [
+            ("{ env: BAD_PROXY }", "the account's `proxy` is not valid"),
+            ("{ env: NO_SUCH_PROXY }", "no proxy: the environment variable `NO_SUCH_PROXY` is not set"),
+        ] {
+            let ran = through_own(proxy, &["run", "plan.yaml", "--yes"]).exits(4).says(words);
+            assert!(!ran.stderr.contains("hunter2"), "{}", ran.stderr);
+            ran.prints(&format!("proxy-{}", &proxy[7..9].to_lowercase()));
+            // A rehearsal goes straight.
+            through_own(proxy, &["run", "plan.yaml", "--sandbox"]).exits(0);
+        }
+        let ran =
+            through_own("http://user:hunter2-hunter2@127.0.0.1:9", &["validate", "plan.yaml"]).exits(3).says("[Q801]");
+        assert!(!ran.stderr.contains("hunter2"), "{}", ran.stderr);
+        let (port, served) = listener(
+            b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n",
+            [|bytes| bytes.ends_with(b"\r\n\r\n"), |_| false],
+        );
+        through_own(&format!("http://127.0.0.1:{port}"), &["token", "refresh", "plan.yaml"]).exits(5).says("proxy");
+        let asked = served.join().expect("served");
+        assert!(asked[0].starts_with(b"CONNECT api.weixin.qq.com:443 HTTP/1.1\r\n"), "{asked:?}");
     });
 }
 

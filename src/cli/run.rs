@@ -128,7 +128,7 @@ impl Run<'_> {
         let selection = Selection { only: self.args.only.clone(), from: self.args.from.clone() };
         let prepared =
             run::prepare(plan, &*ledger, &self.session.scope, &selection, self.session.outside(self.clock.now()))?;
-        let credential = self.session.credential().map_err(|message| {
+        let credential = self.session.credential(self.terminal).map_err(|message| {
             Refusal::missing_input(message)
                 .help(say!("to rehearse without a secret, run: {command}", command = plan.rehearsal()))
         })?;

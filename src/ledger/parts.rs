@@ -11,6 +11,8 @@ pub enum Part {
         /// Outcome and exit code.
         ended: Option<(String, u8)>,
     },
+    /// What is kept beside a token, sealed: address, AppID, endpoint, text.
+    Kept([String; 4]),
     /// A call with all that happened to it, whole: no body is left out.
     Call { scope: Scope, record: Box<CallRecord> },
 }

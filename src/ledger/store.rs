@@ -149,11 +149,15 @@ pub struct TokenKey<'a> {
     pub appid: &'a str,
     /// The address that gave it.
     pub base: &'a str,
-    /// `stable` or `classic`.
+    /// `stable` or `classic`; by way of a third-party platform `authorizer`, and `component` for the platform's own token, whose
+    /// AppID is then the platform's.
     pub endpoint: &'a str,
+    /// The secret that it is got with, for a store that others may read; without it such a store keeps no token.
+    pub seal: Option<&'a Secret>,
 }
 
-/// Where one token is kept, and what a person may ask of it.
+/// Where one token is kept, and what a person may ask of it. [`TokenStore::kept`] is no token: neither [`Store::all_tokens`] nor
+/// what forgets tokens touches it, and it has a row of its own even where no token is saved.
 pub trait Tokens: TokenStore {
     /// The token last saved, without waiting for who fetches one.
     fn saved(&self) -> Result<Option<Token>, Phrase>;

@@ -105,7 +105,7 @@ impl Meant {
 /// Whether a line may hold a secret: one that names where a secret is does not.
 fn is_private(line: &str) -> bool {
     let mut rest = line.to_ascii_lowercase();
-    for key in ["access_token: { env: ", "secret: { env: "] {
+    for key in ["access_token: { env: ", "refresh_token: { env: ", "secret: { env: "] {
         while let Some(at) = rest.find(key) {
             let name = &rest[at + key.len()..];
             let length = name.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(name.len());

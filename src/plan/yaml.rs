@@ -118,6 +118,8 @@ impl Document {
             "appid",
             "secret",
             "access_token",
+            "component",
+            "proxy",
         ];
         let (entry, exact) = self.find(pointer);
         let text = &sources.file(self.file).text;

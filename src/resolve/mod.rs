@@ -220,10 +220,12 @@ pub fn resolve(valid: ValidPlan, inputs: &Inputs<'_>, sources: &mut SourceMap) -
     let account = account.unwrap_or_else(|| Account {
         kind: AccountKind::Service,
         appid: AppId::Literal("wx0000000000000000".into()),
+        access_token: None,
         secret: None,
         token: plan::account::TokenEndpoint::default(),
         links: plan::account::LinkPolicy::default(),
-        access_token: None,
+        component: None,
+        proxy: None,
     });
     let appid = match &account.appid {
         AppId::Literal(appid) => appid.clone(),
@@ -512,8 +514,7 @@ impl Reader<'_> {
     /// What the account's secrets are read from is no content. Paths are relative to the file that names them.
     fn withhold(&self, account: Option<&Account>, account_path: Option<&str>) {
         let folder = account_path.and_then(|path| path.rfind(['/', '\\']).map(|end| &path[..=end])).unwrap_or("");
-        let sources = account.into_iter().flat_map(|account| [&account.secret, &account.access_token]).flatten();
-        for source in sources {
+        for source in account.into_iter().flat_map(Account::sources) {
             for path in source.file.iter().chain(source.command.iter().flatten()) {
                 let absolute = std::path::Path::new(path).is_absolute();
                 self.inputs.project.withhold(&if absolute { path.clone() } else { format!("{folder}{path}") });
@@ -699,8 +700,8 @@ impl Reader<'_> {
     }
 
     fn env(&mut self, names: &[String], account: Option<&Account>) -> BTreeMap<String, String> {
-        let secrets = account.map(|account| [&account.secret, &account.access_token]).into_iter().flatten();
-        let secrets: Vec<&str> = secrets.flatten().filter_map(|source| source.env.as_deref()).collect();
+        let secrets = account.into_iter().flat_map(Account::sources);
+        let secrets: Vec<&str> = secrets.filter_map(|source| source.env.as_deref()).collect();
         let mut env = BTreeMap::new();
         for (index, name) in names.iter().enumerate() {
             let place = self.document.span(&format!("/env/{index}"));

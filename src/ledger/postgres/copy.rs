@@ -22,6 +22,11 @@ fn platform(name: &str) -> Result<Platform, Fault> {
 
 /// Gives one part after the other; `Ok(Err(..))` is the error of who takes them.
 pub(super) fn each_part<E>(link: &Link, take: &mut dyn FnMut(Part) -> Result<(), E>) -> Result<Result<(), E>, Fault> {
+    for row in link.query("SELECT base, appid, endpoint, text FROM kept", &[])? {
+        if let Err(error) = take(Part::Kept([row.get(0), row.get(1), row.get(2), row.get(3)])) {
+            return Ok(Err(error));
+        }
+    }
     let mut after = 0_i64;
     loop {
         let found = link.query(
@@ -68,6 +73,12 @@ pub(super) fn each_part<E>(link: &Link, take: &mut dyn FnMut(Part) -> Result<(),
 
 pub(super) fn insert(link: &Link, part: Part) -> Result<(), Fault> {
     match part {
+        Part::Kept([base, appid, endpoint, text]) => link
+            .execute(
+                "INSERT INTO kept (base, appid, endpoint, text) VALUES ($1, $2, $3, $4)",
+                &[&base, &appid, &endpoint, &text],
+            )
+            .map(drop),
         Part::Run { scope, run, ended } => {
             let (outcome, code) = ended.unzip();
             link.execute(

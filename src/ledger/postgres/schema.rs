@@ -45,8 +45,12 @@ CREATE TABLE events (
 ALTER TABLE events ALTER body SET STORAGE EXTERNAL;
 CREATE INDEX attempts ON events (at) WHERE kind = 'attempted';
 CREATE TABLE tokens (
-    appid TEXT COLLATE \"C\", base TEXT COLLATE \"C\", endpoint TEXT COLLATE \"C\", sealed BYTEA NOT NULL,
+    appid TEXT COLLATE \"C\", base TEXT COLLATE \"C\", endpoint TEXT COLLATE \"C\", sealed TEXT NOT NULL,
     good_until BIGINT NOT NULL, PRIMARY KEY (appid, base, endpoint)
+);
+CREATE TABLE kept (
+    appid TEXT COLLATE \"C\", base TEXT COLLATE \"C\", endpoint TEXT COLLATE \"C\", text TEXT NOT NULL,
+    PRIMARY KEY (appid, base, endpoint)
 );
 CREATE VIEW history AS SELECT c.platform, c.appid, c.plan, c.occurrence, c.step, c.key, c.chunk, c.recipients, e.number,
     e.kind, to_timestamp(e.at / 1000.0) AS at, e.run_id, e.errcode, e.note, e.msg_id, e.msg_data_id, e.result
@@ -56,12 +60,13 @@ CREATE VIEW history AS SELECT c.platform, c.appid, c.plan, c.occurrence, c.step,
 /// What a run reads and writes, one right a line.
 const RUN_RIGHTS: &[&str] = &[
     "USAGE ON SCHEMA {schema}",
-    "SELECT ON {schema}.format, {schema}.accounts, {schema}.runs, {schema}.calls, {schema}.live_calls, {schema}.events, {schema}.tokens, {schema}.history",
-    "INSERT ON {schema}.accounts, {schema}.runs, {schema}.calls, {schema}.events, {schema}.tokens",
+    "SELECT ON {schema}.format, {schema}.accounts, {schema}.runs, {schema}.calls, {schema}.live_calls, {schema}.events, {schema}.tokens, {schema}.kept, {schema}.history",
+    "INSERT ON {schema}.accounts, {schema}.runs, {schema}.calls, {schema}.events, {schema}.tokens, {schema}.kept",
     "UPDATE (epoch, holder, seen_at) ON {schema}.accounts",
     "UPDATE (outcome, exit_code, report) ON {schema}.runs",
     "UPDATE (action, path, digest, payload, message_digest, recipients, mass, effect, retired) ON {schema}.calls",
     "UPDATE (sealed, good_until), DELETE ON {schema}.tokens",
+    "UPDATE (text) ON {schema}.kept",
 ];
 
 /// What reports and statuses read. Tokens are not among it.

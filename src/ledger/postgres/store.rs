@@ -11,7 +11,7 @@ use super::{
     link::Link,
     lock_key, owner_in,
     schema::{self, FORMAT},
-    tokens::PostgresTokens,
+    tokens::{self, PostgresTokens},
 };
 use crate::{
     ledger::{
@@ -108,15 +108,17 @@ impl Store for PostgresStore {
     }
 
     fn tokens<'q>(&self, key: TokenKey<'_>, queue: Box<dyn Queue + 'q>) -> Box<dyn Tokens + 'q> {
-        Box::new(PostgresTokens::new(key, queue))
+        Box::new(PostgresTokens::new(Target::clone(&self.target), key, queue))
     }
 
     fn all_tokens(&self) -> Result<Vec<SavedToken>, Phrase> {
-        Ok(Vec::new())
+        let all = self.target.connect(limits::STORE_CONNECT).and_then(|link| tokens::all(&link));
+        self.told(all).map_err(|error| error.words())
     }
 
     fn forget_all_tokens(&self, _queue: &dyn Queue) -> Result<(), TokenError> {
-        Ok(())
+        let gone = self.target.connect(limits::STORE_CONNECT).and_then(|link| tokens::forget_all(&link));
+        self.told(gone).map_err(|error| TokenError::Source(error.words()))
     }
 
     fn examine(&self) -> Result<Option<Health>, LedgerError> {

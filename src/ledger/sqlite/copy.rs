@@ -69,6 +69,8 @@ pub(super) fn each_part<E>(
 
 pub(super) fn insert(transaction: &Transaction<'_>, part: Part) -> Result<(), Fault> {
     match part {
+        // Not in this file: see the store.
+        Part::Kept(_) => {}
         Part::Run { scope, run, ended } => {
             let (outcome, code) = ended.unzip();
             transaction

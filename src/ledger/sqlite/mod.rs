@@ -1090,7 +1090,7 @@ mod tests {
         let state = SqliteStore::new(folder.path().join("state.db"));
         let mut ledger = state.write("sandbox", "wx1", &owner()).expect("opens");
         ledger.begin_run(&scope(), "r", "p.yaml", "sha256:x", at(1)).expect("writes");
-        let key = TokenKey { appid: "wx1", base: "https://a", endpoint: "stable" };
+        let key = TokenKey { appid: "wx1", base: "https://a", endpoint: "stable", seal: None };
         let tokens = state.tokens(key, Box::new(Alone));
         tokens.exclusively(&mut |_| Ok(Token { value: Secret::new("t".into()), good_until: at(1) })).expect("saves");
         let names = ["state.db", "state.db-wal", "state.db.wx1.lock", "state.db.tokens", "state.db.tokens.lock"];

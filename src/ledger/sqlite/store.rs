@@ -12,7 +12,7 @@ use crate::{
     ledger::{
         Ledger, LedgerError,
         name::is_address,
-        parts::Sink,
+        parts::{Part, Sink},
         store::{Health, Owner, Queue, SavedToken, Store, TokenKey, Tokens, WriteError},
     },
     locale::{Phrase, say},
@@ -83,7 +83,11 @@ impl SqliteStore {
                     .help(Phrase::verbatim(format!("chmod 600 {}", quoted(&path))))
             })
         };
-        [place(&self.path), self.token_file().path()].into_iter().flatten().filter_map(warning).collect()
+        [place(&self.path), self.token_file().path(), self.token_file().kept_path()]
+            .into_iter()
+            .flatten()
+            .filter_map(warning)
+            .collect()
     }
 
     #[cfg(not(unix))]
@@ -167,6 +171,10 @@ impl Store for SqliteStore {
                 locks.push(Lock::take(&lock_of(&place, &appid), owner)?);
             }
         }
+        let unreadable = |what| LedgerError::Store { path: self.name(), what, source: None };
+        for kept in self.token_file().all_kept().map_err(unreadable)? {
+            take(Part::Kept(kept))?;
+        }
         Ok(ledger.each_part(take)?)
     }
 
@@ -179,7 +187,16 @@ impl Store for SqliteStore {
         // Nobody has the lock of an account of which there is nothing, and nobody else writes while this is written.
         let mut ledger = Sqlite::open_at(&place, self.name())?;
         ledger.check()?;
-        ledger.fill(give)
+        let files = self.token_file();
+        ledger.fill(&mut |sink| {
+            give(&mut |part| match part {
+                Part::Kept(kept) => {
+                    let unwritable = |what| LedgerError::Store { path: self.name(), what, source: None };
+                    files.keep(kept).map_err(unwritable)
+                }
+                part => sink(part),
+            })
+        })
     }
 
     fn moved(&self, to: &str) -> Result<(), LedgerError> {
