@@ -37,6 +37,7 @@ mod schema;
 mod security;
 mod state;
 mod store;
+mod storm;
 mod streams;
 mod support;
 mod templates;
