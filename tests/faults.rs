@@ -866,6 +866,21 @@ fn a_first_attempt_that_waits_for_a_day_in_the_middle_is_not_sent_and_the_next_r
     scenario.resume(&world, "after a day in a call");
 }
 
+/// Where others may take the account over, what was recorded half a minute ago may be made by another run by now.
+#[test]
+fn a_process_that_is_suspended_after_its_intent_makes_no_call_where_others_may_have_made_it() {
+    quiet();
+    let Some(shared) = Shared::new() else { return };
+    for (scenario, delivered) in [(Scenario::plain().over(&shared), 0), (Scenario::plain(), 5)] {
+        let world = scenario.world();
+        world.rejects_for.set(Some(40_000));
+        let (ended, report) = scenario.stages[0].run(&world).done();
+        assert_eq!(world.delivered.borrow().len(), delivered, "{:?}", ended.outcome);
+        scenario.holds(&world, Some(&report), false, "40 seconds in a call");
+        scenario.resume(&world, "after 40 seconds in a call");
+    }
+}
+
 #[test]
 fn a_clock_that_is_set_back_gains_no_time() {
     quiet();
