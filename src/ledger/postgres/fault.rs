@@ -75,6 +75,21 @@ pub(super) fn of_connect(error: &tokio_postgres::Error) -> Fault {
     })
 }
 
+/// The oldest server that is taken: `idle_session_timeout` is new in it.
+pub(super) const OLDEST: u32 = 14;
+
+pub(super) fn too_old(version: u32) -> Fault {
+    Fault::Unusable(
+        say!("cannot be used: the server is PostgreSQL {version}", version),
+        say!("use PostgreSQL {oldest} or newer", oldest = OLDEST),
+    )
+}
+
+/// What a server warns of when somebody ends the wait for its standby: it takes the commit for done.
+pub(super) fn unreplicated() -> Phrase {
+    say!("a commit is not on the standby server")
+}
+
 pub(super) fn standby() -> Fault {
     Fault::Unusable(say!("cannot be written: the server is a standby"), say!("use the address of the primary server"))
 }
@@ -247,7 +262,8 @@ mod tests {
                 let of_login = states.iter().map(|state| told(of_login(state, words())));
                 let network = kinds.iter().map(|kind| network(&io::Error::from(*kind)).to_string());
                 let lost = say!("lost its connection: {why}", why = say!("the connection was closed")).to_string();
-                of_tls.chain(of_login).chain(network).chain([lost]).collect::<Vec<_>>().join("\n")
+                let others = [told(too_old(13)), unreplicated().to_string(), lost];
+                of_tls.chain(of_login).chain(network).chain(others).collect::<Vec<_>>().join("\n")
             });
             insta::assert_snapshot!(format!("connect{suffix}"), said);
         }

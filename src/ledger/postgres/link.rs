@@ -44,9 +44,6 @@ SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3; SET tcp_user_time
 SET lock_timeout = '10s'; SET statement_timeout = '60s'; SET client_min_messages = warning;
 SET default_transaction_isolation = 'read committed'; SET standard_conforming_strings = on; SET search_path = ";
 
-/// The oldest server that is taken: `idle_session_timeout` is new in it.
-const OLDEST: u32 = 14;
-
 pub(super) type Parameters<'p> = &'p [&'p (dyn ToSql + Sync)];
 
 pub(super) struct Link {
@@ -108,11 +105,8 @@ impl Link {
                 Err(Fault::Lost(say!("cannot be reached: {why}", why = say!("the connection timed out"))))
             })
         })?;
-        if version < OLDEST {
-            return Err(Fault::Unusable(
-                say!("cannot be used: the server is PostgreSQL {version}", version),
-                say!("use PostgreSQL {oldest} or newer", oldest = OLDEST),
-            ));
+        if version < fault::OLDEST {
+            return Err(fault::too_old(version));
         }
         let encrypted = address.tls != Tls::Disabled;
         let link = Self {
@@ -147,9 +141,7 @@ impl Link {
                 let seconds = Count((left + Duration::from_millis(500)).as_secs().max(1));
                 Err(news.end(&say!("no answer within {seconds} s", seconds)))
             }
-            Ok(_) if std::mem::take(&mut news.unreplicated) => {
-                Err(news.end(&say!("a commit is not on the standby server")))
-            }
+            Ok(_) if std::mem::take(&mut news.unreplicated) => Err(news.end(&fault::unreplicated())),
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) if self.client.is_closed() || fault::is_lost(&error) => Err(news.end(&fault::ended(&error))),
             Ok(Err(error)) => Err(Fault::Sql(error)),
