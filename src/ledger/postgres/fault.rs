@@ -171,7 +171,8 @@ pub(super) fn server_words(error: &tokio_postgres::Error) -> Phrase {
             let (code, words) = (told.code().code().to_owned(), told.message().to_owned());
             say!("the server reports {code}: {words}", code, words)
         }
-        None => say!("the client reports: {words}", words = error.to_string()),
+        // A fault of ours: a value that is not of the type of its column.
+        None => Phrase::verbatim(error.to_string()),
     }
 }
 
