@@ -3,7 +3,10 @@
 //! The client is asynchronous so that everything has a time limit: a silent network and a commit that waits for a standby
 //! that is down would otherwise be waited for without end. A connection that was waited for too long is dropped and never
 //! cancelled: a commit that is cancelled says that it succeeded.
-#![expect(clippy::disallowed_methods, reason = "this module is an adapter: it reads the certificates that it trusts")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "this module is an adapter: it reads the certificates that it trusts, and waits"
+)]
 
 use std::{
     cell::{Cell, RefCell},
@@ -43,6 +46,26 @@ SET idle_session_timeout = 0; SET idle_in_transaction_session_timeout = 0; SET t
 SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3; SET tcp_user_timeout = 25000; SET synchronous_commit = on;
 SET lock_timeout = '10s'; SET statement_timeout = '60s'; SET client_min_messages = warning;
 SET default_transaction_isolation = 'read committed'; SET standard_conforming_strings = on; SET search_path = ";
+
+/// Until when something is waited for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Deadline(Instant);
+
+impl Deadline {
+    pub(super) fn after(wait: Duration) -> Self {
+        Self(Instant::now() + wait)
+    }
+
+    /// How long is left; nothing once it is over.
+    pub(super) fn left(self) -> Duration {
+        self.0.saturating_duration_since(Instant::now())
+    }
+}
+
+/// Lets a moment pass before a server is asked again.
+pub(super) fn pause(moment: Duration) {
+    std::thread::sleep(moment);
+}
 
 pub(super) type Parameters<'p> = &'p [&'p (dyn ToSql + Sync)];
 
@@ -118,21 +141,21 @@ impl Link {
             version,
             encrypted,
         };
-        link.wait_until(Instant::now() + within, link.client.batch_execute(&format!("{SETTINGS}{}", address.schema)))?;
+        link.wait_until(Deadline::after(within), link.client.batch_execute(&format!("{SETTINGS}{}", address.schema)))?;
         Ok(link)
     }
 
     /// Waits for an answer, as long as answers are waited for.
     pub(super) fn wait<T>(&self, answer: impl Future<Output = Result<T, tokio_postgres::Error>>) -> Result<T, Fault> {
-        self.wait_until(Instant::now() + self.patience.get(), answer)
+        self.wait_until(Deadline::after(self.patience.get()), answer)
     }
 
     fn wait_until<T>(
         &self,
-        until: Instant,
+        until: Deadline,
         answer: impl Future<Output = Result<T, tokio_postgres::Error>>,
     ) -> Result<T, Fault> {
-        let left = until.saturating_duration_since(Instant::now());
+        let left = until.left();
         // The limit is made inside: it needs the runtime's clock.
         let answered = self.runtime.block_on(async { tokio::time::timeout(left, answer).await });
         let mut news = self.news.lock().unwrap_or_else(PoisonError::into_inner);
