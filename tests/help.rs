@@ -122,6 +122,7 @@ fn common_options_are_shown_where_they_have_an_effect() {
         for (option, applies) in [
             ("var", reads_plan),
             ("vars-file", reads_plan),
+            ("account", reads_plan),
             ("now", reads_plan),
             ("state", has_state),
             ("api-base", has_state),

@@ -15,6 +15,7 @@ mod doctor;
 mod exactly_once;
 mod examples;
 mod faults;
+mod fleet;
 mod fmt;
 mod formats;
 mod fuzz;

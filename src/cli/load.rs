@@ -31,7 +31,7 @@ use crate::{
     platform::Platform,
     problem::ExitCode,
     render::{self, RenderedPlan},
-    resolve::{self, Inputs, ReadError, ResolvedPlan, article::Shows},
+    resolve::{self, Inputs, ReadError, ResolvedPlan, account::Chosen, article::Shows},
     run::frozen,
 };
 
@@ -184,8 +184,16 @@ fn pipe(
             Err(error) => valid.diagnostics.push(unreadable(path, &error)),
         }
     }
+    let account = common.account.as_deref().map(|path| chosen(path, &mut valid.diagnostics));
     let now = clock::RealClock::at(common.now).now();
-    let inputs = Inputs { project: &*project, env: &process::env, vars_files: &vars_files, vars: &common.var, now };
+    let inputs = Inputs {
+        project: &*project,
+        env: &process::env,
+        vars_files: &vars_files,
+        vars: &common.var,
+        account: account.as_ref(),
+        now,
+    };
     let mut resolved = resolve::resolve(valid, &inputs, sources)?;
     *sizes = self::sizes(&resolved);
     if let Some(platform) = platform.filter(|_| resolved.has_lost()) {
@@ -194,6 +202,21 @@ fn pipe(
     // Of a large plan these are a million small pieces; the process ends before they are worth giving back.
     std::mem::forget(Rc::clone(&resolved.document));
     render::render(resolved, shown_name(path), sources)
+}
+
+/// The account that the command names.
+fn chosen(path: &str, diagnostics: &mut Diagnostics) -> Chosen {
+    match files::read_regular(Path::new(path), limits::DATA_BYTES_MAX) {
+        Ok(bytes) => {
+            let folder = process::folder().unwrap_or_default().join(path);
+            let folder = folder.parent().map(|folder| folder.join("")).unwrap_or_default().display().to_string();
+            Chosen::File { path: path.to_owned(), bytes, folder }
+        }
+        Err(error) => {
+            diagnostics.push(unreadable(path, &error));
+            Chosen::Unreadable
+        }
+    }
 }
 
 /// Gives sends whose file of people is gone the people whom the ledger froze for them. A store that fails says so when it is

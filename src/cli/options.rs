@@ -30,6 +30,16 @@ pub(super) struct Common {
         help_heading = "Common options"
     )]
     pub(super) api_base: Option<String>,
+    /// Uses the account in this YAML file instead of the plan's
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "QUNFA_ACCOUNT",
+        hide_env_values = true,
+        help_heading = "Common options"
+    )]
+    pub(super) account: Option<String>,
     /// Sets a plan variable, typed as in YAML (repeatable)
     #[arg(
         long,
@@ -106,7 +116,7 @@ pub(super) fn given(matches: &ArgMatches) -> Vec<String> {
         let values = inner.get_many::<String>(id).into_iter().flatten();
         values.flat_map(move |value| [option.clone(), value.clone()]).collect::<Vec<String>>()
     };
-    ["state", "api_base", "var", "vars_file"].into_iter().filter(typed).flat_map(words).collect()
+    ["state", "api_base", "account", "var", "vars_file"].into_iter().filter(typed).flat_map(words).collect()
 }
 
 /// How results are printed.

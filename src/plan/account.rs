@@ -65,6 +65,14 @@ pub struct Account {
     /// Alternative to `secret`: where to find a token from a central token store.
     #[serde(default)]
     pub access_token: Option<SecretSource>,
+    /// Name of the account, for templates: `account.name`.
+    #[serde(default)]
+    #[schemars(extend("pattern" = "^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$", "x-form" = "at most 63 letters, digits, `.`, `_` and `-`, starting with a letter or digit", "examples" = ["beijing"]))]
+    pub name: Option<String>,
+    /// Labels of the account, for templates: `account.labels`.
+    #[serde(default)]
+    #[schemars(extend("items" = { "type": "string", "pattern": "^[^\\s,;]{1,63}$", "x-form": "at most 63 characters without blanks, commas and semicolons" }, "examples" = [["north", "vip"]]))]
+    pub labels: Vec<String>,
 }
 
 /// The kind of an account.

@@ -115,6 +115,9 @@ fn head(
         "account": { "kind": "service", "appid": "wx0000000000000000", "secret": { "env": "NONE" } },
     });
     let mut clean = stand_in.as_object().cloned().unwrap_or_default();
+    if !plan.contains_key("account") {
+        clean.remove("account");
+    }
     let known =
         ["version", "name", "was", "description", "account", "occurrence", "vars", "env", "defaults", "guards", "lint"];
     for (key, value) in plan.iter().filter(|(key, _)| known.contains(&key.as_str())) {
@@ -371,7 +374,7 @@ fn no_path(document: &Document, sources: &SourceMap, text: &str) -> Option<Diagn
 
 /// Hides what may be a secret in the wrong place: what is wrong about an account, and what a key holds that is none of its own.
 fn mask_account(document: &Document, pointer: &str, wrong: &[String], sources: &mut SourceMap) {
-    const HARMLESS: [&str; 2] = ["kind", "links"];
+    const HARMLESS: [&str; 4] = ["kind", "links", "name", "labels"];
     const OWN: [&str; 4] = ["secret", "access_token", "appid", "token"];
     // An AppID is no secret, unless a secret stands in its place.
     let appid = |at: &str| {

@@ -49,7 +49,7 @@ pub fn validate(parsed: ParsedPlan) -> ValidPlan {
             first.insert(id, *index);
         }
     }
-    if let AccountField::Inline(account) = &head.account {
+    if let Some(AccountField::Inline(account)) = &head.account {
         check_credential(account, document.key_span("/account"), &mut diagnostics);
     }
     if let (Some(from), Some(to)) = (head.guards.not_before, head.guards.not_after)

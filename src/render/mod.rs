@@ -50,8 +50,8 @@ pub struct RenderedPlan {
     pub(crate) options: Vec<String>,
     pub(crate) account: Account,
     pub appid: String,
-    /// The account's file, if it has one of its own, relative to the plan.
-    pub(crate) account_path: Option<String>,
+    /// The folder that the account's files are relative to: a path relative to the plan's folder, or an absolute one.
+    pub(crate) account_folder: String,
     /// The name that it had before, if it says so.
     pub(crate) was: Option<String>,
     pub occurrence: String,
@@ -267,7 +267,7 @@ pub fn render(
         path: path.to_owned(),
         options: Vec::new(),
         appid: resolved.appid,
-        account_path: resolved.account_path,
+        account_folder: resolved.account_folder,
         was: resolved.head.was,
         occurrence: resolved.occurrence,
         editions: resolved.editions,

@@ -32,7 +32,7 @@ use crate::{
     payload,
     plan::{
         self, ValidPlan,
-        account::{Account, AccountField, AccountKind, AppId},
+        account::Account,
         ask::Holds,
         model::{Foreach, Step},
         value::Template,
@@ -41,6 +41,7 @@ use crate::{
     text::{characters, did_you_mean, nearest, openid},
 };
 
+pub mod account;
 pub(crate) mod article;
 pub(crate) mod audience;
 pub(crate) mod data;
@@ -50,6 +51,7 @@ mod json;
 mod lost;
 mod table;
 
+use account::{Chosen, Found};
 use audience::Audience;
 use lost::{Lost, Wrong};
 
@@ -128,6 +130,8 @@ pub struct Inputs<'a> {
     pub vars_files: &'a [(String, Vec<u8>)],
     /// Variables of --var, `key=value`, in order.
     pub vars: &'a [String],
+    /// The account in place of the plan's own.
+    pub account: Option<&'a Chosen>,
     /// Now, for `run.date`.
     pub now: Timestamp,
 }
@@ -144,8 +148,8 @@ pub struct ResolvedPlan {
     pub(crate) appid: String,
     pub(crate) occurrence: String,
     pub(crate) editions: Editions,
-    /// The folder that secret files of the account are relative to, as a path relative to the plan.
-    pub(crate) account_path: Option<String>,
+    /// The folder that secret files of the account are relative to: a path relative to the plan's folder, or an absolute one.
+    pub(crate) account_folder: String,
     /// The steps, with their instances.
     pub(crate) steps: Vec<ResolvedStep>,
     /// Ids of steps that were set aside because of a problem.
@@ -207,30 +211,16 @@ pub fn resolve(valid: ValidPlan, inputs: &Inputs<'_>, sources: &mut SourceMap) -
     let ValidPlan { document, head, steps, mut set_aside, mut diagnostics } = valid;
     let mut reader = Reader::new(inputs, sources, &mut diagnostics, &document);
     reader.lint = head.lint.clone();
-    let account = reader.account(&head.account);
-    let account_path = match &head.account {
-        AccountField::File(path) => Some(path.clone()),
-        AccountField::Inline(_) => None,
-    };
-    reader.withhold(account.as_ref(), account_path.as_deref());
+    let Found { account, folder, places } = reader.account(head.account.as_ref());
+    reader.withhold(account.as_ref(), &folder);
     let (vars, forms) = reader.vars(&head.vars);
     let env = reader.env(&head.env, account.as_ref());
     // A plan without an account is still looked at, with a stand-in.
     let known = account.is_some();
-    let account = account.unwrap_or_else(|| Account {
-        kind: AccountKind::Service,
-        appid: AppId::Literal("wx0000000000000000".into()),
-        secret: None,
-        token: plan::account::TokenEndpoint::default(),
-        links: plan::account::LinkPolicy::default(),
-        access_token: None,
-    });
-    let appid = match &account.appid {
-        AppId::Literal(appid) => appid.clone(),
-        AppId::Env(name) => reader.appid(name).unwrap_or_else(|| "wx0000000000000000".into()),
-    };
+    let account = account.unwrap_or_else(account::stand_in);
+    let appid = reader.appid(&account.appid, places.appid);
     let engine = Engine::new(reader.library());
-    let of_account = serde_json::json!({ "appid": appid, "kind": account.kind.name() });
+    let of_account = account::seen(&account, &appid);
     let mut base = base([("vars", vars.into()), ("env", serde_json::json!(env)), ("account", of_account)], inputs.now);
     if !forms.is_empty() {
         base.insert(numbers::OF_PLAN.to_owned(), forms.value());
@@ -246,7 +236,7 @@ pub fn resolve(valid: ValidPlan, inputs: &Inputs<'_>, sources: &mut SourceMap) -
         }
         reader.diagnostics.about(Some(Origin::step(step.index)));
         if known && step.action.spec().only.is_some_and(|only| only != account.kind) {
-            reader.wrong_account(&step, &account);
+            reader.wrong_account(&step, &account, places.kind.as_ref());
         }
         match reader.step(&step, &account, &engine, &base) {
             Some(instances) => resolved.push(ResolvedStep { step, instances }),
@@ -264,7 +254,7 @@ pub fn resolve(valid: ValidPlan, inputs: &Inputs<'_>, sources: &mut SourceMap) -
         appid,
         occurrence: occurrence.unwrap_or_default(),
         editions,
-        account_path,
+        account_folder: folder,
         steps: resolved,
         set_aside,
         engine,
@@ -494,65 +484,6 @@ impl Reader<'_> {
 
     fn push(&mut self, diagnostic: Diagnostic) {
         self.diagnostics.push(diagnostic);
-    }
-
-    fn account(&mut self, field: &AccountField) -> Option<Account> {
-        match field {
-            AccountField::Inline(account) => Some((**account).clone()),
-            AccountField::File(path) => {
-                let place = self.document.span("/account");
-                let (name, bytes) = self.text_bytes(path, &place, limits::DATA_BYTES_MAX)?;
-                let text = self.decode(&name, bytes, &place)?;
-                let file = self.sources.add(name, text);
-                plan::account_file(file, self.sources, self.diagnostics).map(|(_, account)| account)
-            }
-        }
-    }
-
-    /// What the account's secrets are read from is no content. Paths are relative to the file that names them.
-    fn withhold(&self, account: Option<&Account>, account_path: Option<&str>) {
-        let folder = account_path.and_then(|path| path.rfind(['/', '\\']).map(|end| &path[..=end])).unwrap_or("");
-        let sources = account.into_iter().flat_map(|account| [&account.secret, &account.access_token]).flatten();
-        for source in sources {
-            for path in source.file.iter().chain(source.command.iter().flatten()) {
-                let absolute = std::path::Path::new(path).is_absolute();
-                self.inputs.project.withhold(&if absolute { path.clone() } else { format!("{folder}{path}") });
-            }
-        }
-    }
-
-    fn appid(&mut self, name: &str) -> Option<String> {
-        let place = self.document.span("/account/appid");
-        let problem = match (self.inputs.env)(name) {
-            Some(value) if AppId::is_well_formed(value.trim()) => return Some(value.trim().to_owned()),
-            Some(_) => {
-                Diagnostic::new(Code::BadFormat, place, say!("the variable `{name}` does not contain an AppID", name))
-                    .help(say!("an AppID is `wx` and 16 hexadecimal digits"))
-            }
-            None => {
-                Diagnostic::new(Code::EnvMissing, place, say!("the environment variable `{name}` is not set", name))
-                    .help(say!("set it: export {name}=wx...", name))
-            }
-        };
-        self.push(problem);
-        None
-    }
-
-    fn wrong_account(&mut self, step: &Step, account: &Account) {
-        let spec = step.action.spec();
-        let action = spec.name;
-        let message = match account.kind {
-            AccountKind::Subscription => {
-                say!("`{action}` requires a service account, but this is a subscription account", action)
-            }
-            AccountKind::Service => {
-                say!("`{action}` requires a subscription account, but this is a service account", action)
-            }
-        };
-        let diagnostic = Diagnostic::new(Code::AccountKind, self.document.span(&step.pointer("/action")), message);
-        let there = self.document.span("/account/kind");
-        let help = say!("send to a tag instead: `action: send_by_tag`");
-        self.push(diagnostic.related(there, say!("the account")).help(help));
     }
 
     fn bytes(&mut self, path: &str, place: &Span, most: u64) -> Option<(String, Vec<u8>)> {

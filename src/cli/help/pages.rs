@@ -158,10 +158,10 @@ pub(super) fn page(path: &str) -> &'static Page {
 /// The common options that a command uses, by their ids.
 pub(super) fn common_options(path: &str) -> &'static [&'static str] {
     match path {
-        "validate" | "render" | "preview-html" | "sandbox" => &["var", "vars_file", "now"],
-        "run" => &["state", "api_base", "var", "vars_file", "now", "verbose"],
+        "validate" | "render" | "preview-html" | "sandbox" => &["account", "var", "vars_file", "now"],
+        "run" => &["state", "api_base", "account", "var", "vars_file", "now", "verbose"],
         "audience" | "status" | "report" | "settle" | "doctor" | "token show" | "token refresh" | "token clear" => {
-            &["state", "api_base", "var", "vars_file", "now"]
+            &["state", "api_base", "account", "var", "vars_file", "now"]
         }
         _ => &[],
     }
