@@ -35,6 +35,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("content", &["clock", "diag", "limits", "locale", "payload", "slot", "text"]),
     ("plan", &["content", "diag", "limits", "locale", "message", "openids", "payload", "slot", "text"]),
     ("resolve", &["clock", "content", "diag", "limits", "locale", "openids", "payload", "plan", "problem", "text"]),
+    ("fleet", &["content", "diag", "limits", "locale", "payload", "plan", "resolve", "text"]),
     (
         "render",
         &[
@@ -69,9 +70,11 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "clock",
             "content",
             "diag",
+            "fleet",
             "ledger",
             "limits",
             "locale",
+            "message",
             "openids",
             "page/preview",
             "payload",

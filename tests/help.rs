@@ -14,9 +14,10 @@ fn all_commands() -> Vec<Vec<String>> {
     for name in commands(&case) {
         all.push(vec![name.clone()]);
         let help = case.run(&[&name, "--help"]).exits(0).stdout;
-        if help.contains("\nCommands:\n") {
-            all.extend(["show", "refresh", "clear"].map(|below| vec![name.clone(), below.to_owned()]));
-        }
+        let below = help.split_once("\nCommands:\n").map_or("", |(_, below)| below);
+        let below = below.lines().take_while(|line| line.starts_with("  "));
+        let below = below.filter_map(|line| line.strip_prefix("  ")?.split(' ').next().filter(|word| !word.is_empty()));
+        all.extend(below.map(|below| vec![name.clone(), below.to_owned()]));
     }
     all
 }
@@ -116,13 +117,18 @@ fn common_options_are_shown_where_they_have_an_effect() {
             "token show",
             "token refresh",
             "token clear",
+            "fleet check",
+            "fleet list",
         ]
         .contains(&name.as_str());
-        let has_state = reads_plan && !["validate", "render", "preview-html", "sandbox"].contains(&name.as_str());
+        let is_fleet = name.starts_with("fleet ");
+        let has_state =
+            reads_plan && !is_fleet && !["validate", "render", "preview-html", "sandbox"].contains(&name.as_str());
         for (option, applies) in [
             ("var", reads_plan),
             ("vars-file", reads_plan),
-            ("account", reads_plan),
+            ("account", reads_plan && !is_fleet),
+            ("fleet", reads_plan && !is_fleet && !["preview-html", "sandbox"].contains(&name.as_str())),
             ("now", reads_plan),
             ("state", has_state),
             ("api-base", has_state),

@@ -13,6 +13,7 @@ use super::{
     project::{self, DiskProject},
     session::{self, Address, Session},
     state,
+    target::Target,
     terminal::Terminal,
 };
 use crate::{
@@ -58,6 +59,12 @@ pub(super) struct Strict {
     strict: bool,
 }
 
+impl Strict {
+    pub(super) fn holds(self) -> bool {
+        self.strict
+    }
+}
+
 /// How large the articles are.
 fn sizes(resolved: &ResolvedPlan) -> Vec<ArticleSize> {
     let mut sizes = Vec::new();
@@ -83,11 +90,11 @@ fn sizes(resolved: &ResolvedPlan) -> Vec<ArticleSize> {
     sizes
 }
 
-/// Reads the text of a plan; `-` is standard input.
-pub(super) fn open(path: &str) -> (Loaded, Option<FileId>) {
+/// Reads the text of a plan, or of a fleet; `-` is standard input.
+pub(super) fn open(path: &str, sources: SourceMap) -> (Loaded, Option<FileId>) {
     let folder = if path == "-" { Path::new("") } else { Path::new(path).parent().unwrap_or(Path::new("")) };
     let mut loaded = Loaded {
-        sources: SourceMap::default(),
+        sources,
         diagnostics: Diagnostics::default(),
         plan: None,
         project: DiskProject::new(folder),
@@ -149,13 +156,21 @@ fn shown_name(path: &str) -> &str {
 
 /// Reads, validates, resolves and renders a plan; `-` is standard input. `platform` names whose ledger is asked for people
 /// whose file is gone; without it none is.
-pub(super) fn load(path: &str, common: &Common, platform: Option<Platform>, terminal: &Terminal) -> Loaded {
-    let _watch = Watch::over(shown_name(path), process::usage().cpu, terminal);
-    let (mut loaded, file) = open(path);
+pub(super) fn load<'t>(
+    target: impl Into<Target<'t>>,
+    common: &Common,
+    platform: Option<Platform>,
+    terminal: &Terminal,
+) -> Loaded {
+    let target = target.into();
+    let _watch = Watch::over(shown_name(target.path), process::usage().cpu, terminal);
+    let sources = target.member.map(|(fleet, _)| fleet.sources.clone());
+    let (mut loaded, file) = open(target.path, sources.unwrap_or_default());
     if let Some(file) = file {
-        match pipe(path, file, common, platform, &mut loaded) {
+        match pipe(target, file, common, platform, &mut loaded) {
             Ok((mut plan, warnings)) => {
                 plan.options.clone_from(&common.given);
+                plan.words = target.words();
                 (loaded.plan, loaded.diagnostics) = (Some(plan), warnings);
             }
             Err(diagnostics) => loaded.diagnostics = diagnostics,
@@ -165,7 +180,7 @@ pub(super) fn load(path: &str, common: &Common, platform: Option<Platform>, term
 }
 
 fn pipe(
-    path: &str,
+    target: Target<'_>,
     file: FileId,
     common: &Common,
     platform: Option<Platform>,
@@ -184,7 +199,11 @@ fn pipe(
             Err(error) => valid.diagnostics.push(unreadable(path, &error)),
         }
     }
-    let account = common.account.as_deref().map(|path| chosen(path, &mut valid.diagnostics));
+    let mut own = Diagnostics::default();
+    let account = match target.member {
+        Some((fleet, member)) => Some(fleet.fleet.account(member, &fleet.project, sources, &mut own)),
+        None => common.account.as_deref().map(|path| chosen(path, &mut own)),
+    };
     let now = clock::RealClock::at(common.now).now();
     let inputs = Inputs {
         project: &*project,
@@ -194,14 +213,33 @@ fn pipe(
         account: account.as_ref(),
         now,
     };
-    let mut resolved = resolve::resolve(valid, &inputs, sources)?;
-    *sizes = self::sizes(&resolved);
-    if let Some(platform) = platform.filter(|_| resolved.has_lost()) {
-        recover(&mut resolved, platform, common, project);
+    let resolved = resolve::resolve(valid, &inputs, sources);
+    let rendered = resolved.and_then(|mut resolved| {
+        *sizes = self::sizes(&resolved);
+        if let Some(platform) = platform.filter(|_| resolved.has_lost()) {
+            recover(&mut resolved, platform, common, project);
+        }
+        // Of a large plan these are a million small pieces; the process ends before they are worth giving back.
+        if target.member.is_none() {
+            std::mem::forget(Rc::clone(&resolved.document));
+        }
+        render::render(resolved, shown_name(target.path), sources)
+    });
+    if own.is_empty() {
+        return rendered;
     }
-    // Of a large plan these are a million small pieces; the process ends before they are worth giving back.
-    std::mem::forget(Rc::clone(&resolved.document));
-    render::render(resolved, shown_name(path), sources)
+    let (plan, mut found) = match rendered {
+        Ok((plan, found)) => (Some(plan), found),
+        Err(found) => (None, found),
+    };
+    // Variables of the account are missing because of what is wrong with it.
+    found.retain(|found| found.code != Code::UndefinedName);
+    let wrong = own.errors() > 0;
+    own.extend(found.into_vec());
+    match plan.filter(|_| !wrong) {
+        Some(plan) => Ok((plan, own)),
+        None => Err(own),
+    }
 }
 
 /// The account that the command names.
@@ -214,7 +252,7 @@ fn chosen(path: &str, diagnostics: &mut Diagnostics) -> Chosen {
         }
         Err(error) => {
             diagnostics.push(unreadable(path, &error));
-            Chosen::Unreadable
+            Chosen::Unreadable { name: None, labels: Vec::new() }
         }
     }
 }
@@ -376,22 +414,25 @@ impl Loaded {
 }
 
 /// A plan that is right, if need be without warnings, with all that was found in it; the warnings are said.
-pub(super) fn load_plan(
-    path: &str,
+pub(super) fn load_plan<'t>(
+    target: impl Into<Target<'t>>,
     common: &Common,
     platform: Option<Platform>,
     strict: Strict,
     terminal: &Terminal,
 ) -> Result<(RenderedPlan, Loaded), Failure> {
-    let mut loaded = load(path, common, platform, terminal).held_to(strict);
-    let Some(plan) = loaded.plan.take() else { return Err(loaded.refuse(path, Some(&say!("nothing was sent")))) };
+    let target = target.into();
+    let mut loaded = load(target, common, platform, terminal).held_to(strict);
+    let Some(plan) = loaded.plan.take() else {
+        return Err(loaded.refuse(&target.shown(), Some(&say!("nothing was sent"))));
+    };
     loaded.print(terminal);
     Ok((plan, loaded))
 }
 
 /// Opens a command about a plan whose calls go where the common options say.
-pub(super) fn open_session(path: &str, common: &Common, terminal: &Terminal) -> Result<Session, Failure> {
+pub(super) fn open_session(target: Target<'_>, common: &Common, terminal: &Terminal) -> Result<Session, Failure> {
     let address = Address::of(common)?;
-    let (plan, loaded) = load_plan(path, common, Some(address.platform), Strict::default(), terminal)?;
-    Ok(Session::new(path, plan, loaded.project, address, common, terminal)?)
+    let (plan, loaded) = load_plan(target, common, Some(address.platform), Strict::default(), terminal)?;
+    Ok(Session::new(target.path, plan, loaded.project, address, common, terminal)?)
 }

@@ -1,6 +1,6 @@
 //! `qunfa run`.
 
-use std::cell::RefCell;
+use std::{cell::RefCell, path::PathBuf};
 
 use super::{
     display::Display,
@@ -11,6 +11,8 @@ use super::{
     reports::{self, Reports},
     sandbox::{self, Stage},
     session::{Address, Session, wait_for_writer},
+    subject::{self, ShardArgs, Subject},
+    target::{OpenFleet, Target},
     terminal::Terminal,
 };
 use crate::{
@@ -23,13 +25,13 @@ use crate::{
     problem::{ExitCode, Problem, Refusal},
     redact::Redactor,
     render::RenderedStep,
-    report::{AccountRef, Fold, PlanRef, Report, RunEvent, RunOutcome, account_kind},
+    report::{self, AccountRef, Fold, PlanRef, Report, RunEvent, RunOutcome, account_kind},
     run::{
         self, Ready, Selection, Settings,
         forecast::Forecast,
         work::{Left, Work},
     },
-    text::pad,
+    text::{pad, quoted},
     wechat::{
         client::{Client, Outcome},
         transport::{Body, Method},
@@ -39,7 +41,8 @@ use crate::{
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The plan; `-` reads standard input
-    plan: String,
+    #[arg(required_unless_present = "fleet")]
+    plan: Option<String>,
     /// Runs against the embedded WeChat server: needs no account or secret, sends nothing, and skips waits
     #[arg(long, env = "QUNFA_SANDBOX", hide_env_values = true, value_parser = clap::builder::FalseyValueParser::new())]
     sandbox: bool,
@@ -66,25 +69,43 @@ pub(super) struct Args {
     #[command(flatten)]
     faults: sandbox::FaultArgs,
     #[command(flatten)]
+    shard: ShardArgs,
+    #[command(flatten)]
     pub(super) format: FormatArg,
 }
 
 pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<ExitCode, Failure> {
     let files = reports::files_of(&args.report)?;
     args.faults.only_of(args.sandbox)?;
+    let subject = Subject::of(args.plan.as_deref(), &args.shard, common, terminal)?;
+    subject.each(terminal, |target| {
+        let name = target.member.filter(|_| subject.is_shard()).map(|(_, member)| member.name.as_str());
+        run(args, target, reports::files_of_account(&files, name), common, terminal)
+    })
+}
+
+fn run(
+    args: &Args,
+    target: Target<'_>,
+    files: Vec<(report::Format, PathBuf)>,
+    common: &Common,
+    terminal: &Terminal,
+) -> Result<ExitCode, Failure> {
     let address = Address::unless(args.sandbox, common)?;
     let (plan, loaded) = {
         let platform = address.as_ref().map(|address| address.platform);
         let platform = platform.or(common.state.as_ref().map(|_| Platform::Sandbox));
-        load_plan(&args.plan, common, platform, args.strict, terminal)?
+        load_plan(target, common, platform, args.strict, terminal)?
     };
     process::catch_signals();
     open::wait_with(wait_for_writer);
     let stage = Stage::set(address, &plan, &args.faults, common.now)?;
     let clock = &*stage.clock;
-    let session = Session::new(&args.plan, plan, loaded.project, stage.address, common, terminal)?;
+    let session = Session::new(target.path, plan, loaded.project, stage.address, common, terminal)?;
     let run = Run {
         args,
+        common,
+        target,
         terminal,
         session,
         clock,
@@ -111,6 +132,8 @@ pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<
 /// Everything that a run is made with.
 struct Run<'a> {
     args: &'a Args,
+    common: &'a Common,
+    target: Target<'a>,
     terminal: &'a Terminal,
     session: Session,
     clock: &'a dyn Clock,
@@ -160,6 +183,9 @@ impl Run<'_> {
         let digest = self.session.plan.digest();
         match &self.args.expect {
             Some(expected) if expected != digest => {
+                if let Some((fleet, _)) = self.target.member {
+                    return self.expected_of_fleet(fleet, expected);
+                }
                 let message = say!(
                     "the plan is not the approved one: its digest is {digest}, expected {expected}",
                     digest,
@@ -170,6 +196,28 @@ impl Run<'_> {
                 Err(Refusal::new(ExitCode::Refused, message).help(help))
             }
             _ => Ok(()),
+        }
+    }
+
+    /// Whether the fleet is the one that was approved.
+    fn expected_of_fleet(&self, fleet: &OpenFleet, expected: &str) -> Result<(), Refusal> {
+        let check = || format!("qunfa fleet check {}", quoted(&fleet.path));
+        match subject::digest(fleet, self.common, self.terminal) {
+            Some(digest) if digest == expected => Ok(()),
+            Some(digest) => {
+                let message = say!(
+                    "the fleet is not the approved one: its digest is {digest}, expected {expected}",
+                    digest,
+                    expected
+                );
+                let help = say!("review the fleet again with `{command}`", command = check());
+                Err(Refusal::new(ExitCode::Refused, message).help(help))
+            }
+            None => {
+                let message = say!("the fleet is not the approved one: something is wrong with one of its accounts");
+                let help = say!("review the fleet again with `{command}`", command = check());
+                Err(Refusal::new(ExitCode::Refused, message).help(help))
+            }
         }
     }
 

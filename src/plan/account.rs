@@ -75,6 +75,14 @@ pub struct Account {
     pub labels: Vec<String>,
 }
 
+impl Account {
+    /// What its secrets are read from, and the keys that say so.
+    pub fn sources(&self) -> impl Iterator<Item = (&'static str, &SecretSource)> {
+        let sources = [("secret", &self.secret), ("access_token", &self.access_token)];
+        sources.into_iter().filter_map(|(key, source)| Some((key, source.as_ref()?)))
+    }
+}
+
 /// The kind of an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]

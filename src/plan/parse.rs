@@ -48,8 +48,8 @@ type Parts = (Document, Head, Vec<Step>, Vec<(String, usize)>);
 fn read(file: FileId, sources: &mut SourceMap, diagnostics: &mut Diagnostics) -> Option<Parts> {
     let document = document(file, sources, diagnostics)?;
     let plan = document.value.as_object()?;
-    let of_account = |key: &str| plan.contains_key(key);
-    if of_account("appid") && of_account("kind") && !of_account("steps") {
+    let has = |key: &str| plan.contains_key(key);
+    if has("appid") && has("kind") && !has("steps") {
         mask_account(&document, "", &[], sources);
         let message = say!("this is an account file, not a plan");
         let help = say!(
@@ -57,6 +57,12 @@ fn read(file: FileId, sources: &mut SourceMap, diagnostics: &mut Diagnostics) ->
             path = sources.file(file).path.rsplit('/').next().unwrap_or_default()
         );
         diagnostics.push(Diagnostic::new(Code::MissingKey, document.key_span("/appid"), message).help(help));
+        return None;
+    }
+    if has("plan") && has("accounts") && !has("steps") {
+        let message = say!("this is a fleet file, not a plan");
+        let help = say!("check it with `qunfa fleet check`, or name it with --fleet");
+        diagnostics.push(Diagnostic::new(Code::MissingKey, document.key_span("/accounts"), message).help(help));
         return None;
     }
     hidden::look(file, hidden::Text::Data, sources, diagnostics);
@@ -290,24 +296,50 @@ pub fn account_file(
         diagnostics.push(Diagnostic::new(Code::UnknownKey, document.key_span("/steps"), message).help(help));
         return None;
     }
-    let mut wrong = literal_secrets(&document, "", &document.value, diagnostics);
-    if wrong.is_empty() {
-        wrong = check(&document, sources, "", &document.value, Part::Account, diagnostics);
+    if diagnostics.raised() > before {
+        return None;
     }
-    mask_account(&document, "", &wrong, sources);
+    account_in(&document, sources, diagnostics).map(|account| (document, account))
+}
+
+/// The account that a document is; none if something is wrong with it.
+pub(crate) fn account_in(
+    document: &Document,
+    sources: &mut SourceMap,
+    diagnostics: &mut Diagnostics,
+) -> Option<Account> {
+    let before = diagnostics.raised();
+    let mut wrong = literal_secrets(document, "", &document.value, diagnostics);
+    if wrong.is_empty() {
+        wrong = check(document, sources, "", &document.value, Part::Account, diagnostics);
+    }
+    mask_account(document, "", &wrong, sources);
     if diagnostics.raised() > before {
         return None;
     }
     match serde_path_to_error::deserialize::<_, Account>(document.value.clone()) {
         Ok(account) => {
             check_credential(&account, document.span(""), diagnostics);
-            Some((document, account))
+            Some(account)
         }
         Err(error) => {
-            diagnostics.push(typed(&document, "", &error));
+            diagnostics.push(typed(document, "", &error));
             None
         }
     }
+}
+
+/// Says which secrets stand themselves in the settings of an account, and hides them; gives where.
+pub(crate) fn refuse_secrets(
+    document: &Document,
+    pointer: &str,
+    sources: &mut SourceMap,
+    diagnostics: &mut Diagnostics,
+) -> Vec<String> {
+    let Some(settings) = document.value.pointer(pointer) else { return Vec::new() };
+    let wrong = literal_secrets(document, pointer, settings, diagnostics);
+    wrong.iter().for_each(|at| sources.mask(&document.span(at)));
+    wrong
 }
 
 /// Says which of an account's secrets stand there themselves, also as the name of a variable or of a file, and where.

@@ -1,6 +1,6 @@
 //! The account of a plan: its own, from a file that it names, or one that the command names in its place.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::Reader;
 use crate::{
@@ -28,8 +28,25 @@ pub enum Chosen {
         /// The folder in which it is, absolute.
         folder: String,
     },
-    /// In a file that cannot be read, which was said.
-    Unreadable,
+    /// One of a fleet.
+    Member {
+        account: Box<Account>,
+        /// The folder that its files are relative to, absolute.
+        folder: String,
+        /// Its variables, those that override others last.
+        layers: Vec<Layer>,
+    },
+    /// Something is wrong with it, which was said; what is known of it.
+    Unreadable { name: Option<String>, labels: Vec<String> },
+}
+
+/// Variables that override those of the plan.
+#[derive(Debug, Clone)]
+pub enum Layer {
+    /// A file: its path, as users know it, and what is in it.
+    File(String, Vec<u8>),
+    /// Values, and the numbers among them as they are written.
+    Values(Map<String, Value>, Vec<String>),
 }
 
 /// What is known of the account.
@@ -48,7 +65,12 @@ pub(super) struct Places {
 }
 
 /// What a plan is looked at with whose account is not known.
-pub(super) fn stand_in() -> Account {
+pub(super) fn stand_in(chosen: Option<&Chosen>) -> Account {
+    let known = match chosen {
+        Some(Chosen::Unreadable { name, labels }) => name.clone().map(|name| (name, labels.clone())),
+        _ => None,
+    };
+    let (name, labels) = known.unwrap_or_else(|| ("?".to_owned(), Vec::new()));
     Account {
         kind: AccountKind::Service,
         appid: AppId::Literal(UNKNOWN.into()),
@@ -56,8 +78,8 @@ pub(super) fn stand_in() -> Account {
         token: TokenEndpoint::default(),
         links: LinkPolicy::default(),
         access_token: None,
-        name: Some("?".into()),
-        labels: Vec::new(),
+        name: Some(name),
+        labels,
     }
 }
 
@@ -86,7 +108,12 @@ impl Reader<'_> {
                 let (account, places) = self.account_file(path.clone(), text);
                 Found { account, folder: folder.clone(), places }
             }
-            (Some(Chosen::Unreadable), _) => {
+            (Some(Chosen::Member { account, folder, .. }), _) => Found {
+                account: Some((**account).clone()),
+                folder: folder.clone(),
+                places: Places { appid: None, kind: None },
+            },
+            (Some(Chosen::Unreadable { .. }), _) => {
                 Found { account: None, folder: String::new(), places: Places { appid: None, kind: None } }
             }
             (None, Some(AccountField::Inline(account))) => {

@@ -51,7 +51,7 @@ mod json;
 mod lost;
 mod table;
 
-use account::{Chosen, Found};
+use account::{Chosen, Found, Layer};
 use audience::Audience;
 use lost::{Lost, Wrong};
 
@@ -217,7 +217,7 @@ pub fn resolve(valid: ValidPlan, inputs: &Inputs<'_>, sources: &mut SourceMap) -
     let env = reader.env(&head.env, account.as_ref());
     // A plan without an account is still looked at, with a stand-in.
     let known = account.is_some();
-    let account = account.unwrap_or_else(account::stand_in);
+    let account = account.unwrap_or_else(|| account::stand_in(inputs.account));
     let appid = reader.appid(&account.appid, places.appid);
     let engine = Engine::new(reader.library());
     let of_account = account::seen(&account, &appid);
@@ -547,46 +547,14 @@ impl Reader<'_> {
         }
     }
 
-    /// The bytes as text; a problem is said at the place in the plan, for a file that is no text has no lines.
+    /// [`decode`] of what the plan names.
     fn decode(&mut self, name: &str, bytes: Vec<u8>, place: &Span) -> Option<String> {
-        let problem = match source::decode(bytes.clone()) {
-            Ok(text) => return Some(text),
-            Err(bad @ BadText::Control(at, c)) => {
-                // Shown as blanks, so that the line can be.
-                let file = self.sources.add(name, source::without_controls(&bytes));
-                plan::mask_secrets(file, self.sources);
-                let here = Span::new(file, at..at + c.len_utf8());
-                undecodable(name, bad, &here).related(place.clone(), say!("named here"))
-            }
-            Err(bad) => undecodable(name, bad, place),
-        };
-        self.push(problem);
-        None
+        decode(name, bytes, place, self.sources, self.diagnostics)
     }
 
-    /// [`Self::decode`] of a table, which Excel writes in several encodings.
+    /// [`table_text`] of what the plan names.
     fn table(&mut self, name: &str, bytes: Vec<u8>, place: &Span) -> Option<String> {
-        if let Some((message, help)) = encoding::other_kind(name, &bytes) {
-            self.push(Diagnostic::new(Code::BadData, place.clone(), message).help(help));
-            return None;
-        }
-        match encoding::text(&bytes) {
-            Ok(text) => self.decode(name, text.into_bytes(), place),
-            Err(unread) => {
-                let (message, help) = unread.words(name);
-                let here = match unread {
-                    encoding::Unread::Line(line) => {
-                        let file = self.sources.add(name, source::without_controls(&bytes));
-                        let start = self.sources.file(file).line_start(line);
-                        Span::new(file, start..start)
-                    }
-                    encoding::Unread::Utf16 => place.clone(),
-                };
-                let problem = Diagnostic::new(Code::NotUtf8, here, message).related(place.clone(), say!("named here"));
-                self.push(problem.help(help));
-                None
-            }
-        }
+        table_text(name, bytes, place, self.sources, self.diagnostics)
     }
 
     /// What templates may include. What is wrong with a file matters only where it is included.
@@ -606,11 +574,27 @@ impl Reader<'_> {
         library
     }
 
-    /// The plan's variables, overridden by the files, overridden by the options.
+    /// The plan's variables, overridden by the fleet's, overridden by the files, overridden by the options.
     fn vars(&mut self, plan: &Map<String, Value>) -> (Map<String, Value>, Forms) {
         let mut vars = plan.clone();
         let mut forms = Forms::default();
         data::note_numbers(self.document, "/vars", &mut forms, self.sources, self.diagnostics);
+        let layers = match self.inputs.account {
+            Some(Chosen::Member { layers, .. }) => layers.as_slice(),
+            _ => &[],
+        };
+        for layer in layers {
+            match layer {
+                Layer::File(path, bytes) => {
+                    let more = data::mapping(path, bytes.clone(), &mut forms, self.sources, self.diagnostics);
+                    vars.extend(more.into_iter().flatten());
+                }
+                Layer::Values(more, numbers) => {
+                    numbers.iter().for_each(|written| forms.note(written));
+                    vars.extend(more.clone());
+                }
+            }
+        }
         for (path, bytes) in self.inputs.vars_files {
             match data::mapping(path, bytes.clone(), &mut forms, self.sources, self.diagnostics) {
                 Some(more) => vars.extend(more),
@@ -875,7 +859,7 @@ impl Reader<'_> {
                 let read = self.text_bytes(path, &place, limits::DATA_BYTES_MAX);
                 let rows = read.and_then(|(name, bytes)| {
                     let text = self.table(&name, bytes, &place)?;
-                    data::rows(&name, text, &place, self.sources, self.diagnostics)
+                    data::rows(&name, text, (limits::FOREACH_MAX, &place), self.sources, self.diagnostics)
                 });
                 let rows = rows.map(values);
                 self.rows.insert(path.clone(), rows.clone());
@@ -1214,6 +1198,60 @@ impl Reader<'_> {
                 let help = near.unwrap_or_else(|| say!("remove it, or use it as {{{{ vars.{name} }}}}", name));
                 self.diagnostics.push(diagnostic.help(help));
             }
+        }
+    }
+}
+
+/// The bytes as text; a problem is said at the place that names the file, for a file that is no text has no lines.
+fn decode(
+    name: &str,
+    bytes: Vec<u8>,
+    place: &Span,
+    sources: &mut SourceMap,
+    diagnostics: &mut Diagnostics,
+) -> Option<String> {
+    let problem = match source::decode(bytes.clone()) {
+        Ok(text) => return Some(text),
+        Err(bad @ BadText::Control(at, c)) => {
+            // Shown as blanks, so that the line can be.
+            let file = sources.add(name, source::without_controls(&bytes));
+            plan::mask_secrets(file, sources);
+            let here = Span::new(file, at..at + c.len_utf8());
+            undecodable(name, bad, &here).related(place.clone(), say!("named here"))
+        }
+        Err(bad) => undecodable(name, bad, place),
+    };
+    diagnostics.push(problem);
+    None
+}
+
+/// [`decode`] of a table, which Excel writes in several encodings.
+fn table_text(
+    name: &str,
+    bytes: Vec<u8>,
+    place: &Span,
+    sources: &mut SourceMap,
+    diagnostics: &mut Diagnostics,
+) -> Option<String> {
+    if let Some((message, help)) = encoding::other_kind(name, &bytes) {
+        diagnostics.push(Diagnostic::new(Code::BadData, place.clone(), message).help(help));
+        return None;
+    }
+    match encoding::text(&bytes) {
+        Ok(text) => decode(name, text.into_bytes(), place, sources, diagnostics),
+        Err(unread) => {
+            let (message, help) = unread.words(name);
+            let here = match unread {
+                encoding::Unread::Line(line) => {
+                    let file = sources.add(name, source::without_controls(&bytes));
+                    let start = sources.file(file).line_start(line);
+                    Span::new(file, start..start)
+                }
+                encoding::Unread::Utf16 => place.clone(),
+            };
+            let problem = Diagnostic::new(Code::NotUtf8, here, message).related(place.clone(), say!("named here"));
+            diagnostics.push(problem.help(help));
+            None
         }
     }
 }
