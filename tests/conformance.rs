@@ -15,8 +15,8 @@ use std::{
 use jiff::Timestamp;
 use qunfa::{
     ledger::{
-        CallId, Edition, EditionCall, Event, EventKind, FrozenCall, Ledger, LedgerError, Scope, Status, next_status,
-        open,
+        AccountRun, CallId, Edition, EditionCall, Ending, Event, EventKind, FrozenCall, LastRun, Ledger, LedgerError,
+        Scope, Status, next_status, open,
         sqlite::{FORMAT, Sqlite},
         store::{Owner, Queue, Store, TokenKey, WriteError},
     },
@@ -152,6 +152,10 @@ fn event(kind: EventKind, second: i64) -> Event {
     Event::new(kind, at(second), "run")
 }
 
+fn ending(report: &str) -> Ending<'_> {
+    Ending { outcome: "succeeded", exit_code: 0, report }
+}
+
 /// An attempt with bytes of its own.
 fn attempt(second: i64) -> Event {
     Event { body: Some("{\"sent\":1}".into()), ..event(EventKind::Attempted, second) }
@@ -250,7 +254,7 @@ fn a_run_and_its_report_are_there_after_a_power_cut(bench: &dyn Bench) {
     drop(ledger);
     assert_eq!(bench.read().runs("wx1", "p").expect("reads")[0].report, None);
     let mut ledger = bench.write(&scope());
-    ledger.end_run("r1", "{}").expect("writes");
+    ledger.end_run("r1", &ending("{}")).expect("writes");
     bench.cut_power();
     drop(ledger);
     assert_eq!(bench.read().runs("wx1", "p").expect("reads")[0].report.as_deref(), Some("{}"));
@@ -731,9 +735,9 @@ fn runs_are_listed_the_latest_first(bench: &dyn Bench) {
     begin(&Scope { plan: "q".into(), ..scope() }, "r4", 30);
     begin(&Scope { appid: "wx2".into(), ..scope() }, "r5", 30);
     let mut ledger = bench.write(&scope());
-    ledger.end_run("r1", "{\"a\":\"🫖\"}").expect("writes");
-    ledger.end_run("r1", "{\"a\":2}").expect("writes");
-    ledger.end_run("nobody", "{}").expect("nothing to keep it with");
+    ledger.end_run("r1", &ending("{\"a\":\"🫖\"}")).expect("writes");
+    ledger.end_run("r1", &ending("{\"a\":2}")).expect("writes");
+    ledger.end_run("nobody", &ending("{}")).expect("nothing to keep it with");
     assert!(ledger.begin_run(&scope(), "r1", "other.yaml", "sha256:y", at(40)).is_err(), "an id is new");
     let runs = ledger.runs("wx1", "p").expect("reads");
     assert_eq!(runs.iter().map(|run| run.run_id.as_str()).collect::<Vec<_>>(), ["r3", "r1", "r2"]);
@@ -741,6 +745,54 @@ fn runs_are_listed_the_latest_first(bench: &dyn Bench) {
     let run = &runs[2];
     assert_eq!((run.platform.name(), run.occurrence.as_str()), ("sandbox", "twice"));
     assert_eq!((run.path.as_str(), run.digest.as_str(), run.started_at), ("plan.yaml", "sha256:x", at(10)));
+}
+
+fn accounts_are_told_by_their_last_run_and_where_their_calls_stand(bench: &dyn Bench) {
+    let of = |appid: &str| Scope { appid: appid.into(), ..scope() };
+    let run = |scope: &Scope, run: &str, second: i64, ended: Option<(&str, u8)>| {
+        let mut ledger = bench.write(scope);
+        ledger.begin_run(scope, run, "plan.yaml", "sha256:x", at(second)).expect("writes");
+        if let Some((outcome, exit_code)) = ended {
+            ledger.end_run(run, &Ending { outcome, exit_code, report: "{}" }).expect("writes");
+        }
+    };
+    run(&of("wx1"), "r1", 10, None);
+    run(&of("wx1"), "r2", 20, Some(("unknown", 7)));
+    run(&of("wx2"), "r3", 10, Some(("succeeded", 0)));
+    run(&of("wx2"), "r4", 30, None);
+    run(&Scope { platform: Platform::Sandbox, ..of("wx4") }, "r5", 10, None);
+    run(&Scope { occurrence: "twice".into(), ..of("wx5") }, "r6", 10, None);
+    run(&Scope { plan: "q".into(), ..of("wx6") }, "r7", 10, None);
+    {
+        let (first, third) = (of("wx1"), of("wx3"));
+        let mut ledger = bench.write(&first);
+        freeze(&mut *ledger, &first, &[call("s", 1), call("s", 2)]);
+        take(&mut *ledger, &first, &call("t", 1), 2);
+        take(&mut *ledger, &edition("twice"), &call("t", 1), 2);
+        drop(ledger);
+        take(&mut *bench.write(&third), &third, &call("s", 1), 3);
+    }
+    let last = |run_id: &str, second: i64, ended: Option<(&str, u8)>| LastRun {
+        run_id: run_id.into(),
+        path: "plan.yaml".into(),
+        digest: "sha256:x".into(),
+        started_at: at(second),
+        ended: ended.map(|(outcome, code)| (outcome.into(), code)),
+    };
+    let account = |appid: &str, run: Option<LastRun>, [accepted, in_doubt, open]: [u64; 3]| AccountRun {
+        appid: appid.into(),
+        run,
+        accepted,
+        in_doubt,
+        open,
+    };
+    let found = bench.read().accounts("wechat", "p", "once").expect("reads");
+    let expected = [
+        account("wx1", Some(last("r2", 20, Some(("unknown", 7)))), [1, 1, 1]),
+        account("wx2", Some(last("r4", 30, None)), [0, 0, 0]),
+        account("wx3", None, [1, 0, 0]),
+    ];
+    assert_eq!(found, expected);
 }
 
 fn damage_is_an_error_that_names_the_step(bench: &dyn Bench) {
@@ -1172,6 +1224,7 @@ over_every_store! {
         a_message_is_found_in_whatever_plan_and_edition
         an_upload_is_found_by_its_key_in_whatever_plan
         runs_are_listed_the_latest_first
+        accounts_are_told_by_their_last_run_and_where_their_calls_stand
         damage_is_an_error_that_names_the_step;
     store:
         an_account_has_one_writer_and_says_who

@@ -14,7 +14,7 @@ use jiff::{SignedDuration, Timestamp};
 use qunfa::{
     clock::Clock,
     diag::source::SourceMap,
-    ledger::{EventKind, Ledger, Scope, Status},
+    ledger::{Ending, EventKind, Ledger, Scope, Status},
     locale::Phrase,
     plan::{self, account::TokenEndpoint},
     redact::{Redactor, Secret},
@@ -446,7 +446,7 @@ fn work(plan: &RenderedPlan, world: &World) -> End {
     });
     let report = fold.finish().expect("it began");
     // A report that cannot be kept is a warning.
-    let _ = book.end_run(&run_id, "{}");
+    let _ = book.end_run(&run_id, &Ending { outcome: "succeeded", exit_code: 0, report: "{}" });
     End::Done(ended, Box::new(report))
 }
 

@@ -333,3 +333,18 @@ fn a_run_whose_lock_was_deleted_makes_way_for_the_next() {
         server.delivered_once(3);
     });
 }
+
+#[test]
+fn a_run_that_makes_no_sense_is_damage() {
+    in_each_language(|| {
+        for (change, what) in [
+            ("UPDATE runs SET platform = 'hum'", "a run has an unknown platform"),
+            ("UPDATE runs SET started_at = 9223372036854775807", "a run has no valid start time"),
+        ] {
+            let (case, server) = (Case::new().file("plan.yaml", plan(&send("one"))), Fake::usual());
+            case.against(&server, &[]).exits(0);
+            open(&case).execute_batch(change).expect("writes");
+            case.run(&["report", "plan.yaml"]).exits(4).says(what);
+        }
+    });
+}

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     clock::Clock,
-    ledger::{Ledger, open},
+    ledger::{Ending, Ledger, open},
     limits,
     locale::{Count, list, say},
     payload::Effect,
@@ -269,7 +269,8 @@ impl Run<'_> {
         });
         let report = without_secrets(fold.finish().expect("it was told that the run began"), client.redactor());
         let text = serde_json::to_string(&report).unwrap_or_default();
-        if let Err(error) = ledger.end_run(&self.run_id, &text) {
+        let ending = Ending { outcome: outcome.word(), exit_code: code as u8, report: &text };
+        if let Err(error) = ledger.end_run(&self.run_id, &ending) {
             let warning = say!("warning: cannot store the report in the state store: {why}", why = error.words());
             self.terminal.err(&format!("{warning}\n"));
         }

@@ -19,6 +19,8 @@ use crate::{
 };
 
 pub mod open;
+mod rows;
+mod sql;
 pub mod sqlite;
 pub mod store;
 
@@ -377,6 +379,56 @@ pub struct RunRecord {
     pub report: Option<String>,
 }
 
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ending<'a> {
+    /// The outcome in its report.
+    pub outcome: &'a str,
+    pub exit_code: u8,
+    /// Its report as JSON.
+    pub report: &'a str,
+}
+
+/// The last run of an edition by an account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LastRun {
+    pub run_id: String,
+    /// The path of the plan.
+    pub path: String,
+    pub digest: String,
+    pub started_at: Timestamp,
+    /// Outcome and exit code; none if it never ended.
+    pub ended: Option<(String, u8)>,
+}
+
+/// Where an account stands in an edition of a plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccountRun {
+    pub appid: String,
+    /// None if no run of it began.
+    pub run: Option<LastRun>,
+    /// Its calls that are accepted.
+    pub accepted: u64,
+    /// Its calls that may have been carried out.
+    pub in_doubt: u64,
+    /// Its calls that were surely not carried out and are still to be.
+    pub open: u64,
+}
+
+impl AccountRun {
+    /// An account of which nothing is known yet.
+    pub fn new(appid: String) -> Self {
+        Self { appid, run: None, accepted: 0, in_doubt: 0, open: 0 }
+    }
+
+    /// Counts a call of it.
+    pub fn count(&mut self, status: Status) {
+        self.accepted += u64::from(status == Status::Accepted);
+        self.in_doubt += u64::from(status.in_doubt());
+        self.open += u64::from(status.is_open());
+    }
+}
+
 /// Why the store failed.
 #[derive(Debug)]
 pub enum LedgerError {
@@ -518,10 +570,12 @@ pub trait Ledger {
         digest: &str,
         at: Timestamp,
     ) -> Result<(), LedgerError>;
-    /// Keeps the report of a run.
-    fn end_run(&mut self, run_id: &str, report: &str) -> Result<(), LedgerError>;
+    /// Keeps how a run ended, and its report.
+    fn end_run(&mut self, run_id: &str, ending: &Ending<'_>) -> Result<(), LedgerError>;
     /// The runs of a plan, the latest first, over all editions and platforms.
     fn runs(&self, appid: &str, plan: &str) -> Result<Vec<RunRecord>, LedgerError>;
+    /// The accounts that have a run or a call of an edition of a plan, by their AppIDs. Nothing is read once an account.
+    fn accounts(&self, platform: &str, plan: &str, occurrence: &str) -> Result<Vec<AccountRun>, LedgerError>;
 }
 
 #[cfg(test)]

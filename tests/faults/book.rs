@@ -1,12 +1,12 @@
 //! A ledger in memory that behaves as the one in SQLite does. It outlives the processes that open it, and can lose what
 //! was not synced.
 
-use std::cell::RefCell;
+use std::{cell::RefCell, collections::BTreeMap};
 
 use jiff::Timestamp;
 use qunfa::ledger::{
-    CallId, CallRecord, Edition, EditionCall, Event, EventKind, FrozenCall, Ledger, LedgerError, RunRecord, Scope,
-    Status, Usage, next_status,
+    AccountRun, CallId, CallRecord, Edition, EditionCall, Ending, Event, EventKind, FrozenCall, LastRun, Ledger,
+    LedgerError, RunRecord, Scope, Status, Usage, next_status,
 };
 use qunfa::locale::Phrase;
 
@@ -85,7 +85,8 @@ pub(crate) struct Store(RefCell<State>);
 #[derive(Default)]
 struct State {
     rows: Vec<Row>,
-    runs: Vec<(Scope, RunRecord)>,
+    /// With outcome and exit code, once they ended.
+    runs: Vec<(Scope, RunRecord, Option<(String, u8)>)>,
     /// The calls whose last event is written and not on disk, in the order of writing.
     unsynced: Vec<(Scope, CallId)>,
 }
@@ -351,7 +352,7 @@ impl Ledger for Book<'_> {
         at: Timestamp,
     ) -> Result<(), LedgerError> {
         self.write(&mut |state| {
-            if state.runs.iter().any(|(_, run)| run.run_id == run_id) {
+            if state.runs.iter().any(|(_, run, _)| run.run_id == run_id) {
                 return Err(failed("failed: there is such a run"));
             }
             let run = RunRecord {
@@ -363,26 +364,51 @@ impl Ledger for Book<'_> {
                 started_at: kept(at),
                 report: None,
             };
-            state.runs.push((scope.clone(), run));
+            state.runs.push((scope.clone(), run, None));
             Ok(())
         })
     }
 
-    fn end_run(&mut self, run_id: &str, report: &str) -> Result<(), LedgerError> {
+    fn end_run(&mut self, run_id: &str, ending: &Ending<'_>) -> Result<(), LedgerError> {
         self.write(&mut |state| {
-            let run = state.runs.iter_mut().find(|(_, run)| run.run_id == run_id);
-            run.into_iter().for_each(|(_, run)| run.report = Some(report.to_owned()));
+            let run = state.runs.iter_mut().find(|(_, run, _)| run.run_id == run_id);
+            run.into_iter().for_each(|(_, run, ended)| {
+                run.report = Some(ending.report.to_owned());
+                *ended = Some((ending.outcome.to_owned(), ending.exit_code));
+            });
             Ok(())
         })
     }
 
     fn runs(&self, appid: &str, plan: &str) -> Result<Vec<RunRecord>, LedgerError> {
         let state = self.store.0.borrow();
-        let of_plan = state.runs.iter().filter(|(scope, _)| scope.appid == appid && scope.plan == plan);
-        let mut runs: Vec<RunRecord> = of_plan.map(|(_, run)| run.clone()).rev().collect();
+        let of_plan = state.runs.iter().filter(|(scope, ..)| scope.appid == appid && scope.plan == plan);
+        let mut runs: Vec<RunRecord> = of_plan.map(|(_, run, _)| run.clone()).rev().collect();
         // Stable: of two that began at the same time, the later one is first.
         runs.sort_by_key(|run| std::cmp::Reverse(run.started_at));
         Ok(runs)
+    }
+
+    fn accounts(&self, platform: &str, plan: &str, occurrence: &str) -> Result<Vec<AccountRun>, LedgerError> {
+        let meant = |scope: &Scope| {
+            (scope.platform.name(), scope.plan.as_str(), scope.occurrence.as_str()) == (platform, plan, occurrence)
+        };
+        let mut accounts: BTreeMap<String, AccountRun> = BTreeMap::new();
+        let mut runs: Vec<_> = self.store.0.borrow().runs.iter().filter(|(of, ..)| meant(of)).cloned().collect();
+        runs.sort_by_key(|(_, run, _)| run.started_at);
+        for (Scope { appid, .. }, run, ended) in runs {
+            let RunRecord { run_id, path, digest, started_at, .. } = run;
+            let account = accounts.entry(appid.clone()).or_insert_with(|| AccountRun::new(appid));
+            account.run = Some(LastRun { run_id, path, digest, started_at, ended });
+        }
+        self.store.look(|rows| {
+            for row in rows.iter().filter(|row| meant(&row.scope)) {
+                let appid = row.scope.appid.clone();
+                accounts.entry(appid.clone()).or_insert_with(|| AccountRun::new(appid)).count(row.status()?);
+            }
+            Ok(())
+        })?;
+        Ok(accounts.into_values().collect())
     }
 }
 
@@ -450,6 +476,7 @@ mod tests {
             lines.join("\n")
         })));
         parts.push(read(ledger.runs(appid, "p").map(|runs| format!("{runs:#?}"))));
+        parts.push(read(ledger.accounts("wechat", "p", "one").map(|accounts| format!("{accounts:#?}"))));
         for (step, key) in [("send", None), ("send", Some("a")), ("upload", None)] {
             parts.push(read(ledger.edition_before(scope, step, key).map(|edition| format!("{edition:?}"))));
         }
@@ -484,7 +511,7 @@ mod tests {
         let first = &calls[chance.below(calls.len() as u64) as usize].id;
         let written = match chance.below(10) {
             0 => ledger.begin_run(&scope, &run, "p.yaml", "sha256:x", at),
-            1 => ledger.end_run(&run, "{}"),
+            1 => ledger.end_run(&run, &Ending { outcome: "failed", exit_code: 5, report: "{}" }),
             2 => ledger.sync(),
             3 => {
                 let kept: &[u32] = chance.among(&[&[], &[], &[1], &[2], &[1, 2]]);

@@ -20,45 +20,30 @@ use std::{
 };
 
 use jiff::Timestamp;
-use rusqlite::{
-    Connection, OpenFlags, OptionalExtension, Row, ToSql, Transaction, TransactionBehavior,
-    config::DbConfig,
-    params,
-    types::{FromSql, FromSqlError, FromSqlResult, ToSqlOutput, ValueRef},
-};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, config::DbConfig, params};
 
 pub(crate) use self::files::make_folder;
 use self::{
+    fault::Fault,
     files::{Identity, beside, check_place, create_private, ours, place, reason, sync_folder},
     lock::Lock,
 };
 use super::{
-    CallId, CallRecord, Edition, EditionCall, Event, EventKind, FrozenCall, Ledger, LedgerError, RunRecord, Scope,
-    Status, Usage, next_status, store::Health,
+    AccountRun, CallId, CallRecord, Edition, EditionCall, Ending, Event, EventKind, FrozenCall, Ledger, LedgerError,
+    RunRecord, Scope, Status, Usage, next_status, rows, store::Health,
 };
 use crate::{
     limits,
     locale::{Phrase, say},
-    payload::{self, Effect},
-    platform::Platform,
+    payload,
 };
 
+mod fault;
 mod files;
 mod lock;
+mod reads;
 pub(crate) mod store;
 mod tokens;
-
-impl ToSql for Platform {
-    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        Ok(self.name().into())
-    }
-}
-
-impl FromSql for Platform {
-    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
-        Self::from_name(value.as_str()?).ok_or(FromSqlError::InvalidType)
-    }
-}
 
 /// The format that this version writes.
 pub const FORMAT: i64 = CHANGES.len() as i64;
@@ -123,6 +108,8 @@ UPDATE calls SET effect = CASE action
     "CREATE INDEX messages ON calls (message_digest) WHERE mass;",
     // Where the ledger is kept, by which a copy is told from it.
     "CREATE TABLE home (path TEXT NOT NULL);",
+    // How a run ended, so that nobody reads reports to know it.
+    "ALTER TABLE runs ADD COLUMN outcome TEXT; ALTER TABLE runs ADD COLUMN exit_code INTEGER;",
 ];
 
 #[derive(Debug)]
@@ -169,19 +156,6 @@ impl Held {
             )));
         }
         Ok(())
-    }
-}
-
-/// Why something could not be done, before it is known in which store.
-enum Fault {
-    Sql(rusqlite::Error),
-    Damaged(Phrase),
-    Conflict(Phrase),
-}
-
-impl From<rusqlite::Error> for Fault {
-    fn from(error: rusqlite::Error) -> Self {
-        Fault::Sql(error)
     }
 }
 
@@ -426,153 +400,6 @@ impl Sqlite {
         alone.and_then(|()| change(&transaction)).map_err(|fault| told(path, fault))?;
         transaction.commit().map_err(failed)
     }
-
-    fn records(&self, scope: &Scope) -> Result<Vec<CallRecord>, Fault> {
-        let of_scope = "platform = ?1 AND appid = ?2 AND plan = ?3 AND occurrence = ?4";
-        let mut statement =
-            self.connection.prepare_cached(&format!("SELECT {CALL} FROM calls WHERE {of_scope} ORDER BY id"))?;
-        let mut rows = statement.query(params![scope.platform, scope.appid, scope.plan, scope.occurrence])?;
-        let mut records = Vec::new();
-        while let Some(row) = rows.next()? {
-            let (call, frozen) = read_call(row)?;
-            let mut events = self.events(call, &frozen)?;
-            // What WeChat has is not sent again: a million people need not be in memory twice. What was put into its slots
-            // is kept, for it says which draft was sent.
-            let last = events.last().map(|event| event.kind);
-            if frozen.is_mass() && matches!(last, Some(EventKind::Accepted | EventKind::Adopted)) {
-                let twice = |event: &&mut Event| event.body.as_ref() == Some(&frozen.payload);
-                events.iter_mut().filter(twice).for_each(|event| event.body = None);
-            }
-            let step = frozen.id.step.clone();
-            let record = CallRecord::new(frozen, events);
-            records.push(
-                record.map_err(|illegal| Fault::Damaged(say!("step `{step}`: {why}", step, why = illegal.words())))?,
-            );
-        }
-        Ok(records)
-    }
-
-    fn events(&self, call: i64, frozen: &FrozenCall) -> Result<Vec<Event>, Fault> {
-        let mut statement = self.connection.prepare_cached(
-            "SELECT kind, at, run_id, errcode, note, msg_id, msg_data_id, result, body, body_digest FROM events
-             WHERE call = ?1 ORDER BY number",
-        )?;
-        let mut rows = statement.query([call])?;
-        let mut events = Vec::new();
-        while let Some(row) = rows.next()? {
-            events.push(read_event(row, frozen)?);
-        }
-        Ok(events)
-    }
-
-    fn newest_upload(&self, platform: &str, appid: &str, key: &str) -> Result<Option<Event>, Fault> {
-        let accepted =
-            "EXISTS (SELECT 1 FROM events e WHERE e.call = calls.id AND e.kind = 'accepted' AND e.result IS NOT NULL)";
-        let mut statement = self.connection.prepare_cached(&format!(
-            "SELECT {CALL} FROM calls WHERE idempotency_key = ?1 AND NOT mass AND platform = ?2 AND appid = ?3 AND {accepted}
-             ORDER BY id DESC LIMIT 1"
-        ))?;
-        let mut rows = statement.query(params![key, platform, appid])?;
-        let Some(row) = rows.next()? else { return Ok(None) };
-        let (call, frozen) = read_call(row)?;
-        let events = self.events(call, &frozen)?;
-        Ok(events.into_iter().rev().find(|event| event.kind == EventKind::Accepted && event.result.is_some()))
-    }
-
-    fn times_of_attempts(&self, platform: &str, appid: &str, since: Timestamp) -> Result<Vec<Timestamp>, Fault> {
-        let mut statement = self.connection.prepare_cached(
-            "SELECT e.at, c.step FROM events e JOIN calls c ON c.id = e.call WHERE e.kind = 'attempted' AND e.at >= ?1
-             AND c.mass AND c.platform = ?2 AND c.appid = ?3 ORDER BY e.at",
-        )?;
-        let mut rows = statement.query(params![since.as_millisecond(), platform, appid])?;
-        let mut times = Vec::new();
-        while let Some(row) = rows.next()? {
-            times.push(time(row.get(0)?, &row.get::<_, String>(1)?)?);
-        }
-        Ok(times)
-    }
-
-    fn used(&self, platform: &str, appid: &str, since: Timestamp) -> Result<Vec<Usage>, Fault> {
-        let mut statement = self.connection.prepare_cached(&format!(
-            "SELECT c.step, c.effect, c.mass, c.payload, e.at FROM events e JOIN calls c ON c.id = e.call
-             WHERE e.kind IN {TAKEN} AND e.at >= ?1 AND c.platform = ?2 AND c.appid = ?3"
-        ))?;
-        let mut rows = statement.query(params![since.as_millisecond(), platform, appid])?;
-        let mut used = Vec::new();
-        while let Some(row) = rows.next()? {
-            let step: String = row.get(0)?;
-            let effect = effect(row.get(1)?, row.get(2)?, &step)?;
-            used.push(Usage { effect, payload: row.get(3)?, at: time(row.get(4)?, &step)? });
-        }
-        Ok(used)
-    }
-
-    fn last_edition(&self, scope: &Scope, step: &str, key: Option<&str>) -> Result<Option<Edition>, Fault> {
-        let mut statement = self.connection.prepare_cached(&format!(
-            "SELECT c.occurrence, sum(c.recipients), max(c.id) AS last FROM calls c
-             JOIN events e ON e.call = c.id AND e.kind IN {TAKEN}
-             WHERE c.platform = ?1 AND c.appid = ?2 AND c.plan = ?3 AND c.occurrence <> ?4 AND c.step = ?5 AND c.key = ?6
-             AND c.recipients IS NOT NULL GROUP BY c.occurrence ORDER BY last DESC LIMIT 1"
-        ))?;
-        let parameters = params![scope.platform, scope.appid, scope.plan, scope.occurrence, step, key.unwrap_or("")];
-        let found = statement.query_row(parameters, |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
-        let edition = |(occurrence, count)| Ok(Edition { occurrence, recipients: people(count, step)? });
-        found.map(edition).transpose()
-    }
-
-    fn calls_of_others(&self, scope: &Scope) -> Result<Vec<EditionCall>, Fault> {
-        let mut statement = self.connection.prepare_cached(
-            "SELECT c.id, c.occurrence, c.step, c.key, c.chunk, e.kind, e.at FROM calls c LEFT JOIN events e ON e.call = c.id
-             WHERE c.platform = ?1 AND c.appid = ?2 AND c.plan = ?3 AND c.occurrence <> ?4 AND c.mass ORDER BY c.id, e.number",
-        )?;
-        let mut rows = statement.query(params![scope.platform, scope.appid, scope.plan, scope.occurrence])?;
-        let mut calls: Vec<EditionCall> = Vec::new();
-        let mut last: Option<i64> = None;
-        while let Some(row) = rows.next()? {
-            if last.replace(row.get(0)?) != Some(row.get(0)?) {
-                let key: String = row.get(3)?;
-                let id = CallId { step: row.get(2)?, key: Some(key).filter(|key| !key.is_empty()), chunk: row.get(4)? };
-                calls.push(EditionCall { occurrence: row.get(1)?, id, status: Status::Planned, at: None });
-            }
-            let (Some(call), Some(kind)) = (calls.last_mut(), row.get::<_, Option<String>>(5)?) else { continue };
-            call.status = after(call.status, &kind, &call.id.step)?;
-            call.at = call.at.max(Some(time(row.get(6)?, &call.id.step)?));
-        }
-        Ok(calls)
-    }
-
-    fn scopes_with(&self, platform: &str, appid: &str, message_digest: &str) -> Result<Vec<Scope>, Fault> {
-        let mut statement = self.connection.prepare_cached(
-            "SELECT DISTINCT platform, appid, plan, occurrence FROM calls
-             WHERE message_digest = ?1 AND mass AND platform = ?2 AND appid = ?3 ORDER BY plan, occurrence",
-        )?;
-        let scopes = statement.query_map(params![message_digest, platform, appid], |row| {
-            Ok(Scope { platform: row.get(0)?, appid: row.get(1)?, plan: row.get(2)?, occurrence: row.get(3)? })
-        })?;
-        Ok(scopes.collect::<Result<_, _>>()?)
-    }
-
-    fn runs_of(&self, appid: &str, plan: &str) -> Result<Vec<RunRecord>, Fault> {
-        let mut statement = self.connection.prepare_cached(
-            "SELECT run_id, started_at, report, platform, occurrence, path, digest FROM runs
-             WHERE appid = ?1 AND plan = ?2 ORDER BY started_at DESC, rowid DESC",
-        )?;
-        let mut rows = statement.query(params![appid, plan])?;
-        let mut runs = Vec::new();
-        while let Some(row) = rows.next()? {
-            let started_at = Timestamp::from_millisecond(row.get(1)?);
-            runs.push(RunRecord {
-                run_id: row.get(0)?,
-                started_at: started_at.map_err(|_| Fault::Damaged(say!("a run has no valid start time")))?,
-                report: row.get(2)?,
-                platform: row.get(3)?,
-                occurrence: row.get(4)?,
-                path: row.get(5)?,
-                digest: row.get(6)?,
-            });
-        }
-        Ok(runs)
-    }
 }
 
 /// Makes the file of a ledger where there is none, so that a power cut does not lose it, and looks at those that are there. None
@@ -618,89 +445,6 @@ fn schema(connection: &Connection) -> rusqlite::Result<Vec<(String, Option<Strin
     let mut statement = connection.prepare(parts)?;
     let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
     rows.collect()
-}
-
-/// The kinds of an event that says that WeChat took a call.
-const TAKEN: &str = "('accepted', 'adopted', 'resolved_sent')";
-/// The columns of [`read_call`].
-const CALL: &str =
-    "id, step, key, chunk, action, path, idempotency_key, digest, payload, message_digest, recipients, mass, effect";
-
-/// A row of calls, as `calls` holds it.
-fn read_call(row: &Row<'_>) -> Result<(i64, FrozenCall), Fault> {
-    let (step, key): (String, String) = (row.get(1)?, row.get(2)?);
-    let recipients: Option<i64> = row.get(10)?;
-    let frozen = FrozenCall {
-        action: row.get(4)?,
-        path: row.get(5)?,
-        idempotency_key: row.get(6)?,
-        digest: row.get(7)?,
-        payload: row.get(8)?,
-        message_digest: row.get(9)?,
-        recipients: recipients.map(|count| people(count, &step)).transpose()?,
-        effect: effect(row.get(12)?, row.get(11)?, &step)?,
-        id: CallId { step, key: Some(key).filter(|key| !key.is_empty()), chunk: row.get(3)? },
-    };
-    if payload::digest(frozen.payload.as_bytes()) != frozen.digest {
-        let CallId { step, chunk, .. } = &frozen.id;
-        return Err(Fault::Damaged(say!(
-            "the hash of call {call} of step `{step}` does not match",
-            call = *chunk,
-            step
-        )));
-    }
-    Ok((row.get(0)?, frozen))
-}
-
-fn read_event(row: &Row<'_>, frozen: &FrozenCall) -> Result<Event, Fault> {
-    let step = &frozen.id.step;
-    let kind: String = row.get(0)?;
-    let kind = EventKind::from_name(&kind)
-        .ok_or_else(|| Fault::Damaged(say!("step `{step}` has an unknown event `{kind}`", step, kind = &kind)))?;
-    let number = |text: Option<String>| {
-        let number = text.as_deref().map(str::parse).transpose();
-        number.map_err(|_| Fault::Damaged(say!("step `{step}` has an id that is not a number", step)))
-    };
-    let hash: Option<String> = row.get(9)?;
-    let mut body: Option<String> = row.get(8)?;
-    if body.is_none() && hash.as_ref() == Some(&frozen.digest) {
-        body = Some(frozen.payload.clone());
-    } else if let (Some(body), Some(hash)) = (&body, &hash)
-        && payload::digest(body.as_bytes()) != *hash
-    {
-        // Format 1 had no hashes.
-        return Err(Fault::Damaged(say!("the hash of the sent body of step `{step}` does not match", step)));
-    }
-    Ok(Event {
-        kind,
-        at: time(row.get(1)?, step)?,
-        run_id: row.get(2)?,
-        errcode: row.get(3)?,
-        note: row.get(4)?,
-        msg_id: number(row.get(5)?)?,
-        msg_data_id: number(row.get(6)?)?,
-        result: row.get(7)?,
-        body,
-    })
-}
-
-fn time(milliseconds: i64, step: &str) -> Result<Timestamp, Fault> {
-    Timestamp::from_millisecond(milliseconds)
-        .map_err(|_| Fault::Damaged(say!("step `{step}` has an event without a valid time", step)))
-}
-
-fn people(count: i64, step: &str) -> Result<u64, Fault> {
-    u64::try_from(count)
-        .map_err(|_| Fault::Damaged(say!("step `{step}` has an invalid number of recipients: {count}", step, count)))
-}
-
-/// An effect by its name; `mass` says it a second time, for the indexes.
-fn effect(name: Option<String>, mass: bool, step: &str) -> Result<Effect, Fault> {
-    let known = name.as_deref().and_then(Effect::from_name);
-    known.filter(|effect| (*effect == Effect::Mass) == mass).ok_or_else(|| {
-        let name = name.as_deref().unwrap_or("none");
-        Fault::Damaged(say!("step `{step}` has an unknown effect `{name}`", step, name))
-    })
 }
 
 fn told(path: &str, fault: impl Into<Fault>) -> LedgerError {
@@ -829,18 +573,10 @@ fn standing(
         let (Some((_, status, last)), Some(name)) = (calls.last_mut(), row.get::<_, Option<String>>(2)?) else {
             continue;
         };
-        *status = after(*status, &name, &id.step)?;
+        *status = rows::after(*status, &name, &id.step)?;
         *last = row.get(1)?;
     }
     Ok(calls)
-}
-
-/// Where a call stands after an event of this name.
-fn after(status: Status, event: &str, step: &str) -> Result<Status, Fault> {
-    let kind = EventKind::from_name(event)
-        .ok_or_else(|| Fault::Damaged(say!("step `{step}` has an unknown event `{kind}`", step, kind = event)))?;
-    next_status(status, kind)
-        .map_err(|illegal| Fault::Damaged(say!("step `{step}`: {why}", step, why = illegal.words())))
 }
 
 /// The step of a call, in the order of the parameters of [`standing`].
@@ -932,7 +668,7 @@ fn replace(
 
 impl Ledger for Sqlite {
     fn calls(&self, scope: &Scope) -> Result<Vec<CallRecord>, LedgerError> {
-        self.records(scope).map_err(|fault| self.error(fault))
+        reads::calls(&self.connection, scope).map_err(|fault| self.error(fault))
     }
 
     fn freeze(
@@ -968,7 +704,7 @@ impl Ledger for Sqlite {
     }
 
     fn uploaded(&self, platform: &str, appid: &str, key: &str) -> Result<Option<Event>, LedgerError> {
-        self.newest_upload(platform, appid, key).map_err(|fault| self.error(fault))
+        reads::uploaded(&self.connection, platform, appid, key).map_err(|fault| self.error(fault))
     }
 
     fn sync(&mut self) -> Result<(), LedgerError> {
@@ -985,23 +721,23 @@ impl Ledger for Sqlite {
     }
 
     fn mass_attempts(&self, platform: &str, appid: &str, since: Timestamp) -> Result<Vec<Timestamp>, LedgerError> {
-        self.times_of_attempts(platform, appid, since).map_err(|fault| self.error(fault))
+        reads::mass_attempts(&self.connection, platform, appid, since).map_err(|fault| self.error(fault))
     }
 
     fn usage(&self, platform: &str, appid: &str, since: Timestamp) -> Result<Vec<Usage>, LedgerError> {
-        self.used(platform, appid, since).map_err(|fault| self.error(fault))
+        reads::usage(&self.connection, platform, appid, since).map_err(|fault| self.error(fault))
     }
 
     fn edition_before(&self, scope: &Scope, step: &str, key: Option<&str>) -> Result<Option<Edition>, LedgerError> {
-        self.last_edition(scope, step, key).map_err(|fault| self.error(fault))
+        reads::edition_before(&self.connection, scope, step, key).map_err(|fault| self.error(fault))
     }
 
     fn with_message(&self, platform: &str, appid: &str, message_digest: &str) -> Result<Vec<Scope>, LedgerError> {
-        self.scopes_with(platform, appid, message_digest).map_err(|fault| self.error(fault))
+        reads::with_message(&self.connection, platform, appid, message_digest).map_err(|fault| self.error(fault))
     }
 
     fn other_editions(&self, scope: &Scope) -> Result<Vec<EditionCall>, LedgerError> {
-        self.calls_of_others(scope).map_err(|fault| self.error(fault))
+        reads::other_editions(&self.connection, scope).map_err(|fault| self.error(fault))
     }
 
     fn begin_run(
@@ -1024,22 +760,33 @@ impl Ledger for Sqlite {
         self.connection.busy_timeout(limits::STORE_BUSY).map_err(|error| self.error(error))
     }
 
-    fn end_run(&mut self, run_id: &str, report: &str) -> Result<(), LedgerError> {
+    fn end_run(&mut self, run_id: &str, ending: &Ending<'_>) -> Result<(), LedgerError> {
         self.connection
-            .execute("UPDATE runs SET report = ?2 WHERE run_id = ?1", params![run_id, report])
+            .execute(
+                "UPDATE runs SET report = ?2, outcome = ?3, exit_code = ?4 WHERE run_id = ?1",
+                params![run_id, ending.report, ending.outcome, ending.exit_code],
+            )
             .map(drop)
             .map_err(|error| self.error(error))
     }
 
     fn runs(&self, appid: &str, plan: &str) -> Result<Vec<RunRecord>, LedgerError> {
-        self.runs_of(appid, plan).map_err(|fault| self.error(fault))
+        reads::runs(&self.connection, appid, plan).map_err(|fault| self.error(fault))
+    }
+
+    fn accounts(&self, platform: &str, plan: &str, occurrence: &str) -> Result<Vec<AccountRun>, LedgerError> {
+        reads::accounts(&self.connection, platform, plan, occurrence).map_err(|fault| self.error(fault))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use rusqlite::Row;
+
     use super::{store::SqliteStore, *};
     use crate::ledger::store::{Owner, Store as _, WriteError};
+    use crate::payload::Effect;
+    use crate::platform::Platform;
 
     fn scope() -> Scope {
         Scope { platform: Platform::Sandbox, appid: "wx1".into(), plan: "p".into(), occurrence: "once".into() }
