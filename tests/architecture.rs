@@ -35,7 +35,6 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("content", &["clock", "diag", "limits", "locale", "payload", "slot", "text"]),
     ("plan", &["content", "diag", "limits", "locale", "message", "openids", "payload", "slot", "text"]),
     ("resolve", &["clock", "content", "diag", "limits", "locale", "openids", "payload", "plan", "problem", "text"]),
-    ("fleet", &["content", "diag", "limits", "locale", "payload", "plan", "resolve", "text"]),
     (
         "render",
         &[
@@ -63,6 +62,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "render", "report", "resolve", "retry", "slot", "text", "wechat",
         ],
     ),
+    ("fleet", &["content", "diag", "ledger", "limits", "locale", "payload", "plan", "report", "resolve", "text"]),
     // The real world, and all of the above put together.
     (
         "cli",

@@ -430,7 +430,7 @@ fn work(plan: &RenderedPlan, world: &World) -> End {
     fold.apply(&RunEvent::Started {
         run_id: run_id.clone(),
         plan: PlanRef { name: plan.name.clone(), path: plan.path.clone(), digest: plan.digest().to_owned() },
-        account: AccountRef { appid: plan.appid.clone(), kind: "service".into() },
+        account: AccountRef { appid: plan.appid.clone(), kind: "service".into(), name: None },
         occurrence: plan.occurrence.clone(),
         platform: "wechat".into(),
         at: world.now(),

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Case, Fake, SECRET, in_both, in_each_language};
+use crate::support::{Answer, Case, Fake, Ran, SECRET, in_both, in_each_language, spoken};
 
 /// A plan of one message that names no account.
 fn plan_of_all(steps: &str) -> String {
@@ -386,4 +386,142 @@ fn commands_know_one_account_of_a_fleet_and_a_shard_of_them() {
             case.run(args).exits(code).says(says);
         }
     });
+}
+
+/// Of a fleet with a canary, on a server.
+fn run_on(case: &Case, server: &Fake, name: &str) -> Ran {
+    case.run(&["run", "--fleet", "fleet.yaml", "--account", name, "--yes", "--api-base", &server.base])
+}
+
+#[test]
+fn accounts_wait_for_earlier_waves_and_stop_after_failures() {
+    in_each_language(|| {
+        let case = fleet();
+        // A canary that fails before anything is sent leaves the others where they are.
+        let refusing = Fake::new(|_, got| {
+            let token = got.path.ends_with("token");
+            if token { Answer::Usual } else { Answer::Json(json!({ "errcode": 48001, "errmsg": "api unauthorized" })) }
+        });
+        let good = Fake::usual();
+        run_on(&case, &good, "beijing").exits(9).prints("fleet-held-back");
+        run_on(&case, &refusing, "harbin").exits(5);
+        let held = run_on(&case, &good, "beijing").exits(9);
+        held.says("no more accounts begin").says("harbin (failed)");
+        assert_eq!(good.got().len(), 0, "nothing is sent, and nothing is asked");
+        let report = case.run(&[
+            "run",
+            "--fleet",
+            "fleet.yaml",
+            "--account",
+            "shanghai",
+            "--yes",
+            "--api-base",
+            &good.base,
+            "--format",
+            "json",
+        ]);
+        let report = report.exits(9).json();
+        assert_eq!((report["again"].clone(), report["outcome"].clone()), (json!("later"), json!("refused")));
+        assert_eq!(report["account"]["name"], "shanghai");
+        let status = |code: i32| {
+            let args = ["fleet", "status", "fleet.yaml", "--api-base", &good.base, "--format", "json"];
+            case.run(&args).exits(code).json()["totals"].clone()
+        };
+        let sums = json!({ "accounts": 3, "succeeded": 0, "failed": 1, "unknown": 0, "running": 0, "not_begun": 2 });
+        assert_eq!(status(5), sums, "what was refused is no failure");
+        // It is run again, and the rest goes.
+        run_on(&case, &good, "harbin").exits(0);
+        run_on(&case, &good, "beijing").exits(0);
+        let shard = ["run", "--fleet", "fleet.yaml", "--shard", "1/1", "--yes", "--api-base", &good.base];
+        case.run(&shard).exits(0);
+        assert_eq!(good.sends().len(), 6);
+        let sums = json!({ "accounts": 3, "succeeded": 3, "failed": 0, "unknown": 0, "running": 0, "not_begun": 0 });
+        assert_eq!(status(0), sums);
+        case.run(&["run", "--fleet", "fleet.yaml", "--account", "beijing", "--sandbox"])
+            .exits(0)
+            .says("without --state");
+    });
+}
+
+#[test]
+fn an_unknown_canary_is_settled_and_run_again_before_the_rest_goes() {
+    let case = fleet().file("fleet.yaml", FLEET.replace("max_failed: 1", "max_failed: 2"));
+    let lost = Fake::new(|_, got| if got.path.ends_with("mass/send") { Answer::Close } else { Answer::Usual });
+    let good = Fake::usual();
+    // Its attempts are repeated at once on this machine.
+    let plan =
+        case.read("plan.yaml").replace("steps:", "defaults: { retry: { attempts: 1, resend_after: 1ms } }\nsteps:");
+    case.write("plan.yaml", plan);
+    run_on(&case, &lost, "harbin").exits(7);
+    run_on(&case, &good, "beijing").exits(9).says("harbin (unknown)");
+    let status = ["fleet", "status", "fleet.yaml", "--api-base", &good.base];
+    in_each_language(|| {
+        let args = [&status[..], &["--lang", spoken()]].concat();
+        case.run(&args).exits(7).prints("fleet-status");
+    });
+    for format in ["json", "junit", "markdown", "html"] {
+        let said = case.run(&[&status[..], &["--format", format]].concat()).exits(7).stdout;
+        assert!(said.contains("harbin") && said.contains("shanghai") || format == "markdown", "{format}: {said}");
+    }
+    let settle =
+        ["settle", "--fleet", "fleet.yaml", "--account", "harbin", "a", "--not-sent", "--api-base", &good.base];
+    case.run(&settle).exits(0);
+    run_on(&case, &good, "beijing").exits(9).says("harbin (failed)");
+    run_on(&case, &good, "harbin").exits(0);
+    run_on(&case, &good, "beijing").exits(0);
+    good.delivered_once(4);
+}
+
+#[test]
+fn accounts_whose_runs_were_killed_are_told_apart() {
+    let case = fleet().file("fleet.yaml", FLEET.split_once("waves:").expect("there").0);
+    let stalling = Fake::new(|_, got| if got.path.ends_with("mass/send") { Answer::Stall } else { Answer::Usual });
+    let mut killed =
+        case.spawn(&["run", "--fleet", "fleet.yaml", "--account", "harbin", "--yes", "--api-base", &stalling.base]);
+    stalling.wait_for(2);
+    let status = |code: i32| {
+        let args = ["fleet", "status", "fleet.yaml", "--api-base", &stalling.base, "--format", "json"];
+        case.run(&args).exits(code).json()
+    };
+    let running = status(0);
+    assert_eq!(running["totals"]["running"], 1);
+    killed.kill().expect("it runs");
+    killed.wait().expect("it ends");
+    run_on(&case, &Fake::usual(), "beijing").exits(0);
+    let after = status(7);
+    let sums = json!({ "accounts": 3, "succeeded": 1, "failed": 0, "unknown": 1, "running": 0, "not_begun": 1 });
+    assert_eq!(after["totals"], sums);
+    let unknown = &after["accounts"].as_array().expect("a list")[1];
+    assert_eq!((unknown["name"].clone(), unknown["again"].clone()), (json!("harbin"), json!("later")));
+    assert!(
+        unknown["commands"][0]
+            .as_str()
+            .expect("a command")
+            .starts_with("qunfa run --fleet fleet.yaml --account harbin")
+    );
+    let schema: Value = serde_json::from_str(&case.run(&["schema", "fleet-status"]).exits(0).stdout).expect("JSON");
+    let validator = jsonschema::validator_for(&schema).expect("a schema");
+    assert!(validator.is_valid(&after), "{after}");
+}
+
+#[test]
+fn a_report_says_whether_running_it_again_helps() {
+    let steps = "  - { id: a, action: send_by_tag, to: { tag_id: 2 }, message: { text: 你好 } }\n";
+    let account = "account: { kind: service, appid: wx0123456789abcdef, secret: { env: WECHAT_SECRET } }\nsteps:\n";
+    let case = Case::new().file("plan.yaml", plan_of_all(steps).replace("steps:\n", account));
+    let again = |server: &Fake, more: &[&str], code: i32| {
+        let report = case.against(server, &[&["--format", "json"], more].concat()).exits(code).json();
+        assert!(report["again_reason"].is_string(), "{report}");
+        report["again"].as_str().expect("a word").to_owned()
+    };
+    let answering = |code: i64| {
+        Fake::new(move |_, got| {
+            let token = got.path.ends_with("token");
+            if token { Answer::Usual } else { Answer::Json(json!({ "errcode": code, "errmsg": "x" })) }
+        })
+    };
+    assert_eq!(again(&Fake::usual(), &["--expect", "sha256:0"], 9), "never");
+    assert_eq!(again(&answering(45028), &[], 5), "later");
+    assert_eq!(again(&answering(48001), &[], 5), "later");
+    assert_eq!(again(&Fake::usual(), &[], 0), "never");
 }

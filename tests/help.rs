@@ -119,11 +119,13 @@ fn common_options_are_shown_where_they_have_an_effect() {
             "token clear",
             "fleet check",
             "fleet list",
+            "fleet status",
         ]
         .contains(&name.as_str());
         let is_fleet = name.starts_with("fleet ");
-        let has_state =
-            reads_plan && !is_fleet && !["validate", "render", "preview-html", "sandbox"].contains(&name.as_str());
+        let has_state = reads_plan
+            && (!is_fleet || name == "fleet status")
+            && !["validate", "render", "preview-html", "sandbox"].contains(&name.as_str());
         for (option, applies) in [
             ("var", reads_plan),
             ("vars-file", reads_plan),

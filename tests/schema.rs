@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use qunfa::{
     diag::finding::Document,
     plan::schema::{generate_plan, generate_printed},
-    report::{Report, checkup::Checkup},
+    report::{Report, checkup::Checkup, fleet::FleetReport},
 };
 
 fn current(name: &str, generated: &serde_json::Value) {
@@ -23,6 +23,7 @@ fn schemas_are_current() {
     current("plan.schema.json", &generate_plan());
     current("fleet.schema.json", &qunfa::fleet::schema::generate());
     current("report.schema.json", &generate_printed::<Report>("urn:qunfa:report:1"));
+    current("fleet-status.schema.json", &generate_printed::<FleetReport>("urn:qunfa:fleet-status:1"));
     current("diagnostics.schema.json", &generate_printed::<Document>("urn:qunfa:diagnostics:1"));
     current("doctor.schema.json", &generate_printed::<Checkup>("urn:qunfa:doctor:1"));
 }
@@ -77,7 +78,7 @@ fn occurrences_that_are_shown_do_not_change_while_a_plan_is_sent() {
 
 #[test]
 fn schemas_are_described_in_chinese() {
-    for name in ["plan", "fleet", "report", "diagnostics", "doctor"] {
+    for name in ["plan", "fleet", "fleet-status", "report", "diagnostics", "doctor"] {
         let said = crate::support::Case::new().speaks("zh").run(&["schema", name]).exits(0).stdout;
         insta::assert_snapshot!(format!("schema-{name}@zh"), said);
     }

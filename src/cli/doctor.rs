@@ -122,7 +122,11 @@ fn checkup(session: &Session, checks: Vec<Check>) -> (ExitCode, Checkup) {
         schema: CHECKUP_SCHEMA,
         exit_code: code as u8,
         plan: PlanRef { name: plan.name.clone(), path: plan.path.clone(), digest: plan.digest().to_owned() },
-        account: AccountRef { appid: plan.appid.clone(), kind: plan.account.kind.name().into() },
+        account: AccountRef {
+            appid: plan.appid.clone(),
+            kind: plan.account.kind.name().into(),
+            name: plan.account.name.clone(),
+        },
         occurrence: plan.occurrence.clone(),
         platform: scope.platform.name().to_owned(),
         api_base,

@@ -31,6 +31,7 @@ mod sandbox;
 mod secrets;
 mod session;
 mod settle;
+mod standings;
 mod state;
 mod status;
 mod subject;

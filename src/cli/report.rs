@@ -1,7 +1,8 @@
 //! `qunfa report`: a report of a past run.
 
 use super::{
-    failure::Failure, load::open_session, options::Common, session::Session, subject::Subject, terminal::Terminal,
+    failure::Failure, load::open_session, options::Common, run::with_again, session::Session, subject::Subject,
+    terminal::Terminal,
 };
 use crate::{
     ledger::{Ledger, LedgerError, RunRecord, Scope},
@@ -75,5 +76,5 @@ fn report_of(run: &RunRecord, session: &Session, ledger: &dyn Ledger) -> Result<
     let records = ledger.calls(&scope)?;
     let mut fold = Fold::default();
     replay(&session.plan, run, &records, &mut |event| fold.apply(&event));
-    Ok(fold.finish())
+    Ok(fold.finish().map(with_again))
 }

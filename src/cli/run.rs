@@ -1,6 +1,9 @@
 //! `qunfa run`.
 
-use std::{cell::RefCell, path::PathBuf};
+use std::{
+    cell::{Cell, RefCell},
+    path::PathBuf,
+};
 
 use super::{
     display::Display,
@@ -11,6 +14,7 @@ use super::{
     reports::{self, Reports},
     sandbox::{self, Stage},
     session::{Address, Session, wait_for_writer},
+    standings,
     subject::{self, ShardArgs, Subject},
     target::{OpenFleet, Target},
     terminal::Terminal,
@@ -25,7 +29,7 @@ use crate::{
     problem::{ExitCode, Problem, Refusal},
     redact::Redactor,
     render::RenderedStep,
-    report::{self, AccountRef, Fold, PlanRef, Report, RunEvent, RunOutcome, account_kind},
+    report::{self, AccountRef, Fold, PlanRef, Report, RunEvent, RunOutcome, StepOutcome, account_kind},
     run::{
         self, Ready, Selection, Settings,
         forecast::Forecast,
@@ -112,6 +116,7 @@ fn run(
         run_id: process::new_run_id(clock.now()),
         verbose: common.verbose,
         known: RefCell::default(),
+        held_back: Cell::default(),
     };
     let plan = run.session.project.name_from_root(&run.session.plan.path);
     let again = run.session.plan.command("report", &[]);
@@ -141,6 +146,8 @@ struct Run<'a> {
     verbose: bool,
     /// The secrets known before the first call.
     known: RefCell<Redactor>,
+    /// Whether other accounts of the fleet come first.
+    held_back: Cell<bool>,
 }
 
 impl Run<'_> {
@@ -148,6 +155,11 @@ impl Run<'_> {
         let plan = &self.session.plan;
         self.expected()?;
         let mut ledger = self.session.write(self.clock.now())?;
+        if let Some((fleet, member)) = self.target.member {
+            let may = standings::may_begin(fleet, member, &*ledger, &self.session, self.terminal);
+            self.held_back.set(may.is_err());
+            may?;
+        }
         let selection = Selection { only: self.args.only.clone(), from: self.args.from.clone() };
         let prepared =
             run::prepare(plan, &*ledger, &self.session.scope, &selection, self.session.outside(self.clock.now()))?;
@@ -267,7 +279,8 @@ impl Run<'_> {
             error: ended.error,
             at: self.clock.now(),
         });
-        let report = without_secrets(fold.finish().expect("it was told that the run began"), client.redactor());
+        let report = with_again(fold.finish().expect("it was told that the run began"));
+        let report = without_secrets(report, client.redactor());
         let text = serde_json::to_string(&report).unwrap_or_default();
         let ending = Ending { outcome: outcome.word(), exit_code: code as u8, report: &text };
         if let Err(error) = ledger.end_run(&self.run_id, &ending) {
@@ -294,7 +307,11 @@ impl Run<'_> {
         RunEvent::Started {
             run_id: self.run_id.clone(),
             plan: PlanRef { name: plan.name.clone(), path: plan.path.clone(), digest: plan.digest().to_owned() },
-            account: AccountRef { appid: plan.appid.clone(), kind: plan.account.kind.name().into() },
+            account: AccountRef {
+                appid: plan.appid.clone(),
+                kind: plan.account.kind.name().into(),
+                name: plan.account.name.clone(),
+            },
             occurrence: plan.occurrence.clone(),
             platform: scope.platform.name().to_owned(),
             at: self.clock.now(),
@@ -319,7 +336,12 @@ impl Run<'_> {
             error: Some(refusal.problem.clone()),
             at: self.clock.now(),
         });
-        without_secrets(fold.finish().expect("it was told that the run began"), &self.known.borrow())
+        let report = fold.finish().expect("it was told that the run began");
+        let report = match self.held_back.get() {
+            true => Report { again: Some(run::held_back().0), again_reason: Some(run::held_back().1), ..report },
+            false => with_again(report),
+        };
+        without_secrets(report, &self.known.borrow())
     }
 
     /// What the run needs of the quotas that our own ledger knows; refused if they do not suffice.
@@ -429,6 +451,14 @@ fn quota(client: &mut Client<'_>, path: &str) -> Option<String> {
     let (remain, limit) = (quota["remain"].as_u64()?, quota["daily_limit"].as_u64()?);
     let (remain, limit) = (Count(remain), Count(limit));
     Some(format!("{}\n", say!("{path}: {remain} of {limit} calls left today", path, remain, limit)))
+}
+
+/// Says whether running it again helps.
+pub(super) fn with_again(report: Report) -> Report {
+    let of_step = report.steps.iter().filter(|step| matches!(step.outcome, StepOutcome::Failed | StepOutcome::Unknown));
+    let errcode = report.error.iter().chain(of_step.filter_map(|step| step.error.as_ref())).find_map(|one| one.errcode);
+    let (again, reason) = run::again(report.exit_code, errcode);
+    Report { again: Some(again), again_reason: Some(reason), ..report }
 }
 
 /// A report shows what a plan says, which may hold a secret by mistake.

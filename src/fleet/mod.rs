@@ -6,6 +6,7 @@ mod member;
 mod model;
 pub mod schema;
 mod shards;
+pub mod standing;
 mod waves;
 
 pub use accounts::read;

@@ -37,7 +37,8 @@ use crate::{
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The fleet
-    fleet: String,
+    #[arg(value_name = "FLEET")]
+    path: String,
     /// Writes manifest.json, with the digest of each account's plan, and each distinct message to this folder
     #[arg(long, value_name = "DIR", env = "QUNFA_OUT", hide_env_values = true)]
     out: Option<PathBuf>,
@@ -161,12 +162,12 @@ impl Sum {
 }
 
 pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<ExitCode, Failure> {
-    let (loaded, fleet) = subject::read(&args.fleet, terminal);
-    let Some(fleet) = fleet else { return Err(loaded.refuse(&args.fleet, None)) };
+    let (loaded, fleet) = subject::read(&args.path, terminal);
+    let Some(fleet) = fleet else { return Err(loaded.refuse(&args.path, None)) };
     let Loaded { sources, diagnostics, project, .. } = loaded;
     let mut sum = Sum::default();
     sum.take(&diagnostics, &sources, None);
-    let fleet = OpenFleet::new(&args.fleet, fleet, sources, project);
+    let fleet = OpenFleet::new(&args.path, fleet, sources, project);
     if plan_is_there(&fleet, &mut sum) {
         for member in &fleet.fleet.members {
             examine(member, &fleet, args, common, terminal, &mut sum);

@@ -23,7 +23,8 @@ use crate::{
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The fleet
-    fleet: String,
+    #[arg(value_name = "FLEET")]
+    path: String,
     /// Only accounts of this wave
     #[arg(long, value_name = "WAVE", env = "QUNFA_WAVE", hide_env_values = true, value_parser = number::<usize>)]
     wave: Option<usize>,
@@ -69,11 +70,11 @@ pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<
     if args.shards == Some(0) {
         return Err(Refusal::usage(say!("there must be at least one shard")).into());
     }
-    let (loaded, fleet) = subject::read(&args.fleet, terminal);
+    let (loaded, fleet) = subject::read(&args.path, terminal);
     let fleet = fleet.filter(|_| loaded.diagnostics.errors() == 0);
-    let Some(fleet) = fleet else { return Err(loaded.refuse(&args.fleet, None)) };
+    let Some(fleet) = fleet else { return Err(loaded.refuse(&args.path, None)) };
     loaded.print(terminal);
-    let fleet = OpenFleet::new(&args.fleet, fleet, loaded.sources, loaded.project);
+    let fleet = OpenFleet::new(&args.path, fleet, loaded.sources, loaded.project);
     let jobs = jobs(args, &fleet);
     match args.format {
         ListFormat::Lines => jobs.iter().for_each(|job| terminal.out(&format!("{}\n", job.name))),
@@ -97,7 +98,7 @@ pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<
         ListFormat::Gitlab => {
             within(jobs.len(), limits::GITLAB_MATRIX_MAX, "GitLab", args)?;
             let names: Vec<&str> = jobs.iter().map(|job| job.name.as_str()).collect();
-            let mut row = json!({ "QUNFA_FLEET": args.fleet });
+            let mut row = json!({ "QUNFA_FLEET": args.path });
             row[if args.shards.is_some() { "QUNFA_SHARD" } else { "QUNFA_ACCOUNT" }] = json!(names);
             if let Some(wave) = args.wave.filter(|_| args.shards.is_some()) {
                 row["QUNFA_WAVE"] = wave.to_string().into();
@@ -118,7 +119,7 @@ fn within(jobs: usize, most: usize, engine: &str, args: &Args) -> Result<(), Ref
         return Ok(());
     }
     let message = say!("{engine} runs at most {most} jobs of a matrix, and there are {jobs}", engine, most, jobs);
-    let help = say!("divide the accounts: qunfa fleet list {fleet} --shards {most}", fleet = args.fleet.as_str(), most);
+    let help = say!("divide the accounts: qunfa fleet list {fleet} --shards {most}", fleet = args.path.as_str(), most);
     Err(Refusal::usage(message).help(help))
 }
 
@@ -126,7 +127,7 @@ fn within(jobs: usize, most: usize, engine: &str, args: &Args) -> Result<(), Ref
 fn jobs(args: &Args, fleet: &OpenFleet) -> Vec<Job> {
     let members = fleet.fleet.chosen(&args.labels, args.wave);
     let words = |more: &[&str]| {
-        let words = ["--fleet", args.fleet.as_str()].into_iter().chain(more.iter().copied());
+        let words = ["--fleet", args.path.as_str()].into_iter().chain(more.iter().copied());
         words.map(str::to_owned).collect::<Vec<String>>()
     };
     let Some(shards) = args.shards else {

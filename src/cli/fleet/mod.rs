@@ -7,6 +7,7 @@ use crate::problem::ExitCode;
 
 mod check;
 mod list;
+mod status;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -20,6 +21,8 @@ enum Action {
     Check(check::Args),
     /// Lists the accounts, or shards of them, for an engine that runs them
     List(list::Args),
+    /// Shows where each account stands: succeeded, failed, unknown, running or not begun
+    Status(status::Args),
 }
 
 impl Args {
@@ -28,6 +31,7 @@ impl Args {
         match &self.action {
             Action::Check(args) => args.wants_json(),
             Action::List(args) => args.wants_json(),
+            Action::Status(args) => args.wants_json(),
         }
     }
 }
@@ -36,5 +40,6 @@ pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<
     match &args.action {
         Action::Check(args) => check::main(args, common, terminal),
         Action::List(args) => list::main(args, common, terminal),
+        Action::Status(args) => status::main(args, common, terminal),
     }
 }

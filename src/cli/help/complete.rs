@@ -91,7 +91,7 @@ fn argument(arg: Arg, command: &str, commands: &[String], words: &[OsString]) ->
             let words = words.to_vec();
             arg.add(ArgValueCandidates::new(move || accounts(&words)))
         }
-        (_, "plan" | "plans" | "vars_file" | "account" | "fleet") => {
+        (_, "plan" | "plans" | "vars_file" | "account" | "fleet" | "path") => {
             arg.add(ArgValueCompleter::new(PathCompleter::any().filter(is_yaml)))
         }
         (_, "step" | "only" | "from") => {

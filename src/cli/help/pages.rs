@@ -130,6 +130,12 @@ const PAGES: &[Page] = &[
         related: &["fleet check", "run"],
     },
     Page {
+        path: "fleet status",
+        examples: &["qunfa fleet status fleet.yaml", "qunfa fleet status fleet.yaml --format html > fleet.html"],
+        codes: &[Done, Usage, Invalid, MissingInput, Failed, PartlyFailed, Unknown],
+        related: &["run", "status", "settle"],
+    },
+    Page {
         path: "doctor",
         examples: &["qunfa doctor plan.yaml", "qunfa doctor plan.yaml --sandbox --format json"],
         codes: &[Done, Usage, Invalid, MissingInput, Failed, Conflict, Refused],
@@ -181,6 +187,7 @@ pub(super) fn common_options(path: &str) -> &'static [&'static str] {
     match path {
         "validate" | "render" => &["account", "fleet", "var", "vars_file", "now"],
         "preview-html" | "sandbox" => &["account", "var", "vars_file", "now"],
+        "fleet status" => &["state", "api_base", "var", "vars_file", "now"],
         "fleet check" | "fleet list" => &["var", "vars_file", "now"],
         "run" => &["state", "api_base", "account", "fleet", "var", "vars_file", "now", "verbose"],
         "audience" | "status" | "report" | "settle" | "doctor" | "token show" | "token refresh" | "token clear" => {
@@ -237,6 +244,9 @@ fn meaning(path: &str, code: ExitCode) -> Phrase {
         (_, Usage) => say!("wrong usage"),
         (_, Invalid) => say!("the plan is invalid; nothing was sent"),
         (_, MissingInput) => say!("an input is missing or unreadable; nothing was sent"),
+        ("fleet status", Failed) => say!("an account failed; nothing was sent for it"),
+        ("fleet status", PartlyFailed) => say!("an account failed after something was sent"),
+        ("fleet status", Unknown) => say!("the outcome of an account's send is unknown"),
         (_, Failed) => say!("a step failed; nothing was sent in this run"),
         (_, PartlyFailed) => say!("a step failed after something was sent in this run"),
         (_, Unknown) => say!("the outcome of a send is unknown"),
