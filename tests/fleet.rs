@@ -253,6 +253,22 @@ fn a_check_names_account_file_and_line_and_gives_one_digest() {
     });
 }
 
+#[test]
+fn of_a_thousand_findings_the_rest_is_counted() {
+    in_each_language(|| {
+        let rows: String = (0..1_100).map(|number| format!("a{number:04},wx{number:016x}\n")).collect();
+        let case = fleet().file("accounts.csv", format!("name,appid\n{rows}"));
+        let head = FLEET
+            .split_once("accounts:")
+            .expect("there")
+            .0
+            .replace("  vars_file: \"vars/{{ account.name }}.yaml\"\n", "");
+        case.write("fleet.yaml", head + "accounts: { file: accounts.csv }\n");
+        let ran = case.run(&["fleet", "check", "fleet.yaml", "--without-secrets"]).exits(3);
+        ran.says("100 more findings are not told");
+    });
+}
+
 /// Only the account in whose plan something is wrong does not run.
 fn run_wrong(case: &Case) {
     let run = |name: &str| case.run(&["run", "--fleet", "fleet.yaml", "--account", name, "--sandbox"]);

@@ -69,6 +69,16 @@ fn the_published_schema_takes_what_is_right() {
     }
 }
 
+#[test]
+fn the_published_schema_takes_the_fleet_of_the_examples() {
+    let validator = jsonschema::validator_for(&qunfa::fleet::schema::generate()).expect("a schema");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/fleet/fleet.yaml");
+    let text = fs::read_to_string(path).expect("readable");
+    let fleet: serde_json::Value = serde_yaml::from_str(&text).expect("YAML");
+    let errors: Vec<String> = validator.iter_errors(&fleet).map(|error| error.to_string()).collect();
+    assert!(errors.is_empty(), "{errors:?}");
+}
+
 /// A date of the run changes at midnight, when a plan may be half sent: it is no example.
 #[test]
 fn occurrences_that_are_shown_do_not_change_while_a_plan_is_sent() {

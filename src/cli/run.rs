@@ -59,7 +59,7 @@ pub(super) struct Args {
     /// Starts at this step
     #[arg(long, value_name = "ID", env = "QUNFA_FROM", hide_env_values = true)]
     from: Option<String>,
-    /// Runs only if the plan has this digest (printed by `qunfa render`)
+    /// Runs only if the plan has this digest (printed by `qunfa render`), or the fleet (printed by `qunfa fleet check`)
     #[arg(long, value_name = "DIGEST", env = "QUNFA_EXPECT", hide_env_values = true)]
     expect: Option<String>,
     /// Sends as much as the known quota allows instead of refusing to start

@@ -47,6 +47,8 @@ pub(crate) fn again_of(standing: Standing, code: Option<u8>) -> (Again, Phrase) 
         (Standing::Unknown, _) => again(7, None),
         (Standing::Failed, None) => (Again::Now, say!("the run did not end and continues where it stopped")),
         (Standing::Failed, Some(7)) => (Again::Now, say!("it was settled; the run continues where it stopped")),
+        // Why it failed is in its report, which is not read for a thousand accounts.
+        (Standing::Failed, Some(5 | 6)) => (Again::Later, say!("a step failed; its report says why")),
         (Standing::Failed, Some(code)) => again(code, None),
     }
 }
@@ -78,6 +80,7 @@ mod tests {
                     tell(standing.word(), again_of(standing, None));
                 }
                 tell("settled", again_of(Standing::Failed, Some(7)));
+                tell("failed 6", again_of(Standing::Failed, Some(6)));
             });
             insta::assert_snapshot!(format!("again{suffix}"), all);
         }

@@ -82,6 +82,9 @@ struct Message {
 struct Sum {
     found: Vec<Found>,
     known: HashMap<String, usize>,
+    /// Findings that are not told, and whether an error is among them.
+    more: usize,
+    more_errors: bool,
     /// The digest of each account's plan.
     plans: BTreeMap<String, String>,
     /// By edition: plan and occurrence, and the accounts that have it.
@@ -102,13 +105,21 @@ impl Sum {
             diagnostic.related.retain(|label| account.is_none_or(|member| label.span != member.place.span));
             let one = std::slice::from_ref(&diagnostic);
             let text = human(one, sources);
-            let at = *self.known.entry(text.clone()).or_insert_with(|| {
-                let data = as_data(one, sources).remove(0);
-                let missing = diagnostic.code.info().missing_input;
-                let severity = diagnostic.severity();
-                self.found.push(Found { severity, missing, text, data, accounts: Vec::new() });
-                self.found.len() - 1
-            });
+            let severity = diagnostic.severity();
+            let at = match self.known.get(&text) {
+                Some(at) => *at,
+                None if self.found.len() >= limits::DIAGNOSTICS_KEPT => {
+                    self.more += 1;
+                    self.more_errors |= severity == Severity::Error;
+                    continue;
+                }
+                None => {
+                    let (data, missing) = (as_data(one, sources).remove(0), diagnostic.code.info().missing_input);
+                    self.known.insert(text.clone(), self.found.len());
+                    self.found.push(Found { severity, missing, text, data, accounts: Vec::new() });
+                    self.found.len() - 1
+                }
+            };
             self.found[at].accounts.extend(account.map(|member| {
                 let place = &member.place;
                 format!("{} ({}:{}:{})", member.name, place.file, place.line, place.column)
@@ -153,6 +164,7 @@ impl Sum {
     fn code(&self, strict: bool) -> ExitCode {
         let errors = || self.found.iter().filter(|found| found.severity == Severity::Error);
         match errors().next() {
+            _ if self.more_errors => ExitCode::Invalid,
             None if strict && !self.found.is_empty() => ExitCode::Invalid,
             None => ExitCode::Done,
             Some(_) if errors().all(|found| found.missing) => ExitCode::MissingInput,
@@ -259,7 +271,7 @@ fn in_json(fleet: &OpenFleet, sum: &Sum, code: ExitCode) -> Value {
     json!({
         "fleet": fleet.path, "digest": (code == ExitCode::Done).then(|| sum.digest()), "plan": plan, "occurrence": occurrence,
         "accounts": fleet.fleet.members.len(), "waves": waves(fleet), "sends": sum.sends, "people": sum.people,
-        "messages": sum.messages.len(), "findings": problems,
+        "messages": sum.messages.len(), "findings": problems, "more_findings": sum.more,
     })
 }
 
@@ -287,6 +299,14 @@ fn say_all(fleet: &OpenFleet, sum: &Sum, code: ExitCode, terminal: &Terminal) {
             terminal.err(&format!("  = {who}\n"));
         }
         terminal.err("\n");
+    }
+    if sum.more > 0 {
+        let more = say!(
+            "{more} more finding is not told; mend those that are told first"
+                | "{more} more findings are not told; mend those that are told first",
+            more = sum.more
+        );
+        terminal.err(&format!("{more}\n"));
     }
     let errors: Phrase = say!("{errors} error" | "{errors} errors", errors = sum.count(Severity::Error));
     let warnings = say!("{warnings} warning" | "{warnings} warnings", warnings = sum.count(Severity::Warning));

@@ -94,7 +94,7 @@ fn account(member: &Member, fleet: &OpenFleet, known: &Known, common: &Common) -
     };
     let commands = match standing {
         Standing::Unknown => vec![command("run", &["--yes"]), command("status", &[])],
-        Standing::Failed => vec![command("run", &["--yes"])],
+        Standing::Failed => vec![command("report", &[]), command("run", &["--yes"])],
         Standing::Succeeded | Standing::NotBegun | Standing::Running => Vec::new(),
     };
     AccountReport {
