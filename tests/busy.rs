@@ -45,8 +45,14 @@ fn wrong(steps: &str, files: Vec<(String, Vec<u8>)>) -> String {
     let mut sources = SourceMap::default();
     let file = sources.add("plan.yaml", format!("{HEAD}{steps}"));
     let piped = |sources: &mut SourceMap| -> Result<(RenderedPlan, Diagnostics), Diagnostics> {
-        let inputs =
-            Inputs { project: &Files(files), env: &|_| None, vars_files: &[], vars: &[], now: Timestamp::UNIX_EPOCH };
+        let inputs = Inputs {
+            project: &Files(files),
+            env: &|_| None,
+            vars_files: &[],
+            vars: &[],
+            account: None,
+            now: Timestamp::UNIX_EPOCH,
+        };
         let resolved = resolve::resolve(plan::validate(plan::parse(file, sources)?), &inputs, sources)?;
         render::render(resolved, "plan.yaml", sources)
     };

@@ -16,6 +16,7 @@ mod doctor;
 mod exactly_once;
 mod examples;
 mod faults;
+mod fleet;
 mod fmt;
 mod formats;
 mod fuzz;

@@ -124,7 +124,7 @@ fn texts() -> Texts {
     for text in qunfa::cli::helps() {
         add((text, None), HELP.to_owned());
     }
-    for name in ["plan", "report", "diagnostics", "doctor"] {
+    for name in ["plan", "fleet", "fleet-status", "report", "diagnostics", "doctor"] {
         let source = format!("schemas/{name}.schema.json");
         let schema = fs::read_to_string(repository().join(&source)).expect("readable");
         let mut schema = serde_json::from_str(&schema).expect("JSON");

@@ -461,13 +461,10 @@ pub(super) fn wait_for_writer(waited: Duration, pause: Duration) -> bool {
     RealClock::default().sleep(pause)
 }
 
-/// Secrets are relative to the file that names them: the account's own file, or the plan.
+/// Secrets are relative to the file that names them: the account's own file, the plan, or the fleet.
 fn account_folder(plan: &RenderedPlan, path: &str) -> PathBuf {
     let base = if path == "-" { Path::new("") } else { Path::new(path).parent().unwrap_or(Path::new("")) };
-    match &plan.account_path {
-        Some(account) => base.join(account).parent().map(Path::to_owned).unwrap_or_default(),
-        None => base.to_owned(),
-    }
+    base.join(&plan.account_folder)
 }
 
 /// What a token is asked for with, and the secrets that are known with it.
