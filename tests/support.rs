@@ -162,13 +162,13 @@ pub(crate) fn hear(said: &str) {
 }
 
 /// Takes down what a document of the program says: its messages and helps.
-fn hear_in(value: &Value) {
+pub(crate) fn hear_in(value: &Value) {
     match value {
         Value::Array(items) => items.iter().for_each(hear_in),
         Value::Object(members) => {
             for (name, value) in members {
                 match (name.as_str(), value) {
-                    ("message" | "help" | "note", Value::String(words)) => hear(words),
+                    ("message" | "help" | "note" | "errmsg", Value::String(words)) => hear(words),
                     ("help", Value::Array(words)) => words.iter().filter_map(Value::as_str).for_each(hear),
                     _ => hear_in(value),
                 }
