@@ -168,7 +168,7 @@ pub(crate) fn hear_in(value: &Value) {
         Value::Object(members) => {
             for (name, value) in members {
                 match (name.as_str(), value) {
-                    ("message" | "help" | "note" | "errmsg", Value::String(words)) => hear(words),
+                    ("message" | "help" | "note", Value::String(words)) => hear(words),
                     ("help", Value::Array(words)) => words.iter().filter_map(Value::as_str).for_each(hear),
                     _ => hear_in(value),
                 }
