@@ -211,11 +211,9 @@ fn how_to_give(source: &SecretSource) -> Phrase {
     }
 }
 
-/// The lines about the state here, and whether the ledger can be looked at.
-fn state_checks(session: &Session) -> (Vec<Check>, bool) {
-    let (store, usable) = store_check(session);
-    let disk = match session.store.free_bytes() {
-        None if session.store.is_shared() => Check::not_checked(CheckId::Disk, say!("it is the server's")),
+/// Whether the disk of the state has room.
+fn disk_check(free: Option<u64>) -> Check {
+    match free {
         None => Check::not_checked(CheckId::Disk, say!("this system does not report free space")),
         Some(bytes) if bytes < limits::DISK_FREE_BYTES => {
             let free = Count(bytes >> 20);
@@ -227,6 +225,15 @@ fn state_checks(session: &Session) -> (Vec<Check>, bool) {
             let least = Count(limits::DISK_FREE_BYTES >> 20);
             Check::ok(CheckId::Disk, say!("more than {least} MiB free", least)).fact("free_bytes", bytes)
         }
+    }
+}
+
+/// The lines about the state here, and whether the ledger can be looked at.
+fn state_checks(session: &Session) -> (Vec<Check>, bool) {
+    let (store, usable) = store_check(session);
+    let disk = match session.store.is_shared() {
+        true => Check::not_checked(CheckId::Disk, say!("it is the server's")),
+        false => disk_check(session.store.free_bytes()),
     };
     let lock = match session.store.holder(&session.plan.appid) {
         Err(error) => Check::not_checked(CheckId::Lock, error.words()),
@@ -380,5 +387,17 @@ impl TokenStore for Peek<'_> {
 
     fn keep(&self, text: &str) -> Result<(), TokenError> {
         self.tokens.keep(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_disk_that_is_almost_full_is_a_warning() {
+        let _heard = crate::locale::tests::heard("cli-doctor-a_disk_that_is_almost_full_is_a_warning");
+        let said = |free| serde_json::to_value(disk_check(free)).expect("JSON")["state"].clone();
+        assert_eq!([None, Some(1 << 20), Some(1 << 40)].map(said), ["not_checked", "warning", "ok"]);
     }
 }

@@ -317,3 +317,15 @@ fn difference(path: &Path, before: &str, now: &str) -> String {
     }
     lines.join("\n") + "\n"
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_file_counts() {
+        let _heard = crate::locale::tests::heard("cli-render-the_end_of_a_file_counts");
+        let said = difference(Path::new("a.json"), "1\n2", "1\n2\n");
+        assert_eq!(said, "a.json:2\n  - 2 (no newline at end of file)\n  + 2\n");
+    }
+}

@@ -158,3 +158,16 @@ fn without_plan(action: &Action, which: &Which, common: &Common, terminal: &Term
     }
     Ok(ExitCode::Done)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_good_or_over() {
+        let _heard = crate::locale::tests::heard("cli-token-a_token_is_good_or_over");
+        let of = |good| state(jiff::Timestamp::UNIX_EPOCH, good);
+        assert_eq!(of(true), "cached token, valid until 1970-01-01 08:00:00 +08:00");
+        assert_eq!(of(false), "cached token, expired at 1970-01-01 08:00:00 +08:00");
+    }
+}

@@ -226,6 +226,10 @@ mod tests {
         let last = all.last().expect("one");
         assert_eq!(last.code, Code::TooManyProblems);
         assert_eq!(last.primary.as_ref().expect("a place").span, Span::new(file, 999..999));
+        let warned = |number: usize| Diagnostic::new(Code::LongText, Span::new(file, number..number), "x");
+        let mut all = Diagnostics::default();
+        all.extend((0..2_000).map(warned));
+        assert!(all.last().expect("one").message.to_string().starts_with("there are more than 999 warnings"));
     }
 
     #[test]

@@ -102,4 +102,19 @@ mod tests {
         let taken = told(LedgerError::TakenOver { path: path(), by: None::<Owner> });
         assert_eq!((taken.code, taken.problem.help.len()), (ExitCode::Conflict, 1));
     }
+
+    #[test]
+    fn each_failure_of_the_store_says_what_to_do() {
+        let _heard = crate::locale::tests::heard("run-refusal-each_failure_of_the_store_says_what_to_do");
+        let (path, what) = (|| "state.db".to_owned(), || say!("it is too large"));
+        for (error, code) in [
+            (LedgerError::Stopped { path: path() }, ExitCode::Interrupted),
+            (LedgerError::Newer { path: path(), found: 99, known: 9 }, ExitCode::MissingInput),
+            (LedgerError::Damaged { path: path(), what: what() }, ExitCode::MissingInput),
+            (LedgerError::Conflict { path: path(), what: what() }, ExitCode::MissingInput),
+            (LedgerError::Store { path: path(), what: what(), source: None }, ExitCode::MissingInput),
+        ] {
+            assert_eq!(problem::Refusal::from(error).code, code);
+        }
+    }
 }

@@ -1296,6 +1296,8 @@ mod tests {
                 }
             }
         }
+        let nothing = render("{{ nope }}", context! {}).expect_err("not there");
+        all.push_str(&format!("nothing at all\n    {}\n", nothing[0].help[0].in_language(crate::locale::Language::Zh)));
         insta::assert_snapshot!("errors@zh", all);
         for leaked in [
             "unexpected",
