@@ -85,6 +85,13 @@ pub(super) fn too_old(version: u32) -> Fault {
     )
 }
 
+pub(super) fn not_added() -> Fault {
+    Fault::Unusable(
+        say!("cannot be written: an event was not added"),
+        say!("see whether the schema has triggers, rules or policies of its own"),
+    )
+}
+
 /// What a server warns of when somebody ends the wait for its standby: it takes the commit for done.
 pub(super) fn unreplicated() -> Phrase {
     say!("a commit is not on the standby server")
@@ -263,7 +270,7 @@ mod tests {
                 let of_login = states.iter().map(|state| told(of_login(state, words())));
                 let network = kinds.iter().map(|kind| network(&io::Error::from(*kind)).to_string());
                 let lost = say!("lost its connection: {why}", why = say!("the connection was closed")).to_string();
-                let others = [told(too_old(13)), unreplicated().to_string(), lost];
+                let others = [told(too_old(13)), told(not_added()), unreplicated().to_string(), lost];
                 of_tls.chain(of_login).chain(network).chain(others).collect::<Vec<_>>().join("\n")
             });
             insta::assert_snapshot!(format!("connect{suffix}"), said);

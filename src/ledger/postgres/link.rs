@@ -173,8 +173,12 @@ impl Link {
 
     /// Whether it ended already: then nothing that is asked now reaches the server.
     pub(super) fn is_gone(&self) -> bool {
-        // What arrived meanwhile is looked at.
-        self.runtime.block_on(tokio::task::yield_now());
+        // What arrived meanwhile is looked at: by the runtime, by who drives the connection, and by us.
+        self.runtime.block_on(async {
+            for _ in 0..3 {
+                tokio::task::yield_now().await;
+            }
+        });
         self.client.is_closed() || self.news.lock().unwrap_or_else(PoisonError::into_inner).ended.is_some()
     }
 

@@ -342,7 +342,7 @@ impl Postgres {
         let key = (scope.clone(), id.clone());
         let mut known = self.known.borrow_mut().remove(&key);
         let name = self.name();
-        loop {
+        for _ in 0..limits::LOCK_TRIES {
             let (standing, fresh) = match known.take() {
                 Some(standing) => (standing, false),
                 None => {
@@ -365,6 +365,8 @@ impl Postgres {
                 },
             }
         }
+        // Nobody is that quick: something of the database keeps the row from being written.
+        Err(fault::not_added())
     }
 
     /// Forgets where the calls of a step stood.
