@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use jiff::{Timestamp, Zoned, tz::TimeZone};
+use jiff::{SignedDuration, Timestamp, Zoned, tz::TimeZone};
 
 /// The time, and the way to let it pass.
 pub trait Clock {
@@ -14,6 +14,8 @@ pub trait Clock {
     fn latest(&self) -> Timestamp {
         self.now().max(self.steady())
     }
+    /// Goes by another clock from now on, which is ahead of this one by so much; the time of a rehearsal goes by itself.
+    fn shift(&self, _ahead: SignedDuration) {}
     /// Waits, or returns early (false) if the run was interrupted.
     fn sleep(&self, duration: Duration) -> bool;
 }

@@ -348,6 +348,24 @@ pub const POLL_TIMEOUT: Duration = Duration::from_secs(30 * 60);
 pub const QUOTA_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longest wait for another process that writes to the state store; a write takes milliseconds.
 pub const STORE_BUSY: Duration = Duration::from_secs(10);
+/// Longest time to connect to a state store that is not a file.
+pub const STORE_CONNECT: Duration = Duration::from_secs(10);
+/// Longest wait for its answer; also for the connection to be made again when it was lost.
+pub const STORE_ANSWER: Duration = Duration::from_secs(30);
+/// Longest wait for the answer that an outcome is recorded, before the connection is made again.
+pub const STORE_OUTCOME: Duration = Duration::from_secs(10);
+/// Longest time between an intent and its call: who was suspended for longer may have lost the account to another run.
+pub const INTENT_GOOD: Duration = Duration::from_secs(30);
+/// The clock of a state store is taken for this machine's up to this difference; beyond it one of both is wrong.
+pub const STORE_CLOCK_OFF: Duration = Duration::from_secs(300);
+/// A difference that is said.
+pub const STORE_CLOCK_NOTE: Duration = Duration::from_secs(2);
+/// Connections that a server should have left.
+pub const STORE_CONNECTIONS_LEFT: u64 = 5;
+/// Pause before a lock is asked for again that was just taken, by one who has not said yet who it is.
+pub const LOCK_PAUSE: Duration = Duration::from_millis(5);
+/// Bytes of a file of certificates.
+pub const CERTIFICATES_BYTES_MAX: u64 = 4 << 20;
 /// How often it is looked whether a lock that others hold is free: a person who asks to stop does not notice the wait.
 pub const LOCK_LOOK: Duration = Duration::from_millis(50);
 /// How long a lock is waited for before it is said who holds it; a token is fetched in less.

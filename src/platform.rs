@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// A rehearsal never counts as the real thing: what was sent is known by platform.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Platform {
     /// WeChat itself, or a stand-in elsewhere.
     Wechat,

@@ -210,12 +210,18 @@ mod tests {
 
     #[test]
     fn common_failures_of_the_system_have_words_of_ours() {
+        let _heard = crate::locale::tests::heard("problem-common_failures_of_the_system_have_words_of_ours");
         let words = |error: &Error, language| unwritten(error).in_language(language);
         for number in [2, 1, 13, 17, 20, 21, 26, 28, 30, 32, 36, 98, 99, 110, 122] {
             let error = Error::from_raw_os_error(number);
             let (english, chinese) = (words(&error, Language::En), words(&error, Language::Zh));
             assert!(!english.contains("os error") && english.is_ascii(), "{number}: {english}");
             assert!(!chinese.contains(|c: char| c.is_ascii_alphabetic()), "{number}: {chinese}");
+        }
+        use std::io::ErrorKind as Kind;
+        for kind in [Kind::UnexpectedEof, Kind::OutOfMemory, Kind::FileTooLarge, Kind::ResourceBusy] {
+            let chinese = words(&Error::from(kind), Language::Zh);
+            assert!(!chinese.contains(|c: char| c.is_ascii_alphabetic()), "{kind}: {chinese}");
         }
         let unknown = words(&Error::from_raw_os_error(71), Language::Zh);
         assert!(unknown.contains("os error 71"), "what nobody knows is shown as it is: {unknown}");

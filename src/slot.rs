@@ -290,6 +290,8 @@ mod tests {
 
     #[test]
     fn what_names_no_slot_is_refused() {
+        let _heard = crate::locale::tests::heard("slot-what_names_no_slot_is_refused");
+        assert_eq!(UnknownSlot("run.date".into()).message(), "`run.date` is not a run-time value");
         for text in [
             "",
             "steps",

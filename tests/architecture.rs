@@ -109,6 +109,7 @@ const EDGE: &[&str] = &[
     "cli/process.rs",
     "cli/project.rs",
     "cli/secrets.rs",
+    "ledger/postgres/link.rs",
     "ledger/sqlite/mod.rs",
     "sandbox/mod.rs",
 ];

@@ -257,33 +257,35 @@ fn gifs_and_pictures_of_earlier_steps_reach_the_draft() {
 
 #[test]
 fn covers_and_newspics_have_limits() {
-    let picture = |width, height| encoded(&DynamicImage::ImageRgb8(RgbImage::new(width, height)), ImageFormat::Png);
-    for (width, height, good) in
-        [(2, 2, true), (1, 10, false), (1, 1, false), (200, 20, true), (201, 20, false), (20, 201, false)]
-    {
-        let case = case("好茶\n");
-        case.write("project/cover.png", picture(width, height));
-        let ran = validate(&case, &[]);
-        if good {
-            ran.exits(0)
-        } else {
-            ran.exits(3).says("[A309]").says("53402")
-        };
-    }
-    for (count, good) in [(1000, true), (1001, false)] {
-        let case = case("");
-        let text = "春".repeat(count);
-        case.write(
-            "project/plan.yaml",
-            plan(&format!("[{{ type: newspic, title: 图, content: '{text}', images: [cover.png] }}]")),
-        );
-        let ran = validate(&case, &[]);
-        if good {
-            ran.exits(0)
-        } else {
-            ran.exits(3).says("[A406]")
-        };
-    }
+    in_each_language(|| {
+        let picture = |width, height| encoded(&DynamicImage::ImageRgb8(RgbImage::new(width, height)), ImageFormat::Png);
+        for (width, height, good) in
+            [(2, 2, true), (1, 10, false), (1, 1, false), (200, 20, true), (201, 20, false), (20, 201, false)]
+        {
+            let case = case("好茶\n");
+            case.write("project/cover.png", picture(width, height));
+            let ran = validate(&case, &[]);
+            if good {
+                ran.exits(0)
+            } else {
+                ran.exits(3).says("[A309]").says("53402")
+            };
+        }
+        for (count, good) in [(1000, true), (1001, false)] {
+            let case = case("");
+            let text = "春".repeat(count);
+            case.write(
+                "project/plan.yaml",
+                plan(&format!("[{{ type: newspic, title: 图, content: '{text}', images: [cover.png] }}]")),
+            );
+            let ran = validate(&case, &[]);
+            if good {
+                ran.exits(0)
+            } else {
+                ran.exits(3).says("[A406]")
+            };
+        }
+    });
 }
 
 #[test]

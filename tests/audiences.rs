@@ -5,7 +5,7 @@ use std::{io::Write as _, net::Ipv4Addr};
 use qunfa::sandbox::{Audience, Config, Delivery, DeliveryKind, Sandbox, Tag};
 use serde_json::json;
 
-use crate::support::{Answer, Case, Fake, in_both, in_each_language, plan, send};
+use crate::support::{Answer, Case, Fake, hear, in_both, in_each_language, plan, send};
 
 fn people(range: std::ops::Range<u32>) -> String {
     range.map(|number| format!("o{number:027}\n")).collect()
@@ -120,6 +120,7 @@ fn followers_are_listed_frozen_and_sent_to_once() {
         assert_eq!(first.len(), 3);
         let case = Case::new().file("plan.yaml", plan(steps)).file("out.txt", format!("{}\noNobodyKnows\n", first[1]));
         let before = case.run(&["render", "plan.yaml"]).exits(0);
+        hear(&before.stderr);
         assert!(before.stdout.contains("<the followers of tag VIP>"), "{}", before.stdout);
         let server = account(25_000, Some("45009@mass/send#2"));
         case.run(&["run", "plan.yaml", "--yes", "--api-base", &server.base_url()]).exits(6);

@@ -6,13 +6,13 @@ use jiff::Timestamp;
 use qunfa::{
     diag::{self, Diagnostics, source::SourceMap},
     limits,
-    locale::Phrase,
+    locale::{Language, Phrase},
     plan,
     render::{self, RenderedPlan},
     resolve::{self, Inputs, Project, ReadError},
 };
 
-use crate::support::repository;
+use crate::support::{hear, in_each_language, repository};
 
 /// Files by their names; the bytes of many names may be the same ones.
 struct Files(HashMap<String, Rc<[u8]>>);
@@ -59,6 +59,9 @@ fn wrong(steps: &str, files: Vec<(String, Vec<u8>)>) -> String {
     match piped(&mut sources) {
         Ok(_) => String::new(),
         Err(diagnostics) => {
+            for found in diagnostics.iter() {
+                found.said().for_each(|phrase| hear(&phrase.in_language(Language::Zh)));
+            }
             let text = diag::render::human(&diagnostics, &sources);
             let mut parts = text.split("\u{1b}[");
             let first = parts.next().unwrap_or_default().to_owned();
@@ -109,13 +112,15 @@ fn front_matter_has_a_limit() {
 
 #[test]
 fn cells_of_tables_have_a_limit() {
-    let table = |rows: usize| {
-        let line = |cell: &str| format!("|{}\n", format!("{cell}|").repeat(1000));
-        format!("{}{}{}", line(" "), line("-"), "|x\n".repeat(rows)) + "\na"
-    };
-    // Heads count as rows do; empty cells are cells.
-    assert!(!one("a.md", table(19)).contains("20,000 cells"));
-    says(&one("a.md", table(20)), &["A402", "the tables of the article have more than 20,000 cells", "a.md:22:1"]);
+    in_each_language(|| {
+        let table = |rows: usize| {
+            let line = |cell: &str| format!("|{}\n", format!("{cell}|").repeat(1000));
+            format!("{}{}{}", line(" "), line("-"), "|x\n".repeat(rows)) + "\na"
+        };
+        // Heads count as rows do; empty cells are cells.
+        assert!(!one("a.md", table(19)).contains("20,000 cells"));
+        says(&one("a.md", table(20)), &["A402", "the tables of the article have more than 20,000 cells", "a.md:22:1"]);
+    });
 }
 
 #[test]
@@ -192,72 +197,88 @@ fn styles_that_are_looked_at_have_a_limit() {
 
 #[test]
 fn html_that_is_written_has_a_limit() {
-    let theme = format!(
-        "p{{{}}}",
-        ["margin", "padding", "border", "font-family"].map(|name| format!("{name}:'{}';", "x".repeat(900))).concat()
-    );
-    let found = wrong(
-        &draft(1, "a.md"),
-        vec![("t.css".into(), theme.into_bytes()), ("a.md".into(), "a\n\n".repeat(3000).into_bytes())],
-    );
-    says(&found, &["A402", "the article has 2,098,325 bytes; WeChat accepts fewer than 1,048,576", "a.md:1:1"]);
+    in_each_language(|| {
+        let theme = format!(
+            "p{{{}}}",
+            ["margin", "padding", "border", "font-family"]
+                .map(|name| format!("{name}:'{}';", "x".repeat(900)))
+                .concat()
+        );
+        let found = wrong(
+            &draft(1, "a.md"),
+            vec![("t.css".into(), theme.into_bytes()), ("a.md".into(), "a\n\n".repeat(3000).into_bytes())],
+        );
+        says(&found, &["A402", "the article has 2,098,325 bytes; WeChat accepts fewer than 1,048,576", "a.md:1:1"]);
+    });
 }
 
 #[test]
 fn what_is_the_same_is_read_once_and_what_is_not_has_a_limit() {
-    let article = |text: &str| format!("<!-- {} -->\n\n{text}", "x".repeat(200 << 10)).into_bytes();
-    let steps =
-        |count: usize, name: &dyn Fn(usize) -> String| (0..count).map(|n| draft(n, &name(n))).collect::<String>();
-    // 100 times 200 KiB, and 4 MiB are read.
-    assert_eq!(wrong(&steps(100, &|_| "a.md".into()), vec![("a.md".into(), article("a"))]), "");
-    let files = |count: usize| (0..count).map(|n| (format!("{n}.md"), article(&n.to_string()))).collect::<Vec<_>>();
-    assert_eq!(wrong(&steps(20, &|n| format!("{n}.md")), files(20)), "");
-    let found = wrong(&steps(22, &|n| format!("{n}.md")), files(22));
-    says(
-        &found,
-        &["Q106", "with this one, the plan's articles have more than 4 MiB of text", "20.md:1:1", "split the plan"],
-    );
-    assert_eq!(found.matches("error[").count(), 1, "said once");
+    in_each_language(|| {
+        let article = |text: &str| format!("<!-- {} -->\n\n{text}", "x".repeat(200 << 10)).into_bytes();
+        let steps =
+            |count: usize, name: &dyn Fn(usize) -> String| (0..count).map(|n| draft(n, &name(n))).collect::<String>();
+        // 100 times 200 KiB, and 4 MiB are read.
+        assert_eq!(wrong(&steps(100, &|_| "a.md".into()), vec![("a.md".into(), article("a"))]), "");
+        let files = |count: usize| (0..count).map(|n| (format!("{n}.md"), article(&n.to_string()))).collect::<Vec<_>>();
+        assert_eq!(wrong(&steps(20, &|n| format!("{n}.md")), files(20)), "");
+        let found = wrong(&steps(22, &|n| format!("{n}.md")), files(22));
+        says(
+            &found,
+            &["Q106", "with this one, the plan's articles have more than 4 MiB of text", "20.md:1:1", "split the plan"],
+        );
+        assert_eq!(found.matches("error[").count(), 1, "said once");
+    });
 }
 
 #[test]
 fn articles_that_differ_by_row_have_a_limit() {
-    let article = || vec![("a.md".to_owned(), format!("<!-- {} -->\n\n{{{{ row.k }}}}", "x".repeat(200 << 10)).into())];
-    let rows = |count: usize| {
-        let rows: Vec<String> = (0..count).map(|n| format!("{{ k: {n} }}")).collect();
-        let each = format!("foreach: [{}], key: '{{{{ row.k }}}}', articles", rows.join(", "));
-        draft(1, "a.md").replace("articles", &each)
-    };
-    // The first is not counted, and seven others are.
-    assert_eq!(wrong(&rows(8), article()), "");
-    let found = wrong(&rows(9), article());
-    says(&found, &["Q106", "the articles that differ by row have more than 1,500,000 bytes of text", "a.md:1:1"]);
-    assert_eq!(found.matches("error[").count(), 1, "said once");
+    in_each_language(|| {
+        let article =
+            || vec![("a.md".to_owned(), format!("<!-- {} -->\n\n{{{{ row.k }}}}", "x".repeat(200 << 10)).into())];
+        let rows = |count: usize| {
+            let rows: Vec<String> = (0..count).map(|n| format!("{{ k: {n} }}")).collect();
+            let each = format!("foreach: [{}], key: '{{{{ row.k }}}}', articles", rows.join(", "));
+            draft(1, "a.md").replace("articles", &each)
+        };
+        // The first is not counted, and seven others are.
+        assert_eq!(wrong(&rows(8), article()), "");
+        let found = wrong(&rows(9), article());
+        says(&found, &["Q106", "the articles that differ by row have more than 1,500,000 bytes of text", "a.md:1:1"]);
+        assert_eq!(found.matches("error[").count(), 1, "said once");
+    });
 }
 
 #[test]
 fn what_is_written_of_all_articles_has_a_limit() {
-    // Half a megabyte of text and HTML each time.
-    let article = format!("<section style=\"margin:0\">{}</section>", "<p>a</p>".repeat(6000)).into_bytes();
-    let theme = "p{margin:0 0 0 0;padding:0 0 0 0}".to_owned();
-    let files = || vec![("a.html".to_owned(), article.clone()), ("t.css".to_owned(), theme.clone().into_bytes())];
-    let steps = |count: usize| (0..count).map(|n| draft(n, "a.html")).collect::<String>();
-    assert_eq!(wrong(&steps(20), files()), "");
-    let found = wrong(&steps(200), files());
-    says(&found, &["Q106", "with this one, the plan's articles have more than 32 MiB of text and HTML", "a.html:1:1"]);
+    in_each_language(|| {
+        // Half a megabyte of text and HTML each time.
+        let article = format!("<section style=\"margin:0\">{}</section>", "<p>a</p>".repeat(6000)).into_bytes();
+        let theme = "p{margin:0 0 0 0;padding:0 0 0 0}".to_owned();
+        let files = || vec![("a.html".to_owned(), article.clone()), ("t.css".to_owned(), theme.clone().into_bytes())];
+        let steps = |count: usize| (0..count).map(|n| draft(n, "a.html")).collect::<String>();
+        assert_eq!(wrong(&steps(20), files()), "");
+        let found = wrong(&steps(200), files());
+        says(
+            &found,
+            &["Q106", "with this one, the plan's articles have more than 32 MiB of text and HTML", "a.html:1:1"],
+        );
+    });
 }
 
 #[test]
 fn code_that_is_coloured_has_a_limit_in_all() {
-    let article = |n: usize| format!("```rust\n{}```\n{n}\n", "fn a() {}\n".repeat(1600)).into_bytes();
-    let steps = |count: usize| (0..count).map(|n| draft(n, &format!("{n}.md"))).collect::<String>();
-    let files = |count: usize| (0..count).map(|n| (format!("{n}.md"), article(n))).collect::<Vec<_>>();
-    assert!(!wrong(&steps(3), files(3)).contains("KiB of code"));
-    let found = wrong(&steps(13), files(13));
-    says(
-        &found,
-        &["Q106", "with this block, the plan's articles have more than 192 KiB of code to highlight", "12.md:1:1"],
-    );
+    in_each_language(|| {
+        let article = |n: usize| format!("```rust\n{}```\n{n}\n", "fn a() {}\n".repeat(1600)).into_bytes();
+        let steps = |count: usize| (0..count).map(|n| draft(n, &format!("{n}.md"))).collect::<String>();
+        let files = |count: usize| (0..count).map(|n| (format!("{n}.md"), article(n))).collect::<Vec<_>>();
+        assert!(!wrong(&steps(3), files(3)).contains("KiB of code"));
+        let found = wrong(&steps(13), files(13));
+        says(
+            &found,
+            &["Q106", "with this block, the plan's articles have more than 192 KiB of code to highlight", "12.md:1:1"],
+        );
+    });
 }
 
 #[test]
@@ -275,33 +296,37 @@ fn lines_count_besides_their_text() {
 
 #[test]
 fn long_lines_of_code_count_more() {
-    let code =
-        |line: usize| format!("```yaml\n{}```\n", format!("{}\n", "a b ".repeat(line / 4)).repeat(40_000 / line));
-    let article = |n: usize, line: usize| format!("{n}\n\n{}", code(line)).into_bytes();
-    let find = |line: usize| {
-        let files = (0..4).map(|n| (format!("{n}.md"), article(n, line))).collect();
-        wrong(&(0..4).map(|n| draft(n, &format!("{n}.md"))).collect::<String>(), files)
-    };
-    assert!(!find(limits::CODE_LINE_USUAL).contains("to highlight"));
-    says(&find(396), &["Q106", "more than 192 KiB of code to highlight", "break lines of more than 80 bytes"]);
+    in_each_language(|| {
+        let code =
+            |line: usize| format!("```yaml\n{}```\n", format!("{}\n", "a b ".repeat(line / 4)).repeat(40_000 / line));
+        let article = |n: usize, line: usize| format!("{n}\n\n{}", code(line)).into_bytes();
+        let find = |line: usize| {
+            let files = (0..4).map(|n| (format!("{n}.md"), article(n, line))).collect();
+            wrong(&(0..4).map(|n| draft(n, &format!("{n}.md"))).collect::<String>(), files)
+        };
+        assert!(!find(limits::CODE_LINE_USUAL).contains("to highlight"));
+        says(&find(396), &["Q106", "more than 192 KiB of code to highlight", "break lines of more than 80 bytes"]);
+    });
 }
 
 #[test]
 fn files_of_a_plan_have_a_limit_together() {
-    // What is no picture is counted when it is read.
-    let bytes = vec![0; 10 << 20];
-    let steps = |count: usize| -> String {
-        (0..count)
-            .map(|n| format!("  - {{ id: s{n}, action: upload_material, type: image, file: {n}.png }}\n"))
-            .collect()
-    };
-    let files = |count: usize| (0..count).map(|n| (format!("{n}.png"), bytes.clone())).collect::<Vec<_>>();
-    assert!(!wrong(&steps(51), files(51)).contains("MiB"));
-    let found = wrong(&steps(52), files(52));
-    says(
-        &found,
-        &["Q106", "with `51.png`, the plan's pictures and other media have more than 512 MiB", "plan.yaml:56:"],
-    );
+    in_each_language(|| {
+        // What is no picture is counted when it is read.
+        let bytes = vec![0; 10 << 20];
+        let steps = |count: usize| -> String {
+            (0..count)
+                .map(|n| format!("  - {{ id: s{n}, action: upload_material, type: image, file: {n}.png }}\n"))
+                .collect()
+        };
+        let files = |count: usize| (0..count).map(|n| (format!("{n}.png"), bytes.clone())).collect::<Vec<_>>();
+        assert!(!wrong(&steps(51), files(51)).contains("MiB"));
+        let found = wrong(&steps(52), files(52));
+        says(
+            &found,
+            &["Q106", "with `51.png`, the plan's pictures and other media have more than 512 MiB", "plan.yaml:56:"],
+        );
+    });
 }
 
 #[test]

@@ -3,7 +3,9 @@
 use qunfa::plan::schema::texts;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Case, Fake, Ran, SECRET, TOKEN, code, in_both, in_each_language, plan, repository, send};
+use crate::support::{
+    Answer, Case, Fake, Ran, SECRET, TOKEN, code, in_both, in_each_language, plan, repository, send, told,
+};
 
 fn one_send() -> Case {
     Case::new().file("plan.yaml", plan(&send("one")))
@@ -168,29 +170,31 @@ fn a_refused_run_says_what_to_do_in_its_report_too() {
 
 #[test]
 fn under_github_actions_problems_are_annotations() {
-    let case = one_send().env("GITHUB_ACTIONS", "true");
-    let summary = case.path("summary.md").display().to_string();
-    let case = case.env("GITHUB_STEP_SUMMARY", &summary);
-    let server = Fake::scripted("sendall", vec![code(40152)]);
-    case.against(&server, &[]).exits(5).says("::error file=plan.yaml,line=6,title=one::");
-    assert!(case.read("summary.md").contains("40152"));
-    case.write("plan.yaml", plan(&send("one")).replace("tag_id", "tag_idd"));
-    let ran = case.run(&["validate", "plan.yaml"]).exits(3);
-    assert!(ran.stderr.contains("::error file=plan.yaml,line=6,col=43,"), "{}", ran.stderr);
-    // Both plans together have ten annotations, and the last says how many there are besides.
-    let wrong = (0..8).map(|number| send(&format!("s{number}")).replace("tag_id", "tag_idd")).collect::<String>();
-    case.write("a/plan.yaml", plan(&wrong));
-    case.write("b/plan.yaml", plan(&wrong));
-    let ran = case.run(&["validate", "a/plan.yaml", "b/plan.yaml", "--format", "json"]).exits(3);
-    let lines: Vec<&str> = ran.stderr.lines().filter(|line| line.starts_with("::error")).collect();
-    assert_eq!(lines.len(), 10, "{}", ran.stderr);
-    assert_eq!(lines[9], "::error title=qunfa::7 more errors are not shown here, see the log");
-    // From a folder within a repository, files are named from its root.
-    case.write(".git/HEAD", "");
-    let mut command = case.command(&["validate", "plan.yaml"]);
-    let ran = command.current_dir(case.path("a")).output().expect("the program starts");
-    let said = String::from_utf8(ran.stderr).expect("UTF-8");
-    assert!(said.contains("::error file=a/plan.yaml,line=6,"), "{said}");
+    in_each_language(|| {
+        let case = one_send().env("GITHUB_ACTIONS", "true");
+        let summary = case.path("summary.md").display().to_string();
+        let case = case.env("GITHUB_STEP_SUMMARY", &summary);
+        let server = Fake::scripted("sendall", vec![code(40152)]);
+        case.against(&server, &[]).exits(5).says("::error file=plan.yaml,line=6,title=one::");
+        assert!(case.read("summary.md").contains("40152"));
+        case.write("plan.yaml", plan(&send("one")).replace("tag_id", "tag_idd"));
+        let ran = case.run(&["validate", "plan.yaml"]).exits(3);
+        assert!(ran.stderr.contains("::error file=plan.yaml,line=6,col=43,"), "{}", ran.stderr);
+        // Both plans together have ten annotations, and the last says how many there are besides.
+        let wrong = (0..8).map(|number| send(&format!("s{number}")).replace("tag_id", "tag_idd")).collect::<String>();
+        case.write("a/plan.yaml", plan(&wrong));
+        case.write("b/plan.yaml", plan(&wrong));
+        let ran = case.run(&["validate", "a/plan.yaml", "b/plan.yaml", "--format", "json"]).exits(3);
+        let lines: Vec<&str> = ran.stderr.lines().filter(|line| line.starts_with("::error")).collect();
+        assert_eq!(lines.len(), 10, "{}", ran.stderr);
+        told(lines[9], "::error title=qunfa::7 more errors are not shown here, see the log");
+        // From a folder within a repository, files are named from its root.
+        case.write(".git/HEAD", "");
+        let mut command = case.command(&["validate", "plan.yaml"]);
+        let ran = command.current_dir(case.path("a")).output().expect("the program starts");
+        let said = String::from_utf8(ran.stderr).expect("UTF-8");
+        assert!(said.contains("::error file=a/plan.yaml,line=6,"), "{said}");
+    });
 }
 
 #[test]
@@ -458,46 +462,50 @@ fn validate_speaks_json() {
 
 #[test]
 fn status_tells_what_the_ledger_knows() {
-    let steps = send("one") + &send("two") + &send("three").replace("id: three,", "id: three, when: false,");
-    let (case, server) =
-        (Case::new().file("plan.yaml", plan(&steps)), Fake::scripted("sendall", vec![Answer::Usual, code(40152)]));
-    let states = || {
-        let document =
-            case.run(&["status", "plan.yaml", "--api-base", &server.base, "--format", "json"]).exits(0).json();
-        document["steps"].as_array().expect("a list").iter().map(|step| step["state"].clone()).collect::<Vec<_>>()
-    };
-    assert_eq!(states(), ["open", "open", "skipped by `when`"]);
-    case.against(&server, &[]).exits(6);
-    assert_eq!(states(), ["accepted", "refused", "skipped by `when`"]);
-    let ran = case.run(&["status", "plan.yaml", "--api-base", &server.base, "--refresh"]).exits(0);
-    assert!(ran.stdout.contains("msg_id 3147483648  SEND_SUCCESS"), "{}", ran.stdout);
-    // A rehearsal on this machine is not the real thing.
-    assert!(case.run(&["status", "plan.yaml"]).exits(0).stdout.contains("open"));
+    in_each_language(|| {
+        let steps = send("one") + &send("two") + &send("three").replace("id: three,", "id: three, when: false,");
+        let (case, server) =
+            (Case::new().file("plan.yaml", plan(&steps)), Fake::scripted("sendall", vec![Answer::Usual, code(40152)]));
+        let states = || {
+            let document =
+                case.run(&["status", "plan.yaml", "--api-base", &server.base, "--format", "json"]).exits(0).json();
+            document["steps"].as_array().expect("a list").iter().map(|step| step["state"].clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(states(), ["open", "open", "skipped by `when`"]);
+        case.against(&server, &[]).exits(6);
+        assert_eq!(states(), ["accepted", "refused", "skipped by `when`"]);
+        let ran = case.run(&["status", "plan.yaml", "--api-base", &server.base, "--refresh"]).exits(0);
+        assert!(ran.stdout.contains("msg_id 3147483648  SEND_SUCCESS"), "{}", ran.stdout);
+        // A rehearsal on this machine is not the real thing.
+        case.run(&["status", "plan.yaml"]).exits(0).says("open");
+    });
 }
 
 #[test]
 fn a_sandbox_run_needs_nothing_and_leaves_nothing() {
-    let case = Case::new().no_env("WECHAT_SECRET").file(
-        "plan.yaml",
-        plan(&(send("one") + "  - { id: look, action: check, of: one, every: 10m, timeout: 1h }\n")),
-    );
-    let ran = case.run(&["run", "plan.yaml", "--sandbox", "--report", "html=report.html"]).exits(0);
-    assert!(ran.stdout.contains("What the sandbox delivered:\n  sent to 星标组"), "{}", ran.stdout);
-    assert!(!case.path(".qunfa").exists(), "its ledger ends with it");
-    let page = case.read("report.html");
-    assert!(page.contains("你好") && !page.contains("src=\"http") && !page.contains("href=\"http"));
-    let report = case.run(&["run", "plan.yaml", "--sandbox", "--format", "json"]).exits(0).json();
-    assert_eq!(
-        (&report["platform"], &report["steps"][1]["outputs"]["status"]),
-        (&json!("sandbox"), &json!("SEND_SUCCESS"))
-    );
-    assert!(report["steps"][1]["duration_ms"].as_u64() >= Some(600_000), "waits pass at once, and are counted");
-    // Words that the sandbox takes for a failure, to rehearse one.
-    case.write(
-        "plan.yaml",
-        plan(&(send("one").replace("你好", "\"[[sandbox:fail]]\"") + "  - { id: look, action: check, of: one }\n")),
-    );
-    case.run(&["run", "plan.yaml", "--sandbox"]).exits(6).says("the status is SEND_FAIL");
+    in_each_language(|| {
+        let case = Case::new().no_env("WECHAT_SECRET").file(
+            "plan.yaml",
+            plan(&(send("one") + "  - { id: look, action: check, of: one, every: 10m, timeout: 1h }\n")),
+        );
+        let ran = case.run(&["run", "plan.yaml", "--sandbox", "--report", "html=report.html"]).exits(0);
+        told(&ran.stdout, "What the sandbox delivered:\n  sent to 星标组");
+        assert!(!case.path(".qunfa").exists(), "its ledger ends with it");
+        let page = case.read("report.html");
+        assert!(page.contains("你好") && !page.contains("src=\"http") && !page.contains("href=\"http"));
+        let report = case.run(&["run", "plan.yaml", "--sandbox", "--format", "json"]).exits(0).json();
+        assert_eq!(
+            (&report["platform"], &report["steps"][1]["outputs"]["status"]),
+            (&json!("sandbox"), &json!("SEND_SUCCESS"))
+        );
+        assert!(report["steps"][1]["duration_ms"].as_u64() >= Some(600_000), "waits pass at once, and are counted");
+        // Words that the sandbox takes for a failure, to rehearse one.
+        case.write(
+            "plan.yaml",
+            plan(&(send("one").replace("你好", "\"[[sandbox:fail]]\"") + "  - { id: look, action: check, of: one }\n")),
+        );
+        case.run(&["run", "plan.yaml", "--sandbox"]).exits(6).says("the status is SEND_FAIL");
+    });
 }
 
 #[test]

@@ -17,8 +17,9 @@ use qunfa::{
     ledger::{
         AccountRun, CallId, Edition, EditionCall, Ending, Event, EventKind, FrozenCall, LastRun, Ledger, LedgerError,
         Scope, Status, next_status, open,
+        postgres::{FORMAT as POSTGRES_FORMAT, Postgres},
         sqlite::{FORMAT, Sqlite},
-        store::{Owner, Queue, Store, TokenKey, WriteError},
+        store::{Owner, Password, Queue, Store, TokenKey, WriteError},
     },
     payload::{Effect, digest},
     platform::Platform,
@@ -27,7 +28,10 @@ use qunfa::{
 };
 use rusqlite::Connection;
 
-use crate::faults::book::{Calm, Row, Store as Memory};
+use crate::{
+    faults::book::{Calm, Row, Store as Memory},
+    postgres::{Crashing, Schema},
+};
 
 /// A store of its own, empty when it is made, and what a test does to it.
 trait Bench {
@@ -77,8 +81,14 @@ trait StoreBench: Bench {
     fn make_foreign(&self);
     /// The outer shell, as commands open it.
     fn store(&self) -> Box<dyn Store> {
-        open::named(&self.name()).expect("a name")
+        open::named(&self.name(), no_password()).expect("a name")
     }
+    /// The format that this version writes.
+    fn newest(&self) -> i64;
+}
+
+fn no_password() -> Password {
+    std::rc::Rc::new(|| Ok(None))
 }
 
 fn scope() -> Scope {
@@ -852,7 +862,7 @@ const HOLDS: &str = "CONFORMANCE_HOLDS_A_LOCK_OF";
 
 fn hold_a_lock(name: &str) {
     let this = Owner { pid: std::process::id(), ..owner() };
-    let _writer = open::named(name).expect("a name").write("wechat", "wx1", &this).expect("free");
+    let _writer = open::named(name, no_password()).expect("a name").write("wechat", "wx1", &this).expect("free");
     std::io::stdout().write_all(b"held\n").expect("somebody reads");
     std::io::stdin().read_to_end(&mut Vec::new()).expect("a pipe");
 }
@@ -886,10 +896,17 @@ fn a_lock_dies_with_its_process(bench: &dyn StoreBench) {
 const RACES: &str = "CONFORMANCE_RACES_ON";
 const RACED: usize = 40;
 
+/// A ledger that is written by who does not have its lock.
+fn past_the_lock(name: &str) -> Box<dyn Ledger> {
+    match name.strip_prefix("sqlite:") {
+        Some(path) => Box::new(Sqlite::open(path.as_ref()).expect("opens")),
+        None => Box::new(Postgres::open(name, no_password()).expect("opens")),
+    }
+}
+
 /// Tries to freeze, to extend and to accept each of many, past the lock; how often it was first.
 fn race(name: &str) -> [usize; 3] {
-    let path = name.strip_prefix("sqlite:").expect("a path");
-    let mut ledger = Sqlite::open(path.as_ref()).expect("opens");
+    let mut ledger = past_the_lock(name);
     let mut first = [0; 3];
     let mut count = |kind: usize, written: Result<(), LedgerError>| match written {
         Ok(()) => first[kind] += 1,
@@ -946,7 +963,11 @@ fn what_may_follow_once_follows_once_whichever_process_writes_it(bench: &dyn Sto
     assert_eq!(bench.read().calls(&scope()).expect("reads").len(), 3 * RACED);
 }
 
-const KEY: TokenKey<'_> = TokenKey { appid: "wx1", base: "https://a", endpoint: "stable" };
+/// A token that is shared wherever the store is.
+fn key() -> TokenKey<'static> {
+    static SECRET: std::sync::LazyLock<Secret> = std::sync::LazyLock::new(|| Secret::new("a secret".into()));
+    TokenKey { appid: "wx1", base: "https://a", endpoint: "classic", seal: Some(&SECRET) }
+}
 
 fn token(value: &str, second: i64) -> Token {
     Token { value: Secret::new(value.to_owned()), good_until: at(second) }
@@ -955,7 +976,7 @@ fn token(value: &str, second: i64) -> Token {
 fn a_token_is_fetched_by_one_at_a_time(bench: &dyn StoreBench) {
     let (inside, name) = (AtomicBool::new(false), bench.name());
     let fetch_some = || {
-        let tokens = open::named(&name).expect("a name").tokens(KEY, queue());
+        let tokens = open::named(&name, no_password()).expect("a name").tokens(key(), queue());
         for _ in 0..20 {
             let mut next = |saved: Option<Token>| {
                 assert!(!inside.swap(true, Ordering::SeqCst), "two fetch at once");
@@ -973,7 +994,7 @@ fn a_token_is_fetched_by_one_at_a_time(bench: &dyn StoreBench) {
         all.into_iter().for_each(|thread| thread.join().expect("no panic"));
     });
     assert_eq!(
-        bench.store().tokens(KEY, queue()).saved(),
+        bench.store().tokens(key(), queue()).saved(),
         Ok(Some(token("80", 1))),
         "each saw what the one before had saved"
     );
@@ -983,10 +1004,10 @@ fn tokens_are_kept_apart_and_forgotten(bench: &dyn StoreBench) {
     let store = bench.store();
     drop(store.write("wechat", "wx1", &owner()).expect("makes it"));
     let keys = [
-        KEY,
-        TokenKey { appid: "wx2", ..KEY },
-        TokenKey { base: "https://b", ..KEY },
-        TokenKey { endpoint: "classic", ..KEY },
+        key(),
+        TokenKey { appid: "wx2", ..key() },
+        TokenKey { base: "https://b", ..key() },
+        TokenKey { endpoint: "authorizer", ..key() },
     ];
     for (second, key) in (1..).zip(keys) {
         assert_eq!(store.tokens(key, queue()).saved(), Ok(None));
@@ -1000,24 +1021,47 @@ fn tokens_are_kept_apart_and_forgotten(bench: &dyn StoreBench) {
         assert_eq!(bench.store().tokens(key, queue()).saved(), Ok(Some(token("t", second))), "{key:?}");
     }
     let other = Impatient::default();
-    let held = store.tokens(KEY, queue()).exclusively(&mut |saved| {
-        let waited = bench.store().tokens(KEY, Box::new(&other)).exclusively(&mut |_| Ok(token("two", 1)));
+    let held = store.tokens(key(), queue()).exclusively(&mut |saved| {
+        let waited = bench.store().tokens(key(), Box::new(&other)).exclusively(&mut |_| Ok(token("two", 1)));
         assert_eq!(waited, Err(TokenError::Interrupted), "who does not want to wait does not");
         saved.ok_or(TokenError::Interrupted)
     });
     assert_eq!((held, other.0.take()), (Ok(token("t", 1)), Some(owner())), "and knows for whom");
-    let failed = store.tokens(KEY, queue()).exclusively(&mut |_| Err(TokenError::Interrupted));
+    let failed = store.tokens(key(), queue()).exclusively(&mut |_| Err(TokenError::Interrupted));
     assert_eq!(failed, Err(TokenError::Interrupted));
-    assert_eq!(store.tokens(KEY, queue()).saved(), Ok(Some(token("t", 1))), "what is saved stays");
+    assert_eq!(store.tokens(key(), queue()).saved(), Ok(Some(token("t", 1))), "what is saved stays");
     let mut all = store.all_tokens().expect("reads");
     all.sort_by_key(|saved| saved.good_until);
     let all: Vec<_> = all.iter().map(|saved| (saved.appid.as_str(), saved.base.as_str(), saved.good_until)).collect();
     let (a, b) = ("https://a", "https://b");
     assert_eq!(all, [("wx1", a, at(1)), ("wx2", a, at(2)), ("wx1", b, at(3)), ("wx1", a, at(4))]);
-    assert_eq!((store.tokens(KEY, queue()).forget(), store.tokens(KEY, queue()).forget()), (Ok(true), Ok(false)));
-    assert_eq!((store.tokens(KEY, queue()).saved(), store.all_tokens().expect("reads").len()), (Ok(None), 3));
+    assert_eq!((store.tokens(key(), queue()).forget(), store.tokens(key(), queue()).forget()), (Ok(true), Ok(false)));
+    assert_eq!((store.tokens(key(), queue()).saved(), store.all_tokens().expect("reads").len()), (Ok(None), 3));
     store.forget_all_tokens(&*queue()).expect("writes");
     assert_eq!(store.all_tokens().expect("reads"), []);
+}
+
+fn what_is_kept_beside_a_token_outlives_it(bench: &dyn StoreBench) {
+    let store = bench.store();
+    drop(store.write("wechat", "wx1", &owner()).expect("makes it"));
+    let other = TokenKey { appid: "wx2", ..key() };
+    let kept = |key| bench.store().tokens(key, queue()).kept();
+    assert_eq!((kept(key()), kept(other)), (Ok(None), Ok(None)));
+    for text in ["1 a", "1 b"] {
+        let tokens = store.tokens(key(), queue());
+        let given = tokens.exclusively(&mut |_| {
+            tokens.keep(text)?;
+            // Somebody else sees it even if no token comes of it.
+            assert_eq!(kept(key()), Ok(Some(text.to_owned())));
+            Err(TokenError::Interrupted)
+        });
+        assert_eq!((given, tokens.saved()), (Err(TokenError::Interrupted), Ok(None)));
+    }
+    assert_eq!(store.all_tokens().expect("reads"), [], "it is no token");
+    store.tokens(key(), queue()).exclusively(&mut |_| Ok(token("t", 1))).expect("saved");
+    assert_eq!(store.tokens(key(), queue()).forget(), Ok(true));
+    store.forget_all_tokens(&*queue()).expect("writes");
+    assert_eq!((kept(key()), kept(other)), (Ok(Some("1 b".to_owned())), Ok(None)));
 }
 
 fn a_store_is_made_by_who_writes_and_by_nobody_else(bench: &dyn StoreBench) {
@@ -1025,10 +1069,10 @@ fn a_store_is_made_by_who_writes_and_by_nobody_else(bench: &dyn StoreBench) {
     assert!(store.read().expect("looks").is_none());
     assert_eq!(store.examine().expect("looks"), None);
     assert_eq!(
-        (holder(&*store, "wx1"), store.tokens(KEY, queue()).saved(), store.all_tokens().expect("reads")),
+        (holder(&*store, "wx1"), store.tokens(key(), queue()).saved(), store.all_tokens().expect("reads")),
         (None, Ok(None), Vec::new())
     );
-    assert_eq!(store.tokens(KEY, queue()).forget(), Ok(false));
+    assert_eq!(store.tokens(key(), queue()).forget(), Ok(false));
     store.forget_all_tokens(&*queue()).expect("there is nothing");
     assert!(bench.kept().is_empty());
     drop(store.write("wechat", "wx1", &owner()).expect("makes it"));
@@ -1036,7 +1080,10 @@ fn a_store_is_made_by_who_writes_and_by_nobody_else(bench: &dyn StoreBench) {
         store.read().expect("reads").is_some_and(|ledger| ledger.calls(&scope()).is_ok_and(|calls| calls.is_empty()))
     );
     let health = store.examine().expect("looks").expect("is there");
-    assert_eq!((health.format, health.newest, health.damage, health.warnings), (FORMAT, FORMAT, vec![], vec![]));
+    assert_eq!(
+        (health.format, health.newest, health.damage, health.warnings),
+        (bench.newest(), bench.newest(), vec![], vec![])
+    );
 }
 
 fn a_newer_format_is_refused_and_left_as_it_is(bench: &dyn StoreBench) {
@@ -1044,7 +1091,7 @@ fn a_newer_format_is_refused_and_left_as_it_is(bench: &dyn StoreBench) {
     bench.make_newer();
     let (store, before) = (bench.store(), bench.kept());
     let newer = |error: Option<LedgerError>| match error {
-        Some(LedgerError::Newer { found, known, .. }) => assert!(found > known && known == FORMAT),
+        Some(LedgerError::Newer { found, known, .. }) => assert!(found > known && known == bench.newest()),
         other => panic!("{other:?}"),
     };
     newer(store.read().err());
@@ -1150,6 +1197,10 @@ impl StoreBench for SqliteBench {
         self.execute("PRAGMA user_version = 99");
     }
 
+    fn newest(&self) -> i64 {
+        FORMAT
+    }
+
     fn make_foreign(&self) {
         self.execute("PRAGMA application_id = 7; CREATE TABLE calls (id INTEGER)");
     }
@@ -1184,25 +1235,120 @@ impl Bench for BookBench {
     }
 }
 
+/// PostgreSQL. A power cut is an immediate end of the server: what was not in its log is lost.
+struct PostgresBench {
+    schema: Schema,
+    /// The server is one that may be ended.
+    crashing: Option<Crashing>,
+}
+
+impl PostgresBench {
+    /// In another process of a test, the schema is the one of the first.
+    fn new() -> Option<Self> {
+        Some(Self { schema: Schema::new()?, crashing: None })
+    }
+
+    fn crashing() -> Option<Self> {
+        let server = Crashing::new()?;
+        Some(Self { schema: Schema::on(&server.address), crashing: Some(server) })
+    }
+}
+
+impl Bench for PostgresBench {
+    fn write(&self, scope: &Scope) -> Box<dyn Ledger + '_> {
+        self.store().write(scope.platform.name(), &scope.appid, &owner()).map_err(|error| error.words()).expect("opens")
+    }
+
+    fn intrude(&self) -> Box<dyn Ledger + '_> {
+        past_the_lock(&self.name())
+    }
+
+    fn read(&self) -> Box<dyn Ledger + '_> {
+        self.store().read().expect("opens").expect("is there")
+    }
+
+    fn cut_power(&self) {
+        self.crashing.as_ref().expect("a server that may be ended").crash();
+    }
+
+    fn damage(&self, scope: &Scope, damage: Damage) -> bool {
+        let call = format!("(SELECT id FROM calls WHERE occurrence = '{}')", scope.occurrence);
+        self.schema.sql(&match damage {
+            Damage::Payload => format!("UPDATE calls SET payload = '{{}}' WHERE id = {call}"),
+            Damage::Effect => format!("UPDATE calls SET effect = 'hum' WHERE id = {call}"),
+            Damage::Recipients => format!("UPDATE calls SET recipients = -1 WHERE id = {call}"),
+            Damage::Body => format!("UPDATE events SET body = '{{}}' WHERE call = {call} AND kind = 'attempted'"),
+            Damage::Kind => format!("UPDATE events SET kind = 'hum' WHERE call = {call} AND number = 2"),
+            Damage::Number => format!("UPDATE events SET msg_id = 'x' WHERE call = {call} AND number = 2"),
+            Damage::Time => format!("UPDATE events SET at = {} WHERE call = {call}", i64::MAX),
+            Damage::Order => {
+                format!(
+                    "INSERT INTO events (call, number, epoch, kind, at, run_id) VALUES ({call}, 3, 1, 'refused', 3, 'r')"
+                )
+            }
+        });
+        true
+    }
+}
+
+impl StoreBench for PostgresBench {
+    fn module(&self) -> &'static str {
+        "postgres"
+    }
+
+    fn name(&self) -> String {
+        self.schema.address()
+    }
+
+    fn kept(&self) -> Vec<u8> {
+        let tables =
+            "SELECT coalesce(string_agg(relname::text || relkind::text, ',' ORDER BY relname), '') FROM pg_class c
+            JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = current_schema()";
+        let mut kept = self.schema.sql(tables);
+        if kept.contains("eventsr") {
+            for table in ["format", "accounts", "runs", "calls", "events", "tokens"] {
+                kept.push_str(&self.schema.sql(&format!("SELECT t.* FROM {table} t ORDER BY t")));
+            }
+        }
+        kept.into_bytes()
+    }
+
+    fn make_newer(&self) {
+        self.schema.sql("INSERT INTO format VALUES (99)");
+    }
+
+    fn newest(&self) -> i64 {
+        POSTGRES_FORMAT
+    }
+
+    fn make_foreign(&self) {
+        let name = &self.schema.name;
+        self.schema.sql(&format!("CREATE SCHEMA {name}; CREATE TABLE {name}.calls (id INTEGER)"));
+    }
+}
+
 /// Each check once for each store.
 macro_rules! over_every_store {
-    (ledger: $($check:ident)* ; store: $($of_store:ident)*) => {
+    (ledger: $($check:ident)* ; crash: $($of_crash:ident)* ; store: $($of_store:ident)*) => {
         mod in_memory {
             $(#[test] fn $check() { super::$check(&super::BookBench::default()); })*
+            $(#[test] fn $of_crash() { super::$of_crash(&super::BookBench::default()); })*
         }
         mod sqlite {
             $(#[test] fn $check() { super::$check(&super::SqliteBench::new()); })*
+            $(#[test] fn $of_crash() { super::$of_crash(&super::SqliteBench::new()); })*
             $(#[test] fn $of_store() { super::$of_store(&super::SqliteBench::new()); })*
+        }
+        mod postgres {
+            $(#[test] fn $check() { super::PostgresBench::new().iter().for_each(|bench| super::$check(bench)); })*
+            $(#[test] fn $of_crash() { super::PostgresBench::crashing().iter().for_each(|bench| super::$of_crash(bench)); })*
+            $(#[test] fn $of_store() { super::PostgresBench::new().iter().for_each(|bench| super::$of_store(bench)); })*
         }
     };
 }
 
 over_every_store! {
     ledger:
-        an_intent_is_there_after_a_power_cut
-        an_outcome_other_than_acceptance_is_there_after_a_power_cut
-        a_run_and_its_report_are_there_after_a_power_cut
-        an_acceptance_is_in_doubt_until_the_next_write_or_sync
         freezing_again_replaces_what_was_never_attempted
         a_call_that_is_planned_anew_keeps_its_key_and_is_what_it_is_now
         a_step_that_is_accepted_or_in_doubt_is_not_frozen_again
@@ -1226,13 +1372,19 @@ over_every_store! {
         runs_are_listed_the_latest_first
         accounts_are_told_by_their_last_run_and_where_their_calls_stand
         damage_is_an_error_that_names_the_step;
+    crash:
+        an_intent_is_there_after_a_power_cut
+        an_outcome_other_than_acceptance_is_there_after_a_power_cut
+        a_run_and_its_report_are_there_after_a_power_cut
+        an_acceptance_is_in_doubt_until_the_next_write_or_sync;
     store:
         an_account_has_one_writer_and_says_who
         a_lock_dies_with_its_process
         what_may_follow_once_follows_once_whichever_process_writes_it
-        a_token_is_fetched_by_one_at_a_time
-        tokens_are_kept_apart_and_forgotten
         a_store_is_made_by_who_writes_and_by_nobody_else
         a_newer_format_is_refused_and_left_as_it_is
         what_is_of_another_program_is_refused_and_left_as_it_is
+        a_token_is_fetched_by_one_at_a_time
+        tokens_are_kept_apart_and_forgotten
+        what_is_kept_beside_a_token_outlives_it
 }

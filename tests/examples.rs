@@ -30,7 +30,7 @@ fn every_example_runs_on_the_sandbox() {
         .map(|entry| entry.file_name().to_string_lossy().into_owned())
         .collect();
     names.sort();
-    assert_eq!(names, ["ci", "fleet", "newspic", "quickstart", "spring-article", "vip-list"]);
+    assert_eq!(names, ["agency", "ci", "fleet", "newspic", "quickstart", "spring-article", "vip-list"]);
     // A fleet has its accounts elsewhere: see below.
     for name in names.into_iter().filter(|name| name != "fleet") {
         let plan = format!("examples/{name}/plan.yaml");

@@ -24,7 +24,7 @@ use qunfa::{
     run::{self, Ended, Refusal, Selection, Settings},
     wechat::{
         client::Client,
-        token::{Keeper, TokenSource},
+        keeper::{Keeper, TokenSource},
     },
 };
 

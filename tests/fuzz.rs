@@ -309,7 +309,7 @@ impl Book {
     fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("ledger.db");
-        let store = open::named(&format!("sqlite:{}", path.display())).expect("a name");
+        let store = open::named(&format!("sqlite:{}", path.display()), std::rc::Rc::new(|| Ok(None))).expect("a name");
         let scope =
             Scope { platform: Platform::Wechat, appid: "wx1".into(), plan: "p".into(), occurrence: "once".into() };
         let owner = Owner {

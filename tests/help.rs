@@ -14,10 +14,11 @@ fn all_commands() -> Vec<Vec<String>> {
     for name in commands(&case) {
         all.push(vec![name.clone()]);
         let help = case.run(&[&name, "--help"]).exits(0).stdout;
-        let below = help.split_once("\nCommands:\n").map_or("", |(_, below)| below);
-        let below = below.lines().take_while(|line| line.starts_with("  "));
-        let below = below.filter_map(|line| line.strip_prefix("  ")?.split(' ').next().filter(|word| !word.is_empty()));
-        all.extend(below.map(|below| vec![name.clone(), below.to_owned()]));
+        if let Some((_, below)) = help.split_once("\nCommands:\n") {
+            let lines = below.lines().take_while(|line| !line.is_empty());
+            let names = lines.filter(|line| line.starts_with("  ") && !line.starts_with("   "));
+            all.extend(names.filter_map(|line| Some(vec![name.clone(), line.split_whitespace().next()?.to_owned()])));
+        }
     }
     all
 }
@@ -126,13 +127,14 @@ fn common_options_are_shown_where_they_have_an_effect() {
         let has_state = reads_plan
             && (!is_fleet || name == "fleet status")
             && !["validate", "render", "preview-html", "sandbox"].contains(&name.as_str());
+        let of_store = ["state migrate", "state grants", "state check"].contains(&name.as_str());
         for (option, applies) in [
             ("var", reads_plan),
             ("vars-file", reads_plan),
             ("account", reads_plan && !is_fleet),
             ("fleet", reads_plan && !is_fleet && !["preview-html", "sandbox"].contains(&name.as_str())),
             ("now", reads_plan),
-            ("state", has_state),
+            ("state", has_state || of_store),
             ("api-base", has_state),
             ("verbose", name == "run"),
             ("color", name.is_empty()),
@@ -183,6 +185,7 @@ fn wrong_usage_names_what_is_meant() {
         &["run", "plan.yaml", "--from", "a", "--from", "b"],
         &["run", "plan.yaml", "--now", "tomorrow"],
         &["run", "plan.yaml", "--sandbox", "--fault", "explode"],
+        &["run", "plan.yaml", "--sandbox", "--fault", "rotate@stable_token"],
         &["run", "plan.yaml", "--sandbox", "--fault", "drop@nowhere"],
         &["run", "plan.yaml", "--sandbox", "--fault", "lossy@mass/send"],
         &["run", "plan.yaml", "--sandbox", "--fault", "drop#never"],

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::{Answer, Case, Fake, Got, Ran, plan};
+use crate::support::{Answer, Case, Fake, Got, Ran, in_each_language, plan};
 
 /// What a server, a file name or a plan may try: to paint, to break lines, to turn them, to command a CI, to call people.
 const HOSTILE: &str = "x\u{1b}[31mA\u{1b}]0;T\u{7}\rB\u{8}\u{85}C\u{2028}D\u{2029}E\u{202e}F\u{2066}G\u{200f}H\u{9b}2J\n::error::I\n  ::add-mask::J\n##[group]K @everyone <b>https://evil.example/ www.evil.example";
@@ -52,73 +52,79 @@ fn hostile_server() -> Fake {
 
 #[test]
 fn no_output_obeys_words_from_outside() {
-    let quoted: String = WRITTEN.chars().map(|c| format!("\\U{:08x}", c as u32)).collect();
-    let steps = format!(
+    in_each_language(|| {
+        let quoted: String = WRITTEN.chars().map(|c| format!("\\U{:08x}", c as u32)).collect();
+        let steps = format!(
         "  - {{ id: one, action: send_by_tag, description: \"{quoted}\", to: {{ tag: \"{quoted}\" }}, message: {{ text: \"{quoted}\" }}, continue_on_error: true }}
   - {{ id: two, action: send_by_tag, foreach: [{{ k: \"@everyone##\" }}], key: \"{{{{ row.k }}}}\", to: {{ tag_id: 2 }}, message: {{ text: 你好 }}, continue_on_error: true }}
   - {{ id: three, action: send_by_tag, to: {{ tag_id: 2 }}, message: {{ text: 你好 }} }}
 "
     );
-    let name = format!("p{}.yaml", HOSTILE.replace('/', "_"));
-    let case = Case::new().env("GITHUB_ACTIONS", "true").env("GITHUB_STEP_SUMMARY", "summary.md");
-    case.write(&name, plan(&steps));
-    let server = hostile_server();
-    let base = ["--api-base", &server.base];
-    let reports: Vec<String> =
-        ["human", "json", "junit", "markdown", "html"].iter().map(|format| format!("{format}=r.{format}")).collect();
-    let mut run = vec!["run", name.as_str(), "--yes", "--verbose", "--only", "two,three", "--api-base", &server.base];
-    reports.iter().for_each(|report| run.extend(["--report", report]));
-    let ran = case.run(&run);
-    assert!(ran.code == 5, "{}\n{}", ran.stdout, ran.stderr);
-    says_nothing_hostile(&ran, "run");
-    for format in ["human", "json", "junit", "markdown", "html"] {
-        let report = case.read(&format!("r.{format}"));
-        if format != "json" {
-            is_harmless(&report, format);
+        let name = format!("p{}.yaml", HOSTILE.replace('/', "_"));
+        let case = Case::new().env("GITHUB_ACTIONS", "true").env("GITHUB_STEP_SUMMARY", "summary.md");
+        case.write(&name, plan(&steps));
+        let server = hostile_server();
+        let base = ["--api-base", &server.base];
+        let reports: Vec<String> = ["human", "json", "junit", "markdown", "html"]
+            .iter()
+            .map(|format| format!("{format}=r.{format}"))
+            .collect();
+        let mut run =
+            vec!["run", name.as_str(), "--yes", "--verbose", "--only", "two,three", "--api-base", &server.base];
+        reports.iter().for_each(|report| run.extend(["--report", report]));
+        let ran = case.run(&run);
+        assert!(ran.code == 5, "{}\n{}", ran.stdout, ran.stderr);
+        says_nothing_hostile(&ran, "run");
+        for format in ["human", "json", "junit", "markdown", "html"] {
+            let report = case.read(&format!("r.{format}"));
+            if format != "json" {
+                is_harmless(&report, format);
+            }
         }
-    }
-    for page in ["r.markdown", "summary.md"] {
-        let text = case.read(page);
-        assert!(
-            !text.contains("@everyone") && !text.contains("<b>") && !text.contains("https://evil"),
-            "{page}: {text}"
-        );
-    }
-    let commands: Vec<Vec<&str>> = vec![
-        vec!["run", &name, "--yes", "--format", "json"],
-        vec!["run", &name, "--sandbox"],
-        vec!["validate", &name],
-        vec!["validate", &name, "--format", "json"],
-        vec!["validate", &name, "--format", "sarif"],
-        vec!["validate", &name, "--format", "github"],
-        vec!["validate", &name, "--format", "gitlab"],
-        vec!["fmt", "--check", &name],
-        vec!["render", &name],
-        vec!["status", &name],
-        vec!["status", &name, "--format", "json"],
-        vec!["doctor", &name],
-        vec!["doctor", &name, "--format", "json"],
-        vec!["report", &name],
-        vec!["report", &name, "--format", "json"],
-        vec!["report", &name, "--format", "junit"],
-        vec!["report", &name, "--format", "markdown"],
-        vec!["report", &name, "--format", "html"],
-        vec!["audience", &name, "two"],
-        vec!["settle", &name, HOSTILE, "--not-sent"],
-        vec!["explain", HOSTILE],
-        vec!["validate", "\n::error::x"],
-        vec!["--\n::error::x"],
-        vec!["run", "\u{1b}[31m\u{202e}"],
-    ];
-    for args in commands {
-        let with_base: Vec<&str> = args.iter().copied().chain(base).collect();
-        let ran = case.run(if args.contains(&"--sandbox") || args[0].starts_with("--") { &args } else { &with_base });
-        says_nothing_hostile(&ran, &format!("{args:?}"));
-    }
-    // Colours that are ours stay, and nothing else of their kind.
-    let coloured = case.run(&["validate", "\u{1b}[31m\n::error::x", "--color", "always"]);
-    assert!(coloured.stderr.contains("\u{1b}["), "{:?}", coloured.stderr);
-    is_harmless(&anstream_less(&coloured.stderr), "colours");
+        for page in ["r.markdown", "summary.md"] {
+            let text = case.read(page);
+            assert!(
+                !text.contains("@everyone") && !text.contains("<b>") && !text.contains("https://evil"),
+                "{page}: {text}"
+            );
+        }
+        let commands: Vec<Vec<&str>> = vec![
+            vec!["run", &name, "--yes", "--format", "json"],
+            vec!["run", &name, "--sandbox"],
+            vec!["validate", &name],
+            vec!["validate", &name, "--format", "json"],
+            vec!["validate", &name, "--format", "sarif"],
+            vec!["validate", &name, "--format", "github"],
+            vec!["validate", &name, "--format", "gitlab"],
+            vec!["fmt", "--check", &name],
+            vec!["render", &name],
+            vec!["status", &name],
+            vec!["status", &name, "--format", "json"],
+            vec!["doctor", &name],
+            vec!["doctor", &name, "--format", "json"],
+            vec!["report", &name],
+            vec!["report", &name, "--format", "json"],
+            vec!["report", &name, "--format", "junit"],
+            vec!["report", &name, "--format", "markdown"],
+            vec!["report", &name, "--format", "html"],
+            vec!["audience", &name, "two"],
+            vec!["settle", &name, HOSTILE, "--not-sent"],
+            vec!["explain", HOSTILE],
+            vec!["validate", "\n::error::x"],
+            vec!["--\n::error::x"],
+            vec!["run", "\u{1b}[31m\u{202e}"],
+        ];
+        for args in commands {
+            let with_base: Vec<&str> = args.iter().copied().chain(base).collect();
+            let ran =
+                case.run(if args.contains(&"--sandbox") || args[0].starts_with("--") { &args } else { &with_base });
+            says_nothing_hostile(&ran, &format!("{args:?}"));
+        }
+        // Colours that are ours stay, and nothing else of their kind.
+        let coloured = case.run(&["validate", "\u{1b}[31m\n::error::x", "--color", "always"]);
+        assert!(coloured.stderr.contains("\u{1b}["), "{:?}", coloured.stderr);
+        is_harmless(&anstream_less(&coloured.stderr), "colours");
+    });
 }
 
 #[test]
@@ -157,22 +163,35 @@ fn anstream_less(text: &str) -> String {
 
 #[test]
 fn the_log_of_the_sandbox_shows_what_it_was_sent() {
-    use std::io::{BufRead as _, BufReader, Write as _};
-    let case = Case::new().env("GITHUB_ACTIONS", "true");
-    let mut child = case.spawn(&["sandbox", "--listen", "127.0.0.1:0"]);
-    let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
-    let first = lines.next().expect("a line").expect("text");
-    let address = first.rsplit("http://").next().expect("an address").trim().to_owned();
-    let body = format!("{{\"appid\":\"{}\"}}", HOSTILE.replace('\n', "\\n"));
-    let mut stream = std::net::TcpStream::connect(address.trim_end_matches('/')).expect("connects");
-    let head = format!(
-        "POST /cgi-bin/stable_token HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
-        body.len()
-    );
-    stream.write_all(format!("{head}{body}").as_bytes()).expect("takes it");
-    let line = lines.next().expect("a line").expect("text");
-    child.kill().expect("ours");
-    child.wait().expect("ends");
-    is_harmless(&line, "the sandbox's log");
-    commands_nothing(&line, "the sandbox's log");
+    in_each_language(|| {
+        use std::io::{BufRead as _, BufReader, Write as _};
+        let case = Case::new().env("GITHUB_ACTIONS", "true");
+        let mut child = case.spawn(&["sandbox", "--listen", "127.0.0.1:0"]);
+        let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+        let first = lines.next().expect("a line").expect("text");
+        let address = first.rsplit("http://").next().expect("an address").trim().to_owned();
+        let body = format!("{{\"appid\":\"{}\"}}", HOSTILE.replace('\n', "\\n"));
+        let mut stream = std::net::TcpStream::connect(address.trim_end_matches('/')).expect("connects");
+        let head = format!(
+            "POST /cgi-bin/stable_token HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        );
+        stream.write_all(format!("{head}{body}").as_bytes()).expect("takes it");
+        let line = lines.next().expect("a line").expect("text");
+        child.kill().expect("ours");
+        child.wait().expect("ends");
+        is_harmless(&line, "the sandbox's log");
+        commands_nothing(&line, "the sandbox's log");
+    });
+}
+
+/// Where the process may not map as much as its stack would take, it works on the one that it has.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_small_address_space_is_enough_for_a_usual_plan() {
+    let case = Case::new().file("plan.yaml", plan(&crate::support::send("one")));
+    let script = format!("ulimit -v 400000; exec \"{}\" validate plan.yaml", env!("CARGO_BIN_EXE_qunfa"));
+    let ran = std::process::Command::new("/bin/sh").args(["-c", &script]).current_dir(case.path("")).output();
+    let ran = ran.expect("a shell");
+    assert!(ran.status.success() && !String::from_utf8_lossy(&ran.stderr).contains("panicked"), "{ran:?}");
 }

@@ -253,11 +253,13 @@ fn nothing_is_written_elsewhere() {
 
 #[test]
 fn a_part_of_a_repository() {
-    let case = empty().file(".git/HEAD", "");
-    let ran = case.run(&["init", "campaigns/a"]).exits(0);
-    assert!(ran.stderr.contains("inside a larger repository"), "{}", ran.stderr);
-    case.run(&["run", "campaigns/a/plan.yaml", "--sandbox"]).exits(0);
-    assert!(repository().join("src/cli/init").is_dir());
+    in_each_language(|| {
+        let case = empty().file(".git/HEAD", "");
+        let ran = case.run(&["init", "campaigns/a"]).exits(0);
+        ran.says("inside a larger repository");
+        case.run(&["run", "campaigns/a/plan.yaml", "--sandbox"]).exits(0);
+        assert!(repository().join("src/cli/init").is_dir());
+    });
 }
 
 #[test]

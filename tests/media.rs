@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Case, Fake, code, in_each_language, plan, repository};
+use crate::support::{Answer, Case, Fake, code, hear, in_each_language, plan, repository, spoken};
 
 const ARTICLE: &str = "---
 title: 春茶上新
@@ -185,28 +185,40 @@ fn nothing_follows_a_failed_upload() {
 
 #[test]
 fn an_upload_in_doubt_is_made_again_and_a_draft_in_doubt_is_not_sent_twice() {
-    for path in ["/media/uploadimg", "/add_material", "/draft/add", "/draft/get"] {
-        for answer in [Answer::Close, Answer::Cut, code(-1), Answer::Raw(502, "text/html", "<html>".into())] {
-            let (case, server) = (case(), Fake::scripted(path, vec![Answer::DoneThen(Box::new(answer.clone()))]));
-            let ran = case.against(&server, &[]).exits(0);
-            // -1 says that nothing was done; of a reading nothing is left over.
-            let doubt = path != "/draft/get" && !matches!(answer, Answer::Json(_));
-            assert_eq!(ran.stderr.contains("a duplicate in the library"), doubt, "{path} {answer:?} {}", ran.stderr);
-            assert_eq!(server.calls(path).len(), 2, "{path} {answer:?}");
-            // Both previews and sends show the draft that WeChat told of.
-            let id = server.sends()[0].json()["mpnews"]["media_id"].clone();
-            assert_eq!(server.calls("/mass/preview")[0].json()["mpnews"]["media_id"], id);
-            assert!(server.drafts().contains_key(id.as_str().expect("a text")));
-            server.delivered_once(1);
-            case.against(&server, &[]).exits(0);
-            server.delivered_once(1);
+    in_each_language(|| {
+        for path in ["/media/uploadimg", "/add_material", "/draft/add", "/draft/get"] {
+            for answer in [Answer::Close, Answer::Cut, code(-1), Answer::Raw(502, "text/html", "<html>".into())] {
+                let (case, server) = (case(), Fake::scripted(path, vec![Answer::DoneThen(Box::new(answer.clone()))]));
+                let ran = case.against(&server, &[]).exits(0);
+                // -1 says that nothing was done; of a reading nothing is left over.
+                let doubt = path != "/draft/get" && !matches!(answer, Answer::Json(_));
+                assert_eq!(
+                    ran.stderr.contains(if spoken() == "zh" {
+                        "可能多出一份重复的素材"
+                    } else {
+                        "a duplicate in the library"
+                    }),
+                    doubt,
+                    "{path} {answer:?} {}",
+                    ran.stderr
+                );
+                hear(&ran.stderr);
+                assert_eq!(server.calls(path).len(), 2, "{path} {answer:?}");
+                // Both previews and sends show the draft that WeChat told of.
+                let id = server.sends()[0].json()["mpnews"]["media_id"].clone();
+                assert_eq!(server.calls("/mass/preview")[0].json()["mpnews"]["media_id"], id);
+                assert!(server.drafts().contains_key(id.as_str().expect("a text")));
+                server.delivered_once(1);
+                case.against(&server, &[]).exits(0);
+                server.delivered_once(1);
+            }
         }
-    }
-    let (case, server) = (case(), Fake::scripted("/draft/add", vec![Answer::Close; 3]));
-    case.against(&server, &[]).exits(5).says("gave up after 3 attempts");
-    assert!(server.sends().is_empty());
-    case.against(&server, &[]).exits(0);
-    server.delivered_once(1);
+        let (case, server) = (case(), Fake::scripted("/draft/add", vec![Answer::Close; 3]));
+        case.against(&server, &[]).exits(5).says("gave up after 3 attempts");
+        assert!(server.sends().is_empty());
+        case.against(&server, &[]).exits(0);
+        server.delivered_once(1);
+    });
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::{Answer, Case, Fake, code, in_each_language, plan, send, spoken};
+use crate::support::{Answer, Case, Fake, code, hear, in_each_language, plan, send, spoken, told};
 
 fn two_sends() -> Case {
     Case::new().file("plan.yaml", plan(&(send("one") + &send("two"))))
@@ -171,31 +171,36 @@ fn a_send_in_doubt_is_repeated_with_the_same_bytes() {
 /// followers twice. They are simply repeated, at most `attempts` times, and are never *unknown*.
 #[test]
 fn other_calls_are_simply_repeated() {
-    let steps = "  - { id: show, action: preview, to: { wxname: editor }, message: { text: 你好 } }
+    in_each_language(|| {
+        let steps = "  - { id: show, action: preview, to: { wxname: editor }, message: { text: 你好 } }
   - { id: slow, action: set_speed, speed: 1 }
   - { id: look, action: check, msg_id: 7 }
   - { id: undo, action: delete, msg_id: 7 }\n";
-    for answer in doubtful().into_iter().filter(|answer| !matches!(answer, Answer::Stall)) {
-        let done = || Answer::DoneThen(Box::new(answer.clone()));
-        for path in ["/mass/preview", "/speed/set", "/mass/get", "/mass/delete"] {
-            let (case, server) = (Case::new().file("plan.yaml", plan(steps)), Fake::scripted(path, vec![done()]));
-            case.against(&server, &[]).exits(0);
-            assert_eq!(server.calls(path).len(), 2, "{path} {answer:?}");
-            case.against(&server, &[]).exits(0);
-            assert_eq!(server.calls(path).len(), 2, "{path}: done is done");
+        for answer in doubtful().into_iter().filter(|answer| !matches!(answer, Answer::Stall)) {
+            let done = || Answer::DoneThen(Box::new(answer.clone()));
+            for path in ["/mass/preview", "/speed/set", "/mass/get", "/mass/delete"] {
+                let (case, server) = (Case::new().file("plan.yaml", plan(steps)), Fake::scripted(path, vec![done()]));
+                case.against(&server, &[]).exits(0);
+                assert_eq!(server.calls(path).len(), 2, "{path} {answer:?}");
+                case.against(&server, &[]).exits(0);
+                assert_eq!(server.calls(path).len(), 2, "{path}: done is done");
+            }
         }
-    }
-    for path in ["/mass/preview", "/speed/set", "/mass/get", "/mass/delete"] {
-        let (case, server) = (Case::new().file("plan.yaml", plan(steps)), Fake::scripted(path, vec![Answer::Close; 3]));
-        case.against(&server, &[]).exits(5);
-        assert_eq!(server.calls(path).len(), 3, "{path}: at most `attempts` times");
-        case.against(&server, &[]).exits(0);
-        assert_eq!(server.calls(path).len(), 4, "{path}: the next run does it");
-    }
-    // A delete that was done and is repeated finds nothing to delete.
-    let gone = vec![Answer::DoneThen(Box::new(Answer::Close)), code(40059)];
-    let (case, server) = (Case::new().file("plan.yaml", plan(steps)), Fake::scripted("/mass/delete", gone));
-    case.against(&server, &[]).exits(5).says("may have deleted it: see `qunfa status plan.yaml --refresh --api-base");
+        for path in ["/mass/preview", "/speed/set", "/mass/get", "/mass/delete"] {
+            let (case, server) =
+                (Case::new().file("plan.yaml", plan(steps)), Fake::scripted(path, vec![Answer::Close; 3]));
+            case.against(&server, &[]).exits(5);
+            assert_eq!(server.calls(path).len(), 3, "{path}: at most `attempts` times");
+            case.against(&server, &[]).exits(0);
+            assert_eq!(server.calls(path).len(), 4, "{path}: the next run does it");
+        }
+        // A delete that was done and is repeated finds nothing to delete.
+        let gone = vec![Answer::DoneThen(Box::new(Answer::Close)), code(40059)];
+        let (case, server) = (Case::new().file("plan.yaml", plan(steps)), Fake::scripted("/mass/delete", gone));
+        case.against(&server, &[])
+            .exits(5)
+            .says("may have deleted it: see `qunfa status plan.yaml --refresh --api-base");
+    });
 }
 
 #[test]
@@ -837,7 +842,9 @@ fn a_check_polls_until_its_status() {
         let (calls, ran) = run(vec![status("SEND_FAIL")], 5);
         assert_eq!(calls, 1);
         ran.prints("check-fails");
-        assert_eq!(run(vec![status("DELETE")], 5).0, 1);
+        let (calls, ran) = run(vec![status("DELETE")], 5);
+        assert_eq!(calls, 1);
+        ran.says("it was deleted, or every recipient was filtered out");
         assert_eq!(run(vec![code(40059)], 5).0, 1);
         assert_eq!(run(vec![code(-1), code(-1), code(-1)], 5).0, 3, "reads are repeated, within bounds");
         let late = Fake::new(move |_, got| {
@@ -1119,22 +1126,25 @@ fn an_interrupt_finishes_the_call_in_flight() {
 #[cfg(unix)]
 #[test]
 fn a_wait_for_the_lock_of_the_tokens_says_for_whom_and_ends_with_one_interrupt() {
-    use std::io::{BufRead as _, BufReader};
-    let (case, server) = (two_sends(), Fake::usual());
-    let owner = json!({ "pid": 7, "host": "ci", "since": "2026-03-02T02:00:00Z", "plan": "other.yaml", "command": "qunfa run" });
-    case.write(".qunfa/state.db.tokens.lock", owner.to_string());
-    let lock = std::fs::File::open(case.path(".qunfa/state.db.tokens.lock")).expect("is there");
-    lock.lock().expect("nobody else has it");
-    let mut child = case.spawn(&["run", "plan.yaml", "--yes", "--api-base", &server.base]);
-    let mut said = BufReader::new(child.stderr.take().expect("piped")).lines().map_while(Result::ok);
-    let waits = said.find(|line| line.contains("waiting")).expect("it says that it waits");
-    assert!(waits.contains("process 7 on ci since 2026-03-02 10:00:00 (qunfa run other.yaml)"), "{waits}");
-    interrupt(&child, "-INT");
-    let rest: Vec<String> = said.collect();
-    assert_eq!(child.wait().expect("it ends").code(), Some(130), "{rest:?}");
-    assert_eq!(server.got().len(), 0);
-    drop(lock);
-    case.against(&server, &[]).exits(0);
+    in_each_language(|| {
+        use std::io::{BufRead as _, BufReader};
+        let (case, server) = (two_sends(), Fake::usual());
+        let owner = json!({ "pid": 7, "host": "ci", "since": "2026-03-02T02:00:00Z", "plan": "other.yaml", "command": "qunfa run" });
+        case.write(".qunfa/state.db.tokens.lock", owner.to_string());
+        let lock = std::fs::File::open(case.path(".qunfa/state.db.tokens.lock")).expect("is there");
+        lock.lock().expect("nobody else has it");
+        let mut child = case.spawn(&["run", "plan.yaml", "--yes", "--api-base", &server.base]);
+        let mut said = BufReader::new(child.stderr.take().expect("piped")).lines().map_while(Result::ok);
+        let waits = said.find(|line| line.contains("other.yaml")).expect("it says that it waits");
+        told(&waits, "process 7 on ci since 2026-03-02 10:00:00 (qunfa run other.yaml)");
+        interrupt(&child, "-INT");
+        let rest: Vec<String> = said.collect();
+        hear(&format!("{waits}\n{}", rest.join("\n")));
+        assert_eq!(child.wait().expect("it ends").code(), Some(130), "{rest:?}");
+        assert_eq!(server.got().len(), 0);
+        drop(lock);
+        case.against(&server, &[]).exits(0);
+    });
 }
 
 #[cfg(unix)]

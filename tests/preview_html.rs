@@ -2,7 +2,7 @@
 
 use qunfa::message::MessageKind;
 
-use crate::support::{Case, in_both, in_each_language, plan, repository, send};
+use crate::support::{Case, in_both, in_each_language, plan, repository, send, spoken, told};
 
 const JADE: &[u8] = include_bytes!("pictures/jade-4x2.png");
 const AMBER: &[u8] = include_bytes!("pictures/amber-2x2.png");
@@ -234,13 +234,25 @@ fn findings_stand_beside_their_place() {
 
 #[test]
 fn rows_that_differ_by_their_data_alone_are_counted() {
-    let rows: String = (1..=25).map(|number| format!("{{ n: {number} }}, ")).collect();
-    let step = format!(
-        "  - {{ id: row, action: send_by_tag, foreach: [{rows}], key: \"{{{{ row.n }}}}\", to: {{ tag_id: 2 }}, message: {{ text: \"第{{{{ row.n }}}}个 http://a.example\" }} }}\n"
-    );
-    let page = page(&Case::new().file("plan.yaml", plan(&step)));
-    assert!(page.contains("第20个") && !page.contains("第21个") && page.contains("And 5 more rows"));
-    assert_eq!(page.matches("is a link without https</span>").count(), 20, "once in each row that is shown");
+    in_each_language(|| {
+        let rows: String = (1..=25).map(|number| format!("{{ n: {number} }}, ")).collect();
+        let step = format!(
+            "  - {{ id: row, action: send_by_tag, foreach: [{rows}], key: \"{{{{ row.n }}}}\", to: {{ tag_id: 2 }}, message: {{ text: \"第{{{{ row.n }}}}个 http://a.example\" }} }}\n"
+        );
+        let page = page(&Case::new().file("plan.yaml", plan(&step)));
+        assert!(page.contains("第20个") && !page.contains("第21个"));
+        told(page.lines().find(|line| line.contains("qunfa render")).unwrap_or_default(), "And 5 more rows");
+        assert_eq!(
+            page.matches(if spoken() == "zh" {
+                "不是 https 链接</span>"
+            } else {
+                "is a link without https</span>"
+            })
+            .count(),
+            20,
+            "once in each row that is shown"
+        );
+    });
 }
 
 #[test]
@@ -292,26 +304,28 @@ fn open_without_an_opener_says_so() {
 #[cfg(unix)]
 #[test]
 fn open_hands_the_page_to_the_opener() {
-    use std::os::unix::fs::PermissionsExt as _;
-    let name = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
-    let case = tea();
-    let opener = |script: &str| {
-        let path = case.path("bin").join(name);
-        case.write(&format!("bin/{name}"), format!("#!/bin/sh\n{script}\n"));
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).expect("can be run");
-    };
-    opener(&format!("echo \"$1\" > {}", case.path("opened").display()));
-    let path = case.path("bin").display().to_string();
-    let run = || {
-        let mut command = case.command(&["preview-html", "plan.yaml", "--open", "--out", "seite 1.html"]);
-        command.env("PATH", &path).output().expect("the program starts")
-    };
-    assert_eq!(run().status.code(), Some(0));
-    assert!(case.read("opened").trim_end().ends_with("/seite 1.html"));
-    opener("exit 3");
-    let failed = run();
-    assert_eq!(failed.status.code(), Some(4));
-    assert!(String::from_utf8_lossy(&failed.stderr).contains(&format!("`{name}` failed")));
+    in_each_language(|| {
+        use std::os::unix::fs::PermissionsExt as _;
+        let name = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
+        let case = tea();
+        let opener = |script: &str| {
+            let path = case.path("bin").join(name);
+            case.write(&format!("bin/{name}"), format!("#!/bin/sh\n{script}\n"));
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).expect("can be run");
+        };
+        opener(&format!("echo \"$1\" > {}", case.path("opened").display()));
+        let path = case.path("bin").display().to_string();
+        let run = || {
+            let mut command = case.command(&["preview-html", "plan.yaml", "--open", "--out", "seite 1.html"]);
+            command.env("PATH", &path).output().expect("the program starts")
+        };
+        assert_eq!(run().status.code(), Some(0));
+        assert!(case.read("opened").trim_end().ends_with("/seite 1.html"));
+        opener("exit 3");
+        let failed = run();
+        assert_eq!(failed.status.code(), Some(4));
+        told(&String::from_utf8_lossy(&failed.stderr), &format!("`{name}` failed"));
+    });
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::{Answer, Case, Fake, Got, SECRET, TOKEN, in_each_language, plan, repository, send};
+use crate::support::{Answer, Case, Fake, Got, SECRET, TOKEN, hear, in_each_language, plan, repository, send};
 
 #[test]
 fn only_a_real_run_needs_the_secret() {
@@ -59,76 +59,79 @@ fn naming(path: &str) -> Vec<(&'static str, String)> {
 
 #[test]
 fn a_plan_cannot_name_what_is_no_content() {
-    let case = Case::new()
-        .file(".git/config", "HIDDEN-WORDS\n")
-        .file(".env", "HIDDEN-WORDS\n")
-        .file("a/.ssh/config", "HIDDEN-WORDS\n")
-        .file("ops/appsecret.txt", format!("{SECRET}\n"))
-        .file("ops/deploy.pem", "HIDDEN-WORDS\n")
-        .file("a/notes.txt", "\n-----BEGIN OPENSSH PRIVATE KEY-----\nHIDDEN-WORDS\n")
-        .file("store/ledger.db", "HIDDEN-WORDS\n")
-        .file("store/ledger.db.tokens", "HIDDEN-WORDS\n")
-        .file("people.txt", "oA\noB\noC\n")
-        .file("cover.png", std::fs::read(repository().join("tests/plans/files/cover.png")).expect("a picture"));
-    #[cfg(unix)]
-    {
-        std::os::unix::fs::symlink(".env", case.path("plain.txt")).expect("a link");
-        std::os::unix::fs::symlink(".git", case.path("folder")).expect("a link");
-        std::os::unix::fs::symlink("ops/appsecret.txt", case.path("also.txt")).expect("a link");
-        std::fs::hard_link(case.path("ops/appsecret.txt"), case.path("hard.txt")).expect("a link");
-    }
-    let linked: &[&str] = if cfg!(unix) { &["plain.txt", "folder/config", "also.txt", "hard.txt"] } else { &[] };
-    let written = [
-        ".git/config",
-        "./.git/config",
-        "a/../.git/config",
-        ".GIT/CONFIG",
-        ".git./config",
-        ".git\\config",
-        "a\\.ssh\\config",
-        " .git/config",
-        "\u{200b}.git/config",
-        ".git/not-there",
-        ".env",
-        "a/.ssh/config",
-        ".qunfa/state.db.tokens",
-        "ops/appsecret.txt",
-        "./ops//../ops/appsecret.txt",
-        "ops/deploy.pem",
-        "a/notes.txt",
-        "store/ledger.db",
-        "store/ledger.db.tokens",
-        "store/../store/ledger.db",
-    ];
-    let endings = ["txt", "csv", "md", "css"].map(|ending| [format!(".a/f.{ending}"), format!("store/f.{ending}")]);
-    let endings: Vec<String> = endings.into_iter().flatten().collect();
-    endings.iter().for_each(|path| case.write(path, "HIDDEN-WORDS\n"));
-    let endings: Vec<&str> = endings.iter().map(String::as_str).collect();
-    let server = Fake::usual();
-    let mut times = std::collections::HashMap::new();
-    for path in written.iter().chain(linked).chain(&endings) {
-        for (field, steps) in naming(path) {
-            case.write("plan.yaml", plan(&steps).replace("{ env: WECHAT_SECRET }", "{ file: ops/appsecret.txt }"));
-            let state = ["--state", "sqlite:store/ledger.db"];
-            let ran = case.run(&[&["run", "plan.yaml", "--yes", "--api-base", &server.base][..], &state].concat());
-            assert_eq!(ran.code, 3, "{field} {path}: {}", ran.stderr);
-            // Some fields take names with certain endings only, and say so first.
-            let refused = ran.stderr.contains("[Q608]");
-            assert!(
-                refused || ran.stderr.contains("[Q205]") || ran.stderr.contains("[Q204]"),
-                "{field} {path}: {}",
-                ran.stderr
-            );
-            if refused {
-                *times.entry(field).or_insert(0) += 1;
-            }
-            let said = format!("{}{}", ran.stdout, ran.stderr);
-            assert!(!said.contains("HIDDEN") && !said.contains(SECRET), "{field} {path}: {said}");
+    in_each_language(|| {
+        let case = Case::new()
+            .file(".git/config", "HIDDEN-WORDS\n")
+            .file(".env", "HIDDEN-WORDS\n")
+            .file("a/.ssh/config", "HIDDEN-WORDS\n")
+            .file("ops/appsecret.txt", format!("{SECRET}\n"))
+            .file("ops/deploy.pem", "HIDDEN-WORDS\n")
+            .file("a/notes.txt", "\n-----BEGIN OPENSSH PRIVATE KEY-----\nHIDDEN-WORDS\n")
+            .file("store/ledger.db", "HIDDEN-WORDS\n")
+            .file("store/ledger.db.tokens", "HIDDEN-WORDS\n")
+            .file("people.txt", "oA\noB\noC\n")
+            .file("cover.png", std::fs::read(repository().join("tests/plans/files/cover.png")).expect("a picture"));
+        #[cfg(unix)]
+        {
+            std::os::unix::fs::symlink(".env", case.path("plain.txt")).expect("a link");
+            std::os::unix::fs::symlink(".git", case.path("folder")).expect("a link");
+            std::os::unix::fs::symlink("ops/appsecret.txt", case.path("also.txt")).expect("a link");
+            std::fs::hard_link(case.path("ops/appsecret.txt"), case.path("hard.txt")).expect("a link");
         }
-    }
-    assert!(server.got().is_empty());
-    let fields = naming("").into_iter().map(|(field, _)| field);
-    assert!(fields.clone().all(|field| times.get(field).is_some_and(|times| *times >= 2)), "{times:?}");
+        let linked: &[&str] = if cfg!(unix) { &["plain.txt", "folder/config", "also.txt", "hard.txt"] } else { &[] };
+        let written = [
+            ".git/config",
+            "./.git/config",
+            "a/../.git/config",
+            ".GIT/CONFIG",
+            ".git./config",
+            ".git\\config",
+            "a\\.ssh\\config",
+            " .git/config",
+            "\u{200b}.git/config",
+            ".git/not-there",
+            ".env",
+            "a/.ssh/config",
+            ".qunfa/state.db.tokens",
+            "ops/appsecret.txt",
+            "./ops//../ops/appsecret.txt",
+            "ops/deploy.pem",
+            "a/notes.txt",
+            "store/ledger.db",
+            "store/ledger.db.tokens",
+            "store/../store/ledger.db",
+        ];
+        let endings = ["txt", "csv", "md", "css"].map(|ending| [format!(".a/f.{ending}"), format!("store/f.{ending}")]);
+        let endings: Vec<String> = endings.into_iter().flatten().collect();
+        endings.iter().for_each(|path| case.write(path, "HIDDEN-WORDS\n"));
+        let endings: Vec<&str> = endings.iter().map(String::as_str).collect();
+        let server = Fake::usual();
+        let mut times = std::collections::HashMap::new();
+        for path in written.iter().chain(linked).chain(&endings) {
+            for (field, steps) in naming(path) {
+                case.write("plan.yaml", plan(&steps).replace("{ env: WECHAT_SECRET }", "{ file: ops/appsecret.txt }"));
+                let state = ["--state", "sqlite:store/ledger.db"];
+                let ran = case.run(&[&["run", "plan.yaml", "--yes", "--api-base", &server.base][..], &state].concat());
+                assert_eq!(ran.code, 3, "{field} {path}: {}", ran.stderr);
+                hear(&ran.stderr);
+                // Some fields take names with certain endings only, and say so first.
+                let refused = ran.stderr.contains("[Q608]");
+                assert!(
+                    refused || ran.stderr.contains("[Q205]") || ran.stderr.contains("[Q204]"),
+                    "{field} {path}: {}",
+                    ran.stderr
+                );
+                if refused {
+                    *times.entry(field).or_insert(0) += 1;
+                }
+                let said = format!("{}{}", ran.stdout, ran.stderr);
+                assert!(!said.contains("HIDDEN") && !said.contains(SECRET), "{field} {path}: {said}");
+            }
+        }
+        assert!(server.got().is_empty());
+        let fields = naming("").into_iter().map(|(field, _)| field);
+        assert!(fields.clone().all(|field| times.get(field).is_some_and(|times| *times >= 2)), "{times:?}");
+    });
 }
 
 #[cfg(unix)]
@@ -277,6 +280,11 @@ fn a_secret_in_the_wrong_place_is_not_repeated() {
         (format!("access_token: {{ env: {} }}", "aB_-".repeat(30)), "Q801"),
         (format!("key: {LOST}, {fine}"), "Q201"),
         (format!("refresh_token: {LOST}, {fine}"), "Q201"),
+        (format!("component: {LOST}, {fine}"), "Q203"),
+        (format!("component: {{ appid: wx0123456789abcdef, secret: {LOST}, ticket: [{LOST}] }}"), "Q801"),
+        (format!("component: {{ refresh_token: {{ env: {LOST} }}, ticket: {{ file: {LOST} }} }}"), "Q801"),
+        (format!("component: {{ verify_ticket: {LOST} }}"), "Q201"),
+        (format!("proxy: http://u:{LOST}@proxy.example.com:1, {fine}"), "Q801"),
         (format!("encodingAESKey: {LOST}, {fine}"), "Q201"),
         (format!("appid: {LOST}, {fine}").replace("appid", "app_id"), "Q201"),
     ] {
@@ -387,16 +395,69 @@ fn through(proxy: &str, args: &[&str]) -> crate::support::Ran {
 
 #[test]
 fn a_proxy_that_cannot_be_used_is_an_error() {
-    for bad in ["ftp://127.0.0.1:1", "http://", "socks9://127.0.0.1:1", "http://user:hunter2-hunter2@:80"] {
-        let ran = through(bad, &["run", "plan.yaml", "--yes"]).exits(4).says("the proxy in `HTTPS_PROXY` is not valid");
+    in_each_language(|| {
+        for bad in ["ftp://127.0.0.1:1", "http://", "socks9://127.0.0.1:1", "http://user:hunter2-hunter2@:80"] {
+            let ran =
+                through(bad, &["run", "plan.yaml", "--yes"]).exits(4).says("the proxy in `HTTPS_PROXY` is not valid");
+            assert!(!ran.stderr.contains("hunter2"), "{}", ran.stderr);
+        }
+        // Nobody listens there: it is the proxy that is not reached. Its password is not shown.
+        let closed = "http://user:hunter2-hunter2@127.0.0.1:9";
+        for args in [&["run", "plan.yaml", "--yes"][..], &["doctor", "plan.yaml"]] {
+            let ran = through(closed, args).exits(5).says("proxy 127.0.0.1:9 (HTTPS_PROXY)");
+            assert!(!ran.stderr.contains("hunter2") && !ran.stdout.contains("hunter2"), "{}{}", ran.stdout, ran.stderr);
+        }
+    });
+}
+
+/// A plan whose account has a proxy of its own, which the environment's would lead nowhere.
+fn through_own(proxy: &str, args: &[&str]) -> crate::support::Ran {
+    let text =
+        plan(&send("one")).replace("attempts: 3", "attempts: 1").replace("resend_after: 1ms", "resend_after: 60s");
+    let text = text.replace("secret: {", &format!("proxy: {proxy}, secret: {{"));
+    let case = Case::new().file("plan.yaml", text).file("proxy", "socks5h://user:hunter2-hunter2@127.0.0.1:9\n");
+    let case =
+        case.env("OWN_PROXY", "http://user:hunter2-hunter2@127.0.0.1:9").env("BAD_PROXY", "ftp://hunter2-hunter2");
+    case.env("HTTPS_PROXY", "http://127.0.0.1:7").env("NO_PROXY", "*").run(args)
+}
+
+#[test]
+fn an_accounts_own_proxy_counts_before_the_environments() {
+    in_each_language(|| {
+        for proxy in ["{ env: OWN_PROXY }", "{ file: proxy }", "http://127.0.0.1:9", "socks5h://127.0.0.1:9"] {
+            for args in
+                [&["run", "plan.yaml", "--yes"][..], &["doctor", "plan.yaml"], &["token", "refresh", "plan.yaml"]]
+            {
+                let ran = through_own(proxy, args).exits(5).says("proxy 127.0.0.1:9 (account)");
+                assert!(
+                    !ran.stderr.contains("hunter2") && !ran.stdout.contains("hunter2"),
+                    "{}{}",
+                    ran.stdout,
+                    ran.stderr
+                );
+            }
+        }
+        for (proxy, words) in [
+            ("{ env: BAD_PROXY }", "the account's `proxy` is not valid"),
+            ("{ env: NO_SUCH_PROXY }", "no proxy: the environment variable `NO_SUCH_PROXY` is not set"),
+        ] {
+            let ran = through_own(proxy, &["run", "plan.yaml", "--yes"]).exits(4).says(words);
+            assert!(!ran.stderr.contains("hunter2"), "{}", ran.stderr);
+            ran.prints(&format!("proxy-{}", &proxy[7..9].to_lowercase()));
+            // A rehearsal goes straight.
+            through_own(proxy, &["run", "plan.yaml", "--sandbox"]).exits(0);
+        }
+        let ran =
+            through_own("http://user:hunter2-hunter2@127.0.0.1:9", &["validate", "plan.yaml"]).exits(3).says("[Q801]");
         assert!(!ran.stderr.contains("hunter2"), "{}", ran.stderr);
-    }
-    // Nobody listens there: it is the proxy that is not reached. Its password is not shown.
-    let closed = "http://user:hunter2-hunter2@127.0.0.1:9";
-    for args in [&["run", "plan.yaml", "--yes"][..], &["doctor", "plan.yaml"]] {
-        let ran = through(closed, args).exits(5).says("proxy 127.0.0.1:9 (HTTPS_PROXY)");
-        assert!(!ran.stderr.contains("hunter2") && !ran.stdout.contains("hunter2"), "{}{}", ran.stdout, ran.stderr);
-    }
+        let (port, served) = listener(
+            b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n",
+            [|bytes| bytes.ends_with(b"\r\n\r\n"), |_| false],
+        );
+        through_own(&format!("http://127.0.0.1:{port}"), &["token", "refresh", "plan.yaml"]).exits(5).says("proxy");
+        let asked = served.join().expect("served");
+        assert!(asked[0].starts_with(b"CONNECT api.weixin.qq.com:443 HTTP/1.1\r\n"), "{asked:?}");
+    });
 }
 
 /// Reads on a port until the first bytes are whole, answers, and reads until the second are, or until the other side ends.

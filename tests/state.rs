@@ -112,14 +112,16 @@ fn a_ledger_of_another_account_is_none_of_this_plan() {
 
 #[test]
 fn a_ledger_that_cannot_be_read_may_have_the_plan() {
-    let (case, server) = sent_below();
-    fs::write(case.path("shop/spring/.qunfa/state.db"), "no database").expect("writes");
-    for side in ["-wal", "-shm"] {
-        let _ = fs::remove_file(case.path(&format!("shop/spring/.qunfa/state.db{side}")));
-    }
-    git_init(&case, ".");
-    run(&case, &server, "shop/spring/plan.yaml", 8).says("it is not known whether the plan was sent before");
-    server.delivered_once(1);
+    in_each_language(|| {
+        let (case, server) = sent_below();
+        fs::write(case.path("shop/spring/.qunfa/state.db"), "no database").expect("writes");
+        for side in ["-wal", "-shm"] {
+            let _ = fs::remove_file(case.path(&format!("shop/spring/.qunfa/state.db{side}")));
+        }
+        git_init(&case, ".");
+        run(&case, &server, "shop/spring/plan.yaml", 8).says("it is not known whether the plan was sent before");
+        server.delivered_once(1);
+    });
 }
 
 #[test]

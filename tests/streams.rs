@@ -10,7 +10,7 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use crate::support::{Answer, Case, Fake, Ran, in_both, in_each_language, plan, send};
+use crate::support::{self, Answer, Case, Fake, Ran, in_both, in_each_language, plan, send};
 
 fn two_sends() -> Case {
     Case::new().file("plan.yaml", plan(&(send("one") + &send("two"))).replace("timeout: 1500ms", "timeout: 60s"))
@@ -40,25 +40,33 @@ fn asked(case: &Case, server: &Fake) -> (Child, BufReader<fs::File>) {
     drop(command);
     let mut shown = BufReader::new(fs::File::from(ours));
     let mut said = Vec::new();
-    while !String::from_utf8_lossy(&said).contains("To send it, type the name of the campaign (test): ") {
+    let question = if support::spoken() == "zh" {
+        "请输入这次群发的名称（test）："
+    } else {
+        "type the name of the campaign (test): "
+    };
+    while !String::from_utf8_lossy(&said).contains(question) {
         let mut byte = [0];
         shown.read_exact(&mut byte).unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&said)));
         said.push(byte[0]);
     }
+    support::hear(&String::from_utf8_lossy(&said));
     (child, shown)
 }
 
 #[test]
 fn who_interrupts_a_question_ends_the_run_at_once() {
-    for name in ["-INT", "-TERM", "-HUP"] {
-        let (case, server) = (two_sends(), Fake::usual());
-        let (mut child, shown) = asked(&case, &server);
-        signal(&child, name);
-        assert_eq!(child.wait().expect("it ends").code(), Some(130), "{name}");
-        drop(shown);
-        assert_eq!(server.sends().len(), 0);
-        case.against(&server, &[]).exits(0);
-    }
+    in_each_language(|| {
+        for name in ["-INT", "-TERM", "-HUP"] {
+            let (case, server) = (two_sends(), Fake::usual());
+            let (mut child, shown) = asked(&case, &server);
+            signal(&child, name);
+            assert_eq!(child.wait().expect("it ends").code(), Some(130), "{name}");
+            drop(shown);
+            assert_eq!(server.sends().len(), 0);
+            case.against(&server, &[]).exits(0);
+        }
+    });
 }
 
 #[test]
@@ -130,8 +138,15 @@ fn a_signal_that_was_ignored_before_stays_ignored() {
 /// A run with reports, which `sh` starts with more streams.
 fn shell(case: &Case, arguments: &str, streams: &str) -> Ran {
     let line = format!("exec {} {arguments} {streams}", env!("CARGO_BIN_EXE_qunfa"));
+    let spoken = support::spoken();
     let mut command = Command::new("sh");
-    command.args(["-c", &line]).current_dir(case.path("")).env_clear().env("NO_COLOR", "1").env("WECHAT_SECRET", "s");
+    command
+        .args(["-c", &line])
+        .current_dir(case.path(""))
+        .env_clear()
+        .env("NO_COLOR", "1")
+        .env("WECHAT_SECRET", "s")
+        .env("QUNFA_LANG", spoken);
     Case::finish(
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("sh is there"),
     )
@@ -257,5 +272,20 @@ fn the_sandbox_and_another_server_are_not_one() {
         case.run(&["doctor", "plan.yaml", "--sandbox", "--api-base", "http://127.0.0.1:9"]).exits(2);
         let from_the_environment = two_sends().env("QUNFA_API_BASE", "http://127.0.0.1:9");
         from_the_environment.run(&["run", "plan.yaml", "--sandbox"]).exits(2);
+    });
+}
+
+#[test]
+fn who_answers_with_another_name_sends_nothing() {
+    in_each_language(|| {
+        use std::io::Write as _;
+        let (case, server) = (two_sends(), Fake::usual());
+        let (mut child, mut shown) = asked(&case, &server);
+        shown.get_mut().write_all(b"other\n").expect("takes it");
+        assert_eq!(child.wait().expect("it ends").code(), Some(9));
+        // The terminal ends with an error, not with an end of the file.
+        let rest = shown.lines().map_while(Result::ok).collect::<Vec<_>>().join("\n");
+        support::told(&rest, "not confirmed; nothing was sent");
+        assert_eq!(server.sends().len(), 0);
     });
 }

@@ -44,7 +44,7 @@ const VARIES: [(&str, &str); 16] = [
     (r"process \d+ on \S+ since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "process PID on HOST since START"),
     (r"[^\s：]+ 上的进程 \d+，始于 \d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "HOST 上的进程 PID，始于 START"),
     (r"127\.0\.0\.1:\d{4,5}\b", "127.0.0.1:PORT"),
-    (r"\S*[/\\]\.tmp\w{6}[/\\]", "FOLDER/"),
+    (r"[^\s：，、（]*[/\\]\.tmp\w{6}[/\\]", "FOLDER/"),
     (r"(次调用 |、)\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "$1 WHEN"),
     ("(?m)^(  步骤 .*?) +用时$", "$1  用时"),
     (r"(?m)^([✓✗?·–] .*?) +(\d+ 毫秒|\d+\.\d 秒|\d+ 分 \d\d 秒)$", "$1  TIME"),
@@ -94,7 +94,12 @@ impl Ran {
 
     #[track_caller]
     pub(crate) fn json(&self) -> Value {
-        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}:\n{}\n{}", self.stdout, self.stderr))
+        let document = serde_json::from_str(&self.stdout)
+            .unwrap_or_else(|error| panic!("{error}:\n{}\n{}", self.stdout, self.stderr));
+        if SPOKEN.get() != "en" {
+            hear_in(&document);
+        }
+        document
     }
 }
 
@@ -140,15 +145,44 @@ pub(crate) fn hear(said: &str) {
     ] {
         said = regex_lite::Regex::new(varying).expect("an expression").replace_all(&said, constant).into_owned();
     }
+    // Words of ours alone: not the plan, nor what the system says; with the rest of a sentence in the next line.
+    let mut ours = false;
+    let words = |line: &&str| {
+        ours = line.contains(|c: char| ('\u{4e00}'..='\u{9fff}').contains(&c))
+            || (ours && line.starts_with(&" ".repeat(10)));
+        ours
+    };
     HEARD.with_borrow_mut(|heard| {
-        // Words of ours alone: not the plan, nor what the system says.
-        let words = |line: &&str| line.contains(|c: char| ('\u{4e00}'..='\u{9fff}').contains(&c));
         for line in said.lines().map(str::trim_end).filter(words) {
             if !heard.iter().any(|known| known == line) {
                 heard.push(line.to_owned());
             }
         }
     });
+}
+
+/// Takes down what a document of the program says: its messages and helps.
+fn hear_in(value: &Value) {
+    match value {
+        Value::Array(items) => items.iter().for_each(hear_in),
+        Value::Object(members) => {
+            for (name, value) in members {
+                match (name.as_str(), value) {
+                    ("message" | "help" | "note", Value::String(words)) => hear(words),
+                    ("help", Value::Array(words)) => words.iter().filter_map(Value::as_str).for_each(hear),
+                    _ => hear_in(value),
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+/// That words stand in a text that the program wrote; in Chinese its lines are taken down instead.
+#[track_caller]
+pub(crate) fn told(text: &str, words: &str) {
+    hear(text);
+    assert!(SPOKEN.get() != "en" || text.contains(words), "`{words}` was not said:\n{text}");
 }
 
 /// What cases of this thread speak: `en` or `zh`.

@@ -1,7 +1,12 @@
 //! The net below all limits that count work: whatever a plan makes qunfa do until it is rendered, it ends in time and does not
 //! take all memory, and deep recursion meets the end of no stack.
 
-use std::{sync::mpsc, thread, time::Duration};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    sync::mpsc,
+    thread,
+    time::Duration,
+};
 
 use super::{
     files, findings,
@@ -23,16 +28,22 @@ use crate::{
 /// How often it is looked.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// Does the work on a stack that is large enough for whatever a plan nests; on that of the process if there is none.
-pub(super) fn on_large_stack<T: Send>(work: impl FnOnce() -> T + Send) -> T {
-    let work = std::sync::Mutex::new(Some(work));
-    let take = || work.lock().ok().and_then(|mut work| work.take()).expect("it is done once");
-    thread::scope(|scope| {
-        match thread::Builder::new().stack_size(limits::STACK_BYTES).spawn_scoped(scope, || take()()) {
-            Ok(worker) => worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
-            Err(_) => take()(),
-        }
-    })
+/// Does the work on a stack that is large enough for whatever a plan nests; on that of the process if there is none. It is
+/// one of this thread, which allocates as the program does: a thread of its own would begin with an empty heap.
+pub(super) fn on_large_stack<T>(work: impl FnOnce() -> T) -> T {
+    if process::address_space().is_some_and(|most| most < 2 * limits::STACK_BYTES as u64) {
+        return work();
+    }
+    let mut work = Some(work);
+    let grown =
+        catch_unwind(AssertUnwindSafe(|| stacker::grow(limits::STACK_BYTES, || work.take().map(|work| work()))));
+    match (grown, work) {
+        (Ok(Some(done)), _) => done,
+        // The system had no memory for it.
+        (_, Some(work)) => work(),
+        (Err(panic), None) => resume_unwind(panic),
+        (Ok(None), None) => unreachable!("the work is taken by who does it"),
+    }
 }
 
 /// Ends the process if it needs too much, until it is dropped.
@@ -172,6 +183,7 @@ mod tests {
 
     #[test]
     fn what_takes_too_long_or_too_much_is_stopped() {
+        let _heard = crate::locale::tests::heard("cli-bounds-what_takes_too_long_or_too_much_is_stopped");
         let of = |seconds: u64, memory: u64| Usage { cpu: Duration::from_secs(seconds), memory };
         let excess = |before, now| excess(before, now, TemplateCpu::default(), limits::SMALL_BYTES);
         let second = Duration::from_secs(1);
@@ -204,6 +216,9 @@ mod tests {
 
     #[test]
     fn one_template_that_takes_long_is_stopped_and_many_that_do_not_are_none() {
+        let _heard = crate::locale::tests::heard(
+            "cli-bounds-one_template_that_takes_long_is_stopped_and_many_that_do_not_are_none",
+        );
         let most = limits::TEMPLATE_CPU;
         let of = |cpu| Usage { cpu, memory: 0 };
         let cpu = |running| TemplateCpu { running, ..TemplateCpu::default() };
@@ -217,6 +232,8 @@ mod tests {
 
     #[test]
     fn templates_whose_work_does_not_account_for_their_time_are_stopped() {
+        let _heard =
+            crate::locale::tests::heard("cli-bounds-templates_whose_work_does_not_account_for_their_time_are_stopped");
         let most = limits::TEMPLATE_CPU;
         let of = |cpu| Usage { cpu, memory: 0 };
         let cpu = |all, work| TemplateCpu { all, work, ..TemplateCpu::default() };

@@ -17,7 +17,9 @@ use crate::clock::Clock;
 /// Real time, shifted by `--now`.
 #[derive(Debug)]
 pub(super) struct RealClock {
-    offset_ms: i64,
+    offset_ms: AtomicI64,
+    /// The part of it by which another clock is followed.
+    shifted_ms: AtomicI64,
     /// When it was made, and what the steady clock said then.
     began: (Timestamp, Duration),
 }
@@ -27,7 +29,7 @@ impl RealClock {
     pub(super) fn at(now: Option<Timestamp>) -> Self {
         let real = Timestamp::now();
         let offset_ms = now.map_or(0, |now| now.as_millisecond() - real.as_millisecond());
-        Self { offset_ms, began: (now.unwrap_or(real), since_boot()) }
+        Self { offset_ms: offset_ms.into(), shifted_ms: 0.into(), began: (now.unwrap_or(real), since_boot()) }
     }
 }
 
@@ -55,16 +57,22 @@ fn since_boot() -> Duration {
 impl Clock for RealClock {
     fn now(&self) -> Timestamp {
         let now = Timestamp::now();
-        if self.offset_ms == 0 {
-            now
-        } else {
-            Timestamp::from_millisecond(now.as_millisecond().saturating_add(self.offset_ms)).unwrap_or(now)
+        match self.offset_ms.load(Ordering::Relaxed) {
+            0 => now,
+            offset => Timestamp::from_millisecond(now.as_millisecond().saturating_add(offset)).unwrap_or(now),
         }
+    }
+
+    fn shift(&self, ahead: SignedDuration) {
+        let ahead = i64::try_from(ahead.as_millis()).unwrap_or(0);
+        self.offset_ms.fetch_add(ahead, Ordering::Relaxed);
+        self.shifted_ms.fetch_add(ahead, Ordering::Relaxed);
     }
 
     fn steady(&self) -> Timestamp {
         let (at, then) = self.began;
         let passed = SignedDuration::try_from(since_boot().saturating_sub(then)).unwrap_or(SignedDuration::MAX);
+        let passed = passed.saturating_add(SignedDuration::from_millis(self.shifted_ms.load(Ordering::Relaxed)));
         at.saturating_add(passed).unwrap_or(Timestamp::MAX)
     }
 

@@ -1,4 +1,5 @@
-//! `qunfa doctor`: is the account ready for a plan? Reads only: nothing is sent, nothing is changed at WeChat or here.
+//! `qunfa doctor`: is the account ready for a plan? Reads only: nothing is sent, nothing is changed at WeChat or here, but that
+//! tokens by way of a third-party platform are cached.
 
 use std::{cell::Cell, collections::BTreeMap};
 
@@ -24,7 +25,7 @@ use crate::{
     },
     limits,
     locale::{Count, Phrase, say},
-    plan::account::TokenEndpoint,
+    plan::account::{SecretSource, TokenEndpoint},
     platform::Platform,
     problem::{ExitCode, Refusal},
     render::RenderedPlan,
@@ -34,8 +35,9 @@ use crate::{
     },
     run::doctor::{self, LedgerChecks, TokenWay},
     wechat::{
-        http::ProxyName,
-        token::{Token, TokenError, TokenSource, TokenStore},
+        http::Proxy,
+        keeper::TokenSource,
+        token::{Token, TokenError, TokenStore},
     },
 };
 
@@ -88,10 +90,10 @@ fn examine(session: &Session, valid: Check, clock: &dyn Clock, terminal: &Termin
     let sandbox = session.scope.platform == Platform::Sandbox;
     let mut checks = vec![valid];
     let credential = match sandbox {
-        true => Ok(session.sandbox_credential(TokenEndpoint::Stable)),
-        false => session.credential(),
+        true => Ok(session.sandbox_credential(TokenEndpoint::Stable, terminal)),
+        false => session.credential(terminal),
     };
-    checks.push(secret_check(&session.plan, sandbox, credential.as_ref().err()));
+    checks.extend(secret_checks(session, sandbox, credential.as_ref().err()));
     let (of_state, usable) = state_checks(session);
     checks.extend(of_state);
     let of_ledger = match usable {
@@ -108,7 +110,8 @@ fn examine(session: &Session, valid: Check, clock: &dyn Clock, terminal: &Termin
     checks.extend(of_ledger.checks);
     let mut of_wechat = asked.checks;
     // After token and address, which come first.
-    of_wechat.insert(2.min(of_wechat.len()), doctor::clock(RealClock::default().now(), asked.server_time));
+    let after = of_wechat.iter().rposition(|check| check.id == CheckId::IpAllowList).map_or(0, |last| last + 1);
+    of_wechat.insert(after, doctor::clock(RealClock::default().now(), asked.server_time));
     checks.extend(of_wechat);
     Ok(checks)
 }
@@ -164,31 +167,47 @@ fn plan_check(loaded: &Loaded, plan: &RenderedPlan) -> Check {
     check.fact("warnings", warnings)
 }
 
-fn secret_check(plan: &RenderedPlan, sandbox: bool, problem: Option<&Phrase>) -> Check {
-    let id = CheckId::Secret;
+fn secret_checks(session: &Session, sandbox: bool, problem: Option<&Phrase>) -> Vec<Check> {
+    let (id, account) = (CheckId::Secret, &session.plan.account);
     if sandbox {
-        return Check::ok(id, say!("not needed: the sandbox accepts any secret"));
+        return vec![Check::ok(id, say!("not needed: the sandbox accepts any secret"))];
     }
-    let (token, secret) = (plan.account.access_token.as_ref(), plan.account.secret.as_ref());
-    match (problem, token.or(secret)) {
+    if let Some(component) = &account.component {
+        let check = |(key, source): (&'static str, &SecretSource)| {
+            let check = match session.read(source) {
+                Ok(_) => Check::ok(id, say!("found in {source}", source = origin(source))),
+                Err(why) => Check::error(id, why).help(how_to_give(source)),
+            };
+            check.of(Phrase::verbatim(format!("component.{key}")))
+        };
+        let mut checks: Vec<Check> = component.sources().into_iter().map(check).collect();
+        // What is wrong beside the secrets, such as the variable of an AppID.
+        if let Some(problem) = problem.filter(|_| checks.iter().all(|check| check.state == CheckState::Ok)) {
+            checks.push(Check::error(id, problem.clone()).of(Phrase::verbatim("component.appid")));
+        }
+        return checks;
+    }
+    let (token, secret) = (account.access_token.as_ref(), account.secret.as_ref());
+    let check = match (problem, token.or(secret)) {
         (None, Some(source)) if token.is_some() => {
             Check::ok(id, say!("access token found in {source}", source = origin(source)))
         }
         (None, Some(source)) => Check::ok(id, say!("found in {source}", source = origin(source))),
         (None, None) => Check::ok(id, say!("not needed")),
-        (Some(problem), source) => {
-            let help = match source.map(|source| (&source.env, &source.file)) {
-                Some((Some(name), _)) => {
-                    say!("set the environment variable `{name}`; in CI, use a repository secret", name)
-                }
-                Some((_, Some(path))) => {
-                    say!("write the secret to `{path}`, readable only by you, and keep the file out of git", path)
-                }
-                Some(_) => say!("run the plan's command by hand to see its output"),
-                None => say!("add `secret: {{ env: NAME }}` to the account"),
-            };
-            Check::error(id, problem.clone()).help(help)
+        (Some(problem), source) => Check::error(id, problem.clone())
+            .help(source.map_or_else(|| say!("add `secret: {{ env: NAME }}` to the account"), how_to_give)),
+    };
+    vec![check]
+}
+
+/// What to do about a secret that is not there.
+fn how_to_give(source: &SecretSource) -> Phrase {
+    match (&source.env, &source.file) {
+        (Some(name), _) => say!("set the environment variable `{name}`; in CI, use a repository secret", name),
+        (_, Some(path)) => {
+            say!("write the secret to `{path}`, readable only by you, and keep the file out of git", path)
         }
+        _ => say!("run the plan's command by hand to see its output"),
     }
 }
 
@@ -196,6 +215,7 @@ fn secret_check(plan: &RenderedPlan, sandbox: bool, problem: Option<&Phrase>) ->
 fn state_checks(session: &Session) -> (Vec<Check>, bool) {
     let (store, usable) = store_check(session);
     let disk = match session.store.free_bytes() {
+        None if session.store.is_shared() => Check::not_checked(CheckId::Disk, say!("it is the server's")),
         None => Check::not_checked(CheckId::Disk, say!("this system does not report free space")),
         Some(bytes) if bytes < limits::DISK_FREE_BYTES => {
             let free = Count(bytes >> 20);
@@ -255,9 +275,17 @@ fn store_check(session: &Session) -> (Check, bool) {
         return (facts(Check::warning(id, text).help(help)), false);
     }
     if let Some(warning) = health.warnings.first() {
-        return (facts(Check::problem(id, CheckState::Warning, warning.clone())), true);
+        let others = health.warnings[1..]
+            .iter()
+            .flat_map(|other| std::iter::once(other.message.clone()).chain(other.help.iter().cloned()));
+        let check = others.fold(Check::problem(id, CheckState::Warning, warning.clone()), Check::help);
+        return (facts(check), true);
     }
-    let text = say!("{name} is intact (format {format}) and private", name, format = health.format);
+    let format = health.format;
+    let text = match health.about {
+        Some(about) => say!("{name} is ready (format {format}; {about})", name, format, about),
+        None => say!("{name} is intact (format {format}) and private", name, format),
+    };
     (facts(Check::ok(id, text)), true)
 }
 
@@ -292,6 +320,7 @@ fn ask(
     terminal: &Terminal,
 ) -> Result<Asked, Refusal> {
     let way = match credential.source {
+        TokenSource::Component(_) => TokenWay::Component,
         _ if session.scope.platform == Platform::Sandbox => TokenWay::Sandbox,
         TokenSource::Given(_) => TokenWay::Given,
         TokenSource::Endpoint { endpoint: TokenEndpoint::Stable, .. } => TokenWay::Stable,
@@ -300,10 +329,11 @@ fn ask(
     let refresh = session.plan.command("token refresh", &[]);
     let tokens = Peek { tokens: session.tokens(terminal), way, now: clock.now(), refresh, given: Cell::new(false) };
     let mut connection = session.connect(Box::new(tokens))?;
+    let proxy = connection.proxy.clone();
     let mut client = connection.client(credential, clock);
     let mut checks = doctor::ask(&session.plan, wanted, way, &mut client);
     let server_time = client.server_time();
-    if let Some(ProxyName(name)) = &connection.proxy {
+    if let Some(Proxy { name, .. }) = &proxy {
         for check in checks.iter_mut().filter(|check| matches!(check.id, CheckId::IpAllowList)) {
             let said = check.message.clone();
             check.message =
@@ -330,8 +360,11 @@ impl TokenStore for Peek<'_> {
         &self,
         fetch: &mut dyn FnMut(Option<Token>) -> Result<Token, TokenError>,
     ) -> Result<Token, TokenError> {
-        if self.way != TokenWay::Cached {
-            return fetch(None);
+        match self.way {
+            // A token by way of a platform may come with another refresh token, which must not get lost.
+            TokenWay::Component => return self.tokens.exclusively(fetch),
+            TokenWay::Stable | TokenWay::Given | TokenWay::Sandbox => return fetch(None),
+            TokenWay::Cached => {}
         }
         // A new token of the classic endpoint ends the one before, which somebody may be using.
         let saved = self.tokens.saved().map_err(TokenError::Source)?.filter(|token| token.is_fresh(self.now));
@@ -340,5 +373,12 @@ impl TokenStore for Peek<'_> {
         saved.filter(|_| !rejected).ok_or_else(|| {
             TokenError::Source(say!("{why}; with `token: classic`, a new token would invalidate the previous one. Run `{command}` to fetch it, or let a run do so", why, command = self.refresh.as_str()))
         })
+    }
+    fn kept(&self) -> Result<Option<String>, TokenError> {
+        self.tokens.kept()
+    }
+
+    fn keep(&self, text: &str) -> Result<(), TokenError> {
+        self.tokens.keep(text)
     }
 }

@@ -69,7 +69,7 @@ impl Failure {
             }
             Self::Fault => {
                 let message = say!("this is a bug in qunfa");
-                let help = say!("`qunfa status PLAN` shows what was sent");
+                let help = say!("`qunfa status` shows what was sent");
                 terminal.err(&format!("{}\n", say!("qunfa: {message}; {help}", message = &message, help = &help)));
                 if terminal.json {
                     document(&Problem::new(message).help(help), code, terminal);

@@ -9,10 +9,9 @@ use super::{
     files,
     findings::{self, WrongPlan},
     options::Common,
-    process,
+    place, process,
     project::{self, DiskProject},
     session::{self, Address, Session},
-    state,
     target::Target,
     terminal::Terminal,
 };
@@ -24,7 +23,7 @@ use crate::{
         finding::{self, ArticleSize, Cause, Checked, Finding},
         source::{self, BadText, FileId, SourceMap, Span},
     },
-    ledger::{CallRecord, Scope, Status, open},
+    ledger::{CallRecord, Scope, Status},
     limits,
     locale::{Count, Phrase, say},
     openids::Openids,
@@ -187,7 +186,7 @@ fn pipe(
     loaded: &mut Loaded,
 ) -> Result<(RenderedPlan, Diagnostics), Diagnostics> {
     let Loaded { sources, project, sizes, .. } = loaded;
-    let ledger = common.state.as_deref().and_then(|name| open::named(name).ok());
+    let ledger = common.state.as_deref().and_then(|name| place::named_by(name).ok()).filter(|store| !store.is_shared());
     if let Some(ledger) = ledger {
         project.with_state(Path::new(&ledger.name()));
     }
@@ -262,7 +261,7 @@ fn chosen(path: &str, diagnostics: &mut Diagnostics) -> Chosen {
 fn recover(resolved: &mut ResolvedPlan, platform: Platform, common: &Common, project: &DiskProject) {
     let ResolvedPlan { appid, occurrence, head, .. } = &*resolved;
     let scope = Scope { platform, appid: appid.clone(), plan: head.name.clone(), occurrence: occurrence.clone() };
-    let store = state::of_plan(common, project, &scope).ok();
+    let store = place::of_plan(common, project, &scope).ok();
     let records = store.and_then(|(store, _)| session::records(&*store, &scope).ok()).unwrap_or_default();
     resolved.recover(&|step, key| begun(&records, step, key));
 }

@@ -20,6 +20,7 @@ mod init;
 mod language;
 mod load;
 mod options;
+mod place;
 mod preview_html;
 mod process;
 mod project;
@@ -97,6 +98,8 @@ enum Command {
     Doctor(doctor::Args),
     /// Shows, refreshes or clears the cached access token; never prints its value
     Token(token::Args),
+    /// Creates, moves and checks the state store
+    State(state::Args),
     /// Starts the embedded WeChat API server on its own
     Sandbox(sandbox::Args),
     /// Prints the JSON Schema of plans or of JSON output
@@ -129,6 +132,7 @@ impl Command {
             Command::Settle(args) => wants(&args.format),
             Command::Token(args) => wants(args.format()),
             Command::Doctor(args) => wants(&args.format),
+            Command::State(args) => args.wants_json(),
             Command::Explain(args) => wants(&args.format),
             // `render` prints requests, `preview-html` a page, `sandbox` a line a call, the others text.
             Command::Render(_)
@@ -213,6 +217,7 @@ fn dispatch(cli: Cli, terminal: &Terminal) -> Result<ExitCode, Failure> {
         Command::Settle(args) => settle::main(&args, common, terminal),
         Command::Doctor(args) => doctor::main(&args, common, terminal),
         Command::Token(args) => token::main(&args, common, terminal),
+        Command::State(args) => state::main(&args, common, terminal),
         Command::Sandbox(args) => sandbox::main(&args, common, terminal),
         Command::Schema(args) => generate::schema(&args, terminal),
         Command::Explain(args) => explain::main(&args, terminal),

@@ -5,16 +5,19 @@ use std::fmt;
 use clap::{ArgMatches, Args, ColorChoice, ValueEnum, builder::FalseyValueParser, parser::ValueSource};
 use jiff::Timestamp;
 
-use crate::locale::{Language, Phrase, say};
+use crate::{
+    ledger::name::without_password,
+    locale::{Language, Phrase, say},
+};
 
 /// Options that several commands have. Every command accepts them; `help` shows each where it has an effect.
 #[derive(Debug, Clone, Default, Args)]
 pub(super) struct Common {
-    /// Location of the ledger, token and lock [default: .qunfa/state.db in the project root]
+    /// Where sends are recorded: sqlite:PATH or postgresql://USER@HOST/DATABASE [default: .qunfa/state.db in the project root]
     #[arg(
         long,
         global = true,
-        value_name = "sqlite:PATH",
+        value_name = "STORE",
         env = "QUNFA_STATE",
         hide_env_values = true,
         help_heading = "Common options"
@@ -124,7 +127,9 @@ pub(super) fn given(matches: &ArgMatches) -> Vec<String> {
     let words = |id: &str| {
         let option = format!("--{}", id.replace('_', "-"));
         let values = inner.get_many::<String>(id).into_iter().flatten();
-        values.flat_map(move |value| [option.clone(), value.clone()]).collect::<Vec<String>>()
+        // A password in the address of a store is no part of a command that is printed.
+        let shown = |value: &String| if id == "state" { without_password(value) } else { value.clone() };
+        values.flat_map(|value| [option.clone(), shown(value)]).collect::<Vec<String>>()
     };
     // Of a fleet, the name of the account stands in the command as the plan does.
     let fleet = inner.try_contains_id("fleet").is_ok_and(|known| known) && inner.get_one::<String>("fleet").is_some();

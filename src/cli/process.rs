@@ -179,6 +179,14 @@ pub(super) fn usage() -> Usage {
     Usage::default()
 }
 
+/// The most bytes that this process may map, if there is a limit.
+pub(super) fn address_space() -> Option<u64> {
+    #[cfg(unix)]
+    return rustix::process::getrlimit(rustix::process::Resource::As).current;
+    #[cfg(not(unix))]
+    None
+}
+
 /// Ends this process, whatever it is doing.
 pub(super) fn end(code: ExitCode) -> ! {
     std::process::exit(code as i32)

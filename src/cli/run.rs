@@ -154,7 +154,7 @@ impl Run<'_> {
     fn go(&self) -> Result<(ExitCode, Report), Refusal> {
         let plan = &self.session.plan;
         self.expected()?;
-        let mut ledger = self.session.write(self.clock.now())?;
+        let mut ledger = self.session.write(self.clock, self.terminal)?;
         if let Some((fleet, member)) = self.target.member {
             let may = standings::may_begin(fleet, member, &*ledger, &self.session, self.terminal);
             self.held_back.set(may.is_err());
@@ -163,7 +163,7 @@ impl Run<'_> {
         let selection = Selection { only: self.args.only.clone(), from: self.args.from.clone() };
         let prepared =
             run::prepare(plan, &*ledger, &self.session.scope, &selection, self.session.outside(self.clock.now()))?;
-        let credential = self.session.credential().map_err(|message| {
+        let credential = self.session.credential(self.terminal).map_err(|message| {
             Refusal::missing_input(message)
                 .help(say!("to rehearse without a secret, run: {command}", command = plan.rehearsal()))
         })?;
@@ -476,6 +476,7 @@ fn exit_code(ended: &run::Ended) -> ExitCode {
         RunOutcome::Refused => ExitCode::Refused,
         RunOutcome::Failed if ended.sent => ExitCode::PartlyFailed,
         RunOutcome::Failed if ended.guarded => ExitCode::Refused,
+        RunOutcome::Failed if ended.taken_over => ExitCode::Conflict,
         RunOutcome::Failed if ended.store_failed => ExitCode::MissingInput,
         RunOutcome::Failed => ExitCode::Failed,
     }

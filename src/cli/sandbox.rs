@@ -46,6 +46,8 @@ pub(super) struct Args {
     /// Accepts only this AppSecret [default: any]
     #[arg(long, value_name = "SECRET", env = "QUNFA_SANDBOX_SECRET", hide_env_values = true)]
     secret: Option<String>,
+    #[command(flatten)]
+    component: ComponentArgs,
     /// Adds a tag to the account (repeatable); tag 2 always exists
     #[arg(long, value_name = "ID=NAME[:FOLLOWERS]", env = "QUNFA_TAG", hide_env_values = true)]
     tag: Vec<String>,
@@ -61,6 +63,34 @@ pub(super) struct Args {
     format: FormatArg,
 }
 
+/// The third-party platform that a sandbox accepts.
+#[derive(Debug, clap::Args)]
+struct ComponentArgs {
+    /// Accepts only this third-party platform (component_appid) [default: any valid AppID]
+    #[arg(long, value_name = "APPID", env = "QUNFA_COMPONENT_APPID", hide_env_values = true)]
+    component_appid: Option<String>,
+    /// Accepts only this AppSecret of the platform [default: any]
+    #[arg(long, value_name = "SECRET", env = "QUNFA_SANDBOX_COMPONENT_SECRET", hide_env_values = true)]
+    component_secret: Option<String>,
+    /// Accepts only this component_verify_ticket [default: any]
+    #[arg(long, value_name = "TICKET", env = "QUNFA_SANDBOX_COMPONENT_TICKET", hide_env_values = true)]
+    component_ticket: Option<String>,
+    /// Accepts only this authorizer_refresh_token [default: any]
+    #[arg(long, value_name = "TOKEN", env = "QUNFA_SANDBOX_REFRESH_TOKEN", hide_env_values = true)]
+    refresh_token: Option<String>,
+}
+
+impl ComponentArgs {
+    fn component(&self) -> server::Component {
+        server::Component {
+            appid: self.component_appid.clone(),
+            secret: self.component_secret.clone(),
+            ticket: self.component_ticket.clone(),
+            refresh_token: self.refresh_token.clone(),
+        }
+    }
+}
+
 /// What goes wrong in a sandbox.
 #[derive(Debug, clap::Args)]
 pub(super) struct FaultArgs {
@@ -68,7 +98,8 @@ pub(super) struct FaultArgs {
     ///
     /// drop, lost, cut, html, empty, stall or an errcode. `:done` performs the request first; `@mass/send` selects requests
     /// by path (default: mass calls); `#3`, `#2-4`, `#2-` or `#30%` selects when (default: the first). `lossy` drops a word,
-    /// a picture and a style from a stored draft; `lossy:word`, `lossy:picture` and `lossy:style` drop only one of them
+    /// a picture and a style from a stored draft; `lossy:word`, `lossy:picture` and `lossy:style` drop only one of them. `rotate`
+    /// replaces the refresh token of a third-party platform
     #[arg(
         long,
         value_name = "KIND[:done][@PATH][#WHEN]",
@@ -100,6 +131,7 @@ impl FaultArgs {
 
 pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<ExitCode, Failure> {
     let mut config = Config { appid: args.appid.clone(), secret: args.secret.clone(), ..Config::default() };
+    config.component = args.component.component();
     config.kind =
         if args.kind == "subscription" { server::AccountKind::Subscription } else { server::AccountKind::Service };
     if let Some(path) = &args.plan {

@@ -13,10 +13,9 @@ use tempfile::TempDir;
 use super::{
     clock::RealClock,
     options::Common,
-    process,
+    place, process,
     project::{self, DiskProject},
     secrets::read_secret,
-    state,
     terminal::Terminal,
 };
 use crate::{
@@ -26,8 +25,8 @@ use crate::{
         store::{Owner, Queue, Store, TokenKey, Tokens, WriteError},
     },
     limits,
-    locale::{Phrase, say},
-    plan::account::TokenEndpoint,
+    locale::{Count, Phrase, say},
+    plan::account::{self, AppId, ProxySource, TokenEndpoint},
     platform::Platform,
     problem::{ExitCode, Refusal, reason},
     redact::{Redactor, Secret},
@@ -35,8 +34,10 @@ use crate::{
     run,
     wechat::{
         client::Client,
-        http::{self, ApiBase, Http, ProxyName, WECHAT},
-        token::{Keeper, TokenSource, TokenStore},
+        component::{Component, Ticket},
+        http::{ApiBase, Http, Proxy, WECHAT},
+        keeper::{Keeper, TokenSource},
+        token::TokenStore,
     },
 };
 
@@ -93,6 +94,8 @@ pub(super) struct Session {
     folder: PathBuf,
     /// Of a rehearsal: it ends with the session.
     rehearsal: Option<TempDir>,
+    /// The time is one that somebody named.
+    now_is_given: bool,
 }
 
 impl Session {
@@ -113,7 +116,7 @@ impl Session {
         let store = match &rehearsal {
             Some(folder) => open::of_rehearsal(folder.path()),
             None => {
-                let (store, note) = state::of_plan(common, &project, &scope)?;
+                let (store, note) = place::of_plan(common, &project, &scope)?;
                 if let Some(text) = note {
                     terminal.err(&format!("{}\n", say!("note: {text}", text)));
                 }
@@ -121,7 +124,8 @@ impl Session {
             }
         };
         let folder = account_folder(&plan, path);
-        Ok(Self { plan, project, scope, base, store, folder, rehearsal })
+        let now_is_given = common.now.is_some();
+        Ok(Self { plan, project, scope, base, store, folder, rehearsal, now_is_given })
     }
 
     /// Whether the state outlives the session.
@@ -140,9 +144,48 @@ impl Session {
     }
 
     /// The ledger, to be written, with the lock of the account; exit code 8 if another run has that.
-    pub(super) fn write(&self, now: Timestamp) -> Result<Box<dyn Ledger>, Refusal> {
+    pub(super) fn write(&self, clock: &dyn Clock, terminal: &Terminal) -> Result<Box<dyn Ledger>, Refusal> {
         let Scope { platform, appid, .. } = &self.scope;
-        self.store.write(platform.name(), appid, &self.owner(now)).map_err(|error| match error {
+        let ledger = self.store.write(platform.name(), appid, &self.owner(clock.now()));
+        let ledger = ledger.map_err(|error| self.not_written(error))?;
+        if *platform != Platform::Sandbox {
+            self.follow(&*ledger, clock, terminal)?;
+        }
+        Ok(ledger)
+    }
+
+    /// Goes by the clock of the store, which is that of all machines that share it: what another machine did a second ago is
+    /// not in the future of this one.
+    fn follow(&self, ledger: &dyn Ledger, clock: &dyn Clock, terminal: &Terminal) -> Result<(), Refusal> {
+        let before = clock.now();
+        let Some(told) = ledger.time()? else { return Ok(()) };
+        let after = clock.now();
+        let half = after.duration_since(before) / 2;
+        let ahead = told.duration_since(after) + half;
+        let seconds = Count(ahead.as_secs().unsigned_abs());
+        if ahead.unsigned_abs() > limits::STORE_CLOCK_OFF {
+            // A rehearsal may be at any time.
+            if self.now_is_given {
+                return Ok(());
+            }
+            let message = say!("this machine's clock differs from the state store's by {seconds} s", seconds);
+            return Err(Refusal::missing_input(message).help(say!("set the clocks (NTP); nothing was sent")));
+        }
+        if ahead.unsigned_abs() > limits::STORE_CLOCK_NOTE {
+            let text = say!(
+                "this machine's clock differs from the state store's by {seconds} s; the run uses the store's",
+                seconds
+            );
+            terminal.err(&format!("{}\n", say!("note: {text}", text)));
+        }
+        clock.shift(ahead);
+        Ok(())
+    }
+
+    /// Why the account cannot be written for; exit code 8 if another run has it.
+    fn not_written(&self, error: WriteError) -> Refusal {
+        let Scope { appid, .. } = &self.scope;
+        match error {
             WriteError::Held(owner) => {
                 let message = match owner.as_ref().map(holder) {
                     Some(who) => say!("another run of the account {appid} is in progress: {who}", appid, who),
@@ -154,8 +197,18 @@ impl Session {
             WriteError::Lock(message) => {
                 Refusal::missing_input(message).help(say!("choose another place with --state sqlite:PATH"))
             }
+            WriteError::Moved { ref path, ref to } => {
+                let (there, here) = (place::named(to), place::named(path));
+                Refusal::new(ExitCode::Conflict, error.words())
+                    .help(say!("to use what is used since, write --state {store}", store = there))
+                    .help(say!(
+                        "to use this one from now on, whatever the other has sent, write --state {store} once",
+                        store = here
+                    ))
+            }
+            WriteError::Filled { .. } => Refusal::new(ExitCode::Conflict, error.words()),
             WriteError::Copy { ref path, ref home } => {
-                let (original, copy) = (state::named(home), state::named(path));
+                let (original, copy) = (place::named(home), place::named(path));
                 Refusal::new(ExitCode::Conflict, error.words())
                     .help(say!("to use the original, write --state {store}", store = original))
                     .help(say!(
@@ -164,7 +217,7 @@ impl Session {
                     ))
             }
             WriteError::Ledger(error) => error.into(),
-        })
+        }
     }
 
     /// This process, as others are told that it holds the lock.
@@ -175,19 +228,47 @@ impl Session {
 
     /// Where the account's token is kept; who waits for others that fetch one says so on the terminal.
     pub(super) fn tokens<'t>(&self, terminal: &'t Terminal) -> Box<dyn Tokens + 't> {
-        let endpoint = match self.plan.account.token {
-            TokenEndpoint::Stable => "stable",
-            TokenEndpoint::Classic => "classic",
+        let endpoint = match (&self.plan.account.component, self.plan.account.token) {
+            (Some(_), _) => "authorizer",
+            (None, TokenEndpoint::Stable) => "stable",
+            (None, TokenEndpoint::Classic) => "classic",
         };
+        self.tokens_of(&self.plan.appid, endpoint, terminal)
+    }
+
+    /// Where the token of the account's third-party platform is kept; none if there is no platform, or its AppID is not known.
+    pub(super) fn component_tokens<'t>(&self, terminal: &'t Terminal) -> Option<(String, Box<dyn Tokens + 't>)> {
+        let appid = component_appid(self.plan.account.component.as_ref()?).ok()?;
+        let tokens = self.tokens_of(&appid, "component", terminal);
+        Some((appid, tokens))
+    }
+
+    fn tokens_of<'t>(&self, appid: &str, endpoint: &str, terminal: &'t Terminal) -> Box<dyn Tokens + 't> {
         let queue = TokenQueue::new(&self.plan.path, terminal);
-        self.store.tokens(TokenKey { appid: &self.plan.appid, base: self.base.as_str(), endpoint }, Box::new(queue))
+        let secret = self.store.is_shared().then(|| self.sealing_secret()).flatten();
+        let key = TokenKey { appid, base: self.base.as_str(), endpoint, seal: secret.as_ref() };
+        self.store.tokens(key, Box::new(queue))
+    }
+
+    /// What tokens are got with that machines share; none where it cannot be read, which is said when one is asked for.
+    fn sealing_secret(&self) -> Option<Secret> {
+        let account = &self.plan.account;
+        let source = match (&account.component, account.token) {
+            (Some(component), _) => Some(&component.secret),
+            (None, TokenEndpoint::Classic) => account.secret.as_ref(),
+            (None, TokenEndpoint::Stable) => None,
+        };
+        source.filter(|_| self.scope.platform != Platform::Sandbox).and_then(|source| self.read(source).ok())
     }
 
     /// What the account's token is asked for with; an error says what is missing.
-    pub(super) fn credential(&self) -> Result<Credential, Phrase> {
+    pub(super) fn credential<'t>(&self, terminal: &'t Terminal) -> Result<Credential<'t>, Phrase> {
         let account = &self.plan.account;
         if self.scope.platform == Platform::Sandbox {
-            return Ok(self.sandbox_credential(account.token));
+            return Ok(self.sandbox_credential(account.token, terminal));
+        }
+        if let Some(component) = &account.component {
+            return self.component(component, terminal);
         }
         let mut redactor = Redactor::default();
         if let Some(source) = account.access_token.clone() {
@@ -198,29 +279,68 @@ impl Session {
                 redactor,
             });
         }
-        let source =
-            account.secret.as_ref().ok_or_else(|| say!("the account has neither `secret` nor `access_token`"))?;
+        let source = account
+            .secret
+            .as_ref()
+            .ok_or_else(|| say!("the account has none of `access_token`, `secret` and `component`"))?;
         let secret = read_secret(source, &self.folder)?;
         redactor.learn(&secret);
         Ok(Credential { source: self.endpoint(account.token, secret), redactor })
     }
 
-    /// The sandbox takes any secret: the real one is not even read.
-    pub(super) fn sandbox_credential(&self, endpoint: TokenEndpoint) -> Credential {
-        let secret = Secret::new("sandbox-secret".into());
-        Credential { source: self.endpoint(endpoint, secret), redactor: Redactor::default() }
+    /// A secret, from where the account says that it is.
+    pub(super) fn read(&self, source: &account::SecretSource) -> Result<Secret, Phrase> {
+        read_secret(source, &self.folder)
     }
 
-    fn endpoint(&self, endpoint: TokenEndpoint, secret: Secret) -> TokenSource {
+    /// A third-party platform, with its secrets. Its ticket is read again whenever a token is asked for with it.
+    fn component<'t>(&self, component: &account::Component, terminal: &'t Terminal) -> Result<Credential<'t>, Phrase> {
+        let mut redactor = Redactor::default();
+        let mut read = |source| read_secret(source, &self.folder).inspect(|secret| redactor.learn(secret));
+        let secret = read(&component.secret)?;
+        let refresh_token = read(&component.refresh_token)?;
+        read(&component.ticket)?;
+        let appid = component_appid(component)?;
+        let (ticket, folder) = (component.ticket.clone(), self.folder.clone());
+        let ticket = Box::new(move || read_secret(&ticket, &folder));
+        let source = self.by_way_of(appid, (secret, ticket, refresh_token), terminal);
+        Ok(Credential { source, redactor })
+    }
+
+    fn by_way_of<'t>(
+        &self,
+        appid: String,
+        (secret, ticket, refresh_token): (Secret, Ticket<'t>, Secret),
+        terminal: &'t Terminal,
+    ) -> TokenSource<'t> {
+        let store: Box<dyn TokenStore + 't> = self.tokens_of(&appid, "component", terminal);
+        let tell = Box::new(|text: &Phrase| terminal.err(&format!("{}\n", say!("note: {text}", text))));
+        let (account, base) = (self.plan.appid.clone(), self.base.as_str().to_owned());
+        TokenSource::Component(Box::new(Component { appid, account, base, secret, ticket, refresh_token, store, tell }))
+    }
+
+    /// The sandbox takes any secret: the real one is not even read.
+    pub(super) fn sandbox_credential<'t>(&self, endpoint: TokenEndpoint, terminal: &'t Terminal) -> Credential<'t> {
+        let made_up = |text: &str| Secret::new(text.to_owned());
+        let source = match &self.plan.account.component {
+            Some(component) => {
+                let appid = component_appid(component).unwrap_or_else(|_| "wx0000000000000001".to_owned());
+                let ticket = Box::new(move || Ok(made_up("sandbox-ticket")));
+                let secrets = (made_up("sandbox-secret"), ticket as Ticket<'_>, made_up("sandbox-refresh-token"));
+                self.by_way_of(appid, secrets, terminal)
+            }
+            None => self.endpoint(endpoint, made_up("sandbox-secret")),
+        };
+        Credential { source, redactor: Redactor::default() }
+    }
+
+    fn endpoint<'t>(&self, endpoint: TokenEndpoint, secret: Secret) -> TokenSource<'t> {
         TokenSource::Endpoint { endpoint, appid: self.plan.appid.clone(), secret }
     }
 
-    /// Refused if the environment names a proxy that cannot be used.
+    /// Refused if the account or the environment names a proxy that cannot be used.
     pub(super) fn connect<'t>(&self, tokens: Box<dyn TokenStore + 't>) -> Result<Connection<'t>, Refusal> {
-        let proxy = http::proxy(&self.base, &process::env).map_err(|why| {
-            Refusal::missing_input(why)
-                .help(say!("unset the variable to connect directly; NO_PROXY lists hosts to reach without a proxy"))
-        })?;
+        let proxy = self.proxy()?;
         let first = self.plan.steps.first();
         Ok(Connection {
             http: Http::new(self.base.clone(), proxy.clone(), is_abandoned),
@@ -230,6 +350,35 @@ impl Session {
             pause: first.map_or(limits::BACKOFF, |step| step.retry.backoff),
         })
     }
+
+    /// The account's own proxy, or else the one that the environment names. A rehearsal on this machine goes straight.
+    fn proxy(&self) -> Result<Option<Proxy>, Refusal> {
+        let own = self.plan.account.proxy.as_ref().filter(|_| !self.base.loopback);
+        let Some(own) = own else {
+            return Proxy::of_environment(&self.base, &process::env).map_err(|why| {
+                Refusal::missing_input(why)
+                    .help(say!("unset the variable to connect directly; NO_PROXY lists hosts to reach without a proxy"))
+            });
+        };
+        let url = match own {
+            ProxySource::Url(url) => Secret::new(url.clone()),
+            ProxySource::Secret(source) => {
+                read_secret(source, &self.folder).map_err(|why| Refusal::missing_input(say!("no proxy: {why}", why)))?
+            }
+        };
+        Proxy::of_account(&url).map(Some).map_err(Refusal::missing_input)
+    }
+}
+
+/// The AppID of a third-party platform.
+fn component_appid(component: &account::Component) -> Result<String, Phrase> {
+    let name = match &component.appid {
+        AppId::Literal(appid) => return Ok(appid.clone()),
+        AppId::Env(name) => name,
+    };
+    let value = process::env(name).ok_or_else(|| say!("the environment variable `{name}` is not set", name))?;
+    let appid = Some(value.trim()).filter(|appid| AppId::is_well_formed(appid));
+    appid.map(str::to_owned).ok_or_else(|| say!("the variable `{name}` does not contain an AppID", name))
 }
 
 /// Whether the call in flight is no longer waited for. Who asks to stop is told once what is waited for.
@@ -314,8 +463,8 @@ fn account_folder(plan: &RenderedPlan, path: &str) -> PathBuf {
 }
 
 /// What a token is asked for with, and the secrets that are known with it.
-pub(super) struct Credential {
-    pub(super) source: TokenSource,
+pub(super) struct Credential<'t> {
+    pub(super) source: TokenSource<'t>,
     pub(super) redactor: Redactor,
 }
 
@@ -323,7 +472,7 @@ pub(super) struct Credential {
 pub(super) struct Connection<'t> {
     http: Http,
     /// The way to it, if it is not the straight one.
-    pub(super) proxy: Option<ProxyName>,
+    pub(super) proxy: Option<Proxy>,
     tokens: Box<dyn TokenStore + 't>,
     /// How long an answer is waited for.
     pub(super) timeout: Duration,
@@ -332,7 +481,7 @@ pub(super) struct Connection<'t> {
 }
 
 impl Connection<'_> {
-    pub(super) fn client<'c>(&'c mut self, credential: Credential, clock: &'c dyn Clock) -> Client<'c> {
+    pub(super) fn client<'c>(&'c mut self, credential: Credential<'c>, clock: &'c dyn Clock) -> Client<'c> {
         let Credential { source, redactor } = credential;
         let keeper = Keeper::new(source, &*self.tokens, self.timeout, self.pause);
         Client::new(&mut self.http, keeper, clock, redactor)

@@ -61,7 +61,7 @@ pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<
     let subject = Subject::one(plan, common, terminal)?;
     let session = open_session(subject.target(), common, terminal)?;
     let clock = RealClock::at(common.now);
-    let mut ledger = session.write(clock.now())?;
+    let mut ledger = session.write(&clock, terminal)?;
     let mut scope = session.scope.clone();
     if let Some(occurrence) = &args.occurrence {
         scope.occurrence.clone_from(occurrence);

@@ -245,7 +245,7 @@ fn row(step: &RenderedStep, plan: &RenderedPlan, records: &[CallRecord]) -> Resu
 
 /// Asks `mass/get` for every job: reads only.
 fn refresh(session: &Session, rows: &mut [Row], clock: &dyn Clock, terminal: &Terminal) -> Result<(), Refusal> {
-    let credential = session.credential().map_err(Refusal::missing_input)?;
+    let credential = session.credential(terminal).map_err(Refusal::missing_input)?;
     let mut connection = session.connect(session.tokens(terminal))?;
     let timeout = connection.timeout;
     let mut client = connection.client(credential, clock);

@@ -8,19 +8,19 @@ use super::{
     failure::Failure,
     load::{Strict, load_plan},
     options::{Common, Format, FormatArg},
+    place,
     project::DiskProject,
     session::{self, Address, Session},
-    state,
     subject::Subject,
     terminal::Terminal,
 };
 use crate::{
     clock::{Clock, shanghai},
-    ledger::store::SavedToken,
+    ledger::store::{SavedToken, Tokens},
     locale::{Phrase, say},
     problem::{ExitCode, Refusal},
     run::policy,
-    wechat::token::TokenSource,
+    wechat::{keeper::TokenSource, token::Token},
 };
 
 #[derive(Debug, clap::Args)]
@@ -66,24 +66,41 @@ pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<
     let session = Session::new(target.path, plan, loaded.project, address, common, terminal)?;
     let (appid, base) = (&session.plan.appid, session.base.as_str());
     let tokens = session.tokens(terminal);
+    let component = session.component_tokens(terminal);
     let clock = RealClock::at(common.now);
     let mut fetched = 0;
     match &args.action {
         Action::Show(_) => {}
         Action::Clear(_) => {
-            tokens.forget().map_err(|error| Refusal::missing_input(error.words()))?;
+            for tokens in std::iter::once(&tokens).chain(component.iter().map(|(_, tokens)| tokens)) {
+                tokens.forget().map_err(|error| Refusal::missing_input(error.words()))?;
+            }
         }
         Action::Refresh(_) => fetched = refresh(&session, &clock, terminal)?,
     }
-    let saved = tokens.saved().map_err(Refusal::missing_input)?;
-    let good = saved.as_ref().is_some_and(|token| token.is_fresh(clock.now()));
-    let ends = saved.map(|token| token.good_until);
+    let saved = |tokens: &dyn Tokens| tokens.saved().map_err(Refusal::missing_input);
+    let (own, of_component) =
+        (saved(&*tokens)?, component.map(|(appid, tokens)| Ok::<_, Refusal>((appid, saved(&*tokens)?))).transpose()?);
+    let good = |token: &Option<Token>| token.as_ref().is_some_and(|token| token.is_fresh(clock.now()));
+    let ends = |token: &Option<Token>| token.as_ref().map(|token| token.good_until);
     if which.format.format == Format::Json {
-        let members = json!({ "appid": appid, "api_base": base, "cached": ends.is_some(), "good": good, "good_until": ends, "fetched": fetched });
+        let component = of_component.map(|(appid, token)| {
+            let (cached, good) = (token.is_some(), good(&token));
+            json!({ "appid": appid, "cached": cached, "good": good, "good_until": ends(&token) })
+        });
+        let mut members = json!({ "appid": appid, "api_base": base, "cached": own.is_some(), "good": good(&own), "good_until": ends(&own), "fetched": fetched });
+        if let Some(component) = component {
+            members["component"] = component;
+        }
         terminal.document(ExitCode::Done, members);
     } else {
-        let state = ends.map_or_else(|| say!("no cached token"), |at| state(at, good));
-        terminal.out(&format!("{}\n", say!("{appid} at {base}: {state}", appid, base, state)));
+        let state =
+            |token: &Option<Token>| ends(token).map_or_else(|| say!("no cached token"), |at| state(at, good(token)));
+        terminal.out(&format!("{}\n", say!("{appid} at {base}: {state}", appid, base, state = state(&own))));
+        if let Some((appid, token)) = of_component {
+            let state = state(&token);
+            terminal.out(&format!("{}\n", say!("third-party platform {appid}: {state}", appid, state)));
+        }
     }
     Ok(ExitCode::Done)
 }
@@ -96,7 +113,7 @@ fn state(good_until: jiff::Timestamp, good: bool) -> Phrase {
 
 /// How often a token was fetched for it.
 fn refresh(session: &Session, clock: &dyn Clock, terminal: &Terminal) -> Result<u32, Refusal> {
-    let credential = session.credential().map_err(Refusal::missing_input)?;
+    let credential = session.credential(terminal).map_err(Refusal::missing_input)?;
     if matches!(credential.source, TokenSource::Given(_)) {
         let message = say!("an external token store maintains the account's `access_token`; qunfa cannot refresh it");
         return Err(Refusal::usage(message).help(say!("refresh it in that store")));
@@ -112,7 +129,7 @@ fn refresh(session: &Session, clock: &dyn Clock, terminal: &Terminal) -> Result<
 /// Every token of the state store.
 fn without_plan(action: &Action, which: &Which, common: &Common, terminal: &Terminal) -> Result<ExitCode, Failure> {
     let project = DiskProject::new(std::path::Path::new("."));
-    let store = state::of_project(common, &project)?;
+    let store = place::of_project(common, &project)?;
     match action {
         Action::Show(_) => {}
         Action::Clear(_) => {

@@ -148,7 +148,7 @@ codes! {
     LiteralSecret "Q801" "literal-secret" Error false
         "The plan contains a secret, which would end up in git. Write { env: NAME }, { file: PATH } or { command: [argv...] }. If the secret was committed, reset it in the console."
     NoCredential "Q802" "no-credential" Error false
-        "The account needs exactly one of `secret` and `access_token`."
+        "The account needs exactly one of `access_token`, `secret` and `component`."
     SecretAsVariable "Q803" "secret-as-variable" Error false
         "The plan lets templates read the environment variable that holds the secret of its account: a single `{{ env.NAME }}` would reveal the secret to followers and in every dry run. Remove the name from `env`."
     DiscontinuedCard "Q901" "card-discontinued" Warning false

@@ -98,6 +98,7 @@ mod tests {
 
     #[test]
     fn ten_of_a_kind_and_the_last_says_how_many_more() {
+        let _heard = crate::locale::tests::heard("diag-github-ten_of_a_kind_and_the_last_says_how_many_more");
         let annotation = |severity, number: usize| Annotation {
             severity,
             title: "Q1:2,3".into(),

@@ -159,6 +159,7 @@ mod tests {
 
     #[test]
     fn characters_that_nobody_sees_have_a_place() {
+        let _heard = crate::locale::tests::heard("diag-hidden-characters_that_nobody_sees_have_a_place");
         for c in [
             '\u{200b}',
             '\u{feff}',

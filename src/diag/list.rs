@@ -214,6 +214,7 @@ mod tests {
 
     #[test]
     fn the_last_finding_says_that_there_are_more() {
+        let _heard = crate::locale::tests::heard("diag-list-the_last_finding_says_that_there_are_more");
         let file = SourceMap::default().add("plan.yaml", "text".into());
         let found = |number: usize| Diagnostic::new(Code::UnknownKey, Span::new(file, number..number), "x");
         let mut all = Diagnostics::default();

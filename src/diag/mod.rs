@@ -87,6 +87,11 @@ impl Diagnostic {
         self
     }
 
+    /// Its sentences: what is wrong, and what to do.
+    pub fn said(&self) -> impl Iterator<Item = &Phrase> {
+        std::iter::once(&self.message).chain(&self.help)
+    }
+
     /// Whatever it quotes, it is read at a glance.
     fn shorten(&mut self) {
         let labels = self.primary.iter_mut().chain(&mut self.related).map(|label| &mut label.text);

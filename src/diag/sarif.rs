@@ -145,6 +145,7 @@ mod tests {
     /// What the standard demands of the parts that are used here.
     #[test]
     fn the_shape_is_that_of_the_standard() {
+        let _heard = crate::locale::tests::heard("diag-sarif-the_shape_is_that_of_the_standard");
         let document = document(&[sample()], 3);
         assert_eq!(document["version"], "2.1.0");
         let run = &document["runs"][0];

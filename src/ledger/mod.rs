@@ -18,14 +18,20 @@ use crate::{
     platform::Platform,
 };
 
+pub mod copy;
+pub mod name;
 pub mod open;
+mod owner;
+pub mod parts;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 mod rows;
 mod sql;
 pub mod sqlite;
 pub mod store;
 
 /// Which edition of which plan, for which account, and where it was sent.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Scope {
     /// Where its calls go.
     pub platform: Platform,
@@ -440,6 +446,23 @@ pub enum LedgerError {
         /// The store's own error.
         source: Option<Box<dyn std::error::Error + Send + Sync>>,
     },
+    /// The server that keeps it cannot be reached or used, or the connection to it was lost.
+    Remote {
+        /// Its address, without a password.
+        path: String,
+        /// What it is or cannot be, to be read after its name.
+        what: Phrase,
+        /// What to do about it, if that is known.
+        help: Option<Phrase>,
+        /// The connection is gone; later it may be there again.
+        lost: bool,
+    },
+    /// Another run has the account by now: this one writes nothing any more.
+    TakenOver {
+        path: String,
+        /// Who it is, as far as that is known.
+        by: Option<owner::Owner>,
+    },
     /// Somebody asked to stop while it was waited for another process that writes to it, before the run began.
     Stopped { path: String },
     /// It was written by a newer version.
@@ -470,6 +493,10 @@ impl LedgerError {
             Self::Store { path, what, source: None } => say!("the state store {path} {what}", path, what),
             Self::Store { path, what, source: Some(error) } => {
                 say!("the state store {path} {what} ({error})", path, what, error = error.to_string())
+            }
+            Self::Remote { path, what, .. } => say!("the state store {path} {what}", path, what),
+            Self::TakenOver { path, .. } => {
+                say!("another run has taken over the account in the state store {path}", path)
             }
             Self::Stopped { path } => {
                 say!("interrupted while waiting for the state store {path}; nothing was sent", path)
@@ -576,6 +603,14 @@ pub trait Ledger {
     fn runs(&self, appid: &str, plan: &str) -> Result<Vec<RunRecord>, LedgerError>;
     /// The accounts that have a run or a call of an edition of a plan, by their AppIDs. Nothing is read once an account.
     fn accounts(&self, platform: &str, plan: &str, occurrence: &str) -> Result<Vec<AccountRun>, LedgerError>;
+    /// Whether the lock of an account may be lost while its process lives: it is one of a connection.
+    fn is_shared(&self) -> bool {
+        false
+    }
+    /// What time it is for the store, if it has a clock of its own: that of all machines that share it.
+    fn time(&self) -> Result<Option<Timestamp>, LedgerError> {
+        Ok(None)
+    }
 }
 
 #[cfg(test)]

@@ -3,17 +3,21 @@
 use std::{path::Path, time::Duration};
 
 use super::{
+    name::{is_address, without_password},
     sqlite::{self, store::SqliteStore},
-    store::Store,
+    store::{Password, Store},
 };
 use crate::locale::{Phrase, say};
 
-/// The store of a name: `sqlite:PATH`. A name that SQLite, a shell or another tool would understand otherwise is refused, and
+/// The store of a name: `sqlite:PATH`, or the address of a PostgreSQL, for which a password may be asked. A name that SQLite, a shell or another tool would understand otherwise is refused, and
 /// so is what cannot be a ledger that lasts.
-pub fn named(name: &str) -> Result<Box<dyn Store>, Phrase> {
+pub fn named(name: &str, password: Password) -> Result<Box<dyn Store>, Phrase> {
+    if is_address(name) {
+        return of_server(name, password);
+    }
     let Some(path) = name.strip_prefix("sqlite:") else {
         return Err(say!(
-            "`{name}` is not a state store; write --state sqlite:PATH",
+            "`{name}` is not a state store; write --state sqlite:PATH or --state postgresql://USER@HOST/DATABASE",
             name = name.escape_debug().to_string()
         ));
     };
@@ -29,6 +33,27 @@ pub fn named(name: &str) -> Result<Box<dyn Store>, Phrase> {
         Some(what) => refused(what),
         None => Ok(Box::new(store)),
     }
+}
+
+#[cfg(feature = "postgres")]
+fn of_server(address: &str, password: Password) -> Result<Box<dyn Store>, Phrase> {
+    match super::postgres::store::PostgresStore::new(address, password) {
+        Ok(store) => Ok(Box::new(store)),
+        Err(why) => Err(say!(
+            "`{name}` is not a state store: {why}; write --state postgresql://USER@HOST/DATABASE",
+            name = without_password(address).escape_debug().to_string(),
+            why
+        )),
+    }
+}
+
+#[cfg(not(feature = "postgres"))]
+fn of_server(address: &str, _: Password) -> Result<Box<dyn Store>, Phrase> {
+    Err(say!(
+        "`{name}` is not a state store: {why}; write --state sqlite:PATH",
+        name = without_password(address).escape_debug().to_string(),
+        why = say!("this qunfa was built without PostgreSQL")
+    ))
 }
 
 /// Why a path does not name a file, or not the file that it seems to name.
@@ -74,14 +99,45 @@ pub fn wait_with(patience: fn(Duration, Duration) -> bool) {
 mod tests {
     use super::*;
 
+    fn nothing() -> Password {
+        std::rc::Rc::new(|| Ok(None))
+    }
+
+    #[test]
+    fn no_form_of_a_password_is_shown() {
+        for text in [
+            "postgresql://u:SECRETPW@db/d",
+            "postgresql://u:SECRETPW@@db/d?sslmode=off",
+            "postgresql://u:a/SECRETPW@db/d",
+            "postgresql://u:a?SECRETPW@db/d",
+            "postgresql://u:a#SECRETPW@db:port/d",
+            "postgresql://u:SECRETPW%@db/d",
+            "postgresql://u@db/d?password=SECRETPW",
+            "postgresql://u@db/d?passw%6frd=SECRETPW&schema=x",
+            "postgresql://u@db/d?pasword=SECRETPW",
+            "postgresql:u:SECRETPW@db",
+            "postgres:/u:SECRETPW@db",
+        ] {
+            let (shown, told) = (without_password(text), named(text, nothing()).map(|store| store.name()));
+            assert!(!shown.contains("SECRETPW"), "{shown}");
+            assert!(!format!("{:?}", told.map_err(|why| why.to_string())).contains("SECRETPW"), "{text}");
+        }
+        let plain = "postgresql://u@db:5433/d?schema=agency&sslrootcert=/ca.pem";
+        assert_eq!(
+            (without_password(plain).as_str(), without_password("sqlite:a:b@c").as_str()),
+            (plain, "sqlite:a:b@c")
+        );
+    }
+
     #[test]
     fn a_store_is_named_by_its_kind() {
-        assert!(named("sqlite:x.db").is_ok_and(|store| store.name() == "x.db"));
+        assert!(named("sqlite:x.db", nothing()).is_ok_and(|store| store.name() == "x.db"));
         assert_eq!(Path::new(&of_project(Path::new("p")).name()), Path::new("p/.qunfa/state.db"));
     }
 
     #[test]
     fn a_name_that_is_no_lasting_file_is_refused() {
+        let _heard = crate::locale::tests::heard("ledger-open-a_name_that_is_no_lasting_file_is_refused");
         let folder = tempfile::tempdir().expect("a folder");
         for name in [
             "x.db",
@@ -113,12 +169,12 @@ mod tests {
             "sqlite:/proc/self/x.db",
             &format!("sqlite:{}", folder.path().display()),
         ] {
-            let why = named(name).err().unwrap_or_else(|| panic!("{name:?} was taken"));
+            let why = named(name, nothing()).err().unwrap_or_else(|| panic!("{name:?} was taken"));
             let why = why.to_string();
-            assert!(why.ends_with("write --state sqlite:PATH") && !why.contains(char::is_control), "{why}");
+            assert!(why.contains("write --state sqlite:PATH") && !why.contains(char::is_control), "{why}");
         }
         for name in ["-x.db", "./~x.db", "./:memory:", "a/file:x.db", "x?mode=memory", "x#y", "x%20y"] {
-            assert!(named(&format!("sqlite:{name}")).is_ok(), "{name}");
+            assert!(named(&format!("sqlite:{name}"), nothing()).is_ok(), "{name}");
         }
     }
 }

@@ -157,6 +157,11 @@ pub(super) fn record(frozen: FrozenCall, mut events: Vec<Event>) -> Result<CallR
         let twice = |event: &&mut Event| event.body.as_ref() == Some(&frozen.payload);
         events.iter_mut().filter(twice).for_each(|event| event.body = None);
     }
+    whole(frozen, events)
+}
+
+/// A call and what happened to it, with every body.
+pub(super) fn whole(frozen: FrozenCall, events: Vec<Event>) -> Result<CallRecord, Damage> {
     let step = frozen.id.step.clone();
     CallRecord::new(frozen, events).map_err(|illegal| Damage(say!("step `{step}`: {why}", step, why = illegal.words())))
 }

@@ -19,15 +19,15 @@ macro_rules! taken {
 pub(super) const CALLS: &str = concat!(
     "SELECT ",
     call!(),
-    " FROM calls WHERE platform = ?1 AND appid = ?2 AND plan = ?3 AND occurrence = ?4 ORDER BY id"
+    " FROM calls c WHERE platform = ?1 AND appid = ?2 AND plan = ?3 AND occurrence = ?4 ORDER BY id"
 );
 
 /// The newest call with a key that is no mass call and gave something: key, platform, appid.
 pub(super) const UPLOADED: &str = concat!(
     "SELECT ",
     call!(),
-    " FROM calls WHERE idempotency_key = ?1 AND NOT mass AND platform = ?2 AND appid = ?3 AND EXISTS
-     (SELECT 1 FROM events e WHERE e.call = calls.id AND e.kind = 'accepted' AND e.result IS NOT NULL)
+    " FROM calls c WHERE idempotency_key = ?1 AND NOT mass AND platform = ?2 AND appid = ?3 AND EXISTS
+     (SELECT 1 FROM events e WHERE e.call = c.id AND e.kind = 'accepted' AND e.result IS NOT NULL)
      ORDER BY id DESC LIMIT 1"
 );
 
@@ -61,7 +61,7 @@ pub(super) const OTHER_EDITIONS: &str =
      WHERE c.platform = ?1 AND c.appid = ?2 AND c.plan = ?3 AND c.occurrence <> ?4 AND c.mass ORDER BY c.id, e.number";
 
 /// The plans and occurrences with a message: digest, platform, appid.
-pub(super) const WITH_MESSAGE: &str = "SELECT DISTINCT plan, occurrence FROM calls
+pub(super) const WITH_MESSAGE: &str = "SELECT DISTINCT plan, occurrence FROM calls c
      WHERE message_digest = ?1 AND mass AND platform = ?2 AND appid = ?3 ORDER BY plan, occurrence";
 
 /// The calls of an edition of all accounts with their events: platform, plan, occurrence.

@@ -1,14 +1,21 @@
 //! Where the state of accounts is kept: the ledger, who may write it, and the tokens.
 
-use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use std::rc::Rc;
 
-use super::{Ledger, LedgerError};
+use jiff::Timestamp;
+
+pub use super::owner::Owner;
+use super::{Ledger, LedgerError, parts::Sink};
 use crate::{
     locale::{Phrase, say},
     problem::Problem,
+    redact::Secret,
     wechat::token::{Token, TokenError, TokenStore},
 };
+
+/// How the password of a store is had; none if it needs none. It is asked for with every connection, since one that a command
+/// prints may be good for minutes.
+pub type Password = Rc<dyn Fn() -> Result<Option<Secret>, Phrase>>;
 
 /// A store, named and not yet opened.
 pub trait Store {
@@ -37,21 +44,38 @@ pub trait Store {
     /// Looks at the ledger without changing it; `None` if there is none yet.
     fn examine(&self) -> Result<Option<Health>, LedgerError>;
 
+    /// What is to be said about how it was named.
+    fn note(&self) -> Option<Phrase> {
+        None
+    }
+
+    /// Whether other machines have the same state.
+    fn is_shared(&self) -> bool {
+        false
+    }
+
+    /// Makes the ledger, or brings it up to date; whether there was anything to do.
+    fn migrate(&self) -> Result<bool, LedgerError>;
+
+    /// The statements by which a role may run plans, or read alone; none where the rights of files decide.
+    fn grants(&self, role: &str, reads_only: bool) -> Option<String>;
+
+    /// Everything of the ledger, in the order in which it was written. With an owner the locks of all accounts are held
+    /// meanwhile; a ledger that is not there has nothing.
+    fn each_part(&self, owner: Option<&Owner>, take: &mut Sink<'_>) -> Result<(), WriteError>;
+
+    /// Takes everything of another ledger, all of it or nothing; this one is empty, and nobody writes to it meanwhile.
+    fn fill(
+        &self,
+        owner: &Owner,
+        give: &mut dyn FnMut(&mut Sink<'_>) -> Result<(), WriteError>,
+    ) -> Result<(), WriteError>;
+
+    /// Notes that the ledger is elsewhere from now on.
+    fn moved(&self, to: &str) -> Result<(), LedgerError>;
+
     /// Bytes that are free where the state is, or will be; `None` where nobody says.
     fn free_bytes(&self) -> Option<u64>;
-}
-
-/// Who holds a lock.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Owner {
-    pub pid: u32,
-    pub host: String,
-    pub since: Timestamp,
-    /// The path of the plan that it runs.
-    pub plan: String,
-    /// What it was started as, such as `qunfa run`; empty where an older version wrote it.
-    #[serde(default)]
-    pub command: String,
 }
 
 /// Somebody who waits for a lock that others hold for moments.
@@ -77,6 +101,14 @@ pub enum WriteError {
         /// Where the ledger was kept before.
         home: String,
     },
+    /// The ledger was moved, and is used no more.
+    Moved {
+        path: String,
+        /// Where it is now.
+        to: String,
+    },
+    /// Another ledger was to be copied into one that has something already.
+    Filled { path: String },
     /// There is a lock, and no ledger.
     Ledger(LedgerError),
 }
@@ -93,6 +125,12 @@ impl WriteError {
                     path,
                     home
                 )
+            }
+            Self::Moved { path, to } => {
+                say!("the state store {path} was copied to {to}, which is used since", path, to)
+            }
+            Self::Filled { path } => {
+                say!("the state store {path} is not empty; everything is copied into an empty one", path)
             }
             Self::Ledger(error) => error.words(),
         }
@@ -111,11 +149,15 @@ pub struct TokenKey<'a> {
     pub appid: &'a str,
     /// The address that gave it.
     pub base: &'a str,
-    /// `stable` or `classic`.
+    /// `stable` or `classic`; by way of a third-party platform `authorizer`, and `component` for the platform's own token, whose
+    /// AppID is then the platform's.
     pub endpoint: &'a str,
+    /// The secret that it is got with, for a store that others may read; without it such a store keeps no token.
+    pub seal: Option<&'a Secret>,
 }
 
-/// Where one token is kept, and what a person may ask of it.
+/// Where one token is kept, and what a person may ask of it. [`TokenStore::kept`] is no token: neither [`Store::all_tokens`] nor
+/// what forgets tokens touches it, and it has a row of its own even where no token is saved.
 pub trait Tokens: TokenStore {
     /// The token last saved, without waiting for who fetches one.
     fn saved(&self) -> Result<Option<Token>, Phrase>;
@@ -144,4 +186,6 @@ pub struct Health {
     pub damage: Vec<Phrase>,
     /// What is not wrong yet, and what to do about it.
     pub warnings: Vec<Problem>,
+    /// What it is, if it is not a file.
+    pub about: Option<Phrase>,
 }

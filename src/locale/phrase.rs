@@ -63,7 +63,10 @@ impl Phrase {
     /// What `say!` makes; nobody else calls it.
     #[doc(hidden)]
     pub fn new(text: &'static str, plural: Option<&'static str>, arguments: Vec<(&'static str, Argument)>) -> Self {
-        Self(Box::new(Inner { text, plural, arguments, recorded: None }))
+        let phrase = Self(Box::new(Inner { text, plural, arguments, recorded: None }));
+        #[cfg(test)]
+        super::tests::hear(&phrase);
+        phrase
     }
 
     /// Words that are nobody's to translate: the user's, WeChat's, a library's.

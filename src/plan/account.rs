@@ -6,8 +6,9 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, de};
 use serde_json::{Value, json};
 
+use super::yaml::Document;
 use crate::{
-    diag::{Code, Diagnostic, Diagnostics, source::Span},
+    diag::{Code, Diagnostic, Diagnostics},
     locale::say,
 };
 
@@ -45,7 +46,7 @@ impl JsonSchema for AccountField {
     }
 }
 
-/// An Official Account and how to get its token. Set `secret` or `access_token`.
+/// An Official Account and how to get its token. Set exactly one of `access_token`, `secret` and `component`.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Account {
@@ -53,6 +54,9 @@ pub struct Account {
     pub kind: AccountKind,
     /// The AppID, or { env: NAME }.
     pub appid: AppId,
+    /// Where to find a token that another system maintains, such as { command: [...] } of a token server. The AppSecret then stays there.
+    #[serde(default)]
+    pub access_token: Option<SecretSource>,
     /// Where to find the AppSecret (never the secret itself).
     #[serde(default)]
     pub secret: Option<SecretSource>,
@@ -62,9 +66,12 @@ pub struct Account {
     /// How to treat external links in articles, which WeChat does not open: as footnotes, unchanged (for accounts that may use them), or as errors.
     #[serde(default)]
     pub links: LinkPolicy,
-    /// Alternative to `secret`: where to find a token from a central token store.
+    /// Alternative to `secret`: the third-party platform (第三方平台) that the account has authorised.
     #[serde(default)]
-    pub access_token: Option<SecretSource>,
+    pub component: Option<Component>,
+    /// Proxy for the calls of this account, instead of the one that HTTPS_PROXY names. A URL with a password: { env: NAME }, { file: PATH } or { command: [...] }.
+    #[serde(default)]
+    pub proxy: Option<ProxySource>,
     /// Name of the account, for templates: `account.name`.
     #[serde(default)]
     #[schemars(extend("pattern" = "^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$", "x-form" = "at most 63 letters, digits, `.`, `_` and `-`, starting with a letter or digit", "examples" = ["beijing"]))]
@@ -76,10 +83,77 @@ pub struct Account {
 }
 
 impl Account {
-    /// What its secrets are read from, and the keys that say so.
-    pub fn sources(&self) -> impl Iterator<Item = (&'static str, &SecretSource)> {
-        let sources = [("secret", &self.secret), ("access_token", &self.access_token)];
-        sources.into_iter().filter_map(|(key, source)| Some((key, source.as_ref()?)))
+    /// Where its secrets are, and the keys that say so; a key of a key with a slash.
+    pub(crate) fn named_sources(&self) -> Vec<(String, &SecretSource)> {
+        let own = [("access_token", &self.access_token), ("secret", &self.secret)];
+        let own = own.into_iter().filter_map(|(key, source)| Some((key.to_owned(), source.as_ref()?)));
+        let of_component = self.component.iter().flat_map(|component| component.sources());
+        let of_component = of_component.map(|(key, source)| (format!("component/{key}"), source));
+        let proxy = self.proxy.iter().filter_map(|proxy| match proxy {
+            ProxySource::Url(_) => None,
+            ProxySource::Secret(source) => Some(("proxy".to_owned(), source)),
+        });
+        own.chain(of_component).chain(proxy).collect()
+    }
+
+    /// Where all of its secrets are.
+    pub(crate) fn sources(&self) -> impl Iterator<Item = &SecretSource> {
+        self.named_sources().into_iter().map(|(_, source)| source)
+    }
+}
+
+/// A third-party platform that the account has authorised. Its token and the account's are fetched, cached and renewed.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Component {
+    /// The platform's AppID (component_appid), or { env: NAME }.
+    pub appid: AppId,
+    /// Where to find the platform's AppSecret.
+    pub secret: SecretSource,
+    /// Where to find the latest component_verify_ticket, which WeChat pushes to the platform every 10 minutes.
+    pub ticket: SecretSource,
+    /// Where to find the account's authorizer_refresh_token.
+    pub refresh_token: SecretSource,
+}
+
+impl Component {
+    /// Its secrets, by their keys.
+    pub(crate) fn sources(&self) -> [(&'static str, &SecretSource); 3] {
+        [("secret", &self.secret), ("ticket", &self.ticket), ("refresh_token", &self.refresh_token)]
+    }
+}
+
+/// The address of a proxy; with a password in it, where it is found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ProxySource {
+    Url(String),
+    Secret(SecretSource),
+}
+
+impl<'de> Deserialize<'de> for ProxySource {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match Value::deserialize(deserializer)? {
+            Value::String(url) => Ok(ProxySource::Url(url)),
+            value => serde_json::from_value(value).map(ProxySource::Secret).map_err(de::Error::custom),
+        }
+    }
+}
+
+impl JsonSchema for ProxySource {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> Cow<'static, str> {
+        "ProxySource".into()
+    }
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let mut schema = SecretSource::json_schema(generator);
+        schema.insert("type".into(), json!(["string", "object"]));
+        schema.insert("pattern".into(), json!("^(https?|socks5h)://[^/@:\\s]+:[0-9]{1,5}/?$"));
+        let form = "http://HOST:PORT, https://HOST:PORT or socks5h://HOST:PORT; with a password, { env: NAME }";
+        schema.insert("x-form".into(), json!(form));
+        schema.insert("examples".into(), json!(["http://proxy.example.com:3128", { "env": "WECHAT_PROXY" }]));
+        schema
     }
 }
 
@@ -203,15 +277,28 @@ pub struct SecretSource {
     pub(crate) command: Option<Vec<String>>,
 }
 
-/// A run needs exactly one of `secret` and `access_token`.
-pub(super) fn check_credential(account: &Account, place: Span, diagnostics: &mut Diagnostics) {
-    let message = match (&account.secret, &account.access_token) {
-        (Some(_), None) | (None, Some(_)) => return,
-        (None, None) => say!("the account has neither `secret` nor `access_token`"),
-        (Some(_), Some(_)) => say!("the account has both `secret` and `access_token`"),
-    };
+/// Each form of the token's origin, exactly one of which an account has.
+const FORMS: [&str; 3] = ["access_token", "secret", "component"];
+
+/// A run needs exactly one of the forms; `whole` if no key of the account is unknown, and might have been meant as one.
+pub(super) fn check_credential(document: &Document, pointer: &str, whole: bool, diagnostics: &mut Diagnostics) {
+    let Some(Value::Object(account)) = document.value.pointer(pointer) else { return };
+    let mut given = account.keys().filter(|key| FORMS.contains(&key.as_str()));
     let help = say!("use one of them, for example `secret: {{ env: WECHAT_SECRET }}`");
-    diagnostics.push(Diagnostic::new(Code::NoCredential, place, message).help(help));
+    let place = |key: &str| document.key_span(&format!("{pointer}/{key}"));
+    let Some(first) = given.next() else {
+        if whole {
+            let place = if pointer.is_empty() { document.span("") } else { document.key_span(pointer) };
+            let message = say!("the account has none of `access_token`, `secret` and `component`");
+            diagnostics.push(Diagnostic::new(Code::NoCredential, place, message).help(help));
+        }
+        return;
+    };
+    for second in given {
+        let message = say!("the account has both `{first}` and `{second}`", first, second);
+        let diagnostic = Diagnostic::new(Code::NoCredential, place(second), message);
+        diagnostics.push(diagnostic.related(place(first), say!("first here")).help(help.clone()));
+    }
 }
 
 #[cfg(test)]

@@ -172,7 +172,9 @@ impl Wrong<'_> {
                     line = format!("tag: {value}")
                 ));
             }
-            "appid" | "secret" | "access_token" if let Some(name) = slips::meant_variable(text) => {
+            "appid" | "secret" | "access_token" | "ticket" | "refresh_token" | "proxy"
+                if let Some(name) = slips::meant_variable(text) =>
+            {
                 format!("{{ env: {name} }}")
             }
             "retry" if let Some(attempts) = slips::meant_number(text) => format!("{{ attempts: {attempts} }}"),
@@ -254,7 +256,8 @@ pub(super) fn key(key: &str, value: &Value, known: &[&str], action: &str) -> Opt
     let home = match key {
         "text" | "mpnews" | "voice" | "image" | "mpvideo" | "wxcard" => "message",
         "tag_id" | "tag" | "openids" | "openid" | "wxname" if action != "create_draft" => "to",
-        "appid" | "kind" | "secret" | "access_token" => "account",
+        "ticket" | "refresh_token" if known.contains(&"component") => "component",
+        "appid" | "kind" | "secret" | "access_token" | "component" | "proxy" => "account",
         "not_before" | "not_after" | "send_window" | "max_recipients" | "max_change_percent" | "require_preview" => {
             "guards"
         }
@@ -262,7 +265,7 @@ pub(super) fn key(key: &str, value: &Value, known: &[&str], action: &str) -> Opt
         "staging_hosts" => "lint",
         _ => return None,
     };
-    known.contains(&home).then(|| match shown(value).filter(|_| home != "account") {
+    known.contains(&home).then(|| match shown(value).filter(|_| !["account", "component"].contains(&home)) {
         Some(value) => say!("write `{line}`", line = format!("{home}: {{ {key}: {value} }}")),
         None => say!("`{key}` is a key of `{home}`", key, home),
     })

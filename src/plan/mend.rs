@@ -105,7 +105,7 @@ impl Meant {
 /// Whether a line may hold a secret: one that names where a secret is does not.
 fn is_private(line: &str) -> bool {
     let mut rest = line.to_ascii_lowercase();
-    for key in ["access_token: { env: ", "secret: { env: "] {
+    for key in ["access_token: { env: ", "refresh_token: { env: ", "secret: { env: "] {
         while let Some(at) = rest.find(key) {
             let name = &rest[at + key.len()..];
             let length = name.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(name.len());
@@ -339,6 +339,7 @@ mod tests {
 
     #[test]
     fn a_character_that_is_none_of_yaml_is_found_where_it_stands() {
+        let _heard = crate::locale::tests::heard("plan-mend-a_character_that_is_none_of_yaml_is_found_where_it_stands");
         for (text, place, help) in [
             ("a: 1\nb：2\nc: 3\n", "：", "write `b: 2`"),
             ("a: 1\nb:\u{a0}2\nc: 3\n", "\u{a0}", "write `b: 2`"),

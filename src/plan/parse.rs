@@ -70,10 +70,7 @@ fn read(file: FileId, sources: &mut SourceMap, diagnostics: &mut Diagnostics) ->
     let account = plan.get("account").cloned().unwrap_or_default();
     let literal = literal_secrets(&document, "/account", &account, diagnostics);
     let mut wrong = check(&document, sources, "", &document.value, Part::Head, diagnostics);
-    // A literal secret is of the wrong type too; that is said once.
-    let spans: Vec<Span> = literal.iter().map(|pointer| document.span(pointer)).collect();
-    diagnostics
-        .retain(|d| d.code != Code::WrongType || !d.primary.as_ref().is_some_and(|label| spans.contains(&label.span)));
+    say_once(&document, &literal, diagnostics);
     if let Some(wrong) = account.as_str().and_then(|text| no_path(&document, sources, text)) {
         diagnostics.push(wrong);
         return None;
@@ -85,6 +82,7 @@ fn read(file: FileId, sources: &mut SourceMap, diagnostics: &mut Diagnostics) ->
     }
     wrong.extend(literal);
     mask_account(&document, "/account", &wrong, sources);
+    check_credential(&document, "/account", !wrong.iter().any(|at| at.starts_with("/account")), diagnostics);
     let head = head(&document, plan, &wrong, diagnostics)?;
     Some((document, head, steps, ids))
 }
@@ -309,19 +307,17 @@ pub(crate) fn account_in(
     diagnostics: &mut Diagnostics,
 ) -> Option<Account> {
     let before = diagnostics.raised();
-    let mut wrong = literal_secrets(document, "", &document.value, diagnostics);
-    if wrong.is_empty() {
-        wrong = check(document, sources, "", &document.value, Part::Account, diagnostics);
-    }
+    let literal = literal_secrets(document, "", &document.value, diagnostics);
+    let mut wrong = check(document, sources, "", &document.value, Part::Account, diagnostics);
+    say_once(document, &literal, diagnostics);
+    wrong.extend(literal);
     mask_account(document, "", &wrong, sources);
+    check_credential(document, "", wrong.is_empty(), diagnostics);
     if diagnostics.raised() > before {
         return None;
     }
     match serde_path_to_error::deserialize::<_, Account>(document.value.clone()) {
-        Ok(account) => {
-            check_credential(&account, document.span(""), diagnostics);
-            Some(account)
-        }
+        Ok(account) => Some(account),
         Err(error) => {
             diagnostics.push(typed(document, "", &error));
             None
@@ -345,19 +341,27 @@ pub(crate) fn refuse_secrets(
 /// Says which of an account's secrets stand there themselves, also as the name of a variable or of a file, and where.
 fn literal_secrets(document: &Document, pointer: &str, account: &Value, diagnostics: &mut Diagnostics) -> Vec<String> {
     let mut literal = Vec::new();
-    for (key, variable) in [("secret", "WECHAT_SECRET"), ("access_token", "WECHAT_ACCESS_TOKEN")] {
-        let Some(value) = account.get(key) else { continue };
+    for (path, variable) in [
+        ("access_token", "WECHAT_ACCESS_TOKEN"),
+        ("secret", "WECHAT_SECRET"),
+        ("component/secret", "COMPONENT_SECRET"),
+        ("component/ticket", "COMPONENT_TICKET"),
+        ("component/refresh_token", "WECHAT_REFRESH_TOKEN"),
+        ("proxy", "WECHAT_PROXY"),
+    ] {
+        let (key, at) = (path.rsplit('/').next().unwrap_or(path), format!("{pointer}/{path}"));
+        let Some(value) = account.pointer(&format!("/{path}")) else { continue };
         let name = |form: &str| value.get(form).and_then(Value::as_str);
         if let Some(name) = value.as_str().and_then(slips::meant_variable) {
-            let at = format!("{pointer}/{key}");
             let message = say!("`{key}` takes no template: it names where the secret is", key);
             let help = say!("write `{line}`", line = format!("{key}: {{ env: {name} }}"));
             diagnostics.push(Diagnostic::new(Code::WrongType, document.key_span(&at), message).help(help));
             literal.push(at);
             continue;
         }
-        if value.is_string() || value.is_number() || ["env", "file"].into_iter().filter_map(name).any(is_secret_like) {
-            let at = format!("{pointer}/{key}");
+        // The address of a proxy is no secret; what stands before its `@` is.
+        let itself = if key == "proxy" { in_proxy(Some(value)) } else { value.is_string() || value.is_number() };
+        if itself || ["env", "file"].into_iter().filter_map(name).any(is_secret_like) {
             let message = say!("`{key}` contains the secret itself", key);
             let diagnostic = Diagnostic::new(Code::LiteralSecret, document.span(&at), message);
             let help = say!(
@@ -371,6 +375,15 @@ fn literal_secrets(document: &Document, pointer: &str, account: &Value, diagnost
         }
     }
     literal
+}
+
+/// A literal secret is of the wrong type or form too, which need not be said.
+fn say_once(document: &Document, literal: &[String], diagnostics: &mut Diagnostics) {
+    let spans: Vec<Span> = literal.iter().map(|pointer| document.span(pointer)).collect();
+    diagnostics.retain(|d| {
+        !matches!(d.code, Code::WrongType | Code::BadFormat)
+            || !d.primary.as_ref().is_some_and(|label| spans.contains(&label.span))
+    });
 }
 
 /// Why the text of `account` is not the path of a file: it is an AppID, or a mapping whose colons are none.
@@ -404,16 +417,25 @@ fn no_path(document: &Document, sources: &SourceMap, text: &str) -> Option<Diagn
     })
 }
 
+/// Whether a text has the place of a name and a password.
+fn in_proxy(url: Option<&Value>) -> bool {
+    url.and_then(Value::as_str).is_some_and(|url| url.contains('@'))
+}
+
 /// Hides what may be a secret in the wrong place: what is wrong about an account, and what a key holds that is none of its own.
 fn mask_account(document: &Document, pointer: &str, wrong: &[String], sources: &mut SourceMap) {
     const HARMLESS: [&str; 4] = ["kind", "links", "name", "labels"];
-    const OWN: [&str; 4] = ["secret", "access_token", "appid", "token"];
-    // An AppID is no secret, unless a secret stands in its place.
+    const OWN: [&str; 6] = ["secret", "access_token", "appid", "token", "component", "proxy"];
+    // An AppID is no secret, unless a secret stands in its place; nor is the address of a proxy without a password.
     let appid = |at: &str| {
-        at == format!("{pointer}/appid")
-            && !document.value.pointer(at).and_then(Value::as_str).is_some_and(is_secret_like)
+        let harmless = ["appid", "component/appid"].iter().any(|path| at == format!("{pointer}/{path}"))
+            || (at == format!("{pointer}/proxy") && !in_proxy(document.value.pointer(at)));
+        harmless && !document.value.pointer(at).and_then(Value::as_str).is_some_and(is_secret_like)
     };
-    let own = |at: &&String| OWN.iter().any(|own| at.starts_with(&format!("{pointer}/{own}")));
+    // Of a mapping that lacks a key nothing is to be hidden.
+    let whole =
+        |at: &str| at == format!("{pointer}/component") && document.value.pointer(at).is_some_and(Value::is_object);
+    let own = |at: &&String| OWN.iter().any(|own| at.starts_with(&format!("{pointer}/{own}"))) && !whole(at);
     for at in wrong.iter().filter(own).filter(|at| !appid(at)) {
         sources.mask(&document.span(at));
     }
@@ -448,13 +470,43 @@ fn deeper(text: &str, at: usize, line_end: usize) -> usize {
     end.min(text.len())
 }
 
+/// Whether the key that begins here is a `ticket`, and no longer word.
+fn is_ticket(text: &str, at: usize) -> bool {
+    let letter = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-');
+    let named = text[..at].trim_end_matches("verify_").trim_end_matches("component_");
+    !named.ends_with(letter) && !text[at + "ticket".len()..].starts_with(letter)
+}
+
+/// What stands where an account's platform or proxy is named, and is a secret or may hold one.
+fn in_place_of_secrets(file: FileId, text: &str, lower: &str) -> Vec<Span> {
+    let mut spans = Vec::new();
+    // A text in the place of a platform's secrets.
+    for (at, _) in lower.match_indices("component") {
+        let rest = text[at + "component".len()..].trim_start_matches(['"', '\'']);
+        let Some(value) = rest.trim_start_matches([' ', '\t']).strip_prefix([':', '：']) else { continue };
+        let line = value.lines().next().unwrap_or_default();
+        if !line.trim().is_empty() && !line.trim_start().starts_with(['{', '#', '&', '*']) {
+            let start = text.len() - value.len();
+            spans.push(Span::new(file, start..start + line.len()));
+        }
+    }
+    // A password in the address of a proxy.
+    for (at, _) in lower.match_indices("proxy") {
+        let line = text[at..].lines().next().unwrap_or_default();
+        if let Some((start, end)) = line.find("://").zip(line.rfind('@')).filter(|(start, end)| start < end) {
+            spans.push(Span::new(file, at + start + "://".len()..at + end));
+        }
+    }
+    spans
+}
+
 /// Hides what stands behind `secret:`, `token:`, `password:` and keys that look like them from all output, whether or not the
 /// YAML can be read: anything but a mapping there is a literal secret.
 pub fn mask_secrets(file: FileId, sources: &mut SourceMap) {
     let text = &sources.file(file).text;
     let lower = text.to_ascii_lowercase();
     let mut spans = Vec::new();
-    for word in ["secret", "token", "password", "aes_key", "aeskey"] {
+    for word in ["secret", "token", "password", "aes_key", "aeskey", "ticket"] {
         // A line can hold many of them: where it ends, and where the lines below it that belong to it, is looked for once.
         // What lies in what belongs to an earlier one is hidden with that.
         let (mut seen, mut hidden, mut line_end, mut below) = (0, 0, 0, None);
@@ -464,6 +516,10 @@ pub fn mask_secrets(file: FileId, sources: &mut SourceMap) {
             }
             let letters = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-');
             let rest = text[at + word.len()..].trim_start_matches(letters);
+            // A `ticket` is one of these by its whole name alone: `ticket_price` is not.
+            if word == "ticket" && !is_ticket(text, at) {
+                continue;
+            }
             hidden = text.len() - rest.len();
             let rest = rest.trim_start_matches(['"', '\'']);
             let Some(value) = rest.trim_start_matches([' ', '\t']).strip_prefix([':', '：']) else { continue };
@@ -506,6 +562,7 @@ pub fn mask_secrets(file: FileId, sources: &mut SourceMap) {
             spans.push(Span::new(file, start..end));
         }
     }
+    spans.extend(in_place_of_secrets(file, text, &lower));
     // A secret that was given as the name of the variable or of the file that holds it, on a line of its own.
     let mut start = 0;
     for line in text.split_inclusive('\n') {

@@ -10,7 +10,6 @@ use crate::{
 };
 
 use super::{
-    account::{AccountField, check_credential},
     model::{Head, Step},
     parse::ParsedPlan,
     yaml::Document,
@@ -48,9 +47,6 @@ pub fn validate(parsed: ParsedPlan) -> ValidPlan {
         } else {
             first.insert(id, *index);
         }
-    }
-    if let Some(AccountField::Inline(account)) = &head.account {
-        check_credential(account, document.key_span("/account"), &mut diagnostics);
     }
     if let (Some(from), Some(to)) = (head.guards.not_before, head.guards.not_after)
         && to < from

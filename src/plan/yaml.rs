@@ -167,6 +167,8 @@ impl Document {
             "appid",
             "secret",
             "access_token",
+            "component",
+            "proxy",
         ];
         let (entry, exact) = self.find(pointer);
         let text = &sources.file(self.file).text;
@@ -787,6 +789,85 @@ mod tests {
 
     fn codes(text: &str) -> Vec<Code> {
         read(text).2.iter().map(|d| d.code).collect()
+    }
+
+    /// Each way in which a text is no YAML, in our own words.
+    #[test]
+    fn what_is_wrong_is_said_in_our_own_words() {
+        let _heard = crate::locale::tests::heard("plan-yaml-what_is_wrong_is_said_in_our_own_words");
+        for text in [
+            "a: &\n",
+            "a: *\n",
+            "a: [1 2, {b: 1} {c: 2}]\n",
+            "a: [1 b: 2\n",
+            "a: {b: 1 c: 2, [d]: e f: g}\n",
+            "a: ]\n",
+            "a: 1\n]\n",
+            "a: b\n - c\n",
+            "a: - b\n",
+            "a: [- b]\n",
+            "a: [-]\n",
+            "a: b\n   c: d\n  e: f\n",
+            "a:\n    b: 1\n  c: 2\n",
+            "a: |\n    x\n  y\n",
+            "a: |x\n  y\n",
+            "a: |0\n  y\n",
+            "a: > b\n",
+            "a: \"x\"#y\n",
+            "a: [b]#c\n",
+            "a: b\n  # c\n  d\n",
+            "a: b # c\n  d\n",
+            "a: \"x\"y\n",
+            "a\nb: 1\n",
+            "a\n",
+            "a: 1\nb\nc: 2\n",
+            "? a\n: ? b\n",
+            "a: ? b\n",
+            "a: 1\n...\nb: 2\n",
+            "a: 1\n... b\n",
+            "a: 1\n%YAML 1.2\n",
+            "%YAML\n---\na: 1\n",
+            "%YAML 1.2.3.4\n---\na: 1\n",
+            "%TAG x\n---\na: 1\n",
+            "%YAML 1.2\n%YAML 1.2\n---\na: 1\n",
+            "a: %b\n",
+            "a: !<b\n",
+            "a: !x!b c\n",
+            "a: !%zz b\n",
+            "a: \u{feff}b\n",
+            "a: 1\n\u{feff}b: 2\n",
+            "a: 'b\n",
+            "a: !\n  b: 1\n c: 2\n",
+            "a: [\n",
+            "a: {b\n",
+            "a: &x &y b\n",
+            "a: &x *x\n",
+            "a: *nope\n",
+            "- a\nb: 1\n",
+            "a: 1\n- b\n",
+            "a: @b\n",
+            "a: {,}\n",
+            "a: [,]\n",
+            "a: {b: [c}\n",
+            "a: 时间 #1\n  二\n",
+            "a: b: c\n",
+            "a:\n  - b\n c\n",
+            "\"a\nb\": 1\n",
+            "[a\n]: 1\n",
+            "a: b\n\tc: d\n",
+            "{a: 1}}\n",
+            "--- a: 1\n",
+            "a: --- b\n---x\n",
+        ] {
+            for text in [text.to_owned(), format!("x: [{}", text.trim_end())] {
+                let (_, _, found) = read(&text);
+                let messages: Vec<String> = found.iter().map(|d| d.message.to_string()).collect();
+                assert!(
+                    messages.iter().all(|words| !words.contains("while") && !words.contains("expected <")),
+                    "{text:?}: {messages:?}"
+                );
+            }
+        }
     }
 
     #[test]

@@ -493,6 +493,7 @@ mod tests {
 
     #[test]
     fn text_of_users_is_text() {
+        let _heard = crate::locale::tests::heard("report-html-text_of_users_is_text");
         let mut report = fixture();
         let attack = "\"'><script>alert(1)</script><img src=x onerror=alert(1)>{{ 7*7 }}\u{1b}[31m";
         report.plan.name = attack.to_owned();

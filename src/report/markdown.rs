@@ -159,7 +159,7 @@ pub(super) fn cut(text: String, most_bytes: usize) -> String {
         return text;
     }
     let said = translated(
-        "The summary is truncated because of GitHub's size limit. Run `qunfa report PLAN --format markdown` for the full report.",
+        "The summary is truncated because of GitHub's size limit. `qunfa report --format markdown` prints the full report.",
     );
     let said = format!("\n*{said}*\n");
     let (mut length, mut open_at_cut) = (0, false);

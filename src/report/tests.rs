@@ -295,6 +295,24 @@ fn refused_for_people() {
     }
 }
 
+/// The verdict on a run, whatever became of it, and on its messages.
+#[test]
+fn each_end_of_a_run_has_its_words() {
+    let _heard = crate::locale::tests::heard("report-each_end_of_a_run_has_its_words");
+    use RunOutcome::{Failed, Interrupted, Refused, Succeeded, Unknown};
+    for (outcome, exit_code) in
+        [(Succeeded, 0), (Failed, 5), (Failed, 6), (Unknown, 7), (Refused, 9), (Interrupted, 130)]
+    {
+        let report = Report { outcome, exit_code, ..fixture() };
+        assert!(Format::ALL.iter().all(|format| !render(&report, *format).is_empty()));
+    }
+    let mut report = fixture();
+    for outcome in [StepOutcome::Unknown, StepOutcome::Failed, StepOutcome::AlreadyDone] {
+        report.steps.iter_mut().for_each(|step| step.outcome = outcome);
+        assert!(render(&report, Format::Html).contains("<html"));
+    }
+}
+
 #[test]
 fn same_report_same_bytes_and_a_newline_at_the_end() {
     for format in Format::ALL {
@@ -314,6 +332,7 @@ fn json_reads_back() {
 
 #[test]
 fn a_stored_report_keeps_its_words_and_their_arguments() {
+    let _heard = crate::locale::tests::heard("report-a_stored_report_keeps_its_words_and_their_arguments");
     let message = say!("the report of the run {id} cannot be read", id = "2026-1");
     let report = Report { error: Some(Problem::new(message)), ..refused() };
     let stored = speaking(Language::Zh, || render(&report, Format::Json));

@@ -78,6 +78,8 @@ pub(super) fn stand_in(chosen: Option<&Chosen>) -> Account {
         token: TokenEndpoint::default(),
         links: LinkPolicy::default(),
         access_token: None,
+        component: None,
+        proxy: None,
         name: Some(name),
         labels,
     }
@@ -169,8 +171,7 @@ impl Reader<'_> {
 
     /// What the account's secrets are read from is no content. Paths are relative to the file that names them.
     pub(super) fn withhold(&self, account: Option<&Account>, folder: &str) {
-        let sources = account.into_iter().flat_map(|account| [&account.secret, &account.access_token]).flatten();
-        for source in sources {
+        for source in account.into_iter().flat_map(Account::sources) {
             for path in source.file.iter().chain(source.command.iter().flatten()) {
                 let absolute = std::path::Path::new(path).is_absolute();
                 self.inputs.project.withhold(&if absolute { path.clone() } else { format!("{folder}{path}") });

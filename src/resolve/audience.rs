@@ -935,6 +935,7 @@ mod tests {
 
     #[test]
     fn characters_that_nobody_sees_have_their_own_place() {
+        let _heard = crate::locale::tests::heard("resolve-audience-characters_that_nobody_sees_have_their_own_place");
         assert_eq!(people("a.txt", "oA\noB\u{200b}C\n"), Err(vec![(Code::BadOpenid, 2, 3)]));
         assert_eq!(people("a.csv", "n,openid\n王,oB\u{202e}C\n"), Err(vec![(Code::ControlCharacter, 2, 5)]));
         assert_eq!(people("a.csv", "n,open\u{200b}id\n王,oB\n"), Err(vec![(Code::UnknownColumn, 1, 1)]));
@@ -943,11 +944,14 @@ mod tests {
 
     #[test]
     fn lines_of_json_are_read_strictly() {
+        let _heard = crate::locale::tests::heard("resolve-audience-lines_of_json_are_read_strictly");
         for (wrong, place) in [
             ("{\"openid\":\"oA\",\"openid\":\"oB\"}\n", (Code::BadData, 1, 1)),
             ("{\n  \"openid\": \"oA\"\n}\n", (Code::BadData, 1, 1)),
             ("[{\"openid\":\"oA\"}]\n", (Code::BadData, 1, 1)),
             ("{\"openid\":\"oA\"}\n{\"openid\":\"oB", (Code::BadData, 2, 1)),
+            ("{\"openid\":\"oA\" 1}\n", (Code::BadData, 1, 1)),
+            ("oA\n", (Code::BadData, 1, 1)),
             ("{\"openid\":\"oA\"}\n{\"id\":\"oB\"}\n", (Code::UnknownColumn, 2, 1)),
         ] {
             assert_eq!(people("a.jsonl", wrong), Err(vec![place]), "{wrong}");
@@ -958,6 +962,7 @@ mod tests {
 
     #[test]
     fn what_is_no_text_or_no_gzip_is_said() {
+        let _heard = crate::locale::tests::heard("resolve-audience-what_is_no_text_or_no_gzip_is_said");
         assert_eq!(read_bytes("a.txt", b"oA\n\xff\n"), Err(vec![(Code::NotUtf8, 2, 1)]));
         assert_eq!(read_bytes("a.csv", b"openid,n\noA,\xff\n"), Err(vec![(Code::NotUtf8, 2, 1)]));
         assert_eq!(read_bytes("a.txt", b"oA\no\0B\n"), Err(vec![(Code::ControlCharacter, 2, 2)]));

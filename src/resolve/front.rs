@@ -386,6 +386,7 @@ mod tests {
 
     #[test]
     fn front_matter_that_nobody_reads_is_found() {
+        let _heard = crate::locale::tests::heard("resolve-front-front_matter_that_nobody_reads_is_found");
         let found = |text: &str| unread(text).map(|found| text[found.range].to_owned());
         for (text, place) in [
             ("+++\ntitle = \"a\"\n+++\nbody", "+++"),

@@ -614,8 +614,8 @@ impl Reader<'_> {
     }
 
     fn env(&mut self, names: &[String], account: Option<&Account>) -> BTreeMap<String, String> {
-        let secrets = account.map(|account| [&account.secret, &account.access_token]).into_iter().flatten();
-        let secrets: Vec<&str> = secrets.flatten().filter_map(|source| source.env.as_deref()).collect();
+        let secrets = account.into_iter().flat_map(Account::sources);
+        let secrets: Vec<&str> = secrets.filter_map(|source| source.env.as_deref()).collect();
         let mut env = BTreeMap::new();
         for (index, name) in names.iter().enumerate() {
             let place = self.document.span(&format!("/env/{index}"));

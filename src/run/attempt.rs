@@ -68,6 +68,8 @@ pub(super) struct CallRun<'r, 'a, 'c> {
     last: Option<Outcome>,
     /// Why it was withdrawn right before it left.
     held: Option<Problem>,
+    /// When its intent was recorded, by a clock that nobody sets.
+    recorded: Option<Timestamp>,
 }
 
 impl<'a> Runner<'a, '_> {
@@ -150,7 +152,19 @@ impl<'r, 'a, 'c> CallRun<'r, 'a, 'c> {
             None => CallRecord::planned(frozen),
         };
         let retry = at.step.retry.retry();
-        Self { runner, at, unwritten, media, planned, record, retry, attempts: 0, last: None, held: None }
+        Self {
+            runner,
+            at,
+            unwritten,
+            media,
+            planned,
+            record,
+            retry,
+            attempts: 0,
+            last: None,
+            held: None,
+            recorded: None,
+        }
     }
 
     /// Appends an event to the ledger and adds it to the record, or neither. The first event of a call that is new
@@ -297,6 +311,7 @@ impl<'r, 'a, 'c> CallRun<'r, 'a, 'c> {
             return Err(self.store_failed(self.record.status, &error));
         }
         self.attempts += 1;
+        self.recorded = Some(self.runner.clock.steady());
         let mass = self.is_mass();
         self.runner.recent.iter_mut().filter(|_| mass).for_each(|recent| recent.push_back(times.now));
         Ok(())
@@ -316,14 +331,15 @@ impl<'r, 'a, 'c> CallRun<'r, 'a, 'c> {
         };
         let repeated = self.record.status == Status::InFlight { doubt: true };
         let (clock, held, its_clock) = (self.runner.clock, RefCell::new(None), self.has_its_clock());
+        let recorded = self.recorded.filter(|_| self.runner.ledger.is_shared());
         let answer = self.runner.client.post_while(path, body, timeout, &|server| {
-            policy::may_leave(Times::of(clock, server.filter(|_| its_clock)), since, repeated, timeout).map_err(
-                |problem| {
-                    let why = problem.message.clone();
-                    held.replace(Some(problem));
-                    why
-                },
-            )
+            let times = Times::of(clock, server.filter(|_| its_clock));
+            let fresh = recorded.map_or(Ok(()), |recorded| policy::is_fresh(times.steady, recorded));
+            fresh.and_then(|()| policy::may_leave(times, since, repeated, timeout)).map_err(|problem| {
+                let why = problem.message.clone();
+                held.replace(Some(problem));
+                why
+            })
         });
         self.held = held.into_inner();
         answer

@@ -30,6 +30,7 @@ use crate::{
     wechat::{
         Reply,
         client::{Client, Outcome},
+        component::Origin,
         errcode,
         token::TokenError,
         transport::{Body, Method},
@@ -203,6 +204,8 @@ pub(crate) enum TokenWay {
     Stable,
     /// From the cache alone: the classic endpoint ends the token before with each new one.
     Cached,
+    /// By way of a third-party platform: from the cache, or else from WeChat, and then into the cache.
+    Component,
     /// Somebody else keeps it.
     Given,
     /// From the embedded sandbox.
@@ -224,8 +227,23 @@ pub(crate) fn ask(
     way: TokenWay,
     client: &mut Client<'_>,
 ) -> Vec<Check> {
-    let (timeout, ready) = (timeout(plan), client.ready());
-    let mut checks = vec![token(way, &ready), allow_list(way, &ready)];
+    let of_component = client.component_ready();
+    let mut checks: Vec<Check> = of_component.iter().filter(|_| way == TokenWay::Component).map(component).collect();
+    let (timeout, ready) = match &of_component {
+        Some(Err(error)) => {
+            checks.push(Check::not_checked(CheckId::Token, say!("it needs the token of the third-party platform")));
+            (timeout(plan), Err(error.clone()))
+        }
+        _ => {
+            let ready = client.ready();
+            checks.push(token(way, &ready));
+            (timeout(plan), ready)
+        }
+    };
+    checks.push(match of_component {
+        Some(of_component) if way == TokenWay::Component => component_allow_list(&of_component, &ready),
+        _ => allow_list(way, &ready),
+    });
     if ready.is_err() {
         checks.extend(without_token(plan, &say!("no token available")));
         return checks;
@@ -295,6 +313,7 @@ fn token(way: TokenWay, ready: &Result<(), TokenError>) -> Check {
         Ok(()) => {
             let words = match way {
                 TokenWay::Stable => say!("fetched"),
+                TokenWay::Component => say!("available by way of the third-party platform"),
                 TokenWay::Cached => say!("using the cached token, because a new one would invalidate it"),
                 TokenWay::Given => say!("read from the external token store"),
                 TokenWay::Sandbox => say!("issued by the sandbox"),
@@ -305,23 +324,50 @@ fn token(way: TokenWay, ready: &Result<(), TokenError>) -> Check {
     }
 }
 
+/// The token of a third-party platform.
+fn component(ready: &Result<Origin, TokenError>) -> Check {
+    let check = match ready {
+        Ok(Origin::Cached) => Check::ok(CheckId::Token, say!("cached")),
+        Ok(Origin::Fetched) => Check::ok(CheckId::Token, say!("fetched")),
+        Err(error) => Check::problem(CheckId::Token, CheckState::Error, policy::token_advice(error)),
+    };
+    check.of(say!("of the third-party platform"))
+}
+
+/// Of a third-party platform, whose allow-list counts for all of its accounts.
+fn component_allow_list(of_component: &Result<Origin, TokenError>, ready: &Result<(), TokenError>) -> Check {
+    match (of_component, ready) {
+        (Err(error), _) => allow_list(TokenWay::Component, &Err(error.clone())),
+        (Ok(Origin::Cached), Ok(())) => allow_list(TokenWay::Cached, &Ok(())),
+        (Ok(_), ready) => allow_list(TokenWay::Component, ready),
+    }
+}
+
 /// Only the token endpoints look at the caller's address.
 fn allow_list(way: TokenWay, ready: &Result<(), TokenError>) -> Check {
     let id = CheckId::IpAllowList;
     match (way, ready) {
         (TokenWay::Cached, _) => Check::not_checked(id, say!("WeChat checks the address only when a token is fetched")),
         (TokenWay::Given, _) => Check::not_checked(id, say!("this machine does not fetch the token")),
-        (TokenWay::Stable | TokenWay::Sandbox, Ok(())) => Check::ok(id, say!("this machine's address is allowed")),
-        (_, Err(TokenError::Refused { errcode: code @ (40164 | 45035 | 61004), errmsg })) => {
+        (TokenWay::Stable | TokenWay::Component | TokenWay::Sandbox, Ok(())) => {
+            Check::ok(id, say!("this machine's address is allowed"))
+        }
+        (_, Err(TokenError::Refused { errcode: code @ (40164 | 45035 | 61004), errmsg, .. })) => {
             let check = match errcode::ip_in(errmsg) {
                 Some(ip) => Check::error(
                     id,
                     say!("{ip}, this machine's address as seen by WeChat, is not on the allow-list", ip),
                 )
-                .help(say!(
-                    "add {ip} to the IP allow-list (IP 白名单) in the developer console; it takes a few minutes to apply",
-                    ip
-                ))
+                .help(match way {
+                    TokenWay::Component => say!(
+                        "add {ip} to the IP allow-list (白名单IP地址列表) of the third-party platform in WeChat's open platform (微信开放平台); it takes a few minutes to apply",
+                        ip
+                    ),
+                    _ => say!(
+                        "add {ip} to the IP allow-list (IP 白名单) in the developer console; it takes a few minutes to apply",
+                        ip
+                    ),
+                })
                     .fact("ip", ip),
                 None => Check::error(
                     id,
@@ -331,7 +377,7 @@ fn allow_list(way: TokenWay, ready: &Result<(), TokenError>) -> Check {
             };
             Check { errcode: Some(*code), ..check }
         }
-        (_, Err(TokenError::Refused { errcode: 89503, errmsg })) => {
+        (_, Err(TokenError::Refused { errcode: 89503, errmsg, .. })) => {
             let ip = errcode::ip_in(errmsg);
             let text = say!("WeChat has asked the account's administrator to approve this machine");
             let check = Check::error(id, text)
@@ -534,6 +580,7 @@ mod tests {
 
     #[test]
     fn clocks_may_differ_by_a_minute() {
+        let _heard = crate::locale::tests::heard("run-doctor-clocks_may_differ_by_a_minute");
         let at = |second| Timestamp::from_second(second).expect("in range");
         let check = |now, server| clock(at(now), Some(at(server)));
         assert_eq!(check(1060, 1000).state, CheckState::Ok);

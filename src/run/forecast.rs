@@ -297,6 +297,7 @@ mod tests {
 
     #[test]
     fn a_service_account_sends_four_times_a_month_to_a_person() {
+        let _heard = crate::locale::tests::heard("run-forecast-a_service_account_sends_four_times_a_month_to_a_person");
         let none = needs(&[]);
         let (three_to_all, four) = (needs(&[all(), all(), all()]), needs(&[all(), all(), all(), all()]));
         assert!(short(AccountKind::Service, &needs(&[all()]), &none, &three_to_all).is_empty());

@@ -175,6 +175,7 @@ mod tests {
 
     #[test]
     fn whom_a_send_went_to_is_read_or_is_an_error() {
+        let _heard = crate::locale::tests::heard("run-frozen-whom_a_send_went_to_is_read_or_is_an_error");
         let read = |text: &str| target(&call(text, "")).map_err(|error| error.to_string());
         assert!(matches!(read(r#"{"filter":{"is_to_all":true}}"#), Ok(Target::Everyone)));
         assert!(matches!(read(r#"{"filter":{"is_to_all":false,"tag_id":2}}"#), Ok(Target::Tag(Tag::Id(2)))));
@@ -184,6 +185,7 @@ mod tests {
         assert!(matches!(read(r#"{"touser":"a"}"#), Ok(Target::Person)));
         for damaged in [
             "",
+            "x",
             "[]",
             "{}",
             r#"{"filter":{}}"#,
@@ -213,11 +215,18 @@ mod tests {
             assert!(read(value).is_err(), "{value}");
             assert_eq!(status(&fact(value)), None, "{value}");
         }
+        let _heard = crate::locale::tests::heard("run-frozen-what_wechat_gave_is_one_value_or_is_not_taken");
+        let event = Event { result: Some("{".to_owned()), ..fact("") };
+        let attempt = Event::new(crate::ledger::EventKind::Attempted, jiff::Timestamp::UNIX_EPOCH, "r");
+        let record = CallRecord::new(call("{}", ""), vec![attempt, event]).expect("it may follow");
+        let error = check_given(&[&record]).expect_err("it cannot be read").to_string();
+        assert!(error.ends_with("does not record its outputs"), "{error}");
         assert_eq!(status(&fact("SEND_SUCCESS")), Some("SEND_SUCCESS"));
     }
 
     #[test]
     fn what_a_draft_holds_is_read_or_is_an_error() {
+        let _heard = crate::locale::tests::heard("run-frozen-what_a_draft_holds_is_read_or_is_an_error");
         let read = |text: &str, path: &str| articles(&call(text, path)).ok();
         assert_eq!(read(r#"{"articles":[{},{}]}"#, ADD), Some(Some(2)));
         assert_eq!(read(r#"{"media_id":"m","index":2,"articles":{}}"#, UPDATE), Some(Some(3)));

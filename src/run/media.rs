@@ -149,6 +149,7 @@ mod tests {
 
     #[test]
     fn what_a_draft_lost_besides_its_text() {
+        let _heard = crate::locale::tests::heard("run-media-what_a_draft_lost_besides_its_text");
         let wanted = json!({
             "title": "春茶", "content": "<p>好茶</p>", "content_source_url": "https://a.cn/?a=1&b=2",
             "need_open_comment": 1, "only_fans_can_comment": 0,

@@ -14,7 +14,7 @@ use crate::{
     wechat::{
         client::Outcome,
         errcode::{self, Disposition},
-        token::TokenError,
+        token::{Layer, TokenError},
     },
 };
 
@@ -180,6 +180,21 @@ pub(crate) fn may_leave(
     })
 }
 
+/// Whether an intent was recorded a moment ago. A process that was suspended since may have lost the account to another run,
+/// which has made the call by now.
+pub(crate) fn is_fresh(now: Timestamp, recorded: Timestamp) -> Result<(), Problem> {
+    let passed = now.duration_since(recorded);
+    if passed.unsigned_abs() <= limits::INTENT_GOOD {
+        return Ok(());
+    }
+    let seconds = Count(passed.as_secs().unsigned_abs());
+    Err(Problem::new(say!(
+        "the call was not made: {seconds} s had passed since it was recorded, and another run may have made it",
+        seconds
+    ))
+    .help(say!("run it again")))
+}
+
 /// The 24 hours are WeChat's: a clock that does not agree with the server's cannot count them.
 fn clocks_agree(times: Times) -> Result<(), Problem> {
     match times.server {
@@ -286,21 +301,59 @@ pub(crate) fn advice(outcome: &Outcome) -> Problem {
 /// Why there is no token, and what to do.
 pub(crate) fn token_advice(error: &TokenError) -> Problem {
     match error {
-        TokenError::Refused { errcode: 40001, errmsg } => {
+        TokenError::Refused { layer: Layer::Account, errcode: 40001, errmsg } => {
             let words = errcode::strip(errmsg);
             Problem::new(say!("WeChat refused to issue an access token: 40001 {words}", words))
                 .help(say!("the AppSecret is wrong: compare it with the console"))
                 .errcode(40001)
         }
-        TokenError::Refused { errcode, errmsg } => {
+        TokenError::Refused { layer, errcode, errmsg } => {
             let problem = refusal(*errcode, errmsg);
-            Problem { message: say!("no access token: {why}", why = &problem.message), ..problem }
+            let why = &problem.message;
+            let message = match layer {
+                Layer::Account => say!("no access token: {why}", why),
+                Layer::Component => say!("no token for the third-party platform: {why}", why),
+                Layer::Authorizer => say!("no access token by way of the third-party platform: {why}", why),
+            };
+            let help = component_help(*layer, *errcode, errmsg).map_or(problem.help, |help| vec![help]);
+            Problem { message, help, errcode: problem.errcode }
         }
         TokenError::Unreachable(_) => {
             Problem::new(error.words()).help(say!("check the network, the proxy (HTTPS_PROXY) and --api-base"))
         }
         TokenError::Source(_) | TokenError::Interrupted => Problem::new(error.words()),
     }
+}
+
+/// What to do about a code that means something else where a third-party platform asks.
+fn component_help(layer: Layer, code: i64, errmsg: &str) -> Option<Phrase> {
+    Some(match (layer, code) {
+        (Layer::Account, _) => return None,
+        (_, 40164 | 45035 | 61004) => match errcode::ip_in(errmsg) {
+            Some(ip) => say!(
+                "add {ip} to the IP allow-list (白名单IP地址列表) of the third-party platform in WeChat's open platform (微信开放平台), and wait a few minutes",
+                ip
+            ),
+            None => say!(
+                "add this machine's public address to the IP allow-list (白名单IP地址列表) of the third-party platform in WeChat's open platform (微信开放平台)"
+            ),
+        },
+        (Layer::Component, 40001 | 40125 | 41004) => {
+            say!(
+                "compare what `component.secret` points to with the AppSecret in WeChat's open platform (微信开放平台)"
+            )
+        }
+        (Layer::Component, 40013 | 41002) => {
+            say!("write the AppID of the third-party platform, not of the account, in `component.appid`")
+        }
+        (Layer::Authorizer, 40001 | 40014 | 42001 | 42006) => say!(
+            "another program seems to replace the platform's token: let one program fetch it, and give qunfa the account's token by `access_token: {{ command: [...] }}`"
+        ),
+        (Layer::Authorizer, 40013) => {
+            say!("`appid` must be the account's and `component.appid` the third-party platform's")
+        }
+        _ => return None,
+    })
 }
 
 fn refusal(code: i64, errmsg: &str) -> Problem {
@@ -312,9 +365,13 @@ fn refusal(code: i64, errmsg: &str) -> Problem {
     };
     let words = if words.is_empty() { row.errmsg } else { words };
     let problem = Problem::new(say!("{meaning} ({code} {words})", meaning = row.meaning(), code, words)).errcode(code);
-    match errcode::ip_in(errmsg).filter(|_| matches!(code, 40164 | 61004)) {
-        Some(ip) => problem.help(say!("add {ip} to the account's IP allow-list (IP 白名单)", ip)),
-        None => problem,
+    match errcode::ip_in(errmsg) {
+        Some(ip) if code == 40164 => problem.help(say!("add {ip} to the account's IP allow-list (IP 白名单)", ip)),
+        Some(ip) if code == 61004 => problem.help(say!(
+            "add {ip} to the IP allow-list (IP 白名单) of the account, or of the third-party platform that acts for it",
+            ip
+        )),
+        _ => problem,
     }
     .help(row.todo())
 }
@@ -373,6 +430,37 @@ mod tests {
         assert_eq!(judge(Effect::Mass, &Outcome::NotSent(Phrase::default())), (EventKind::NotSent, Next::Again));
         assert_eq!(judge(Effect::Mass, &Outcome::Unknown(Phrase::default())), (EventKind::Unknown, Next::Doubt));
         assert_eq!(judge(Effect::Preview, &Outcome::Unknown(Phrase::default())), (EventKind::Unknown, Next::Again));
+    }
+
+    /// What a person is told about each outcome of a call.
+    #[test]
+    fn each_outcome_has_an_advice() {
+        let _heard = crate::locale::tests::heard("run-policy-each_outcome_has_an_advice");
+        let why = || say!("connection refused");
+        let token = |errcode| TokenError::Refused {
+            layer: crate::wechat::token::Layer::Account,
+            errcode,
+            errmsg: "invalid credential".into(),
+        };
+        for (outcome, told) in [
+            (reply(0), "the answer contains neither an errcode nor a job"),
+            (reply(45028), "quota for this period is used up"),
+            (reply(4242), "WeChat answered with a code that qunfa does not know: 4242"),
+            (Outcome::NotSent(why()), "cannot reach WeChat: connection refused"),
+            (Outcome::Unknown(why()), "no conclusive answer: connection refused"),
+            (Outcome::NoToken(token(40001)), "WeChat refused to issue an access token: 40001"),
+            (Outcome::NoToken(token(40164)), "no access token: "),
+            (Outcome::NoToken(TokenError::Unreachable(why())), "cannot fetch an access token: connection refused"),
+            (Outcome::NoToken(TokenError::Interrupted), "the fetch of the access token was interrupted"),
+            (Outcome::Withheld, "the request contains a secret of this account"),
+        ] {
+            let problem = advice(&outcome);
+            assert!(problem.message.to_string().contains(told), "{}", problem.message);
+        }
+        // The clock, when nothing is in doubt yet.
+        let late = Times { now: at(90_000), ..times(1000) };
+        let told = may_leave(late, (at(0), at(5)), false, Duration::from_secs(60)).expect_err("a day has passed");
+        assert!(told.message.to_string().starts_with("the call was not made: the clock was changed"));
     }
 
     #[test]
@@ -437,6 +525,8 @@ mod tests {
 
     #[test]
     fn the_clock_that_says_that_most_time_has_passed_is_believed() {
+        let _heard =
+            crate::locale::tests::heard("run-policy-the_clock_that_says_that_most_time_has_passed_is_believed");
         let minute = Duration::from_secs(60);
         let leaves = |times| may_leave(times, (at(0), at(5)), true, minute).is_ok();
         assert!(leaves(times(1000)));
@@ -451,6 +541,7 @@ mod tests {
 
     #[test]
     fn a_clock_that_is_off_repeats_nothing() {
+        let _heard = crate::locale::tests::heard("run-policy-a_clock_that_is_off_repeats_nothing");
         let minute = Duration::from_secs(60);
         let told = |second| Times { server: Some(at(second)), ..times(1000) };
         for near in [1000, 700, 1300] {

@@ -262,5 +262,11 @@ mod tests {
             ["text: `旧` before, `新` now", "text：原为 `旧`，现为 `新`"]
         );
         assert_eq!(differences(&speed(1), &speed(2)), ["speed: `1` before, `2` now", "speed：原为 `1`，现为 `2`"]);
+        let _heard = crate::locale::tests::heard("run-reconcile-changes_are_said_in_words");
+        let none = [row(&[], json!({}))];
+        assert_eq!(differences(&speed(1), &none), ["speed: `1` before, nothing now", "speed：原为 `1`，现在没有"]);
+        assert_eq!(differences(&none, &speed(2)), ["speed: nothing before, `2` now", "speed：原来没有，现为 `2`"]);
+        let two = [send(&["a"], "一"), send(&["b"], "二")];
+        assert_eq!(differences(&old, &two)[2..], ["1 call before, 2 now", "原 1 次调用，现 2 次"]);
     }
 }

@@ -72,6 +72,12 @@ impl From<LedgerError> for problem::Refusal {
                 say!("restore it from a backup; without it, qunfa cannot know what was sent")
             }
             LedgerError::Conflict { .. } => say!("run it again; the state store knows what was sent"),
+            LedgerError::TakenOver { .. } => {
+                let help = say!("wait until it ends, then run it again; the state store knows what was sent");
+                return Self::new(ExitCode::Conflict, error.words()).help(help);
+            }
+            LedgerError::Remote { help: Some(help), .. } => help.clone(),
+            LedgerError::Remote { .. } => say!("check the server and the network, then run it again"),
             LedgerError::Store { .. } => say!("check the path, its permissions and the free disk space"),
         };
         Self::missing_input(error.words()).help(help)

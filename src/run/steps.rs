@@ -39,6 +39,8 @@ pub struct Ended {
     /// Why, where no step says it.
     pub error: Option<Problem>,
     pub store_failed: bool,
+    /// Another run has the account by now.
+    pub(crate) taken_over: bool,
     /// A guard stopped it.
     pub(crate) guarded: bool,
 }
@@ -75,6 +77,7 @@ impl Ready<'_> {
                 sent: false,
                 error: None,
                 store_failed: false,
+                taken_over: false,
                 guarded: false,
             },
         };
@@ -313,6 +316,7 @@ impl<'a> Runner<'a, '_> {
 
     pub(super) fn store_failed(&mut self, error: &LedgerError) -> StepEnd {
         self.ended.store_failed = true;
+        self.ended.taken_over |= matches!(error, LedgerError::TakenOver { .. });
         let command = self.plan.command("status", &[]);
         let help = vec![say!("no more messages are sent until the state store is writable; see `{command}`", command)];
         StepEnd { stop: true, ..StepEnd::problem(StepOutcome::Failed, error.words(), help) }

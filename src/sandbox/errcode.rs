@@ -69,6 +69,7 @@ errcodes! {
     MISSING_OPENID = 41009, "missing openid";
     INVALID_SOURCE_URL = 41039, "invalid content_source_url";
     EXPIRED_TOKEN = 42001, "access_token expired";
+    EXPIRED_COMPONENT_TOKEN = 42006, "component_access_token expired";
     REQUIRE_POST = 43002, "require POST method";
     EMPTY_MEDIA = 44001, "empty media data";
     EMPTY_BODY = 44002, "empty post data";
@@ -99,6 +100,10 @@ errcodes! {
     API_VIDEO = 48022, "video uploaded by api can not be published by api";
     INVALID_GOODS = 53405, "invalid goods info";
     GOODS_NOT_ENABLED = 53406, "goods not enabled";
+    NOT_AUTHORIZED = 61003, "component is not authorized by this account";
+    INVALID_TICKET = 61006, "component ticket is invalid";
+    INVALID_COMPONENT = 61011, "invalid component";
+    INVALID_REFRESH_TOKEN = 61023, "refresh_token is invalid";
     UNKNOWN_CGI_PATH = 76021, "cgi_path not found, please check";
     FORBIDDEN_CGI_PATH = 76022, "could not use this cgi_path,no permission";
 }

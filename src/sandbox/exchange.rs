@@ -168,12 +168,19 @@ impl Reply {
 /// What is kept of a request and its reply: everything but secrets, tokens and the bytes of files. `form` says that the
 /// endpoint takes one.
 pub(super) fn record(at: Timestamp, request: &Request, reply: &Reply, form: bool) -> Call {
-    let about_tokens = matches!(request.path.as_str(), "/cgi-bin/token" | "/cgi-bin/stable_token");
+    let path = request.path.as_str();
+    let about_tokens = matches!(
+        path,
+        "/cgi-bin/token"
+            | "/cgi-bin/stable_token"
+            | "/cgi-bin/component/api_component_token"
+            | "/cgi-bin/component/api_authorizer_token"
+    );
     Call {
         at,
         method: request.method.clone(),
         path: request.path.clone(),
-        body: match request.path.as_str() {
+        body: match path {
             _ if about_tokens => without_secret(&request.body),
             _ if form => without_files(request),
             _ => request.body.clone(),
@@ -191,9 +198,8 @@ fn without_secret(body: &[u8]) -> Vec<u8> {
     }
     match serde_json::from_slice::<Value>(body) {
         Ok(mut value) if value.is_object() => {
-            if let Some(secret) = value.get_mut("secret") {
-                *secret = BLANK.into();
-            }
+            let secrets = ["secret", "component_appsecret", "component_verify_ticket", "authorizer_refresh_token"];
+            blank(&mut value, &secrets);
             value.to_string().into_bytes()
         }
         // The secret could be anywhere in it.
@@ -223,11 +229,22 @@ fn without_files(request: &Request) -> Vec<u8> {
 
 fn without_token(body: &str) -> String {
     match serde_json::from_str::<Value>(body) {
-        Ok(mut value) if value.get("access_token").is_some() => {
-            value["access_token"] = BLANK.into();
+        Ok(mut value) if value.is_object() => {
+            let tokens =
+                ["access_token", "component_access_token", "authorizer_access_token", "authorizer_refresh_token"];
+            blank(&mut value, &tokens);
             value.to_string()
         }
         _ => body.to_owned(),
+    }
+}
+
+/// Blanks those of the members that are there.
+fn blank(value: &mut Value, names: &[&str]) {
+    for name in names {
+        if let Some(member) = value.get_mut(name) {
+            *member = BLANK.into();
+        }
     }
 }
 
@@ -302,6 +319,16 @@ mod tests {
         let call = record(Timestamp::UNIX_EPOCH, &request(br#"{"appid":"x","secret":"SECRET"}"#), &reply, false);
         assert_eq!(call.body, br#"{"appid":"x","secret":"***"}"#);
         assert_eq!(call.reply, r#"{"access_token":"***","expires_in":7200}"#);
+        let mut platform =
+            request(br#"{"component_appsecret":"S","component_verify_ticket":"T","authorizer_refresh_token":"R"}"#);
+        platform.path = "/cgi-bin/component/api_authorizer_token".into();
+        let given =
+            json!({"component_access_token": "T", "authorizer_access_token": "T", "authorizer_refresh_token": "R"});
+        let call = record(Timestamp::UNIX_EPOCH, &platform, &Reply::success(&given), false);
+        let blanked =
+            r#"{"component_appsecret":"***","component_verify_ticket":"***","authorizer_refresh_token":"***"}"#;
+        assert_eq!(String::from_utf8_lossy(&call.body), blanked);
+        assert_eq!(call.reply.matches("***").count(), 3, "{}", call.reply);
         let call = record(Timestamp::UNIX_EPOCH, &request(br#"{"secret":"SECRET""#), &reply, false);
         assert_eq!(call.body, b"***");
     }

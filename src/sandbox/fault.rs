@@ -5,7 +5,7 @@
 use std::{fmt, str::FromStr};
 
 use super::editor::Loss;
-use super::routes::{is_mass, known_paths, writes_draft};
+use super::routes::{gives_refresh_token, is_mass, known_paths, writes_draft};
 use crate::locale::{Phrase, say};
 
 /// What happens to a request instead of a proper answer.
@@ -20,11 +20,12 @@ use crate::locale::{Phrase, say};
 /// | a number | that errcode, such as `-1` |
 /// | `lossy` | success, and the first article of the draft has lost its last word, its first picture and its first style |
 /// | `lossy:word`, `lossy:picture`, `lossy:style` | the same, and only that is lost |
+/// | `rotate` | a token by way of a third-party platform, with another refresh token; the one before works no more |
 ///
 /// By itself nothing was done; with `:done` the request is carried out first. `lost` is short for `drop:done`.
 ///
 /// `@PATH` says which requests it is for, by the end of their path (`@mass/send`, `@token`); without it, mass calls.
-/// `lossy` is for `draft/add` and `draft/update`, both without `@PATH`.
+/// `lossy` is for `draft/add` and `draft/update`, both without `@PATH`; `rotate` is for `api_authorizer_token` alone.
 /// `#WHEN` counts them from 1: `#3` the third, `#2-4` three of them, `#2-` all from the second on, `#30%` by chance;
 /// without it, the first.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,6 +52,8 @@ pub(super) enum Kind {
     Code(i64),
     /// A draft that loses something.
     Lossy(Loss),
+    /// A token that comes with another refresh token.
+    Rotate,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,8 +76,14 @@ impl fmt::Display for BadFault {
 
 impl std::error::Error for BadFault {}
 
-const KINDS: &[(&str, Kind)] =
-    &[("drop", Kind::Drop), ("cut", Kind::Cut), ("html", Kind::Html), ("empty", Kind::Empty), ("stall", Kind::Stall)];
+const KINDS: &[(&str, Kind)] = &[
+    ("drop", Kind::Drop),
+    ("cut", Kind::Cut),
+    ("html", Kind::Html),
+    ("empty", Kind::Empty),
+    ("stall", Kind::Stall),
+    ("rotate", Kind::Rotate),
+];
 
 const LOSSES: &[(&str, Loss)] = &[
     ("lossy", Loss { word: true, picture: true, style: true }),
@@ -99,7 +108,7 @@ impl FromStr for Fault {
         let known = known.or(loss);
         let kind = known.or_else(|| kind.parse().ok().filter(|code| *code != 0).map(Kind::Code)).ok_or_else(|| {
             BadFault(say!(
-                "`{kind}` is not a fault; write drop, lost, cut, html, empty, stall, lossy or an errcode such as -1",
+                "`{kind}` is not a fault; write drop, lost, cut, html, empty, stall, lossy, rotate or an errcode such as -1",
                 kind
             ))
         })?;
@@ -111,6 +120,14 @@ impl FromStr for Fault {
         {
             return Err(BadFault(say!(
                 "`{path}` stores nothing; `lossy` works for drafts, so write @draft/add or @draft/update",
+                path
+            )));
+        }
+        if let (Kind::Rotate, Some(path)) = (kind, path)
+            && !known_paths().any(|known| known.ends_with(path) && gives_refresh_token(known))
+        {
+            return Err(BadFault(say!(
+                "`{path}` gives no refresh token; `rotate` works for @api_authorizer_token",
                 path
             )));
         }
@@ -181,6 +198,7 @@ impl Faults {
         let meant = fault.path.as_ref().map(|end| path.ends_with(end.as_str()));
         match fault.kind {
             Kind::Lossy(_) => meant.unwrap_or(true) && writes_draft(path),
+            Kind::Rotate => meant.unwrap_or(true) && gives_refresh_token(path),
             _ => meant.unwrap_or_else(|| is_mass(path)),
         }
     }
@@ -205,7 +223,7 @@ impl Faults {
             };
             if due && hit.is_none() {
                 // Something is lost only by what was carried out.
-                let done = fault.done || matches!(fault.kind, Kind::Lossy(_));
+                let done = fault.done || matches!(fault.kind, Kind::Lossy(_) | Kind::Rotate);
                 hit = Some(Planned { kind: fault.kind, done, name: fault.to_string() });
             }
         }
@@ -237,6 +255,8 @@ mod tests {
         assert_eq!(hits("lossy:style", "/cgi-bin/draft/update", 2), "x.");
         assert_eq!(hits("lossy@draft/update", "/cgi-bin/draft/add", 2), "..");
         assert_eq!(hits("lossy", "/cgi-bin/draft/get", 1) + &hits("lossy", SEND, 1), "..");
+        assert_eq!(hits("rotate#2-", "/cgi-bin/component/api_authorizer_token", 3), ".xx");
+        assert_eq!(hits("rotate", SEND, 1), ".");
         assert_eq!(hits("html@mass/preview", "/cgi-bin/message/mass/preview", 2), "x.");
         let by_chance = hits("cut:done#30%", SEND, 1000);
         assert!((250..350).contains(&by_chance.matches('x').count()));
@@ -271,6 +291,7 @@ mod tests {
             "lossy:done",
             "lossy:title",
             "lossy@mass/send",
+            "rotate@stable_token",
         ] {
             assert!(text.parse::<Fault>().is_err(), "{text}");
         }

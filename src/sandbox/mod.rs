@@ -11,7 +11,7 @@
 //!
 //! 1. `server` reads the request from the connection, and hands it to the state machine under one lock.
 //! 2. `routes` looks up the route, then checks token, method, body and daily quota, and calls the route's handler.
-//! 3. The handlers live by concept: `token`, `mass` (send and preview), `job` (what became of a send), `upload` (files),
+//! 3. The handlers live by concept: `token`, `component` (third-party platforms), `mass` (send and preview), `job` (what became of a send), `upload` (files),
 //!    `draft` (articles, which lose what `editor` does not keep), `audience` (tags and followers), `quota`.
 //! 4. `server` records the [`Call`] and writes the reply.
 //!
@@ -43,6 +43,7 @@ use jiff::Timestamp;
 
 mod audience;
 mod calendar;
+mod component;
 mod draft;
 mod editor;
 mod errcode;
@@ -91,6 +92,19 @@ pub struct Tag {
     pub count: u64,
 }
 
+/// The only third-party platform accepted; what is not said here may be anything.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Component {
+    /// Its AppID.
+    pub appid: Option<String>,
+    /// Its AppSecret.
+    pub secret: Option<String>,
+    /// The ticket that it was sent last.
+    pub ticket: Option<String>,
+    /// The refresh token that it got for the account.
+    pub refresh_token: Option<String>,
+}
+
 /// The made-up account, and the rules it plays by.
 #[derive(Clone)]
 pub struct Config {
@@ -99,6 +113,8 @@ pub struct Config {
     pub appid: Option<String>,
     /// The only AppSecret accepted; without it any that is not empty.
     pub secret: Option<String>,
+    /// The third-party platform that the account has authorised.
+    pub component: Component,
     /// Tags beside the default one, 2 = 星标组.
     pub tags: Vec<Tag>,
     /// Media that exist, as (kind, `media_id`); kind is `mpnews` (a draft), `image`, `voice`, `mpvideo` or `thumb`, or
@@ -125,6 +141,7 @@ impl Default for Config {
             kind: AccountKind::Service,
             appid: None,
             secret: None,
+            component: Component::default(),
             tags: Vec::new(),
             media: Vec::new(),
             followers: 1000,

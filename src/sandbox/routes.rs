@@ -10,7 +10,7 @@ use super::errcode::{MALFORMED_BODY, REQUIRE_GET, REQUIRE_POST, Refusal, UNKNOWN
 use super::exchange::{Context, Reply, Request};
 use super::multipart::Form;
 use super::state::State;
-use super::{draft, mass, quota, upload};
+use super::{component, draft, mass, quota, upload};
 
 /// What an endpoint expects in the body.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -59,6 +59,14 @@ impl Route {
 static ROUTES: &[Route] = &[
     Route::new("/cgi-bin/token", Body::None, |state, context| state.tokens.get(context)).open(),
     Route::new("/cgi-bin/stable_token", Body::Json, |state, context| state.tokens.get_stable(context)).open(),
+    Route::new(component::COMPONENT_TOKEN, Body::Json, |state, context| {
+        state.components.component_token(context, &mut state.tokens)
+    })
+    .open(),
+    Route::new(component::AUTHORIZER_TOKEN, Body::Json, |state, context| {
+        state.components.authorizer_token(context, &mut state.tokens)
+    })
+    .open(),
     Route::new(quota::SENDALL, Body::Json, mass::sendall).own_quota(),
     Route::new(quota::SEND, Body::Json, mass::send).own_quota(),
     Route::new("/cgi-bin/message/mass/preview", Body::Json, mass::preview),
@@ -104,6 +112,11 @@ pub(super) fn is_mass(path: &str) -> bool {
 /// Whether a path takes a form with a file.
 pub(super) fn takes_form(path: &str) -> bool {
     ROUTES.iter().any(|route| route.path == path && route.body == Body::Form)
+}
+
+/// Whether a path gives an account's token with its refresh token.
+pub(super) fn gives_refresh_token(path: &str) -> bool {
+    path == component::AUTHORIZER_TOKEN
 }
 
 /// Whether a path writes a draft.

@@ -158,6 +158,7 @@ impl Shared {
                 _ if too_large => Reply::http(413, "request entity too large\n"),
                 _ => {
                     account.state.loss = fault.as_ref().and_then(Planned::loss);
+                    account.state.components.rotate = fault.as_ref().is_some_and(|fault| fault.kind == Kind::Rotate);
                     account.state.handle(now, request)
                 }
             };
@@ -165,7 +166,7 @@ impl Shared {
             let call = Call { fault: fault.as_ref().map(|fault| fault.name.clone()), ..recorded };
             account.calls.push(call.clone());
             let answer = match fault.map(|fault| fault.kind) {
-                None | Some(Kind::Lossy(_)) => Answer::Whole(reply),
+                None | Some(Kind::Lossy(_) | Kind::Rotate) => Answer::Whole(reply),
                 Some(Kind::Drop) => Answer::Closed,
                 Some(Kind::Stall) => Answer::Never,
                 Some(Kind::Cut) => Answer::Half(reply),
@@ -188,7 +189,7 @@ fn faulty(kind: Kind) -> Reply {
             Reply { status: 200, content_type: "text/plain", body, errcode: code }
         }
         Kind::Empty => Reply::http(200, ""),
-        Kind::Drop | Kind::Stall | Kind::Cut | Kind::Html | Kind::Lossy(_) => Reply {
+        Kind::Drop | Kind::Stall | Kind::Cut | Kind::Html | Kind::Lossy(_) | Kind::Rotate => Reply {
             content_type: "text/html",
             ..Reply::http(502, "<html><head><title>502 Bad Gateway</title></head><body>502 Bad Gateway</body></html>\n")
         },

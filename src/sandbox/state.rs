@@ -1,6 +1,7 @@
 //! Everything the account remembers: a part a concept, each in the file of its rules.
 
 use super::audience::Directory;
+use super::component::Components;
 use super::editor::Loss;
 use super::idempotency::ClientIds;
 use super::job::Jobs;
@@ -13,6 +14,7 @@ pub(super) struct State {
     /// What kind of account it is.
     pub(crate) kind: AccountKind,
     pub(crate) tokens: Tokens,
+    pub(crate) components: Components,
     pub(crate) directory: Directory,
     pub(crate) media: Media,
     /// Use of the limits.
@@ -34,6 +36,7 @@ impl State {
         State {
             kind: config.kind,
             tokens: Tokens::new(config.appid.clone(), config.secret.clone(), seed),
+            components: Components::new(config.component.clone()),
             directory: Directory::new(&config.tags, config.followers),
             media: Media::new(&config.media),
             quotas: Quotas::new(config.daily_mass_calls),

@@ -18,9 +18,9 @@ use super::errcode::{
 use super::exchange::Context;
 
 /// Life of a token in seconds.
-const LIFE: i64 = 7200;
+pub(super) const LIFE: i64 = 7200;
 /// How long a token goes on working beside the one that followed it; also the end of its life in which it is renewed.
-const OVERLAP: i64 = 300;
+pub(super) const OVERLAP: i64 = 300;
 /// Shortest time between two forced refreshes.
 const FORCE_PAUSE: i64 = 30;
 /// Forced refreshes a day.
@@ -31,7 +31,7 @@ const TOKEN_LENGTH: usize = 157;
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
 /// A string of the body; an empty one counts as missing.
-fn text<'a>(body: &'a Value, field: &str) -> Result<Option<&'a str>, Errcode> {
+pub(super) fn text<'a>(body: &'a Value, field: &str) -> Result<Option<&'a str>, Errcode> {
     match body.get(field) {
         None => Ok(None),
         Some(Value::String(text)) => Ok(Some(text.as_str()).filter(|text| !text.is_empty())),
@@ -122,11 +122,7 @@ impl Tokens {
         }
         let appid = login.appid.ok_or(MISSING_APPID)?;
         let secret = login.secret.ok_or(MISSING_APPSECRET)?;
-        let known = match &self.appid {
-            Some(only) => only == appid,
-            None => is_appid(appid),
-        };
-        if !known {
+        if !self.is_account(appid) {
             return Err(INVALID_APPID);
         }
         if self.secret.as_deref().is_some_and(|only| only != secret) {
@@ -186,13 +182,22 @@ impl Tokens {
         (now < life.ends).then(|| life.ends.duration_since(now).as_secs())
     }
 
-    fn shorten(&mut self, token: Option<String>, end: Timestamp) {
+    pub(super) fn shorten(&mut self, token: Option<String>, end: Timestamp) {
         if let Some(life) = token.and_then(|token| self.lives.get_mut(&token)) {
             life.ends = life.ends.min(end);
         }
     }
 
-    fn issue(&mut self, now: Timestamp) -> String {
+    /// A new token of an account.
+    pub(super) fn issue(&mut self, now: Timestamp) -> String {
+        let token = self.make();
+        let expires = after(now, LIFE);
+        self.lives.insert(token.clone(), Life { expires, ends: expires });
+        token
+    }
+
+    /// What looks like a token, and is of nobody yet.
+    pub(super) fn make(&mut self) -> String {
         self.serial += 1;
         let bytes = (0_u8..).flat_map(|block| {
             let mut digest = Sha256::new();
@@ -202,10 +207,12 @@ impl Tokens {
             digest.finalize().to_vec()
         });
         let characters = bytes.map(|byte| char::from(ALPHABET[usize::from(byte & 63)]));
-        let token: String = "92_".chars().chain(characters.take(TOKEN_LENGTH)).collect();
-        let expires = after(now, LIFE);
-        self.lives.insert(token.clone(), Life { expires, ends: expires });
-        token
+        "92_".chars().chain(characters.take(TOKEN_LENGTH)).collect()
+    }
+
+    /// Whether an AppID is one of this account's.
+    pub(super) fn is_account(&self, appid: &str) -> bool {
+        self.appid.as_deref().map_or_else(|| is_appid(appid), |only| only == appid)
     }
 }
 
@@ -213,7 +220,7 @@ fn reply(token: &str, expires_in: i64) -> Value {
     json!({"access_token": token, "expires_in": expires_in})
 }
 
-fn is_appid(appid: &str) -> bool {
+pub(super) fn is_appid(appid: &str) -> bool {
     let digits = appid.strip_prefix("wx");
     digits.is_some_and(|digits| digits.len() == 16 && digits.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }

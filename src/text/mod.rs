@@ -301,6 +301,7 @@ mod tests {
 
     #[test]
     fn quotes_and_messages_have_an_end() {
+        let _heard = crate::locale::tests::heard("text-quotes_and_messages_have_an_end");
         let quote =
             |length: usize| format!("there is no `{}` here, and no `{}`", "春".repeat(length), "b".repeat(length));
         let brief = |words: String| super::brief(words.into()).in_language(Language::En);

@@ -134,6 +134,7 @@ mod tests {
 
     #[test]
     fn openids_and_what_is_none() {
+        let _heard = crate::locale::tests::heard("text-openid-openids_and_what_is_none");
         for good in ["oFakeOpenId_AAAAAAAAAAAAAA01", "o6_bmjrPTlm6_2sgVt7hMZOPfL2M", "oA", "oNobodyKnows"] {
             assert!(may_be(good.as_bytes()), "{good}");
         }
@@ -146,6 +147,7 @@ mod tests {
             ("tea-editor", "this looks like a WeChat id, not an openid"),
             ("wxid_a1b2c3d4e5f622", "this looks like a WeChat id, not an openid"),
             ("wang@example.com", "this is an email address, not an openid"),
+            ("https://a.example/b", "this is a web address, not an openid"),
             ("王五", "this is text, not an openid"),
             ("OpenID", "this is the name of a column, not an openid"),
             ("open_id", "this is the name of a column, not an openid"),

@@ -9,8 +9,11 @@ use crate::{
     locale::Phrase,
     redact::Redactor,
     wechat::{
-        self, Reply, bounded, errcode,
-        token::{Keeper, TokenError},
+        self, Reply, bounded,
+        component::Origin,
+        errcode,
+        keeper::Keeper,
+        token::TokenError,
         transport::{Answer, Body, Failure, Method, Request, Transport},
     },
 };
@@ -84,9 +87,24 @@ impl<'a> Client<'a> {
 
     /// Makes sure that there is a token, so that a call that is noted as attempted is really made.
     pub fn ready(&mut self) -> Result<(), TokenError> {
-        let token = self.keeper.get(&mut self.transport, self.clock).map_err(|error| self.clean_error(error))?;
+        let token = self.keeper.get(&mut self.transport, self.clock);
+        let token = self.known(token)?;
         self.redactor.learn(&token);
         Ok(())
+    }
+
+    /// Where the token of the third-party platform comes from, if the account's is by way of one.
+    pub fn component_ready(&mut self) -> Option<Result<Origin, TokenError>> {
+        let origin = self.keeper.of_component(&mut self.transport, self.clock)?;
+        Some(self.known(origin))
+    }
+
+    /// What the keeper found, with all secrets that it met on the way known from here on.
+    fn known<T>(&mut self, found: Result<T, TokenError>) -> Result<T, TokenError> {
+        for secret in self.keeper.learned() {
+            self.redactor.learn(&secret);
+        }
+        found.map_err(|error| self.clean_error(error))
     }
 
     /// Whether a call is not made because of what it carries: no message is meant to hold a secret. The token's own endpoint,
@@ -111,9 +129,10 @@ impl<'a> Client<'a> {
 
     fn exchange(&mut self, call: &Request<'_>, wanted: &StillWanted<'_>) -> Outcome {
         let Request { method, path, body, timeout, .. } = *call;
-        let mut token = match self.keeper.get(&mut self.transport, self.clock) {
+        let token = self.keeper.get(&mut self.transport, self.clock);
+        let mut token = match self.known(token) {
             Ok(token) => token,
-            Err(error) => return Outcome::NoToken(self.clean_error(error)),
+            Err(error) => return Outcome::NoToken(error),
         };
         let mut refreshed = false;
         loop {
@@ -138,11 +157,12 @@ impl<'a> Client<'a> {
                 return Outcome::Reply(reply);
             }
             refreshed = true;
-            token = match self.keeper.renew(Some(&token), &mut self.transport, self.clock) {
+            let other = self.keeper.renew(Some(&token), &mut self.transport, self.clock);
+            token = match self.known(other) {
                 // A central store that still has the rejected token will not help by being asked again.
                 Ok(other) if other == token && self.keeper.is_given() => return Outcome::Reply(reply),
                 Ok(other) => other,
-                Err(error) => return Outcome::NoToken(self.clean_error(error)),
+                Err(error) => return Outcome::NoToken(error),
             };
         }
     }
@@ -156,8 +176,8 @@ impl<'a> Client<'a> {
 
     fn clean_error(&self, error: TokenError) -> TokenError {
         match error {
-            TokenError::Refused { errcode, errmsg } => {
-                TokenError::Refused { errcode, errmsg: bounded(self.redactor.clean(&errmsg)) }
+            TokenError::Refused { layer, errcode, errmsg } => {
+                TokenError::Refused { layer, errcode, errmsg: bounded(self.redactor.clean(&errmsg)) }
             }
             TokenError::Unreachable(why) => {
                 TokenError::Unreachable(why.with_texts(&|text| bounded(self.redactor.clean(text))))

@@ -1,7 +1,7 @@
 //! The HTTP client (ureq) behind [`Transport`]: one kept connection, no redirects, no repetition.
 
 use std::{
-    io,
+    fmt, io,
     net::{IpAddr, SocketAddr},
     sync::{
         Arc,
@@ -67,28 +67,55 @@ impl ApiBase {
     }
 }
 
-/// The proxy that the environment names for an address: none for this machine, and none where `NO_PROXY` says so. What is set
-/// and cannot be used is an error, for without it calls would leave by another way than was meant.
-pub(crate) fn proxy(base: &ApiBase, env: &dyn Fn(&str) -> Option<String>) -> Result<Option<ProxyName>, Phrase> {
-    // In the order in which ureq asks them.
-    const NAMES: [&str; 6] = ["ALL_PROXY", "all_proxy", "HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"];
-    let set = NAMES.iter().find_map(|name| Some((name, env(name).filter(|value| !value.is_empty())?)));
-    let Some((name, value)) = set.filter(|_| !base.loopback) else { return Ok(None) };
-    let good = ureq::Proxy::new(&value).ok().filter(|proxy| !proxy.host().is_empty() && proxy.port() > 0);
-    let Some(proxy) = good else {
-        return Err(say!(
-            "the proxy in `{name}` is not valid; write http://HOST:PORT, https://HOST:PORT or socks5h://HOST:PORT",
-            name = *name
-        ));
-    };
-    let uri: Uri = base.url.parse().map_err(|_| say!("the API address is not valid"))?;
-    let skipped = ureq::Proxy::try_from_env().is_some_and(|proxy| proxy.is_no_proxy(&uri));
-    Ok((!skipped).then(|| ProxyName(format!("{}:{} ({name})", proxy.host(), proxy.port()))))
+/// A proxy.
+#[derive(Clone)]
+pub(crate) struct Proxy {
+    /// `HOST:PORT (VARIABLE)`, or `HOST:PORT (account)`: without its password.
+    pub(crate) name: String,
+    /// How to reach it; the one that the environment names is found by the client itself.
+    own: Option<ureq::Proxy>,
 }
 
-/// `HOST:PORT (VARIABLE)`: a proxy without its password.
-#[derive(Debug, Clone)]
-pub(crate) struct ProxyName(pub(crate) String);
+impl fmt::Debug for Proxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)
+    }
+}
+
+impl Proxy {
+    /// The proxy that the environment names for an address: none for this machine, and none where `NO_PROXY` says so. What is
+    /// set and cannot be used is an error, for without it calls would leave by another way than was meant.
+    pub(crate) fn of_environment(base: &ApiBase, env: &dyn Fn(&str) -> Option<String>) -> Result<Option<Self>, Phrase> {
+        // In the order in which ureq asks them.
+        const NAMES: [&str; 6] = ["ALL_PROXY", "all_proxy", "HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"];
+        let set = NAMES.iter().find_map(|name| Some((name, env(name).filter(|value| !value.is_empty())?)));
+        let Some((name, value)) = set.filter(|_| !base.loopback) else { return Ok(None) };
+        let Some(proxy) = usable(&value) else {
+            return Err(say!(
+                "the proxy in `{name}` is not valid; write http://HOST:PORT, https://HOST:PORT or socks5h://HOST:PORT",
+                name = *name
+            ));
+        };
+        let uri: Uri = base.url.parse().map_err(|_| say!("the API address is not valid"))?;
+        let skipped = ureq::Proxy::try_from_env().is_some_and(|proxy| proxy.is_no_proxy(&uri));
+        let name = format!("{}:{} ({name})", proxy.host(), proxy.port());
+        Ok((!skipped).then_some(Self { name, own: None }))
+    }
+
+    /// The one that an account names for its calls, whatever the environment says.
+    pub(crate) fn of_account(url: &Secret) -> Result<Self, Phrase> {
+        let scheme = ["http://", "https://", "socks5h://"].iter().any(|scheme| url.expose().starts_with(scheme));
+        let proxy = usable(url.expose()).filter(|_| scheme).ok_or_else(|| {
+            say!("the account's `proxy` is not valid; write http://HOST:PORT, https://HOST:PORT or socks5h://HOST:PORT")
+        })?;
+        let name = format!("{}:{} ({})", proxy.host(), proxy.port(), say!("account"));
+        Ok(Self { name, own: Some(proxy) })
+    }
+}
+
+fn usable(url: &str) -> Option<ureq::Proxy> {
+    ureq::Proxy::new(url).ok().filter(|proxy| !proxy.host().is_empty() && proxy.port() > 0)
+}
 
 /// The client of one run. Calls are made on a thread of their own, so that a person who asks twice to stop need not wait
 /// for an answer that may never come.
@@ -118,7 +145,7 @@ enum OwnedBody {
 
 impl Http {
     /// A client for an address; `abandon` says when nobody waits any longer. For this machine no proxy is asked.
-    pub(crate) fn new(base: ApiBase, proxy: Option<ProxyName>, abandon: fn() -> bool) -> Self {
+    pub(crate) fn new(base: ApiBase, proxy: Option<Proxy>, abandon: fn() -> bool) -> Self {
         let config = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
@@ -127,7 +154,8 @@ impl Http {
             .input_buffer_size(limits::CONNECTION_BUFFER)
             .output_buffer_size(limits::CONNECTION_BUFFER)
             .user_agent(concat!("qunfa/", env!("CARGO_PKG_VERSION")));
-        let config = if base.loopback { config.proxy(None) } else { config };
+        let own = proxy.as_ref().and_then(|proxy| proxy.own.clone());
+        let config = if base.loopback || own.is_some() { config.proxy(own) } else { config };
         let unconnected = Unconnected::default();
         let connector = WatchedConnector { inner: DefaultConnector::default(), unconnected: unconnected.clone() };
         let addresses = Addresses { inner: DefaultResolver::default(), unconnected: unconnected.clone() };
@@ -140,7 +168,7 @@ impl Http {
                 let answer = exchange(&agent, &base, &request, &unconnected);
                 // What could not be reached is the proxy, or what it should have led to.
                 let answer = answer.map_err(|failure| match (failure, &proxy) {
-                    (Failure::NotSent(why), Some(ProxyName(name))) => {
+                    (Failure::NotSent(why), Some(Proxy { name, .. })) => {
                         Failure::NotSent(say!("{why}, through the proxy {proxy}", why, proxy = name.as_str()))
                     }
                     (failure, _) => failure,
@@ -354,6 +382,8 @@ mod tests {
 
     #[test]
     fn what_was_not_sent_is_decided_by_when_and_not_by_the_words() {
+        let _heard =
+            crate::locale::tests::heard("wechat-http-what_was_not_sent_is_decided_by_when_and_not_by_the_words");
         let error = |kind| ureq::Error::Io(io::Error::from(kind));
         let judged = |error: &ureq::Error, unconnected| classify(error, Duration::from_secs(1), unconnected);
         for kind in [io::ErrorKind::HostUnreachable, io::ErrorKind::NetworkUnreachable, io::ErrorKind::TimedOut] {
@@ -363,6 +393,49 @@ mod tests {
         let late = ureq::Error::Timeout(ureq::Timeout::Global);
         assert!(matches!(judged(&late, true), Failure::NotSent(_)), "there never was a connection");
         assert!(matches!(judged(&late, false), Failure::MaybeSent(_)));
+    }
+
+    /// Every failure that has words: before there is a connection, and after.
+    #[test]
+    fn each_failure_of_a_call_has_words_of_ours() {
+        let _heard = crate::locale::tests::heard("wechat-http-each_failure_of_a_call_has_words_of_ours");
+        use ureq::{Error, Timeout};
+        let errors = [
+            Error::HostNotFound,
+            Error::Timeout(Timeout::Resolve),
+            Error::Timeout(Timeout::Global),
+            Error::ConnectionFailed,
+            Error::ConnectProxyFailed("407".into()),
+            Error::InvalidProxyUrl,
+            Error::TlsRequired,
+            Error::BadUri("x".into()),
+            Error::LargeResponseHeader(1, 2),
+            Error::BodyExceedsLimit(1),
+            Error::TooManyRedirects,
+        ];
+        for error in errors {
+            for unconnected in [true, false] {
+                let (Failure::NotSent(words) | Failure::MaybeSent(words)) =
+                    classify(&error, Duration::from_millis(1500), unconnected);
+                assert!(!words.to_string().contains("ureq"), "{words}");
+            }
+        }
+        use io::ErrorKind as Kind;
+        let kinds = [
+            Kind::ConnectionRefused,
+            Kind::HostUnreachable,
+            Kind::AddrNotAvailable,
+            Kind::ConnectionReset,
+            Kind::TimedOut,
+            Kind::UnexpectedEof,
+            Kind::Other,
+        ];
+        let told = ["failed to lookup address", "invalid peer certificate: UnknownIssuer"].map(io::Error::other);
+        for error in kinds.map(io::Error::from).into_iter().chain(told) {
+            for unconnected in [true, false] {
+                assert!(!io_words(&error, unconnected).is_empty(), "{error}");
+            }
+        }
     }
 
     /// The answers of a client to calls that were made one after another.
@@ -502,7 +575,7 @@ mod tests {
         let Ok(url) = std::env::var("QUNFA_TEST_BASE") else { return };
         // Not of this machine, as far as it knows: else no proxy is asked.
         let base = ApiBase { url, loopback: false };
-        let named = proxy(&base, &|name| std::env::var(name).ok()).expect("can be used");
+        let named = Proxy::of_environment(&base, &|name| std::env::var(name).ok()).expect("can be used");
         let skipped = ["NO_PROXY", "no_proxy"].iter().filter_map(|name| std::env::var(name).ok());
         let skipped = skipped.into_iter().any(|hosts| hosts != "other.example.com");
         assert_eq!(named.is_none(), skipped, "{named:?}");
@@ -514,6 +587,7 @@ mod tests {
 
     #[test]
     fn plain_http_is_for_this_machine_only() {
+        let _heard = crate::locale::tests::heard("wechat-http-plain_http_is_for_this_machine_only");
         for good in [
             "https://api.weixin.qq.com",
             "http://127.0.0.1:8080/",

@@ -1,10 +1,15 @@
-//! The platform's protocol: what a reply says, the table of error codes, one request at a time, the one token, and the client
-//! that puts them together.
+//! The platform's protocol: what a reply says, the table of error codes, one request at a time, the one token (`token`: what it
+//! is; `keeper`: where it comes from, also by way of a third-party platform, `component`), and the client that puts them
+//! together.
 
 pub mod client;
+pub mod component;
 pub mod errcode;
+mod fetch;
 pub(crate) mod http;
+pub mod keeper;
 mod reply;
+pub(crate) mod seal;
 pub mod token;
 pub mod transport;
 

@@ -138,6 +138,7 @@ mod tests {
 
     #[test]
     fn errcode_decides() {
+        let _heard = crate::locale::tests::heard("wechat-reply-errcode_decides");
         let code = |status, body: &str| decode(status, body.as_bytes()).map(|reply| reply.errcode);
         assert_eq!(code(200, r#"{"errcode":45028,"errmsg":"x"}"#), Ok(45028));
         assert_eq!(code(500, r#"{"errcode":45028,"errmsg":"x"}"#), Ok(45028));
@@ -172,6 +173,7 @@ mod tests {
 
     #[test]
     fn what_is_kept_of_an_answer_has_a_bound() {
+        let _heard = crate::locale::tests::heard("wechat-reply-what_is_kept_of_an_answer_has_a_bound");
         assert_eq!(bounded("春".repeat(10)), "春".repeat(10));
         let cut = bounded("春".repeat(10_000));
         assert_eq!(cut, format!("{}... (25905 more bytes)", "春".repeat(1365)));

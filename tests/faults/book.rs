@@ -490,7 +490,10 @@ mod tests {
 
     fn sort_of(error: &LedgerError) -> &'static str {
         match error {
-            LedgerError::Store { .. } | LedgerError::Stopped { .. } => "store",
+            LedgerError::Store { .. }
+            | LedgerError::Stopped { .. }
+            | LedgerError::Remote { .. }
+            | LedgerError::TakenOver { .. } => "store",
             LedgerError::Newer { .. } => "newer",
             LedgerError::Damaged { .. } | LedgerError::Unreadable { .. } => "damaged",
             LedgerError::Conflict { .. } => "conflict",

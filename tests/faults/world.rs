@@ -336,6 +336,14 @@ impl TokenStore for World {
         *self.token.borrow_mut() = Some(token.clone());
         Ok(token)
     }
+
+    fn kept(&self) -> Result<Option<String>, TokenError> {
+        Ok(None)
+    }
+
+    fn keep(&self, _: &str) -> Result<(), TokenError> {
+        unreachable!("no account here is by way of a platform")
+    }
 }
 
 pub(super) struct Platform<'a>(pub(super) &'a World);

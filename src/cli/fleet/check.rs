@@ -237,10 +237,10 @@ fn examine(member: &Member, fleet: &OpenFleet, args: &Args, common: &Common, ter
 fn missing_secrets(member: &Member, fleet: &OpenFleet, plan: &RenderedPlan) -> Vec<Diagnostic> {
     let folder = Path::new(&plan.account_folder);
     let mut found = Vec::new();
-    for (key, source) in plan.account.sources() {
+    for (key, source) in plan.account.named_sources() {
         let Err((variable, message)) = secrets::is_there(source, folder) else { continue };
         let code = if variable { Code::EnvMissing } else { Code::FileUnreadable };
-        let place = fleet.fleet.place_of(member, key).unwrap_or_else(|| member.place.span.clone());
+        let place = fleet.fleet.place_of(member, &key).unwrap_or_else(|| member.place.span.clone());
         let diagnostic = Diagnostic::new(code, place, message);
         found.push(diagnostic.help(say!("to check without secrets, pass --without-secrets")));
     }

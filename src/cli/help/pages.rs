@@ -29,6 +29,8 @@ const OF_PLANS: &[ExitCode] = &[Done, Usage, Invalid, MissingInput];
 const WITH_CHECK: &[ExitCode] = &[Done, Usage, Invalid, MissingInput, Refused];
 const OF_STATE: &[ExitCode] = &[Done, Usage, Invalid, MissingInput, Failed, Conflict];
 
+const OF_STORES: &[ExitCode] = &[Done, Usage, MissingInput, Conflict];
+
 const PAGES: &[Page] = &[
     Page {
         path: "",
@@ -146,6 +148,31 @@ const PAGES: &[Page] = &[
     Page { path: "token refresh", examples: &["qunfa token refresh plan.yaml"], codes: OF_STATE, related: &["doctor"] },
     Page { path: "token clear", examples: &["qunfa token clear plan.yaml"], codes: OF_STATE, related: &["doctor"] },
     Page {
+        path: "state",
+        examples: &["qunfa state check", "qunfa state migrate --state postgresql://owner@db.example.com/qunfa"],
+        codes: OF_STORES,
+        related: &["doctor", "status"],
+    },
+    Page {
+        path: "state migrate",
+        examples: &["qunfa state migrate --state postgresql://owner@db.example.com/qunfa"],
+        codes: OF_STORES,
+        related: &["state grants", "doctor"],
+    },
+    Page {
+        path: "state grants",
+        examples: &["qunfa state grants --role sender --state postgresql://owner@db.example.com/qunfa | psql"],
+        codes: OF_TEXT,
+        related: &["state migrate"],
+    },
+    Page {
+        path: "state copy",
+        examples: &["qunfa state copy sqlite:.qunfa/state.db postgresql://owner@db.example.com/qunfa"],
+        codes: OF_STORES,
+        related: &["state check"],
+    },
+    Page { path: "state check", examples: &["qunfa state check"], codes: OF_STORES, related: &["doctor"] },
+    Page {
         path: "sandbox",
         examples: &["qunfa sandbox --listen 127.0.0.1:8080", "qunfa sandbox --fault 'lost@mass/send#2'"],
         codes: OF_PLANS,
@@ -193,6 +220,7 @@ pub(super) fn common_options(path: &str) -> &'static [&'static str] {
         "audience" | "status" | "report" | "settle" | "doctor" | "token show" | "token refresh" | "token clear" => {
             &["state", "api_base", "account", "fleet", "var", "vars_file", "now"]
         }
+        "state migrate" | "state grants" | "state check" => &["state"],
         _ => &[],
     }
 }

@@ -93,6 +93,7 @@ mod tests {
 
     #[test]
     fn what_is_lost_is_said() {
+        let _heard = crate::locale::tests::heard("content-article-compare-what_is_lost_is_said");
         let sent = r#"<p style="color:red">春茶 &amp; <img src="https://mmbiz.qpic.cn/a?x=1"><a href="https://mp.weixin.qq.com/s/x">看</a></p>"#;
         let lost = |got: &str| losses(sent, got, true).iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
         assert_eq!(lost(sent), "");

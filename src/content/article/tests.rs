@@ -144,11 +144,11 @@ fn in_both_languages(inputs: &str, findings: impl Fn(&str) -> Vec<Diagnostic>) -
 fn findings_are_said_in_both_languages() {
     let of = |format| move |text: &str| run(format, &text.replace('⏎', "\n"), Links::Error, &plain()).1;
     insta::assert_snapshot!(
-        "findings-html",
+        "findings-html@zh",
         in_both_languages(include_str!("fixtures/wrong.html.txt"), of(Format::Html))
     );
     let markdown = in_both_languages(include_str!("fixtures/wrong.md.txt"), of(Format::Markdown));
-    insta::assert_snapshot!("findings-markdown", markdown);
+    insta::assert_snapshot!("findings-markdown@zh", markdown);
     let of_theme = |css: &str| {
         let mut map = SourceMap::default();
         let file = map.add("theme.css", css.to_owned());
@@ -156,7 +156,7 @@ fn findings_are_said_in_both_languages() {
         Theme::parse(css, &|range| Span::new(file, range), &mut found);
         found.into_vec()
     };
-    insta::assert_snapshot!("findings-theme", in_both_languages(include_str!("fixtures/wrong.css.txt"), of_theme));
+    insta::assert_snapshot!("findings-theme@zh", in_both_languages(include_str!("fixtures/wrong.css.txt"), of_theme));
 }
 
 #[test]
@@ -316,6 +316,7 @@ fn warnings_can_be_silenced_with_a_reason() {
 
 #[test]
 fn sizes_are_limited() {
+    let _heard = crate::locale::tests::heard("content-article-sizes_are_limited");
     assert_eq!(md(" \n"), ["A405 1:1"]);
     assert_eq!(md(&"字".repeat(20_000)), ["A401 1:1"]);
     assert_eq!(md(&"字".repeat(19_999)), ["A403 1:1"]);
@@ -339,6 +340,7 @@ fn theme(css: &str) -> Vec<String> {
 
 #[test]
 fn themes_are_checked() {
+    let _heard = crate::locale::tests::heard("content-article-themes_are_checked");
     assert_eq!(theme("/* 好 */ p { color: red; }\nh1, .quote p { margin: 0 }"), none());
     assert_eq!(theme("p { color red; }"), ["A101 1:5"]);
     assert_eq!(theme("p { color: red;"), ["A101 1:3"]);
@@ -728,6 +730,7 @@ fn signs_that_are_no_markup_stay() {
 
 #[test]
 fn leftover_markup_is_found_at_its_place() {
+    let _heard = crate::locale::tests::heard("content-article-leftover_markup_is_found_at_its_place");
     for (text, found) in [
         ("前\n\n##没有空格的标题", "A218 3:1"),
         ("# 好\n\n###小节\n正文", "A218 3:1"),
@@ -777,6 +780,7 @@ fn leftover_markup_is_found_at_its_place() {
 
 #[test]
 fn pictures_that_are_not_read_are_errors() {
+    let _heard = crate::locale::tests::heard("content-article-pictures_that_are_not_read_are_errors");
     for (text, place, help) in [
         ("![干茶](图片 一.png)", "A219 1:1", "write `![干茶](<图片 一.png>)`"),
         ("看 ![干茶](a.png =300x200)", "A219 1:3", "write `![干茶](a.png)`"),
@@ -926,6 +930,7 @@ fn types_of_programs_are_no_tags() {
 
 #[test]
 fn themes_of_other_programs() {
+    let _heard = crate::locale::tests::heard("content-article-themes_of_other_programs");
     assert_eq!(theme("#wenyan h1 { color: #333; }\n#nice p { margin: 0; }\n.markdown-body li { margin: 0; }"), none());
     assert_eq!(theme("#wenyan { color: #333; }"), ["A103 1:1"]);
     assert_eq!(theme("blockquote > p { color: #333; }"), ["A103 1:1"]);

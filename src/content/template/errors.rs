@@ -282,6 +282,7 @@ fn fixed(detail: &str) -> Option<Phrase> {
         {
             say!("the text before `format` does not fit its arguments")
         }
+        _ if detail.ends_with("takes one argument") => say!("too many arguments"),
         _ if detail.contains("recurs") => say!("`loop` can be called only in a `for` with `recursive`"),
         _ if detail.contains("super") || detail.contains("no parent block") => {
             say!("`super` can be used only in a block that replaces another")

@@ -1203,6 +1203,7 @@ mod tests {
 
     #[test]
     fn failures_in_templates_are_placed_there() {
+        let _heard = crate::locale::tests::heard("content-template-failures_in_templates_are_placed_there");
         let files = [
             ("undefined.txt", "a\n{{ vars.prodcut }}"),
             ("macro.txt", "{% macro m(x) %}{{ x }}{{ nope }}{% endmacro %}"),
@@ -1295,7 +1296,7 @@ mod tests {
                 }
             }
         }
-        insta::assert_snapshot!(all);
+        insta::assert_snapshot!("errors@zh", all);
         for leaked in [
             "unexpected",
             "invalid operation",
@@ -1315,6 +1316,7 @@ mod tests {
 
     #[test]
     fn endless_work_is_stopped() {
+        let _heard = crate::locale::tests::heard("content-template-endless_work_is_stopped");
         let failures =
             render("{% for i in range(100000) %}{% for j in range(100000) %}x{% endfor %}{% endfor %}", context! {})
                 .expect_err("stopped");

@@ -179,6 +179,9 @@ mod tests {
 
     #[test]
     fn a_character_of_a_chinese_keyboard_is_named_at_its_place() {
+        let _heard = crate::locale::tests::heard(
+            "content-template-syntax-a_character_of_a_chinese_keyboard_is_named_at_its_place",
+        );
         for (source, place, write) in [
             ("价 {{ “a” }}", "“", "write `\"`"),
             ("{{ x ｜ string }}", "｜", "write `|`"),
@@ -188,6 +191,13 @@ mod tests {
             ("{{\u{a0}x }}", "\u{a0}", "delete it"),
             ("{{ x\u{200b} }}", "\u{200b}", "delete it"),
             ("{{ x（1） }}", "（", "write `(`"),
+            ("{{ x、1 }}", "、", "write `,`"),
+            ("{{ ［1] }}", "［", "write `[`"),
+            ("{{ x；1 }}", "；", "write `,`"),
+            ("{{ ＂a\" }}", "＂", "write `\"`"),
+            ("{{ ＃x }}", "＃", "write `#`"),
+            ("{{\u{202f}x }}", "\u{202f}", "delete it"),
+            ("{{\u{2009}x }}", "\u{2009}", "delete it"),
         ] {
             let (message, at, help) = failed(source);
             assert_eq!(at, Some(place), "{source}: {message}");
@@ -197,6 +207,7 @@ mod tests {
 
     #[test]
     fn braces_that_are_no_template_can_be_shown() {
+        let _heard = crate::locale::tests::heard("content-template-syntax-braces_that_are_no_template_can_be_shown");
         for source in ["{{ msg", "{% note info %}提示{% endnote %}", "## 安装 {#install}", "{{ }}"] {
             let (_, _, help) = failed(source);
             assert!(help.contains("{% raw %}"), "{source}: {help}");

@@ -253,6 +253,7 @@ mod tests {
 
     #[test]
     fn all_names_of_a_file_have_one_place() {
+        let _heard = crate::locale::tests::heard("ledger-sqlite-files-all_names_of_a_file_have_one_place");
         let folder = tempfile::tempdir().expect("a folder");
         let root = fs::canonicalize(folder.path()).expect("is there");
         fs::create_dir_all(root.join("a/b")).expect("makes");
@@ -276,6 +277,9 @@ mod tests {
 
     #[test]
     fn only_a_regular_file_of_our_own_is_opened_and_nothing_through_a_link() {
+        let _heard = crate::locale::tests::heard(
+            "ledger-sqlite-files-only_a_regular_file_of_our_own_is_opened_and_nothing_through_a_link",
+        );
         let folder = tempfile::tempdir().expect("a folder");
         let path = |name: &str| folder.path().join(name);
         fs::write(path("victim"), "mine").expect("writes");
@@ -336,6 +340,7 @@ mod tests {
 
     #[test]
     fn what_is_read_has_a_bound() {
+        let _heard = crate::locale::tests::heard("ledger-sqlite-files-what_is_read_has_a_bound");
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("f");
         fs::write(&path, "12345").expect("writes");

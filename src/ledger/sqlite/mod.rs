@@ -30,20 +30,24 @@ use self::{
 };
 use super::{
     AccountRun, CallId, CallRecord, Edition, EditionCall, Ending, Event, EventKind, FrozenCall, Ledger, LedgerError,
-    RunRecord, Scope, Status, Usage, next_status, rows, store::Health,
+    RunRecord, Scope, Usage,
+    name::is_address,
+    parts::Sink,
+    store::{Health, WriteError},
 };
 use crate::{
     limits,
     locale::{Phrase, say},
-    payload,
 };
 
+mod copy;
 mod fault;
 mod files;
 mod lock;
 mod reads;
 pub(crate) mod store;
 mod tokens;
+mod writes;
 
 /// The format that this version writes.
 pub const FORMAT: i64 = CHANGES.len() as i64;
@@ -200,7 +204,7 @@ impl Sqlite {
         let store = Self::connect(place, name, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
         let format = store.check_identity()?;
         let damage = store.damage(format).map_err(|error| store.error(error))?;
-        Ok(Health { format, newest: FORMAT, damage, warnings: Vec::new() })
+        Ok(Health { format, newest: FORMAT, damage, warnings: Vec::new(), about: None })
     }
 
     /// Refuses a ledger that is damaged, before anything is decided by what it says.
@@ -265,6 +269,9 @@ impl Sqlite {
         if home.as_ref() == Some(&here) {
             return Ok(None);
         }
+        if let Some(server) = home.as_ref().filter(|home| !meant && is_address(home)) {
+            return Ok(Some(server.clone()));
+        }
         let still_there = |home: &String| match (Identity::at(Path::new(home)), Identity::at(place)) {
             (Ok(home), Ok(this)) => home != this,
             _ => false,
@@ -280,14 +287,38 @@ impl Sqlite {
             let own = self.attempted(&appid).map_err(|error| self.error(error))?;
             return Ok((!other.is_subset(&own)).then_some(home));
         }
-        self.later(|store| {
-            store.write(|transaction| {
-                transaction.execute("DELETE FROM home", [])?;
-                transaction.execute("INSERT INTO home VALUES (?1)", [&here])?;
-                Ok(())
-            })
-        })?;
+        self.later(|store| store.note_home(&here))?;
         Ok(None)
+    }
+
+    /// Notes where the ledger is kept from now on: a path, or the address of a server.
+    fn note_home(&mut self, home: &str) -> Result<(), LedgerError> {
+        self.write(|transaction| {
+            transaction.execute("DELETE FROM home", [])?;
+            transaction.execute("INSERT INTO home VALUES (?1)", [home])?;
+            Ok(())
+        })
+    }
+
+    fn every_account(&self) -> Result<Vec<String>, LedgerError> {
+        copy::accounts(&self.connection).map_err(|fault| self.error(fault))
+    }
+
+    fn each_part(&self, take: &mut Sink<'_>) -> Result<(), LedgerError> {
+        copy::each_part(&self.connection, take).map_err(|fault| self.error(fault))?
+    }
+
+    /// All of another ledger, or nothing of it.
+    fn fill(&mut self, give: &mut dyn FnMut(&mut Sink<'_>) -> Result<(), WriteError>) -> Result<(), WriteError> {
+        let path = self.path.clone();
+        let failed = |error: rusqlite::Error| told(&path, error);
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
+        if !copy::is_empty(&transaction).map_err(|fault| told(&path, fault))? {
+            return Err(WriteError::Filled { path });
+        }
+        give(&mut |part| copy::insert(&transaction, part).map_err(|fault| told(&path, fault)))?;
+        transaction.commit().map_err(failed)?;
+        Ok(())
     }
 
     /// The mass calls of an account that were attempted, by platform and key.
@@ -506,166 +537,6 @@ fn wrap(path: &str, error: rusqlite::Error) -> LedgerError {
     LedgerError::Store { path, what, source }
 }
 
-/// A new row; a call that is there is a conflict, or is planned anew, and keeps its key.
-fn insert_call(transaction: &Transaction<'_>, scope: &Scope, call: &FrozenCall, anew: bool) -> Result<(), Fault> {
-    let or_else = if anew {
-        "ON CONFLICT DO UPDATE SET action = ?8, path = ?9, digest = ?11, payload = ?12, message_digest = ?13, recipients = ?14,
-         mass = ?15, effect = ?16"
-    } else {
-        "ON CONFLICT DO NOTHING"
-    };
-    let FrozenCall { id, action, path, idempotency_key, digest, payload, message_digest, .. } = call;
-    let rows = transaction
-        .prepare_cached(&format!(
-            "INSERT INTO calls (platform, appid, plan, occurrence, step, key, chunk, action, path, idempotency_key, digest,
-             payload, message_digest, recipients, mass, effect)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16) {or_else}"
-        ))?
-        .execute(params![
-            scope.platform,
-            scope.appid,
-            scope.plan,
-            scope.occurrence,
-            id.step,
-            id.key.as_deref().unwrap_or(""),
-            id.chunk,
-            action,
-            path,
-            idempotency_key,
-            digest,
-            payload,
-            message_digest,
-            call.recipients.and_then(|count| i64::try_from(count).ok()),
-            call.is_mass(),
-            call.effect.name(),
-        ])?;
-    if rows == 0 {
-        return Err(Fault::Conflict(say!("step `{step}` already has a call {call}", step = &id.step, call = id.chunk)));
-    }
-    Ok(())
-}
-
-/// Where the calls of a step stand, or one of them: row, status, number of the last event.
-fn standing(
-    transaction: &Transaction<'_>,
-    scope: &Scope,
-    id: &CallId,
-    chunk: Option<u32>,
-) -> Result<Vec<(i64, Status, i64)>, Fault> {
-    let mut statement = transaction.prepare_cached(&format!(
-        "SELECT c.id, e.number, e.kind FROM calls c LEFT JOIN events e ON e.call = c.id
-         WHERE {OF_STEP}{} ORDER BY c.id, e.number",
-        if chunk.is_some() { " AND chunk = ?7" } else { "" }
-    ))?;
-    let key = id.key.as_deref().unwrap_or("");
-    let mut rows = match chunk {
-        None => statement.query(params![scope.platform, scope.appid, scope.plan, scope.occurrence, id.step, key])?,
-        Some(chunk) => {
-            statement.query(params![scope.platform, scope.appid, scope.plan, scope.occurrence, id.step, key, chunk])?
-        }
-    };
-    let mut calls: Vec<(i64, Status, i64)> = Vec::new();
-    while let Some(row) = rows.next()? {
-        let call = row.get(0)?;
-        if calls.last().is_none_or(|(last, ..)| *last != call) {
-            calls.push((call, Status::Planned, 0));
-        }
-        let (Some((_, status, last)), Some(name)) = (calls.last_mut(), row.get::<_, Option<String>>(2)?) else {
-            continue;
-        };
-        *status = rows::after(*status, &name, &id.step)?;
-        *last = row.get(1)?;
-    }
-    Ok(calls)
-}
-
-/// The step of a call, in the order of the parameters of [`standing`].
-const OF_STEP: &str = "platform = ?1 AND appid = ?2 AND plan = ?3 AND occurrence = ?4 AND step = ?5 AND key = ?6";
-
-/// Adds an event to a call, if it may follow.
-fn note(transaction: &Transaction<'_>, scope: &Scope, id: &CallId, event: &Event) -> Result<(), Fault> {
-    let CallId { step, chunk, .. } = id;
-    let standing = standing(transaction, scope, id, Some(*chunk))?;
-    let Some((call, status, last)) = standing.first() else {
-        return Err(Fault::Conflict(say!("step `{step}` has no call {call}", step, call = *chunk)));
-    };
-    next_status(*status, event.kind).map_err(|illegal| {
-        Fault::Conflict(say!("call {call} of step `{step}`: {why}", call = *chunk, step, why = illegal.words()))
-    })?;
-    let hash = event.body.as_ref().map(|body| payload::digest(body.as_bytes()));
-    transaction
-        .prepare_cached(
-            "INSERT INTO events (call, number, kind, at, run_id, errcode, note, msg_id, msg_data_id, result, body, body_digest)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10,
-             CASE WHEN ?12 <> (SELECT digest FROM calls WHERE id = ?1) THEN ?11 END, ?12)",
-        )?
-        .execute(params![
-            call,
-            last + 1,
-            event.kind.name(),
-            event.at.as_millisecond(),
-            event.run_id,
-            event.errcode,
-            event.note,
-            event.msg_id.map(|id| id.to_string()),
-            event.msg_data_id.map(|id| id.to_string()),
-            event.result,
-            event.body,
-            hash,
-        ])?;
-    Ok(())
-}
-
-/// Freezes the calls of a step in place of what was frozen of it and came to nothing.
-fn replace(
-    transaction: &Transaction<'_>,
-    scope: &Scope,
-    kept: &[u32],
-    calls: &[FrozenCall],
-    first: &CallId,
-) -> Result<(), Fault> {
-    let known = standing(transaction, scope, first, None)?;
-    let stays = |status: &Status| status.in_doubt() || *status == Status::Accepted;
-    for (id, status, _) in &known {
-        let chunk: u32 =
-            transaction.prepare_cached("SELECT chunk FROM calls WHERE id = ?1")?.query_one([id], |row| row.get(0))?;
-        if stays(status) != kept.contains(&chunk) {
-            return Err(Fault::Conflict(say!(
-                "step `{step}` is {status}",
-                step = &first.step,
-                status = status.words()
-            )));
-        }
-    }
-    let staying = known.iter().filter(|(_, status, _)| stays(status)).count();
-    if staying != kept.len() || calls.iter().any(|call| kept.contains(&call.id.chunk)) {
-        return Err(Fault::Conflict(say!("step `{step}` has different calls", step = &first.step)));
-    }
-    if known.is_empty() {
-        // The usual case: nothing was there, and nothing is left over.
-        return calls.iter().try_for_each(|call| insert_call(transaction, scope, call, false));
-    }
-    let key = first.key.as_deref().unwrap_or("");
-    // Calls whose attempts all provably came to nothing are planned anew; their history stays with them where the number
-    // of the call is still there.
-    let never = "NOT EXISTS (SELECT 1 FROM events WHERE call = calls.id)";
-    let of_step = params![scope.platform, scope.appid, scope.plan, scope.occurrence, first.step, key];
-    transaction.prepare_cached(&format!("DELETE FROM calls WHERE {OF_STEP} AND {never}"))?.execute(of_step)?;
-    calls.iter().try_for_each(|call| insert_call(transaction, scope, call, true))?;
-    // Fewer calls than before: what is left over was refused or never left, and is no part of the step any more.
-    let stay: Vec<u32> = kept.iter().copied().chain(calls.iter().map(|call| call.id.chunk)).collect();
-    let stay = serde_json::to_string(&stay).unwrap_or_default();
-    let gone = "chunk NOT IN (SELECT value FROM json_each(?7))";
-    for left_over in [
-        format!("DELETE FROM events WHERE call IN (SELECT id FROM calls WHERE {OF_STEP} AND {gone})"),
-        format!("DELETE FROM calls WHERE {OF_STEP} AND {gone}"),
-    ] {
-        let parameters = params![scope.platform, scope.appid, scope.plan, scope.occurrence, first.step, key, stay];
-        transaction.prepare_cached(&left_over)?.execute(parameters)?;
-    }
-    Ok(())
-}
-
 impl Ledger for Sqlite {
     fn calls(&self, scope: &Scope) -> Result<Vec<CallRecord>, LedgerError> {
         reads::calls(&self.connection, scope).map_err(|fault| self.error(fault))
@@ -680,8 +551,8 @@ impl Ledger for Sqlite {
         attempt: &Event,
     ) -> Result<(), LedgerError> {
         self.write(|transaction| {
-            replace(transaction, scope, kept, calls, first)?;
-            note(transaction, scope, first, attempt)
+            writes::replace(transaction, scope, kept, calls, first)?;
+            writes::note(transaction, scope, first, attempt)
         })
     }
 
@@ -693,13 +564,13 @@ impl Ledger for Sqlite {
         attempt: &Event,
     ) -> Result<(), LedgerError> {
         self.write(|transaction| {
-            calls.iter().try_for_each(|call| insert_call(transaction, scope, call, false))?;
-            note(transaction, scope, first, attempt)
+            calls.iter().try_for_each(|call| writes::insert_call(transaction, scope, call, false))?;
+            writes::note(transaction, scope, first, attempt)
         })
     }
 
     fn append(&mut self, scope: &Scope, id: &CallId, event: &Event) -> Result<(), LedgerError> {
-        let append = |store: &mut Self| store.write(|transaction| note(transaction, scope, id, event));
+        let append = |store: &mut Self| store.write(|transaction| writes::note(transaction, scope, id, event));
         if matches!(event.kind, EventKind::Accepted | EventKind::Adopted) { self.later(append) } else { append(self) }
     }
 
@@ -782,6 +653,8 @@ impl Ledger for Sqlite {
 #[cfg(test)]
 mod tests {
     use rusqlite::Row;
+
+    use crate::payload;
 
     use super::{store::SqliteStore, *};
     use crate::ledger::store::{Owner, Store as _, WriteError};
@@ -876,6 +749,8 @@ mod tests {
 
     #[test]
     fn a_call_of_an_old_file_that_nobody_knows_what_it_did_is_damage() {
+        let _heard =
+            crate::locale::tests::heard("ledger-sqlite-a_call_of_an_old_file_that_nobody_knows_what_it_did_is_damage");
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("state.db");
         old(&path, 4).execute_batch("UPDATE calls SET action = 'hum' WHERE action = 'preview'").expect("writes");
@@ -930,6 +805,9 @@ mod tests {
 
     #[test]
     fn damage_is_found_before_a_run_begins_and_not_only_where_it_reads() {
+        let _heard = crate::locale::tests::heard(
+            "ledger-sqlite-damage_is_found_before_a_run_begins_and_not_only_where_it_reads",
+        );
         let write = |path: &Path| SqliteStore::new(path.to_owned()).write("sandbox", "wx1", &owner()).map(drop);
         let strange: [(&str, &str); 5] = [
             ("CREATE TRIGGER t BEFORE INSERT ON events BEGIN SELECT RAISE(IGNORE); END", "it contains `t`"),
@@ -978,8 +856,85 @@ mod tests {
         assert!(error.contains("index sqlite_autoindex_calls_1"), "{error}");
     }
 
+    /// Each row that cannot be what a version of qunfa wrote, and what reads it.
+    #[test]
+    fn a_row_that_nobody_wrote_is_damage_that_is_told() {
+        let _heard = crate::locale::tests::heard("ledger-sqlite-a_row_that_nobody_wrote_is_damage_that_is_told");
+        for (change, why) in [
+            ("UPDATE calls SET payload = '{ }' WHERE step = 'b'", "the hash of call 1 of step `b` does not match"),
+            ("UPDATE calls SET recipients = -1 WHERE step = 'b'", "an invalid number of recipients: -1"),
+            ("UPDATE calls SET effect = 'shout' WHERE step = 'b'", "an unknown effect `shout`"),
+            ("UPDATE events SET kind = 'lost'", "step `a` has an unknown event `lost`"),
+            ("UPDATE events SET kind = 'accepted'", "step `a`: the event `accepted` is not allowed in the state"),
+            ("UPDATE events SET at = 9223372036854775807", "step `a` has an event without a valid time"),
+            ("UPDATE events SET msg_id = 'x'", "step `a` has an id that is not a number"),
+            (
+                "UPDATE events SET body = '[]', body_digest = 'sha256:0'",
+                "the hash of the sent body of step `a` does not match",
+            ),
+            (
+                "INSERT INTO runs VALUES ('r', 'sandbox', 'wx1', 'p', 'once', 'p', 'd', 9223372036854775807, NULL)",
+                "a run has no valid start time",
+            ),
+        ] {
+            let folder = tempfile::tempdir().expect("a folder");
+            let path = new(&folder);
+            Connection::open(&path).expect("opens").execute_batch(change).expect("writes");
+            let store = Sqlite::open(&path).expect("opens");
+            let read = store.calls(&scope()).map(drop).and_then(|()| store.runs("wx1", "p").map(drop));
+            let error = read.expect_err(change).to_string();
+            assert!(error.contains("is damaged") && error.contains(why), "{change}: {error}");
+        }
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("state.db");
+        Connection::open(&path).expect("opens").execute_batch("CREATE TABLE t (a)").expect("writes");
+        let error = Sqlite::open(&path).expect_err("a table of somebody").to_string();
+        assert!(error.ends_with("it has tables but no format version"), "{error}");
+    }
+
+    #[test]
+    fn what_does_not_fit_to_the_rows_is_a_conflict_that_is_told() {
+        let _heard = crate::locale::tests::heard("ledger-sqlite-what_does_not_fit_to_the_rows_is_a_conflict");
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut store = Sqlite::open(&new(&folder)).expect("opens");
+        let call = CallRecord::clone(&store.calls(&scope()).expect("reads")[0]).frozen;
+        let attempt = Event::new(EventKind::Attempted, at(2), "r");
+        let calls = std::slice::from_ref(&call);
+        let second = CallId { chunk: 2, ..call.id.clone() };
+        for (result, why) in [
+            (store.extend(&scope(), calls, &call.id, &attempt), "step `a` already has a call 1"),
+            (store.append(&scope(), &second, &attempt), "step `a` has no call 2"),
+            (store.freeze(&scope(), &[], calls, &call.id, &attempt), "step `a` is unknown"),
+            (store.freeze(&scope(), &[1], calls, &call.id, &attempt), "step `a` has different calls"),
+        ] {
+            let error = result.expect_err(why).to_string();
+            assert!(error.contains("another process changed the state store") && error.ends_with(why), "{error}");
+        }
+    }
+
+    #[test]
+    fn each_failure_of_the_disk_has_words_of_ours() {
+        let _heard = crate::locale::tests::heard("ledger-sqlite-each_failure_of_the_disk_has_words_of_ours");
+        use rusqlite::ffi;
+        for (code, why) in [
+            (ffi::SQLITE_NOTADB, "is damaged: it is not an SQLite database"),
+            (ffi::SQLITE_CORRUPT, "is damaged: parts of it were overwritten or are missing"),
+            (ffi::SQLITE_FULL, "cannot be written: the disk is full"),
+            (ffi::SQLITE_READONLY, "cannot be written: it is read-only"),
+            (ffi::SQLITE_BUSY, "is in use by another process"),
+            (ffi::SQLITE_IOERR, "cannot be read or written: the disk or its network failed"),
+            (ffi::SQLITE_CANTOPEN, "cannot be opened"),
+            (ffi::SQLITE_PERM, "cannot be opened: permission denied"),
+        ] {
+            let error = wrap("state.db", rusqlite::Error::SqliteFailure(ffi::Error::new(code), None));
+            assert_eq!(error.to_string(), format!("the state store state.db {why}"));
+        }
+    }
+
     #[test]
     fn a_journal_that_is_not_the_one_that_was_asked_for_is_refused() {
+        let _heard =
+            crate::locale::tests::heard("ledger-sqlite-a_journal_that_is_not_the_one_that_was_asked_for_is_refused");
         let connection = Connection::open_in_memory().expect("opens");
         let mut store = Sqlite { connection, path: "x".into(), file: "/x".into(), unsynced: false, held: None };
         let error = store.prepare().expect_err("memory does not last").to_string();
@@ -1027,6 +982,7 @@ mod tests {
 
     #[test]
     fn a_ledger_that_is_taken_away_is_not_written_any_more() {
+        let _heard = crate::locale::tests::heard("ledger-sqlite-a_ledger_that_is_taken_away_is_not_written_any_more");
         for name in ["state.db", "state.db-wal"] {
             let folder = tempfile::tempdir().expect("a folder");
             let path = new(&folder);
@@ -1086,6 +1042,7 @@ mod tests {
     // That a sync was asked for cannot be seen from here; that SQLite is told to make one with each commit can.
     #[test]
     fn every_commit_is_synced_but_that_of_an_acceptance() {
+        let _heard = crate::locale::tests::heard("ledger-sqlite-every_commit_is_synced_but_that_of_an_acceptance");
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("state.db");
         drop(old(&path, 4));
@@ -1133,7 +1090,7 @@ mod tests {
         let state = SqliteStore::new(folder.path().join("state.db"));
         let mut ledger = state.write("sandbox", "wx1", &owner()).expect("opens");
         ledger.begin_run(&scope(), "r", "p.yaml", "sha256:x", at(1)).expect("writes");
-        let key = TokenKey { appid: "wx1", base: "https://a", endpoint: "stable" };
+        let key = TokenKey { appid: "wx1", base: "https://a", endpoint: "stable", seal: None };
         let tokens = state.tokens(key, Box::new(Alone));
         tokens.exclusively(&mut |_| Ok(Token { value: Secret::new("t".into()), good_until: at(1) })).expect("saves");
         let names = ["state.db", "state.db-wal", "state.db.wx1.lock", "state.db.tokens", "state.db.tokens.lock"];

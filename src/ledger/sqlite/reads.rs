@@ -42,7 +42,7 @@ pub(super) fn calls(connection: &Connection, scope: &Scope) -> Result<Vec<CallRe
     Ok(records)
 }
 
-fn events(connection: &Connection, call: i64, frozen: &FrozenCall) -> Result<Vec<Event>, Fault> {
+pub(super) fn events(connection: &Connection, call: i64, frozen: &FrozenCall) -> Result<Vec<Event>, Fault> {
     let mut statement =
         connection.prepare_cached(&format!("SELECT {} FROM events WHERE call = ?1 ORDER BY number", sql::EVENT))?;
     let mut rows = statement.query([call])?;
@@ -141,16 +141,7 @@ pub(super) fn runs(connection: &Connection, appid: &str, plan: &str) -> Result<V
     let mut rows = statement.query(params![appid, plan])?;
     let mut runs = Vec::new();
     while let Some(row) = rows.next()? {
-        let run = RunRow {
-            run_id: row.get(0)?,
-            platform: row.get(1)?,
-            occurrence: row.get(2)?,
-            path: row.get(3)?,
-            digest: row.get(4)?,
-            started_at: row.get(5)?,
-            report: row.get(6)?,
-        };
-        runs.push(run.run()?);
+        runs.push(run_row(row)?.run()?);
     }
     Ok(runs)
 }
@@ -182,7 +173,19 @@ pub(super) fn accounts(
     Ok(accounts.count(rows.collect::<Result<Vec<_>, _>>()?.into_iter())?)
 }
 
-fn call_row(row: &Row<'_>) -> rusqlite::Result<CallRow> {
+pub(super) fn run_row(row: &Row<'_>) -> rusqlite::Result<RunRow> {
+    Ok(RunRow {
+        run_id: row.get(0)?,
+        platform: row.get(1)?,
+        occurrence: row.get(2)?,
+        path: row.get(3)?,
+        digest: row.get(4)?,
+        started_at: row.get(5)?,
+        report: row.get(6)?,
+    })
+}
+
+pub(super) fn call_row(row: &Row<'_>) -> rusqlite::Result<CallRow> {
     Ok(CallRow {
         id: row.get(0)?,
         step: row.get(1)?,

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{
-    Sqlite,
+    FORMAT, Sqlite,
     files::{beside, make_folder, place, reason},
     lock::{self, Lock},
     tokens::{TokenEntry, TokenFile},
@@ -11,6 +11,8 @@ use super::{
 use crate::{
     ledger::{
         Ledger, LedgerError,
+        name::is_address,
+        parts::{Part, Sink},
         store::{Health, Owner, Queue, SavedToken, Store, TokenKey, Tokens, WriteError},
     },
     locale::{Phrase, say},
@@ -81,7 +83,11 @@ impl SqliteStore {
                     .help(Phrase::verbatim(format!("chmod 600 {}", quoted(&path))))
             })
         };
-        [place(&self.path), self.token_file().path()].into_iter().flatten().filter_map(warning).collect()
+        [place(&self.path), self.token_file().path(), self.token_file().kept_path()]
+            .into_iter()
+            .flatten()
+            .filter_map(warning)
+            .collect()
     }
 
     #[cfg(not(unix))]
@@ -115,10 +121,11 @@ impl Store for SqliteStore {
         let mut ledger = Sqlite::open_at(&place, self.name())?;
         ledger.check()?;
         ledger.hold(lock, &place, appid)?;
-        if let Some(home) = ledger.settle(&place, self.meant)? {
-            return Err(WriteError::Copy { path: place.display().to_string(), home });
+        match ledger.settle(&place, self.meant)? {
+            None => Ok(Box::new(ledger)),
+            Some(to) if is_address(&to) => Err(WriteError::Moved { path: self.name(), to }),
+            Some(home) => Err(WriteError::Copy { path: place.display().to_string(), home }),
         }
-        Ok(Box::new(ledger))
     }
 
     fn holder(&self, appid: &str) -> Result<Option<Option<Owner>>, LedgerError> {
@@ -141,6 +148,62 @@ impl Store for SqliteStore {
         let Some(place) = self.found()? else { return Ok(None) };
         let health = Some(Sqlite::examine(&place, self.name())?);
         Ok(health.map(|health| Health { warnings: self.open_to_others(), ..health }))
+    }
+
+    fn migrate(&self) -> Result<bool, LedgerError> {
+        let place = self.place()?;
+        let before = if self.found()?.is_some() { Sqlite::examine(&place, self.name())?.format } else { 0 };
+        drop(Sqlite::open_at(&place, self.name())?);
+        Ok(before < FORMAT)
+    }
+
+    fn grants(&self, _role: &str, _reads_only: bool) -> Option<String> {
+        None
+    }
+
+    fn each_part(&self, owner: Option<&Owner>, take: &mut Sink<'_>) -> Result<(), WriteError> {
+        let Some(place) = self.found()? else { return Ok(()) };
+        let ledger = Sqlite::open_at(&place, self.name())?;
+        ledger.check()?;
+        let mut locks = Vec::new();
+        if let Some(owner) = owner {
+            for appid in ledger.every_account()? {
+                locks.push(Lock::take(&lock_of(&place, &appid), owner)?);
+            }
+        }
+        let unreadable = |what| LedgerError::Store { path: self.name(), what, source: None };
+        for kept in self.token_file().all_kept().map_err(unreadable)? {
+            take(Part::Kept(kept))?;
+        }
+        Ok(ledger.each_part(take)?)
+    }
+
+    fn fill(
+        &self,
+        _owner: &Owner,
+        give: &mut dyn FnMut(&mut Sink<'_>) -> Result<(), WriteError>,
+    ) -> Result<(), WriteError> {
+        let place = self.place()?;
+        // Nobody has the lock of an account of which there is nothing, and nobody else writes while this is written.
+        let mut ledger = Sqlite::open_at(&place, self.name())?;
+        ledger.check()?;
+        let files = self.token_file();
+        ledger.fill(&mut |sink| {
+            give(&mut |part| match part {
+                Part::Kept(kept) => {
+                    let unwritable = |what| LedgerError::Store { path: self.name(), what, source: None };
+                    files.keep(kept).map_err(unwritable)
+                }
+                part => sink(part),
+            })
+        })
+    }
+
+    fn moved(&self, to: &str) -> Result<(), LedgerError> {
+        match self.found()? {
+            Some(place) => Sqlite::open_at(&place, self.name())?.note_home(to),
+            None => Ok(()),
+        }
     }
 
     fn free_bytes(&self) -> Option<u64> {

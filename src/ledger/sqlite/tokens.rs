@@ -1,4 +1,5 @@
-//! Tokens by address, AppID and endpoint, in a private file beside the ledger that is written whole or not at all.
+//! Tokens by address, AppID and endpoint, in a private file beside the ledger that is written whole or not at all; and in
+//! another one what is kept beside a token and outlives it.
 
 use std::{
     collections::BTreeMap,
@@ -38,9 +39,42 @@ struct Saved {
 /// By `ADDRESS APPID ENDPOINT`.
 type SavedTokens = BTreeMap<String, Saved>;
 
+/// By the same.
+type Kept = BTreeMap<String, String>;
+
 impl TokenFile {
     pub(super) fn path(&self) -> std::io::Result<PathBuf> {
         place(&self.ledger).map(|ledger| beside(&ledger, ".tokens"))
+    }
+
+    /// The file of what is kept beside tokens. To lose a token costs another one; to lose this may cost an authorisation.
+    pub(super) fn kept_path(&self) -> std::io::Result<PathBuf> {
+        place(&self.ledger).map(|ledger| beside(&ledger, ".kept"))
+    }
+
+    fn read_kept(&self) -> Result<Kept, Phrase> {
+        let failed = |why: Phrase| {
+            let path = self.ledger.display().to_string();
+            say!("cannot read {path}.kept: {why}", path, why)
+        };
+        let path = self.kept_path().map_err(|error| failed(reason(&error)))?;
+        let bytes = match open_own(&path, false) {
+            Ok(mut file) => read_bounded(&mut file, limits::TOKENS_BYTES_MAX),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Kept::new()),
+            Err(error) => Err(error),
+        };
+        let bytes = bytes.map_err(|error| failed(reason(&error)))?;
+        serde_json::from_slice(&bytes).map_err(|_| failed(say!("it is damaged")))
+    }
+
+    fn write_kept(&self, kept: &Kept) -> Result<(), Phrase> {
+        let failed = |error: &std::io::Error| {
+            let path = format!("{}.kept", self.ledger.display());
+            say!("cannot save the token in {path}: {why}", path, why = reason(error))
+        };
+        let path = self.kept_path().map_err(|error| failed(&error))?;
+        let text = serde_json::to_string_pretty(kept).unwrap_or_default();
+        write_whole(&path, &text, true).map_err(|error| failed(&error))
     }
 
     /// Whether there is something by its name.
@@ -57,21 +91,12 @@ impl TokenFile {
 
     fn write(&self, tokens: &SavedTokens) -> Result<(), Phrase> {
         let failed = |error: &std::io::Error| {
-            let path = self.ledger.display().to_string();
-            say!("cannot save the token in {path}.tokens: {why}", path, why = reason(error))
+            let path = format!("{}.tokens", self.ledger.display());
+            say!("cannot save the token in {path}: {why}", path, why = reason(error))
         };
         let path = self.path().map_err(|error| failed(&error))?;
-        let folder = path.parent().unwrap_or(Path::new("/"));
-        let mut file = tempfile::NamedTempFile::new_in(folder).map_err(|error| failed(&error))?;
-        #[cfg(unix)]
-        {
-            let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
-            file.as_file().set_permissions(private).map_err(|error| failed(&error))?;
-        }
         let text = serde_json::to_string_pretty(tokens).unwrap_or_default();
-        file.write_all(text.as_bytes()).map_err(|error| failed(&error))?;
-        // A link in its place is replaced, and not followed.
-        file.persist(&path).map(drop).map_err(|error| failed(&error.error))
+        write_whole(&path, &text, false).map_err(|error| failed(&error))
     }
 
     /// Works with the file while nobody else does.
@@ -92,6 +117,22 @@ impl TokenFile {
         }
     }
 
+    /// What is kept beside tokens: address, AppID, endpoint, text.
+    pub(super) fn all_kept(&self) -> Result<Vec<[String; 4]>, Phrase> {
+        let row = |(key, text): (String, String)| {
+            let mut words = key.split(' ').map(str::to_owned);
+            let mut word = || words.next().unwrap_or_default();
+            [word(), word(), word(), text]
+        };
+        Ok(self.read_kept()?.into_iter().map(row).collect())
+    }
+
+    pub(super) fn keep(&self, [base, appid, endpoint, text]: [String; 4]) -> Result<(), Phrase> {
+        let mut kept = self.read_kept()?;
+        kept.insert(format!("{base} {appid} {endpoint}"), text);
+        self.write_kept(&kept)
+    }
+
     pub(super) fn all(&self) -> Vec<SavedToken> {
         let split = |(key, saved): (String, Saved)| {
             let mut words = key.split(' ').map(str::to_owned);
@@ -109,6 +150,25 @@ impl TokenFile {
     }
 }
 
+/// Writes a private file, whole or not at all; if that matters more than time, a power cut does not take it back.
+fn write_whole(path: &Path, text: &str, durable: bool) -> std::io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    #[cfg(unix)]
+    file.as_file().set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
+    file.write_all(text.as_bytes())?;
+    if durable {
+        file.as_file().sync_all()?;
+    }
+    // A link in its place is replaced, and not followed.
+    file.persist(path)?;
+    #[cfg(unix)]
+    if durable {
+        fs::File::open(folder)?.sync_all()?;
+    }
+    Ok(())
+}
+
 /// One token in the file.
 pub(super) struct TokenEntry<'q> {
     file: TokenFile,
@@ -118,7 +178,7 @@ pub(super) struct TokenEntry<'q> {
 
 impl<'q> TokenEntry<'q> {
     pub(super) fn new(file: TokenFile, key: TokenKey<'_>, queue: Box<dyn Queue + 'q>) -> Self {
-        let TokenKey { appid, base, endpoint } = key;
+        let TokenKey { appid, base, endpoint, .. } = key;
         Self { file, key: format!("{base} {appid} {endpoint}"), queue }
     }
 
@@ -143,6 +203,16 @@ impl TokenStore for TokenEntry<'_> {
             }
             Ok(token)
         })
+    }
+
+    fn kept(&self) -> Result<Option<String>, TokenError> {
+        self.file.read_kept().map(|mut kept| kept.remove(&self.key)).map_err(TokenError::Source)
+    }
+
+    fn keep(&self, text: &str) -> Result<(), TokenError> {
+        let mut kept = self.file.read_kept().map_err(TokenError::Source)?;
+        kept.insert(self.key.clone(), text.to_owned());
+        self.file.write_kept(&kept).map_err(TokenError::Source)
     }
 }
 

@@ -1,0 +1,51 @@
+//! Everything of a ledger, from one store into another: how one moves to a server, and back.
+
+use super::{
+    parts::Part,
+    store::{Owner, Store, WriteError},
+};
+
+/// How much there is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    pub runs: u64,
+    pub calls: u64,
+    pub events: u64,
+}
+
+impl Counts {
+    fn add(&mut self, part: &Part) {
+        match part {
+            Part::Run { .. } => self.runs += 1,
+            Part::Kept(_) => {}
+            Part::Call { record, .. } => {
+                self.calls += 1;
+                self.events += record.events.len() as u64;
+            }
+        }
+    }
+}
+
+/// Copies everything into a store that is empty; nobody writes to either meanwhile. All of it is there afterwards, or nothing.
+/// From then on the old store is not used unless somebody names it.
+pub fn copy(from: &dyn Store, to: &dyn Store, owner: &Owner) -> Result<Counts, WriteError> {
+    let mut counts = Counts::default();
+    to.fill(owner, &mut |sink| {
+        from.each_part(Some(owner), &mut |part| {
+            counts.add(&part);
+            sink(part)
+        })
+    })?;
+    from.moved(&to.name())?;
+    Ok(counts)
+}
+
+/// Reads everything and holds it against its hashes and the rule of what may follow.
+pub fn check(store: &dyn Store) -> Result<Counts, WriteError> {
+    let mut counts = Counts::default();
+    store.each_part(None, &mut |part| {
+        counts.add(&part);
+        Ok(())
+    })?;
+    Ok(counts)
+}
