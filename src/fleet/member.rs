@@ -113,7 +113,8 @@ impl Fleet {
         if self.accounts.value.pointer(&own).is_some() {
             return Some(self.accounts.span(&own));
         }
-        self.defaults.contains_key(key).then(|| self.document.span(&format!("/defaults/{key}")))
+        let shared = format!("/defaults/{key}");
+        self.document.value.pointer(&shared).is_some().then(|| self.document.span(&shared))
     }
 
     /// Where it names the plan.
