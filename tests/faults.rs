@@ -7,6 +7,7 @@
 use std::{
     collections::BTreeSet,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    rc::Rc,
     time::Duration,
 };
 
@@ -14,7 +15,7 @@ use jiff::{SignedDuration, Timestamp};
 use qunfa::{
     clock::Clock,
     diag::source::SourceMap,
-    ledger::{Ending, EventKind, Ledger, Scope, Status},
+    ledger::{Ending, EventKind, Scope, Status},
     locale::Phrase,
     plan::{self, account::TokenEndpoint},
     redact::{Redactor, Secret},
@@ -29,10 +30,14 @@ use qunfa::{
 };
 
 pub(crate) mod book;
+pub(crate) mod twin;
 mod world;
 
 use book::Row;
+use twin::Shared;
 use world::{Cut, Effect, Fault, Mass, People, Platform, SECRET, SEND_FAULTS, STRANGER, TOKEN, World, openid};
+
+use crate::kills::{Chance, number};
 
 /// The files of a project, with so many people in `people.txt`.
 struct Files {
@@ -143,6 +148,8 @@ struct Scenario {
     people: Vec<(&'static str, People)>,
     /// Checks and deletions, each with the send that it is of.
     covers: Vec<(&'static str, &'static str)>,
+    /// Where its ledger is, if not in memory alone.
+    shared: Option<Rc<Shared>>,
 }
 
 struct Stage {
@@ -154,7 +161,7 @@ impl Scenario {
     fn of(steps: &str, people: &[usize]) -> Self {
         let stage = |people: &usize| Stage { plan: rendered(steps, *people), followers: *people };
         let stages = people.iter().map(stage).collect();
-        Self { stages, tags: 0, people: Vec::new(), covers: Vec::new() }
+        Self { stages, tags: 0, people: Vec::new(), covers: Vec::new(), shared: None }
     }
 
     fn tags(self, tags: usize) -> Self {
@@ -183,7 +190,7 @@ impl Scenario {
     fn media() -> Self {
         let stage = |steps: &str, title| Stage { plan: rendered(&steps.replace("TITLE", title), 0), followers: 0 };
         let stages = vec![stage(MEDIA, "春茶"), stage(&format!("{MEDIA}{MEDIA_SENT}"), "夏茶")];
-        Self { stages, tags: 1, people: Vec::new(), covers: Vec::new() }.to("vip", 1..=3)
+        Self { stages, tags: 1, people: Vec::new(), covers: Vec::new(), shared: None }.to("vip", 1..=3)
     }
 
     fn two_calls() -> Self {
@@ -212,9 +219,22 @@ impl Scenario {
         scenario.covers("recall", "city").covers("undo", "vip").covers("gone", "vip")
     }
 
+    /// With its ledger in PostgreSQL.
+    fn over(self, shared: &Rc<Shared>) -> Self {
+        Self { shared: Some(Rc::clone(shared)), ..self }
+    }
+
+    /// A world in which nothing happened yet.
+    fn world(&self) -> World {
+        self.shared.iter().for_each(|shared| shared.empty());
+        let mut world = World::default();
+        world.shared = self.shared.clone();
+        world
+    }
+
     /// Runs its stages with nothing that fails.
     fn clean(&self) -> World {
-        let world = World::default();
+        let world = self.world();
         for stage in &self.stages {
             let (ended, report) = stage.run(&world).done();
             assert_eq!(ended.outcome, RunOutcome::Succeeded);
@@ -241,7 +261,7 @@ impl Scenario {
     /// Runs with faults, then without.
     fn rehearse(&self, faults: &[(usize, Fault)]) {
         let story = format!("(faults {faults:?})");
-        let world = World::default();
+        let world = self.world();
         *world.faults.borrow_mut() = faults.to_vec();
         for stage in &self.stages {
             match stage.run(&world) {
@@ -378,7 +398,7 @@ fn process(plan: &RenderedPlan, world: &World) -> End {
         Err(payload) => match payload.downcast_ref::<Cut>() {
             Some(cut) => {
                 if cut.power {
-                    world.store.cut_power();
+                    world.cut_power();
                 }
                 End::Dead
             }
@@ -395,9 +415,9 @@ fn work(plan: &RenderedPlan, world: &World) -> End {
         plan: plan.name.clone(),
         occurrence: plan.occurrence.clone(),
     };
-    let mut book = world.store.open(world);
+    let mut book = world.open(&scope);
     let outside = run::Outside { now: world.now(), is_there: &|_, _| false };
-    let prepared = match run::prepare(plan, &book, &scope, &Selection::default(), outside) {
+    let prepared = match run::prepare(plan, &*book, &scope, &Selection::default(), outside) {
         Ok(prepared) => prepared,
         Err(Refusal::Store(error)) => panic!("{error}"),
         // Another edition is not finished.
@@ -419,7 +439,7 @@ fn work(plan: &RenderedPlan, world: &World) -> End {
     let approved = false;
     let settings =
         Settings { run_id: run_id.clone(), scope: scope.clone(), clock: world, interrupted: &interrupted, approved };
-    let ready = match prepared.complete(&book, &mut client, &settings) {
+    let ready = match prepared.complete(&*book, &mut client, &settings) {
         Ok(ready) => ready,
         Err(refusal) => return End::Refused(format!("{refusal:?}")),
     };
@@ -436,7 +456,7 @@ fn work(plan: &RenderedPlan, world: &World) -> End {
         at: world.now(),
         steps: run::views(plan),
     });
-    let ended = ready.run(&mut book, &mut client, &settings, &mut |event| fold.apply(&event));
+    let ended = ready.run(&mut *book, &mut client, &settings, &mut |event| fold.apply(&event));
     fold.apply(&RunEvent::Finished {
         outcome: ended.outcome,
         exit_code: qunfa::problem::ExitCode::Done,
@@ -554,6 +574,27 @@ fn every_effect_may_fail_in_every_way() {
     let runs = scenario.sweep(|_, _| true);
     assert_eq!(scenario.clean().previews.get(), 1);
     assert!(runs > 150, "only {runs} runs: the effects are no longer counted");
+}
+
+/// The same over PostgreSQL: a sample, and everything in the long sweep.
+#[test]
+fn every_effect_may_fail_in_every_way_over_postgres() {
+    let Some(shared) = Shared::new() else { return };
+    let (every, seed) = (number("QUNFA_FAULT_SHARED", 40), number("QUNFA_FAULT_SEED", 20_261_127));
+    let mut chance = Chance::new(seed);
+    let mut runs = 0;
+    for scenario in [Scenario::plain(), Scenario::article(), Scenario::new_in_file(), Scenario::deleted()] {
+        let scenario = scenario.over(&shared);
+        quiet();
+        let effects = scenario.clean().seen.take();
+        for (number, effect) in effects.iter().enumerate() {
+            for fault in effect.faults().iter().filter(|_| chance.below(every) == 0) {
+                scenario.rehearse(&[(number, *fault)]);
+                runs += 1;
+            }
+        }
+    }
+    assert!(runs > 0, "seed {seed}: the effects are no longer counted");
 }
 
 #[test]
@@ -824,6 +865,21 @@ fn a_first_attempt_that_waits_for_a_day_in_the_middle_is_not_sent_and_the_next_r
     assert_eq!((ended.outcome, world.delivered.borrow().len()), (RunOutcome::Failed, 0));
     scenario.holds(&world, Some(&report), false, "a day in a call");
     scenario.resume(&world, "after a day in a call");
+}
+
+/// Where others may take the account over, what was recorded half a minute ago may be made by another run by now.
+#[test]
+fn a_process_that_is_suspended_after_its_intent_makes_no_call_where_others_may_have_made_it() {
+    quiet();
+    let Some(shared) = Shared::new() else { return };
+    for (scenario, delivered) in [(Scenario::plain().over(&shared), 0), (Scenario::plain(), 5)] {
+        let world = scenario.world();
+        world.rejects_for.set(Some(40_000));
+        let (ended, report) = scenario.stages[0].run(&world).done();
+        assert_eq!(world.delivered.borrow().len(), delivered, "{:?}", ended.outcome);
+        scenario.holds(&world, Some(&report), false, "40 seconds in a call");
+        scenario.resume(&world, "after 40 seconds in a call");
+    }
 }
 
 #[test]

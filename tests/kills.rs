@@ -2,10 +2,37 @@
 
 use std::time::{Duration, Instant};
 
-use crate::support::{Answer, Case, Fake, hear, in_each_language, plan, send};
+use crate::{
+    postgres::Schema,
+    support::{Answer, Case, Fake, hear, in_each_language, plan, send},
+};
+
+/// Numbers by chance, the same ones for a seed.
+pub(crate) struct Chance(u64);
+
+impl Chance {
+    pub(crate) fn new(seed: u64) -> Self {
+        // Seeds that follow each other begin alike.
+        let mut chance = Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).max(1));
+        chance.below(2);
+        chance
+    }
+
+    pub(crate) fn below(&mut self, below: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % below
+    }
+}
+
+/// A number from the environment, or the usual one.
+pub(crate) fn number(name: &str, usual: u64) -> u64 {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(usual)
+}
 
 /// 40 mass calls, previews and settings between them.
-fn forty() -> String {
+pub(crate) fn forty() -> String {
     let mut steps = String::from("  - { id: proof, action: preview, to: { wxname: x }, message: { text: 你好 } }\n");
     for number in 0..20 {
         steps.push_str(&send(&format!("tag{number}")));
@@ -18,28 +45,25 @@ fn forty() -> String {
     plan(&steps).replace("defaults: {", "defaults: { pace: { per_minute: 100000 },")
 }
 
-#[test]
-fn a_kill_at_any_instant_loses_and_repeats_nothing() {
-    let number = |name: &str, usual: u64| std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(usual);
-    let (wanted, seed) = (number("QUNFA_KILLS", 12), number("QUNFA_KILL_SEED", 20_261_122));
-    let mut state = seed;
-    let mut chance = |below: u64| {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state % below
-    };
+/// Kills in a row, and one run that ends; over the file beside the plan, or over the schema that there is for it.
+fn kills_at_any_instant(wanted: u64, store: impl Fn() -> Option<Schema>) {
+    let seed = number("QUNFA_KILL_SEED", 20_261_122);
+    let mut chance = Chance::new(seed);
     let text = forty();
     let (mut round, mut all) = (0, 0);
     while all < wanted {
         round += 1;
-        let (case, server) = (Case::new().file("plan.yaml", &text), Fake::usual());
+        let (case, server, schema) = (Case::new().file("plan.yaml", &text), Fake::usual(), store());
+        let state = schema.as_ref().map(Schema::address);
+        let state = state.iter().flat_map(|state| ["--state", state.as_str()]);
+        let more: Vec<&str> = ["--quiet"].into_iter().chain(state).collect();
         let mut kills = 0;
         // A few kills in a row, each at an instant of its own: after so many calls, and then a moment.
-        for _ in 0..1 + chance(3) {
-            let (calls, moment) = (chance(44), Duration::from_micros(chance(4000)));
+        for _ in 0..1 + chance.below(3) {
+            let (calls, moment) = (chance.below(44), Duration::from_micros(chance.below(4000)));
             let before = server.got().len() as u64;
-            let mut child = case.spawn(&["run", "plan.yaml", "--yes", "--quiet", "--api-base", &server.base]);
+            let args = ["run", "plan.yaml", "--yes", "--api-base", &server.base];
+            let mut child = case.spawn(&[&args, &more[..]].concat());
             while (server.got().len() as u64) < before + calls && child.try_wait().expect("a child").is_none() {
                 std::thread::yield_now();
             }
@@ -52,25 +76,55 @@ fn a_kill_at_any_instant_loses_and_repeats_nothing() {
             child.wait().expect("it is gone");
         }
         all += u64::from(kills);
-        case.against(&server, &["--quiet"]).exits(0);
+        // A server finds out by and by that a process is gone: until then the account is taken.
+        let mut ran = case.against(&server, &more);
+        for _ in 0..100 {
+            if ran.code == 8 && schema.is_some() {
+                ran = case.against(&server, &more);
+            }
+        }
+        ran.exits(0);
         let delivered = server.delivered();
         assert_eq!(delivered.len(), 40, "seed {seed}, round {round}, {kills} kills: somebody was left out");
         assert!(delivered.values().all(|times| *times == 1), "seed {seed}, round {round}, {kills} kills: sent twice");
         let sends = server.sends().len();
-        case.against(&server, &["--quiet"]).exits(0);
+        case.against(&server, &more).exits(0);
         assert_eq!(server.sends().len(), sends, "seed {seed}, round {round}: one more run sends nothing");
     }
 }
 
 #[test]
-fn two_processes_at_once_send_once() {
+fn a_kill_at_any_instant_loses_and_repeats_nothing() {
+    kills_at_any_instant(number("QUNFA_KILLS", 12), || None);
+}
+
+#[test]
+fn a_kill_at_any_instant_loses_and_repeats_nothing_over_postgres() {
+    if crate::postgres::server().is_some() {
+        kills_at_any_instant(number("QUNFA_KILLS", 12), Schema::new);
+    }
+}
+
+fn two_processes_at_once(schema: Option<&Schema>) {
     let (case, server) = (Case::new().file("plan.yaml", forty()), Fake::usual());
-    let args = ["run", "plan.yaml", "--yes", "--quiet", "--api-base", server.base.as_str()];
+    let state = schema.map(Schema::address);
+    let mut args = vec!["run", "plan.yaml", "--yes", "--quiet", "--api-base", server.base.as_str()];
+    args.extend(state.iter().flat_map(|state| ["--state", state.as_str()]));
     let children: Vec<_> = (0..4).map(|_| case.spawn(&args)).collect();
     let codes: Vec<i32> = children.into_iter().map(|child| Case::finish(child).code).collect();
     assert!(codes.contains(&0) && codes.iter().all(|code| matches!(code, 0 | 8)), "{codes:?}");
-    case.against(&server, &[]).exits(0);
+    case.run(&args).exits(0);
     server.delivered_once(40);
+}
+
+#[test]
+fn two_processes_at_once_send_once() {
+    two_processes_at_once(None);
+}
+
+#[test]
+fn two_processes_at_once_send_once_over_postgres() {
+    Schema::new().iter().for_each(|schema| two_processes_at_once(Some(schema)));
 }
 
 /// Runs the program with a limit on the size of files: the disk is full.

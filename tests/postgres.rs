@@ -6,7 +6,7 @@
 use std::{
     io::Write as _,
     path::PathBuf,
-    process::Command,
+    process::{Child, Command, Stdio},
     sync::{
         Arc, Barrier, Mutex, MutexGuard, Once, OnceLock, PoisonError,
         atomic::{AtomicU32, Ordering},
@@ -39,6 +39,16 @@ pub(crate) fn server() -> Option<String> {
     server
 }
 
+/// The address without TLS.
+fn plain(server: &str) -> String {
+    server
+        .split("&sslrootcert")
+        .next()
+        .unwrap_or(server)
+        .replace("verify-full", "disable")
+        .replace("localhost", "127.0.0.1")
+}
+
 impl Schema {
     pub(crate) fn on(server: &str) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
@@ -49,6 +59,11 @@ impl Schema {
     /// On the server for tests, if there is one.
     pub(crate) fn new() -> Option<Self> {
         server().map(|server| Self::on(&server))
+    }
+
+    /// On the server for tests without TLS: on this machine that is allowed.
+    pub(crate) fn plain() -> Option<Self> {
+        server().map(|server| Self::on(&plain(&server)))
     }
 
     /// What `--state` is.
@@ -96,17 +111,15 @@ impl Crashing {
     /// None where nothing of PostgreSQL is tested.
     pub(crate) fn new() -> Option<Self> {
         static ALONE: Mutex<()> = Mutex::new(());
-        static STARTED: OnceLock<(String, PathBuf)> = OnceLock::new();
+        static STARTED: OnceLock<(String, PathBuf, Child)> = OnceLock::new();
         server()?;
         let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-        let (address, folder) = STARTED.get_or_init(|| {
-            let folder = std::env::temp_dir().join("qunfa-crashing");
-            if folder.exists() {
-                let _ = control(&["stop", &folder.display().to_string()]);
-                let _ = std::fs::remove_dir_all(&folder);
-            }
-            let said = control(&["start", &folder.display().to_string()]).expect("it starts");
-            (said.trim().to_owned(), folder)
+        let (address, folder, _) = STARTED.get_or_init(|| {
+            // Of this process alone: another one that tests has a server of its own.
+            let folder = std::env::temp_dir().join(format!("qunfa-crashing-{}", std::process::id()));
+            let name = folder.display().to_string();
+            let said = control(&["start", &name]).expect("it starts");
+            (said.trim().to_owned(), folder, ends_with_us(&name))
         });
         Some(Self { address: address.clone(), folder: folder.clone(), _alone: alone })
     }
@@ -120,6 +133,20 @@ impl Crashing {
     pub(crate) fn crash(&self) {
         control(&["crash", &self.folder.display().to_string()]).expect("it comes back");
     }
+}
+
+/// A process that ends a server when this process has ended, however it did: then its input is at its end.
+fn ends_with_us(folder: &str) -> Child {
+    let script = "trap '' INT HUP; cat; exec \"$0\" stop \"$1\"";
+    Command::new("/bin/sh")
+        .args(["-c", script])
+        .arg(repository().join(".ci/postgres"))
+        .arg(folder)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("a shell")
 }
 
 fn control(args: &[&str]) -> Result<String, String> {

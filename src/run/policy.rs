@@ -473,6 +473,22 @@ mod tests {
     }
 
     #[test]
+    fn a_process_that_was_suspended_after_its_intent_makes_no_call() {
+        use crate::locale::tests::{BOTH, speaking};
+        assert!(is_fresh(at(30), at(0)).is_ok());
+        for (language, suffix) in BOTH {
+            let said = speaking(language, || {
+                let late = [at(31), at(86_400)].map(|now| is_fresh(now, at(0)).expect_err("too late"));
+                let told = |late: &Problem| format!("{}\n  {}", late.message, late.help[0]);
+                late.iter().map(told).collect::<Vec<_>>().join("\n")
+            });
+            insta::assert_snapshot!(format!("suspended{suffix}"), said);
+        }
+        // A clock that went back proves as little.
+        assert!(is_fresh(at(0), at(31)).is_err());
+    }
+
+    #[test]
     fn an_answer_without_errcode_and_job_is_no_success() {
         let judge = |effect, outcome: &Outcome| judge(effect, false, outcome);
         let said = |text: &str| Outcome::Reply(wechat::decode(200, text.as_bytes()).expect("readable"));

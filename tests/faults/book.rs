@@ -100,13 +100,15 @@ impl Store {
         Book { store: self, hazard, unsynced: false }
     }
 
-    /// The power goes: what is not on disk is lost.
-    pub(crate) fn cut_power(&self) {
+    /// The power goes: what is not on disk is lost; the calls of which the last event was.
+    pub(crate) fn cut_power(&self) -> Vec<(Scope, CallId)> {
         let mut state = self.0.borrow_mut();
-        for (scope, id) in std::mem::take(&mut state.unsynced).into_iter().rev() {
-            let row = state.rows.iter_mut().find(|row| row.is(&scope, &id)).expect("only a synced write removes calls");
+        let lost = std::mem::take(&mut state.unsynced);
+        for (scope, id) in lost.iter().rev() {
+            let row = state.rows.iter_mut().find(|row| row.is(scope, id)).expect("only a synced write removes calls");
             row.events.pop();
         }
+        lost
     }
 
     /// Whether a power cut would take nothing.
@@ -134,6 +136,11 @@ pub(crate) struct Book<'a> {
 }
 
 impl Book<'_> {
+    /// Whether this process wrote something that is not on disk yet.
+    pub(crate) fn has_unsynced(&self) -> bool {
+        self.unsynced
+    }
+
     /// A transaction: all of it or nothing, and on disk when it is done; with it is all that came before.
     fn write(&self, change: &mut dyn FnMut(&mut State) -> Result<(), LedgerError>) -> Result<(), LedgerError> {
         self.hazard.around(&mut || {

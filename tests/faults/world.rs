@@ -12,7 +12,7 @@ use std::{
 use jiff::Timestamp;
 use qunfa::{
     clock::Clock,
-    ledger::{EventKind, LedgerError, Status},
+    ledger::{EventKind, Ledger, LedgerError, Scope, Status},
     locale::Phrase,
     wechat::{
         token::{Token, TokenError, TokenStore},
@@ -21,7 +21,10 @@ use qunfa::{
 };
 use serde_json::{Value, json};
 
-use super::book::{Hazard, Row, Store};
+use super::{
+    book::{Hazard, Row, Store},
+    twin::Shared,
+};
 
 pub(super) const SECRET: &str = "the-secret-that-nobody-may-see";
 pub(super) const TOKEN: &str = "the-token-that-nobody-may-see";
@@ -221,6 +224,8 @@ pub(super) struct World {
     /// Promises that were seen broken, in words.
     pub(super) broken: RefCell<Vec<String>>,
     pub(super) store: Store,
+    /// The same in PostgreSQL, if the ledger is there.
+    pub(super) shared: Option<Rc<Shared>>,
     token: RefCell<Option<Token>>,
     /// Processes so far.
     pub(super) runs: Cell<u32>,
@@ -241,6 +246,20 @@ pub(super) struct World {
 }
 
 impl World {
+    /// A process opens its ledger.
+    pub(super) fn open(&self, scope: &Scope) -> Box<dyn Ledger + '_> {
+        match &self.shared {
+            Some(shared) => Box::new(shared.open(scope, &self.store, self)),
+            None => Box::new(self.store.open(self)),
+        }
+    }
+
+    /// The power goes.
+    pub(super) fn cut_power(&self) {
+        let lost = self.store.cut_power();
+        self.shared.iter().for_each(|shared| shared.cut_power(&lost));
+    }
+
     /// Passes an effect; gives the fault that is planned for it.
     fn pass(&self, effect: Effect) -> Option<Fault> {
         let number = self.next.get();

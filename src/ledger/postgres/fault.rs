@@ -69,10 +69,21 @@ pub(super) fn of_connect(error: &tokio_postgres::Error) -> Fault {
     if said.contains("read-write") || said.contains("session attributes") || error.to_string().contains("read only") {
         return standby();
     }
-    Fault::Lost(match io_cause(error) {
-        Some(cause) => say!("cannot be reached: {why}", why = network(cause)),
-        None => say!("cannot be reached: {why}", why = said),
-    })
+    match io_cause(error) {
+        // What the client makes of an answer that it cannot read is no error of the system.
+        Some(cause) if cause.kind() != io::ErrorKind::InvalidInput && cause.kind() != io::ErrorKind::InvalidData => {
+            Fault::Lost(say!("cannot be reached: {why}", why = network(cause)))
+        }
+        None if !said.is_empty() => Fault::Lost(say!("cannot be reached: {why}", why = said)),
+        _ => no_postgres(),
+    }
+}
+
+fn no_postgres() -> Fault {
+    Fault::Unusable(
+        say!("cannot be reached: {why}", why = say!("what answers there is not PostgreSQL")),
+        say!("check host and port of the address"),
+    )
 }
 
 /// The oldest server that is taken: `idle_session_timeout` is new in it.
@@ -99,6 +110,14 @@ pub(super) fn unreplicated() -> Phrase {
 
 pub(super) fn standby() -> Fault {
     Fault::Unusable(say!("cannot be written: the server is a standby"), say!("use the address of the primary server"))
+}
+
+/// The way to the server goes through a pooler that gives each transaction another session.
+pub(super) fn pooled() -> Fault {
+    Fault::Unusable(
+        say!("cannot be used: a pooler gives each transaction another session, so the account's lock would not hold"),
+        say!("use the port of the server itself, or of a pooler in session mode"),
+    )
 }
 
 fn of_tls(error: &rustls::Error) -> Fault {

@@ -53,7 +53,7 @@ pub(super) fn sessions(target: &Target, first: &Link) -> Result<(), Fault> {
     let other = pid(&second)?;
     let after = pid(first)?;
     if before == other || before != after {
-        return Err(pooled());
+        return Err(fault::pooled());
     }
     let lock = "SELECT pg_try_advisory_lock($1)";
     let key = i64::from(before) << 32 | i64::from(other);
@@ -61,13 +61,6 @@ pub(super) fn sessions(target: &Target, first: &Link) -> Result<(), Fault> {
     first.query("SELECT pg_advisory_unlock($1)", &[&key])?;
     second.batch("ROLLBACK")?;
     if both { Err(unlocked()) } else { Ok(()) }
-}
-
-fn pooled() -> Fault {
-    Fault::Unusable(
-        say!("cannot be used: a pooler gives each transaction another session, so the account's lock would not hold"),
-        say!("use the port of the server itself, or of a pooler in session mode"),
-    )
 }
 
 fn unlocked() -> Fault {
@@ -80,8 +73,8 @@ fn unlocked() -> Fault {
 /// How a ledger is; `None` if there is none yet and this role may make it.
 pub(super) fn examine(target: &Target) -> Result<Option<Health>, Fault> {
     let link = target.connect(limits::STORE_CONNECT)?;
-    fit(&link)?;
     sessions(target, &link)?;
+    fit(&link)?;
     let name = &target.address.schema;
     let Some(format) = schema::format(&link, name)? else {
         return if may_create(&link, name)? { Ok(None) } else { Err(schema::unmade()) };
@@ -170,7 +163,7 @@ mod tests {
                     unfit(["on", "on", "UTF8"], true),
                     unfit(["off", "on", "UTF8"], false),
                     unfit(["on", "on", "LATIN1"], false),
-                    Some(pooled()),
+                    Some(fault::pooled()),
                     Some(unlocked()),
                     Some(schema::unmade()),
                     Some(schema::not_allowed()),

@@ -17,6 +17,7 @@ use std::{
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use tokio_postgres::error::SqlState;
 
 use self::{
     address::Address,
@@ -80,6 +81,10 @@ impl Target {
     fn told(&self, fault: Fault) -> LedgerError {
         let path = self.name();
         match fault {
+            // It was prepared in this session, which is not the one that is asked now.
+            Fault::Sql(error) if error.code() == Some(&SqlState::INVALID_SQL_STATEMENT_NAME) => {
+                self.told(fault::pooled())
+            }
             Fault::Sql(error) => {
                 LedgerError::Remote { path, what: fault::server_words(&error), help: None, lost: false }
             }

@@ -118,17 +118,14 @@ pub(super) fn missing_rights(link: &Link, schema: &str) -> Result<Vec<String>, F
 
 /// The format of the tables; none if there are none.
 pub(super) fn format(link: &Link, schema: &str) -> Result<Option<i64>, Fault> {
-    // Names of the catalogue are readable by everyone, the table itself is not.
-    let present =
-        "SELECT EXISTS (SELECT 1 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-        WHERE n.nspname = $1 AND c.relname = $2)";
-    let is_there = |name: &str| link.query_one(present, &[&schema, &name]).map(|row| row.get::<_, bool>(0));
-    if !is_there("format")? {
-        return if is_there("calls")? {
-            Err(Fault::Damaged(say!("it has tables but no format version")))
-        } else {
-            Ok(None)
-        };
+    // Names of the catalogue are readable by everyone, the table itself is not. All in one question: between two, somebody else
+    // may make the tables.
+    let present = "SELECT count(*) FILTER (WHERE c.relname = 'format'), count(*) FILTER (WHERE c.relname = 'calls')
+        FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1";
+    let row = link.query_one(present, &[&schema])?;
+    let [format, calls] = [0, 1].map(|column| row.get::<_, i64>(column) > 0);
+    if !format {
+        return if calls { Err(Fault::Damaged(say!("it has tables but no format version"))) } else { Ok(None) };
     }
     let columns = "SELECT count(*) FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid
         JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace

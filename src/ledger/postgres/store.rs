@@ -86,8 +86,8 @@ impl Store for PostgresStore {
 
     fn write(&self, _platform: &str, appid: &str, owner: &Owner) -> Result<Box<dyn Ledger>, WriteError> {
         let link = self.told(self.target.connect(limits::STORE_CONNECT))?;
-        self.told(health::fit(&link))?;
         self.told(health::sessions(&self.target, &link))?;
+        self.told(health::fit(&link))?;
         match self.told(schema::format(&link, self.schema()))? {
             Some(found) if found > FORMAT => {
                 return Err(LedgerError::Newer { path: self.name(), found, known: FORMAT }.into());
