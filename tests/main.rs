@@ -13,6 +13,7 @@ mod component;
 mod conformance;
 mod docs;
 mod doctor;
+mod engines;
 mod exactly_once;
 mod examples;
 mod faults;
