@@ -279,7 +279,8 @@ fn the_sandbox_and_another_server_are_not_one() {
 fn who_answers_with_another_name_sends_nothing() {
     in_each_language(|| {
         use std::io::Write as _;
-        let (case, server) = (two_sends(), Fake::usual());
+        let people = "  - { id: list, action: send_by_openid, to: { openids: [oA, oB] }, message: { text: 你好 } }\n";
+        let (case, server) = (Case::new().file("plan.yaml", plan(&(send("one") + people))), Fake::usual());
         let (mut child, mut shown) = asked(&case, &server);
         shown.get_mut().write_all(b"other\n").expect("takes it");
         assert_eq!(child.wait().expect("it ends").code(), Some(9));

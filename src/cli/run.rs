@@ -417,13 +417,20 @@ impl Run<'_> {
             let to = pad(step.audience.as_deref().unwrap_or("-"), 16);
             text.push_str(&format!("  {name} {action} -> {to} {words}{message}\n"));
         }
-        let forecast = say!("forecast: {forecast}", forecast = forecast.words());
-        let people = say!(
-            "{openids} openid plus the followers of the tags. Sent messages cannot be undone."
-                | "{openids} openids plus the followers of the tags. Sent messages cannot be undone.",
-            openids = people
-        );
-        text.push_str(&format!("\n{forecast}\n{people}\n"));
+        text.push('\n');
+        // Else it was just said.
+        if self.terminal.quiet {
+            text.push_str(&format!("{}\n", say!("forecast: {forecast}", forecast = forecast.words())));
+        }
+        let people = match people {
+            0 => say!("Sent messages cannot be undone."),
+            openids => say!(
+                "{openids} openid plus the followers of the tags. Sent messages cannot be undone."
+                    | "{openids} openids plus the followers of the tags. Sent messages cannot be undone.",
+                openids
+            ),
+        };
+        text.push_str(&format!("{people}\n"));
         for note in ready.notes() {
             text.push_str(&format!("{}\n", say!("note: {text}", text = note.clone())));
         }

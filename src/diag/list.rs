@@ -174,14 +174,14 @@ fn too_many(last: Diagnostic) -> Diagnostic {
     let most = Count(limits::DIAGNOSTICS_KEPT as u64 - 1);
     let (code, what) = match last.severity() {
         Severity::Error => {
-            (Code::TooManyProblems, say!("there are more than {most} errors; the others are not told", most))
+            (Code::TooManyProblems, say!("there are more than {most} errors; the rest are not listed", most))
         }
         Severity::Warning => {
-            (Code::TooManyWarnings, say!("there are more than {most} warnings; the others are not told", most))
+            (Code::TooManyWarnings, say!("there are more than {most} warnings; the rest are not listed", most))
         }
     };
     let Diagnostic { primary, origins, .. } = last;
-    let all = Diagnostic::nowhere(code, what).help(say!("mend those that are told first"));
+    let all = Diagnostic::nowhere(code, what).help(say!("fix the listed ones first"));
     Diagnostic { primary, origins, ..all }
 }
 

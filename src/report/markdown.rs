@@ -283,6 +283,7 @@ mod tests {
 
     #[test]
     fn a_summary_is_cut_where_it_still_reads() {
+        let _heard = crate::locale::tests::heard("report-markdown-a_summary_is_cut_where_it_still_reads");
         let whole = render(&fixture());
         assert_eq!(cut(whole.clone(), whole.len()), whole);
         assert_eq!(cut(whole.clone(), 10), "");

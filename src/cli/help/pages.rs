@@ -1,7 +1,7 @@
 //! What a help says besides the options: examples, exit codes, what to read next, and which common options a command uses.
 
 use crate::{
-    locale::{Phrase, say, translated},
+    locale::{Phrase, list, say, translated},
     problem::ExitCode,
 };
 
@@ -246,7 +246,7 @@ pub(super) fn after_help(path: &str) -> String {
         "" => translated("Every option can also be set with its environment variable.").to_owned(),
         _ => say!(
             "Global options ({options}): {command}",
-            options = "--color, --lang, --quiet",
+            options = list(["--color", "--lang", "--quiet"]),
             command = "qunfa --help"
         )
         .to_string(),

@@ -873,7 +873,7 @@ mod tests {
                 "the hash of the sent body of step `a` does not match",
             ),
             (
-                "INSERT INTO runs VALUES ('r', 'sandbox', 'wx1', 'p', 'once', 'p', 'd', 9223372036854775807, NULL)",
+                "INSERT INTO runs VALUES ('r', 'sandbox', 'wx1', 'p', 'once', 'p', 'd', 9223372036854775807, NULL, NULL, NULL)",
                 "a run has no valid start time",
             ),
         ] {
