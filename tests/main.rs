@@ -14,6 +14,7 @@ mod conformance;
 mod cuts;
 mod docs;
 mod doctor;
+mod engines;
 mod exactly_once;
 mod examples;
 mod faults;
