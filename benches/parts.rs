@@ -38,7 +38,14 @@ fn pipe(text: &str, files: &Files) -> RenderedPlan {
     let file = sources.add("plan.yaml", text.to_owned());
     let parsed = plan::parse(file, &mut sources).expect("a plan");
     let valid = plan::validate(parsed);
-    let inputs = Inputs { project: files, env: &|_| None, vars_files: &[], vars: &[], now: Timestamp::UNIX_EPOCH };
+    let inputs = Inputs {
+        project: files,
+        env: &|_| None,
+        vars_files: &[],
+        vars: &[],
+        account: None,
+        now: Timestamp::UNIX_EPOCH,
+    };
     let resolved = resolve::resolve(valid, &inputs, &mut sources).expect("resolves");
     let rendered = render::render(resolved, "plan.yaml", &sources);
     let wrong = |found: Diagnostics| -> RenderedPlan { panic!("{}", diag::render::human(&found, &sources)) };

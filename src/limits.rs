@@ -184,6 +184,14 @@ pub const SECRET_WORDS_MAX: usize = 10_000;
 pub(crate) const STEPS_MAX: usize = 20_000;
 /// Instances of one `foreach`.
 pub(crate) const FOREACH_MAX: usize = 10_000;
+/// Jobs of a matrix of GitHub Actions.
+/// <https://docs.github.com/en/actions/reference/limits>
+pub(crate) const GITHUB_MATRIX_MAX: usize = 256;
+/// Jobs of a `parallel:matrix` of GitLab.
+/// <https://docs.gitlab.com/ci/yaml/#parallelmatrix>
+pub(crate) const GITLAB_MATRIX_MAX: usize = 200;
+/// Accounts of a fleet.
+pub(crate) const FLEET_MAX: usize = 100_000;
 /// Instances of all steps of a plan: a step without `foreach` is one.
 pub const INSTANCES_MAX: usize = 50_000;
 /// Calls of all steps of a plan: one `check` or `delete` makes as many as the send that it covers has rows.

@@ -141,6 +141,27 @@ pub enum ExitCode {
     Interrupted = 130,
 }
 
+impl ExitCode {
+    /// The worse of two: what is not known weighs most, then what was sent in part.
+    pub fn or_worse(self, other: Self) -> Self {
+        const ORDER: [ExitCode; 11] = [
+            ExitCode::Done,
+            ExitCode::Refused,
+            ExitCode::Conflict,
+            ExitCode::MissingInput,
+            ExitCode::Invalid,
+            ExitCode::Usage,
+            ExitCode::Failed,
+            ExitCode::Interrupted,
+            ExitCode::Internal,
+            ExitCode::PartlyFailed,
+            ExitCode::Unknown,
+        ];
+        let place = |code| ORDER.iter().position(|known| *known == code);
+        if place(other) > place(self) { other } else { self }
+    }
+}
+
 impl From<ExitCode> for std::process::ExitCode {
     fn from(code: ExitCode) -> Self {
         (code as u8).into()

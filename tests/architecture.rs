@@ -62,6 +62,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "render", "report", "resolve", "retry", "slot", "text", "wechat",
         ],
     ),
+    ("fleet", &["content", "diag", "ledger", "limits", "locale", "payload", "plan", "report", "resolve", "text"]),
     // The real world, and all of the above put together.
     (
         "cli",
@@ -69,9 +70,11 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "clock",
             "content",
             "diag",
+            "fleet",
             "ledger",
             "limits",
             "locale",
+            "message",
             "openids",
             "page/preview",
             "payload",

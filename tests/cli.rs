@@ -324,11 +324,12 @@ fn every_command_has_an_example_and_mistypes_are_guessed() {
     let case = Case::new();
     let mut all: Vec<Vec<String>> = commands(&case).into_iter().map(|name| vec![name]).collect();
     all.extend(["show", "refresh", "clear"].map(|name| vec!["token".to_owned(), name.to_owned()]));
+    all.extend(["check", "list"].map(|name| vec!["fleet".to_owned(), name.to_owned()]));
     for names in all {
         let mut args: Vec<&str> = names.iter().map(String::as_str).collect();
         args.push("--help");
         let help = case.run(&args).exits(0).stdout;
-        // `token` has commands of its own, and they have examples too.
+        // `token` and `fleet` have commands of its own, and these have examples too.
         assert!(help.contains("\nExample") && help.contains(&format!(" qunfa {}", names.join(" "))), "{help}");
         *args.last_mut().expect("some") = "--queit";
         let said = case.run(&args).exits(2).stderr;

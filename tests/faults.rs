@@ -361,7 +361,8 @@ fn rendered_with(text: &str, project: &Files) -> RenderedPlan {
     let file = sources.add("plan.yaml", text.to_owned());
     let parsed = plan::parse(file, &mut sources).expect("parses");
     let valid = plan::validate(parsed);
-    let inputs = Inputs { project, env: &|_| None, vars_files: &[], vars: &[], now: Timestamp::UNIX_EPOCH };
+    let inputs =
+        Inputs { project, env: &|_| None, vars_files: &[], vars: &[], account: None, now: Timestamp::UNIX_EPOCH };
     let resolved = resolve::resolve(valid, &inputs, &mut sources).expect("resolves");
     let (plan, warnings) = render::render(resolved, "plan.yaml", &sources).expect("renders");
     assert!(warnings.is_empty(), "{warnings:?}");
@@ -449,7 +450,7 @@ fn work(plan: &RenderedPlan, world: &World) -> End {
     fold.apply(&RunEvent::Started {
         run_id: run_id.clone(),
         plan: PlanRef { name: plan.name.clone(), path: plan.path.clone(), digest: plan.digest().to_owned() },
-        account: AccountRef { appid: plan.appid.clone(), kind: "service".into() },
+        account: AccountRef { appid: plan.appid.clone(), kind: "service".into(), name: None },
         occurrence: plan.occurrence.clone(),
         platform: "wechat".into(),
         at: world.now(),

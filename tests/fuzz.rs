@@ -23,6 +23,7 @@ use qunfa::{
         self, Diagnostics,
         source::{self, SourceMap},
     },
+    fleet,
     ledger::{
         CallId, Event, EventKind, FrozenCall, Ledger, Scope, open,
         store::{Owner, Store},
@@ -151,6 +152,23 @@ const TARGETS: &[Target] = &[
         words: &["\"", ",", "\r\n", "\n", "openid", "oA1", "\"\"", "\u{feff}", "\t", ";"],
     },
     Target {
+        name: "fleet",
+        read: read_fleet,
+        words: &[
+            "{{ account.name }}",
+            "vars.",
+            "secret.env",
+            "100%",
+            "accounts: ",
+            "- { name: ",
+            "\"",
+            ",",
+            "\n",
+            "{",
+            "file: ",
+        ],
+    },
+    Target {
         name: "jsonl",
         read: read_jsonl,
         words: &["{\"k\":", "[", "{", "\"", "\n", "1e999", "\\u", "\\ud800", "null", ","],
@@ -240,6 +258,22 @@ fn read_css(bytes: &[u8]) {
 fn read_csv(bytes: &[u8]) {
     let steps = "steps:\n  - { id: a, action: send_by_openid, to: { file: a.csv }, message: { text: a } }\n  - { id: b, action: send_by_tag, foreach: { file: a.csv }, key: '{{ row.openid }}', to: all, message: { text: '{{ row.name }}' } }\n";
     shown(format!("{HEAD}{steps}"), vec![("a.csv", bytes.to_vec())]);
+}
+
+/// A fleet, or the table of its accounts.
+fn read_fleet(bytes: &[u8]) {
+    let Ok(text) = source::decode(bytes.to_vec()) else { return };
+    let is_fleet = text.contains("version");
+    let table = "version: 1\nplan: plan.yaml\ndefaults: { kind: service, secret: { env: \"S_{{ account.name }}\" } }\naccounts: { file: accounts.csv }\n";
+    let files = Files(HashMap::from([("accounts.csv", bytes.to_vec()), ("vars.yaml", b"a: 1\n".to_vec())]));
+    let (mut sources, mut diagnostics) = (SourceMap::default(), Diagnostics::default());
+    let file = sources.add("fleet.yaml", if is_fleet { text } else { table.to_owned() });
+    let fleet = fleet::read(file, &files, "/".to_owned(), &mut sources, &mut diagnostics);
+    for member in fleet.iter().flat_map(|fleet| fleet.chosen(&[], None)).take(50) {
+        let _ = fleet.as_ref().map(|fleet| fleet.account(member, &files, &mut sources, &mut diagnostics));
+    }
+    assert!(fleet.is_some() || !diag::render::human(&diagnostics, &sources).is_empty(), "no fleet, and no word why");
+    diag::finding::findings(&diagnostics, &sources);
 }
 
 fn read_jsonl(bytes: &[u8]) {

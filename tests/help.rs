@@ -118,13 +118,21 @@ fn common_options_are_shown_where_they_have_an_effect() {
             "token show",
             "token refresh",
             "token clear",
+            "fleet check",
+            "fleet list",
+            "fleet status",
         ]
         .contains(&name.as_str());
-        let has_state = reads_plan && !["validate", "render", "preview-html", "sandbox"].contains(&name.as_str());
+        let is_fleet = name.starts_with("fleet ");
+        let has_state = reads_plan
+            && (!is_fleet || name == "fleet status")
+            && !["validate", "render", "preview-html", "sandbox"].contains(&name.as_str());
         let of_store = ["state migrate", "state grants", "state check"].contains(&name.as_str());
         for (option, applies) in [
             ("var", reads_plan),
             ("vars-file", reads_plan),
+            ("account", reads_plan && !is_fleet),
+            ("fleet", reads_plan && !is_fleet && !["preview-html", "sandbox"].contains(&name.as_str())),
             ("now", reads_plan),
             ("state", has_state || of_store),
             ("api-base", has_state),

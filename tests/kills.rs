@@ -219,6 +219,7 @@ fn a_store_that_fails_after_the_answer_says_what_was_answered() {
             assert_eq!((ran.code, server.sends().len()), (code, 1), "{kind}: {}", ran.stderr);
             hear(&ran.stderr);
             let report: serde_json::Value = serde_json::from_str(&case.read("report.json")).expect("JSON");
+            crate::support::hear_in(&report);
             assert_eq!(report["steps"][1]["calls"][0]["outcome"], outcome, "{report}");
         }
     });

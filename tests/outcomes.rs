@@ -1128,22 +1128,28 @@ fn an_interrupt_finishes_the_call_in_flight() {
 fn a_wait_for_the_lock_of_the_tokens_says_for_whom_and_ends_with_one_interrupt() {
     in_each_language(|| {
         use std::io::{BufRead as _, BufReader};
-        let (case, server) = (two_sends(), Fake::usual());
         let owner = json!({ "pid": 7, "host": "ci", "since": "2026-03-02T02:00:00Z", "plan": "other.yaml", "command": "qunfa run" });
-        case.write(".qunfa/state.db.tokens.lock", owner.to_string());
-        let lock = std::fs::File::open(case.path(".qunfa/state.db.tokens.lock")).expect("is there");
-        lock.lock().expect("nobody else has it");
-        let mut child = case.spawn(&["run", "plan.yaml", "--yes", "--api-base", &server.base]);
-        let mut said = BufReader::new(child.stderr.take().expect("piped")).lines().map_while(Result::ok);
-        let waits = said.find(|line| line.contains("other.yaml")).expect("it says that it waits");
-        told(&waits, "process 7 on ci since 2026-03-02 10:00:00 (qunfa run other.yaml)");
-        interrupt(&child, "-INT");
-        let rest: Vec<String> = said.collect();
-        hear(&format!("{waits}\n{}", rest.join("\n")));
-        assert_eq!(child.wait().expect("it ends").code(), Some(130), "{rest:?}");
-        assert_eq!(server.got().len(), 0);
-        drop(lock);
-        case.against(&server, &[]).exits(0);
+        let ways = [
+            (owner.to_string(), "process 7 on ci since 2026-03-02 10:00:00 (qunfa run other.yaml)"),
+            (String::new(), "an unidentified process"),
+        ];
+        for (owner, words) in ways {
+            let (case, server) = (two_sends(), Fake::usual());
+            case.write(".qunfa/state.db.tokens.lock", owner);
+            let lock = std::fs::File::open(case.path(".qunfa/state.db.tokens.lock")).expect("is there");
+            lock.lock().expect("nobody else has it");
+            let mut child = case.spawn(&["run", "plan.yaml", "--yes", "--api-base", &server.base]);
+            let mut said = BufReader::new(child.stderr.take().expect("piped")).lines().map_while(Result::ok);
+            let waits = said.find(|line| line.contains("Ctrl-C")).expect("it says that it waits");
+            told(&waits, words);
+            interrupt(&child, "-INT");
+            let rest: Vec<String> = said.collect();
+            hear(&format!("{waits}\n{}", rest.join("\n")));
+            assert_eq!(child.wait().expect("it ends").code(), Some(130), "{rest:?}");
+            assert_eq!(server.got().len(), 0);
+            drop(lock);
+            case.against(&server, &[]).exits(0);
+        }
     });
 }
 

@@ -33,7 +33,14 @@ pub(crate) fn pipe(bytes: Vec<u8>, files: &Files) -> (Option<RenderedPlan>, Diag
     let Ok(text) = source::decode(bytes) else { return (None, Diagnostics::default(), sources) };
     let file = sources.add("plan.yaml", text);
     let rendered = plan::parse(file, &mut sources).and_then(|parsed| {
-        let inputs = Inputs { project: files, env: &|_| None, vars_files: &[], vars: &[], now: Timestamp::UNIX_EPOCH };
+        let inputs = Inputs {
+            project: files,
+            env: &|_| None,
+            vars_files: &[],
+            vars: &[],
+            account: None,
+            now: Timestamp::UNIX_EPOCH,
+        };
         let resolved = resolve::resolve(plan::validate(parsed), &inputs, &mut sources)?;
         render::render(resolved, "plan.yaml", &sources)
     });

@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use qunfa::{
     diag::finding::Document,
     plan::schema::{generate_plan, generate_printed},
-    report::{Report, checkup::Checkup},
+    report::{Report, checkup::Checkup, fleet::FleetReport},
 };
 
 fn current(name: &str, generated: &serde_json::Value) {
@@ -21,7 +21,9 @@ fn current(name: &str, generated: &serde_json::Value) {
 #[test]
 fn schemas_are_current() {
     current("plan.schema.json", &generate_plan());
+    current("fleet.schema.json", &qunfa::fleet::schema::generate());
     current("report.schema.json", &generate_printed::<Report>("urn:qunfa:report:1"));
+    current("fleet-status.schema.json", &generate_printed::<FleetReport>("urn:qunfa:fleet-status:1"));
     current("diagnostics.schema.json", &generate_printed::<Document>("urn:qunfa:diagnostics:1"));
     current("doctor.schema.json", &generate_printed::<Checkup>("urn:qunfa:doctor:1"));
 }
@@ -67,6 +69,16 @@ fn the_published_schema_takes_what_is_right() {
     }
 }
 
+#[test]
+fn the_published_schema_takes_the_fleet_of_the_examples() {
+    let validator = jsonschema::validator_for(&qunfa::fleet::schema::generate()).expect("a schema");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/fleet/fleet.yaml");
+    let text = fs::read_to_string(path).expect("readable");
+    let fleet: serde_json::Value = serde_yaml::from_str(&text).expect("YAML");
+    let errors: Vec<String> = validator.iter_errors(&fleet).map(|error| error.to_string()).collect();
+    assert!(errors.is_empty(), "{errors:?}");
+}
+
 /// A date of the run changes at midnight, when a plan may be half sent: it is no example.
 #[test]
 fn occurrences_that_are_shown_do_not_change_while_a_plan_is_sent() {
@@ -76,7 +88,7 @@ fn occurrences_that_are_shown_do_not_change_while_a_plan_is_sent() {
 
 #[test]
 fn schemas_are_described_in_chinese() {
-    for name in ["plan", "report", "diagnostics", "doctor"] {
+    for name in ["plan", "fleet", "fleet-status", "report", "diagnostics", "doctor"] {
         let said = crate::support::Case::new().speaks("zh").run(&["schema", name]).exits(0).stdout;
         insta::assert_snapshot!(format!("schema-{name}@zh"), said);
     }

@@ -279,7 +279,15 @@ fn the_sandbox_and_another_server_are_not_one() {
 fn who_answers_with_another_name_sends_nothing() {
     in_each_language(|| {
         use std::io::Write as _;
-        let (case, server) = (two_sends(), Fake::usual());
+        let people = "  - { id: list, action: send_by_openid, to: { openids: [oA, oB] }, message: { text: 你好 } }\n";
+        let news = "  - { id: news, action: send_by_tag, to: { tag_id: 3 }, message: { mpnews: M } }\n  - { id: gone, action: delete, of: news }\n";
+        let never = send("never").replace("id: never,", "id: never, when: false,");
+        let case = Case::new().file("plan.yaml", plan(&(send("one") + people + news + &never)));
+        let quota = serde_json::json!({ "errcode": 0, "quota": { "daily_limit": 100, "used": 1, "remain": 99 } });
+        let server = Fake::new(move |_, got| match got.path.ends_with("/quota/get") {
+            true => Answer::Json(quota.clone()),
+            false => Answer::Usual,
+        });
         let (mut child, mut shown) = asked(&case, &server);
         shown.get_mut().write_all(b"other\n").expect("takes it");
         assert_eq!(child.wait().expect("it ends").code(), Some(9));

@@ -163,7 +163,7 @@ pub(crate) fn hear(said: &str) {
 }
 
 /// Takes down what a document of the program says: its messages and helps.
-fn hear_in(value: &Value) {
+pub(crate) fn hear_in(value: &Value) {
     match value {
         Value::Array(items) => items.iter().for_each(hear_in),
         Value::Object(members) => {

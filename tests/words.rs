@@ -124,7 +124,7 @@ fn texts() -> Texts {
     for text in qunfa::cli::helps() {
         add((text, None), HELP.to_owned());
     }
-    for name in ["plan", "report", "diagnostics", "doctor"] {
+    for name in ["plan", "fleet", "fleet-status", "report", "diagnostics", "doctor"] {
         let source = format!("schemas/{name}.schema.json");
         let schema = fs::read_to_string(repository().join(&source)).expect("readable");
         let mut schema = serde_json::from_str(&schema).expect("JSON");
@@ -406,6 +406,9 @@ fn shown_in_chinese() -> String {
 fn as_read(text: &str) -> String {
     let mut text = text.to_owned();
     for (escaped, plain) in [
+        // What pages set as code stands in backticks elsewhere.
+        ("<code>", "`"),
+        ("</code>", "`"),
         ("&quot;", "\""),
         ("&#34;", "\""),
         ("&#39;", "'"),
@@ -500,11 +503,13 @@ fn every_text_is_seen_in_chinese() {
         }
     }
     let path = repository().join(UNSEEN);
-    let listed = fs::read_to_string(&path).unwrap_or_default();
-    let listed: BTreeSet<String> = listed.lines().map(str::to_owned).collect();
+    let read = fs::read_to_string(&path).unwrap_or_default();
+    // Lines with `#` say why.
+    let (why, listed): (Vec<&str>, Vec<&str>) = read.lines().partition(|line| line.starts_with('#'));
+    let listed: BTreeSet<String> = listed.into_iter().map(str::to_owned).collect();
     if std::env::var_os("UPDATE_WORDS").is_some() {
-        let kept: Vec<&str> = unseen.iter().filter(|text| listed.contains(*text)).map(String::as_str).collect();
-        fs::write(path, kept.join("\n") + "\n").expect("writes");
+        let kept = unseen.iter().filter(|text| listed.contains(*text)).map(String::as_str);
+        fs::write(path, why.into_iter().chain(kept).collect::<Vec<_>>().join("\n") + "\n").expect("writes");
         return;
     }
     let added: Vec<&String> = unseen.difference(&listed).collect();

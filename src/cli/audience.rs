@@ -6,6 +6,7 @@ use super::{
     failure::Failure,
     load::open_session,
     options::{Common, Format, FormatArg},
+    subject::{Subject, plan_and_step},
     terminal::Terminal,
 };
 use crate::{
@@ -22,9 +23,11 @@ use crate::{
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The plan
-    plan: String,
+    #[arg(required_unless_present = "fleet")]
+    plan: Option<String>,
     /// The send step: an id, or an instance such as 'city[北京]'
-    step: String,
+    #[arg(required_unless_present = "fleet")]
+    step: Option<String>,
     #[command(flatten)]
     pub(super) format: FormatArg,
 }
@@ -52,9 +55,11 @@ struct Sent {
 }
 
 pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<ExitCode, Failure> {
-    let session = open_session(&args.plan, common, terminal)?;
+    let (plan, step) = plan_and_step(args.plan.as_deref(), args.step.as_deref(), common);
+    let subject = Subject::one(plan, common, terminal)?;
+    let session = open_session(subject.target(), common, terminal)?;
     let plan = &session.plan;
-    let sends = chosen(plan, &args.step)?;
+    let sends = chosen(plan, step.unwrap_or_default())?;
     let records = session.records()?;
     let facts = sends.into_iter().map(|step| facts(step, &records)).collect::<Result<Vec<Facts>, _>>()?;
     if args.format.format == Format::Json {

@@ -12,6 +12,8 @@ use super::{
     sandbox::{self, Stage},
     secrets::origin,
     session::{self, Address, Credential, Session, temporary_folder},
+    subject::{ShardArgs, Subject},
+    target::Target,
     terminal::Terminal,
 };
 use crate::{
@@ -42,28 +44,38 @@ use crate::{
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The plan to check; `-` reads standard input
-    plan: String,
+    #[arg(required_unless_present = "fleet")]
+    plan: Option<String>,
     /// Checks against the embedded WeChat server; needs no account or secret
     #[arg(long, env = "QUNFA_SANDBOX", hide_env_values = true, value_parser = clap::builder::FalseyValueParser::new())]
     sandbox: bool,
     #[command(flatten)]
     faults: sandbox::FaultArgs,
     #[command(flatten)]
+    shard: ShardArgs,
+    #[command(flatten)]
     pub(super) format: FormatArg,
 }
 
 pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<ExitCode, Failure> {
     args.faults.only_of(args.sandbox)?;
+    let subject = Subject::of(args.plan.as_deref(), &args.shard, common, terminal)?;
+    subject.each(terminal, |target| check(args, target, common, terminal))
+}
+
+fn check(args: &Args, target: Target<'_>, common: &Common, terminal: &Terminal) -> Result<ExitCode, Failure> {
     let address = Address::unless(args.sandbox, common)?;
     let platform = address.as_ref().map_or(Platform::Sandbox, |address| address.platform);
     // Without a plan that is right there is nothing to look at: its errors are said as `validate` says them.
     let kept = platform != Platform::Sandbox || common.state.is_some();
-    let mut loaded = load(&args.plan, common, kept.then_some(platform), terminal);
-    let Some(plan) = loaded.plan.take() else { return Err(loaded.refuse(&args.plan, Some(&say!("nothing was sent")))) };
+    let mut loaded = load(target, common, kept.then_some(platform), terminal);
+    let Some(plan) = loaded.plan.take() else {
+        return Err(loaded.refuse(&target.shown(), Some(&say!("nothing was sent"))));
+    };
     let valid = plan_check(&loaded, &plan);
     process::catch_signals();
     let stage = Stage::set(address, &plan, &args.faults, common.now)?;
-    let session = Session::new(&args.plan, plan, loaded.project, stage.address, common, terminal)?;
+    let session = Session::new(target.path, plan, loaded.project, stage.address, common, terminal)?;
     let checks = examine(&session, valid, &*stage.clock, terminal)?;
     let (code, checkup) = checkup(&session, checks);
     match args.format.format {
@@ -113,7 +125,11 @@ fn checkup(session: &Session, checks: Vec<Check>) -> (ExitCode, Checkup) {
         schema: CHECKUP_SCHEMA,
         exit_code: code as u8,
         plan: PlanRef { name: plan.name.clone(), path: plan.path.clone(), digest: plan.digest().to_owned() },
-        account: AccountRef { appid: plan.appid.clone(), kind: plan.account.kind.name().into() },
+        account: AccountRef {
+            appid: plan.appid.clone(),
+            kind: plan.account.kind.name().into(),
+            name: plan.account.name.clone(),
+        },
         occurrence: plan.occurrence.clone(),
         platform: scope.platform.name().to_owned(),
         api_base,
@@ -162,7 +178,7 @@ fn secret_checks(session: &Session, sandbox: bool, problem: Option<&Phrase>) -> 
                 Ok(_) => Check::ok(id, say!("found in {source}", source = origin(source))),
                 Err(why) => Check::error(id, why).help(how_to_give(source)),
             };
-            check.of(Phrase::verbatim(format!("component.{key}")))
+            check.of(Phrase::verbatim(key.replace('/', ".")))
         };
         let mut checks: Vec<Check> = component.sources().into_iter().map(check).collect();
         // What is wrong beside the secrets, such as the variable of an AppID.
@@ -195,11 +211,9 @@ fn how_to_give(source: &SecretSource) -> Phrase {
     }
 }
 
-/// The lines about the state here, and whether the ledger can be looked at.
-fn state_checks(session: &Session) -> (Vec<Check>, bool) {
-    let (store, usable) = store_check(session);
-    let disk = match session.store.free_bytes() {
-        None if session.store.is_shared() => Check::not_checked(CheckId::Disk, say!("it is the server's")),
+/// Whether the disk of the state has room.
+fn disk_check(free: Option<u64>) -> Check {
+    match free {
         None => Check::not_checked(CheckId::Disk, say!("this system does not report free space")),
         Some(bytes) if bytes < limits::DISK_FREE_BYTES => {
             let free = Count(bytes >> 20);
@@ -211,6 +225,15 @@ fn state_checks(session: &Session) -> (Vec<Check>, bool) {
             let least = Count(limits::DISK_FREE_BYTES >> 20);
             Check::ok(CheckId::Disk, say!("more than {least} MiB free", least)).fact("free_bytes", bytes)
         }
+    }
+}
+
+/// The lines about the state here, and whether the ledger can be looked at.
+fn state_checks(session: &Session) -> (Vec<Check>, bool) {
+    let (store, usable) = store_check(session);
+    let disk = match session.store.is_shared() {
+        true => Check::not_checked(CheckId::Disk, say!("it is the server's")),
+        false => disk_check(session.store.free_bytes()),
     };
     let lock = match session.store.holder(&session.plan.appid) {
         Err(error) => Check::not_checked(CheckId::Lock, error.words()),
@@ -364,5 +387,17 @@ impl TokenStore for Peek<'_> {
 
     fn keep(&self, text: &str) -> Result<(), TokenError> {
         self.tokens.keep(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_disk_that_is_almost_full_is_a_warning() {
+        let _heard = crate::locale::tests::heard("cli-doctor-a_disk_that_is_almost_full_is_a_warning");
+        let said = |free| serde_json::to_value(disk_check(free)).expect("JSON")["state"].clone();
+        assert_eq!([None, Some(1 << 20), Some(1 << 40)].map(said), ["not_checked", "warning", "ok"]);
     }
 }

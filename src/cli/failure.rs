@@ -123,3 +123,15 @@ fn document(problem: &Problem, code: ExitCode, terminal: &Terminal) {
         }),
     );
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_of_ours_is_told_as_one() {
+        let _heard = crate::locale::tests::heard("cli-failure-a_fault_of_ours_is_told_as_one");
+        let terminal = Terminal::new(anstream::ColorChoice::Never, true, false);
+        assert_eq!(Failure::Fault.say(&terminal), ExitCode::Internal);
+    }
+}

@@ -14,7 +14,7 @@ use super::{
     terminal::Terminal,
 };
 use crate::{
-    diag::source::FileId,
+    diag::source::{FileId, SourceMap},
     locale::say,
     plan::{self, fmt},
     problem::{ExitCode, Refusal, unwritten},
@@ -73,7 +73,7 @@ pub(super) fn main(args: &Args, terminal: &Terminal) -> Result<ExitCode, Failure
 }
 
 fn settle(path: &str, check: bool) -> Result<Settled, Failure> {
-    let (mut loaded, file) = open(path);
+    let (mut loaded, file) = open(path, SourceMap::default());
     let settled = file.map(|file| (file, fmt::format(file, &mut loaded.sources, &mut loaded.diagnostics)));
     let (file, settled) = match settled {
         Some((file, Ok(text))) => (file, text),

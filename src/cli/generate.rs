@@ -22,6 +22,10 @@ pub(super) struct SchemaArgs {
 enum Which {
     /// Plans
     Plan,
+    /// Fleets
+    Fleet,
+    /// Where the accounts of a fleet stand (`fleet status --format json`)
+    FleetStatus,
     /// Reports (`run` and `report` with --format json)
     Report,
     /// Findings (`validate` with --format json, and every command with an invalid plan)
@@ -33,6 +37,8 @@ enum Which {
 pub(super) fn schema(args: &SchemaArgs, terminal: &Terminal) -> Result<ExitCode, Failure> {
     let text = match args.what {
         Which::Plan => schema::PLAN,
+        Which::Fleet => schema::FLEET,
+        Which::FleetStatus => include_str!("../../schemas/fleet-status.schema.json"),
         Which::Report => include_str!("../../schemas/report.schema.json"),
         Which::Diagnostics => include_str!("../../schemas/diagnostics.schema.json"),
         Which::Doctor => include_str!("../../schemas/doctor.schema.json"),

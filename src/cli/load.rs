@@ -12,6 +12,7 @@ use super::{
     place, process,
     project::{self, DiskProject},
     session::{self, Address, Session},
+    target::Target,
     terminal::Terminal,
 };
 use crate::{
@@ -30,7 +31,7 @@ use crate::{
     platform::Platform,
     problem::ExitCode,
     render::{self, RenderedPlan},
-    resolve::{self, Inputs, ReadError, ResolvedPlan, article::Shows},
+    resolve::{self, Inputs, ReadError, ResolvedPlan, account::Chosen, article::Shows},
     run::frozen,
 };
 
@@ -55,6 +56,12 @@ pub(super) struct Strict {
     /// Treats warnings as errors (exit code 3)
     #[arg(long, env = "QUNFA_STRICT", hide_env_values = true, value_parser = clap::builder::FalseyValueParser::new())]
     strict: bool,
+}
+
+impl Strict {
+    pub(super) fn holds(self) -> bool {
+        self.strict
+    }
 }
 
 /// How large the articles are.
@@ -82,11 +89,11 @@ fn sizes(resolved: &ResolvedPlan) -> Vec<ArticleSize> {
     sizes
 }
 
-/// Reads the text of a plan; `-` is standard input.
-pub(super) fn open(path: &str) -> (Loaded, Option<FileId>) {
+/// Reads the text of a plan, or of a fleet; `-` is standard input.
+pub(super) fn open(path: &str, sources: SourceMap) -> (Loaded, Option<FileId>) {
     let folder = if path == "-" { Path::new("") } else { Path::new(path).parent().unwrap_or(Path::new("")) };
     let mut loaded = Loaded {
-        sources: SourceMap::default(),
+        sources,
         diagnostics: Diagnostics::default(),
         plan: None,
         project: DiskProject::new(folder),
@@ -148,13 +155,21 @@ fn shown_name(path: &str) -> &str {
 
 /// Reads, validates, resolves and renders a plan; `-` is standard input. `platform` names whose ledger is asked for people
 /// whose file is gone; without it none is.
-pub(super) fn load(path: &str, common: &Common, platform: Option<Platform>, terminal: &Terminal) -> Loaded {
-    let _watch = Watch::over(shown_name(path), process::usage().cpu, terminal);
-    let (mut loaded, file) = open(path);
+pub(super) fn load<'t>(
+    target: impl Into<Target<'t>>,
+    common: &Common,
+    platform: Option<Platform>,
+    terminal: &Terminal,
+) -> Loaded {
+    let target = target.into();
+    let _watch = Watch::over(shown_name(target.path), process::usage().cpu, terminal);
+    let sources = target.member.map(|(fleet, _)| fleet.sources.clone());
+    let (mut loaded, file) = open(target.path, sources.unwrap_or_default());
     if let Some(file) = file {
-        match pipe(path, file, common, platform, &mut loaded) {
+        match pipe(target, file, common, platform, &mut loaded) {
             Ok((mut plan, warnings)) => {
                 plan.options.clone_from(&common.given);
+                plan.words = target.words();
                 (loaded.plan, loaded.diagnostics) = (Some(plan), warnings);
             }
             Err(diagnostics) => loaded.diagnostics = diagnostics,
@@ -164,7 +179,7 @@ pub(super) fn load(path: &str, common: &Common, platform: Option<Platform>, term
 }
 
 fn pipe(
-    path: &str,
+    target: Target<'_>,
     file: FileId,
     common: &Common,
     platform: Option<Platform>,
@@ -183,16 +198,62 @@ fn pipe(
             Err(error) => valid.diagnostics.push(unreadable(path, &error)),
         }
     }
+    let mut own = Diagnostics::default();
+    let account = match target.member {
+        Some((fleet, member)) => Some(fleet.fleet.account(member, &fleet.project, sources, &mut own)),
+        None => common.account.as_deref().map(|path| chosen(path, &mut own)),
+    };
     let now = clock::RealClock::at(common.now).now();
-    let inputs = Inputs { project: &*project, env: &process::env, vars_files: &vars_files, vars: &common.var, now };
-    let mut resolved = resolve::resolve(valid, &inputs, sources)?;
-    *sizes = self::sizes(&resolved);
-    if let Some(platform) = platform.filter(|_| resolved.has_lost()) {
-        recover(&mut resolved, platform, common, project);
+    let inputs = Inputs {
+        project: &*project,
+        env: &process::env,
+        vars_files: &vars_files,
+        vars: &common.var,
+        account: account.as_ref(),
+        now,
+    };
+    let resolved = resolve::resolve(valid, &inputs, sources);
+    let rendered = resolved.and_then(|mut resolved| {
+        *sizes = self::sizes(&resolved);
+        if let Some(platform) = platform.filter(|_| resolved.has_lost()) {
+            recover(&mut resolved, platform, common, project);
+        }
+        // Of a large plan these are a million small pieces; the process ends before they are worth giving back.
+        if target.member.is_none() {
+            std::mem::forget(Rc::clone(&resolved.document));
+        }
+        render::render(resolved, shown_name(target.path), sources)
+    });
+    if own.is_empty() {
+        return rendered;
     }
-    // Of a large plan these are a million small pieces; the process ends before they are worth giving back.
-    std::mem::forget(Rc::clone(&resolved.document));
-    render::render(resolved, shown_name(path), sources)
+    let (plan, mut found) = match rendered {
+        Ok((plan, found)) => (Some(plan), found),
+        Err(found) => (None, found),
+    };
+    // Variables of the account are missing because of what is wrong with it.
+    found.retain(|found| found.code != Code::UndefinedName);
+    let wrong = own.errors() > 0;
+    own.extend(found.into_vec());
+    match plan.filter(|_| !wrong) {
+        Some(plan) => Ok((plan, own)),
+        None => Err(own),
+    }
+}
+
+/// The account that the command names.
+fn chosen(path: &str, diagnostics: &mut Diagnostics) -> Chosen {
+    match files::read_regular(Path::new(path), limits::DATA_BYTES_MAX) {
+        Ok(bytes) => {
+            let folder = process::folder().unwrap_or_default().join(path);
+            let folder = folder.parent().map(|folder| folder.join("")).unwrap_or_default().display().to_string();
+            Chosen::File { path: path.to_owned(), bytes, folder }
+        }
+        Err(error) => {
+            diagnostics.push(unreadable(path, &error));
+            Chosen::Unreadable { name: None, labels: Vec::new() }
+        }
+    }
 }
 
 /// Gives sends whose file of people is gone the people whom the ledger froze for them. A store that fails says so when it is
@@ -352,22 +413,25 @@ impl Loaded {
 }
 
 /// A plan that is right, if need be without warnings, with all that was found in it; the warnings are said.
-pub(super) fn load_plan(
-    path: &str,
+pub(super) fn load_plan<'t>(
+    target: impl Into<Target<'t>>,
     common: &Common,
     platform: Option<Platform>,
     strict: Strict,
     terminal: &Terminal,
 ) -> Result<(RenderedPlan, Loaded), Failure> {
-    let mut loaded = load(path, common, platform, terminal).held_to(strict);
-    let Some(plan) = loaded.plan.take() else { return Err(loaded.refuse(path, Some(&say!("nothing was sent")))) };
+    let target = target.into();
+    let mut loaded = load(target, common, platform, terminal).held_to(strict);
+    let Some(plan) = loaded.plan.take() else {
+        return Err(loaded.refuse(&target.shown(), Some(&say!("nothing was sent"))));
+    };
     loaded.print(terminal);
     Ok((plan, loaded))
 }
 
 /// Opens a command about a plan whose calls go where the common options say.
-pub(super) fn open_session(path: &str, common: &Common, terminal: &Terminal) -> Result<Session, Failure> {
+pub(super) fn open_session(target: Target<'_>, common: &Common, terminal: &Terminal) -> Result<Session, Failure> {
     let address = Address::of(common)?;
-    let (plan, loaded) = load_plan(path, common, Some(address.platform), Strict::default(), terminal)?;
-    Ok(Session::new(path, plan, loaded.project, address, common, terminal)?)
+    let (plan, loaded) = load_plan(target, common, Some(address.platform), Strict::default(), terminal)?;
+    Ok(Session::new(target.path, plan, loaded.project, address, common, terminal)?)
 }

@@ -12,6 +12,7 @@ mod explain;
 mod failure;
 mod files;
 mod findings;
+mod fleet;
 mod fmt;
 mod generate;
 mod help;
@@ -31,8 +32,11 @@ mod sandbox;
 mod secrets;
 mod session;
 mod settle;
+mod standings;
 mod state;
 mod status;
+mod subject;
+mod target;
 mod terminal;
 mod token;
 mod validate;
@@ -85,6 +89,8 @@ enum Command {
     Status(status::Args),
     /// Prints the report of a past run
     Report(report::Args),
+    /// Checks and lists a fleet: the accounts that run one plan
+    Fleet(fleet::Args),
     /// Records by hand whether a call with an unknown outcome was sent
     #[command(alias = "resolve")]
     Settle(settle::Args),
@@ -122,6 +128,7 @@ impl Command {
             Command::Run(args) => wants(&args.format),
             Command::Status(args) => wants(&args.format),
             Command::Report(args) => args.wants_json(),
+            Command::Fleet(args) => args.wants_json(),
             Command::Settle(args) => wants(&args.format),
             Command::Token(args) => wants(args.format()),
             Command::Doctor(args) => wants(&args.format),
@@ -206,6 +213,7 @@ fn dispatch(cli: Cli, terminal: &Terminal) -> Result<ExitCode, Failure> {
         Command::Run(args) => run::main(&args, common, terminal),
         Command::Status(args) => status::main(&args, common, terminal),
         Command::Report(args) => report::main(&args, common, terminal),
+        Command::Fleet(args) => fleet::main(&args, common, terminal),
         Command::Settle(args) => settle::main(&args, common, terminal),
         Command::Doctor(args) => doctor::main(&args, common, terminal),
         Command::Token(args) => token::main(&args, common, terminal),

@@ -33,6 +33,26 @@ pub(super) struct Common {
         help_heading = "Common options"
     )]
     pub(super) api_base: Option<String>,
+    /// Uses the account in this YAML file instead of the plan's; with --fleet, the account of this name
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE|NAME",
+        env = "QUNFA_ACCOUNT",
+        hide_env_values = true,
+        help_heading = "Common options"
+    )]
+    pub(super) account: Option<String>,
+    /// Uses the plan of this fleet, for the account that --account names
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "QUNFA_FLEET",
+        hide_env_values = true,
+        help_heading = "Common options"
+    )]
+    pub(super) fleet: Option<String>,
     /// Sets a plan variable, typed as in YAML (repeatable)
     #[arg(
         long,
@@ -111,7 +131,10 @@ pub(super) fn given(matches: &ArgMatches) -> Vec<String> {
         let shown = |value: &String| if id == "state" { without_password(value) } else { value.clone() };
         values.flat_map(|value| [option.clone(), shown(value)]).collect::<Vec<String>>()
     };
-    ["state", "api_base", "var", "vars_file"].into_iter().filter(typed).flat_map(words).collect()
+    // Of a fleet, the name of the account stands in the command as the plan does.
+    let fleet = inner.try_contains_id("fleet").is_ok_and(|known| known) && inner.get_one::<String>("fleet").is_some();
+    let options = ["state", "api_base", "account", "var", "vars_file"].into_iter();
+    options.filter(|id| !(fleet && *id == "account")).filter(typed).flat_map(words).collect()
 }
 
 /// How results are printed.

@@ -32,7 +32,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<ExitCode, Failure> {
-    let (plan, loaded) = load_plan(&args.plan, common, None, Strict::default(), terminal)?;
+    let (plan, loaded) = load_plan(args.plan.as_str(), common, None, Strict::default(), terminal)?;
     let path = match &args.out {
         Some(path) => path.clone(),
         None if args.open => loaded.project.root().join(".qunfa").join(format!("preview-{}.html", plan.name)),

@@ -7,7 +7,7 @@ use std::{
     path::PathBuf,
     process::ExitStatus,
     sync::{
-        OnceLock,
+        Once, OnceLock,
         atomic::{AtomicBool, AtomicU32, Ordering},
     },
     time::Duration,
@@ -36,6 +36,11 @@ pub(super) fn ended(status: ExitStatus) -> Phrase {
 
 /// Remembers Ctrl-C, SIGTERM and SIGHUP. Who asks to stop during a question ends the process, and so does the third one.
 pub(super) fn catch_signals() {
+    static CAUGHT: Once = Once::new();
+    CAUGHT.call_once(catch);
+}
+
+fn catch() {
     #[cfg(unix)]
     {
         use signal_hook::{
@@ -103,6 +108,13 @@ pub(super) fn args() -> impl Iterator<Item = String> {
 /// The arguments of the process without its name, as they are.
 pub(super) fn args_os() -> impl Iterator<Item = OsString> {
     std::env::args_os().skip(1)
+}
+
+/// Whether a program of that name is found where programs are looked for.
+pub(super) fn finds(program: &str) -> bool {
+    let folders = std::env::var_os("PATH").unwrap_or_default();
+    let names = [program.to_owned(), format!("{program}{}", std::env::consts::EXE_SUFFIX)];
+    std::env::split_paths(&folders).any(|folder| names.iter().any(|name| folder.join(name).is_file()))
 }
 
 /// The folder that the process works in.

@@ -11,6 +11,8 @@ use super::{
     load::{Strict, load_plan},
     options::Common,
     preview_html,
+    subject::{ShardArgs, Subject},
+    target::Target,
     terminal::Terminal,
 };
 use crate::{
@@ -24,7 +26,8 @@ use crate::{
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The plan; `-` reads standard input
-    plan: String,
+    #[arg(required_unless_present = "fleet")]
+    plan: Option<String>,
     /// Writes one file per request and manifest.json to this folder
     #[arg(long, value_name = "DIR", env = "QUNFA_OUT", hide_env_values = true)]
     out: Option<PathBuf>,
@@ -39,6 +42,8 @@ pub(super) struct Args {
     format: RequestFormat,
     #[command(flatten)]
     strict: Strict,
+    #[command(flatten)]
+    shard: ShardArgs,
 }
 
 /// How requests are written.
@@ -51,8 +56,24 @@ pub(super) enum RequestFormat {
 }
 
 pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<ExitCode, Failure> {
-    let (plan, loaded) = load_plan(&args.plan, common, None, args.strict, terminal)?;
-    if let Some(folder) = &args.html {
+    let subject = Subject::of(args.plan.as_deref(), &args.shard, common, terminal)?;
+    subject.each(terminal, |target| render(args, target, subject.is_shard(), common, terminal))
+}
+
+/// Each account of a shard has a folder of its own.
+fn render(
+    args: &Args,
+    target: Target<'_>,
+    shard: bool,
+    common: &Common,
+    terminal: &Terminal,
+) -> Result<ExitCode, Failure> {
+    let (plan, loaded) = load_plan(target, common, None, args.strict, terminal)?;
+    let own = |folder: &Option<PathBuf>| {
+        let name = target.member.filter(|_| shard).map_or("", |(_, member)| member.name.as_str());
+        folder.as_ref().map(|folder| if name.is_empty() { folder.clone() } else { folder.join(name) })
+    };
+    if let Some(folder) = &own(&args.html) {
         let path = folder.join("index.html");
         preview_html::write(&path, &plan, &loaded, terminal)?;
         terminal.note(&format!("{}\n", preview_html::written(&path, &plan)));
@@ -60,14 +81,14 @@ pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<
             return Ok(ExitCode::Done);
         }
     }
-    if let Some(folder) = &args.out {
+    if let Some(folder) = &own(&args.out) {
         let count = write(&plan, folder, args.format)?;
         let (folder, requests) = (folder.display().to_string(), requests_of(count));
         let said = say!("{folder}: {requests}, {digest}", folder, requests, digest = plan.digest());
         terminal.out(&format!("{said}\n"));
         return Ok(ExitCode::Done);
     }
-    if let Some(folder) = &args.check {
+    if let Some(folder) = &own(&args.check) {
         check(&plan, folder, terminal)?;
         return Ok(ExitCode::Done);
     }
@@ -101,7 +122,7 @@ fn requests(plan: &RenderedPlan, format: RequestFormat) -> impl Iterator<Item = 
     })
 }
 
-const MANIFEST: &str = "manifest.json";
+pub(super) const MANIFEST: &str = "manifest.json";
 
 fn file_name(number: usize, step: &RenderedStep, call: &PlannedCall, format: RequestFormat) -> String {
     let ending = if format == RequestFormat::Json { "json" } else { "http" };
@@ -132,10 +153,9 @@ fn listed(folder: &Path) -> Vec<String> {
 
 /// The files of an earlier rendering that are to go. Refused if anything else stands where a file is to be written, or
 /// anything but a file where one was.
-fn make_room(plan: &RenderedPlan, folder: &Path, format: RequestFormat) -> Result<Vec<PathBuf>, Refusal> {
+fn make_room(folder: &Path, names: impl Iterator<Item = String>) -> Result<Vec<PathBuf>, Refusal> {
     let old = listed(folder);
     let known: std::collections::HashSet<&str> = old.iter().map(String::as_str).collect();
-    let names = plan.calls().enumerate().map(|(number, (step, call))| file_name(number, step, call, format));
     for name in names.chain([MANIFEST.to_owned()]).chain(old.iter().cloned()) {
         let path = folder.join(&name);
         let why = match files::entry(&path) {
@@ -152,18 +172,28 @@ fn make_room(plan: &RenderedPlan, folder: &Path, format: RequestFormat) -> Resul
     Ok(old.iter().map(|name| folder.join(name)).filter(|path| files::entry(path) == Entry::File).collect())
 }
 
-/// Writes a rendering into a folder, and says how many requests it has. Of what is there it touches nothing but the files
-/// of an earlier rendering.
+/// Writes a rendering into a folder, and says how many requests it has.
 pub(super) fn write(plan: &RenderedPlan, folder: &Path, format: RequestFormat) -> Result<usize, Refusal> {
+    let names = plan.calls().enumerate().map(|(number, (step, call))| file_name(number, step, call, format));
+    write_files(folder, names, requests(plan, format))
+}
+
+/// Writes files into a folder, and says how many there are besides the manifest, which lists them. Of what is there it
+/// touches nothing but the files of an earlier rendering.
+pub(super) fn write_files(
+    folder: &Path,
+    names: impl Iterator<Item = String>,
+    files: impl Iterator<Item = (String, String)>,
+) -> Result<usize, Refusal> {
     let failed = |error: std::io::Error| {
         let (folder, why) = (folder.display().to_string(), unwritten(&error));
         Refusal::missing_input(say!("cannot write the requests to {folder}: {why}", folder, why))
     };
-    for path in make_room(plan, folder, format)? {
+    for path in make_room(folder, names)? {
         files::remove_file(&path).map_err(failed)?;
     }
     let mut count = 0;
-    for (name, text) in requests(plan, format) {
+    for (name, text) in files {
         files::write_file(&folder.join(&name), text.as_bytes()).map_err(failed)?;
         count += usize::from(name != MANIFEST);
     }
@@ -172,72 +202,96 @@ pub(super) fn write(plan: &RenderedPlan, folder: &Path, format: RequestFormat) -
 
 /// What was committed against what is rendered now.
 fn check(plan: &RenderedPlan, folder: &Path, terminal: &Terminal) -> Result<(), Refusal> {
-    let unreadable = |path: &Path, error: ReadError| {
+    let command = plan.command("render", &["--out", &folder.display().to_string()]);
+    let committed = Committed::read(folder, &command)?;
+    let files = requests(plan, committed.format());
+    committed.compare(files, plan.digest(), terminal)
+}
+
+/// A rendering that was committed, and the command that writes it anew.
+pub(super) struct Committed<'a> {
+    folder: &'a Path,
+    again: &'a str,
+    /// Its files.
+    listed: Vec<String>,
+}
+
+impl<'a> Committed<'a> {
+    pub(super) fn read(folder: &'a Path, again: &'a str) -> Result<Self, Refusal> {
+        let mut committed = Self { folder, again, listed: Vec::new() };
+        let path = folder.join(MANIFEST);
+        let manifest =
+            read_regular(&path, limits::DATA_BYTES_MAX).map_err(|error| committed.unreadable(&path, error))?;
+        let manifest: Value = serde_json::from_slice(&manifest).unwrap_or_default();
+        let listed = manifest["requests"].as_array().into_iter().flatten();
+        committed.listed = listed.filter_map(|request| request["file"].as_str().map(str::to_owned)).collect();
+        Ok(committed)
+    }
+
+    fn format(&self) -> RequestFormat {
+        let http = self.listed.iter().any(|name| name.ends_with(".http"));
+        if http { RequestFormat::Http } else { RequestFormat::Json }
+    }
+
+    fn unreadable(&self, path: &Path, error: ReadError) -> Refusal {
         let why = match error {
             ReadError::Unreadable(why) => why,
             _ => say!("it is too large"),
         };
         let path = path.display().to_string();
         Refusal::missing_input(say!("`{path}` cannot be read: {why}", path, why))
-            .help(say!("write it with: {command}", command = again(plan, folder)))
-    };
-    let manifest = folder.join(MANIFEST);
-    let committed = read_regular(&manifest, limits::DATA_BYTES_MAX).map_err(|error| unreadable(&manifest, error))?;
-    let committed: Value = serde_json::from_slice(&committed).unwrap_or_default();
-    let listed: Vec<String> = committed["requests"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(|request| request["file"].as_str().map(str::to_owned))
-        .collect();
-    let format =
-        if listed.iter().any(|name| name.ends_with(".http")) { RequestFormat::Http } else { RequestFormat::Json };
-    let (mut differing, mut count) = (0, 0);
-    let mut rendered = std::collections::HashSet::new();
-    for (name, text) in requests(plan, format) {
-        let path = folder.join(&name);
-        count += usize::from(name != MANIFEST);
-        match read_regular(&path, limits::AUDIENCE_BYTES_MAX) {
-            Ok(bytes) if bytes == text.as_bytes() => {}
-            Ok(bytes) => {
-                differing += 1;
-                terminal.out(&difference(&path, &String::from_utf8_lossy(&bytes), &text));
+            .help(say!("write it with: {command}", command = self.again))
+    }
+
+    /// Refused if the files are others now.
+    pub(super) fn compare(
+        &self,
+        files: impl Iterator<Item = (String, String)>,
+        digest: &str,
+        terminal: &Terminal,
+    ) -> Result<(), Refusal> {
+        let Self { folder, again, listed } = self;
+        let (mut differing, mut count) = (0, 0);
+        let mut rendered = std::collections::HashSet::new();
+        for (name, text) in files {
+            let path = folder.join(&name);
+            count += usize::from(name != MANIFEST);
+            match read_regular(&path, limits::AUDIENCE_BYTES_MAX) {
+                Ok(bytes) if bytes == text.as_bytes() => {}
+                Ok(bytes) => {
+                    differing += 1;
+                    terminal.out(&difference(&path, &String::from_utf8_lossy(&bytes), &text));
+                }
+                Err(ReadError::Unreadable(_)) => {
+                    differing += 1;
+                    let path = path.display().to_string();
+                    terminal.out(&format!("{}\n", say!("{path}: missing; the plan now makes this request", path)));
+                }
+                Err(error) => return Err(self.unreadable(&path, error)),
             }
-            Err(ReadError::Unreadable(_)) => {
-                differing += 1;
-                let path = path.display().to_string();
-                terminal.out(&format!("{}\n", say!("{path}: missing; the plan now makes this request", path)));
-            }
-            Err(error) => return Err(unreadable(&path, error)),
+            rendered.insert(name);
         }
-        rendered.insert(name);
+        for name in listed.iter().filter(|name| !rendered.contains(*name)) {
+            differing += 1;
+            let path = folder.join(name).display().to_string();
+            terminal.out(&format!("{}\n", say!("{path}: the plan no longer makes this request", path)));
+        }
+        if differing == 0 {
+            let (folder, requests) = (folder.display().to_string(), requests_of(count));
+            let said = say!("{folder}: {requests}, unchanged, {digest}", folder, requests, digest);
+            terminal.out(&format!("{said}\n"));
+            return Ok(());
+        }
+        let files = say!("{files} file differs" | "{files} files differ", files = differing as usize);
+        let shown = folder.display().to_string();
+        let message = say!("the plan no longer renders to the files in {folder}: {files}", folder = shown, files);
+        let help = say!("if the change is intended, commit the result of: {command}", command = *again);
+        Err(Refusal::new(ExitCode::Refused, message).help(help))
     }
-    for name in listed.iter().filter(|name| !rendered.contains(*name)) {
-        differing += 1;
-        let path = folder.join(name).display().to_string();
-        terminal.out(&format!("{}\n", say!("{path}: the plan no longer makes this request", path)));
-    }
-    if differing == 0 {
-        let (folder, requests) = (folder.display().to_string(), requests_of(count));
-        let said = say!("{folder}: {requests}, unchanged, {digest}", folder, requests, digest = plan.digest());
-        terminal.out(&format!("{said}\n"));
-        return Ok(());
-    }
-    let files = say!("{files} file differs" | "{files} files differ", files = differing as usize);
-    let shown = folder.display().to_string();
-    let message = say!("the plan no longer renders to the files in {folder}: {files}", folder = shown, files);
-    let command = again(plan, folder);
-    let help = say!("if the change is intended, commit the result of: {command}", command);
-    Err(Refusal::new(ExitCode::Refused, message).help(help))
 }
 
 fn requests_of(count: usize) -> Phrase {
     say!("{requests} request" | "{requests} requests", requests = count)
-}
-
-/// The command that writes the files anew.
-fn again(plan: &RenderedPlan, folder: &Path) -> String {
-    plan.command("render", &["--out", &folder.display().to_string()])
 }
 
 /// The lines that differ, with the line of the committed file where each group of them begins.
@@ -262,4 +316,16 @@ fn difference(path: &Path, before: &str, now: &str) -> String {
         lines.push(format!("  {}", say!("... and {lines} more line" | "... and {lines} more lines", lines = more)));
     }
     lines.join("\n") + "\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_file_counts() {
+        let _heard = crate::locale::tests::heard("cli-render-the_end_of_a_file_counts");
+        let said = difference(Path::new("a.json"), "1\n2", "1\n2\n");
+        assert_eq!(said, "a.json:2\n  - 2 (no newline at end of file)\n  + 2\n");
+    }
 }

@@ -1,6 +1,9 @@
 //! `qunfa report`: a report of a past run.
 
-use super::{failure::Failure, load::open_session, options::Common, session::Session, terminal::Terminal};
+use super::{
+    failure::Failure, load::open_session, options::Common, run::with_again, session::Session, subject::Subject,
+    terminal::Terminal,
+};
 use crate::{
     ledger::{Ledger, LedgerError, RunRecord, Scope},
     locale::{list, say},
@@ -12,7 +15,8 @@ use crate::{
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The plan
-    plan: String,
+    #[arg(required_unless_present = "fleet")]
+    plan: Option<String>,
     /// Id of the run [default: the latest run]
     #[arg(long, value_name = "ID", env = "QUNFA_RUN", hide_env_values = true)]
     run: Option<String>,
@@ -28,7 +32,8 @@ impl Args {
 }
 
 pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<ExitCode, Failure> {
-    let session = open_session(&args.plan, common, terminal)?;
+    let subject = Subject::one(args.plan.as_deref(), common, terminal)?;
+    let session = open_session(subject.target(), common, terminal)?;
     let plan = &session.plan;
     let Some(ledger) = session.store.read()? else { return Err(no_run(&plan.name, &[]).into()) };
     let runs = ledger.runs(&plan.appid, &plan.name)?;
@@ -71,5 +76,5 @@ fn report_of(run: &RunRecord, session: &Session, ledger: &dyn Ledger) -> Result<
     let records = ledger.calls(&scope)?;
     let mut fold = Fold::default();
     replay(&session.plan, run, &records, &mut |event| fold.apply(&event));
-    Ok(fold.finish())
+    Ok(fold.finish().map(with_again))
 }

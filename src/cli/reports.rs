@@ -29,6 +29,20 @@ pub(super) fn files_of(options: &[String]) -> Result<Vec<(report::Format, PathBu
     parsed.collect()
 }
 
+/// The files of one account of several: its name stands before the ending.
+pub(super) fn files_of_account(
+    files: &[(report::Format, PathBuf)],
+    account: Option<&str>,
+) -> Vec<(report::Format, PathBuf)> {
+    let named = |path: &PathBuf| {
+        let Some(account) = account else { return path.clone() };
+        let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+        let ending = path.extension().map(|ending| format!(".{}", ending.to_string_lossy())).unwrap_or_default();
+        path.with_file_name(format!("{stem}-{account}{ending}"))
+    };
+    files.iter().map(|(format, path)| (*format, named(path))).collect()
+}
+
 pub(super) struct Reports {
     pub(super) files: Vec<(report::Format, PathBuf)>,
     /// Of standard output.

@@ -1,6 +1,9 @@
 //! `qunfa run`.
 
-use std::cell::RefCell;
+use std::{
+    cell::{Cell, RefCell},
+    path::PathBuf,
+};
 
 use super::{
     display::Display,
@@ -11,6 +14,9 @@ use super::{
     reports::{self, Reports},
     sandbox::{self, Stage},
     session::{Address, Session, wait_for_writer},
+    standings,
+    subject::{self, ShardArgs, Subject},
+    target::{OpenFleet, Target},
     terminal::Terminal,
 };
 use crate::{
@@ -23,13 +29,13 @@ use crate::{
     problem::{ExitCode, Problem, Refusal},
     redact::Redactor,
     render::RenderedStep,
-    report::{AccountRef, Fold, PlanRef, Report, RunEvent, RunOutcome, account_kind},
+    report::{self, AccountRef, Fold, PlanRef, Report, RunEvent, RunOutcome, StepOutcome, account_kind},
     run::{
         self, Ready, Selection, Settings,
         forecast::Forecast,
         work::{Left, Work},
     },
-    text::pad,
+    text::{pad, quoted},
     wechat::{
         client::{Client, Outcome},
         transport::{Body, Method},
@@ -39,7 +45,8 @@ use crate::{
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The plan; `-` reads standard input
-    plan: String,
+    #[arg(required_unless_present = "fleet")]
+    plan: Option<String>,
     /// Runs against the embedded WeChat server: needs no account or secret, sends nothing, and skips waits
     #[arg(long, env = "QUNFA_SANDBOX", hide_env_values = true, value_parser = clap::builder::FalseyValueParser::new())]
     sandbox: bool,
@@ -52,7 +59,7 @@ pub(super) struct Args {
     /// Starts at this step
     #[arg(long, value_name = "ID", env = "QUNFA_FROM", hide_env_values = true)]
     from: Option<String>,
-    /// Runs only if the plan has this digest (printed by `qunfa render`)
+    /// Runs only if the plan has this digest (printed by `qunfa render`), or the fleet (printed by `qunfa fleet check`)
     #[arg(long, value_name = "DIGEST", env = "QUNFA_EXPECT", hide_env_values = true)]
     expect: Option<String>,
     /// Sends as much as the known quota allows instead of refusing to start
@@ -66,31 +73,50 @@ pub(super) struct Args {
     #[command(flatten)]
     faults: sandbox::FaultArgs,
     #[command(flatten)]
+    shard: ShardArgs,
+    #[command(flatten)]
     pub(super) format: FormatArg,
 }
 
 pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<ExitCode, Failure> {
     let files = reports::files_of(&args.report)?;
     args.faults.only_of(args.sandbox)?;
+    let subject = Subject::of(args.plan.as_deref(), &args.shard, common, terminal)?;
+    subject.each(terminal, |target| {
+        let name = target.member.filter(|_| subject.is_shard()).map(|(_, member)| member.name.as_str());
+        run(args, target, reports::files_of_account(&files, name), common, terminal)
+    })
+}
+
+fn run(
+    args: &Args,
+    target: Target<'_>,
+    files: Vec<(report::Format, PathBuf)>,
+    common: &Common,
+    terminal: &Terminal,
+) -> Result<ExitCode, Failure> {
     let address = Address::unless(args.sandbox, common)?;
     let (plan, loaded) = {
         let platform = address.as_ref().map(|address| address.platform);
         let platform = platform.or(common.state.as_ref().map(|_| Platform::Sandbox));
-        load_plan(&args.plan, common, platform, args.strict, terminal)?
+        load_plan(target, common, platform, args.strict, terminal)?
     };
     process::catch_signals();
     open::wait_with(wait_for_writer);
     let stage = Stage::set(address, &plan, &args.faults, common.now)?;
     let clock = &*stage.clock;
-    let session = Session::new(&args.plan, plan, loaded.project, stage.address, common, terminal)?;
+    let session = Session::new(target.path, plan, loaded.project, stage.address, common, terminal)?;
     let run = Run {
         args,
+        common,
+        target,
         terminal,
         session,
         clock,
         run_id: process::new_run_id(clock.now()),
         verbose: common.verbose,
         known: RefCell::default(),
+        held_back: Cell::default(),
     };
     let plan = run.session.project.name_from_root(&run.session.plan.path);
     let again = run.session.plan.command("report", &[]);
@@ -111,6 +137,8 @@ pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<
 /// Everything that a run is made with.
 struct Run<'a> {
     args: &'a Args,
+    common: &'a Common,
+    target: Target<'a>,
     terminal: &'a Terminal,
     session: Session,
     clock: &'a dyn Clock,
@@ -118,6 +146,8 @@ struct Run<'a> {
     verbose: bool,
     /// The secrets known before the first call.
     known: RefCell<Redactor>,
+    /// Whether other accounts of the fleet come first.
+    held_back: Cell<bool>,
 }
 
 impl Run<'_> {
@@ -125,6 +155,11 @@ impl Run<'_> {
         let plan = &self.session.plan;
         self.expected()?;
         let mut ledger = self.session.write(self.clock, self.terminal)?;
+        if let Some((fleet, member)) = self.target.member {
+            let may = standings::may_begin(fleet, member, &*ledger, &self.session, self.terminal);
+            self.held_back.set(may.is_err());
+            may?;
+        }
         let selection = Selection { only: self.args.only.clone(), from: self.args.from.clone() };
         let prepared =
             run::prepare(plan, &*ledger, &self.session.scope, &selection, self.session.outside(self.clock.now()))?;
@@ -160,6 +195,9 @@ impl Run<'_> {
         let digest = self.session.plan.digest();
         match &self.args.expect {
             Some(expected) if expected != digest => {
+                if let Some((fleet, _)) = self.target.member {
+                    return self.expected_of_fleet(fleet, expected);
+                }
                 let message = say!(
                     "the plan is not the approved one: its digest is {digest}, expected {expected}",
                     digest,
@@ -170,6 +208,28 @@ impl Run<'_> {
                 Err(Refusal::new(ExitCode::Refused, message).help(help))
             }
             _ => Ok(()),
+        }
+    }
+
+    /// Whether the fleet is the one that was approved.
+    fn expected_of_fleet(&self, fleet: &OpenFleet, expected: &str) -> Result<(), Refusal> {
+        let check = || format!("qunfa fleet check {}", quoted(&fleet.path));
+        match subject::digest(fleet, self.common, self.terminal) {
+            Some(digest) if digest == expected => Ok(()),
+            Some(digest) => {
+                let message = say!(
+                    "the fleet is not the approved one: its digest is {digest}, expected {expected}",
+                    digest,
+                    expected
+                );
+                let help = say!("review the fleet again with `{command}`", command = check());
+                Err(Refusal::new(ExitCode::Refused, message).help(help))
+            }
+            None => {
+                let message = say!("the fleet is not the approved one: something is wrong with one of its accounts");
+                let help = say!("review the fleet again with `{command}`", command = check());
+                Err(Refusal::new(ExitCode::Refused, message).help(help))
+            }
         }
     }
 
@@ -219,7 +279,8 @@ impl Run<'_> {
             error: ended.error,
             at: self.clock.now(),
         });
-        let report = without_secrets(fold.finish().expect("it was told that the run began"), client.redactor());
+        let report = with_again(fold.finish().expect("it was told that the run began"));
+        let report = without_secrets(report, client.redactor());
         let text = serde_json::to_string(&report).unwrap_or_default();
         let ending = Ending { outcome: outcome.word(), exit_code: code as u8, report: &text };
         if let Err(error) = ledger.end_run(&self.run_id, &ending) {
@@ -246,7 +307,11 @@ impl Run<'_> {
         RunEvent::Started {
             run_id: self.run_id.clone(),
             plan: PlanRef { name: plan.name.clone(), path: plan.path.clone(), digest: plan.digest().to_owned() },
-            account: AccountRef { appid: plan.appid.clone(), kind: plan.account.kind.name().into() },
+            account: AccountRef {
+                appid: plan.appid.clone(),
+                kind: plan.account.kind.name().into(),
+                name: plan.account.name.clone(),
+            },
             occurrence: plan.occurrence.clone(),
             platform: scope.platform.name().to_owned(),
             at: self.clock.now(),
@@ -271,7 +336,12 @@ impl Run<'_> {
             error: Some(refusal.problem.clone()),
             at: self.clock.now(),
         });
-        without_secrets(fold.finish().expect("it was told that the run began"), &self.known.borrow())
+        let report = fold.finish().expect("it was told that the run began");
+        let report = match self.held_back.get() {
+            true => Report { again: Some(run::held_back().0), again_reason: Some(run::held_back().1), ..report },
+            false => with_again(report),
+        };
+        without_secrets(report, &self.known.borrow())
     }
 
     /// What the run needs of the quotas that our own ledger knows; refused if they do not suffice.
@@ -347,13 +417,20 @@ impl Run<'_> {
             let to = pad(step.audience.as_deref().unwrap_or("-"), 16);
             text.push_str(&format!("  {name} {action} -> {to} {words}{message}\n"));
         }
-        let forecast = say!("forecast: {forecast}", forecast = forecast.words());
-        let people = say!(
-            "{openids} openid plus the followers of the tags. Sent messages cannot be undone."
-                | "{openids} openids plus the followers of the tags. Sent messages cannot be undone.",
-            openids = people
-        );
-        text.push_str(&format!("\n{forecast}\n{people}\n"));
+        text.push('\n');
+        // Else it was just said.
+        if self.terminal.quiet {
+            text.push_str(&format!("{}\n", say!("forecast: {forecast}", forecast = forecast.words())));
+        }
+        let people = match people {
+            0 => say!("Sent messages cannot be undone."),
+            openids => say!(
+                "{openids} openid plus the followers of the tags. Sent messages cannot be undone."
+                    | "{openids} openids plus the followers of the tags. Sent messages cannot be undone.",
+                openids
+            ),
+        };
+        text.push_str(&format!("{people}\n"));
         for note in ready.notes() {
             text.push_str(&format!("{}\n", say!("note: {text}", text = note.clone())));
         }
@@ -381,6 +458,14 @@ fn quota(client: &mut Client<'_>, path: &str) -> Option<String> {
     let (remain, limit) = (quota["remain"].as_u64()?, quota["daily_limit"].as_u64()?);
     let (remain, limit) = (Count(remain), Count(limit));
     Some(format!("{}\n", say!("{path}: {remain} of {limit} calls left today", path, remain, limit)))
+}
+
+/// Says whether running it again helps.
+pub(super) fn with_again(report: Report) -> Report {
+    let of_step = report.steps.iter().filter(|step| matches!(step.outcome, StepOutcome::Failed | StepOutcome::Unknown));
+    let errcode = report.error.iter().chain(of_step.filter_map(|step| step.error.as_ref())).find_map(|one| one.errcode);
+    let (again, reason) = run::again(report.exit_code, errcode);
+    Report { again: Some(again), again_reason: Some(reason), ..report }
 }
 
 /// A report shows what a plan says, which may hold a secret by mistake.

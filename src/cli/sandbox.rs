@@ -135,7 +135,7 @@ pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<
     config.kind =
         if args.kind == "subscription" { server::AccountKind::Subscription } else { server::AccountKind::Service };
     if let Some(path) = &args.plan {
-        let loaded = load::load(path, common, None, terminal);
+        let loaded = load::load(path.as_str(), common, None, terminal);
         let Some(plan) = &loaded.plan else { return Err(loaded.refuse(path, None)) };
         loaded.print(terminal);
         seed(&mut config, plan);

@@ -8,7 +8,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{files::read_regular, process, process::env};
+use super::{
+    files::{open_regular, read_regular},
+    process,
+    process::env,
+};
 use crate::{
     limits,
     locale::{Phrase, say},
@@ -26,6 +30,32 @@ pub(super) fn origin(source: &SecretSource) -> Phrase {
         (_, _, command) => {
             let program = command.as_ref().and_then(|command| command.first()).map_or("", String::as_str);
             say!("the output of `{program}`", program)
+        }
+    }
+}
+
+/// Whether there is what a secret would be read from, as far as that is known without reading it; the error says what is missing,
+/// and whether it is a variable.
+pub(super) fn is_there(source: &SecretSource, folder: &Path) -> Result<(), (bool, Phrase)> {
+    match (&source.env, &source.file, &source.command) {
+        (Some(name), _, _) => match env(name).filter(|value| !value.trim().is_empty()) {
+            Some(_) => Ok(()),
+            None => Err((true, say!("the environment variable `{name}` is not set", name))),
+        },
+        (_, Some(path), _) => match open_regular(&folder.join(path)) {
+            Ok(_) => Ok(()),
+            Err(ReadError::Unreadable(why)) => {
+                Err((false, say!("cannot read the secret file `{path}`: {why}", path, why)))
+            }
+            Err(_) => Ok(()),
+        },
+        (_, _, command) => {
+            let program = command.as_ref().and_then(|command| command.first()).map_or("", String::as_str);
+            let found = match program.contains(['/', '\\']) {
+                true => folder.join(program).is_file(),
+                false => process::finds(program),
+            };
+            if found { Ok(()) } else { Err((false, say!("the program `{program}` is not there", program))) }
         }
     }
 }

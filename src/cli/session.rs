@@ -168,8 +168,7 @@ impl Session {
             if self.now_is_given {
                 return Ok(());
             }
-            let message = say!("this machine's clock differs from the state store's by {seconds} s", seconds);
-            return Err(Refusal::missing_input(message).help(say!("set the clocks (NTP); nothing was sent")));
+            return Err(far_off(seconds));
         }
         if ahead.unsigned_abs() > limits::STORE_CLOCK_NOTE {
             let text = say!(
@@ -381,6 +380,12 @@ fn component_appid(component: &account::Component) -> Result<String, Phrase> {
     appid.map(str::to_owned).ok_or_else(|| say!("the variable `{name}` does not contain an AppID", name))
 }
 
+/// One of two clocks is wrong, and nobody knows which.
+fn far_off(seconds: Count) -> Refusal {
+    let message = say!("this machine's clock differs from the state store's by {seconds} s", seconds);
+    Refusal::missing_input(message).help(say!("set the clocks (NTP); nothing was sent"))
+}
+
 /// Whether the call in flight is no longer waited for. Who asks to stop is told once what is waited for.
 fn is_abandoned() -> bool {
     static SAID: Once = Once::new();
@@ -456,13 +461,10 @@ pub(super) fn wait_for_writer(waited: Duration, pause: Duration) -> bool {
     RealClock::default().sleep(pause)
 }
 
-/// Secrets are relative to the file that names them: the account's own file, or the plan.
+/// Secrets are relative to the file that names them: the account's own file, the plan, or the fleet.
 fn account_folder(plan: &RenderedPlan, path: &str) -> PathBuf {
     let base = if path == "-" { Path::new("") } else { Path::new(path).parent().unwrap_or(Path::new("")) };
-    match &plan.account_path {
-        Some(account) => base.join(account).parent().map(Path::to_owned).unwrap_or_default(),
-        None => base.to_owned(),
-    }
+    base.join(&plan.account_folder)
 }
 
 /// What a token is asked for with, and the secrets that are known with it.
@@ -488,5 +490,18 @@ impl Connection<'_> {
         let Credential { source, redactor } = credential;
         let keeper = Keeper::new(source, &*self.tokens, self.timeout, self.pause);
         Client::new(&mut self.http, keeper, clock, redactor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_is_far_off_is_refused() {
+        let _heard = crate::locale::tests::heard("cli-session-a_clock_that_is_far_off_is_refused");
+        let refusal = far_off(Count(301));
+        assert_eq!(refusal.code, ExitCode::MissingInput);
+        assert!(refusal.problem.message.to_string().ends_with("by 301 s"));
     }
 }

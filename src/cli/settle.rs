@@ -8,6 +8,7 @@ use super::{
     load::open_session,
     options::{Common, Format, FormatArg, number},
     process,
+    subject::{Subject, plan_and_step},
     terminal::Terminal,
 };
 use crate::{
@@ -20,13 +21,14 @@ use crate::{
     text::one_of,
 };
 
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 #[command(group(clap::ArgGroup::new("verdict").required(true).args(["sent", "not_sent", "give_up"])))]
 pub(super) struct Args {
     /// The plan
-    plan: String,
+    #[arg(required_unless_present = "fleet")]
+    plan: Option<String>,
     /// The step: an id, or an instance such as 'city[北京]'
-    #[arg(required_unless_present = "give_up")]
+    #[arg(required_unless_present_any = ["give_up", "fleet"])]
     step: Option<String>,
     /// It was sent, with this WeChat job id (0 if unknown; you can add it later)
     #[arg(long, value_name = "MSG_ID", env = "QUNFA_SENT", hide_env_values = true, value_parser = number::<u64>)]
@@ -51,7 +53,13 @@ pub(super) struct Args {
 }
 
 pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<ExitCode, Failure> {
-    let session = open_session(&args.plan, common, terminal)?;
+    let (plan, step) = plan_and_step(args.plan.as_deref(), args.step.as_deref(), common);
+    if step.is_none() && !args.give_up {
+        return Err(Refusal::usage(say!("no step given")).help(say!("name the step that is settled")).into());
+    }
+    let args = &Args { step: step.map(str::to_owned), ..args.clone() };
+    let subject = Subject::one(plan, common, terminal)?;
+    let session = open_session(subject.target(), common, terminal)?;
     let clock = RealClock::at(common.now);
     let mut ledger = session.write(&clock, terminal)?;
     let mut scope = session.scope.clone();

@@ -9,6 +9,8 @@ use super::{
     load::open_session,
     options::{Common, Format, FormatArg},
     session::Session,
+    subject::{ShardArgs, Subject},
+    target::Target,
     terminal::Terminal,
 };
 use crate::{
@@ -35,10 +37,13 @@ use crate::{
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The plan
-    plan: String,
+    #[arg(required_unless_present = "fleet")]
+    plan: Option<String>,
     /// Queries WeChat for the status of each job (requires the secret)
     #[arg(long, env = "QUNFA_REFRESH", hide_env_values = true, value_parser = clap::builder::FalseyValueParser::new())]
     refresh: bool,
+    #[command(flatten)]
+    shard: ShardArgs,
     #[command(flatten)]
     pub(super) format: FormatArg,
 }
@@ -96,7 +101,12 @@ struct Row {
 }
 
 pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<ExitCode, Failure> {
-    let session = open_session(&args.plan, common, terminal)?;
+    let subject = Subject::of(args.plan.as_deref(), &args.shard, common, terminal)?;
+    subject.each(terminal, |target| status(args, target, common, terminal))
+}
+
+fn status(args: &Args, target: Target<'_>, common: &Common, terminal: &Terminal) -> Result<ExitCode, Failure> {
+    let session = open_session(target, common, terminal)?;
     let (plan, platform) = (&session.plan, session.scope.platform);
     let ledger = session.store.read()?;
     let records =

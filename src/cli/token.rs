@@ -11,6 +11,7 @@ use super::{
     place,
     project::DiskProject,
     session::{self, Address, Session},
+    subject::Subject,
     terminal::Terminal,
 };
 use crate::{
@@ -56,9 +57,13 @@ impl Args {
 pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<ExitCode, Failure> {
     let (Action::Show(which) | Action::Refresh(which) | Action::Clear(which)) = &args.action;
     let address = Address::of(common)?;
-    let Some(path) = &which.plan else { return without_plan(&args.action, which, common, terminal) };
-    let (plan, loaded) = load_plan(path, common, None, Strict::default(), terminal)?;
-    let session = Session::new(path, plan, loaded.project, address, common, terminal)?;
+    if which.plan.is_none() && common.fleet.is_none() {
+        return without_plan(&args.action, which, common, terminal);
+    }
+    let subject = Subject::one(which.plan.as_deref(), common, terminal)?;
+    let target = subject.target();
+    let (plan, loaded) = load_plan(target, common, None, Strict::default(), terminal)?;
+    let session = Session::new(target.path, plan, loaded.project, address, common, terminal)?;
     let (appid, base) = (&session.plan.appid, session.base.as_str());
     let tokens = session.tokens(terminal);
     let component = session.component_tokens(terminal);
@@ -152,4 +157,17 @@ fn without_plan(action: &Action, which: &Which, common: &Common, terminal: &Term
         }
     }
     Ok(ExitCode::Done)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_good_or_over() {
+        let _heard = crate::locale::tests::heard("cli-token-a_token_is_good_or_over");
+        let of = |good| state(jiff::Timestamp::UNIX_EPOCH, good);
+        assert_eq!(of(true), "cached token, valid until 1970-01-01 08:00:00 +08:00");
+        assert_eq!(of(false), "cached token, expired at 1970-01-01 08:00:00 +08:00");
+    }
 }

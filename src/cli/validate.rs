@@ -7,6 +7,8 @@ use super::{
     findings::{self, annotate, size},
     load::{Strict, load},
     options::Common,
+    subject::{ShardArgs, Subject},
+    target::Target,
     terminal::Terminal,
 };
 use crate::{
@@ -18,8 +20,10 @@ use crate::{
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Plans to check; `-` reads standard input
-    #[arg(required = true, value_name = "PLAN")]
+    #[arg(required_unless_present = "fleet", value_name = "PLAN")]
     plans: Vec<String>,
+    #[command(flatten)]
+    shard: ShardArgs,
     #[command(flatten)]
     strict: Strict,
     /// Output format of findings
@@ -49,12 +53,24 @@ impl Args {
 }
 
 pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<ExitCode, Failure> {
+    let fleet = match (&common.fleet, args.plans.as_slice()) {
+        (None, _) => None,
+        (Some(_), plans) => {
+            let plan = plans.first().map(String::as_str);
+            Some(Subject::of(plan, &args.shard, common, terminal)?)
+        }
+    };
+    let targets: Vec<Target<'_>> = match &fleet {
+        Some(fleet) => fleet.targets(),
+        None => args.plans.iter().map(|path| path.as_str().into()).collect(),
+    };
     let mut worst = ExitCode::Done;
     // Programs of this machine know files as users do, other systems from the root of the repository.
     let from_root = args.format != Findings::Json;
     let (mut plans, mut found) = (Vec::new(), Vec::new());
-    for path in &args.plans {
-        let loaded = load(path, common, None, terminal).held_to(args.strict);
+    for target in &targets {
+        let path = target.path;
+        let loaded = load(*target, common, None, terminal).held_to(args.strict);
         let code = loaded.exit_code();
         if worst == ExitCode::Done || code == ExitCode::Invalid {
             worst = code;
@@ -66,11 +82,11 @@ pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<
         }
         loaded.say(terminal);
         let verdict = loaded.plan.as_ref().map_or_else(|| loaded.verdict(), |plan| loaded.valid(plan));
-        terminal.out(&format!("{}\n", say!("{path}: {verdict}", path = path.as_str(), verdict)));
+        terminal.out(&format!("{}\n", say!("{path}: {verdict}", path = target.shown(), verdict)));
         if !terminal.quiet {
             loaded.sizes.iter().for_each(|article| terminal.out(&size(article)));
         }
-        if args.plans.len() == 1 {
+        if targets.len() == 1 {
             // The process ends here: taking a large plan apart piece by piece would be time for nothing.
             std::mem::forget(loaded);
         }

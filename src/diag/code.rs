@@ -87,6 +87,14 @@ codes! {
         "Two rows of a `foreach` have the same `key`. The key is part of the idempotency key: two sends with the same key could not be distinguished."
     AccountKind "Q308" "account-kind" Error false
         "This kind of account cannot use this action: only service accounts can send to a list of openids (`mass/send`)."
+    DuplicateAccount "Q309" "duplicate-account" Error false
+        "Two accounts of a fleet have the same name or AppID. Commands know an account by its name, and one AppID would receive everything twice."
+    UnknownAccount "Q310" "unknown-account" Error false
+        "The fleet has no account with this name."
+    WaveOfAccount "Q311" "wave-of-account" Error false
+        "Each account of a fleet belongs to exactly one wave: it sends after all accounts of earlier waves."
+    FleetEditions "Q312" "fleet-editions" Error false
+        "The accounts of a fleet run the same edition: `occurrence` must be the same for all of them, or waves could not wait for each other."
     TextTooLong "Q401" "text-too-long" Error false
         "The text is far longer than any text WeChat is known to accept (error 45002). Shorten it, or send an article."
     EmptyText "Q402" "empty-text" Error false

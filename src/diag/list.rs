@@ -174,14 +174,14 @@ fn too_many(last: Diagnostic) -> Diagnostic {
     let most = Count(limits::DIAGNOSTICS_KEPT as u64 - 1);
     let (code, what) = match last.severity() {
         Severity::Error => {
-            (Code::TooManyProblems, say!("there are more than {most} errors; the others are not told", most))
+            (Code::TooManyProblems, say!("there are more than {most} errors; the rest are not listed", most))
         }
         Severity::Warning => {
-            (Code::TooManyWarnings, say!("there are more than {most} warnings; the others are not told", most))
+            (Code::TooManyWarnings, say!("there are more than {most} warnings; the rest are not listed", most))
         }
     };
     let Diagnostic { primary, origins, .. } = last;
-    let all = Diagnostic::nowhere(code, what).help(say!("mend those that are told first"));
+    let all = Diagnostic::nowhere(code, what).help(say!("fix the listed ones first"));
     Diagnostic { primary, origins, ..all }
 }
 
@@ -226,6 +226,10 @@ mod tests {
         let last = all.last().expect("one");
         assert_eq!(last.code, Code::TooManyProblems);
         assert_eq!(last.primary.as_ref().expect("a place").span, Span::new(file, 999..999));
+        let warned = |number: usize| Diagnostic::new(Code::LongText, Span::new(file, number..number), "x");
+        let mut all = Diagnostics::default();
+        all.extend((0..2_000).map(warned));
+        assert!(all.last().expect("one").message.to_string().starts_with("there are more than 999 warnings"));
     }
 
     #[test]

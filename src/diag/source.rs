@@ -1,6 +1,6 @@
 //! Source files and places in them: bytes inside, lines and columns (in characters) outside.
 
-use std::ops::Range;
+use std::{ops::Range, rc::Rc};
 
 /// Index of a file in a [`SourceMap`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -22,7 +22,7 @@ impl Span {
 }
 
 /// A file as it was read: valid UTF-8, and known by the path that the user gave.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct SourceFile {
     /// The path as users know it.
     pub(crate) path: String,
@@ -103,21 +103,24 @@ fn stars(text: &str) -> String {
 }
 
 /// All files that a plan touches, so that any diagnostic can show its line.
-#[derive(Debug, Default)]
+///
+/// A copy has the same files, which are not copied.
+#[derive(Debug, Clone, Default)]
 pub struct SourceMap {
-    files: Vec<SourceFile>,
+    files: Vec<Rc<SourceFile>>,
 }
 
 impl SourceMap {
     pub fn add(&mut self, path: impl Into<String>, text: String) -> FileId {
-        self.files.push(SourceFile::new(path.into(), text));
+        self.files.push(Rc::new(SourceFile::new(path.into(), text)));
         FileId(self.files.len() - 1)
     }
 
     /// A file of people, of whom no output shows more than that they are there; so many bytes at its beginning name columns.
     pub fn add_people(&mut self, path: impl Into<String>, text: String, header: usize) -> FileId {
         let id = self.add(path, text);
-        self.files[id.0].people = self.files[id.0].text.floor_char_boundary(header);
+        let file = Rc::make_mut(&mut self.files[id.0]);
+        file.people = file.text.floor_char_boundary(header);
         id
     }
 
@@ -133,7 +136,7 @@ impl SourceMap {
 
     /// Hides a range from all output.
     pub fn mask(&mut self, span: &Span) {
-        self.files[span.file.0].masked.push(span.start..span.end);
+        Rc::make_mut(&mut self.files[span.file.0]).masked.push(span.start..span.end);
     }
 }
 

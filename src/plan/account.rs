@@ -72,17 +72,26 @@ pub struct Account {
     /// Proxy for the calls of this account, instead of the one that HTTPS_PROXY names. A URL with a password: { env: NAME }, { file: PATH } or { command: [...] }.
     #[serde(default)]
     pub proxy: Option<ProxySource>,
+    /// Name of the account, for templates: `account.name`.
+    #[serde(default)]
+    #[schemars(extend("pattern" = "^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$", "x-form" = "at most 63 letters, digits, `.`, `_` and `-`, starting with a letter or digit", "examples" = ["beijing"]))]
+    pub name: Option<String>,
+    /// Labels of the account, for templates: `account.labels`.
+    #[serde(default)]
+    #[schemars(extend("items" = { "type": "string", "pattern": "^[^\\s,;]{1,63}$", "x-form": "at most 63 characters without blanks, commas and semicolons" }, "examples" = [["north", "vip"]]))]
+    pub labels: Vec<String>,
 }
 
 impl Account {
-    /// Where all of its secrets are.
-    pub(crate) fn sources(&self) -> impl Iterator<Item = &SecretSource> {
+    /// Where all of its secrets are, and the keys that say so.
+    pub(crate) fn sources(&self) -> impl Iterator<Item = (&'static str, &SecretSource)> {
         let proxy = self.proxy.as_ref().and_then(|proxy| match proxy {
             ProxySource::Url(_) => None,
             ProxySource::Secret(source) => Some(source),
         });
-        let of_component = self.component.iter().flat_map(|component| component.sources().map(|(_, source)| source));
-        [&self.access_token, &self.secret].into_iter().flatten().chain(of_component).chain(proxy)
+        let own = [("access_token", self.access_token.as_ref()), ("secret", self.secret.as_ref()), ("proxy", proxy)];
+        let own = own.into_iter().filter_map(|(key, source)| Some((key, source?)));
+        own.chain(self.component.iter().flat_map(Component::sources))
     }
 }
 
@@ -101,9 +110,13 @@ pub struct Component {
 }
 
 impl Component {
-    /// Its secrets, by their keys.
+    /// Its secrets, by their keys in the account.
     pub(crate) fn sources(&self) -> [(&'static str, &SecretSource); 3] {
-        [("secret", &self.secret), ("ticket", &self.ticket), ("refresh_token", &self.refresh_token)]
+        [
+            ("component/secret", &self.secret),
+            ("component/ticket", &self.ticket),
+            ("component/refresh_token", &self.refresh_token),
+        ]
     }
 }
 

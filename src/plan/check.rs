@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::{
     hint,
-    schema::PLAN,
+    schema::{FLEET, PLAN},
     slips,
     yaml::{Document, escape},
 };
@@ -33,6 +33,10 @@ pub(crate) enum Part<'a> {
     Step(&'a str),
     /// An account in a file of its own.
     Account,
+    /// A whole fleet.
+    Fleet,
+    /// An account of a fleet that stands in a table.
+    Entry,
 }
 
 /// The schema, parsed once a process.
@@ -43,16 +47,28 @@ struct Parsed {
     patterns: HashMap<String, Regex>,
 }
 
+impl Parsed {
+    fn of(text: &str) -> Self {
+        let root: Value = serde_json::from_str(text).expect("the committed schema is JSON, which a test checks");
+        let mut patterns = HashMap::new();
+        collect_patterns(&root, &mut patterns);
+        Parsed { head: root.clone(), root, patterns }
+    }
+}
+
 fn parsed() -> &'static Parsed {
     static PARSED: OnceLock<Parsed> = OnceLock::new();
     PARSED.get_or_init(|| {
-        let root: Value = serde_json::from_str(PLAN).expect("the committed schema is JSON, which a test checks");
-        let mut head = root.clone();
-        head["properties"]["steps"] = json!({ "type": "array", "minItems": 1, "maxItems": limits::STEPS_MAX });
-        let mut patterns = HashMap::new();
-        collect_patterns(&root, &mut patterns);
-        Parsed { root, head, patterns }
+        let mut parsed = Parsed::of(PLAN);
+        parsed.head["properties"]["steps"] = json!({ "type": "array", "minItems": 1, "maxItems": limits::STEPS_MAX });
+        parsed
     })
+}
+
+/// The schema of a fleet.
+fn of_fleet() -> &'static Parsed {
+    static PARSED: OnceLock<Parsed> = OnceLock::new();
+    PARSED.get_or_init(|| Parsed::of(FLEET))
 }
 
 /// The schema of a plan.
@@ -147,10 +163,11 @@ enum Keyword<'v> {
 }
 
 fn errors<'v>(value: &'v Value, part: Part<'_>) -> Vec<Wrong<'v>> {
-    let parsed = parsed();
+    let parsed = if matches!(part, Part::Fleet | Part::Entry) { of_fleet() } else { parsed() };
     let schema = match part {
-        Part::Head => &parsed.head,
+        Part::Head | Part::Fleet => &parsed.head,
         Part::Account => &parsed.root["$defs"]["account"],
+        Part::Entry => &parsed.root["$defs"]["entry"],
         Part::Step(name) => &parsed.root["$defs"][name],
     };
     let mut wrong = Vec::new();
@@ -482,7 +499,7 @@ fn plainly(document: &Document, wrong: &Wrong<'_>, written: Option<&str>) -> Dia
             let help = help.unwrap_or_else(|| say!("allowed here: {keys}", keys = one_of(&known)));
             Diagnostic::new(Code::UnknownKey, place, say!("unknown key `{key}`", key = shown_key(key))).help(help)
         }
-        Keyword::Required(key) => missing(here(Code::MissingKey, no_key(at, &name, key)), key, schema),
+        Keyword::Required(key) => missing(here(Code::MissingKey, no_key(at, &name, key, schema)), key, schema),
         Keyword::Type => wrong_type(here(Code::WrongType, Phrase::default()), &name, instance, written, schema),
         Keyword::Enum => {
             let words = schema["enum"].as_array().map(Vec::as_slice).unwrap_or_default();
@@ -541,8 +558,12 @@ fn invalid(name: String, instance: &Value, written: Option<&str>) -> Phrase {
     say!("invalid `{name}`: {value}", name, value = shown(instance, written))
 }
 
-fn no_key(at: &str, name: &str, key: &str) -> Phrase {
-    if at.is_empty() {
+fn no_key(at: &str, name: &str, key: &str, schema: &Value) -> Phrase {
+    if at.is_empty() && schema["title"] == "qunfa fleet" {
+        say!("the fleet has no `{key}`", key)
+    } else if at.is_empty() && schema["properties"].get("appid").is_some() {
+        say!("the account has no `{key}`", key)
+    } else if at.is_empty() {
         say!("the plan has no `{key}`", key)
     } else if is_step(at) {
         say!("the step has no `{key}`", key)
@@ -721,6 +742,7 @@ mod tests {
     #[test]
     fn the_schema_uses_no_keyword_that_is_not_checked() {
         keywords(&parsed().root, "");
+        keywords(&of_fleet().root, "");
     }
 
     /// A general validator says the same of every value: valid or not, and at which places.
@@ -729,8 +751,11 @@ mod tests {
             Part::Head => parsed().head.clone(),
             Part::Account => json!({ "$ref": "#/$defs/account" }),
             Part::Step(name) => json!({ "$ref": format!("#/$defs/{name}") }),
+            Part::Fleet => of_fleet().head.clone(),
+            Part::Entry => json!({ "$ref": "#/$defs/entry" }),
         };
-        root["$defs"] = parsed().root["$defs"].clone();
+        let of = if matches!(part, Part::Fleet | Part::Entry) { of_fleet() } else { parsed() };
+        root["$defs"] = of.root["$defs"].clone();
         let oracle = jsonschema::validator_for(&root).expect("a schema");
         assert!(errors(sample, part).is_empty(), "{sample}");
         for value in mutants(sample) {
@@ -838,5 +863,12 @@ mod tests {
             "guards": { "max_recipients": 1, "send_window": "09:00-21:00", "not_before": "2026-03-01T09:00:00+08:00", "require_preview": true },
         });
         agree(&head, Part::Head);
+        let one = json!({ "name": "a", "appid": "wx0123456789abcdef", "labels": ["b"], "kind": "service", "vars": { "c": 1 }, "vars_file": "d" });
+        agree(&one, Part::Entry);
+        let fleet = json!({
+            "version": 1, "plan": "plan.yaml", "accounts": [one], "waves": [{ "accounts": ["a"] }, "10%", 3], "stop": { "max_failed": "5%" },
+            "defaults": { "kind": "service", "secret": { "env": "X_{{ account.name }}" }, "links": "keep" },
+        });
+        agree(&fleet, Part::Fleet);
     }
 }

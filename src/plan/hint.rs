@@ -91,7 +91,8 @@ impl Wrong<'_> {
 
     /// A whole number that is allowed.
     fn number(&self, text: &str) -> Option<String> {
-        if !self.takes("integer") || text.contains("{{") || self.schema.get("const").is_some() {
+        let share = text.contains(['%', '％']) && self.schema["x-form"].as_str().is_some_and(|form| form.contains('%'));
+        if !self.takes("integer") || text.contains("{{") || self.schema.get("const").is_some() || share {
             return None;
         }
         let number = slips::meant_number(text)?;

@@ -20,4 +20,5 @@ pub(crate) mod value;
 pub mod yaml;
 
 pub use parse::{ParsedPlan, account_file, mask_secrets, parse};
+pub(crate) use parse::{account_in, refuse_secrets};
 pub use validate::{ValidPlan, later_step, unknown_step, validate};

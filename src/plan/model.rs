@@ -34,8 +34,9 @@ pub struct Head {
     /// Description for readers; not sent.
     #[serde(default)]
     pub description: Option<String>,
-    /// The sending Official Account: a mapping, or the path of a YAML file with it.
-    pub account: AccountField,
+    /// The sending Official Account: a mapping, or the path of a YAML file with it. --account FILE overrides it.
+    #[serde(default)]
+    pub account: Option<AccountField>,
     /// Edition of the campaign, for example "2026-03"; may be a template. A new value sends everything again.
     #[serde(default)]
     #[schemars(extend("default" = "once", "examples" = ["once", "2026-03"]))]

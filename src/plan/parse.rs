@@ -48,8 +48,8 @@ type Parts = (Document, Head, Vec<Step>, Vec<(String, usize)>);
 fn read(file: FileId, sources: &mut SourceMap, diagnostics: &mut Diagnostics) -> Option<Parts> {
     let document = document(file, sources, diagnostics)?;
     let plan = document.value.as_object()?;
-    let of_account = |key: &str| plan.contains_key(key);
-    if of_account("appid") && of_account("kind") && !of_account("steps") {
+    let has = |key: &str| plan.contains_key(key);
+    if has("appid") && has("kind") && !has("steps") {
         mask_account(&document, "", &[], sources);
         let message = say!("this is an account file, not a plan");
         let help = say!(
@@ -57,6 +57,12 @@ fn read(file: FileId, sources: &mut SourceMap, diagnostics: &mut Diagnostics) ->
             path = sources.file(file).path.rsplit('/').next().unwrap_or_default()
         );
         diagnostics.push(Diagnostic::new(Code::MissingKey, document.key_span("/appid"), message).help(help));
+        return None;
+    }
+    if has("plan") && has("accounts") && !has("steps") {
+        let message = say!("this is a fleet file, not a plan");
+        let help = say!("check it with `qunfa fleet check`, or name it with --fleet");
+        diagnostics.push(Diagnostic::new(Code::MissingKey, document.key_span("/accounts"), message).help(help));
         return None;
     }
     hidden::look(file, hidden::Text::Data, sources, diagnostics);
@@ -113,6 +119,9 @@ fn head(
         "account": { "kind": "service", "appid": "wx0000000000000000", "secret": { "env": "NONE" } },
     });
     let mut clean = stand_in.as_object().cloned().unwrap_or_default();
+    if !plan.contains_key("account") {
+        clean.remove("account");
+    }
     let known =
         ["version", "name", "was", "description", "account", "occurrence", "vars", "env", "defaults", "guards", "lint"];
     for (key, value) in plan.iter().filter(|(key, _)| known.contains(&key.as_str())) {
@@ -285,22 +294,48 @@ pub fn account_file(
         diagnostics.push(Diagnostic::new(Code::UnknownKey, document.key_span("/steps"), message).help(help));
         return None;
     }
-    let literal = literal_secrets(&document, "", &document.value, diagnostics);
-    let mut wrong = check(&document, sources, "", &document.value, Part::Account, diagnostics);
-    say_once(&document, &literal, diagnostics);
+    if diagnostics.raised() > before {
+        return None;
+    }
+    account_in(&document, sources, diagnostics).map(|account| (document, account))
+}
+
+/// The account that a document is; none if something is wrong with it.
+pub(crate) fn account_in(
+    document: &Document,
+    sources: &mut SourceMap,
+    diagnostics: &mut Diagnostics,
+) -> Option<Account> {
+    let before = diagnostics.raised();
+    let literal = literal_secrets(document, "", &document.value, diagnostics);
+    let mut wrong = check(document, sources, "", &document.value, Part::Account, diagnostics);
+    say_once(document, &literal, diagnostics);
     wrong.extend(literal);
-    mask_account(&document, "", &wrong, sources);
-    check_credential(&document, "", wrong.is_empty(), diagnostics);
+    mask_account(document, "", &wrong, sources);
+    check_credential(document, "", wrong.is_empty(), diagnostics);
     if diagnostics.raised() > before {
         return None;
     }
     match serde_path_to_error::deserialize::<_, Account>(document.value.clone()) {
-        Ok(account) => Some((document, account)),
+        Ok(account) => Some(account),
         Err(error) => {
-            diagnostics.push(typed(&document, "", &error));
+            diagnostics.push(typed(document, "", &error));
             None
         }
     }
+}
+
+/// Says which secrets stand themselves in the settings of an account, and hides them; gives where.
+pub(crate) fn refuse_secrets(
+    document: &Document,
+    pointer: &str,
+    sources: &mut SourceMap,
+    diagnostics: &mut Diagnostics,
+) -> Vec<String> {
+    let Some(settings) = document.value.pointer(pointer) else { return Vec::new() };
+    let wrong = literal_secrets(document, pointer, settings, diagnostics);
+    wrong.iter().for_each(|at| sources.mask(&document.span(at)));
+    wrong
 }
 
 /// Says which of an account's secrets stand there themselves, also as the name of a variable or of a file, and where.
@@ -389,7 +424,7 @@ fn in_proxy(url: Option<&Value>) -> bool {
 
 /// Hides what may be a secret in the wrong place: what is wrong about an account, and what a key holds that is none of its own.
 fn mask_account(document: &Document, pointer: &str, wrong: &[String], sources: &mut SourceMap) {
-    const HARMLESS: [&str; 2] = ["kind", "links"];
+    const HARMLESS: [&str; 4] = ["kind", "links", "name", "labels"];
     const OWN: [&str; 6] = ["secret", "access_token", "appid", "token", "component", "proxy"];
     // An AppID is no secret, unless a secret stands in its place; nor is the address of a proxy without a password.
     let appid = |at: &str| {

@@ -1,6 +1,6 @@
 //! JSON Schemas, generated from the types.
 
-use schemars::{JsonSchema, generate::SchemaSettings};
+use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
 use super::{account::Account, model::Head};
@@ -9,15 +9,23 @@ use crate::locale::{Language, translation};
 /// The committed schema of a plan.
 pub const PLAN: &str = include_str!("../../schemas/plan.schema.json");
 
+/// The committed schema of a fleet.
+pub const FLEET: &str = include_str!("../../schemas/fleet.schema.json");
+
 /// Generates the schema of a plan from the types.
 pub fn generate_plan() -> Value {
     let mut generator = SchemaSettings::draft2020_12().into_generator();
     // An account in a file of its own is checked against this definition.
     let account = Account::json_schema(&mut generator);
     generator.definitions_mut().insert("account".to_owned(), account.to_value());
-    let mut schema = generator.into_root_schema_for::<Head>().to_value();
+    generate_read::<Head>("urn:qunfa:plan:1", generator)
+}
+
+/// The schema of a file that people write, from its type and what was generated before.
+pub(crate) fn generate_read<T: JsonSchema>(id: &str, generator: SchemaGenerator) -> Value {
+    let mut schema = generator.into_root_schema_for::<T>().to_value();
     tidy(&mut schema);
-    headed("urn:qunfa:plan:1", schema)
+    headed(id, schema)
 }
 
 /// The schema of a document that the program prints, from its type.

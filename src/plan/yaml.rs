@@ -31,8 +31,45 @@ pub struct Entry {
 }
 
 impl Entry {
-    fn new(key: Option<Span>, value: Span) -> Self {
+    pub(crate) fn new(key: Option<Span>, value: Span) -> Self {
         Self { key, value, style: None, inside: Vec::new() }
+    }
+
+    /// Adds a member to a mapping of which this is the entry; a name with a dot is that of a member of a member.
+    pub(crate) fn put(&mut self, members: &mut Map<String, Value>, name: &str, value: Value, key: &Span, at: &Span) {
+        let Some((owner, inner)) = name.split_once('.') else {
+            let items = value.as_array().map_or(0, Vec::len);
+            let inside = vec![Self::new(None, at.clone()); items];
+            members.insert(name.to_owned(), value);
+            self.inside.push(Self { inside, ..Self::new(Some(key.clone()), at.clone()) });
+            return;
+        };
+        if !members.contains_key(owner) {
+            members.insert(owner.to_owned(), Value::Object(Map::new()));
+            self.inside.push(Self::new(Some(key.clone()), at.clone()));
+        }
+        let place = members.keys().position(|known| known == owner);
+        if let (Some(Value::Object(members)), Some(place)) = (members.get_mut(owner), place) {
+            self.inside[place].put(members, inner, value, key, at);
+        }
+    }
+
+    /// The members of a mapping of which this is the entry, and that stand at no other place.
+    pub(crate) fn fill(&mut self, members: &Map<String, Value>) {
+        for value in members.values() {
+            let mut entry = Self::new(None, self.value.clone());
+            match value {
+                Value::Object(members) => entry.fill(members),
+                Value::Array(items) => entry.inside = vec![Self::new(None, self.value.clone()); items.len()],
+                _ => {}
+            }
+            self.inside.push(entry);
+        }
+    }
+
+    /// Adds the places of a member of another document.
+    pub(crate) fn take(&mut self, document: &Document, pointer: &str) {
+        self.inside.push(document.find(pointer).0.clone());
     }
 }
 
@@ -48,6 +85,18 @@ pub struct Document {
 }
 
 impl Document {
+    /// A value whose parts stand at those places.
+    pub(crate) fn of_value(file: FileId, value: Value, places: Entry) -> Self {
+        Self { file, value, places }
+    }
+
+    /// A mapping with a list, whose items stand at those places.
+    pub(crate) fn of_items(file: FileId, name: &str, items: Vec<Value>, places: Vec<Entry>) -> Self {
+        let all = || Entry::new(None, Span::new(file, 0..0));
+        let value = Value::Object(Map::from_iter([(name.to_owned(), Value::Array(items))]));
+        Self { file, value, places: Entry { inside: vec![Entry { inside: places, ..all() }], ..all() } }
+    }
+
     /// The entry at a pointer, or at its nearest ancestor; and whether it is the one at the pointer.
     fn find(&self, pointer: &str) -> (&Entry, bool) {
         let (mut value, mut entry) = (&self.value, &self.places);

@@ -46,12 +46,14 @@ pub struct RenderedPlan {
     pub name: String,
     /// Path as given on the command line.
     pub path: String,
+    /// The words of a command that name the plan.
+    pub(crate) words: Vec<String>,
     /// Options with which the plan was loaded, as they were typed: the same command with them loads the same plan.
     pub(crate) options: Vec<String>,
     pub(crate) account: Account,
     pub appid: String,
-    /// The account's file, if it has one of its own, relative to the plan.
-    pub(crate) account_path: Option<String>,
+    /// The folder that the account's files are relative to: a path relative to the plan's folder, or an absolute one.
+    pub(crate) account_folder: String,
     /// The name that it had before, if it says so.
     pub(crate) was: Option<String>,
     pub occurrence: String,
@@ -265,9 +267,10 @@ pub fn render(
     let plan = RenderedPlan {
         name: resolved.head.name,
         path: path.to_owned(),
+        words: vec![path.to_owned()],
         options: Vec::new(),
         appid: resolved.appid,
-        account_path: resolved.account_path,
+        account_folder: resolved.account_folder,
         was: resolved.head.was,
         occurrence: resolved.occurrence,
         editions: resolved.editions,
@@ -430,8 +433,8 @@ impl RenderedPlan {
         rest: &[&'a str],
         options: impl IntoIterator<Item = &'a String>,
     ) -> String {
-        let path = if self.path == "<stdin>" { "-" } else { &self.path };
-        let words = std::iter::once(path).chain(rest.iter().copied()).chain(options.into_iter().map(String::as_str));
+        let named = self.words.iter().map(String::as_str);
+        let words = named.chain(rest.iter().copied()).chain(options.into_iter().map(String::as_str));
         words.fold(format!("qunfa {name}"), |line, word| line + " " + &crate::text::quoted(word))
     }
 

@@ -264,3 +264,17 @@ fn verdict(errors: usize, warnings: usize) -> Phrase {
 pub fn json(checkup: &Checkup) -> String {
     format!("{}\n", serde_json::to_string_pretty(checkup).unwrap_or_default())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_and_warnings_are_counted() {
+        let _heard = crate::locale::tests::heard("report-checkup-errors_and_warnings_are_counted");
+        assert_eq!(verdict(0, 0), "ready");
+        assert_eq!(verdict(0, 2), "ready, with 2 warnings");
+        assert_eq!(verdict(1, 0), "not ready: 1 error");
+        assert!(!verdict(2, 1).is_empty());
+    }
+}

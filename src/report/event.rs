@@ -111,6 +111,8 @@ impl Fold {
                 totals: Totals::default(),
                 steps: steps.iter().map(not_run).collect(),
                 error: None,
+                again: None,
+                again_reason: None,
             });
             return;
         }
@@ -230,7 +232,7 @@ mod tests {
         fold.apply(&RunEvent::Started {
             run_id: "r".into(),
             plan: PlanRef { name: "p".into(), path: "p.yaml".into(), digest: "sha256:".into() },
-            account: AccountRef { appid: "wx".into(), kind: "service".into() },
+            account: AccountRef { appid: "wx".into(), kind: "service".into(), name: None },
             occurrence: "once".into(),
             platform: "sandbox".into(),
             at: at(10),

@@ -201,7 +201,7 @@ fn sentence(text: &Phrase) -> String {
 }
 
 /// Text on one line that is only text.
-fn plain(text: &str) -> String {
+pub(super) fn plain(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     let text = one_line(text);
     let mut chars = text.chars().peekable();
@@ -228,7 +228,7 @@ fn plain(text: &str) -> String {
 
 /// Text on one line in code type. Backticks where nothing in it could end them or the cell; else a tag, inside which
 /// escapes work.
-fn code(text: &str) -> String {
+pub(super) fn code(text: &str) -> String {
     let text = one_line(text).replace('@', "@\u{200b}");
     if text.trim().is_empty() || text.contains(['`', '|', '&', '<', '>', '\\']) {
         format!("<code>{}</code>", plain(&text))
@@ -245,11 +245,11 @@ fn block(text: &str) -> String {
     format!("<pre>\n{text}\n</pre>")
 }
 
-fn line(out: &mut String, text: &str) {
+pub(super) fn line(out: &mut String, text: &str) {
     writeln!(out, "{text}").expect("a string takes it");
 }
 
-fn paragraph(out: &mut String, text: &str) {
+pub(super) fn paragraph(out: &mut String, text: &str) {
     line(out, "");
     line(out, text);
 }
@@ -283,6 +283,7 @@ mod tests {
 
     #[test]
     fn a_summary_is_cut_where_it_still_reads() {
+        let _heard = crate::locale::tests::heard("report-markdown-a_summary_is_cut_where_it_still_reads");
         let whole = render(&fixture());
         assert_eq!(cut(whole.clone(), whole.len()), whole);
         assert_eq!(cut(whole.clone(), 10), "");

@@ -7,6 +7,7 @@ use std::str::FromStr;
 
 pub mod checkup;
 mod event;
+pub mod fleet;
 mod html;
 mod human;
 mod json;
@@ -19,7 +20,8 @@ mod words;
 
 pub use event::{Fold, RunEvent, StepView};
 pub use model::{
-    AccountRef, CallOutcome, CallReport, PlanRef, REPORT_SCHEMA, Report, RunOutcome, StepOutcome, StepReport, Totals,
+    AccountRef, Again, CallOutcome, CallReport, PlanRef, REPORT_SCHEMA, Report, RunOutcome, StepOutcome, StepReport,
+    Totals,
 };
 pub(crate) use words::account_kind;
 

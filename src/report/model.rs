@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{message::MessageView, problem::Problem};
+use crate::{locale::Phrase, message::MessageView, problem::Problem};
 
 /// Version of the report's shape; a reader refuses what it does not know.
 pub const REPORT_SCHEMA: u32 = 1;
@@ -45,6 +45,24 @@ pub struct Report {
     pub steps: Vec<StepReport>,
     /// Why the run as a whole was refused or stopped, if no step shows it.
     pub(crate) error: Option<Problem>,
+    /// Whether running the same command again helps; null in reports of older versions.
+    #[serde(default)]
+    pub(crate) again: Option<Again>,
+    /// Why.
+    #[serde(default)]
+    pub(crate) again_reason: Option<Phrase>,
+}
+
+/// Whether running the same command again helps. It never sends anything twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Again {
+    /// At once: it continues where the run stopped.
+    Now,
+    /// After some time, or after somebody has acted.
+    Later,
+    /// It ends in the same way: everything is done, or the command, the plan or the approval must change first.
+    Never,
 }
 
 /// A plan.
@@ -67,6 +85,9 @@ pub struct AccountRef {
     pub appid: String,
     /// `service` or `subscription`.
     pub kind: String,
+    /// Its name, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
 }
 
 /// Outcome of a run.

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use super::*;
 use crate::{
     locale::{
-        Language, say,
+        Language, Phrase, say,
         tests::{BOTH, speaking},
     },
     message::{MessageKind, MessageView},
@@ -207,7 +207,7 @@ pub(super) fn fixture() -> Report {
             path: "campaigns/spring-tea.yaml".to_owned(),
             digest: "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08".to_owned(),
         },
-        account: AccountRef { appid: "wx0123456789abcdef".to_owned(), kind: "service".to_owned() },
+        account: AccountRef { appid: "wx0123456789abcdef".to_owned(), kind: "service".to_owned(), name: None },
         occurrence: "2026-03-01".to_owned(),
         platform: "sandbox".to_owned(),
         started_at: at("09:00:00"),
@@ -228,6 +228,8 @@ pub(super) fn fixture() -> Report {
         },
         steps: vec![article, proof, greeting, beijing, shanghai, guangzhou, recall, announce, vip],
         error: None,
+        again: Some(Again::Later),
+        again_reason: Some(Phrase::verbatim("a quota is used up")),
     }
 }
 

@@ -966,6 +966,10 @@ mod tests {
         assert_eq!(read_bytes("a.txt", b"oA\n\xff\n"), Err(vec![(Code::NotUtf8, 2, 1)]));
         assert_eq!(read_bytes("a.csv", b"openid,n\noA,\xff\n"), Err(vec![(Code::NotUtf8, 2, 1)]));
         assert_eq!(read_bytes("a.txt", b"oA\no\0B\n"), Err(vec![(Code::ControlCharacter, 2, 2)]));
+        // Half of a pair in UTF-16, and a byte that is found after the part by which the file is judged.
+        assert!(read_bytes("a.txt", b"\xff\xfeo\0A\0\n\0\x00\xd8o\0\n\0").is_err());
+        let far = b"oA\n".repeat((16 << 20) / 3 + 9);
+        assert!(read_bytes("a.txt", &[&far[..], b"\xff\n"].concat()).is_err());
         assert_eq!(read_bytes("a.txt.gz", b"oA\noB\n"), Err(vec![(Code::BadData, 1, 1)]));
         assert_eq!(read_bytes("a.gz", b"oA\noB\n"), Err(vec![(Code::BadData, 1, 1)]));
         for name in ["a.csv", "a.txt", "a.jsonl", "a.xlsx"] {

@@ -1,12 +1,13 @@
 //! Rows of a `foreach` and variables: CSV, JSONL, YAML.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, ops::Range};
 
 use serde_json::{Map, Number, Value};
 
 use super::{
-    json, not_text,
+    Project, json, not_text,
     table::{self, Dialect, Fed, Quote, Table, Told},
+    table_text, unreadable,
 };
 use crate::{
     content::template::numbers::Forms,
@@ -29,11 +30,58 @@ pub(crate) struct Row {
     pub(crate) place: Span,
 }
 
+/// The accounts of a fleet: the rows of a .csv or .jsonl file that is named at a place.
+pub(crate) fn file(
+    path: &str,
+    place: &Span,
+    project: &dyn Project,
+    sources: &mut SourceMap,
+    diagnostics: &mut Diagnostics,
+) -> Option<Vec<Row>> {
+    let (name, bytes) = match project.read(path, limits::DATA_BYTES_MAX) {
+        Ok(read) => read,
+        Err(error) => {
+            let near = project.near(path).filter(|near| near != path);
+            let help = near.map(|near| say!("did you mean `{near}`?", near));
+            let problem = unreadable(path, place, limits::DATA_BYTES_MAX, error);
+            diagnostics.push(help.into_iter().fold(problem, Diagnostic::help));
+            return None;
+        }
+    };
+    let text = table_text(&name, bytes, place, sources, diagnostics)?;
+    rows(&name, text, (limits::FLEET_MAX, place), sources, diagnostics)
+}
+
+/// How the cells of a .csv file are written.
+fn dialect(text: &str) -> Dialect {
+    const LOOKED_AT: usize = 64 << 10;
+    Dialect::of(&text[..text.floor_char_boundary(text.len().min(LOOKED_AT))], None)
+}
+
+/// Where the cells of a row of a .csv file stand, which is there in the text.
+pub(crate) fn cells(text: &str) -> impl Fn(Range<usize>) -> Vec<Range<usize>> + '_ {
+    let dialect = dialect(text);
+    move |row| match Table::new(dialect).feed(1, row.start, &text.as_bytes()[row]) {
+        Ok(Fed::Row(row)) => {
+            row.cells.iter().map(|cell| row.start + cell.range().start..row.start + cell.range().end).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// The columns of a .csv file, and where they are named.
+pub(crate) fn columns(text: &str) -> Vec<(String, Range<usize>)> {
+    let first = lines(text).skip(usize::from(dialect(text).says)).find(|(.., line)| !line.trim().is_empty());
+    let Some((_, start, line)) = first else { return Vec::new() };
+    let cells = cells(text)(start..start + line.trim_end().len());
+    cells.into_iter().map(|cell| (text[cell.clone()].trim().to_owned(), cell)).collect()
+}
+
 /// The rows of a .csv or .jsonl file. All values of a CSV file are text.
 pub(crate) fn rows(
     name: &str,
     text: String,
-    place: &Span,
+    (most, place): (usize, &Span),
     sources: &mut SourceMap,
     diagnostics: &mut Diagnostics,
 ) -> Option<Vec<Row>> {
@@ -48,12 +96,12 @@ pub(crate) fn rows(
     if diagnostics.errors() > before {
         return None;
     }
-    if rows.is_empty() || rows.len() > limits::FOREACH_MAX {
+    if rows.is_empty() || rows.len() > most {
         let message = say!(
             "`{name}` has {rows} row; it must have 1 to {most}" | "`{name}` has {rows} rows; it must have 1 to {most}",
             rows = rows.len(),
             name,
-            most = Count(limits::FOREACH_MAX as u64)
+            most = Count(most as u64)
         );
         diagnostics.push(Diagnostic::new(Code::BadData, place.clone(), message));
         return None;
@@ -86,8 +134,7 @@ struct Cells<'a> {
 impl<'a> Cells<'a> {
     /// The rows that are good; none if it is not read to its end.
     fn read(text: &str, file: FileId, diagnostics: &'a mut Diagnostics) -> Option<Vec<Row>> {
-        const LOOKED_AT: usize = 64 << 10;
-        let dialect = Dialect::of(&text[..text.floor_char_boundary(text.len().min(LOOKED_AT))], None);
+        let dialect = dialect(text);
         let mut table = Table::new(dialect);
         let mut cells = Cells { file, dialect, header: None, rows: Vec::new(), count: 0, diagnostics };
         for (number, start, line) in lines(text).skip(usize::from(dialect.says)) {

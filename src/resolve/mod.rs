@@ -32,7 +32,7 @@ use crate::{
     payload,
     plan::{
         self, ValidPlan,
-        account::{Account, AccountField, AccountKind, AppId},
+        account::Account,
         ask::Holds,
         model::{Foreach, Step},
         value::Template,
@@ -41,6 +41,7 @@ use crate::{
     text::{characters, did_you_mean, nearest, openid},
 };
 
+pub mod account;
 pub(crate) mod article;
 pub(crate) mod audience;
 pub(crate) mod data;
@@ -50,6 +51,7 @@ mod json;
 mod lost;
 mod table;
 
+use account::{Chosen, Found, Layer};
 use audience::Audience;
 use lost::{Lost, Wrong};
 
@@ -128,6 +130,8 @@ pub struct Inputs<'a> {
     pub vars_files: &'a [(String, Vec<u8>)],
     /// Variables of --var, `key=value`, in order.
     pub vars: &'a [String],
+    /// The account in place of the plan's own.
+    pub account: Option<&'a Chosen>,
     /// Now, for `run.date`.
     pub now: Timestamp,
 }
@@ -144,8 +148,8 @@ pub struct ResolvedPlan {
     pub(crate) appid: String,
     pub(crate) occurrence: String,
     pub(crate) editions: Editions,
-    /// The folder that secret files of the account are relative to, as a path relative to the plan.
-    pub(crate) account_path: Option<String>,
+    /// The folder that secret files of the account are relative to: a path relative to the plan's folder, or an absolute one.
+    pub(crate) account_folder: String,
     /// The steps, with their instances.
     pub(crate) steps: Vec<ResolvedStep>,
     /// Ids of steps that were set aside because of a problem.
@@ -207,32 +211,16 @@ pub fn resolve(valid: ValidPlan, inputs: &Inputs<'_>, sources: &mut SourceMap) -
     let ValidPlan { document, head, steps, mut set_aside, mut diagnostics } = valid;
     let mut reader = Reader::new(inputs, sources, &mut diagnostics, &document);
     reader.lint = head.lint.clone();
-    let account = reader.account(&head.account);
-    let account_path = match &head.account {
-        AccountField::File(path) => Some(path.clone()),
-        AccountField::Inline(_) => None,
-    };
-    reader.withhold(account.as_ref(), account_path.as_deref());
+    let Found { account, folder, places } = reader.account(head.account.as_ref());
+    reader.withhold(account.as_ref(), &folder);
     let (vars, forms) = reader.vars(&head.vars);
     let env = reader.env(&head.env, account.as_ref());
     // A plan without an account is still looked at, with a stand-in.
     let known = account.is_some();
-    let account = account.unwrap_or_else(|| Account {
-        kind: AccountKind::Service,
-        appid: AppId::Literal("wx0000000000000000".into()),
-        access_token: None,
-        secret: None,
-        token: plan::account::TokenEndpoint::default(),
-        links: plan::account::LinkPolicy::default(),
-        component: None,
-        proxy: None,
-    });
-    let appid = match &account.appid {
-        AppId::Literal(appid) => appid.clone(),
-        AppId::Env(name) => reader.appid(name).unwrap_or_else(|| "wx0000000000000000".into()),
-    };
+    let account = account.unwrap_or_else(|| account::stand_in(inputs.account));
+    let appid = reader.appid(&account.appid, places.appid);
     let engine = Engine::new(reader.library());
-    let of_account = serde_json::json!({ "appid": appid, "kind": account.kind.name() });
+    let of_account = account::seen(&account, &appid);
     let mut base = base([("vars", vars.into()), ("env", serde_json::json!(env)), ("account", of_account)], inputs.now);
     if !forms.is_empty() {
         base.insert(numbers::OF_PLAN.to_owned(), forms.value());
@@ -248,7 +236,7 @@ pub fn resolve(valid: ValidPlan, inputs: &Inputs<'_>, sources: &mut SourceMap) -
         }
         reader.diagnostics.about(Some(Origin::step(step.index)));
         if known && step.action.spec().only.is_some_and(|only| only != account.kind) {
-            reader.wrong_account(&step, &account);
+            reader.wrong_account(&step, &account, places.kind.as_ref());
         }
         match reader.step(&step, &account, &engine, &base) {
             Some(instances) => resolved.push(ResolvedStep { step, instances }),
@@ -266,7 +254,7 @@ pub fn resolve(valid: ValidPlan, inputs: &Inputs<'_>, sources: &mut SourceMap) -
         appid,
         occurrence: occurrence.unwrap_or_default(),
         editions,
-        account_path,
+        account_folder: folder,
         steps: resolved,
         set_aside,
         engine,
@@ -498,64 +486,6 @@ impl Reader<'_> {
         self.diagnostics.push(diagnostic);
     }
 
-    fn account(&mut self, field: &AccountField) -> Option<Account> {
-        match field {
-            AccountField::Inline(account) => Some((**account).clone()),
-            AccountField::File(path) => {
-                let place = self.document.span("/account");
-                let (name, bytes) = self.text_bytes(path, &place, limits::DATA_BYTES_MAX)?;
-                let text = self.decode(&name, bytes, &place)?;
-                let file = self.sources.add(name, text);
-                plan::account_file(file, self.sources, self.diagnostics).map(|(_, account)| account)
-            }
-        }
-    }
-
-    /// What the account's secrets are read from is no content. Paths are relative to the file that names them.
-    fn withhold(&self, account: Option<&Account>, account_path: Option<&str>) {
-        let folder = account_path.and_then(|path| path.rfind(['/', '\\']).map(|end| &path[..=end])).unwrap_or("");
-        for source in account.into_iter().flat_map(Account::sources) {
-            for path in source.file.iter().chain(source.command.iter().flatten()) {
-                let absolute = std::path::Path::new(path).is_absolute();
-                self.inputs.project.withhold(&if absolute { path.clone() } else { format!("{folder}{path}") });
-            }
-        }
-    }
-
-    fn appid(&mut self, name: &str) -> Option<String> {
-        let place = self.document.span("/account/appid");
-        let problem = match (self.inputs.env)(name) {
-            Some(value) if AppId::is_well_formed(value.trim()) => return Some(value.trim().to_owned()),
-            Some(_) => {
-                Diagnostic::new(Code::BadFormat, place, say!("the variable `{name}` does not contain an AppID", name))
-                    .help(say!("an AppID is `wx` and 16 hexadecimal digits"))
-            }
-            None => {
-                Diagnostic::new(Code::EnvMissing, place, say!("the environment variable `{name}` is not set", name))
-                    .help(say!("set it: export {name}=wx...", name))
-            }
-        };
-        self.push(problem);
-        None
-    }
-
-    fn wrong_account(&mut self, step: &Step, account: &Account) {
-        let spec = step.action.spec();
-        let action = spec.name;
-        let message = match account.kind {
-            AccountKind::Subscription => {
-                say!("`{action}` requires a service account, but this is a subscription account", action)
-            }
-            AccountKind::Service => {
-                say!("`{action}` requires a subscription account, but this is a service account", action)
-            }
-        };
-        let diagnostic = Diagnostic::new(Code::AccountKind, self.document.span(&step.pointer("/action")), message);
-        let there = self.document.span("/account/kind");
-        let help = say!("send to a tag instead: `action: send_by_tag`");
-        self.push(diagnostic.related(there, say!("the account")).help(help));
-    }
-
     fn bytes(&mut self, path: &str, place: &Span, most: u64) -> Option<(String, Vec<u8>)> {
         match self.inputs.project.read(path, most) {
             Ok(read) => Some(read),
@@ -617,46 +547,14 @@ impl Reader<'_> {
         }
     }
 
-    /// The bytes as text; a problem is said at the place in the plan, for a file that is no text has no lines.
+    /// [`decode`] of what the plan names.
     fn decode(&mut self, name: &str, bytes: Vec<u8>, place: &Span) -> Option<String> {
-        let problem = match source::decode(bytes.clone()) {
-            Ok(text) => return Some(text),
-            Err(bad @ BadText::Control(at, c)) => {
-                // Shown as blanks, so that the line can be.
-                let file = self.sources.add(name, source::without_controls(&bytes));
-                plan::mask_secrets(file, self.sources);
-                let here = Span::new(file, at..at + c.len_utf8());
-                undecodable(name, bad, &here).related(place.clone(), say!("named here"))
-            }
-            Err(bad) => undecodable(name, bad, place),
-        };
-        self.push(problem);
-        None
+        decode(name, bytes, place, self.sources, self.diagnostics)
     }
 
-    /// [`Self::decode`] of a table, which Excel writes in several encodings.
+    /// [`table_text`] of what the plan names.
     fn table(&mut self, name: &str, bytes: Vec<u8>, place: &Span) -> Option<String> {
-        if let Some((message, help)) = encoding::other_kind(name, &bytes) {
-            self.push(Diagnostic::new(Code::BadData, place.clone(), message).help(help));
-            return None;
-        }
-        match encoding::text(&bytes) {
-            Ok(text) => self.decode(name, text.into_bytes(), place),
-            Err(unread) => {
-                let (message, help) = unread.words(name);
-                let here = match unread {
-                    encoding::Unread::Line(line) => {
-                        let file = self.sources.add(name, source::without_controls(&bytes));
-                        let start = self.sources.file(file).line_start(line);
-                        Span::new(file, start..start)
-                    }
-                    encoding::Unread::Utf16 => place.clone(),
-                };
-                let problem = Diagnostic::new(Code::NotUtf8, here, message).related(place.clone(), say!("named here"));
-                self.push(problem.help(help));
-                None
-            }
-        }
+        table_text(name, bytes, place, self.sources, self.diagnostics)
     }
 
     /// What templates may include. What is wrong with a file matters only where it is included.
@@ -676,11 +574,27 @@ impl Reader<'_> {
         library
     }
 
-    /// The plan's variables, overridden by the files, overridden by the options.
+    /// The plan's variables, overridden by the fleet's, overridden by the files, overridden by the options.
     fn vars(&mut self, plan: &Map<String, Value>) -> (Map<String, Value>, Forms) {
         let mut vars = plan.clone();
         let mut forms = Forms::default();
         data::note_numbers(self.document, "/vars", &mut forms, self.sources, self.diagnostics);
+        let layers = match self.inputs.account {
+            Some(Chosen::Member { layers, .. }) => layers.as_slice(),
+            _ => &[],
+        };
+        for layer in layers {
+            match layer {
+                Layer::File(path, bytes) => {
+                    let more = data::mapping(path, bytes.clone(), &mut forms, self.sources, self.diagnostics);
+                    vars.extend(more.into_iter().flatten());
+                }
+                Layer::Values(more, numbers) => {
+                    numbers.iter().for_each(|written| forms.note(written));
+                    vars.extend(more.clone());
+                }
+            }
+        }
         for (path, bytes) in self.inputs.vars_files {
             match data::mapping(path, bytes.clone(), &mut forms, self.sources, self.diagnostics) {
                 Some(more) => vars.extend(more),
@@ -701,7 +615,7 @@ impl Reader<'_> {
 
     fn env(&mut self, names: &[String], account: Option<&Account>) -> BTreeMap<String, String> {
         let secrets = account.into_iter().flat_map(Account::sources);
-        let secrets: Vec<&str> = secrets.filter_map(|source| source.env.as_deref()).collect();
+        let secrets: Vec<&str> = secrets.filter_map(|(_, source)| source.env.as_deref()).collect();
         let mut env = BTreeMap::new();
         for (index, name) in names.iter().enumerate() {
             let place = self.document.span(&format!("/env/{index}"));
@@ -945,7 +859,7 @@ impl Reader<'_> {
                 let read = self.text_bytes(path, &place, limits::DATA_BYTES_MAX);
                 let rows = read.and_then(|(name, bytes)| {
                     let text = self.table(&name, bytes, &place)?;
-                    data::rows(&name, text, &place, self.sources, self.diagnostics)
+                    data::rows(&name, text, (limits::FOREACH_MAX, &place), self.sources, self.diagnostics)
                 });
                 let rows = rows.map(values);
                 self.rows.insert(path.clone(), rows.clone());
@@ -1284,6 +1198,60 @@ impl Reader<'_> {
                 let help = near.unwrap_or_else(|| say!("remove it, or use it as {{{{ vars.{name} }}}}", name));
                 self.diagnostics.push(diagnostic.help(help));
             }
+        }
+    }
+}
+
+/// The bytes as text; a problem is said at the place that names the file, for a file that is no text has no lines.
+fn decode(
+    name: &str,
+    bytes: Vec<u8>,
+    place: &Span,
+    sources: &mut SourceMap,
+    diagnostics: &mut Diagnostics,
+) -> Option<String> {
+    let problem = match source::decode(bytes.clone()) {
+        Ok(text) => return Some(text),
+        Err(bad @ BadText::Control(at, c)) => {
+            // Shown as blanks, so that the line can be.
+            let file = sources.add(name, source::without_controls(&bytes));
+            plan::mask_secrets(file, sources);
+            let here = Span::new(file, at..at + c.len_utf8());
+            undecodable(name, bad, &here).related(place.clone(), say!("named here"))
+        }
+        Err(bad) => undecodable(name, bad, place),
+    };
+    diagnostics.push(problem);
+    None
+}
+
+/// [`decode`] of a table, which Excel writes in several encodings.
+fn table_text(
+    name: &str,
+    bytes: Vec<u8>,
+    place: &Span,
+    sources: &mut SourceMap,
+    diagnostics: &mut Diagnostics,
+) -> Option<String> {
+    if let Some((message, help)) = encoding::other_kind(name, &bytes) {
+        diagnostics.push(Diagnostic::new(Code::BadData, place.clone(), message).help(help));
+        return None;
+    }
+    match encoding::text(&bytes) {
+        Ok(text) => decode(name, text.into_bytes(), place, sources, diagnostics),
+        Err(unread) => {
+            let (message, help) = unread.words(name);
+            let here = match unread {
+                encoding::Unread::Line(line) => {
+                    let file = sources.add(name, source::without_controls(&bytes));
+                    let start = sources.file(file).line_start(line);
+                    Span::new(file, start..start)
+                }
+                encoding::Unread::Utf16 => place.clone(),
+            };
+            let problem = Diagnostic::new(Code::NotUtf8, here, message).related(place.clone(), say!("named here"));
+            diagnostics.push(problem.help(help));
+            None
         }
     }
 }

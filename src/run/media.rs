@@ -166,6 +166,7 @@ mod tests {
         ] {
             assert_eq!(lost(name, value), Vec::<String>::new(), "{name}");
         }
+        assert_eq!(losses(std::slice::from_ref(&wanted), &[]), ["sent 1 article, found 0"]);
         assert_eq!(lost("content_source_url", json!("")).len(), 1);
         assert_eq!(lost("content_source_url", json!("https://a.cn/?a=1")).len(), 1);
         assert_eq!(lost("need_open_comment", json!(0)).len(), 1);

@@ -4,6 +4,7 @@
 //! Its order is one of types: [`prepare()`] compares plan and ledger; [`Prepared::complete`] looks up what WeChat alone
 //! knows; [`Ready`] is what a person is asked about, and [`Ready::run`] ends it.
 
+mod again;
 mod attempt;
 pub(crate) mod doctor;
 pub(crate) mod doubt;
@@ -29,6 +30,7 @@ mod tamper;
 mod views;
 pub(crate) mod work;
 
+pub(crate) use again::{again, again_of, held_back};
 pub use prepare::{Prepared, Selection, forgotten, prepare};
 pub use ready::{Ready, Settings};
 pub use refusal::Refusal;

@@ -409,6 +409,15 @@ mod tests {
     }
 
     #[test]
+    fn an_intent_is_good_for_half_a_minute() {
+        let _heard = crate::locale::tests::heard("run-policy-an_intent_is_good_for_half_a_minute");
+        let at = |second| Timestamp::from_second(second).expect("in range");
+        assert_eq!(is_fresh(at(30), at(0)), Ok(()));
+        let late = is_fresh(at(31), at(0)).expect_err("somebody else may have made it");
+        assert!(late.message.to_string().contains("31 s had passed"), "{}", late.message);
+    }
+
+    #[test]
     fn one_code_of_each_class() {
         let judged = |code| judge(Effect::Mass, true, &reply(code));
         let judge = |effect, outcome: &Outcome| judge(effect, false, outcome);

@@ -83,3 +83,38 @@ impl From<LedgerError> for problem::Refusal {
         Self::missing_input(error.words()).help(help)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::store::Owner;
+
+    #[test]
+    fn a_server_that_fails_is_told_with_what_to_do() {
+        let _heard = crate::locale::tests::heard("run-refusal-a_server_that_fails_is_told_with_what_to_do");
+        let path = || "postgresql://u@db/d".to_owned();
+        let remote =
+            |help| LedgerError::Remote { path: path(), what: say!("the connection was closed"), help, lost: true };
+        let told = |error: LedgerError| problem::Refusal::from(error);
+        let plain = told(remote(None));
+        assert_eq!((plain.code, plain.problem.help.len()), (ExitCode::MissingInput, 1));
+        assert_eq!(told(remote(Some(say!("use a newer qunfa")))).problem.help[0].to_string(), "use a newer qunfa");
+        let taken = told(LedgerError::TakenOver { path: path(), by: None::<Owner> });
+        assert_eq!((taken.code, taken.problem.help.len()), (ExitCode::Conflict, 1));
+    }
+
+    #[test]
+    fn each_failure_of_the_store_says_what_to_do() {
+        let _heard = crate::locale::tests::heard("run-refusal-each_failure_of_the_store_says_what_to_do");
+        let (path, what) = (|| "state.db".to_owned(), || say!("it is too large"));
+        for (error, code) in [
+            (LedgerError::Stopped { path: path() }, ExitCode::Interrupted),
+            (LedgerError::Newer { path: path(), found: 99, known: 9 }, ExitCode::MissingInput),
+            (LedgerError::Damaged { path: path(), what: what() }, ExitCode::MissingInput),
+            (LedgerError::Conflict { path: path(), what: what() }, ExitCode::MissingInput),
+            (LedgerError::Store { path: path(), what: what(), source: None }, ExitCode::MissingInput),
+        ] {
+            assert_eq!(problem::Refusal::from(error).code, code);
+        }
+    }
+}

@@ -49,7 +49,11 @@ pub(crate) fn replay(plan: &RenderedPlan, run: &RunRecord, records: &[CallRecord
     emit(RunEvent::Started {
         run_id: run.run_id.clone(),
         plan: PlanRef { name: plan.name.clone(), path: run.path.clone(), digest: run.digest.clone() },
-        account: AccountRef { appid: plan.appid.clone(), kind: plan.account.kind.name().into() },
+        account: AccountRef {
+            appid: plan.appid.clone(),
+            kind: plan.account.kind.name().into(),
+            name: plan.account.name.clone(),
+        },
         occurrence: run.occurrence.clone(),
         platform: run.platform.name().to_owned(),
         at: run.started_at,

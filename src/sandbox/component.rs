@@ -124,7 +124,7 @@ impl Components {
         } else {
             given.to_owned()
         };
-        let token = tokens.issue(now);
+        let token = tokens.issue(&account, now);
         let before = self.authorized.insert((caller, account), token.clone());
         tokens.shorten(before, after(now, OVERLAP));
         Ok(json!({"authorizer_access_token": token, "expires_in": LIFE, "authorizer_refresh_token": refresh}))

@@ -43,9 +43,10 @@ fn submit(state: &mut State, context: &Context, asked: Asked) -> Result<Value, R
     state.client_ids.check(&client_id, now)?;
     let target = state.directory.target(asked)?;
     message.check_media(&state.media, now)?;
-    state.quotas.check_mass(state.kind, &target, now)?;
+    let kind = state.kind;
+    state.quotas().check_mass(kind, &target, now)?;
 
-    state.quotas.count_mass(&target, now);
+    state.quotas().count_mass(&target, now);
     let msg_id = state.jobs.next_id();
     let fails = message.is_to_fail(&state.media);
     let titles = message.draft().map_or_else(Vec::new, |draft| state.media.titles(draft));
@@ -87,17 +88,17 @@ fn deliver(state: &mut State, context: &Context, target: &Target) -> (u64, Outco
     let now = context.now;
     match target {
         Target::All => {
-            state.quotas.count_received(target, now);
+            state.quotas().count_received(target, now);
             (state.directory.followers(), Outcome::Sent)
         }
         Target::Tag(tag) => {
-            state.quotas.count_received(target, now);
+            state.quotas().count_received(target, now);
             (tag.count, Outcome::Sent)
         }
         Target::Openids(openids) => {
-            let left: Vec<String> = state.quotas.reachable(openids, now).into_iter().cloned().collect();
+            let left: Vec<String> = state.quotas().reachable(openids, now).into_iter().cloned().collect();
             let recipients = u64::try_from(left.len()).unwrap_or(u64::MAX);
-            state.quotas.count_received(&Target::Openids(left), now);
+            state.quotas().count_received(&Target::Openids(left), now);
             // Seen in practice: a job whose readers were all filtered out shows as deleted.
             (recipients, if recipients == 0 { Outcome::Deleted } else { Outcome::Sent })
         }

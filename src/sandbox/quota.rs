@@ -191,7 +191,7 @@ impl Quotas {
 #[cfg(test)]
 mod tests {
     use super::super::Config;
-    use super::super::testkit::{Bench, PREVIEW, to_all, to_openids, with};
+    use super::super::testkit::{Bench, PREVIEW, json_of, to_all, to_openids, with};
     use super::*;
 
     const READERS: [&str; 2] = ["oSandboxFollower000000000001", "oSandboxFollower000000000002"];
@@ -233,6 +233,20 @@ mod tests {
         assert_eq!(list(&mut bench, &READERS, "c")["errcode"], 45009);
         bench.wait(1);
         assert_eq!(all(&mut bench, "c"), 0);
+    }
+
+    #[test]
+    fn each_account_has_limits_of_its_own() {
+        let mut bench = Bench::with(Config { daily_mass_calls: 1, ..Config::default() });
+        assert_eq!(all(&mut bench, "a"), 0);
+        assert_eq!(all(&mut bench, "b"), 45009);
+        let login =
+            json!({"grant_type": "client_credential", "appid": "wx00000000000000bb", "secret": "s"}).to_string();
+        let token = json_of(&bench.raw("POST", "/cgi-bin/stable_token", login.as_bytes()))["access_token"].clone();
+        let path = format!("{SENDALL}?access_token={}", token.as_str().expect("a token"));
+        let body = json!({"filter": {"is_to_all": true}, "msgtype": "text", "text": {"content": "x"}}).to_string();
+        assert_eq!(json_of(&bench.raw("POST", &path, body.as_bytes()))["errcode"], 0);
+        assert_eq!(all(&mut bench, "b"), 45009);
     }
 
     #[test]

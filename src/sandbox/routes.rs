@@ -131,7 +131,8 @@ fn quota_get(state: &mut State, context: &Context) -> Result<Value, Refusal> {
         None => return Err(UNKNOWN_CGI_PATH.into()),
         Some(_) => return Err(MALFORMED_BODY.into()),
     };
-    state.quotas.get(state.kind, path, context.now)
+    let kind = state.kind;
+    state.quotas().get(kind, path, context.now)
 }
 
 impl State {
@@ -158,9 +159,10 @@ impl State {
         request: &Request,
         loss: Option<Loss>,
     ) -> Result<Value, Refusal> {
-        if !route.open {
-            self.tokens.check(request.parameter("access_token"), now)?;
-        }
+        self.caller = match route.open {
+            true => String::new(),
+            false => self.tokens.check(request.parameter("access_token"), now)?.to_owned(),
+        };
         if request.method != route.method() {
             return Err(if route.body == Body::None { REQUIRE_GET } else { REQUIRE_POST }.into());
         }
@@ -172,11 +174,11 @@ impl State {
         };
         let form = if route.body == Body::Form { request.form()? } else { Form::default() };
         if !route.own_quota {
-            self.quotas.check_day(route.path, now)?;
+            self.quotas().check_day(route.path, now)?;
         }
         let value = (route.run)(self, &Context { now, request, body, form, loss })?;
         if !route.own_quota {
-            self.quotas.count_day(route.path, now);
+            self.quotas().count_day(route.path, now);
         }
         Ok(value)
     }

@@ -9,6 +9,7 @@ use super::media::Media;
 use super::quota::Quotas;
 use super::token::Tokens;
 use super::{AccountKind, Config, Delivery};
+use std::collections::HashMap;
 
 pub(super) struct State {
     /// What kind of account it is.
@@ -17,8 +18,11 @@ pub(super) struct State {
     pub(crate) components: Components,
     pub(crate) directory: Directory,
     pub(crate) media: Media,
-    /// Use of the limits.
-    pub(crate) quotas: Quotas,
+    /// Use of the limits, by AppID: all accounts have the same followers and media, and limits of their own.
+    quotas: HashMap<String, Quotas>,
+    daily_mass_calls: u64,
+    /// The account that calls; none where a token is asked for.
+    pub(crate) caller: String,
     /// The `clientmsgid`s of the last day.
     pub(crate) client_ids: ClientIds,
     pub(crate) jobs: Jobs,
@@ -39,12 +43,20 @@ impl State {
             components: Components::new(config.component.clone()),
             directory: Directory::new(&config.tags, config.followers),
             media: Media::new(&config.media),
-            quotas: Quotas::new(config.daily_mass_calls),
+            quotas: HashMap::new(),
+            daily_mass_calls: config.daily_mass_calls,
+            caller: String::new(),
             client_ids: ClientIds::default(),
             jobs: Jobs::default(),
             deliveries: Vec::new(),
             loss: None,
             errors: 0,
         }
+    }
+
+    /// Use of the limits by the account that calls.
+    pub(super) fn quotas(&mut self) -> &mut Quotas {
+        let daily_mass_calls = self.daily_mass_calls;
+        self.quotas.entry(self.caller.clone()).or_insert_with(|| Quotas::new(daily_mass_calls))
     }
 }

@@ -47,6 +47,8 @@ struct Login<'a> {
 
 /// The life of one token.
 struct Life {
+    /// The account that it is of.
+    appid: String,
     /// When it would end by itself.
     expires: Timestamp,
     /// When it does end: earlier if it was replaced, later if it was handed over in its last minutes.
@@ -78,11 +80,11 @@ impl Tokens {
         Tokens { appid, secret, seed, serial: 0, lives: HashMap::new(), holders: HashMap::new() }
     }
 
-    /// Whether a token opens the other endpoints.
-    pub(super) fn check(&self, token: Option<&str>, now: Timestamp) -> Result<(), Errcode> {
+    /// Whether a token opens the other endpoints, and the account that it is of.
+    pub(super) fn check(&self, token: Option<&str>, now: Timestamp) -> Result<&str, Errcode> {
         let life = self.lives.get(token.ok_or(MISSING_TOKEN)?).ok_or(INVALID_TOKEN)?;
         if now < life.ends {
-            Ok(())
+            Ok(&life.appid)
         } else if life.ends < life.expires {
             Err(REPLACED_TOKEN)
         } else {
@@ -132,7 +134,7 @@ impl Tokens {
     }
 
     fn classic(&mut self, appid: &str, now: Timestamp) -> Value {
-        let token = self.issue(now);
+        let token = self.issue(appid, now);
         let previous = self.holder(appid).classic.replace(token.clone());
         self.shorten(previous, after(now, OVERLAP));
         reply(&token, LIFE)
@@ -149,7 +151,7 @@ impl Tokens {
                 life.ends = after(now, OVERLAP);
             }
         }
-        let token = self.issue(now);
+        let token = self.issue(appid, now);
         self.holder(appid).stable = Some(token.clone());
         reply(&token, LIFE)
     }
@@ -166,7 +168,7 @@ impl Tokens {
         }
         holder.forced_on = Some((today, used + 1));
         holder.forced_at = Some(now);
-        let token = self.issue(now);
+        let token = self.issue(appid, now);
         let previous = self.holder(appid).stable.replace(token.clone());
         self.shorten(previous, now);
         Ok(reply(&token, LIFE))
@@ -189,10 +191,10 @@ impl Tokens {
     }
 
     /// A new token of an account.
-    pub(super) fn issue(&mut self, now: Timestamp) -> String {
+    pub(super) fn issue(&mut self, appid: &str, now: Timestamp) -> String {
         let token = self.make();
         let expires = after(now, LIFE);
-        self.lives.insert(token.clone(), Life { expires, ends: expires });
+        self.lives.insert(token.clone(), Life { appid: appid.to_owned(), expires, ends: expires });
         token
     }
 
@@ -313,7 +315,7 @@ mod tests {
         assert_eq!(bench.raw("GET", TAGS, b"").errcode, 41001);
         assert_eq!(use_token(&mut bench, ""), 41001);
         assert_eq!(use_token(&mut bench, "abc"), 40014);
-        let foreign = Tokens::new(None, None, 2).issue(bench.now);
+        let foreign = Tokens::new(None, None, 2).issue(APPID, bench.now);
         assert_eq!(use_token(&mut bench, &foreign), 40014);
         let token = classic(&mut bench);
         bench.wait(7199);

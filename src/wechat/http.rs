@@ -446,6 +446,24 @@ mod tests {
     }
 
     #[test]
+    fn who_gives_up_is_told_whether_the_call_left() {
+        let _heard = crate::locale::tests::heard("wechat-http-who_gives_up_is_told_whether_the_call_left");
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let base = format!("http://{}", listener.local_addr().expect("has one"));
+        let timeout = Duration::from_secs(60);
+        let request = Request { method: Method::Post, path: "/x", query: &[], body: Body::Json("{}"), timeout };
+        // Nobody answers, and nobody waits.
+        let mut http = Http::new(ApiBase::parse(&base).expect("valid"), None, || true);
+        assert!(matches!(http.send(&request), Err(Failure::MaybeSent(_))));
+        assert!(matches!(http.send(&request), Err(Failure::NotSent(_))));
+        let (requests, ended) = mpsc::channel();
+        let (answering, answers) = mpsc::channel();
+        drop((ended, answering));
+        let mut http = Http { requests, answers, abandon: || false, abandoned: false };
+        assert!(matches!(http.send(&request), Err(Failure::NotSent(_))));
+    }
+
+    #[test]
     fn a_connection_that_cannot_be_encrypted_was_never_one() {
         use std::io::{Read as _, Write as _};
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");

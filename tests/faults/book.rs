@@ -25,6 +25,9 @@ impl Hazard for Calm {
     }
 }
 
+/// A run, and its outcome and exit code once it ended.
+type Ran = (Scope, RunRecord, Option<(String, u8)>);
+
 /// A call with its scope and its events, in the order in which they were written.
 #[derive(Debug, Clone)]
 pub(crate) struct Row {
@@ -86,7 +89,7 @@ pub(crate) struct Store(RefCell<State>);
 struct State {
     rows: Vec<Row>,
     /// With outcome and exit code, once they ended.
-    runs: Vec<(Scope, RunRecord, Option<(String, u8)>)>,
+    runs: Vec<Ran>,
     /// The calls whose last event is written and not on disk, in the order of writing.
     unsynced: Vec<(Scope, CallId)>,
 }

@@ -87,7 +87,13 @@ fn argument(arg: Arg, command: &str, commands: &[String], words: &[OsString]) ->
         arg.add(ArgValueCandidates::new(move || values.iter().map(CompletionCandidate::new).collect()))
     };
     match (command, arg.get_id().as_str()) {
-        (_, "plan" | "plans" | "vars_file") => arg.add(ArgValueCompleter::new(PathCompleter::any().filter(is_yaml))),
+        (_, "account") if words.iter().any(|word| word == "--fleet") => {
+            let words = words.to_vec();
+            arg.add(ArgValueCandidates::new(move || accounts(&words)))
+        }
+        (_, "plan" | "plans" | "vars_file" | "account" | "fleet" | "path") => {
+            arg.add(ArgValueCompleter::new(PathCompleter::any().filter(is_yaml)))
+        }
         (_, "step" | "only" | "from") => {
             let words = words.to_vec();
             arg.add(ArgValueCandidates::new(move || steps(&words)))
@@ -108,7 +114,10 @@ fn is_yaml(path: &Path) -> bool {
 
 /// The steps of the first plan among the words that can be read, and the rows of those that have some.
 fn steps(words: &[OsString]) -> Vec<CompletionCandidate> {
-    let plans = words.windows(2).filter(|pair| pair[0] != "--vars-file").map(|pair| Path::new(&pair[1]));
+    let plans = words
+        .windows(2)
+        .filter(|pair| !["--vars-file", "--account", "--fleet"].iter().any(|option| pair[0] == *option));
+    let plans = plans.map(|pair| Path::new(&pair[1]));
     let Some((path, steps)) = plans.filter(|path| is_yaml(path)).find_map(|path| Some((path, steps_of(path)?))) else {
         return Vec::new();
     };
@@ -125,21 +134,33 @@ fn steps(words: &[OsString]) -> Vec<CompletionCandidate> {
     candidates
 }
 
+/// The accounts of the fleet among the words, if they stand in its file.
+fn accounts(words: &[OsString]) -> Vec<CompletionCandidate> {
+    let fleet = words.windows(2).find(|pair| pair[0] == "--fleet").map(|pair| Path::new(&pair[1]));
+    let value = fleet.and_then(value_of).unwrap_or_default();
+    let names = value["accounts"].as_array().into_iter().flatten().filter_map(|account| account["name"].as_str());
+    names.map(CompletionCandidate::new).collect()
+}
+
 fn steps_of(path: &Path) -> Option<Vec<serde_json::Value>> {
+    value_of(path)?["steps"].as_array().cloned()
+}
+
+fn value_of(path: &Path) -> Option<serde_json::Value> {
     let bytes = files::read_regular(path, limits::PLAN_BYTES_MAX).ok()?;
     let mut sources = SourceMap::default();
     let file = sources.add("plan", source::decode(bytes).ok()?);
-    let document = yaml::parse(file, &sources, &mut Diagnostics::default())?;
-    document.value["steps"].as_array().cloned()
+    yaml::parse(file, &sources, &mut Diagnostics::default()).map(|document| document.value)
 }
 
 /// The id and the whole name, such as `city[广州]`, of each row, which only the whole plan knows; none of a plan that is wrong.
 fn rows(path: &Path, words: &[OsString]) -> Vec<(String, String)> {
-    let values = |option: &str| {
+    let values = |option: &str| -> Vec<String> {
         let pairs = words.windows(2).filter(|pair| pair[0] == option);
         pairs.filter_map(|pair| pair[1].to_str().map(str::to_owned)).collect()
     };
-    let common = Common { var: values("--var"), vars_file: values("--vars-file"), ..Common::default() };
+    let account = values("--account").pop();
+    let common = Common { var: values("--var"), vars_file: values("--vars-file"), account, ..Common::default() };
     let terminal = Terminal::new(anstream::ColorChoice::Never, true, false);
     let Some(plan) = path.to_str().and_then(|path| load(path, &common, None, &terminal).plan) else {
         return Vec::new();

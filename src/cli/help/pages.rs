@@ -1,7 +1,7 @@
 //! What a help says besides the options: examples, exit codes, what to read next, and which common options a command uses.
 
 use crate::{
-    locale::{Phrase, say, translated},
+    locale::{Phrase, list, say, translated},
     problem::ExitCode,
 };
 
@@ -111,6 +111,33 @@ const PAGES: &[Page] = &[
         related: &["run", "status"],
     },
     Page {
+        path: "fleet",
+        examples: &["qunfa fleet check fleet.yaml"],
+        codes: WITH_CHECK,
+        related: &["run", "validate"],
+    },
+    Page {
+        path: "fleet check",
+        examples: &["qunfa fleet check fleet.yaml --out rendered/", "qunfa fleet check fleet.yaml --check rendered/"],
+        codes: WITH_CHECK,
+        related: &["fleet list", "run"],
+    },
+    Page {
+        path: "fleet list",
+        examples: &[
+            "qunfa fleet list fleet.yaml --format json",
+            "qunfa fleet list fleet.yaml --shards 100 --format github",
+        ],
+        codes: OF_PLANS,
+        related: &["fleet check", "run"],
+    },
+    Page {
+        path: "fleet status",
+        examples: &["qunfa fleet status fleet.yaml", "qunfa fleet status fleet.yaml --format html > fleet.html"],
+        codes: &[Done, Usage, Invalid, MissingInput, Failed, PartlyFailed, Unknown],
+        related: &["run", "status", "settle"],
+    },
+    Page {
         path: "doctor",
         examples: &["qunfa doctor plan.yaml", "qunfa doctor plan.yaml --sandbox --format json"],
         codes: &[Done, Usage, Invalid, MissingInput, Failed, Conflict, Refused],
@@ -185,10 +212,13 @@ pub(super) fn page(path: &str) -> &'static Page {
 /// The common options that a command uses, by their ids.
 pub(super) fn common_options(path: &str) -> &'static [&'static str] {
     match path {
-        "validate" | "render" | "preview-html" | "sandbox" => &["var", "vars_file", "now"],
-        "run" => &["state", "api_base", "var", "vars_file", "now", "verbose"],
+        "validate" | "render" => &["account", "fleet", "var", "vars_file", "now"],
+        "preview-html" | "sandbox" => &["account", "var", "vars_file", "now"],
+        "fleet status" => &["state", "api_base", "var", "vars_file", "now"],
+        "fleet check" | "fleet list" => &["var", "vars_file", "now"],
+        "run" => &["state", "api_base", "account", "fleet", "var", "vars_file", "now", "verbose"],
         "audience" | "status" | "report" | "settle" | "doctor" | "token show" | "token refresh" | "token clear" => {
-            &["state", "api_base", "var", "vars_file", "now"]
+            &["state", "api_base", "account", "fleet", "var", "vars_file", "now"]
         }
         "state migrate" | "state grants" | "state check" => &["state"],
         _ => &[],
@@ -216,7 +246,7 @@ pub(super) fn after_help(path: &str) -> String {
         "" => translated("Every option can also be set with its environment variable.").to_owned(),
         _ => say!(
             "Global options ({options}): {command}",
-            options = "--color, --lang, --quiet",
+            options = list(["--color", "--lang", "--quiet"]),
             command = "qunfa --help"
         )
         .to_string(),
@@ -236,12 +266,15 @@ fn meaning(path: &str, code: ExitCode) -> Phrase {
         ("doctor", Failed) => say!("a problem with the token, the IP allow-list, permissions or the account"),
         ("doctor", Conflict) => say!("another run holds the lock, or the plan changed after it was sent"),
         ("doctor", Refused) => say!("the quota is not sufficient"),
-        ("fmt" | "render", Refused) => say!("--check found differences"),
+        ("fmt" | "render" | "fleet" | "fleet check", Refused) => say!("--check found differences"),
         (_, Done) => say!("success"),
         (_, Internal) => say!("a bug in qunfa, or a result that could not be written (a full disk)"),
         (_, Usage) => say!("wrong usage"),
         (_, Invalid) => say!("the plan is invalid; nothing was sent"),
         (_, MissingInput) => say!("an input is missing or unreadable; nothing was sent"),
+        ("fleet status", Failed) => say!("an account failed; nothing was sent for it"),
+        ("fleet status", PartlyFailed) => say!("an account failed after something was sent"),
+        ("fleet status", Unknown) => say!("the outcome of an account's send is unknown"),
         (_, Failed) => say!("a step failed; nothing was sent in this run"),
         (_, PartlyFailed) => say!("a step failed after something was sent in this run"),
         (_, Unknown) => say!("the outcome of a send is unknown"),

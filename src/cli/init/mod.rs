@@ -86,7 +86,7 @@ pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<
     let plan = shown(&args.dir, "plan.yaml");
     let vars = |which: &str| shown(&args.dir, format!("vars/{which}.yaml"));
     let common = Common { var: Vec::new(), vars_file: vec![vars("production")], ..common.clone() };
-    let loaded = load(&plan, &common, None, terminal);
+    let loaded = load(plan.as_str(), &common, None, terminal);
     let Some(rendered) = &loaded.plan else { return Err(loaded.refuse(&plan, None)) };
     loaded.print(terminal);
     let folder = args.dir.join(RENDERED);

@@ -600,6 +600,8 @@ impl Engine {
             help.push(say!("did you mean `{near}`?", near = full(near)));
         } else if parent == "env" {
             help.push(say!("to let templates read `{name}`, list it under `env` in the plan", name = missing));
+        } else if parent == "account" && missing == "name" {
+            help.push(say!("add `name:` to the account"));
         } else if parent.is_empty() && !known.iter().any(|name| name == "row") && missing == "row" {
             help.push(say!("`row` exists only in a step with `foreach`"));
         } else if let Some(owner) = owner {
@@ -1294,6 +1296,8 @@ mod tests {
                 }
             }
         }
+        let nothing = render("{{ nope }}", context! {}).expect_err("not there");
+        all.push_str(&format!("nothing at all\n    {}\n", nothing[0].help[0].in_language(crate::locale::Language::Zh)));
         insta::assert_snapshot!("errors@zh", all);
         for leaked in [
             "unexpected",

@@ -86,6 +86,28 @@ fn no_postgres() -> Fault {
     )
 }
 
+/// The oldest server that is taken: `idle_session_timeout` is new in it.
+pub(super) const OLDEST: u32 = 14;
+
+pub(super) fn too_old(version: u32) -> Fault {
+    Fault::Unusable(
+        say!("cannot be used: the server is PostgreSQL {version}", version),
+        say!("use PostgreSQL {oldest} or newer", oldest = OLDEST),
+    )
+}
+
+pub(super) fn not_added() -> Fault {
+    Fault::Unusable(
+        say!("cannot be written: an event was not added"),
+        say!("see whether the schema has triggers, rules or policies of its own"),
+    )
+}
+
+/// What a server warns of when somebody ends the wait for its standby: it takes the commit for done.
+pub(super) fn unreplicated() -> Phrase {
+    say!("a commit is not on the standby server")
+}
+
 pub(super) fn standby() -> Fault {
     Fault::Unusable(say!("cannot be written: the server is a standby"), say!("use the address of the primary server"))
 }
@@ -175,7 +197,8 @@ pub(super) fn server_words(error: &tokio_postgres::Error) -> Phrase {
             let (code, words) = (told.code().code().to_owned(), told.message().to_owned());
             say!("the server reports {code}: {words}", code, words)
         }
-        None => say!("the client reports: {words}", words = error.to_string()),
+        // A fault of ours: a value that is not of the type of its column.
+        None => Phrase::verbatim(error.to_string()),
     }
 }
 
@@ -266,7 +289,8 @@ mod tests {
                 let of_login = states.iter().map(|state| told(of_login(state, words())));
                 let network = kinds.iter().map(|kind| network(&io::Error::from(*kind)).to_string());
                 let lost = say!("lost its connection: {why}", why = say!("the connection was closed")).to_string();
-                of_tls.chain(of_login).chain(network).chain([lost]).collect::<Vec<_>>().join("\n")
+                let others = [told(too_old(13)), told(not_added()), unreplicated().to_string(), lost];
+                of_tls.chain(of_login).chain(network).chain(others).collect::<Vec<_>>().join("\n")
             });
             insta::assert_snapshot!(format!("connect{suffix}"), said);
         }

@@ -3,7 +3,10 @@
 //! The client is asynchronous so that everything has a time limit: a silent network and a commit that waits for a standby
 //! that is down would otherwise be waited for without end. A connection that was waited for too long is dropped and never
 //! cancelled: a commit that is cancelled says that it succeeded.
-#![expect(clippy::disallowed_methods, reason = "this module is an adapter: it reads the certificates that it trusts")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "this module is an adapter: it reads the certificates that it trusts, and waits"
+)]
 
 use std::{
     cell::{Cell, RefCell},
@@ -44,8 +47,25 @@ SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3; SET tcp_user_time
 SET lock_timeout = '10s'; SET statement_timeout = '60s'; SET client_min_messages = warning;
 SET default_transaction_isolation = 'read committed'; SET standard_conforming_strings = on; SET search_path = ";
 
-/// The oldest server that is taken: `idle_session_timeout` is new in it.
-const OLDEST: u32 = 14;
+/// Until when something is waited for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Deadline(Instant);
+
+impl Deadline {
+    pub(super) fn after(wait: Duration) -> Self {
+        Self(Instant::now() + wait)
+    }
+
+    /// How long is left; nothing once it is over.
+    pub(super) fn left(self) -> Duration {
+        self.0.saturating_duration_since(Instant::now())
+    }
+}
+
+/// Lets a moment pass before a server is asked again.
+pub(super) fn pause(moment: Duration) {
+    std::thread::sleep(moment);
+}
 
 pub(super) type Parameters<'p> = &'p [&'p (dyn ToSql + Sync)];
 
@@ -108,11 +128,8 @@ impl Link {
                 Err(Fault::Lost(say!("cannot be reached: {why}", why = say!("the connection timed out"))))
             })
         })?;
-        if version < OLDEST {
-            return Err(Fault::Unusable(
-                say!("cannot be used: the server is PostgreSQL {version}", version),
-                say!("use PostgreSQL {oldest} or newer", oldest = OLDEST),
-            ));
+        if version < fault::OLDEST {
+            return Err(fault::too_old(version));
         }
         let encrypted = address.tls != Tls::Disabled;
         let link = Self {
@@ -124,21 +141,21 @@ impl Link {
             version,
             encrypted,
         };
-        link.wait_until(Instant::now() + within, link.client.batch_execute(&format!("{SETTINGS}{}", address.schema)))?;
+        link.wait_until(Deadline::after(within), link.client.batch_execute(&format!("{SETTINGS}{}", address.schema)))?;
         Ok(link)
     }
 
     /// Waits for an answer, as long as answers are waited for.
     pub(super) fn wait<T>(&self, answer: impl Future<Output = Result<T, tokio_postgres::Error>>) -> Result<T, Fault> {
-        self.wait_until(Instant::now() + self.patience.get(), answer)
+        self.wait_until(Deadline::after(self.patience.get()), answer)
     }
 
     fn wait_until<T>(
         &self,
-        until: Instant,
+        until: Deadline,
         answer: impl Future<Output = Result<T, tokio_postgres::Error>>,
     ) -> Result<T, Fault> {
-        let left = until.saturating_duration_since(Instant::now());
+        let left = until.left();
         // The limit is made inside: it needs the runtime's clock.
         let answered = self.runtime.block_on(async { tokio::time::timeout(left, answer).await });
         let mut news = self.news.lock().unwrap_or_else(PoisonError::into_inner);
@@ -147,9 +164,7 @@ impl Link {
                 let seconds = Count((left + Duration::from_millis(500)).as_secs().max(1));
                 Err(news.end(&say!("no answer within {seconds} s", seconds)))
             }
-            Ok(_) if std::mem::take(&mut news.unreplicated) => {
-                Err(news.end(&say!("a commit is not on the standby server")))
-            }
+            Ok(_) if std::mem::take(&mut news.unreplicated) => Err(news.end(&fault::unreplicated())),
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) if self.client.is_closed() || fault::is_lost(&error) => Err(news.end(&fault::ended(&error))),
             Ok(Err(error)) => Err(Fault::Sql(error)),
@@ -158,8 +173,12 @@ impl Link {
 
     /// Whether it ended already: then nothing that is asked now reaches the server.
     pub(super) fn is_gone(&self) -> bool {
-        // What arrived meanwhile is looked at.
-        self.runtime.block_on(tokio::task::yield_now());
+        // What arrived meanwhile is looked at: by the runtime, by who drives the connection, and by us.
+        self.runtime.block_on(async {
+            for _ in 0..3 {
+                tokio::task::yield_now().await;
+            }
+        });
         self.client.is_closed() || self.news.lock().unwrap_or_else(PoisonError::into_inner).ended.is_some()
     }
 

@@ -12,7 +12,7 @@
 use std::{
     cell::{Cell, RefCell},
     collections::HashMap,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use jiff::Timestamp;
@@ -22,7 +22,7 @@ use tokio_postgres::error::SqlState;
 use self::{
     address::Address,
     fault::Fault,
-    link::Link,
+    link::{Deadline, Link},
     writes::{Name, Standing, Written},
 };
 use super::{
@@ -200,7 +200,7 @@ impl Postgres {
                     return Err(WriteError::Held(owner));
                 }
             }
-            std::thread::sleep(limits::LOCK_PAUSE);
+            link::pause(limits::LOCK_PAUSE);
         }
         Err(WriteError::Held(None))
     }
@@ -212,7 +212,7 @@ impl Postgres {
 
     /// A question that changes nothing: a connection that was lost is made again for it.
     fn read<T>(&self, question: impl Fn(&Link) -> Result<T, Fault>) -> Result<T, LedgerError> {
-        let until = Instant::now() + limits::STORE_ANSWER;
+        let until = Deadline::after(limits::STORE_ANSWER);
         self.alive(until)?;
         let answer = question(&self.link.borrow());
         match answer {
@@ -227,7 +227,7 @@ impl Postgres {
     /// All of it or nothing; nothing of it is tried twice. In the middle of a run a connection that is known to be lost
     /// is made again first: nothing of this was sent over it.
     fn write<T>(&self, change: impl FnOnce(&Link, Option<&Name>) -> Result<T, Fault>) -> Result<T, LedgerError> {
-        self.alive(Instant::now() + limits::STORE_ANSWER)?;
+        self.alive(Deadline::after(limits::STORE_ANSWER))?;
         let (link, name) = (self.link.borrow(), self.name());
         let written = link.transaction(|| {
             match &name {
@@ -254,7 +254,7 @@ impl Postgres {
     }
 
     /// Makes sure that there is a connection before something is asked.
-    fn alive(&self, until: Instant) -> Result<(), LedgerError> {
+    fn alive(&self, until: Deadline) -> Result<(), LedgerError> {
         if self.dead.get() || self.link.borrow().is_gone() {
             let why = say!("lost its connection: {why}", why = say!("the connection was closed"));
             self.reconnect(until, why)?;
@@ -263,13 +263,13 @@ impl Postgres {
     }
 
     /// Connects again, and is the writer that it was, if nobody was it meanwhile.
-    fn reconnect(&self, until: Instant, why: Phrase) -> Result<(), LedgerError> {
+    fn reconnect(&self, until: Deadline, why: Phrase) -> Result<(), LedgerError> {
         if self.dead.get() {
             return Err(self.target.told(Fault::Lost(why)));
         }
         let mut last = Fault::Lost(why);
         loop {
-            let left = until.saturating_duration_since(Instant::now());
+            let left = until.left();
             if left.is_zero() {
                 break;
             }
@@ -282,7 +282,7 @@ impl Postgres {
                     break;
                 }
             }
-            std::thread::sleep(limits::LOCK_LOOK.min(left));
+            link::pause(limits::LOCK_LOOK.min(left));
         }
         self.dead.set(true);
         Err(self.target.told(last))
@@ -315,7 +315,7 @@ impl Postgres {
         if link.execute(mine, &[&name.appid, &name.epoch, &holder])? == 0 {
             return Err(Fault::TakenOver(None));
         }
-        self.held.replace(Some(Held { name: name.clone(), owner, backend: own }));
+        self.held.replace(Some(Held { name, owner, backend: own }));
         self.known.borrow_mut().clear();
         // A crash of the server may have taken what it had said to have.
         for (scope, id, event) in self.unsynced.borrow().iter() {
@@ -347,7 +347,7 @@ impl Postgres {
         let key = (scope.clone(), id.clone());
         let mut known = self.known.borrow_mut().remove(&key);
         let name = self.name();
-        loop {
+        for _ in 0..limits::LOCK_TRIES {
             let (standing, fresh) = match known.take() {
                 Some(standing) => (standing, false),
                 None => {
@@ -365,11 +365,13 @@ impl Postgres {
                 Written::Changed => match &name {
                     Some(name) if !writes::holds(link, name)? => return Err(self.taken_over(link)),
                     // Another process is writing to the same call in this very moment.
-                    _ if fresh => std::thread::sleep(limits::LOCK_PAUSE),
+                    _ if fresh => link::pause(limits::LOCK_PAUSE),
                     _ => {}
                 },
             }
         }
+        // Nobody is that quick: something of the database keeps the row from being written.
+        Err(fault::not_added())
     }
 
     /// Freezes one call with its first attempt in one question, as most sends are; false if there is more to it, and nothing was
@@ -391,7 +393,7 @@ impl Postgres {
         if call.id != *first || !is_plain {
             return Ok(false);
         }
-        self.alive(Instant::now() + limits::STORE_ANSWER)?;
+        self.alive(Deadline::after(limits::STORE_ANSWER))?;
         let made = writes::first(&self.link.borrow(), &name, scope, call, attempt, of_step);
         let Some(standing) = made.map_err(|fault| self.target.told(fault))? else { return Ok(false) };
         self.known.borrow_mut().insert((scope.clone(), first.clone()), standing);
@@ -450,7 +452,7 @@ impl Ledger for Postgres {
     }
 
     fn append(&mut self, scope: &Scope, id: &CallId, event: &Event) -> Result<(), LedgerError> {
-        let until = Instant::now() + limits::STORE_ANSWER;
+        let until = Deadline::after(limits::STORE_ANSWER);
         self.alive(until)?;
         // What became of a call is worth another connection, for which time is left.
         let patience = if event.kind == EventKind::Attempted { limits::STORE_ANSWER } else { limits::STORE_OUTCOME };

@@ -873,7 +873,7 @@ mod tests {
                 "the hash of the sent body of step `a` does not match",
             ),
             (
-                "INSERT INTO runs VALUES ('r', 'sandbox', 'wx1', 'p', 'once', 'p', 'd', 9223372036854775807, NULL)",
+                "INSERT INTO runs VALUES ('r', 'sandbox', 'wx1', 'p', 'once', 'p', 'd', 9223372036854775807, NULL, NULL, NULL)",
                 "a run has no valid start time",
             ),
         ] {
@@ -962,8 +962,9 @@ mod tests {
                 .append(&scope(), &id, &Event::new(EventKind::Accepted, at(2), "r"))
                 .map_err(|error| error.to_string())
         };
+        let _heard = crate::locale::tests::heard("ledger-sqlite-a_writer_that_was_followed_by_another");
         let mut first = write().expect("free");
-        assert!(matches!(write(), Err(WriteError::Held(_))));
+        assert!(write().is_err_and(|held| held.words() == "another run of the account is in progress"));
         fs::rename(&lock, folder.path().join("aside")).expect("is there");
         append(&mut *first, "a").expect("nobody else has begun");
         let mut second = write().expect("nobody has this lock");
