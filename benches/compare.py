@@ -209,7 +209,50 @@ def run_people(folder):
         server.wait()
 
 
-ALL = {"start": start, "steps": many_steps, "people": people, "millions": millions, "sends": sends, "run": run_people}
+def states(folder, count=500):
+    """The same runs with their state in a file and in PostgreSQL (QUNFA_BENCH_POSTGRES, as .ci/postgres prints it), without TLS and with it."""
+    tls = os.environ.get("QUNFA_BENCH_POSTGRES")
+    if not tls:
+        print("QUNFA_BENCH_POSTGRES is not set: PostgreSQL is not measured", file=sys.stderr)
+        return
+    plain = tls.split("?")[0].replace("localhost", "127.0.0.1") + "?sslmode=disable"
+    server = subprocess.Popen([sys.executable, str(HERE / "server.py")], stdout=subprocess.PIPE, text=True)
+    base = f"http://127.0.0.1:{server.stdout.readline().strip()}"
+    environment = {**os.environ, "QUNFA_BENCH_SECRET": "0123456789abcdef0123456789abcdef", "QUNFA_API_BASE": base}
+    sql = lambda state, text: subprocess.run(["psql", state.split("&schema")[0], "-qc", text], check=True, capture_output=True)
+    number = 0
+    try:
+        head = HEAD + "defaults: { pace: { per_minute: 100000 } }\nsteps:\n"
+        step = "  - {{ id: s{0}, action: send_by_tag, to: {{ tag_id: 2 }}, message: {{ text: 你好 }} }}\n"
+        (folder / "one.yaml").write_text(head + step.format(0))
+        (folder / "many.yaml").write_text(head + "".join(step.format(n) for n in range(count)))
+        openids(folder / "people.txt", 1_000_000, 5_000_000)
+        (folder / "million.yaml").write_text(head + "  - { id: a, action: send_by_openid, to: { file: people.txt }, message: { text: 你好 } }\n")
+        kinds = [("SQLite", None), ("PostgreSQL", plain), ("PostgreSQL, TLS verify-full", tls)]
+        for title, plan, rounds in [("one send", "one", 15), (f"{count} sends", "many", 7), ("1,000,000 openids", "million", 3)]:
+            first, again = [(float("inf")) for _ in kinds], [(float("inf")) for _ in kinds]
+            # In turns: what else the machine does falls on all of them.
+            for _ in range(rounds):
+                for at, (kind, server_address) in enumerate(kinds):
+                    number += 1
+                    schema = f"bench_{os.getpid()}_{number}"
+                    state = f"{server_address}&schema={schema}" if server_address else f"sqlite:{folder}/states{number}.db"
+                    command = [QUNFA, "run", str(folder / f"{plan}.yaml"), "--yes", "--quiet", "--state", state]
+                    # The tables are there already: they are made once in a lifetime.
+                    if server_address:
+                        subprocess.run([QUNFA, "state", "migrate", "--state", state], check=True, capture_output=True)
+                    first[at] = min(first[at], measure(command, 1, memory=False, env=environment)[0])
+                    again[at] = min(again[at], measure(command, 3, memory=False, env=environment)[0])
+                    if server_address:
+                        sql(server_address, f"SET client_min_messages = error; DROP SCHEMA {schema} CASCADE")
+            table(f"{title}, by where the state is", [(kind, seconds, 0) for (kind, _), seconds in zip(kinds, first)], "SQLite")
+            table(f"{title} once more: nothing is sent", [(kind, seconds, 0) for (kind, _), seconds in zip(kinds, again)], "SQLite")
+    finally:
+        server.kill()
+        server.wait()
+
+
+ALL = {"start": start, "steps": many_steps, "people": people, "millions": millions, "sends": sends, "run": run_people, "states": states}
 folder = pathlib.Path(tempfile.mkdtemp(prefix="qunfa-bench"))
 try:
     for name in sys.argv[2:] or ALL:

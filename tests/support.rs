@@ -140,6 +140,7 @@ pub(crate) fn hear(said: &str) {
         (r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?(Z| \+08:00)?", "WHEN"),
         (r"\d{1,3}(,\d{3}){2,} 秒", "N 秒"),
         (r"\d{8}-\d{6}-[0-9a-f]{6}", "ID"),
+        (r"sslrootcert=[^&' ]*/", "sslrootcert=FOLDER/"),
         (r"SQLite 报告：.*", "SQLite 报告：..."),
         (r"\d+(,\d{3})*", "N"),
     ] {

@@ -374,6 +374,34 @@ impl Postgres {
         Err(fault::not_added())
     }
 
+    /// Freezes one call with its first attempt in one question, as most sends are; false if there is more to it, and nothing was
+    /// written.
+    fn first(
+        &self,
+        scope: &Scope,
+        calls: &[FrozenCall],
+        first: &CallId,
+        attempt: &Event,
+        of_step: bool,
+    ) -> Result<bool, LedgerError> {
+        let ([call], Some(name)) = (calls, self.name()) else { return Ok(false) };
+        let is_plain = attempt.errcode.is_none()
+            && attempt.note.is_none()
+            && attempt.msg_id.is_none()
+            && attempt.msg_data_id.is_none()
+            && attempt.result.is_none();
+        if call.id != *first || !is_plain {
+            return Ok(false);
+        }
+        self.alive(Deadline::after(limits::STORE_ANSWER))?;
+        let made = writes::first(&self.link.borrow(), &name, scope, call, attempt, of_step);
+        let Some(standing) = made.map_err(|fault| self.target.told(fault))? else { return Ok(false) };
+        self.known.borrow_mut().insert((scope.clone(), first.clone()), standing);
+        // Its commit is on disk, and with it is all that came before.
+        self.unsynced.borrow_mut().clear();
+        Ok(true)
+    }
+
     /// Forgets where the calls of a step stood.
     fn forget(&self, scope: &Scope, first: &CallId) {
         let same = |(of, id): &(Scope, CallId)| of == scope && id.step == first.step && id.key == first.key;
@@ -395,6 +423,9 @@ impl Ledger for Postgres {
         attempt: &Event,
     ) -> Result<(), LedgerError> {
         self.forget(scope, first);
+        if kept.is_empty() && self.first(scope, calls, first, attempt, true)? {
+            return Ok(());
+        }
         self.write(|link, _| {
             writes::replace(link, scope, kept, calls, first)?;
             self.append_over(link, scope, first, attempt)
@@ -410,6 +441,9 @@ impl Ledger for Postgres {
         attempt: &Event,
     ) -> Result<(), LedgerError> {
         self.forget(scope, first);
+        if self.first(scope, calls, first, attempt, false)? {
+            return Ok(());
+        }
         self.write(|link, _| {
             calls.iter().try_for_each(|call| writes::insert(link, scope, call))?;
             self.append_over(link, scope, first, attempt)

@@ -116,6 +116,67 @@ pub(super) fn append(
     }
 }
 
+/// Freezes one call with its first attempt, in one question: of a step that has none yet, or (`of_step` is false) beside others.
+/// None if it is not as simple as that, or the account is another's: then nothing was written.
+pub(super) fn first(
+    link: &Link,
+    name: &Name,
+    scope: &Scope,
+    call: &FrozenCall,
+    attempt: &Event,
+    of_step: bool,
+) -> Result<Option<Standing>, Fault> {
+    let Scope { platform, plan, occurrence, .. } = scope;
+    let FrozenCall { id, action, path, idempotency_key, digest, payload, message_digest, .. } = call;
+    let status = match next_status(Status::Planned, attempt.kind) {
+        Ok(status) if attempt.kind == EventKind::Attempted && scope.appid == name.appid => status,
+        _ => return Ok(None),
+    };
+    let hash = attempt.body.as_ref().map(|body| payload::digest(body.as_bytes()));
+    let body = attempt.body.as_ref().filter(|_| hash.as_ref() != Some(digest));
+    let made = link.query_opt(
+        "WITH mine AS MATERIALIZED (SELECT 1 FROM accounts WHERE appid = $1::text AND epoch = $2::bigint FOR SHARE),
+         known AS MATERIALIZED (SELECT 1 FROM live_calls WHERE platform = $3::text AND appid = $1::text AND plan = $4::text
+             AND occurrence = $5::text AND step = $6::text AND key = $7::text AND ($9::boolean OR chunk = $8::bigint) LIMIT 1),
+         made AS (INSERT INTO calls (platform, appid, plan, occurrence, step, key, chunk, action, path, idempotency_key, digest,
+             payload, message_digest, recipients, mass, effect)
+             SELECT $3, $1, $4, $5, $6, $7, $8, $10::text, $11::text, $12::text, $13::text, $14::text, $15::text, $16::bigint,
+             $17::boolean, $18::text FROM mine WHERE NOT EXISTS (SELECT 1 FROM known) RETURNING id)
+         INSERT INTO events (call, number, epoch, kind, at, run_id, body, body_digest)
+         SELECT id, 1, $2, 'attempted', $19::bigint, $20::text, $21::text, $22::text FROM made RETURNING call",
+        &[
+            &name.appid,
+            &name.epoch,
+            &platform.name(),
+            plan,
+            occurrence,
+            &id.step,
+            &id.key.as_deref().unwrap_or(""),
+            &i64::from(id.chunk),
+            &of_step,
+            action,
+            path,
+            idempotency_key,
+            digest,
+            payload,
+            message_digest,
+            &people(call),
+            &call.is_mass(),
+            &call.effect.name(),
+            &attempt.at.as_millisecond(),
+            &attempt.run_id,
+            &body,
+            &hash,
+        ],
+    );
+    let standing = |call| Standing { call, chunk: id.chunk, status, last: 1, digest: digest.clone() };
+    match made {
+        Ok(row) => Ok(row.map(|row| standing(row.get(0)))),
+        Err(Fault::Sql(error)) if error.code() == Some(&SqlState::UNIQUE_VIOLATION) => Ok(None),
+        Err(fault) => Err(fault),
+    }
+}
+
 /// Whether the account is still that of this name; it stays so until the transaction ends.
 pub(super) fn holds(link: &Link, name: &Name) -> Result<bool, Fault> {
     let mine = "SELECT 1 FROM accounts WHERE appid = $1 AND epoch = $2 FOR SHARE";
