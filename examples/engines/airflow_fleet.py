@@ -1,6 +1,6 @@
 # A fleet in Airflow: one task for each account, the canary (wave 1) first and then the rest. Copy it, the fleet with its files and
 # accounts.json into the folder of DAGs. accounts.json is committed: qunfa fleet list fleet.yaml --format json > accounts.json
-# QUNFA_STATE=postgresql://... is set where the tasks run. For more than 1,024 accounts set AIRFLOW__CORE__MAX_MAP_LENGTH there too.
+# QUNFA_STATE=postgresql://... is set where the tasks run.
 import json
 from datetime import timedelta
 from pathlib import Path
@@ -9,7 +9,8 @@ from airflow.providers.standard.operators.bash import BashOperator
 from airflow.sdk import DAG
 
 CAMPAIGN = Path(__file__).parent
-# Read, and not asked for: Airflow parses this file again and again.
+# Read, and not asked for: Airflow parses this file again and again. AIRFLOW__CORE__MAX_MAP_LENGTH (1,024) limits lists that tasks
+# return, and not this one.
 ACCOUNTS = json.loads((CAMPAIGN / "accounts.json").read_text())
 
 
