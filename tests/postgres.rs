@@ -460,7 +460,7 @@ fn who_runs_plans_can_neither_create_nor_change_what_happened() {
         role.schema.sql(&read.stdout);
         let plain = role.schema.address().replace("verify-full", "disable");
         let doctor = case.run(&["doctor", "plan.yaml", "--api-base", &server.base, "--state", &plain]);
-        doctor.says("not encrypted, on this machine");
+        doctor.says("not encrypted, on this machine").says("clock state store: in sync with the server (within 60 s)");
         let status = case.run(&["status", "plan.yaml", "--api-base", &server.base, "--state", &role.address]);
         status.exits(0);
     });

@@ -96,6 +96,7 @@ fn examine(session: &Session, valid: Check, clock: &dyn Clock, terminal: &Termin
     checks.extend(secret_checks(session, sandbox, credential.as_ref().err()));
     let (of_state, usable) = state_checks(session);
     checks.extend(of_state);
+    checks.extend(store_clock(session).filter(|_| usable));
     let of_ledger = match usable {
         true => ledger_checks(session, clock)?,
         false => LedgerChecks::none(&say!("the state store cannot be used")),
@@ -247,6 +248,16 @@ fn state_checks(session: &Session) -> (Vec<Check>, bool) {
         }
     };
     (vec![store, disk, lock], usable)
+}
+
+/// Whether this machine agrees with the clock of the state store, which runs go by.
+fn store_clock(session: &Session) -> Option<Check> {
+    if !session.store.is_shared() {
+        return None;
+    }
+    let ledger = session.store.read().ok()??;
+    let told = ledger.time().ok()??;
+    Some(doctor::clock(RealClock::default().now(), Some(told)).of(say!("state store")))
 }
 
 fn store_check(session: &Session) -> (Check, bool) {
