@@ -52,7 +52,8 @@ fn plain(server: &str) -> String {
 impl Schema {
     pub(crate) fn on(server: &str) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("test_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::SeqCst));
+        // As long each time: lines are wrapped where they end.
+        let name = format!("test_{:05}_{:03}", std::process::id() % 100_000, NEXT.fetch_add(1, Ordering::SeqCst));
         Self { server: server.to_owned(), name }
     }
 
