@@ -48,7 +48,7 @@ impl Contestant {
                 return Case::finish(running.take().expect("it was started"));
             }
             drop(running);
-            std::thread::sleep(Duration::from_millis(1));
+            std::thread::yield_now();
         }
     }
 
@@ -72,7 +72,7 @@ fn blows(chance: &mut Chance, server: &Crashing, schema: &Schema, contestants: &
     for _ in 0..8 + chance.below(8) {
         let until = Instant::now() + Duration::from_micros(chance.below(120_000));
         while Instant::now() < until {
-            std::thread::sleep(Duration::from_micros(500));
+            std::thread::yield_now();
         }
         match chance.below(12) {
             0..=5 => done.kills += u32::from(contestants[usize::from(chance.below(2) == 1)].kill()),
