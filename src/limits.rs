@@ -354,6 +354,8 @@ pub const STORE_CONNECT: Duration = Duration::from_secs(10);
 pub const STORE_ANSWER: Duration = Duration::from_secs(30);
 /// Longest wait for the answer that an outcome is recorded, before the connection is made again.
 pub const STORE_OUTCOME: Duration = Duration::from_secs(10);
+/// Longest time that a run waits to leave its report in a store whose connection was lost.
+pub const STORE_LAST: Duration = Duration::from_secs(3);
 /// Longest time between an intent and its call: who was suspended for longer may have lost the account to another run.
 pub const INTENT_GOOD: Duration = Duration::from_secs(30);
 /// The clock of a state store is taken for this machine's up to this difference; beyond it one of both is wrong.

@@ -65,7 +65,7 @@ fn what_is_sent_stays_what_it_is() {
     let examples = fs::read_dir(repository().join("examples")).expect("readable").flatten();
     // The plan of a fleet has its account elsewhere.
     let examples = examples.map(|entry| entry.path()).filter(|folder| !folder.join("fleet.yaml").exists());
-    plans.extend(examples.map(|folder| folder.join("plan.yaml")));
+    plans.extend(examples.map(|folder| folder.join("plan.yaml")).filter(|plan| plan.exists()));
     assert!(plans.len() >= 25);
     for plan in plans {
         let text = fs::read_to_string(&plan).expect("readable");
@@ -78,9 +78,14 @@ fn what_is_sent_stays_what_it_is() {
 
 #[test]
 fn the_examples_are_settled() {
-    for entry in fs::read_dir(repository().join("examples")).expect("readable").flatten() {
-        let text = fs::read_to_string(entry.path().join("plan.yaml")).expect("readable");
-        assert_eq!(settled(&text), text, "{}", entry.path().display());
+    let examples = fs::read_dir(repository().join("examples")).expect("readable").flatten();
+    // The engines have the plan of another example.
+    let plans = examples.map(|entry| entry.path().join("plan.yaml")).filter(|plan| plan.exists());
+    let plans: Vec<_> = plans.collect();
+    assert!(plans.len() >= 7);
+    for plan in plans {
+        let text = fs::read_to_string(&plan).expect("readable");
+        assert_eq!(settled(&text), text, "{}", plan.display());
     }
 }
 

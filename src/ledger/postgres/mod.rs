@@ -125,6 +125,8 @@ pub struct Postgres {
     unsynced: RefCell<Vec<(Scope, CallId, Event)>>,
     /// The connection could not be made again: nothing more is tried.
     dead: Cell<bool>,
+    /// It was lost once: what does not decide over sends is not waited for any more.
+    lost: Cell<bool>,
 }
 
 /// The key of the lock of an account. One schema has nothing to do with another.
@@ -169,13 +171,14 @@ impl Postgres {
             known: RefCell::default(),
             unsynced: RefCell::default(),
             dead: Cell::default(),
+            lost: Cell::default(),
         }
     }
 
     /// Becomes the writer of an account, if nobody is.
     fn hold(&self, appid: &str, owner: &Owner) -> Result<(), WriteError> {
         let link = self.link.borrow();
-        let told = |fault| WriteError::Ledger(self.target.told(fault));
+        let told = |fault| WriteError::Ledger(self.failed(fault));
         let key = lock_key(&self.target.address.schema, appid);
         for _ in 0..limits::LOCK_TRIES {
             let taken = link.query_one("SELECT pg_try_advisory_lock($1), pg_backend_pid()", &[&key]).map_err(told)?;
@@ -205,6 +208,12 @@ impl Postgres {
         Err(WriteError::Held(None))
     }
 
+    /// The error of a fault; that the connection was lost is remembered.
+    fn failed(&self, fault: Fault) -> LedgerError {
+        self.lost.set(self.lost.get() || matches!(fault, Fault::Lost(_)));
+        self.target.told(fault)
+    }
+
     /// The account in whose name is written, if it is the one of a scope.
     fn name(&self) -> Option<Name> {
         self.held.borrow().as_ref().map(|held| held.name.clone())
@@ -212,15 +221,21 @@ impl Postgres {
 
     /// A question that changes nothing: a connection that was lost is made again for it.
     fn read<T>(&self, question: impl Fn(&Link) -> Result<T, Fault>) -> Result<T, LedgerError> {
-        let until = Deadline::after(limits::STORE_ANSWER);
+        self.read_within(limits::STORE_ANSWER, question)
+    }
+
+    fn read_within<T>(&self, within: Duration, question: impl Fn(&Link) -> Result<T, Fault>) -> Result<T, LedgerError> {
+        let until = Deadline::after(within);
         self.alive(until)?;
+        self.link.borrow().patience.set(within);
         let answer = question(&self.link.borrow());
+        self.link.borrow().patience.set(limits::STORE_ANSWER);
         match answer {
             Err(Fault::Lost(why)) => {
                 self.reconnect(until, why)?;
-                question(&self.link.borrow()).map_err(|fault| self.target.told(fault))
+                question(&self.link.borrow()).map_err(|fault| self.failed(fault))
             }
-            answer => answer.map_err(|fault| self.target.told(fault)),
+            answer => answer.map_err(|fault| self.failed(fault)),
         }
     }
 
@@ -242,7 +257,7 @@ impl Postgres {
                 self.unsynced.borrow_mut().clear();
                 Ok(written)
             }
-            Err(fault) => Err(self.target.told(fault)),
+            Err(fault) => Err(self.failed(fault)),
         }
     }
 
@@ -265,7 +280,7 @@ impl Postgres {
     /// Connects again, and is the writer that it was, if nobody was it meanwhile.
     fn reconnect(&self, until: Deadline, why: Phrase) -> Result<(), LedgerError> {
         if self.dead.get() {
-            return Err(self.target.told(Fault::Lost(why)));
+            return Err(self.failed(Fault::Lost(why)));
         }
         let mut last = Fault::Lost(why);
         loop {
@@ -273,8 +288,15 @@ impl Postgres {
             if left.is_zero() {
                 break;
             }
-            match self.target.connect(left.min(limits::STORE_CONNECT)).and_then(|link| self.resume(link)) {
-                Ok(true) => return Ok(()),
+            let connected = self.target.connect(left.min(limits::STORE_CONNECT));
+            match connected.and_then(|link| {
+                link.patience.set(until.left());
+                self.resume(link)
+            }) {
+                Ok(true) => {
+                    self.link.borrow().patience.set(limits::STORE_ANSWER);
+                    return Ok(());
+                }
                 Ok(false) => {}
                 Err(fault @ Fault::Lost(_)) => last = fault,
                 Err(fault) => {
@@ -285,7 +307,7 @@ impl Postgres {
             link::pause(limits::LOCK_LOOK.min(left));
         }
         self.dead.set(true);
-        Err(self.target.told(last))
+        Err(self.failed(last))
     }
 
     /// Goes on over a new connection; false if our own session of before is not over yet.
@@ -395,7 +417,7 @@ impl Postgres {
         }
         self.alive(Deadline::after(limits::STORE_ANSWER))?;
         let made = writes::first(&self.link.borrow(), &name, scope, call, attempt, of_step);
-        let Some(standing) = made.map_err(|fault| self.target.told(fault))? else { return Ok(false) };
+        let Some(standing) = made.map_err(|fault| self.failed(fault))? else { return Ok(false) };
         self.known.borrow_mut().insert((scope.clone(), first.clone()), standing);
         // Its commit is on disk, and with it is all that came before.
         self.unsynced.borrow_mut().clear();
@@ -464,11 +486,11 @@ impl Ledger for Postgres {
             Err(Fault::Lost(why)) if event.kind != EventKind::Attempted && self.name().is_some() => {
                 self.reconnect(until, why)?;
                 let added = self.add(&self.link.borrow(), scope, id, event);
-                added.map_err(|fault| self.target.told(fault))?;
+                added.map_err(|fault| self.failed(fault))?;
             }
             Err(fault) => {
                 self.forget(scope, id);
-                return Err(self.target.told(fault));
+                return Err(self.failed(fault));
             }
             Ok(()) => {}
         }
@@ -542,8 +564,9 @@ impl Ledger for Postgres {
 
     fn end_run(&mut self, run_id: &str, ending: &Ending<'_>) -> Result<(), LedgerError> {
         let Ending { outcome, exit_code, report } = ending;
-        // The same twice is the same.
-        self.read(|link| {
+        // The same twice is the same. Nothing depends on it: it is not waited for as what was sent is.
+        let within = if self.lost.get() { limits::STORE_LAST } else { limits::STORE_ANSWER };
+        self.read_within(within, |link| {
             link.execute(
                 "UPDATE runs SET report = $2, outcome = $3, exit_code = $4 WHERE run_id = $1",
                 &[&run_id, report, outcome, &i64::from(*exit_code)],
