@@ -2,7 +2,7 @@
 
 use super::{
     parts::Part,
-    store::{Owner, Store, WriteError},
+    store::{Move, Owner, Store, WriteError},
 };
 
 /// How much there is.
@@ -27,16 +27,16 @@ impl Counts {
 }
 
 /// Copies everything into a store that is empty; nobody writes to either meanwhile. All of it is there afterwards, or nothing.
-/// From then on the old store is not used unless somebody names it.
+/// From then on the old store is not used unless somebody names it: it says so before the new one is complete, for two that both
+/// think to be the one would send twice.
 pub fn copy(from: &dyn Store, to: &dyn Store, owner: &Owner) -> Result<Counts, WriteError> {
-    let mut counts = Counts::default();
+    let (mut counts, name) = (Counts::default(), to.name());
     to.fill(owner, &mut |sink| {
-        from.each_part(Some(owner), &mut |part| {
+        from.each_part(Some(Move { owner, to: &name }), &mut |part| {
             counts.add(&part);
             sink(part)
         })
     })?;
-    from.moved(&to.name())?;
     Ok(counts)
 }
 

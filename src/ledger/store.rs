@@ -60,9 +60,10 @@ pub trait Store {
     /// The statements by which a role may run plans, or read alone; none where the rights of files decide.
     fn grants(&self, role: &str, reads_only: bool) -> Option<String>;
 
-    /// Everything of the ledger, in the order in which it was written. With an owner the locks of all accounts are held
-    /// meanwhile; a ledger that is not there has nothing.
-    fn each_part(&self, owner: Option<&Owner>, take: &mut Sink<'_>) -> Result<(), WriteError>;
+    /// Everything of the ledger, in the order in which it was written; a ledger that is not there has nothing. If it moves, the
+    /// locks of all accounts are held meanwhile, and at the end the ledger notes where it is from now on, if it can be found
+    /// without being named.
+    fn each_part(&self, moving: Option<Move<'_>>, take: &mut Sink<'_>) -> Result<(), WriteError>;
 
     /// Takes everything of another ledger, all of it or nothing; this one is empty, and nobody writes to it meanwhile.
     fn fill(
@@ -71,11 +72,15 @@ pub trait Store {
         give: &mut dyn FnMut(&mut Sink<'_>) -> Result<(), WriteError>,
     ) -> Result<(), WriteError>;
 
-    /// Notes that the ledger is elsewhere from now on.
-    fn moved(&self, to: &str) -> Result<(), LedgerError>;
-
     /// Bytes that are free where the state is, or will be; `None` where nobody says.
     fn free_bytes(&self) -> Option<u64>;
+}
+
+/// A ledger that moves: by whom, and to which store.
+#[derive(Debug, Clone, Copy)]
+pub struct Move<'m> {
+    pub owner: &'m Owner,
+    pub to: &'m str,
 }
 
 /// Somebody who waits for a lock that others hold for moments.

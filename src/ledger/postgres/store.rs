@@ -17,7 +17,7 @@ use crate::{
     ledger::{
         Ledger, LedgerError,
         parts::Sink,
-        store::{Health, Owner, Password, Queue, SavedToken, Store, TokenKey, Tokens, WriteError},
+        store::{Health, Move, Owner, Password, Queue, SavedToken, Store, TokenKey, Tokens, WriteError},
     },
     limits,
     locale::Phrase,
@@ -144,12 +144,12 @@ impl Store for PostgresStore {
         Some(schema::grants(self.schema(), role, reads_only))
     }
 
-    fn each_part(&self, owner: Option<&Owner>, take: &mut Sink<'_>) -> Result<(), WriteError> {
+    fn each_part(&self, moving: Option<Move<'_>>, take: &mut Sink<'_>) -> Result<(), WriteError> {
         if self.read()?.is_none() {
             return Ok(());
         }
         let link = self.told(self.target.connect(limits::STORE_CONNECT))?;
-        if owner.is_some() {
+        if moving.is_some() {
             for appid in self.told(copy::accounts(&link))? {
                 self.lock(&link, &appid)?;
             }
@@ -171,11 +171,6 @@ impl Store for PostgresStore {
         }
         give(&mut |part| self.told(copy::insert(&link, part)))?;
         Ok(self.told(link.batch("COMMIT"))?)
-    }
-
-    /// Whoever uses it names it: nobody finds it by mistake.
-    fn moved(&self, _to: &str) -> Result<(), LedgerError> {
-        Ok(())
     }
 
     fn free_bytes(&self) -> Option<u64> {

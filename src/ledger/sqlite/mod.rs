@@ -293,15 +293,24 @@ impl Sqlite {
 
     /// Notes where the ledger is kept from now on: a path, or the address of a server.
     fn note_home(&mut self, home: &str) -> Result<(), LedgerError> {
-        self.write(|transaction| {
-            transaction.execute("DELETE FROM home", [])?;
-            transaction.execute("INSERT INTO home VALUES (?1)", [home])?;
-            Ok(())
-        })
+        self.write(|transaction| Ok(writes::note_home(transaction, home)?))
     }
 
-    fn every_account(&self) -> Result<Vec<String>, LedgerError> {
-        copy::accounts(&self.connection).map_err(|fault| self.error(fault))
+    /// Gives everything away: nobody writes meanwhile, and afterwards it is known where it went.
+    fn move_to(
+        &mut self,
+        to: &str,
+        lock: impl FnOnce(Vec<String>) -> Result<Vec<Lock>, WriteError>,
+        take: &mut Sink<'_>,
+    ) -> Result<(), WriteError> {
+        let path = self.path.clone();
+        let failed = |error: rusqlite::Error| told(&path, error);
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
+        let accounts = copy::accounts(&transaction).map_err(|fault| told(&path, fault))?;
+        let _locks = lock(accounts)?;
+        copy::each_part(&transaction, take).map_err(|fault| told(&path, fault))??;
+        writes::note_home(&transaction, to).map_err(failed)?;
+        Ok(transaction.commit().map_err(failed)?)
     }
 
     fn each_part(&self, take: &mut Sink<'_>) -> Result<(), LedgerError> {

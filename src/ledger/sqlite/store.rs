@@ -13,7 +13,7 @@ use crate::{
         Ledger, LedgerError,
         name::is_address,
         parts::{Part, Sink},
-        store::{Health, Owner, Queue, SavedToken, Store, TokenKey, Tokens, WriteError},
+        store::{Health, Move, Owner, Queue, SavedToken, Store, TokenKey, Tokens, WriteError},
     },
     locale::{Phrase, say},
     problem::Problem,
@@ -161,21 +161,21 @@ impl Store for SqliteStore {
         None
     }
 
-    fn each_part(&self, owner: Option<&Owner>, take: &mut Sink<'_>) -> Result<(), WriteError> {
+    fn each_part(&self, moving: Option<Move<'_>>, take: &mut Sink<'_>) -> Result<(), WriteError> {
         let Some(place) = self.found()? else { return Ok(()) };
-        let ledger = Sqlite::open_at(&place, self.name())?;
+        let mut ledger = Sqlite::open_at(&place, self.name())?;
         ledger.check()?;
-        let mut locks = Vec::new();
-        if let Some(owner) = owner {
-            for appid in ledger.every_account()? {
-                locks.push(Lock::take(&lock_of(&place, &appid), owner)?);
-            }
-        }
         let unreadable = |what| LedgerError::Store { path: self.name(), what, source: None };
         for kept in self.token_file().all_kept().map_err(unreadable)? {
             take(Part::Kept(kept))?;
         }
-        Ok(ledger.each_part(take)?)
+        match moving {
+            None => Ok(ledger.each_part(take)?),
+            Some(Move { owner, to }) => {
+                let lock = |appid: &String| Lock::take(&lock_of(&place, appid), owner);
+                ledger.move_to(to, |accounts| accounts.iter().map(lock).collect(), take)
+            }
+        }
     }
 
     fn fill(
@@ -197,13 +197,6 @@ impl Store for SqliteStore {
                 part => sink(part),
             })
         })
-    }
-
-    fn moved(&self, to: &str) -> Result<(), LedgerError> {
-        match self.found()? {
-            Some(place) => Sqlite::open_at(&place, self.name())?.note_home(to),
-            None => Ok(()),
-        }
     }
 
     fn free_bytes(&self) -> Option<u64> {

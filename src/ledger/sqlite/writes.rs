@@ -178,3 +178,9 @@ pub(super) fn replace(
     }
     Ok(())
 }
+
+/// Where the ledger is kept from now on.
+pub(super) fn note_home(transaction: &Transaction<'_>, home: &str) -> rusqlite::Result<()> {
+    transaction.execute("DELETE FROM home", [])?;
+    transaction.execute("INSERT INTO home VALUES (?1)", [home]).map(drop)
+}
