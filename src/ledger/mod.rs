@@ -546,7 +546,8 @@ impl std::error::Error for LedgerError {}
 /// Calls of different [`Scope`]s have nothing to do with each other; queries over an account are kept apart by platform.
 pub trait Ledger {
     /// The calls of a scope, in the order in which they were frozen. The body of an attempt at a mass call that WeChat took
-    /// is left out where it is the payload: what is accepted is not sent again, and may be long.
+    /// is left out where it is the payload: what is accepted is not sent again, and may be long. The body of an attempt that came to
+    /// nothing may be gone once its call was planned anew.
     fn calls(&self, scope: &Scope) -> Result<Vec<CallRecord>, LedgerError>;
     /// Freezes the calls of a step but for those that are kept, and notes the first attempt among them. Kept, by their numbers, are
     /// the calls that are accepted or in doubt; [`LedgerError::Conflict`] if these are others than the ledger knows. The other

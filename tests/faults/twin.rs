@@ -89,9 +89,19 @@ impl Twin<'_> {
     }
 }
 
+/// The body of an attempt that came to nothing may be gone once its call was planned anew.
+fn without_settled_bodies(mut record: CallRecord) -> CallRecord {
+    let decisive: Vec<Event> = record.unsettled().map(|(attempt, _)| attempt.clone()).collect();
+    record.events.iter_mut().filter(|event| !decisive.contains(event)).for_each(|event| event.body = None);
+    record
+}
+
 impl Ledger for Twin<'_> {
     fn calls(&self, scope: &Scope) -> Result<Vec<CallRecord>, LedgerError> {
-        self.read(|ledger| ledger.calls(scope))
+        let decisive =
+            |ledger: &dyn Ledger| Ok(ledger.calls(scope)?.into_iter().map(without_settled_bodies).collect::<Vec<_>>());
+        self.read(decisive)?;
+        self.real.calls(scope)
     }
 
     fn freeze(
