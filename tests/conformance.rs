@@ -701,9 +701,17 @@ fn a_message_is_found_in_whatever_plan_and_edition(bench: &dyn Bench) {
     for other in [Scope { platform: Platform::Loopback, ..scope() }, Scope { appid: "wx2".into(), ..scope() }] {
         take(&mut *ledger, &other, &says("sha256:m", call("s", 1)), 5);
     }
-    let found = |message: &str| ledger.with_message("wechat", "wx1", message).expect("reads");
-    assert_eq!(found("sha256:m"), [edition("one"), plan("q")]);
-    assert_eq!(found("sha256:none"), []);
+    let found = |digests: &[&str]| {
+        let digests: Vec<String> = digests.iter().map(|digest| (*digest).to_owned()).collect();
+        ledger.with_messages("wechat", "wx1", &digests).expect("reads")
+    };
+    let with = |digest: &str, scope: Scope| (digest.to_owned(), scope);
+    let (one, q, two) =
+        (with("sha256:m", edition("one")), with("sha256:m", plan("q")), with("sha256:other", edition("two")));
+    assert_eq!(found(&["sha256:m"]), [one.clone(), q.clone()]);
+    assert_eq!(found(&["sha256:other", "sha256:none", "sha256:m"]), [one, q, two]);
+    assert_eq!(found(&["sha256:none"]), []);
+    assert_eq!(found(&[]), []);
 }
 
 fn an_upload_is_found_by_its_key_in_whatever_plan(bench: &dyn Bench) {

@@ -454,8 +454,6 @@ pub enum LedgerError {
         what: Phrase,
         /// What to do about it, if that is known.
         help: Option<Phrase>,
-        /// The connection is gone; later it may be there again.
-        lost: bool,
     },
     /// Another run has the account by now: this one writes nothing any more.
     TakenOver {
@@ -587,8 +585,14 @@ pub trait Ledger {
     /// The mass calls of all other editions of the plan (same platform and account), in the order in which they were frozen;
     /// without their bodies, for there may be many.
     fn other_editions(&self, scope: &Scope) -> Result<Vec<EditionCall>, LedgerError>;
-    /// The plans and occurrences of an account in which a mass call has a message, by its digest; each once.
-    fn with_message(&self, platform: &str, appid: &str, message_digest: &str) -> Result<Vec<Scope>, LedgerError>;
+    /// The plans and occurrences of an account in which a mass call has one of these messages, by their digests; each once, with
+    /// the digest. Nothing is read once a message.
+    fn with_messages(
+        &self,
+        platform: &str,
+        appid: &str,
+        digests: &[String],
+    ) -> Result<Vec<(String, Scope)>, LedgerError>;
     /// Notes that a run begins; its id is new.
     fn begin_run(
         &mut self,

@@ -60,9 +60,13 @@ pub(super) const OTHER_EDITIONS: &str =
     "SELECT c.id, c.occurrence, c.step, c.key, c.chunk, e.kind, e.at FROM calls c LEFT JOIN events e ON e.call = c.id
      WHERE c.platform = ?1 AND c.appid = ?2 AND c.plan = ?3 AND c.occurrence <> ?4 AND c.mass ORDER BY c.id, e.number";
 
-/// The plans and occurrences with a message: digest, platform, appid.
-pub(super) const WITH_MESSAGE: &str = "SELECT DISTINCT plan, occurrence FROM calls c
-     WHERE message_digest = ?1 AND mass AND platform = ?2 AND appid = ?3 ORDER BY plan, occurrence";
+/// The plans and occurrences with a message: digests (`among` says how a store looks for one in a list), platform, appid.
+pub(super) fn with_messages(among: &str) -> String {
+    format!(
+        "SELECT DISTINCT message_digest, plan, occurrence FROM calls c WHERE message_digest {among} AND mass
+         AND platform = ?2 AND appid = ?3 ORDER BY message_digest, plan, occurrence"
+    )
+}
 
 /// The calls of an edition of all accounts with their events: platform, plan, occurrence.
 pub(super) const ACCOUNTS: &str =

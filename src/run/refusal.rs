@@ -93,8 +93,7 @@ mod tests {
     fn a_server_that_fails_is_told_with_what_to_do() {
         let _heard = crate::locale::tests::heard("run-refusal-a_server_that_fails_is_told_with_what_to_do");
         let path = || "postgresql://u@db/d".to_owned();
-        let remote =
-            |help| LedgerError::Remote { path: path(), what: say!("the connection was closed"), help, lost: true };
+        let remote = |help| LedgerError::Remote { path: path(), what: say!("the connection was closed"), help };
         let told = |error: LedgerError| problem::Refusal::from(error);
         let plain = told(remote(None));
         assert_eq!((plain.code, plain.problem.help.len()), (ExitCode::MissingInput, 1));

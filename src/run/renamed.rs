@@ -140,6 +140,15 @@ pub(super) fn check<L>(
         plan.steps.iter().map(|step| (step.id.as_str(), step.key.as_deref())).collect();
     let gone =
         messages(records, |record| !known.contains(&(&*record.frozen.id.step, record.frozen.id.key.as_deref())))?;
+    let open = || work.iter().filter(|work| work.left.is_open() && work.step.spec.effect == Effect::Mass);
+    let digests: BTreeSet<&str> = open().filter_map(|work| work.step.content.digest()).collect();
+    let digests: Vec<String> = digests.into_iter().map(str::to_owned).collect();
+    let mut sent: HashMap<String, Vec<Scope>> = HashMap::new();
+    if !digests.is_empty() {
+        for (digest, scope) in ledger.with_messages(scope.platform.name(), &scope.appid, &digests)? {
+            sent.entry(digest).or_default().push(scope);
+        }
+    }
     let search = Search {
         plan,
         ledger,
@@ -147,13 +156,13 @@ pub(super) fn check<L>(
         begun,
         outside,
         gone,
+        sent,
         others: RefCell::default(),
         renamed: RefCell::default(),
         together: OnceCell::new(),
     };
     let mut found = Vec::new();
-    let open = |work: &&Work<'_, L>| work.left.is_open() && work.step.spec.effect == Effect::Mass;
-    for Work { step, left, .. } in work.iter().filter(open) {
+    for Work { step, left, .. } in open() {
         found.extend(search.step(step, left)?);
         if found.len() >= SHOWN {
             break;
@@ -202,6 +211,8 @@ struct Search<'a> {
     outside: Outside<'a>,
     /// What was sent in this edition by steps that are not there any more.
     gone: Messages,
+    /// Plans and editions in which the messages of open sends were, by their digests.
+    sent: HashMap<String, Vec<Scope>>,
     /// What was sent in others, by plan and occurrence.
     others: RefCell<HashMap<(String, String), Rc<Messages>>>,
     /// Whether plans are this one under its former name, by theirs.
@@ -263,19 +274,18 @@ impl Search<'_> {
 
     /// Plans and editions in which a call has the message of a step, and which may be this one under another name.
     fn elsewhere(&self, step: &RenderedStep) -> Result<Vec<(Other, Scope)>, LedgerError> {
-        let Some(digest) = step.content.digest() else { return Ok(Vec::new()) };
-        let Scope { platform, appid, plan, occurrence } = self.scope;
+        let Some(sent) = step.content.digest().and_then(|digest| self.sent.get(digest)) else { return Ok(Vec::new()) };
+        let Scope { plan, occurrence, .. } = self.scope;
         let yesterday = Some(&self.plan.editions.yesterday).filter(|yesterday| *yesterday != occurrence && !self.begun);
-        let found = self.ledger.with_message(platform.name(), appid, digest)?.into_iter();
-        let other = |scope: Scope| -> Result<Option<(Other, Scope)>, LedgerError> {
+        let other = |scope: &Scope| -> Result<Option<(Other, Scope)>, LedgerError> {
             let other = match (scope.plan == *plan, scope.occurrence == *occurrence) {
                 (false, true) if self.was_renamed(&scope.plan)? => Other::Plan,
                 (true, false) if yesterday == Some(&scope.occurrence) => Other::Edition,
                 _ => return Ok(None),
             };
-            Ok(Some((other, scope)))
+            Ok(Some((other, scope.clone())))
         };
-        found.filter_map(|scope| other(scope).transpose()).collect()
+        sent.iter().filter_map(|scope| other(scope).transpose()).collect()
     }
 
     /// Whether a plan that sent the message is this one under its former name: where it was, it is not any more.

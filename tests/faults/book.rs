@@ -342,12 +342,18 @@ impl Ledger for Book<'_> {
         self.store.look(|rows| rows.iter().filter(other).map(call).collect())
     }
 
-    fn with_message(&self, platform: &str, appid: &str, message_digest: &str) -> Result<Vec<Scope>, LedgerError> {
+    fn with_messages(
+        &self,
+        platform: &str,
+        appid: &str,
+        digests: &[String],
+    ) -> Result<Vec<(String, Scope)>, LedgerError> {
         self.store.look(|rows| {
             let rows = rows.iter().filter(|row| row.has_account(platform, appid) && row.frozen.is_mass());
-            let with = rows.filter(|row| row.frozen.message_digest.as_deref() == Some(message_digest));
-            let mut scopes: Vec<Scope> = with.map(|row| row.scope.clone()).collect();
-            scopes.sort_by(|one, other| (&one.plan, &one.occurrence).cmp(&(&other.plan, &other.occurrence)));
+            let with = |row: &Row| Some((row.frozen.message_digest.clone()?, row.scope.clone()));
+            let with = rows.filter_map(with).filter(|(digest, _)| digests.contains(digest));
+            let mut scopes: Vec<(String, Scope)> = with.collect();
+            scopes.sort_by(|(one, a), (other, b)| (one, &a.plan, &a.occurrence).cmp(&(other, &b.plan, &b.occurrence)));
             scopes.dedup();
             Ok(scopes)
         })

@@ -161,8 +161,13 @@ impl Ledger for Twin<'_> {
         self.read(|ledger| ledger.other_editions(scope))
     }
 
-    fn with_message(&self, platform: &str, appid: &str, message_digest: &str) -> Result<Vec<Scope>, LedgerError> {
-        self.read(|ledger| ledger.with_message(platform, appid, message_digest))
+    fn with_messages(
+        &self,
+        platform: &str,
+        appid: &str,
+        digests: &[String],
+    ) -> Result<Vec<(String, Scope)>, LedgerError> {
+        self.read(|ledger| ledger.with_messages(platform, appid, digests))
     }
 
     fn begin_run(

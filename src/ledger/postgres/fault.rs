@@ -69,14 +69,24 @@ pub(super) fn of_connect(error: &tokio_postgres::Error) -> Fault {
     if said.contains("read-write") || said.contains("session attributes") || error.to_string().contains("read only") {
         return standby();
     }
+    if error.to_string().contains("authentication") {
+        return other_login();
+    }
     match io_cause(error) {
         // What the client makes of an answer that it cannot read is no error of the system.
         Some(cause) if cause.kind() != io::ErrorKind::InvalidInput && cause.kind() != io::ErrorKind::InvalidData => {
             Fault::Lost(say!("cannot be reached: {why}", why = network(cause)))
         }
-        None if !said.is_empty() => Fault::Lost(say!("cannot be reached: {why}", why = said)),
         _ => no_postgres(),
     }
+}
+
+/// Kerberos, for example.
+fn other_login() -> Fault {
+    Fault::Unusable(
+        say!("cannot be opened: the server wants a kind of login other than a password"),
+        say!("let the user log in with `scram-sha-256` in `pg_hba.conf` of the server"),
+    )
 }
 
 fn no_postgres() -> Fault {
@@ -289,7 +299,14 @@ mod tests {
                 let of_login = states.iter().map(|state| told(of_login(state, words())));
                 let network = kinds.iter().map(|kind| network(&io::Error::from(*kind)).to_string());
                 let lost = say!("lost its connection: {why}", why = say!("the connection was closed")).to_string();
-                let others = [told(too_old(13)), told(not_added()), unreplicated().to_string(), lost];
+                let others = [
+                    told(too_old(13)),
+                    told(not_added()),
+                    told(other_login()),
+                    told(no_postgres()),
+                    unreplicated().to_string(),
+                    lost,
+                ];
                 of_tls.chain(of_login).chain(network).chain(others).collect::<Vec<_>>().join("\n")
             });
             insta::assert_snapshot!(format!("connect{suffix}"), said);

@@ -23,7 +23,7 @@ use rustls::{
 };
 use tokio::runtime::Runtime;
 use tokio_postgres::{
-    AsyncMessage, Client, Config, NoTls, Row, Statement,
+    AsyncMessage, Client, Config, Row, Statement,
     config::{ChannelBinding, SslMode, TargetSessionAttrs},
     types::ToSql,
 };
@@ -71,11 +71,11 @@ pub(super) type Parameters<'p> = &'p [&'p (dyn ToSql + Sync)];
 
 pub(super) struct Link {
     runtime: Runtime,
-    pub(super) client: Client,
+    client: Client,
     news: Arc<Mutex<News>>,
     statements: RefCell<HashMap<String, Statement>>,
     /// How long an answer is waited for.
-    pub(super) patience: Cell<Duration>,
+    patience: Cell<Duration>,
     /// The version of the server, such as 15.
     pub(super) version: u32,
     pub(super) encrypted: bool,
@@ -110,18 +110,11 @@ impl Link {
         let runtime = runtime.map_err(|error| Fault::Lost(say!("cannot be reached: {why}", why = reason(&error))))?;
         let config = config(address, password.or(address.password.as_ref()), within);
         let news = Arc::new(Mutex::new(News::default()));
+        // Where TLS is disabled, the settings say so: for a client without it everything would be in the program twice.
+        let tls = MakeRustlsConnect::new(certificates(address)?);
         let connect = async {
-            match &address.tls {
-                Tls::Disabled => {
-                    let (client, connection) = config.connect(NoTls).await.map_err(|e| fault::of_connect(&e))?;
-                    Ok(drive(client, connection, &news))
-                }
-                Tls::VerifyFull { .. } => {
-                    let tls = MakeRustlsConnect::new(certificates(address)?);
-                    let (client, connection) = config.connect(tls).await.map_err(|e| fault::of_connect(&e))?;
-                    Ok(drive(client, connection, &news))
-                }
-            }
+            let (client, connection) = config.connect(tls).await.map_err(|error| fault::of_connect(&error))?;
+            Ok(drive(client, connection, &news))
         };
         let (client, version) = runtime.block_on(async {
             tokio::time::timeout(within, connect).await.unwrap_or_else(|_| {
@@ -145,8 +138,16 @@ impl Link {
         Ok(link)
     }
 
+    /// Asks something whose answers are waited for so long.
+    pub(super) fn patiently<T>(&self, patience: Duration, ask: impl FnOnce(&Self) -> T) -> T {
+        let before = self.patience.replace(patience);
+        let answer = ask(self);
+        self.patience.set(before);
+        answer
+    }
+
     /// Waits for an answer, as long as answers are waited for.
-    pub(super) fn wait<T>(&self, answer: impl Future<Output = Result<T, tokio_postgres::Error>>) -> Result<T, Fault> {
+    fn wait<T>(&self, answer: impl Future<Output = Result<T, tokio_postgres::Error>>) -> Result<T, Fault> {
         self.wait_until(Deadline::after(self.patience.get()), answer)
     }
 
@@ -321,7 +322,8 @@ fn certificates(address: &Address) -> Result<ClientConfig, Fault> {
                 ));
             }
         }
-        _ => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
+        Tls::VerifyFull { roots: None } => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
+        Tls::Disabled => {}
     }
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let versions = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();

@@ -85,11 +85,9 @@ impl Target {
             Fault::Sql(error) if error.code() == Some(&SqlState::INVALID_SQL_STATEMENT_NAME) => {
                 self.told(fault::pooled())
             }
-            Fault::Sql(error) => {
-                LedgerError::Remote { path, what: fault::server_words(&error), help: None, lost: false }
-            }
-            Fault::Lost(what) => LedgerError::Remote { path, what, help: None, lost: true },
-            Fault::Unusable(what, help) => LedgerError::Remote { path, what, help: Some(help), lost: false },
+            Fault::Sql(error) => LedgerError::Remote { path, what: fault::server_words(&error), help: None },
+            Fault::Lost(what) => LedgerError::Remote { path, what, help: None },
+            Fault::Unusable(what, help) => LedgerError::Remote { path, what, help: Some(help) },
             Fault::Damaged(what) => LedgerError::Damaged { path, what },
             Fault::Conflict(what) => LedgerError::Conflict { path, what },
             Fault::TakenOver(by) => LedgerError::TakenOver { path, by },
@@ -156,7 +154,7 @@ fn owner_in(link: &Link, appid: &str, backend: i32) -> Result<Option<Owner>, Fau
 impl Postgres {
     /// Opens a ledger that is there; who writes it needs the lock, which its store takes.
     pub fn open(address: &str, password: Password) -> Result<Self, LedgerError> {
-        let malformed = |what| LedgerError::Remote { path: without_password(address), what, help: None, lost: false };
+        let malformed = |what| LedgerError::Remote { path: without_password(address), what, help: None };
         let target = Target { address: Address::parse(address).map_err(malformed)?, password };
         let link = target.connect(limits::STORE_CONNECT).map_err(|fault| target.told(fault))?;
         Ok(Self::new(target, link))
@@ -227,9 +225,7 @@ impl Postgres {
     fn read_within<T>(&self, within: Duration, question: impl Fn(&Link) -> Result<T, Fault>) -> Result<T, LedgerError> {
         let until = Deadline::after(within);
         self.alive(until)?;
-        self.link.borrow().patience.set(within);
-        let answer = question(&self.link.borrow());
-        self.link.borrow().patience.set(limits::STORE_ANSWER);
+        let answer = self.link.borrow().patiently(within, &question);
         match answer {
             Err(Fault::Lost(why)) => {
                 self.reconnect(until, why)?;
@@ -289,15 +285,16 @@ impl Postgres {
                 break;
             }
             let connected = self.target.connect(left.min(limits::STORE_CONNECT));
-            match connected.and_then(|link| {
-                link.patience.set(until.left());
-                self.resume(link)
-            }) {
-                Ok(true) => {
-                    self.link.borrow().patience.set(limits::STORE_ANSWER);
+            let resumed = connected.and_then(|link| {
+                let resumed = link.patiently(until.left(), |link| self.resume(link))?;
+                Ok(resumed.then_some(link))
+            });
+            match resumed {
+                Ok(Some(link)) => {
+                    self.link.replace(link);
                     return Ok(());
                 }
-                Ok(false) => {}
+                Ok(None) => {}
                 Err(fault @ Fault::Lost(_)) => last = fault,
                 Err(fault) => {
                     last = fault;
@@ -310,25 +307,22 @@ impl Postgres {
         Err(self.failed(last))
     }
 
-    /// Goes on over a new connection; false if our own session of before is not over yet.
-    fn resume(&self, link: Link) -> Result<bool, Fault> {
+    /// Whether a new connection can take the place of the old one; not yet if our own session of before is not over.
+    fn resume(&self, link: &Link) -> Result<bool, Fault> {
         let held = self.held.borrow().clone();
-        let Some(Held { name, owner, backend }) = held else {
-            self.link.replace(link);
-            return Ok(true);
-        };
+        let Some(Held { name, owner, backend }) = held else { return Ok(true) };
         let key = lock_key(&self.target.address.schema, &name.appid);
         let taken = link.query_one("SELECT pg_try_advisory_lock($1), pg_backend_pid()", &[&key])?;
         let own: i32 = taken.get(1);
         if !taken.get::<_, bool>(0) {
             // A server that was not told that the connection is gone keeps the session, and with it the lock. It is ours to end:
             // nothing comes from it any more.
-            return match backend_with(&link, key)? {
-                Some(holder) if holder == backend && owner_in(&link, &name.appid, holder)?.as_ref() == Some(&owner) => {
+            return match backend_with(link, key)? {
+                Some(holder) if holder == backend && owner_in(link, &name.appid, holder)?.as_ref() == Some(&owner) => {
                     link.query("SELECT pg_terminate_backend($1)", &[&backend])?;
                     Ok(false)
                 }
-                Some(holder) => Err(Fault::TakenOver(owner_in(&link, &name.appid, holder)?)),
+                Some(holder) => Err(Fault::TakenOver(owner_in(link, &name.appid, holder)?)),
                 None => Ok(false),
             };
         }
@@ -341,26 +335,26 @@ impl Postgres {
         self.known.borrow_mut().clear();
         // A crash of the server may have taken what it had said to have.
         for (scope, id, event) in self.unsynced.borrow().iter() {
-            self.add(&link, scope, id, event)?;
+            self.add(link, scope, id, event)?;
         }
-        self.link.replace(link);
         Ok(true)
     }
 
     /// Adds an event unless it is there already, as it is after an answer that did not arrive.
     fn add(&self, link: &Link, scope: &Scope, id: &CallId, event: &Event) -> Result<(), Fault> {
-        let found = writes::standing(link, scope, id, true)?;
-        let Some(standing) = found.first() else { return Ok(()) };
         let last = "SELECT kind, at, run_id FROM events WHERE call = $1 AND number = $2";
-        let is_there = link.query_opt(last, &[&standing.call, &standing.last])?.is_some_and(|row| {
-            row.get::<_, &str>(0) == event.kind.name()
-                && row.get::<_, i64>(1) == event.at.as_millisecond()
-                && row.get::<_, &str>(2) == event.run_id
-        });
-        if is_there {
-            self.known.borrow_mut().insert((scope.clone(), id.clone()), standing.clone());
-            return Ok(());
+        for standing in writes::standing(link, scope, id, true)? {
+            let is_there = link.query_opt(last, &[&standing.call, &standing.last])?.is_some_and(|row| {
+                row.get::<_, &str>(0) == event.kind.name()
+                    && row.get::<_, i64>(1) == event.at.as_millisecond()
+                    && row.get::<_, &str>(2) == event.run_id
+            });
+            if is_there {
+                self.known.borrow_mut().insert((scope.clone(), id.clone()), standing);
+                return Ok(());
+            }
         }
+        // A call that is not there is a conflict there.
         self.append_over(link, scope, id, event)
     }
 
@@ -478,9 +472,7 @@ impl Ledger for Postgres {
         self.alive(until)?;
         // What became of a call is worth another connection, for which time is left.
         let patience = if event.kind == EventKind::Attempted { limits::STORE_ANSWER } else { limits::STORE_OUTCOME };
-        self.link.borrow().patience.set(patience);
-        let appended = self.append_over(&self.link.borrow(), scope, id, event);
-        self.link.borrow().patience.set(limits::STORE_ANSWER);
+        let appended = self.link.borrow().patiently(patience, |link| self.append_over(link, scope, id, event));
         match appended {
             // The call was made, and what became of it is known to nobody else.
             Err(Fault::Lost(why)) if event.kind != EventKind::Attempted && self.name().is_some() => {
@@ -539,8 +531,13 @@ impl Ledger for Postgres {
         self.read(|link| reads::other_editions(link, scope))
     }
 
-    fn with_message(&self, platform: &str, appid: &str, message_digest: &str) -> Result<Vec<Scope>, LedgerError> {
-        self.read(|link| reads::with_message(link, platform, appid, message_digest))
+    fn with_messages(
+        &self,
+        platform: &str,
+        appid: &str,
+        digests: &[String],
+    ) -> Result<Vec<(String, Scope)>, LedgerError> {
+        self.read(|link| reads::with_messages(link, platform, appid, digests))
     }
 
     fn begin_run(

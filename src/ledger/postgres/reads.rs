@@ -90,15 +90,18 @@ pub(super) fn other_editions(link: &Link, scope: &Scope) -> Result<Vec<EditionCa
     Ok(rows::editions(found.iter().map(standing_row))?)
 }
 
-pub(super) fn with_message(
+pub(super) fn with_messages(
     link: &Link,
     platform: &str,
     appid: &str,
-    message_digest: &str,
-) -> Result<Vec<Scope>, Fault> {
+    digests: &[String],
+) -> Result<Vec<(String, Scope)>, Fault> {
     let Some(known) = Platform::from_name(platform) else { return Ok(Vec::new()) };
-    let found = link.query(&worded(sql::WITH_MESSAGE), &[&message_digest, &platform, &appid])?;
-    let scope = |row: Row| Scope { platform: known, appid: appid.to_owned(), plan: row.get(0), occurrence: row.get(1) };
+    let found = link.query(&worded(&sql::with_messages("= ANY(?1)")), &[&digests, &platform, &appid])?;
+    let scope = |row: Row| {
+        let (plan, occurrence) = (row.get(1), row.get(2));
+        (row.get(0), Scope { platform: known, appid: appid.to_owned(), plan, occurrence })
+    };
     Ok(found.into_iter().map(scope).collect())
 }
 

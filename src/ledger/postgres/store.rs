@@ -1,7 +1,5 @@
 //! State in PostgreSQL: the ledger, the locks of accounts, and tokens that must be shared.
 
-use std::rc::Rc;
-
 use super::{
     Postgres, Target,
     address::Address,
@@ -27,14 +25,14 @@ use crate::{
 /// The state in a schema of a database.
 #[derive(Debug, Clone)]
 pub(crate) struct PostgresStore {
-    target: Rc<Target>,
+    target: Target,
 }
 
 impl PostgresStore {
     /// Nothing is connected yet.
     pub(crate) fn new(address: &str, password: Password) -> Result<Self, Phrase> {
         let address = Address::parse(address)?;
-        Ok(Self { target: Rc::new(Target { address, password }) })
+        Ok(Self { target: Target { address, password } })
     }
 
     fn schema(&self) -> &str {
@@ -81,7 +79,7 @@ impl Store for PostgresStore {
             Some(found) if found < FORMAT => self.told(schema::migrate(&link, self.schema())).map(drop)?,
             Some(_) => {}
         }
-        Ok(Some(Box::new(Postgres::new(Target::clone(&self.target), link))))
+        Ok(Some(Box::new(Postgres::new(self.target.clone(), link))))
     }
 
     fn write(&self, _platform: &str, appid: &str, owner: &Owner) -> Result<Box<dyn Ledger>, WriteError> {
@@ -95,7 +93,7 @@ impl Store for PostgresStore {
             Some(FORMAT) => {}
             _ => self.told(schema::migrate(&link, self.schema())).map(drop)?,
         }
-        let ledger = Postgres::new(Target::clone(&self.target), link);
+        let ledger = Postgres::new(self.target.clone(), link);
         ledger.hold(appid, owner)?;
         Ok(Box::new(ledger))
     }
@@ -108,7 +106,7 @@ impl Store for PostgresStore {
     }
 
     fn tokens<'q>(&self, key: TokenKey<'_>, queue: Box<dyn Queue + 'q>) -> Box<dyn Tokens + 'q> {
-        Box::new(PostgresTokens::new(Target::clone(&self.target), key, queue))
+        Box::new(PostgresTokens::new(self.target.clone(), key, queue))
     }
 
     fn all_tokens(&self) -> Result<Vec<SavedToken>, Phrase> {

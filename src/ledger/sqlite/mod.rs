@@ -612,8 +612,13 @@ impl Ledger for Sqlite {
         reads::edition_before(&self.connection, scope, step, key).map_err(|fault| self.error(fault))
     }
 
-    fn with_message(&self, platform: &str, appid: &str, message_digest: &str) -> Result<Vec<Scope>, LedgerError> {
-        reads::with_message(&self.connection, platform, appid, message_digest).map_err(|fault| self.error(fault))
+    fn with_messages(
+        &self,
+        platform: &str,
+        appid: &str,
+        digests: &[String],
+    ) -> Result<Vec<(String, Scope)>, LedgerError> {
+        reads::with_messages(&self.connection, platform, appid, digests).map_err(|fault| self.error(fault))
     }
 
     fn other_editions(&self, scope: &Scope) -> Result<Vec<EditionCall>, LedgerError> {

@@ -119,16 +119,18 @@ pub(super) fn other_editions(connection: &Connection, scope: &Scope) -> Result<V
     Ok(rows::editions(rows.collect::<Result<Vec<_>, _>>()?.into_iter())?)
 }
 
-pub(super) fn with_message(
+pub(super) fn with_messages(
     connection: &Connection,
     platform: &str,
     appid: &str,
-    message_digest: &str,
-) -> Result<Vec<Scope>, Fault> {
+    digests: &[String],
+) -> Result<Vec<(String, Scope)>, Fault> {
     let known = Platform::from_name(platform).ok_or(FromSqlError::InvalidType).map_err(rusqlite::Error::from)?;
-    let mut statement = connection.prepare_cached(sql::WITH_MESSAGE)?;
-    let scopes = statement.query_map(params![message_digest, platform, appid], |row| {
-        Ok(Scope { platform: known, appid: appid.to_owned(), plan: row.get(0)?, occurrence: row.get(1)? })
+    let mut statement = connection.prepare_cached(&sql::with_messages("IN (SELECT value FROM json_each(?1))"))?;
+    let digests = serde_json::to_string(digests).unwrap_or_default();
+    let scopes = statement.query_map(params![digests, platform, appid], |row| {
+        let scope = Scope { platform: known, appid: appid.to_owned(), plan: row.get(1)?, occurrence: row.get(2)? };
+        Ok((row.get(0)?, scope))
     })?;
     Ok(scopes.collect::<Result<_, _>>()?)
 }
