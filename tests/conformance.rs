@@ -67,6 +67,25 @@ enum Damage {
     Recipients,
 }
 
+impl Damage {
+    /// What does it; `more` is a column of events that only one store has, and its value.
+    fn in_sql(self, scope: &Scope, [more, value]: [&str; 2]) -> String {
+        let call = format!("(SELECT id FROM calls WHERE occurrence = '{}')", scope.occurrence);
+        match self {
+            Damage::Payload => format!("UPDATE calls SET payload = '{{}}' WHERE id = {call}"),
+            Damage::Effect => format!("UPDATE calls SET effect = 'hum' WHERE id = {call}"),
+            Damage::Recipients => format!("UPDATE calls SET recipients = -1 WHERE id = {call}"),
+            Damage::Body => format!("UPDATE events SET body = '{{}}' WHERE call = {call} AND kind = 'attempted'"),
+            Damage::Kind => format!("UPDATE events SET kind = 'hum' WHERE call = {call} AND number = 2"),
+            Damage::Number => format!("UPDATE events SET msg_id = 'x' WHERE call = {call} AND number = 2"),
+            Damage::Time => format!("UPDATE events SET at = {} WHERE call = {call}", i64::MAX),
+            Damage::Order => format!(
+                "INSERT INTO events (call, number, kind, at, run_id{more}) VALUES ({call}, 3, 'refused', 3, 'r'{value})"
+            ),
+        }
+    }
+}
+
 /// A store that other processes find by its name.
 trait StoreBench: Bench {
     /// Where its tests are, below this module.
@@ -1169,19 +1188,7 @@ impl Bench for SqliteBench {
     }
 
     fn damage(&self, scope: &Scope, damage: Damage) -> bool {
-        let call = format!("(SELECT id FROM calls WHERE occurrence = '{}')", scope.occurrence);
-        self.execute(&match damage {
-            Damage::Payload => format!("UPDATE calls SET payload = '{{}}' WHERE id = {call}"),
-            Damage::Effect => format!("UPDATE calls SET effect = 'hum' WHERE id = {call}"),
-            Damage::Recipients => format!("UPDATE calls SET recipients = -1 WHERE id = {call}"),
-            Damage::Body => format!("UPDATE events SET body = '{{}}' WHERE call = {call} AND kind = 'attempted'"),
-            Damage::Kind => format!("UPDATE events SET kind = 'hum' WHERE call = {call} AND number = 2"),
-            Damage::Number => format!("UPDATE events SET msg_id = 'x' WHERE call = {call} AND number = 2"),
-            Damage::Time => format!("UPDATE events SET at = {} WHERE call = {call}", i64::MAX),
-            Damage::Order => {
-                format!("INSERT INTO events (call, number, kind, at, run_id) VALUES ({call}, 3, 'refused', 3, 'r')")
-            }
-        });
+        self.execute(&damage.in_sql(scope, ["", ""]));
         true
     }
 }
@@ -1280,21 +1287,7 @@ impl Bench for PostgresBench {
     }
 
     fn damage(&self, scope: &Scope, damage: Damage) -> bool {
-        let call = format!("(SELECT id FROM calls WHERE occurrence = '{}')", scope.occurrence);
-        self.schema.sql(&match damage {
-            Damage::Payload => format!("UPDATE calls SET payload = '{{}}' WHERE id = {call}"),
-            Damage::Effect => format!("UPDATE calls SET effect = 'hum' WHERE id = {call}"),
-            Damage::Recipients => format!("UPDATE calls SET recipients = -1 WHERE id = {call}"),
-            Damage::Body => format!("UPDATE events SET body = '{{}}' WHERE call = {call} AND kind = 'attempted'"),
-            Damage::Kind => format!("UPDATE events SET kind = 'hum' WHERE call = {call} AND number = 2"),
-            Damage::Number => format!("UPDATE events SET msg_id = 'x' WHERE call = {call} AND number = 2"),
-            Damage::Time => format!("UPDATE events SET at = {} WHERE call = {call}", i64::MAX),
-            Damage::Order => {
-                format!(
-                    "INSERT INTO events (call, number, epoch, kind, at, run_id) VALUES ({call}, 3, 1, 'refused', 3, 'r')"
-                )
-            }
-        });
+        self.schema.sql(&damage.in_sql(scope, [", epoch", ", 1"]));
         true
     }
 }

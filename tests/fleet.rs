@@ -39,6 +39,13 @@ fn an_account_file_of_the_command_takes_the_place_of_the_plans() {
         case.write("accounts/unset.yaml", account("{ env: NOWHERE }", "name: x\n"));
         let ran = case.run(&["validate", "plan.yaml", "--account", "accounts/unset.yaml"]).exits(4);
         assert!(ran.stderr.contains("accounts/unset.yaml:2:8"), "{}", ran.stderr);
+        // A file that is named after an account that is not known is not missed.
+        let people = "  - { id: a, action: send_by_openid, to: { file: \"{{ account.name }}.txt\" }, message: { text: 你好 } }\n";
+        case.write("people.yaml", plan_of_all(people));
+        let ran = case.run(&["validate", "people.yaml", "--account", "accounts/c.yaml"]).exits(4);
+        assert!(!ran.stderr.contains("?.txt"), "{}", ran.stderr);
+        case.write("list.yaml", "- a\n");
+        case.run(&["fleet", "check", "list.yaml"]).exits(3).says("a fleet must be a mapping");
         case.write("accounts/gbk.yaml", [0xb1, 0xb1, 0xbe, 0xa9]);
         case.run(&["validate", "plan.yaml", "--account", "accounts/gbk.yaml"]).exits(3).says("not UTF-8");
     });
@@ -396,6 +403,10 @@ fn commands_know_one_account_of_a_fleet_and_a_shard_of_them() {
             (&["run", "--fleet", "fleet.yaml", "--shard", "3/2"], "which shard of how many"),
             (&["run", "--fleet", "fleet.yaml", "--wave", "1", "--account", "x"], "--shard"),
             (&["validate", "fleet.yaml"], "this is a fleet file, not a plan"),
+            (&["fleet", "list", "fleet.yaml", "--wave", "9"], "there is no wave 9: the fleet has"),
+            (&["fleet", "list", "fleet.yaml", "--wave", "0"], "there is no wave 0"),
+            (&["run", "--fleet", "fleet.yaml", "--shard", "1/1", "--wave", "9"], "there is no wave 9"),
+            (&["fleet", "list", "fleet.yaml", "--labels", "norht"], "no account of the fleet has the label `norht`"),
             (&["run"], "PLAN"),
         ] {
             let code = if args[0] == "validate" { 3 } else { 2 };

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     diag::source::SourceMap,
     fleet::{self, Fleet, Member, Shard},
-    locale::{Phrase, say},
+    locale::{Count, Phrase, say},
     problem::{ExitCode, Refusal},
     text::nearest,
 };
@@ -111,7 +111,7 @@ impl Subject {
                 vec![found.ok_or_else(|| unknown(name, &fleet.fleet))?]
             }
             (None, Some(shard)) => {
-                let members = fleet.fleet.chosen(&which.labels, which.wave);
+                let members = chosen(&fleet.fleet, &which.labels, which.wave)?;
                 members[shard.range(members.len())].iter().filter_map(|member| place(member)).collect()
             }
             (Some(_), Some(_)) => {
@@ -179,6 +179,28 @@ impl Subject {
         }
         Ok(worst)
     }
+}
+
+/// The accounts of a wave that have all of some labels. What the fleet does not have at all was not meant: a matrix of nothing
+/// would send nothing, and nobody would notice.
+pub(super) fn chosen<'f>(fleet: &'f Fleet, labels: &[String], wave: Option<usize>) -> Result<Vec<&'f Member>, Refusal> {
+    if let Some(wave) = wave.filter(|wave| !(1..=fleet.waves).contains(wave)) {
+        let count = Count::from(fleet.waves);
+        let message = say!(
+            "there is no wave {wave}: the fleet has {count} wave"
+                | "there is no wave {wave}: the fleet has {count} waves",
+            wave,
+            count
+        );
+        return Err(Refusal::usage(message));
+    }
+    let all = || fleet.members.iter().flat_map(|member| &member.labels).map(String::as_str);
+    if let Some(label) = labels.iter().find(|label| all().all(|known| known != label.as_str())) {
+        let refusal = Refusal::usage(say!("no account of the fleet has the label `{label}`", label = label.as_str()));
+        let near: Option<Phrase> = nearest(label, all());
+        return Err(refusal.help(near.unwrap_or_else(|| say!("`qunfa fleet list` lists its accounts"))));
+    }
+    Ok(fleet.chosen(labels, wave))
 }
 
 /// That a fleet has no account of a name.

@@ -42,6 +42,12 @@ pub fn read(
         }
         return None;
     };
+    if !document.value.is_object() {
+        let message = say!("a fleet must be a mapping");
+        let diagnostic = Diagnostic::new(Code::WrongType, document.span(""), message);
+        diagnostics.push(diagnostic.help(say!("it needs `version`, `plan` and `accounts`")));
+        return None;
+    }
     if document.value.get("steps").is_some() {
         let message = say!("this is a plan, not a fleet file");
         let help = say!("name it in a fleet file: `plan: {path}`", path = file_name(&sources.file(file).path));

@@ -70,7 +70,7 @@ pub(super) fn stand_in(chosen: Option<&Chosen>) -> Account {
         Some(Chosen::Unreadable { name, labels }) => name.clone().map(|name| (name, labels.clone())),
         _ => None,
     };
-    let (name, labels) = known.unwrap_or_else(|| ("?".to_owned(), Vec::new()));
+    let (name, labels) = known.unwrap_or_else(|| (NAMELESS.to_owned(), Vec::new()));
     Account {
         kind: AccountKind::Service,
         appid: AppId::Literal(UNKNOWN.into()),
@@ -86,6 +86,12 @@ pub(super) fn stand_in(chosen: Option<&Chosen>) -> Account {
 }
 
 const UNKNOWN: &str = "wx0000000000000000";
+const NAMELESS: &str = "?";
+
+/// Whether a text was made with what stands for an account that is not known.
+pub(super) fn is_stand_in(text: &str) -> bool {
+    text.contains(NAMELESS) || text.contains(UNKNOWN)
+}
 
 /// What templates see of an account.
 pub(super) fn seen(account: &Account, appid: &str) -> Value {

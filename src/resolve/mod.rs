@@ -217,6 +217,7 @@ pub fn resolve(valid: ValidPlan, inputs: &Inputs<'_>, sources: &mut SourceMap) -
     let env = reader.env(&head.env, account.as_ref());
     // A plan without an account is still looked at, with a stand-in.
     let known = account.is_some();
+    reader.stands_in = !known;
     let account = account.unwrap_or_else(|| account::stand_in(inputs.account));
     let appid = reader.appid(&account.appid, places.appid);
     let engine = Engine::new(reader.library());
@@ -375,6 +376,8 @@ struct Reader<'a> {
     /// Files of people that were read.
     opened: HashSet<String>,
     used: Used,
+    /// The account is not known: a path with a name of what stands for it is none that was meant.
+    stands_in: bool,
     themes: HashMap<String, Option<Rc<crate::content::article::Theme>>>,
     /// Files of articles by path; none if there was a problem, which is said at the first place only.
     pages: HashMap<String, Option<Rc<article::Page>>>,
@@ -460,6 +463,7 @@ impl<'a> Reader<'a> {
             left_out: HashMap::new(),
             opened: HashSet::new(),
             used: Used::default(),
+            stands_in: false,
             themes: HashMap::new(),
             pages: HashMap::new(),
             converted: HashMap::new(),
@@ -686,6 +690,9 @@ impl Reader<'_> {
         if payload::has_slot(&path) {
             let message = say!("a file path must be known before the run");
             self.push(Diagnostic::new(Code::RuntimeValue, self.document.span(pointer), message));
+            return None;
+        }
+        if self.stands_in && account::is_stand_in(&path) {
             return None;
         }
         let place = self.document.span(pointer);

@@ -8,7 +8,7 @@ use super::super::{
     failure::Failure,
     load::load,
     options::{Common, number},
-    subject,
+    subject::{self, chosen},
     target::OpenFleet,
     terminal::Terminal,
 };
@@ -75,7 +75,7 @@ pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<
     let Some(fleet) = fleet else { return Err(loaded.refuse(&args.path, None)) };
     loaded.print(terminal);
     let fleet = OpenFleet::new(&args.path, fleet, loaded.sources, loaded.project);
-    let jobs = jobs(args, &fleet);
+    let jobs = jobs(args, &fleet)?;
     match args.format {
         ListFormat::Lines => jobs.iter().for_each(|job| terminal.out(&format!("{}\n", job.name))),
         ListFormat::Json => {
@@ -124,8 +124,8 @@ fn within(jobs: usize, most: usize, engine: &str, args: &Args) -> Result<(), Ref
 }
 
 /// In the order in which they send: by wave, then by name. Of shards none is empty.
-fn jobs(args: &Args, fleet: &OpenFleet) -> Vec<Job> {
-    let members = fleet.fleet.chosen(&args.labels, args.wave);
+fn jobs(args: &Args, fleet: &OpenFleet) -> Result<Vec<Job>, Refusal> {
+    let members = chosen(&fleet.fleet, &args.labels, args.wave)?;
     let words = |more: &[&str]| {
         let words = ["--fleet", args.path.as_str()].into_iter().chain(more.iter().copied());
         words.map(str::to_owned).collect::<Vec<String>>()
@@ -136,7 +136,7 @@ fn jobs(args: &Args, fleet: &OpenFleet) -> Vec<Job> {
             args: words(&["--account", &member.name]),
             accounts: vec![(*member).clone()],
         };
-        return members.iter().map(job).collect();
+        return Ok(members.iter().map(job).collect());
     };
     let job = |shard: Shard| {
         let mut words = words(&["--shard", &shard.to_string()]);
@@ -145,7 +145,7 @@ fn jobs(args: &Args, fleet: &OpenFleet) -> Vec<Job> {
         let accounts = members[shard.range(members.len())].iter().map(|member| (*member).clone()).collect();
         Job { name: shard.to_string(), args: words, accounts }
     };
-    Shard::all(shards.min(members.len())).map(job).collect()
+    Ok(Shard::all(shards.min(members.len())).map(job).collect())
 }
 
 /// With the digest of each account's plan.
