@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use qunfa::{
     ledger::{
         AccountRun, CallId, Edition, EditionCall, Ending, Event, EventKind, FrozenCall, LastRun, Ledger, LedgerError,
-        Scope, Status, next_status, open,
+        Observation, Scope, Status, next_status, open,
         postgres::{FORMAT as POSTGRES_FORMAT, Postgres},
         sqlite::{FORMAT, Sqlite},
         store::{Owner, Password, Queue, Store, TokenKey, WriteError},
@@ -1141,6 +1141,66 @@ fn what_is_of_another_program_is_refused_and_left_as_it_is(bench: &dyn StoreBenc
     assert!(bench.kept() == before, "it was touched");
 }
 
+fn observation(subject: &str, at: i64, body: &str) -> Observation {
+    let at = Timestamp::from_millisecond(at).expect("in range");
+    Observation { kind: "EVENT".into(), subject: subject.into(), at, body: body.into() }
+}
+
+fn what_is_said_of_an_account_is_kept_once(bench: &dyn Bench) {
+    let mut ledger = bench.write(&scope());
+    let (first, second) = (observation("7", 1, "{\"群发\":1}"), observation("8", 2, "b"));
+    assert_eq!(ledger.observe("wechat", "wx1", &[first.clone(), second.clone()]).expect("writes"), 2);
+    // Pushed again, later: the same is not new; other words of the same job are.
+    let again = [observation("7", 9, "{\"群发\":1}"), observation("7", 10, "c"), observation("7", 11, "c")];
+    assert_eq!(ledger.observe("wechat", "wx1", &again).expect("writes"), 1);
+    let other = Observation { kind: "OTHER".into(), ..first.clone() };
+    assert_eq!(ledger.observe("wechat", "wx1", std::slice::from_ref(&other)).expect("writes"), 1);
+    assert_eq!(ledger.observe("loopback", "wx1", std::slice::from_ref(&first)).expect("writes"), 1);
+    assert_eq!(ledger.observe("wechat", "wx2", std::slice::from_ref(&first)).expect("writes"), 1);
+    assert_eq!(ledger.observe("wechat", "wx1", &[]).expect("writes"), 0);
+    drop(ledger);
+    let ledger = bench.read();
+    let all = ledger.observations("wechat", "wx1", "EVENT", None).expect("reads");
+    assert_eq!(all, [first.clone(), second.clone(), again[1].clone()], "in the order in which it was said");
+    let about = |subjects: &[&str]| {
+        let subjects: Vec<String> = subjects.iter().map(|subject| (*subject).to_owned()).collect();
+        ledger.observations("wechat", "wx1", "EVENT", Some(&subjects)).expect("reads")
+    };
+    assert_eq!(about(&["8", "9", "8"]), [second]);
+    assert_eq!(about(&["7"]), [first, again[1].clone()]);
+    assert_eq!(about(&[]), []);
+    assert_eq!(ledger.observations("wechat", "wx1", "OTHER", None).expect("reads"), [other]);
+}
+
+fn what_is_said_is_there_after_a_power_cut(bench: &dyn Bench) {
+    let mut ledger = bench.write(&scope());
+    ledger.observe("wechat", "wx1", &[observation("7", 1, "a")]).expect("writes");
+    bench.cut_power();
+    drop(ledger);
+    let kept = bench.read().observations("wechat", "wx1", "EVENT", None).expect("reads");
+    assert_eq!(kept, [observation("7", 1, "a")]);
+}
+
+fn what_is_said_waits_for_no_run(bench: &dyn StoreBench) {
+    let store = bench.store();
+    // Who listens may be the first.
+    let mut listener = store.observe().map_err(|error| error.words()).expect("opens");
+    let mut run = bench.write(&scope());
+    freeze(&mut *run, &scope(), &[call("announce", 1)]);
+    for number in 0..20 {
+        let id = CallId { step: "announce".into(), key: None, chunk: 1 };
+        let seen = [observation(&number.to_string(), number, "a")];
+        assert_eq!(listener.observe("wechat", "wx1", &seen).expect("writes"), 1);
+        let kind = if number % 2 == 0 { EventKind::NotSent } else { EventKind::Attempted };
+        run.append(&scope(), &id, &event(kind, number)).expect("writes");
+    }
+    assert!(matches!(store.write("wechat", "wx1", &owner()).err(), Some(WriteError::Held(_))), "the run has its lock");
+    drop((run, listener));
+    let read = bench.read();
+    assert_eq!(read.observations("wechat", "wx1", "EVENT", None).expect("reads").len(), 20);
+    assert_eq!(read.calls(&scope()).expect("reads")[0].events.len(), 21);
+}
+
 /// SQLite. A power cut is played by what is in its files at that instant: this shows that a write that returned is in them,
 /// whole, and needs no more of its process; that it was synced cannot be seen so, and a test beside the code of the store
 /// holds what SQLite is told about it.
@@ -1307,7 +1367,7 @@ impl StoreBench for PostgresBench {
             JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = current_schema()";
         let mut kept = self.schema.sql(tables);
         if kept.contains("eventsr") {
-            for table in ["format", "accounts", "runs", "calls", "events", "tokens"] {
+            for table in ["format", "accounts", "runs", "calls", "events", "observations", "tokens"] {
                 kept.push_str(&self.schema.sql(&format!("SELECT t.* FROM {table} t ORDER BY t")));
             }
         }
@@ -1372,15 +1432,18 @@ over_every_store! {
         an_upload_is_found_by_its_key_in_whatever_plan
         runs_are_listed_the_latest_first
         accounts_are_told_by_their_last_run_and_where_their_calls_stand
+        what_is_said_of_an_account_is_kept_once
         damage_is_an_error_that_names_the_step;
     crash:
         an_intent_is_there_after_a_power_cut
         an_outcome_other_than_acceptance_is_there_after_a_power_cut
         a_run_and_its_report_are_there_after_a_power_cut
+        what_is_said_is_there_after_a_power_cut
         an_acceptance_is_in_doubt_until_the_next_write_or_sync;
     store:
         an_account_has_one_writer_and_says_who
         a_lock_dies_with_its_process
+        what_is_said_waits_for_no_run
         what_may_follow_once_follows_once_whichever_process_writes_it
         a_store_is_made_by_who_writes_and_by_nobody_else
         a_newer_format_is_refused_and_left_as_it_is

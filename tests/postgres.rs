@@ -13,7 +13,7 @@ use std::{
     },
 };
 
-use qunfa::ledger::{open, store::Owner};
+use qunfa::ledger::{Observation, open, store::Owner};
 
 use crate::support::{Answer, Case, Fake, Ran, in_each_language, plan, repository, send};
 
@@ -444,6 +444,8 @@ fn who_runs_plans_can_neither_create_nor_change_what_happened() {
             "UPDATE calls SET appid = 'x'",
             "DELETE FROM runs",
             "TRUNCATE events",
+            "UPDATE observations SET body = 'x'",
+            "DELETE FROM observations",
             "DROP TABLE events",
             "UPDATE format SET version = 9",
         ] {
@@ -465,6 +467,27 @@ fn who_runs_plans_can_neither_create_nor_change_what_happened() {
         let status = case.run(&["status", "plan.yaml", "--api-base", &server.base, "--state", &role.address]);
         status.exits(0);
     });
+}
+
+#[test]
+fn who_could_run_plans_can_after_the_tables_were_brought_up_to_date() {
+    let Some(role) = Role::new() else { return };
+    let (case, server) = (Case::new().file("plan.yaml", one()), Fake::usual());
+    let owner = role.schema.address();
+    case.run(&["state", "migrate", "--state", &owner]).exits(0);
+    let grants = case.run(&["state", "grants", "--role", &role.name, "--state", &owner]).exits(0);
+    role.schema.sql(&grants.stdout);
+    // The tables as format 1 had them.
+    role.schema.sql("DROP TABLE observations; DELETE FROM format WHERE version > 1");
+    let run = || case.run(&["run", "plan.yaml", "--yes", "--api-base", &server.base, "--state", &role.address]);
+    run().exits(4).says("qunfa state migrate");
+    case.run(&["state", "migrate", "--state", &owner]).exits(0).says("has the format of this version now");
+    run().exits(0);
+    case.run(&["doctor", "plan.yaml", "--api-base", &server.base, "--state", &role.address]).exits(0);
+    let plain = role.schema.server.replace("postgres@", &format!("{}@", role.name));
+    let insert = "INSERT INTO observations (platform, appid, kind, subject, at, body, digest) VALUES ('', '', '', '', 1, '', '')";
+    role.schema.try_sql(&plain, insert).expect("as it may add events");
+    server.delivered_once(1);
 }
 
 #[test]
@@ -503,7 +526,23 @@ fn a_ledger_is_copied_once_and_nothing_is_sent_again() {
                 .expect("free");
             case.run(&["state", "copy", from, &to]).exits(8).says("is in use: process 7 on here");
         }
+        let opened = |name: &str| open::named(name, std::rc::Rc::new(|| Ok(None))).expect("a name");
+        let seen = |name: &str| {
+            let ledger = opened(name).read().expect("opens").expect("is there");
+            ledger.observations("wechat", "wx1", "EVENT", None).expect("reads")
+        };
+        let said = Observation {
+            kind: "EVENT".into(),
+            subject: "7".into(),
+            at: jiff::Timestamp::UNIX_EPOCH,
+            body: "群发".into(),
+        };
+        let here = format!("sqlite:{}", case.path(".qunfa/state.db").display());
+        let mut listener = opened(&here).observe().map_err(|error| error.words()).expect("opens");
+        listener.observe("wechat", "wx1", std::slice::from_ref(&said)).expect("writes");
+        drop(listener);
         case.run(&["state", "copy", from, &to]).exits(0).says("copied 1 run, 3 calls, ");
+        assert_eq!(seen(&to), std::slice::from_ref(&said));
         case.run(&["state", "copy", from, &to]).exits(8).says("is not empty");
         case.run(&["state", "check", "--state", &to]).exits(0).says("3 calls");
         // Whoever forgets --state is not left to the old one.
@@ -513,6 +552,7 @@ fn a_ledger_is_copied_once_and_nothing_is_sent_again() {
         server.delivered_once(3);
         // And back.
         case.run(&["state", "copy", &to, "sqlite:back.db"]).exits(0);
+        assert_eq!(seen(&format!("sqlite:{}", case.path("back.db").display())), [said]);
         let sends = server.sends().len();
         case.run(&[&args[..], &["--state", "sqlite:back.db"]].concat()).exits(0).says("already done");
         assert_eq!(server.sends().len(), sends);

@@ -8,6 +8,8 @@ use std::{
     sync::{Arc, Barrier},
 };
 
+use qunfa::ledger::postgres::FORMAT;
+
 use crate::{
     postgres::Schema,
     support::{Answer, Case, Fake, in_each_language, plan, send},
@@ -30,7 +32,11 @@ fn two_first_runs_at_once_make_the_tables_once() {
         for ran in both.map(Case::finish) {
             assert_eq!((ran.code, ran.stderr.contains("error")), (0, false), "round {round}: {}", ran.stderr);
         }
-        assert_eq!(schema.sql("SELECT count(*), max(version) FROM format"), "1|1", "round {round}");
+        assert_eq!(
+            schema.sql("SELECT count(*), max(version) FROM format"),
+            format!("{FORMAT}|{FORMAT}"),
+            "round {round}"
+        );
         fake.delivered_once(2);
     }
 }
@@ -141,7 +147,7 @@ fn no_name_of_a_role_or_a_schema_is_a_statement() {
     schema.sql(&format!("CREATE ROLE \"{}\"", role.replace('"', "\"\"")));
     let grants = case.run(&["state", "grants", "--role", &role, "--state", &state]).exits(0);
     schema.sql(&grants.stdout);
-    assert_eq!(schema.sql("SELECT count(*) FROM format"), "1");
+    assert_eq!(schema.sql("SELECT count(*) FROM format"), FORMAT.to_string());
     let quoted = role.replace('"', "\"\"");
     schema.sql(&format!("DROP OWNED BY \"{quoted}\"; DROP ROLE \"{quoted}\""));
     let server = state.split("&schema=").next().expect("an address");

@@ -17,7 +17,7 @@ impl Counts {
     fn add(&mut self, part: &Part) {
         match part {
             Part::Run { .. } => self.runs += 1,
-            Part::Kept(_) => {}
+            Part::Kept(_) | Part::Observed { .. } => {}
             Part::Call { record, .. } => {
                 self.calls += 1;
                 self.events += record.events.len() as u64;

@@ -435,6 +435,19 @@ impl AccountRun {
     }
 }
 
+/// Something that WeChat says about an account apart from the calls: an event that it pushed, or the statistics of a day.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Observation {
+    /// What sort of thing it is: the name of an event, or of the API that was asked.
+    pub kind: String,
+    /// What it is about, in the words of its kind: the number of a job, say. At most 255 bytes.
+    pub subject: String,
+    /// When it was received.
+    pub at: Timestamp,
+    /// What was said, as it was received.
+    pub body: String,
+}
+
 /// Why the store failed.
 #[derive(Debug)]
 pub enum LedgerError {
@@ -536,8 +549,8 @@ impl std::error::Error for LedgerError {}
 /// [`LedgerError::Conflict`]; it, and every other write that fails, has changed nothing. The exception is a failure of the
 /// medium while a write is being completed: then it is there whole or not at all, and only reading it again tells.
 ///
-/// **What is read is what was written**: text byte for byte (a store whose text cannot hold U+0000 may leave it out of `note`
-/// and `result`), times to the millisecond, numbers of 64 bits. What does not make sense (a payload or a sent body that is not
+/// **What is read is what was written**: text byte for byte (a store whose text cannot hold U+0000 may leave it out of `note`,
+/// `result` and what was observed), times to the millisecond, numbers of 64 bits. What does not make sense (a payload or a sent body that is not
 /// what its digest says, an event or an effect whose name is not known, events that cannot follow each other, a number that
 /// is none) is [`LedgerError::Damaged`], which names the step; it is never left out.
 ///
@@ -608,6 +621,18 @@ pub trait Ledger {
     fn runs(&self, appid: &str, plan: &str) -> Result<Vec<RunRecord>, LedgerError>;
     /// The accounts that have a run or a call of an edition of a plan, by their AppIDs. Nothing is read once an account.
     fn accounts(&self, platform: &str, plan: &str, occurrence: &str) -> Result<Vec<AccountRun>, LedgerError>;
+    /// Keeps what WeChat says about an account apart from its calls; how much of it was new. What is there already (the same
+    /// kind, subject and body) is not kept again: whoever is told twice may write twice. It needs no lock of the account, and
+    /// decides over no send.
+    fn observe(&mut self, platform: &str, appid: &str, seen: &[Observation]) -> Result<usize, LedgerError>;
+    /// What was said about an account of one kind, in the order in which it was kept; about these subjects, if some are named.
+    fn observations(
+        &self,
+        platform: &str,
+        appid: &str,
+        kind: &str,
+        subjects: Option<&[String]>,
+    ) -> Result<Vec<Observation>, LedgerError>;
     /// Whether the lock of an account may be lost while its process lives: it is one of a connection.
     fn is_shared(&self) -> bool {
         false

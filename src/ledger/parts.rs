@@ -1,6 +1,6 @@
 //! A whole ledger, part after part.
 
-use super::{CallRecord, LedgerError, RunRecord, Scope};
+use super::{CallRecord, LedgerError, Observation, RunRecord, Scope};
 
 /// A part of a ledger, as every store has it.
 #[derive(Debug)]
@@ -15,6 +15,8 @@ pub enum Part {
     Kept([String; 4]),
     /// A call with all that happened to it, whole: no body is left out.
     Call { scope: Scope, record: Box<CallRecord> },
+    /// What was said about an account apart from its calls.
+    Observed { platform: String, appid: String, seen: Observation },
 }
 
 /// Takes one part after the other.

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::{
-    AccountRun, CallId, CallRecord, EditionCall, Event, EventKind, FrozenCall, LastRun, RunRecord, Status, Usage,
-    next_status,
+    AccountRun, CallId, CallRecord, EditionCall, Event, EventKind, FrozenCall, LastRun, Observation, RunRecord, Status,
+    Usage, next_status,
 };
 use crate::{
     locale::{Phrase, say},
@@ -263,4 +263,11 @@ fn effect(name: Option<&str>, mass: bool, step: &str) -> Result<Effect, Damage> 
         let name = name.unwrap_or("none");
         Damage(say!("step `{step}` has an unknown effect `{name}`", step, name))
     })
+}
+
+/// A row of `observations`: kind, subject, time in milliseconds, body.
+pub(super) fn observation(kind: String, subject: String, at: i64, body: String) -> Result<Observation, Damage> {
+    let at = Timestamp::from_millisecond(at)
+        .map_err(|_| Damage(say!("`{kind}` of {subject} has an invalid time", kind = &kind, subject = &subject)))?;
+    Ok(Observation { kind, subject, at, body })
 }

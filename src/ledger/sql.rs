@@ -72,3 +72,14 @@ pub(super) fn with_messages(among: &str) -> String {
 pub(super) const ACCOUNTS: &str =
     "SELECT c.id, c.appid, c.step, c.key, c.chunk, e.kind, e.at FROM calls c LEFT JOIN events e ON e.call = c.id
      WHERE c.platform = ?1 AND c.plan = ?2 AND c.occurrence = ?3 ORDER BY c.id, e.number";
+
+/// What was observed, with its number: platform, appid, kind. `among` says how a store looks for a subject in a list.
+pub(super) fn observations(among: &str) -> String {
+    format!(
+        "SELECT kind, subject, at, body FROM observations WHERE platform = ?1 AND appid = ?2 AND kind = ?3 {among} ORDER BY number"
+    )
+}
+
+/// What is new of what was observed: platform, appid, kind, subject, at (ms), body, digest of the body.
+pub(super) const OBSERVE: &str = "INSERT INTO observations (platform, appid, kind, subject, at, body, digest)
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO NOTHING";

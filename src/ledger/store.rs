@@ -30,6 +30,10 @@ pub trait Store {
     /// it ends; it does not wait. The owner is told to whoever asks meanwhile.
     fn write(&self, platform: &str, appid: &str, owner: &Owner) -> Result<Box<dyn Ledger>, WriteError>;
 
+    /// Opens the ledger for [`Ledger::observe`], making it where there is none, without the lock of any account: a run in
+    /// progress goes on, and waits for no more than the moment of a write. Calls are not written through it.
+    fn observe(&self) -> Result<Box<dyn Ledger>, WriteError>;
+
     /// Who holds the lock of an account, if somebody does; an owner that cannot be read is `None`. Changes nothing.
     fn holder(&self, appid: &str) -> Result<Option<Option<Owner>>, LedgerError>;
 

@@ -6,7 +6,7 @@ use std::{cell::RefCell, collections::BTreeMap};
 use jiff::Timestamp;
 use qunfa::ledger::{
     AccountRun, CallId, CallRecord, Edition, EditionCall, Ending, Event, EventKind, FrozenCall, LastRun, Ledger,
-    LedgerError, RunRecord, Scope, Status, Usage, next_status,
+    LedgerError, Observation, RunRecord, Scope, Status, Usage, next_status,
 };
 use qunfa::locale::Phrase;
 
@@ -92,6 +92,20 @@ struct State {
     runs: Vec<Ran>,
     /// The calls whose last event is written and not on disk, in the order of writing.
     unsynced: Vec<(Scope, CallId)>,
+    observed: Vec<Observed>,
+}
+
+/// What was said about an account apart from its calls.
+struct Observed {
+    platform: String,
+    appid: String,
+    seen: Observation,
+}
+
+impl Observed {
+    fn is_of(&self, platform: &str, appid: &str, kind: &str) -> bool {
+        self.platform == platform && self.appid == appid && self.seen.kind == kind
+    }
 }
 
 impl Store {
@@ -425,6 +439,38 @@ impl Ledger for Book<'_> {
             Ok(())
         })?;
         Ok(accounts.into_values().collect())
+    }
+
+    fn observe(&mut self, platform: &str, appid: &str, seen: &[Observation]) -> Result<usize, LedgerError> {
+        let mut new = 0;
+        self.write(&mut |state| {
+            for seen in seen {
+                let same = |known: &Observed| {
+                    let Observation { subject, body, .. } = &known.seen;
+                    known.is_of(platform, appid, &seen.kind) && (subject, body) == (&seen.subject, &seen.body)
+                };
+                if !state.observed.iter().any(same) {
+                    new += 1;
+                    let (platform, appid) = (platform.to_owned(), appid.to_owned());
+                    state.observed.push(Observed { platform, appid, seen: seen.clone() });
+                }
+            }
+            Ok(())
+        })?;
+        Ok(new)
+    }
+
+    fn observations(
+        &self,
+        platform: &str,
+        appid: &str,
+        kind: &str,
+        subjects: Option<&[String]>,
+    ) -> Result<Vec<Observation>, LedgerError> {
+        let state = self.store.0.borrow();
+        let of_kind = state.observed.iter().filter(|row| row.is_of(platform, appid, kind)).map(|row| &row.seen);
+        let named = |seen: &&Observation| subjects.is_none_or(|subjects| subjects.contains(&seen.subject));
+        Ok(of_kind.filter(named).map(|seen| Observation { at: kept(seen.at), ..seen.clone() }).collect())
     }
 }
 

@@ -5,8 +5,8 @@ use std::rc::Rc;
 
 use jiff::Timestamp;
 use qunfa::ledger::{
-    AccountRun, CallId, CallRecord, Edition, EditionCall, Ending, Event, FrozenCall, Ledger, LedgerError, RunRecord,
-    Scope, Usage, open,
+    AccountRun, CallId, CallRecord, Edition, EditionCall, Ending, Event, FrozenCall, Ledger, LedgerError, Observation,
+    RunRecord, Scope, Usage, open,
     store::{Owner, WriteError},
 };
 
@@ -31,7 +31,7 @@ impl Shared {
 
     /// Nothing ever happened.
     pub(crate) fn empty(&self) {
-        self.0.sql("DELETE FROM events; DELETE FROM calls; DELETE FROM runs");
+        self.0.sql("DELETE FROM events; DELETE FROM calls; DELETE FROM runs; DELETE FROM observations");
     }
 
     /// The power of the server goes: with it what was not on its disk, as the one in memory says it.
@@ -195,5 +195,24 @@ impl Ledger for Twin<'_> {
 
     fn is_shared(&self) -> bool {
         true
+    }
+
+    fn observe(&mut self, platform: &str, appid: &str, seen: &[Observation]) -> Result<usize, LedgerError> {
+        let mut new = 0;
+        self.write(|ledger| {
+            new = ledger.observe(platform, appid, seen)?;
+            Ok(())
+        })?;
+        Ok(new)
+    }
+
+    fn observations(
+        &self,
+        platform: &str,
+        appid: &str,
+        kind: &str,
+        subjects: Option<&[String]>,
+    ) -> Result<Vec<Observation>, LedgerError> {
+        self.read(|ledger| ledger.observations(platform, appid, kind, subjects))
     }
 }

@@ -12,7 +12,10 @@ const AT_ONCE: i64 = 50;
 
 /// The AppIDs of which there is something.
 pub(super) fn accounts(link: &Link) -> Result<Vec<String>, Fault> {
-    let rows = link.query("SELECT appid FROM runs UNION SELECT appid FROM calls ORDER BY appid", &[])?;
+    let rows = link.query(
+        "SELECT appid FROM runs UNION SELECT appid FROM calls UNION SELECT appid FROM observations ORDER BY appid",
+        &[],
+    )?;
     Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 
@@ -54,7 +57,7 @@ pub(super) fn each_part<E>(link: &Link, take: &mut dyn FnMut(Part) -> Result<(),
              effect, platform, appid, plan, occurrence FROM live_calls WHERE id > $1 ORDER BY id LIMIT $2",
             &[&after, &AT_ONCE],
         )?;
-        let Some(last) = found.last() else { return Ok(Ok(())) };
+        let Some(last) = found.last() else { break };
         after = last.get(0);
         let mut events = reads::events(link, found.iter().map(|row| row.get(0)).collect())?;
         for row in &found {
@@ -65,6 +68,21 @@ pub(super) fn each_part<E>(link: &Link, take: &mut dyn FnMut(Part) -> Result<(),
             let happened = happened.map(|row| row.event(&frozen)).collect::<Result<_, _>>()?;
             let record = Box::new(rows::whole(frozen, happened)?);
             if let Err(error) = take(Part::Call { scope, record }) {
+                return Ok(Err(error));
+            }
+        }
+    }
+    after = 0;
+    loop {
+        let found = link.query(
+            "SELECT kind, subject, at, body, platform, appid, number FROM observations WHERE number > $1 ORDER BY number LIMIT $2",
+            &[&after, &AT_ONCE],
+        )?;
+        let Some(last) = found.last() else { return Ok(Ok(())) };
+        after = last.get(6);
+        for row in &found {
+            let seen = rows::observation(row.get(0), row.get(1), row.get(2), row.get(3))?;
+            if let Err(error) = take(Part::Observed { platform: row.get(4), appid: row.get(5), seen }) {
                 return Ok(Err(error));
             }
         }
@@ -114,5 +132,6 @@ pub(super) fn insert(link: &Link, part: Part) -> Result<(), Fault> {
             let step = &frozen.id.step;
             standing.map(drop).ok_or_else(|| Fault::Conflict(say!("step `{step}` has different calls", step)))
         }
+        Part::Observed { platform, appid, seen } => writes::observe(link, &platform, &appid, &[seen]).map(drop),
     }
 }

@@ -27,7 +27,7 @@ use self::{
 };
 use super::{
     AccountRun, CallId, CallRecord, Edition, EditionCall, Ending, Event, EventKind, FrozenCall, Ledger, LedgerError,
-    RunRecord, Scope, Usage,
+    Observation, RunRecord, Scope, Usage,
     name::without_password,
     store::{Owner, Password, WriteError},
 };
@@ -579,6 +579,21 @@ impl Ledger for Postgres {
 
     fn accounts(&self, platform: &str, plan: &str, occurrence: &str) -> Result<Vec<AccountRun>, LedgerError> {
         self.read(|link| reads::accounts(link, platform, plan, occurrence))
+    }
+
+    fn observe(&mut self, platform: &str, appid: &str, seen: &[Observation]) -> Result<usize, LedgerError> {
+        // The same twice is the same.
+        self.read(|link| link.transaction(|| writes::observe(link, platform, appid, seen)))
+    }
+
+    fn observations(
+        &self,
+        platform: &str,
+        appid: &str,
+        kind: &str,
+        subjects: Option<&[String]>,
+    ) -> Result<Vec<Observation>, LedgerError> {
+        self.read(|link| reads::observations(link, [platform, appid, kind], subjects))
     }
 
     fn is_shared(&self) -> bool {

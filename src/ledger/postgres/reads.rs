@@ -8,7 +8,8 @@ use tokio_postgres::Row;
 use super::{fault::Fault, link::Link};
 use crate::{
     ledger::{
-        AccountRun, CallRecord, Edition, EditionCall, Event, EventKind, FrozenCall, LastRun, RunRecord, Scope, Usage,
+        AccountRun, CallRecord, Edition, EditionCall, Event, EventKind, FrozenCall, LastRun, Observation, RunRecord,
+        Scope, Usage,
         rows::{self, CallRow, EventRow, RunRow, StandingRow},
         sql,
     },
@@ -52,6 +53,16 @@ pub(super) fn uploaded(link: &Link, platform: &str, appid: &str, key: &str) -> R
     let happened = events(link, vec![id])?.remove(&id).unwrap_or_default().into_iter();
     let happened: Vec<Event> = happened.map(|row| row.event(&frozen)).collect::<Result<_, _>>()?;
     Ok(happened.into_iter().rev().find(|event| event.kind == EventKind::Accepted && event.result.is_some()))
+}
+
+/// Of an account (platform, AppID) and kind.
+pub(super) fn observations(link: &Link, of: [&str; 3], subjects: Option<&[String]>) -> Result<Vec<Observation>, Fault> {
+    let question = sql::observations("AND (?4::text[] IS NULL OR subject = ANY(?4))");
+    let mut seen = Vec::new();
+    for row in link.query(&worded(&question), &[&of[0], &of[1], &of[2], &subjects])? {
+        seen.push(rows::observation(row.get(0), row.get(1), row.get(2), row.get(3))?);
+    }
+    Ok(seen)
 }
 
 pub(super) fn mass_attempts(

@@ -12,7 +12,8 @@ use crate::locale::say;
 pub const FORMAT: i64 = CHANGES.len() as i64;
 
 /// How each format is made from the one before, from format 1 on. Text is compared byte by byte, as in SQLite. A call that is
-/// not part of its step any more is retired, and not deleted: what happened to it stays.
+/// not part of its step any more is retired, and not deleted: what happened to it stays. Who had the rights of a run, or of
+/// reading, has them of what is new as well.
 const CHANGES: &[&str] = &["
 CREATE TABLE accounts (
     appid TEXT COLLATE \"C\" PRIMARY KEY, epoch BIGINT NOT NULL, holder TEXT,
@@ -55,13 +56,24 @@ CREATE TABLE kept (
 CREATE VIEW history AS SELECT c.platform, c.appid, c.plan, c.occurrence, c.step, c.key, c.chunk, c.recipients, e.number,
     e.kind, to_timestamp(e.at / 1000.0) AS at, e.run_id, e.errcode, e.note, e.msg_id, e.msg_data_id, e.result
     FROM calls c JOIN events e ON e.call = c.id;
+", "
+CREATE TABLE observations (
+    number BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, platform TEXT COLLATE \"C\" NOT NULL, appid TEXT COLLATE \"C\" NOT NULL,
+    kind TEXT COLLATE \"C\" NOT NULL, subject TEXT COLLATE \"C\" NOT NULL, at BIGINT NOT NULL, body TEXT NOT NULL,
+    digest TEXT COLLATE \"C\" NOT NULL, UNIQUE (platform, appid, kind, subject, digest)
+);
+DO $$ DECLARE given record; BEGIN
+    FOR given IN SELECT grantee, privilege_type FROM information_schema.role_table_grants
+        WHERE table_schema = current_schema() AND table_name = 'events' AND privilege_type IN ('SELECT', 'INSERT')
+    LOOP EXECUTE format('GRANT %s ON observations TO %I', given.privilege_type, given.grantee); END LOOP;
+END $$;
 "];
 
 /// What a run reads and writes, one right a line.
 const RUN_RIGHTS: &[&str] = &[
     "USAGE ON SCHEMA {schema}",
-    "SELECT ON {schema}.format, {schema}.accounts, {schema}.runs, {schema}.calls, {schema}.live_calls, {schema}.events, {schema}.tokens, {schema}.kept, {schema}.history",
-    "INSERT ON {schema}.accounts, {schema}.runs, {schema}.calls, {schema}.events, {schema}.tokens, {schema}.kept",
+    "SELECT ON {schema}.format, {schema}.accounts, {schema}.runs, {schema}.calls, {schema}.live_calls, {schema}.events, {schema}.observations, {schema}.tokens, {schema}.kept, {schema}.history",
+    "INSERT ON {schema}.accounts, {schema}.runs, {schema}.calls, {schema}.events, {schema}.observations, {schema}.tokens, {schema}.kept",
     "UPDATE (epoch, holder, seen_at) ON {schema}.accounts",
     "UPDATE (outcome, exit_code, report) ON {schema}.runs",
     "UPDATE (action, path, digest, payload, message_digest, recipients, mass, effect, retired) ON {schema}.calls",
@@ -72,7 +84,7 @@ const RUN_RIGHTS: &[&str] = &[
 /// What reports and statuses read. Tokens are not among it.
 const READ_RIGHTS: &[&str] = &[
     "USAGE ON SCHEMA {schema}",
-    "SELECT ON {schema}.format, {schema}.accounts, {schema}.runs, {schema}.calls, {schema}.live_calls, {schema}.events, {schema}.history",
+    "SELECT ON {schema}.format, {schema}.accounts, {schema}.runs, {schema}.calls, {schema}.live_calls, {schema}.events, {schema}.observations, {schema}.history",
 ];
 
 /// The statements that give a role what runs need, or what reading needs. Run them as the owner of the schema.
@@ -94,12 +106,13 @@ pub(super) fn missing_rights(link: &Link, schema: &str) -> Result<Vec<String>, F
         Ok(row.get(0))
     };
     let mut missing = Vec::new();
-    let needed: [(&str, &[&str], &[&str]); 5] = [
+    let needed: [(&str, &[&str], &[&str]); 6] = [
         ("accounts", &["SELECT", "INSERT"], &["epoch", "holder", "seen_at"]),
         ("runs", &["SELECT", "INSERT"], &["outcome", "exit_code", "report"]),
         ("calls", &["SELECT", "INSERT"], &["action", "payload", "retired"]),
         ("live_calls", &["SELECT"], &[]),
         ("events", &["SELECT", "INSERT"], &[]),
+        ("observations", &["SELECT", "INSERT"], &[]),
     ];
     for (table, rights, columns) in needed {
         for right in rights {

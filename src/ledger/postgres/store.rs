@@ -51,6 +51,21 @@ impl PostgresStore {
         Err(WriteError::Held(owner.flatten()))
     }
 
+    /// The ledger in the format of this version, made where there is none, on a server that keeps what it says to keep.
+    fn writable(&self) -> Result<Postgres, LedgerError> {
+        let link = self.told(self.target.connect(limits::STORE_CONNECT))?;
+        self.told(health::sessions(&self.target, &link))?;
+        self.told(health::fit(&link))?;
+        match self.told(schema::format(&link, self.schema()))? {
+            Some(found) if found > FORMAT => {
+                return Err(LedgerError::Newer { path: self.name(), found, known: FORMAT });
+            }
+            Some(FORMAT) => {}
+            _ => self.told(schema::migrate(&link, self.schema())).map(drop)?,
+        }
+        Ok(Postgres::new(self.target.clone(), link))
+    }
+
     fn told<T>(&self, answer: Result<T, Fault>) -> Result<T, LedgerError> {
         answer.map_err(|fault| self.target.told(fault))
     }
@@ -83,19 +98,13 @@ impl Store for PostgresStore {
     }
 
     fn write(&self, _platform: &str, appid: &str, owner: &Owner) -> Result<Box<dyn Ledger>, WriteError> {
-        let link = self.told(self.target.connect(limits::STORE_CONNECT))?;
-        self.told(health::sessions(&self.target, &link))?;
-        self.told(health::fit(&link))?;
-        match self.told(schema::format(&link, self.schema()))? {
-            Some(found) if found > FORMAT => {
-                return Err(LedgerError::Newer { path: self.name(), found, known: FORMAT }.into());
-            }
-            Some(FORMAT) => {}
-            _ => self.told(schema::migrate(&link, self.schema())).map(drop)?,
-        }
-        let ledger = Postgres::new(self.target.clone(), link);
+        let ledger = self.writable()?;
         ledger.hold(appid, owner)?;
         Ok(Box::new(ledger))
+    }
+
+    fn observe(&self) -> Result<Box<dyn Ledger>, WriteError> {
+        Ok(Box::new(self.writable()?))
     }
 
     fn holder(&self, appid: &str) -> Result<Option<Option<Owner>>, LedgerError> {
@@ -163,7 +172,7 @@ impl Store for PostgresStore {
         self.migrate()?;
         let link = self.told(self.target.connect(limits::STORE_CONNECT))?;
         self.told(health::sessions(&self.target, &link))?;
-        self.told(link.batch("BEGIN; LOCK TABLE calls, runs IN SHARE ROW EXCLUSIVE MODE"))?;
+        self.told(link.batch("BEGIN; LOCK TABLE calls, runs, observations IN SHARE ROW EXCLUSIVE MODE"))?;
         if !self.told(copy::accounts(&link))?.is_empty() {
             return Err(WriteError::Filled { path: self.name() });
         }

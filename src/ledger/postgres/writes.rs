@@ -3,11 +3,11 @@
 //! Every statement that adds an event holds the epoch of the account (`FOR SHARE`): whoever takes the account counts it up, and
 //! waits until an event that is being written is there, or makes it impossible.
 
-use tokio_postgres::error::SqlState;
+use tokio_postgres::{error::SqlState, types::ToSql};
 
-use super::{fault::Fault, link::Link};
+use super::{fault::Fault, link::Link, reads::worded};
 use crate::{
-    ledger::{CallId, Event, EventKind, FrozenCall, Scope, Status, next_status, rows},
+    ledger::{CallId, Event, EventKind, FrozenCall, Observation, Scope, Status, next_status, rows, sql},
     locale::say,
     payload,
 };
@@ -263,6 +263,18 @@ pub(super) fn insert(link: &Link, scope: &Scope, call: &FrozenCall) -> Result<()
         return Err(Fault::Conflict(say!("step `{step}` already has a call {call}", step = &id.step, call = id.chunk)));
     }
     Ok(())
+}
+
+/// Keeps what is new of what was observed, and counts it.
+pub(super) fn observe(link: &Link, platform: &str, appid: &str, seen: &[Observation]) -> Result<usize, Fault> {
+    let mut new = 0;
+    for Observation { kind, subject, at, body } in seen {
+        let body = without_nul(body);
+        let digest = payload::digest(body.as_bytes());
+        let row: [&(dyn ToSql + Sync); 7] = [&platform, &appid, kind, subject, &at.as_millisecond(), &body, &digest];
+        new += usize::try_from(link.execute(&worded(sql::OBSERVE), &row)?).unwrap_or(0);
+    }
+    Ok(new)
 }
 
 fn people(call: &FrozenCall) -> Option<i64> {

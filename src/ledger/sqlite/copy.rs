@@ -11,7 +11,9 @@ use crate::{
 
 /// The AppIDs of which there is something.
 pub(super) fn accounts(connection: &Connection) -> Result<Vec<String>, Fault> {
-    let mut statement = connection.prepare("SELECT appid FROM runs UNION SELECT appid FROM calls ORDER BY appid")?;
+    let mut statement = connection.prepare(
+        "SELECT appid FROM runs UNION SELECT appid FROM calls UNION SELECT appid FROM observations ORDER BY appid",
+    )?;
     let rows = statement.query_map([], |row| row.get(0))?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
@@ -64,6 +66,15 @@ pub(super) fn each_part<E>(
             return Ok(Err(error));
         }
     }
+    let mut statement =
+        connection.prepare("SELECT kind, subject, at, body, platform, appid FROM observations ORDER BY number")?;
+    let mut observed = statement.query([])?;
+    while let Some(row) = observed.next()? {
+        let seen = rows::observation(row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)?;
+        if let Err(error) = take(Part::Observed { platform: row.get(4)?, appid: row.get(5)?, seen }) {
+            return Ok(Err(error));
+        }
+    }
     Ok(Ok(()))
 }
 
@@ -99,6 +110,9 @@ pub(super) fn insert(transaction: &Transaction<'_>, part: Part) -> Result<(), Fa
             for (number, event) in (1_i64..).zip(&events) {
                 writes::insert_event(transaction, call, number, event)?;
             }
+        }
+        Part::Observed { platform, appid, seen } => {
+            writes::observe(transaction, &platform, &appid, &[seen])?;
         }
     }
     Ok(())

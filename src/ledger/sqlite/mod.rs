@@ -30,7 +30,7 @@ use self::{
 };
 use super::{
     AccountRun, CallId, CallRecord, Edition, EditionCall, Ending, Event, EventKind, FrozenCall, Ledger, LedgerError,
-    RunRecord, Scope, Usage,
+    Observation, RunRecord, Scope, Usage,
     name::is_address,
     parts::Sink,
     store::{Health, WriteError},
@@ -114,6 +114,13 @@ UPDATE calls SET effect = CASE action
     "CREATE TABLE home (path TEXT NOT NULL);",
     // How a run ended, so that nobody reads reports to know it.
     "ALTER TABLE runs ADD COLUMN outcome TEXT; ALTER TABLE runs ADD COLUMN exit_code INTEGER;",
+    // What WeChat says about an account apart from the calls. The same thing is kept once.
+    "
+CREATE TABLE observations (
+    number INTEGER PRIMARY KEY, platform TEXT NOT NULL, appid TEXT NOT NULL, kind TEXT NOT NULL, subject TEXT NOT NULL,
+    at INTEGER NOT NULL, body TEXT NOT NULL, digest TEXT NOT NULL, UNIQUE (platform, appid, kind, subject, digest)
+);
+",
 ];
 
 #[derive(Debug)]
@@ -289,6 +296,17 @@ impl Sqlite {
         }
         self.later(|store| store.note_home(&here))?;
         Ok(None)
+    }
+
+    /// Makes sure that this is the ledger that is used: where it went, if it was copied to a server and nobody means this one.
+    fn stay(&mut self, place: &Path, meant: bool) -> Result<Option<String>, LedgerError> {
+        let home = self.connection.query_row("SELECT path FROM home", [], |row| row.get::<_, String>(0)).optional();
+        let moved = home.map_err(|error| self.error(error))?.filter(|home| is_address(home));
+        if moved.is_some() && meant {
+            self.later(|store| store.note_home(&place.to_string_lossy()))?;
+            return Ok(None);
+        }
+        Ok(moved)
     }
 
     /// Notes where the ledger is kept from now on: a path, or the address of a server.
@@ -662,6 +680,25 @@ impl Ledger for Sqlite {
     fn accounts(&self, platform: &str, plan: &str, occurrence: &str) -> Result<Vec<AccountRun>, LedgerError> {
         reads::accounts(&self.connection, platform, plan, occurrence).map_err(|fault| self.error(fault))
     }
+
+    fn observe(&mut self, platform: &str, appid: &str, seen: &[Observation]) -> Result<usize, LedgerError> {
+        let mut new = 0;
+        self.write(|transaction| {
+            new = writes::observe(transaction, platform, appid, seen)?;
+            Ok(())
+        })?;
+        Ok(new)
+    }
+
+    fn observations(
+        &self,
+        platform: &str,
+        appid: &str,
+        kind: &str,
+        subjects: Option<&[String]>,
+    ) -> Result<Vec<Observation>, LedgerError> {
+        reads::observations(&self.connection, [platform, appid, kind], subjects).map_err(|fault| self.error(fault))
+    }
 }
 
 #[cfg(test)]
@@ -924,6 +961,31 @@ mod tests {
             let error = result.expect_err(why).to_string();
             assert!(error.contains("another process changed the state store") && error.ends_with(why), "{error}");
         }
+    }
+
+    #[test]
+    fn what_was_copied_away_or_damaged_takes_and_tells_nothing() {
+        let _heard =
+            crate::locale::tests::heard("ledger-sqlite-what_was_copied_away_or_damaged_takes_and_tells_nothing");
+        let folder = tempfile::tempdir().expect("a folder");
+        let place = new(&folder);
+        let store = SqliteStore::new(place.clone());
+        let mut listener = store.observe().map_err(|error| error.words()).expect("opens");
+        let seen = Observation { kind: "EVENT".into(), subject: "7".into(), at: at(1), body: "a".into() };
+        assert_eq!(listener.observe("sandbox", "wx1", std::slice::from_ref(&seen)).expect("writes"), 1);
+        let mut copied = Sqlite::open(&place).expect("opens");
+        copied.note_home("postgresql://db/x").expect("writes");
+        let other = Observation { subject: "8".into(), ..seen };
+        let refused = listener.observe("sandbox", "wx1", std::slice::from_ref(&other)).expect_err("it is elsewhere");
+        assert!(refused.to_string().ends_with("it was copied to postgresql://db/x, which is used since"), "{refused}");
+        assert!(matches!(store.observe().err(), Some(WriteError::Moved { .. })));
+        let meant = SqliteStore::meant(place).observe().map_err(|error| error.words());
+        assert_eq!(meant.expect("a person names it").observe("sandbox", "wx1", &[other]).expect("writes"), 1);
+        assert_eq!(copied.observations("sandbox", "wx1", "EVENT", None).expect("reads").len(), 2);
+        let damage = format!("UPDATE observations SET at = {}", i64::MAX);
+        copied.connection.execute_batch(&damage).expect("writes");
+        let damaged = copied.observations("sandbox", "wx1", "EVENT", None).expect_err("at no time");
+        assert!(damaged.to_string().ends_with("`EVENT` of 7 has an invalid time"), "{damaged}");
     }
 
     #[test]

@@ -9,7 +9,8 @@ use rusqlite::{
 use super::fault::Fault;
 use crate::{
     ledger::{
-        AccountRun, CallRecord, Edition, EditionCall, Event, EventKind, FrozenCall, LastRun, RunRecord, Scope, Usage,
+        AccountRun, CallRecord, Edition, EditionCall, Event, EventKind, FrozenCall, LastRun, Observation, RunRecord,
+        Scope, Usage,
         rows::{self, CallRow, EventRow, RunRow, StandingRow},
         sql,
     },
@@ -97,6 +98,23 @@ pub(super) fn usage(
         used.push(rows::usage(&step, effect.as_deref(), row.get(2)?, row.get(3)?, row.get(4)?)?);
     }
     Ok(used)
+}
+
+/// Of an account (platform, AppID) and kind.
+pub(super) fn observations(
+    connection: &Connection,
+    of: [&str; 3],
+    subjects: Option<&[String]>,
+) -> Result<Vec<Observation>, Fault> {
+    let among = "AND (?4 IS NULL OR subject IN (SELECT value FROM json_each(?4)))";
+    let mut statement = connection.prepare_cached(&sql::observations(among))?;
+    let subjects = subjects.map(|subjects| serde_json::to_string(subjects).unwrap_or_default());
+    let mut rows = statement.query(params![of[0], of[1], of[2], subjects])?;
+    let mut seen = Vec::new();
+    while let Some(row) = rows.next()? {
+        seen.push(rows::observation(row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)?);
+    }
+    Ok(seen)
 }
 
 pub(super) fn edition_before(

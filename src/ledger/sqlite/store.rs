@@ -128,6 +128,15 @@ impl Store for SqliteStore {
         }
     }
 
+    fn observe(&self) -> Result<Box<dyn Ledger>, WriteError> {
+        let place = self.place()?;
+        let mut ledger = Sqlite::open_at(&place, self.name())?;
+        match ledger.stay(&place, self.meant)? {
+            None => Ok(Box::new(ledger)),
+            Some(to) => Err(WriteError::Moved { path: self.name(), to }),
+        }
+    }
+
     fn holder(&self, appid: &str) -> Result<Option<Option<Owner>>, LedgerError> {
         Ok(lock::holder(&lock_of(&self.place()?, appid)))
     }

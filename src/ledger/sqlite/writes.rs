@@ -1,10 +1,10 @@
 //! Rows of a ledger in SQLite that are written, each held against what is there.
 
-use rusqlite::{Transaction, params};
+use rusqlite::{OptionalExtension as _, Transaction, params};
 
 use super::fault::Fault;
 use crate::{
-    ledger::{CallId, Event, FrozenCall, Scope, Status, next_status, rows},
+    ledger::{CallId, Event, FrozenCall, Observation, Scope, Status, name::is_address, next_status, rows, sql},
     locale::say,
     payload,
 };
@@ -183,4 +183,24 @@ pub(super) fn replace(
 pub(super) fn note_home(transaction: &Transaction<'_>, home: &str) -> rusqlite::Result<()> {
     transaction.execute("DELETE FROM home", [])?;
     transaction.execute("INSERT INTO home VALUES (?1)", [home]).map(drop)
+}
+
+/// Keeps what is new of what was observed, and counts it. A ledger that was copied away meanwhile takes nothing.
+pub(super) fn observe(
+    transaction: &Transaction<'_>,
+    platform: &str,
+    appid: &str,
+    seen: &[Observation],
+) -> Result<usize, Fault> {
+    let home = transaction.query_row("SELECT path FROM home", [], |row| row.get::<_, String>(0)).optional()?;
+    if let Some(to) = home.filter(|home| is_address(home)) {
+        return Err(Fault::Conflict(say!("it was copied to {to}, which is used since", to)));
+    }
+    let mut statement = transaction.prepare_cached(sql::OBSERVE)?;
+    let mut new = 0;
+    for Observation { kind, subject, at, body } in seen {
+        let digest = payload::digest(body.as_bytes());
+        new += statement.execute(params![platform, appid, kind, subject, at.as_millisecond(), body, digest])?;
+    }
+    Ok(new)
 }
