@@ -15,6 +15,7 @@ mod cuts;
 mod docs;
 mod doctor;
 mod engines;
+mod events;
 mod exactly_once;
 mod examples;
 mod faults;

@@ -6,6 +6,7 @@
 
 mod again;
 mod attempt;
+pub(crate) mod delivery;
 pub(crate) mod doctor;
 pub(crate) mod doubt;
 mod drafts;

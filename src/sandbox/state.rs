@@ -6,6 +6,7 @@ use super::editor::Loss;
 use super::idempotency::ClientIds;
 use super::job::Jobs;
 use super::media::Media;
+use super::push::Outbox;
 use super::quota::Quotas;
 use super::token::Tokens;
 use super::{AccountKind, Config, Delivery};
@@ -28,6 +29,8 @@ pub(super) struct State {
     pub(crate) jobs: Jobs,
     /// What readers saw.
     pub(crate) deliveries: Vec<Delivery>,
+    /// Events that are to be pushed.
+    pub(crate) outbox: Outbox,
     /// What the draft that the next request writes is to lose.
     pub loss: Option<Loss>,
     /// Requests refused so far: each has a `rid` of its own.
@@ -49,6 +52,7 @@ impl State {
             client_ids: ClientIds::default(),
             jobs: Jobs::default(),
             deliveries: Vec::new(),
+            outbox: Outbox::new(config.push.clone(), config.fault_seed),
             loss: None,
             errors: 0,
         }

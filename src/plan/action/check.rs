@@ -22,7 +22,7 @@ pub(super) static SPEC: Spec = Spec {
     summary: "Polls a send until it reaches a status.",
     path: "/cgi-bin/message/mass/get",
     effect: Effect::Read,
-    outputs: &[Output::Status],
+    outputs: &[Output::Status, Output::Url, Output::Urls],
     exactly_one: &["of", "msg_id"],
     only: None,
     own_timeout: true,
