@@ -6,6 +6,7 @@
 
 mod again;
 mod attempt;
+pub(crate) mod deleted;
 pub(crate) mod doctor;
 pub(crate) mod doubt;
 mod drafts;
@@ -26,6 +27,7 @@ mod renamed;
 pub(crate) mod replay;
 mod steps;
 mod tags;
+pub(crate) mod take_back;
 mod tamper;
 mod views;
 pub(crate) mod work;
