@@ -31,6 +31,10 @@ pub const PREVIEWS_PER_DAY: usize = 100;
 /// Deletions a day of a new account.
 /// <https://developers.weixin.qq.com/doc/service/Message_Management/API_Call_Limits.html>
 pub const DELETES_PER_DAY: usize = 10;
+/// The longest pause between two looks at a job that is to be deleted and is still being sent.
+pub const DELETE_LOOK: Duration = Duration::from_secs(15);
+/// How long it is waited for a job that is still being sent, unless somebody says how long.
+pub const DELETE_WAIT: Duration = Duration::from_secs(30 * 60);
 /// How long WeChat remembers a `clientmsgid` (same page as mass calls a minute).
 pub const CLIENTMSGID_MEMORY: Duration = Duration::from_secs(24 * 3600);
 /// An edition that the date makes does not begin so shortly before midnight.

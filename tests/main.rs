@@ -12,6 +12,7 @@ mod cli;
 mod component;
 mod conformance;
 mod cuts;
+mod delete;
 mod docs;
 mod doctor;
 mod engines;

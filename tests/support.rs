@@ -31,11 +31,13 @@ pub(crate) struct Ran {
 }
 
 /// What no two runs have in common, and what stands for it in a snapshot.
-const VARIES: [(&str, &str); 16] = [
+const VARIES: [(&str, &str); 17] = [
     // Said only if the call in progress takes long enough to be looked at again after a signal.
     (r"\n(stopping as soon as WeChat|正在停止：)[^\n]*\n", ""),
     // When something last happened to a call, as `status` and messages say it.
     (r"(calls |accepted,|open,|in doubt,|given up,) \d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "$1 WHEN"),
+    // Who did something by hand, and where.
+    (r"\bli( on |（)[^:）\s]+", "li$1HOST"),
     // The last column of the table is as wide as its longest duration.
     ("(?m)^(  step .*?) +time$", "$1  time"),
     (r"(?m)^([✓✗?·–] .*?) +(\d+ms|\d+\.\ds|\d+m \d\ds)$", "$1  TIME"),

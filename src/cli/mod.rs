@@ -7,6 +7,7 @@ mod bounds;
 mod browser;
 mod callback;
 mod clock;
+mod delete;
 mod display;
 mod doctor;
 mod event;
@@ -101,6 +102,11 @@ enum Command {
     /// Records by hand whether a call with an unknown outcome was sent
     #[command(alias = "resolve")]
     Settle(settle::Args),
+    /// Deletes in an emergency what a step has sent: articles and videos
+    ///
+    /// Needs no change of the plan and no approval by digest, but a confirmation. The body of the article can no longer be
+    /// opened; the message card stays with those who got it. Waits for a message that is still being sent.
+    Delete(delete::Args),
     /// Checks whether the account is ready for a plan (read-only)
     Doctor(doctor::Args),
     /// Shows, refreshes or clears the cached access token; never prints its value
@@ -138,6 +144,7 @@ impl Command {
             Command::Fleet(args) => args.wants_json(),
             Command::Event(args) => wants(&args.format),
             Command::Settle(args) => wants(&args.format),
+            Command::Delete(args) => wants(&args.format),
             Command::Token(args) => wants(args.format()),
             Command::Doctor(args) => wants(&args.format),
             Command::State(args) => args.wants_json(),
@@ -226,6 +233,7 @@ fn dispatch(cli: Cli, terminal: &Terminal) -> Result<ExitCode, Failure> {
         Command::Event(args) => event::main(&args, common, terminal),
         Command::Fleet(args) => fleet::main(&args, common, terminal),
         Command::Settle(args) => settle::main(&args, common, terminal),
+        Command::Delete(args) => delete::main(&args, common, terminal),
         Command::Doctor(args) => doctor::main(&args, common, terminal),
         Command::Token(args) => token::main(&args, common, terminal),
         Command::State(args) => state::main(&args, common, terminal),

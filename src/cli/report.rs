@@ -9,7 +9,7 @@ use crate::{
     locale::{list, say},
     problem::{ExitCode, Refusal},
     report::{self, Fold, Report},
-    run::{delivery::join, replay::replay},
+    run::{deleted, delivery::join, replay::replay},
 };
 
 #[derive(Debug, clap::Args)]
@@ -70,11 +70,16 @@ fn no_run(plan: &str, runs: &[RunRecord]) -> Refusal {
 
 /// As it was kept, or of a run that did not end as what the ledger has of it; none if it cannot be read.
 fn report_of(run: &RunRecord, session: &Session, ledger: &dyn Ledger) -> Result<Option<Report>, LedgerError> {
-    if let Some(text) = &run.report {
-        return Ok(serde_json::from_str(text).ok());
-    }
     let scope = Scope { platform: run.platform, occurrence: run.occurrence.clone(), ..session.scope.clone() };
     let records = ledger.calls(&scope)?;
+    if let Some(text) = &run.report {
+        let report: Option<Report> = serde_json::from_str(text).ok();
+        // What a person has taken back since is part of what became of it.
+        return Ok(report.map(|mut report| {
+            report.steps.extend(deleted::steps(&records));
+            report
+        }));
+    }
     let mut fold = Fold::default();
     replay(&session.plan, run, &records, &mut |event| fold.apply(&event));
     Ok(fold.finish().map(with_again))

@@ -125,7 +125,7 @@ impl Reports {
             let bad = matches!(step.outcome, StepOutcome::Failed | StepOutcome::Unknown);
             annotations.extend(step.error.iter().filter(|_| bad).map(|error| {
                 let name = crate::text::step_name(&step.id, step.key.as_deref());
-                annotation(&name, Some(step.line), error)
+                annotation(&name, Some(step.line).filter(|line| *line > 0), error)
             }));
         }
         terminal.commands(&diag::github::commands(&annotations));

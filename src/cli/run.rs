@@ -473,7 +473,7 @@ pub(super) fn with_again(report: Report) -> Report {
 }
 
 /// A report shows what a plan says, which may hold a secret by mistake.
-fn without_secrets(report: Report, redactor: &Redactor) -> Report {
+pub(super) fn without_secrets(report: Report, redactor: &Redactor) -> Report {
     let mut document = serde_json::to_value(&report).unwrap_or_default();
     redactor.clean_value(&mut document);
     serde_json::from_value(document).unwrap_or(report)

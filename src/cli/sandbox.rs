@@ -430,11 +430,12 @@ pub(super) fn delivered(deliveries: &[Delivery]) -> String {
     }
     let mut text = format!("\n{}\n", say!("What the sandbox delivered:"));
     for delivery in deliveries {
-        let to = reached(delivery);
         let what = match delivery.kind {
-            DeliveryKind::Mass => say!("sent to {people}", people = to),
-            DeliveryKind::Preview => say!("previewed to {people}", people = to),
-            DeliveryKind::Deleted => say!("deleted, sent before to {people}", people = to),
+            DeliveryKind::Mass => say!("sent to {people}", people = reached(delivery)),
+            DeliveryKind::Preview => say!("previewed to {people}", people = reached(delivery)),
+            DeliveryKind::Deleted => say!("deleted, sent before to {people}", people = reached(delivery)),
+            DeliveryKind::Published => say!("published, nobody was notified"),
+            DeliveryKind::Unpublished => say!("publication deleted"),
         };
         let titles = delivery.titles.join("\n");
         let mut lines = if titles.is_empty() { delivery.content.lines() } else { titles.lines() };

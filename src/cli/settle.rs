@@ -123,7 +123,8 @@ pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<
     Ok(ExitCode::Done)
 }
 
-fn no_edition(own: &Scope, wanted: &str, ledger: &dyn Ledger) -> Result<Refusal, LedgerError> {
+/// That the ledger has no edition of a name.
+pub(super) fn no_edition(own: &Scope, wanted: &str, ledger: &dyn Ledger) -> Result<Refusal, LedgerError> {
     let names: Vec<String> = editions::others(ledger, own)?.into_iter().map(|edition| edition.occurrence).collect();
     let help = match names.as_slice() {
         [] => say!("it has no other edition than the plan's own"),

@@ -23,7 +23,9 @@ use crate::{
     render::{RenderedPlan, RenderedStep},
     report::Delivery,
     run::{
-        self, doubt,
+        self,
+        deleted::{Deletion, deletions},
+        doubt,
         editions::{self, OtherEdition},
         policy,
         reconcile::{Verdict, has_versions, is_current, latest, reconcile},
@@ -101,6 +103,8 @@ struct Row {
     wechat: Vec<String>,
     /// What became of its jobs.
     delivery: Vec<Delivery>,
+    /// Its jobs that were deleted, and by whom.
+    deleted: Vec<Deletion>,
 }
 
 pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<ExitCode, Failure> {
@@ -130,7 +134,7 @@ fn status(args: &Args, target: Target<'_>, common: &Common, terminal: &Terminal)
     if args.format.format == Format::Json {
         let steps: Vec<Value> = plan.steps.iter().zip(&rows).map(|(step, row)| {
             json!({ "id": step.id, "key": step.key, "action": row.action, "state": row.state.word(), "accepted_calls": row.accepted, "calls": row.calls,
-                    "last_event_at": row.last, "msg_ids": row.msg_ids, "changed": row.changed, "msg_status": row.wechat, "delivery": row.delivery })
+                    "last_event_at": row.last, "msg_ids": row.msg_ids, "changed": row.changed, "msg_status": row.wechat, "deleted": row.deleted.iter().map(deleted_in_json).collect::<Vec<_>>(), "delivery": row.delivery })
         }).collect();
         let forgotten: Vec<Value> = run::forgotten(plan, &records)
             .map(|record| json!({ "id": record.frozen.id.step, "key": record.frozen.id.key, "chunk": record.frozen.id.chunk, "state": "unknown" }))
@@ -154,6 +158,10 @@ fn status(args: &Args, target: Target<'_>, common: &Common, terminal: &Terminal)
         terminal.out(&text);
     }
     Ok(ExitCode::Done)
+}
+
+fn deleted_in_json(deletion: &Deletion) -> Value {
+    json!({ "msg_id": deletion.job, "article": deletion.article, "at": deletion.at, "by_hand": deletion.by.is_some(), "note": deletion.by })
 }
 
 /// Calls that reach many people.
@@ -237,14 +245,18 @@ fn row(step: &RenderedStep, plan: &RenderedPlan, records: &[CallRecord]) -> Resu
                 vec![say!("settle it first; run: {settle} --sent MSG_ID, or --not-sent", settle = settle.as_str())]
             }
         });
+    let msg_ids: Vec<u64> = own.iter().filter_map(|record| record.acceptance()?.msg_id).collect();
+    let sends = step.spec.effect == Effect::Mass;
+    let deleted = deletions(records).filter(|deletion| sends && msg_ids.contains(&deletion.job)).collect();
     Ok(Row {
+        deleted,
         name: step.name(),
         action: step.spec.name,
         state,
         accepted,
         calls: if own.is_empty() { step.calls.len() } else { own.len() },
         last: own.iter().flat_map(|record| &record.events).map(|event| event.at).max(),
-        msg_ids: own.iter().filter_map(|record| record.acceptance()?.msg_id).collect(),
+        msg_ids,
         changed,
         doubt: doubt.unwrap_or_default(),
         wechat: Vec::new(),
@@ -317,6 +329,10 @@ fn human(plan: &RenderedPlan, platform: Platform, rows: &[Row]) -> String {
             text.push_str(&format!("    {}\n", job.summary()));
             job.details().iter().for_each(|detail| text.push_str(&format!("      {detail}\n")));
         }
+        // What is true of all calls alike is said once.
+        let mut told: Vec<String> = row.deleted.iter().map(|deletion| deletion.words().to_string()).collect();
+        told.dedup();
+        told.iter().for_each(|line| text.push_str(&format!("    {line}\n")));
         row.doubt.iter().for_each(|line| text.push_str(&format!("    {line}\n")));
     }
     text

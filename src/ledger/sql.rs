@@ -68,10 +68,11 @@ pub(super) fn with_messages(among: &str) -> String {
     )
 }
 
-/// The calls of an edition of all accounts with their events: platform, plan, occurrence.
+/// The calls of an edition of all accounts with their events: platform, plan, occurrence. What a person did beside the plan
+/// (`@`) says nothing of where it stands.
 pub(super) const ACCOUNTS: &str =
     "SELECT c.id, c.appid, c.step, c.key, c.chunk, e.kind, e.at FROM calls c LEFT JOIN events e ON e.call = c.id
-     WHERE c.platform = ?1 AND c.plan = ?2 AND c.occurrence = ?3 ORDER BY c.id, e.number";
+     WHERE c.platform = ?1 AND c.plan = ?2 AND c.occurrence = ?3 AND c.step NOT LIKE '@%' ORDER BY c.id, e.number";
 
 /// What was observed, with its number: platform, appid, kind. `among` says how a store looks for a subject in a list.
 pub(super) fn observations(among: &str) -> String {

@@ -172,6 +172,9 @@ fn cells(step: &StepReport) -> [String; COLUMN_COUNT] {
 /// What is said under a step: the problem, its code, what of it was sent all the same, and what to do.
 fn trouble(out: &mut String, step: &StepReport) {
     let style = if step.outcome.is_bad() { step_style(step.outcome) } else { DIM };
+    if let Some(by) = step.by_hand() {
+        paragraph(out, INDENT, DIM, "", &one_line(by));
+    }
     if let Some(problem) = &step.error {
         paragraph(out, INDENT, style, "", &problem.message.to_string());
     }

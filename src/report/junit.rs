@@ -58,6 +58,9 @@ fn case_of_step(report: &Report, step: &StepReport) -> TestCase {
     if let Some(audience) = &step.audience {
         case.add_property(Property::new("audience", text(audience)));
     }
+    if let Some(by) = step.by_hand() {
+        case.add_property(Property::new("by", text(by)));
+    }
     let said_of = |call: &CallReport| format!("{} {}", call.path, words::in_a_row(words::call(call)));
     let mut said: Vec<String> = step.calls.iter().map(said_of).collect();
     if step.outcome == StepOutcome::AlreadyDone {

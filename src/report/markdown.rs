@@ -92,6 +92,9 @@ fn table(out: &mut String, report: &Report) {
         ];
         line(out, &format!("| {} |", cells.join(" | ")));
     }
+    for (step, by) in report.steps.iter().filter_map(|step| Some((step, step.by_hand()?))) {
+        paragraph(out, &format!("{}: {}", code(&step.name()), plain(by)));
+    }
 }
 
 fn trouble(out: &mut String, step: &StepReport) {
@@ -100,8 +103,8 @@ fn trouble(out: &mut String, step: &StepReport) {
     paragraph(out, &sentence(&said));
     let errcode = step.errcode().map(words::errcode);
     let rid = step.rid().map(|rid| Phrase::verbatim(format!("rid {}", code(rid))));
-    let line_of = say!("line {line} of the plan", line = step.line);
-    let facts: Vec<_> = errcode.into_iter().chain(rid).chain([line_of]).map(|fact| fact.to_string()).collect();
+    let line_of = (step.line > 0).then(|| say!("line {line} of the plan", line = step.line));
+    let facts: Vec<_> = errcode.into_iter().chain(rid).chain(line_of).map(|fact| fact.to_string()).collect();
     paragraph(out, &facts.join(" · "));
     if !step.calls.is_empty() {
         line(out, "");

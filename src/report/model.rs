@@ -182,15 +182,15 @@ pub struct Totals {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StepReport {
-    /// The step's `id`.
+    /// The step's `id`; `@delete STEP` for a deletion by hand.
     pub id: String,
     /// The `foreach` key of this instance.
     pub key: Option<String>,
     /// The action.
     pub action: String,
-    /// The step's `description` in the plan.
+    /// The step's `description` in the plan; for a deletion by hand, who did it and why.
     pub description: Option<String>,
-    /// Line of the step in the plan, starting at 1.
+    /// Line of the step in the plan, starting at 1; 0 for what the plan does not contain, such as a deletion by hand.
     pub line: u32,
     /// Audience in words, such as `tag 2`, `12 openids` or `all followers`.
     pub audience: Option<String>,

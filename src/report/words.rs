@@ -133,6 +133,11 @@ impl StepReport {
         step_name(&self.id, self.key.as_deref())
     }
 
+    /// Who did it and why, if it is no step of the plan but what a person did beside it.
+    pub(super) fn by_hand(&self) -> Option<&str> {
+        self.description.as_deref().filter(|_| self.line == 0)
+    }
+
     /// How many it reached: `12,000`, `10,000 of 20,000`, `345 unknown`; null where no call knows its number.
     pub(super) fn reach(&self) -> Option<Phrase> {
         let sum = |of: fn(CallOutcome) -> bool| {

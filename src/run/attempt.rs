@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::{
-    delivery, doubt, frozen,
+    deleted, delivery, doubt, frozen,
     outputs::outputs,
     policy::{self, Next, Times},
     steps::{At, Runner, StepEnd},
@@ -108,7 +108,11 @@ impl<'a> Runner<'a, '_> {
                 return StepEnd { outputs, stop: true, ..StepEnd::problem(StepOutcome::NotRun, message, Vec::new()) };
             }
             let mut run = CallRun::new(self, at, call, &mut unwritten);
-            let end = match (run.uploaded(), poll) {
+            let before = match run.uploaded() {
+                Ok(None) => run.deleted(),
+                known => known,
+            };
+            let end = match (before, poll) {
                 (Err(error), _) => return run.runner.store_failed(&error),
                 (Ok(Some(fact)), _) => Ok(fact),
                 (Ok(None), Some((poll, deadline))) => run.poll(poll, deadline),
@@ -127,20 +131,7 @@ impl<'a> Runner<'a, '_> {
 
     /// The event of an outcome.
     fn event(&self, kind: EventKind, outcome: &Outcome) -> Event {
-        let mut event = Event::new(kind, self.clock.now(), &self.settings.run_id);
-        match outcome {
-            Outcome::Reply(reply) => {
-                event.errcode = Some(reply.errcode);
-                event.note = Some(reply.errmsg.clone()).filter(|words| !words.is_empty());
-                event.msg_id = reply.msg_id();
-                event.msg_data_id = reply.msg_data_id();
-                event.result = reply.msg_status().map(str::to_owned);
-            }
-            Outcome::NotSent(why) | Outcome::Unknown(why) | Outcome::Withdrawn(why) => event.note = Some(noted(why)),
-            Outcome::NoToken(error) => event.note = Some(noted(&error.words())),
-            Outcome::Withheld => event.note = Some(noted(&policy::withheld())),
-        }
-        event
+        event_of(kind, outcome, self.clock.now(), &self.settings.run_id)
     }
 }
 
@@ -188,6 +179,26 @@ impl<'r, 'a, 'c> CallRun<'r, 'a, 'c> {
         }
         self.record.push(event).expect(LEGAL);
         Ok(())
+    }
+
+    /// What a person has deleted needs no call.
+    fn deleted(&mut self) -> Result<Option<Event>, LedgerError> {
+        if self.at.step.spec.effect != Effect::Delete {
+            return Ok(None);
+        }
+        let Ok(body) = self.fill() else { return Ok(None) };
+        let Some((job, article)) = deleted::asked(&body) else { return Ok(None) };
+        let records = self.runner.ledger.calls(&self.runner.settings.scope)?;
+        let mut known = deleted::deletions(&records);
+        let Some(known) = known.find(|known| known.by.is_some() && known.covers(job, article)) else { return Ok(None) };
+        let (now, run_id) = (self.runner.clock.now(), &self.runner.settings.run_id);
+        self.note(Event { body: Some(body), ..Event::new(EventKind::Attempted, now, run_id) })?;
+        let before = known.words();
+        let fact = Event { note: Some(noted(&before)), ..Event::new(EventKind::Accepted, now, run_id) };
+        self.note(fact.clone())?;
+        let report = self.report(CallOutcome::Accepted, None);
+        self.say(CallReport { errmsg: Some(before.to_string()), ..report });
+        Ok(Some(fact))
     }
 
     /// Makes the call until it is settled, or may not be repeated any more.
@@ -713,6 +724,24 @@ impl<'r, 'a, 'c> CallRun<'r, 'a, 'c> {
     pub(super) fn say(&mut self, call: CallReport) {
         (self.runner.emit)(RunEvent::CallFinished { step: self.at.index, call });
     }
+}
+
+/// The event of an outcome.
+pub(super) fn event_of(kind: EventKind, outcome: &Outcome, at: Timestamp, run_id: &str) -> Event {
+    let mut event = Event::new(kind, at, run_id);
+    match outcome {
+        Outcome::Reply(reply) => {
+            event.errcode = Some(reply.errcode);
+            event.note = Some(reply.errmsg.clone()).filter(|words| !words.is_empty());
+            event.msg_id = reply.msg_id();
+            event.msg_data_id = reply.msg_data_id();
+            event.result = reply.msg_status().map(str::to_owned);
+        }
+        Outcome::NotSent(why) | Outcome::Unknown(why) | Outcome::Withdrawn(why) => event.note = Some(noted(why)),
+        Outcome::NoToken(error) => event.note = Some(noted(&error.words())),
+        Outcome::Withheld => event.note = Some(noted(&policy::withheld())),
+    }
+    event
 }
 
 /// Words of ours as the ledger keeps them: in English, whoever runs it.

@@ -98,6 +98,12 @@ fn target_in(body: &Map<String, Value>) -> Option<Target> {
     }
 }
 
+/// What a send was made of, as WeChat calls it: `mpnews`, `text`.
+pub(crate) fn kind(call: &FrozenCall) -> Result<String, LedgerError> {
+    let kind = body(call)?.get("msgtype").and_then(Value::as_str).map(str::to_owned);
+    kind.ok_or_else(|| damaged(&call.id, say!("does not say what was sent")))
+}
+
 /// The openids of sends to people, in order; other calls have none.
 pub(crate) fn people<'r>(calls: impl IntoIterator<Item = &'r FrozenCall>) -> Result<Openids, LedgerError> {
     let mut all = Openids::default();

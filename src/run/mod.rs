@@ -6,6 +6,7 @@
 
 mod again;
 mod attempt;
+pub(crate) mod deleted;
 pub(crate) mod delivery;
 pub(crate) mod doctor;
 pub(crate) mod doubt;
@@ -27,6 +28,7 @@ mod renamed;
 pub(crate) mod replay;
 mod steps;
 mod tags;
+pub(crate) mod take_back;
 mod tamper;
 mod views;
 pub(crate) mod work;

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use jiff::Timestamp;
 
 use super::{
-    doubt, drafts, editions,
+    deleted, doubt, drafts, editions,
     followers::{corrected, with_new},
     frozen, guard,
     outputs::{outputs, slots_of},
@@ -110,7 +110,8 @@ pub(super) fn compare<'p>(
         let command = doubt::settle(plan, &step, None);
         say!("an earlier run left the outcome of `{step}` unknown, and the step is no longer in the plan; run: {command}", step, command)
     });
-    let notes = renamed::tonight(plan, &work, now).into_iter().chain(forgotten).collect();
+    let by_hand = deleted::notes(&records);
+    let notes = renamed::tonight(plan, &work, now).into_iter().chain(forgotten).chain(by_hand).collect();
     let begun = records.iter().any(renamed::was_sent);
     if !begun {
         editions::check(plan, &work, ledger, scope)?;

@@ -115,7 +115,7 @@ pub(super) fn batchget(state: &mut State, context: &Context) -> Result<Value, Re
 }
 
 /// A draft as it is given.
-fn shown(id: &str, draft: &Draft, with_content: bool, media: &Media) -> Value {
+pub(super) fn shown(id: &str, draft: &Draft, with_content: bool, media: &Media) -> Value {
     let articles = draft.articles.iter().enumerate().map(|(index, article)| {
         let mut article = article.clone();
         let digest = Sha256::digest(format!("{id}/{index}"));
@@ -304,7 +304,7 @@ fn limited<'f>(fields: &'f Map<String, Value>, name: &str, most: usize, code: Er
 }
 
 /// A switch, which WeChat writes as 0 or 1.
-fn flag(fields: &Value, name: &str) -> Result<u64, Errcode> {
+pub(super) fn flag(fields: &Value, name: &str) -> Result<u64, Errcode> {
     match fields.get(name).map(Value::as_u64) {
         None => Ok(0),
         Some(Some(value @ (0 | 1))) => Ok(value),

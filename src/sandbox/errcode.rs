@@ -35,6 +35,7 @@ macro_rules! errcodes {
 errcodes! {
     REPLACED_TOKEN = 40001, "invalid credential, access_token is invalid or not latest";
     INVALID_GRANT_TYPE = 40002, "invalid grant_type";
+    INVALID_PUBLISH_ID = 40002, "invalid argument";
     INVALID_OPENID = 40003, "invalid openid";
     INVALID_MEDIA_TYPE = 40004, "invalid media type";
     INVALID_FILE_TYPE = 40005, "invalid file type";
@@ -100,6 +101,7 @@ errcodes! {
     API_VIDEO = 48022, "video uploaded by api can not be published by api";
     INVALID_GOODS = 53405, "invalid goods info";
     GOODS_NOT_ENABLED = 53406, "goods not enabled";
+    INVALID_ARTICLE_ID = 53600, "invalid article id";
     NOT_AUTHORIZED = 61003, "component is not authorized by this account";
     INVALID_TICKET = 61006, "component ticket is invalid";
     INVALID_COMPONENT = 61011, "invalid component";

@@ -28,6 +28,15 @@ struct Medium {
     temporary: bool,
     draft: Option<Draft>,
     sent: Option<Sent>,
+    /// It was submitted for publication, and that did not fail.
+    submitted: bool,
+}
+
+impl Medium {
+    /// Whether it is in the draft box, if it is a draft.
+    fn is_in_box(&self) -> bool {
+        self.sent.is_none() && !self.submitted
+    }
 }
 
 /// What is in a draft.
@@ -82,7 +91,15 @@ impl Media {
         let url = matches!(kind, "image" | "thumb")
             .then(|| format!("{}?wx_fmt={ending}", address(&self.name("url", bytes), ending)));
         self.addresses.extend(url.as_deref().and_then(plain));
-        Medium { kind: kind.to_owned(), serial: self.serial, url, temporary: false, draft: None, sent: None }
+        Medium {
+            kind: kind.to_owned(),
+            serial: self.serial,
+            url,
+            temporary: false,
+            draft: None,
+            sent: None,
+            submitted: false,
+        }
     }
 
     /// A name that only this content and this place in the order of things has.
@@ -116,8 +133,15 @@ impl Media {
     /// Adds a temporary medium; gives its `media_id`, which nothing here takes: all of it asks for permanent ones.
     pub(super) fn add_temporary(&mut self, kind: &str, bytes: &[u8]) -> String {
         self.serial += 1;
-        let medium =
-            Medium { kind: kind.to_owned(), serial: self.serial, url: None, temporary: true, draft: None, sent: None };
+        let medium = Medium {
+            kind: kind.to_owned(),
+            serial: self.serial,
+            url: None,
+            temporary: true,
+            draft: None,
+            sent: None,
+            submitted: false,
+        };
         self.insert(bytes, medium)
     }
 
@@ -157,13 +181,13 @@ impl Media {
 
     /// A draft of the draft box.
     pub(super) fn draft(&self, id: &str) -> Result<&Draft, Errcode> {
-        let medium = self.by_id.get(id).filter(|medium| medium.sent.is_none());
+        let medium = self.by_id.get(id).filter(|medium| medium.is_in_box());
         medium.and_then(|medium| medium.draft.as_ref()).ok_or(INVALID_MEDIA_ID)
     }
 
     /// A draft of the draft box, to be changed.
     pub(super) fn draft_mut(&mut self, id: &str) -> Result<&mut Draft, Errcode> {
-        let medium = self.by_id.get_mut(id).filter(|medium| medium.sent.is_none());
+        let medium = self.by_id.get_mut(id).filter(|medium| medium.is_in_box());
         medium.and_then(|medium| medium.draft.as_mut()).ok_or(INVALID_MEDIA_ID)
     }
 
@@ -174,9 +198,23 @@ impl Media {
         Ok(())
     }
 
+    /// A draft leaves the draft box to be published.
+    pub(super) fn take_out(&mut self, id: &str) {
+        if let Some(medium) = self.by_id.get_mut(id) {
+            medium.submitted = true;
+        }
+    }
+
+    /// A draft whose publication failed is in the draft box again.
+    pub(super) fn give_back(&mut self, id: &str) {
+        if let Some(medium) = self.by_id.get_mut(id) {
+            medium.submitted = false;
+        }
+    }
+
     /// The draft box, what was changed last first.
     pub(super) fn drafts(&self) -> Vec<(&str, &Draft)> {
-        let unsent = self.by_id.iter().filter(|(_, medium)| medium.sent.is_none());
+        let unsent = self.by_id.iter().filter(|(_, medium)| medium.is_in_box());
         let mut drafts: Vec<_> = unsent
             .filter_map(|(id, medium)| medium.draft.as_ref().map(|draft| (medium.serial, id.as_str(), draft)))
             .collect();
@@ -207,6 +245,7 @@ impl Media {
             _ => {}
         }
         match medium.sent {
+            _ if medium.submitted => Err(INVALID_MEDIA_ID),
             Some(sent) if sent.on != day(now) => Err(INVALID_MEDIA_ID),
             _ => Ok(()),
         }

@@ -12,7 +12,7 @@
 //! 1. `server` reads the request from the connection, and hands it to the state machine under one lock.
 //! 2. `routes` looks up the route, then checks token, method, body and daily quota, and calls the route's handler.
 //! 3. The handlers live by concept: `token`, `component` (third-party platforms), `mass` (send and preview), `job` (what became of a send), `upload` (files),
-//!    `push` (events of jobs that are over), `draft` (articles, which lose what `editor` does not keep), `audience` (tags and followers), `quota`.
+//!    `push` (events of jobs that are over), `draft` (articles, which lose what `editor` does not keep), `publish` (articles without a message), `audience` (tags and followers), `quota`.
 //! 4. `server` records the [`Call`] and writes the reply.
 //!
 //! Step 2 and 3 are pure: no input or output, and the time is an argument.
@@ -55,6 +55,7 @@ mod mass;
 mod media;
 mod message;
 mod multipart;
+mod publish;
 mod push;
 mod quota;
 mod routes;
@@ -190,6 +191,10 @@ pub enum DeliveryKind {
     Preview,
     /// A message sent earlier was withdrawn.
     Deleted,
+    /// Articles have a page each, of which nobody was told.
+    Published,
+    /// Such pages were taken away.
+    Unpublished,
 }
 
 /// Who was written to.

@@ -182,7 +182,6 @@ impl Outbox {
     }
 
     /// The event of a publication that was accepted now.
-    #[cfg_attr(not(test), expect(dead_code, reason = "publications are not played yet"))]
     pub(super) fn published(&mut self, now: Timestamp, publication: &Published<'_>) {
         let Published { publish_id, status, article_id, urls, failed } = publication;
         let items: Vec<Value> = (1..).zip(*urls).map(|(at, url)| json!({"idx": at, "article_url": url})).collect();

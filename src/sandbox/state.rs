@@ -6,6 +6,7 @@ use super::editor::Loss;
 use super::idempotency::ClientIds;
 use super::job::Jobs;
 use super::media::Media;
+use super::publish::Publications;
 use super::push::Outbox;
 use super::quota::Quotas;
 use super::token::Tokens;
@@ -19,6 +20,7 @@ pub(super) struct State {
     pub(crate) components: Components,
     pub(crate) directory: Directory,
     pub(crate) media: Media,
+    pub(crate) publications: Publications,
     /// Use of the limits, by AppID: all accounts have the same followers and media, and limits of their own.
     quotas: HashMap<String, Quotas>,
     daily_mass_calls: u64,
@@ -46,6 +48,7 @@ impl State {
             components: Components::new(config.component.clone()),
             directory: Directory::new(&config.tags, config.followers),
             media: Media::new(&config.media),
+            publications: Publications::default(),
             quotas: HashMap::new(),
             daily_mass_calls: config.daily_mass_calls,
             caller: String::new(),

@@ -432,7 +432,8 @@ impl Ledger for Book<'_> {
             account.run = Some(LastRun { run_id, path, digest, started_at, ended });
         }
         self.store.look(|rows| {
-            for row in rows.iter().filter(|row| meant(&row.scope)) {
+            // What a person did beside the plan says nothing of where it stands.
+            for row in rows.iter().filter(|row| meant(&row.scope) && !row.frozen.id.step.starts_with('@')) {
                 let appid = row.scope.appid.clone();
                 accounts.entry(appid.clone()).or_insert_with(|| AccountRun::new(appid)).count(row.status()?);
             }

@@ -132,6 +132,15 @@ const PAGES: &[Page] = &[
         related: &["run", "status"],
     },
     Page {
+        path: "delete",
+        examples: &[
+            "qunfa delete plan.yaml announce",
+            "qunfa delete plan.yaml announce --article 2 --yes --reason 'wrong price'",
+        ],
+        codes: &[Done, Usage, Invalid, MissingInput, Failed, Conflict, Refused, Interrupted],
+        related: &["status", "settle", "run"],
+    },
+    Page {
         path: "fleet",
         examples: &["qunfa fleet check fleet.yaml"],
         codes: WITH_CHECK,
@@ -238,7 +247,7 @@ pub(super) fn common_options(path: &str) -> &'static [&'static str] {
         "fleet status" => &["state", "api_base", "var", "vars_file", "now"],
         "fleet check" | "fleet list" => &["var", "vars_file", "now"],
         "run" => &["state", "api_base", "account", "fleet", "var", "vars_file", "now", "verbose"],
-        "listen" | "event" | "audience" | "status" | "report" | "settle" | "doctor" | "token show"
+        "listen" | "event" | "audience" | "status" | "report" | "settle" | "delete" | "doctor" | "token show"
         | "token refresh" | "token clear" => &["state", "api_base", "account", "fleet", "var", "vars_file", "now"],
         "state migrate" | "state grants" | "state check" => &["state"],
         _ => &[],

@@ -19,7 +19,7 @@ use crate::{
 
 pub(super) static SPEC: Spec = Spec {
     name: "check",
-    summary: "Polls a send until it reaches a status.",
+    summary: "Polls a send until it reaches a status, or its event is received.",
     path: "/cgi-bin/message/mass/get",
     effect: Effect::Read,
     outputs: &[Output::Status, Output::Url, Output::Urls],
