@@ -23,6 +23,10 @@ use qunfa::{
         self, Diagnostics,
         source::{self, SourceMap},
     },
+    events::{
+        self, Detail, Pushed,
+        crypt::{AesKey, Keys, Query},
+    },
     fleet,
     ledger::{
         CallId, Event, EventKind, FrozenCall, Ledger, Scope, open,
@@ -32,6 +36,8 @@ use qunfa::{
     payload::{Effect, digest},
     plan::fmt,
     platform::Platform,
+    redact::Secret,
+    report::Delivery,
     wechat,
 };
 
@@ -54,6 +60,27 @@ struct Target {
 }
 
 const TARGETS: &[Target] = &[
+    Target {
+        name: "event",
+        read: read_event,
+        words: &[
+            "<item>",
+            "</item>",
+            "<![CDATA[",
+            "]]>",
+            "&amp;",
+            "&#",
+            "<!DOCTYPE ",
+            "<!--",
+            "<Encrypt>",
+            "</Encrypt>",
+            "</xml>",
+            "\"item\":[",
+            "\"Encrypt\":\"",
+            "<MsgID>",
+            "err(",
+        ],
+    },
     Target {
         name: "plan",
         read: read_plan,
@@ -406,6 +433,24 @@ thread_local! {
 
 fn read_ledger(bytes: &[u8]) {
     BOOK.with_borrow_mut(|book| book.get_or_insert_with(Book::new).read(bytes));
+}
+
+fn read_event(bytes: &[u8]) {
+    let secret = |text: &str| Secret::new(text.to_owned());
+    let key = AesKey::parse(&secret("abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG")).expect("a key");
+    let keys = Keys { tokens: vec![secret("the-token")], aes: vec![key] };
+    // What is behind the `?` of a push comes from outside too.
+    let query = Query::parse(&String::from_utf8_lossy(bytes));
+    let _ = (keys.signed(&query), events::receive(bytes, &query, &keys, "wx0123456789abcdef"));
+    for keys in [&keys, &Keys { tokens: Vec::new(), aes: Vec::new() }] {
+        if let Ok(Pushed::Event(event)) = events::handed_on(bytes, None, keys, "wx0123456789abcdef") {
+            assert!(event.body.len() <= limits::EVENT_BYTES_MAX && event.subject.len() < 256);
+            assert_eq!(events::kept(&event.body).as_ref(), Some(&event.detail), "what is kept is read again");
+            if let Detail::Mass(mass) = &event.detail {
+                let _ = serde_json::to_string(&Delivery::new(mass, Timestamp::UNIX_EPOCH)).expect("JSON");
+            }
+        }
+    }
 }
 
 /// One change of an input.
