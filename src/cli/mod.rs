@@ -20,6 +20,7 @@ mod help;
 mod init;
 mod language;
 mod load;
+mod notices;
 mod options;
 mod place;
 mod preview_html;
