@@ -22,6 +22,7 @@ pub mod cli;
 pub mod clock;
 pub mod content;
 pub mod diag;
+pub mod events;
 pub mod fleet;
 pub mod ledger;
 pub mod limits;

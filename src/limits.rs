@@ -415,3 +415,32 @@ pub const NEAR_RAISED_MAX: usize = 100;
 pub const LINKS_SHOWN: usize = 10;
 /// Characters of a file that nobody sees of which is told; more are of the same origin.
 pub const HIDDEN_SHOWN: usize = 20;
+
+/// Bytes of a pushed body: an event of eight articles has some thousand, and a message of a user not many more.
+pub const EVENT_BYTES_MAX: usize = 256 << 10;
+/// Elements within each other in a pushed body; those of WeChat are five.
+pub const EVENT_DEPTH_MAX: usize = 16;
+/// Characters of an EncodingAESKey.
+/// <https://developers.weixin.qq.com/doc/subscription/guide/dev/push/encryption.md>
+pub const AES_KEY_CHARS: usize = 43;
+/// How long who pushes waits for an answer before it closes the connection and repeats (3 attempts in all).
+/// <https://developers.weixin.qq.com/doc/subscription/guide/dev/push/encryption.md>
+pub const PUSH_ANSWER: Duration = Duration::from_secs(5);
+/// How long the ledger may take for an event, so that there is an answer in that time.
+pub const PUSH_RECORD: Duration = Duration::from_secs(4);
+/// How long a request may take to arrive.
+pub const PUSH_ARRIVE: Duration = Duration::from_secs(5);
+/// Connections to `listen` at a time; others wait.
+pub const PUSH_CONNECTIONS: usize = 256;
+/// Pushes that wait for the ledger; who comes when it is full is to come again.
+pub const PUSH_QUEUE: usize = 1024;
+/// Bytes of the head of a request to `listen`: its path and query are a few hundred.
+pub const PUSH_HEAD_BYTES: usize = 16 << 10;
+/// Header lines of a request to `listen`.
+pub const PUSH_HEADERS: usize = 64;
+/// Longest `echostr` that is said back.
+pub const ECHO_BYTES_MAX: usize = 1 << 10;
+/// How often `listen` looks whether it is to stop.
+pub const LISTEN_LOOK: Duration = Duration::from_millis(100);
+/// Lines of `listen` that wait for who reads its output; more are not printed.
+pub const PUSH_LINES: usize = 10_000;

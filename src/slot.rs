@@ -19,12 +19,15 @@ pub enum Output {
     Status,
     /// Permanent material or a draft.
     MediaId,
-    /// The address of a picture.
+    /// The address of a picture, or the permanent link of the first article.
     Url,
+    /// The permanent links of all articles, in order.
+    Urls,
 }
 
 impl Output {
-    pub const ALL: [Self; 6] = [Self::MsgId, Self::MsgIds, Self::MsgDataId, Self::Status, Self::MediaId, Self::Url];
+    pub const ALL: [Self; 7] =
+        [Self::MsgId, Self::MsgIds, Self::MsgDataId, Self::Status, Self::MediaId, Self::Url, Self::Urls];
 
     /// The name in plans and reports; of `media_id` and `url` also the member of WeChat's answer.
     pub fn name(self) -> &'static str {
@@ -35,6 +38,7 @@ impl Output {
             Self::Status => "status",
             Self::MediaId => "media_id",
             Self::Url => "url",
+            Self::Urls => "urls",
         }
     }
 

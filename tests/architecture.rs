@@ -45,9 +45,11 @@ const ALLOWED: &[(&str, &[&str])] = &[
     // Adapters, and what speaks to them.
     ("wechat", &["clock", "content", "limits", "locale", "plan", "redact", "retry"]),
     ("ledger", &["limits", "locale", "payload", "platform", "problem", "redact", "text", "wechat"]),
+    // What WeChat pushes.
+    ("events", &["limits", "locale", "redact"]),
     // For people.
     ("page", &["locale", "text"]),
-    ("report", &["locale", "message", "page", "problem", "text"]),
+    ("report", &["events", "locale", "message", "page", "problem", "text"]),
     (
         "page/preview",
         &[
@@ -58,8 +60,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     (
         "run",
         &[
-            "clock", "content", "diag", "ledger", "limits", "locale", "openids", "payload", "plan", "problem",
-            "render", "report", "resolve", "retry", "slot", "text", "wechat",
+            "clock", "content", "diag", "events", "ledger", "limits", "locale", "openids", "payload", "plan",
+            "problem", "render", "report", "resolve", "retry", "slot", "text", "wechat",
         ],
     ),
     ("notice", &["limits", "locale", "plan", "problem", "redact", "report", "text"]),
@@ -71,6 +73,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "clock",
             "content",
             "diag",
+            "events",
             "fleet",
             "ledger",
             "limits",

@@ -109,6 +109,8 @@ fn common_options_are_shown_where_they_have_an_effect() {
             "render",
             "preview-html",
             "audience",
+            "listen",
+            "event",
             "run",
             "status",
             "report",

@@ -16,6 +16,7 @@ mod delete;
 mod docs;
 mod doctor;
 mod engines;
+mod events;
 mod exactly_once;
 mod examples;
 mod faults;

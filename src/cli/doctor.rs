@@ -4,6 +4,7 @@
 use std::{cell::Cell, collections::BTreeMap};
 
 use super::{
+    callback,
     clock::RealClock,
     failure::Failure,
     load::{Loaded, load},
@@ -19,13 +20,14 @@ use super::{
 use crate::{
     clock::Clock,
     diag::Severity,
+    events::crypt::AesKey,
     ledger::{
         Scope, open,
         store::{Tokens, WriteError},
     },
     limits,
     locale::{Count, Phrase, say},
-    plan::account::{SecretSource, TokenEndpoint},
+    plan::account::{Callback, SecretSource, TokenEndpoint},
     platform::Platform,
     problem::{ExitCode, Refusal},
     render::RenderedPlan,
@@ -95,6 +97,7 @@ fn examine(session: &Session, valid: Check, clock: &dyn Clock, terminal: &Termin
     };
     checks.extend(secret_checks(session, sandbox, credential.as_ref().err()));
     checks.extend(notice_checks(session, sandbox));
+    checks.extend(callback_checks(session).into_iter().filter(|_| !sandbox));
     let (of_state, usable) = state_checks(session);
     checks.extend(of_state);
     checks.extend(store_clock(session).filter(|_| usable));
@@ -145,7 +148,7 @@ fn checkup(session: &Session, checks: Vec<Check>) -> (ExitCode, Checkup) {
 fn code_of(check: &Check) -> ExitCode {
     match check.id {
         CheckId::Plan => ExitCode::Invalid,
-        CheckId::Secret | CheckId::State | CheckId::Disk => ExitCode::MissingInput,
+        CheckId::Secret | CheckId::Callback | CheckId::State | CheckId::Disk => ExitCode::MissingInput,
         CheckId::Lock | CheckId::Ledger => ExitCode::Conflict,
         CheckId::Guards | CheckId::Forecast | CheckId::Quota => ExitCode::Refused,
         CheckId::Token
@@ -216,6 +219,24 @@ fn notice_checks(session: &Session, sandbox: bool) -> Vec<Check> {
         }
     }
     checks
+}
+
+/// Whether the secrets of the callback URL are there, and look like what the console shows.
+fn callback_checks(session: &Session) -> Vec<Check> {
+    let id = CheckId::Callback;
+    let sources = session.plan.account.callback.iter().flat_map(Callback::sources);
+    let check = |(key, source): (&'static str, &SecretSource)| {
+        let found = || say!("found in {source}", source = origin(source));
+        let check = match session.read(source) {
+            Err(why) => Check::error(id, why).help(how_to_give(source)),
+            Ok(key_of) if key.ends_with("aes_key") && AesKey::parse(&key_of).is_none() => {
+                Check::error(id, callback::not_a_key(source)).help(callback::whole_key())
+            }
+            Ok(_) => Check::ok(id, found()),
+        };
+        check.of(Phrase::verbatim(key.replace('/', ".")))
+    };
+    sources.map(check).collect()
 }
 
 /// What to do about a secret that is not there.

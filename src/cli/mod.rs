@@ -5,10 +5,12 @@ use clap::{ColorChoice, CommandFactory as _, FromArgMatches as _, Parser, Subcom
 mod audience;
 mod bounds;
 mod browser;
+mod callback;
 mod clock;
 mod delete;
 mod display;
 mod doctor;
+mod event;
 mod explain;
 mod failure;
 mod files;
@@ -19,6 +21,7 @@ mod generate;
 mod help;
 mod init;
 mod language;
+mod listen;
 mod load;
 mod notices;
 mod options;
@@ -91,6 +94,10 @@ enum Command {
     Status(status::Args),
     /// Prints the report of a past run
     Report(report::Args),
+    /// Receives the events that WeChat pushes after a send, and records them
+    Listen(listen::Args),
+    /// Records events that another receiver hands on
+    Event(event::Args),
     /// Checks and lists a fleet: the accounts that run one plan
     Fleet(fleet::Args),
     /// Records by hand whether a call with an unknown outcome was sent
@@ -136,16 +143,18 @@ impl Command {
             Command::Status(args) => wants(&args.format),
             Command::Report(args) => args.wants_json(),
             Command::Fleet(args) => args.wants_json(),
+            Command::Event(args) => wants(&args.format),
             Command::Settle(args) => wants(&args.format),
             Command::Delete(args) => wants(&args.format),
             Command::Token(args) => wants(args.format()),
             Command::Doctor(args) => wants(&args.format),
             Command::State(args) => args.wants_json(),
             Command::Explain(args) => wants(&args.format),
-            // `render` prints requests, `preview-html` a page, `sandbox` a line a call, the others text.
+            // `render` prints requests, `preview-html` a page, `sandbox` and `listen` a line a call, the others text.
             Command::Render(_)
             | Command::PreviewHtml(_)
             | Command::Sandbox(_)
+            | Command::Listen(_)
             | Command::Schema(_)
             | Command::Completions(_)
             | Command::Man(_)
@@ -221,6 +230,8 @@ fn dispatch(cli: Cli, terminal: &Terminal) -> Result<ExitCode, Failure> {
         Command::Run(args) => run::main(&args, common, terminal),
         Command::Status(args) => status::main(&args, common, terminal),
         Command::Report(args) => report::main(&args, common, terminal),
+        Command::Listen(args) => listen::main(&args, common, terminal),
+        Command::Event(args) => event::main(&args, common, terminal),
         Command::Fleet(args) => fleet::main(&args, common, terminal),
         Command::Settle(args) => settle::main(&args, common, terminal),
         Command::Delete(args) => delete::main(&args, common, terminal),

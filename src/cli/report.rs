@@ -9,7 +9,7 @@ use crate::{
     locale::{list, say},
     problem::{ExitCode, Refusal},
     report::{self, Fold, Report},
-    run::{deleted, replay::replay},
+    run::{deleted, delivery::join, replay::replay},
 };
 
 #[derive(Debug, clap::Args)]
@@ -42,10 +42,11 @@ pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<
         Some(id) => runs.iter().find(|run| run.run_id == *id),
     };
     let run = run.ok_or_else(|| no_run(&plan.name, &runs))?;
-    let report = report_of(run, &session, &*ledger)?.ok_or_else(|| {
+    let mut report = report_of(run, &session, &*ledger)?.ok_or_else(|| {
         Refusal::missing_input(say!("the report of the run {id} cannot be read", id = &run.run_id))
             .help(say!("it was written by a different version of qunfa"))
     })?;
+    join(&mut report, &*ledger)?;
     let format = args.format.parse().unwrap_or(report::Format::Human);
     let text = report::render(&report, format);
     match format {

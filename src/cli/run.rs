@@ -301,7 +301,11 @@ impl Run<'_> {
             error: ended.error,
             at: self.clock.now(),
         });
-        let report = with_again(fold.finish().expect("it was told that the run began"));
+        let mut report = with_again(fold.finish().expect("it was told that the run began"));
+        if let Err(error) = run::delivery::join(&mut report, ledger) {
+            let warning = say!("warning: cannot read what was received about the sends: {why}", why = error.words());
+            self.terminal.err(&format!("{warning}\n"));
+        }
         let report = without_secrets(report, client.redactor());
         let text = serde_json::to_string(&report).unwrap_or_default();
         let ending = Ending { outcome: outcome.word(), exit_code: code as u8, report: &text };

@@ -27,7 +27,9 @@ use crate::{
     problem::{ExitCode, Refusal, reason},
     render::{Content, RenderedPlan},
     resolve::article::{Article, Shows},
-    sandbox::{self as server, Audience, Config, Delivery, DeliveryKind, Fault, Sandbox, Tag},
+    sandbox::{
+        self as server, Audience, Config, Delivery, DeliveryKind, Fault, Push, PushFault, PushMode, Sandbox, Tag,
+    },
     slot::{self, Followers},
     wechat::http::ApiBase,
 };
@@ -58,9 +60,74 @@ pub(super) struct Args {
     #[arg(long, value_name = "PLAN", env = "QUNFA_PLAN", hide_env_values = true)]
     plan: Option<String>,
     #[command(flatten)]
+    push: PushArgs,
+    #[command(flatten)]
     faults: FaultArgs,
     #[command(flatten)]
     format: FormatArg,
+}
+
+/// Where a sandbox pushes the events of its jobs, and how.
+#[derive(Debug, clap::Args)]
+struct PushArgs {
+    /// Pushes the event of each job to this URL when the job is over; {appid} stands for the account's AppID
+    #[arg(long, value_name = "URL", env = "QUNFA_PUSH", hide_env_values = true)]
+    push: Option<String>,
+    /// Token that signs the pushes
+    #[arg(long, value_name = "TOKEN", env = "QUNFA_PUSH_TOKEN", hide_env_values = true, requires = "push")]
+    push_token: Option<String>,
+    /// EncodingAESKey (43 characters) that encrypts the pushes: safe mode
+    #[arg(long, value_name = "KEY", env = "QUNFA_PUSH_AES_KEY", hide_env_values = true, requires = "push")]
+    push_aes_key: Option<String>,
+    /// Mode of the pushes [default: safe with --push-aes-key, otherwise plain]
+    #[arg(long, value_name = "MODE", env = "QUNFA_PUSH_MODE", hide_env_values = true, requires = "push", value_parser = ["plain", "compatible", "safe"])]
+    push_mode: Option<String>,
+    /// Format of the pushes
+    #[arg(long, value_name = "FORMAT", default_value = "xml", env = "QUNFA_PUSH_FORMAT", hide_env_values = true, requires = "push", value_parser = ["xml", "json"])]
+    push_format: String,
+    /// Seconds from a send to its event
+    #[arg(long, value_name = "SECONDS", default_value_t = 20, env = "QUNFA_PUSH_AFTER", hide_env_values = true, requires = "push", value_parser = number::<u32>)]
+    push_after: u32,
+    /// Makes a push fail (repeatable): lost, twice, late, signature or key; #3, #2-4, #2- or #30% selects when
+    #[arg(long, value_name = "KIND[#WHEN]", env = "QUNFA_PUSH_FAULT", hide_env_values = true, requires = "push")]
+    push_fault: Vec<PushFault>,
+}
+
+impl PushArgs {
+    fn push(&self) -> Result<Option<Push>, Refusal> {
+        let Some(url) = &self.push else { return Ok(None) };
+        if !url.starts_with("http://") {
+            return Err(Refusal::usage(say!("`--push {url}` is not a URL of this kind", url))
+                .help(say!("write --push http://HOST:PORT/PATH")));
+        }
+        let token = self.push_token.clone().ok_or_else(|| {
+            Refusal::usage(say!("--push needs the token that signs the pushes"))
+                .help(say!("pass --push-token, with what the account's `callback: token` has"))
+        })?;
+        if self.push_aes_key.as_deref().is_some_and(|key| !server::is_aes_key(key)) {
+            return Err(Refusal::usage(say!("--push-aes-key is not an EncodingAESKey"))
+                .help(say!("it has 43 letters and digits")));
+        }
+        let mode = match (self.push_mode.as_deref(), &self.push_aes_key) {
+            (Some("plain"), _) | (None, None) => PushMode::Plain,
+            (Some(_), None) => {
+                return Err(Refusal::usage(say!("this mode needs a key: --push-aes-key"))
+                    .help(say!("it has 43 letters and digits")));
+            }
+            (Some("compatible"), Some(_)) => PushMode::Compatible,
+            (_, Some(_)) => PushMode::Safe,
+        };
+        Ok(Some(Push {
+            url: url.clone(),
+            token,
+            aes_key: self.push_aes_key.clone(),
+            mode,
+            json: self.push_format == "json",
+            after: self.push_after.into(),
+            faults: self.push_fault.clone(),
+            on_push: None,
+        }))
+    }
 }
 
 /// The third-party platform that a sandbox accepts.
@@ -158,6 +225,11 @@ pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<
     let as_json = args.format.format == Format::Json;
     config.on_call =
         Some(Arc::new(move |call: &server::Call| if as_json { print_json(&log, call) } else { print(&log, call) }));
+    let log = Terminal::new(anstream::ColorChoice::Auto, common.quiet, false);
+    config.push = args.push.push()?.map(|push| Push {
+        on_push: Some(Arc::new(move |push: &server::Attempt| print_push(&log, push, as_json))),
+        ..push
+    });
     let running = Sandbox::start(args.listen, config).map_err(|error| {
         let address = args.listen.to_string();
         Refusal::missing_input(say!("cannot listen on {address}: {why}", address, why = reason(&error)))
@@ -208,6 +280,24 @@ fn print(terminal: &Terminal, call: &server::Call) {
         None => Phrase::verbatim(line),
     };
     terminal.out(&format!("{}\n", crate::text::one_line(&line.to_string())));
+}
+
+/// One line an attempt to push an event.
+fn print_push(terminal: &Terminal, push: &server::Attempt, as_json: bool) {
+    let server::Attempt { at, event, subject, attempt, status, fault } = push;
+    if as_json {
+        let line = json!({
+            "schema": 1, "event": "push", "at": at, "kind": event, "subject": subject, "attempt": attempt, "status": status, "fault": fault,
+        });
+        return terminal.out_json(&format!("{line}\n"));
+    }
+    let answer = status.map_or_else(|| "-".to_owned(), |status| status.to_string());
+    let line = format!("{} push {event} {subject} -> {answer}", shanghai(*at).strftime("%H:%M:%S"));
+    let line = match fault {
+        Some(fault) => say!("{line} (fault: {fault})", line, fault = *fault),
+        None => Phrase::verbatim(line),
+    };
+    terminal.out(&format!("{line}\n"));
 }
 
 /// An id that is written in the plan.

@@ -128,6 +128,11 @@ impl Session {
         Ok(Self { plan, project, scope, base, store, folder, rehearsal, now_is_given })
     }
 
+    /// The folder that the account's files are relative to.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// Whether the state outlives the session.
     pub(super) fn is_kept(&self) -> bool {
         self.rehearsal.is_none()
@@ -376,7 +381,12 @@ impl Session {
 
 /// The AppID of a third-party platform.
 fn component_appid(component: &account::Component) -> Result<String, Phrase> {
-    let name = match &component.appid {
+    appid_of(&component.appid)
+}
+
+/// An AppID, from where the account says that it is.
+pub(super) fn appid_of(appid: &AppId) -> Result<String, Phrase> {
+    let name = match appid {
         AppId::Literal(appid) => return Ok(appid.clone()),
         AppId::Env(name) => name,
     };

@@ -21,6 +21,7 @@ use crate::{
     platform::Platform,
     problem::{ExitCode, Problem, Refusal},
     render::{RenderedPlan, RenderedStep},
+    report::Delivery,
     run::{
         self,
         deleted::{Deletion, deletions},
@@ -100,6 +101,8 @@ struct Row {
     /// What to do, if nobody knows whether it was sent.
     doubt: Vec<Phrase>,
     wechat: Vec<String>,
+    /// What became of its jobs.
+    delivery: Vec<Delivery>,
     /// Its jobs that were deleted, and by whom.
     deleted: Vec<Deletion>,
 }
@@ -120,13 +123,18 @@ fn status(args: &Args, target: Target<'_>, common: &Common, terminal: &Terminal)
         None => Vec::new(),
     };
     let mut rows = plan.steps.iter().map(|step| row(step, plan, &records)).collect::<Result<Vec<Row>, _>>()?;
+    if let Some(ledger) = &ledger {
+        for (row, _) in rows.iter_mut().zip(&plan.steps).filter(|(_, step)| step.spec.effect == Effect::Mass) {
+            row.delivery = run::delivery::deliveries(&**ledger, platform.name(), &plan.appid, &row.msg_ids)?;
+        }
+    }
     if args.refresh {
         refresh(&session, &mut rows, &RealClock::at(common.now), terminal)?;
     }
     if args.format.format == Format::Json {
         let steps: Vec<Value> = plan.steps.iter().zip(&rows).map(|(step, row)| {
             json!({ "id": step.id, "key": step.key, "action": row.action, "state": row.state.word(), "accepted_calls": row.accepted, "calls": row.calls,
-                    "last_event_at": row.last, "msg_ids": row.msg_ids, "changed": row.changed, "msg_status": row.wechat, "deleted": row.deleted.iter().map(deleted_in_json).collect::<Vec<_>>() })
+                    "last_event_at": row.last, "msg_ids": row.msg_ids, "changed": row.changed, "msg_status": row.wechat, "deleted": row.deleted.iter().map(deleted_in_json).collect::<Vec<_>>(), "delivery": row.delivery })
         }).collect();
         let forgotten: Vec<Value> = run::forgotten(plan, &records)
             .map(|record| json!({ "id": record.frozen.id.step, "key": record.frozen.id.key, "chunk": record.frozen.id.chunk, "state": "unknown" }))
@@ -252,6 +260,7 @@ fn row(step: &RenderedStep, plan: &RenderedPlan, records: &[CallRecord]) -> Resu
         changed,
         doubt: doubt.unwrap_or_default(),
         wechat: Vec::new(),
+        delivery: Vec::new(),
     })
 }
 
@@ -315,6 +324,10 @@ fn human(plan: &RenderedPlan, platform: Platform, rows: &[Row]) -> String {
         if !row.changed.is_empty() {
             let changed = say!("changed in the plan since: {changes}", changes = list(row.changed.iter().cloned()));
             text.push_str(&format!("    {changed}\n"));
+        }
+        for job in &row.delivery {
+            text.push_str(&format!("    {}\n", job.summary()));
+            job.details().iter().for_each(|detail| text.push_str(&format!("      {detail}\n")));
         }
         // What is true of all calls alike is said once.
         let mut told: Vec<String> = row.deleted.iter().map(|deletion| deletion.words().to_string()).collect();

@@ -204,7 +204,7 @@ pub(super) fn chosen<'f>(fleet: &'f Fleet, labels: &[String], wave: Option<usize
 }
 
 /// That a fleet has no account of a name.
-fn unknown(name: &str, fleet: &Fleet) -> Refusal {
+pub(super) fn unknown(name: &str, fleet: &Fleet) -> Refusal {
     let refusal = Refusal::usage(say!("the fleet has no account `{name}`", name));
     let near: Option<Phrase> = nearest(name, fleet.members.iter().map(|member| member.name.as_str()));
     refusal.help(near.unwrap_or_else(|| say!("`qunfa fleet list` lists its accounts")))

@@ -72,6 +72,9 @@ pub struct Account {
     /// Proxy for the calls of this account, instead of the one that HTTPS_PROXY names. A URL with a password: { env: NAME }, { file: PATH } or { command: [...] }.
     #[serde(default)]
     pub proxy: Option<ProxySource>,
+    /// How WeChat signs and encrypts what it pushes to the account's callback URL, for `qunfa listen` and `qunfa event`.
+    #[serde(default)]
+    pub callback: Option<Callback>,
     /// Name of the account, for templates: `account.name`.
     #[serde(default)]
     #[schemars(extend("pattern" = "^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$", "x-form" = "at most 63 letters, digits, `.`, `_` and `-`, starting with a letter or digit", "examples" = ["beijing"]))]
@@ -91,7 +94,38 @@ impl Account {
         });
         let own = [("access_token", self.access_token.as_ref()), ("secret", self.secret.as_ref()), ("proxy", proxy)];
         let own = own.into_iter().filter_map(|(key, source)| Some((key, source?)));
-        own.chain(self.component.iter().flat_map(Component::sources))
+        let of_callback = self.callback.iter().flat_map(Callback::sources);
+        own.chain(self.component.iter().flat_map(Component::sources)).chain(of_callback)
+    }
+}
+
+/// How WeChat's pushes are signed and encrypted, as the console says (消息与事件推送).
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Callback {
+    /// Where to find the Token (令牌) that signs pushes.
+    pub token: SecretSource,
+    /// Where to find the EncodingAESKey (消息加解密密钥, 43 characters). With it, only encrypted pushes are accepted: leave it out in plain mode (明文模式).
+    #[serde(default)]
+    pub aes_key: Option<SecretSource>,
+    /// Where to find the Token used before, which is still accepted.
+    #[serde(default)]
+    pub previous_token: Option<SecretSource>,
+    /// Where to find the EncodingAESKey used before, which is tried second.
+    #[serde(default)]
+    pub previous_aes_key: Option<SecretSource>,
+}
+
+impl Callback {
+    /// Its secrets, by their keys in the account.
+    pub(crate) fn sources(&self) -> impl Iterator<Item = (&'static str, &SecretSource)> {
+        let all = [
+            ("callback/token", Some(&self.token)),
+            ("callback/aes_key", self.aes_key.as_ref()),
+            ("callback/previous_token", self.previous_token.as_ref()),
+            ("callback/previous_aes_key", self.previous_aes_key.as_ref()),
+        ];
+        all.into_iter().filter_map(|(key, source)| Some((key, source?)))
     }
 }
 

@@ -349,9 +349,10 @@ fn shown_key(key: &str) -> &str {
 /// What stands in place of a secret, or of the word that says which token, may be the secret itself. An AppID is no secret.
 fn may_be_secret(at: &str, instance: &Value) -> bool {
     let at = at.to_ascii_lowercase();
-    let words = ["/secret", "/access_token", "/token", "/ticket", "/refresh_token"];
+    let words = ["/secret", "/access_token", "/token", "/ticket", "/refresh_token", "aes_key", "/previous_token"];
     let proxy = at.contains("/proxy") && instance.as_str().is_some_and(|url| url.contains('@'));
-    let place = words.iter().any(|of| at.contains(of)) || at.ends_with("/component") || proxy;
+    let place =
+        words.iter().any(|of| at.contains(of)) || at.ends_with("/component") || at.ends_with("/callback") || proxy;
     let appid = at.contains("/appid") && instance.as_str().is_some_and(is_secret_like);
     let notice = at.starts_with("/notify/") && !at.ends_with("/name") && !at.ends_with("/on") && !at.contains("/on/");
     appid || ((place || notice) && (instance.is_string() || instance.is_number()))

@@ -257,6 +257,7 @@ pub(super) fn key(key: &str, value: &Value, known: &[&str], action: &str) -> Opt
         "text" | "mpnews" | "voice" | "image" | "mpvideo" | "wxcard" => "message",
         "tag_id" | "tag" | "openids" | "openid" | "wxname" if action != "create_draft" => "to",
         "ticket" | "refresh_token" if known.contains(&"component") => "component",
+        "aes_key" | "encoding_aes_key" if known.contains(&"callback") => "callback",
         "appid" | "kind" | "secret" | "access_token" | "component" | "proxy" => "account",
         "not_before" | "not_after" | "send_window" | "max_recipients" | "max_change_percent" | "require_preview" => {
             "guards"
@@ -265,8 +266,10 @@ pub(super) fn key(key: &str, value: &Value, known: &[&str], action: &str) -> Opt
         "staging_hosts" => "lint",
         _ => return None,
     };
-    known.contains(&home).then(|| match shown(value).filter(|_| !["account", "component"].contains(&home)) {
-        Some(value) => say!("write `{line}`", line = format!("{home}: {{ {key}: {value} }}")),
-        None => say!("`{key}` is a key of `{home}`", key, home),
+    known.contains(&home).then(|| {
+        match shown(value).filter(|_| !["account", "component", "callback"].contains(&home)) {
+            Some(value) => say!("write `{line}`", line = format!("{home}: {{ {key}: {value} }}")),
+            None => say!("`{key}` is a key of `{home}`", key, home),
+        }
     })
 }

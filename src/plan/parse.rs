@@ -351,6 +351,10 @@ fn literal_secrets(document: &Document, pointer: &str, account: &Value, diagnost
         ("component/ticket", "COMPONENT_TICKET"),
         ("component/refresh_token", "WECHAT_REFRESH_TOKEN"),
         ("proxy", "WECHAT_PROXY"),
+        ("callback/token", "WECHAT_CALLBACK_TOKEN"),
+        ("callback/aes_key", "WECHAT_AES_KEY"),
+        ("callback/previous_token", "WECHAT_PREVIOUS_TOKEN"),
+        ("callback/previous_aes_key", "WECHAT_PREVIOUS_AES_KEY"),
     ] {
         let (key, at) = (path.rsplit('/').next().unwrap_or(path), format!("{pointer}/{path}"));
         let Some(value) = account.pointer(&format!("/{path}")) else { continue };
@@ -470,7 +474,7 @@ fn in_proxy(url: Option<&Value>) -> bool {
 /// Hides what may be a secret in the wrong place: what is wrong about an account, and what a key holds that is none of its own.
 fn mask_account(document: &Document, pointer: &str, wrong: &[String], sources: &mut SourceMap) {
     const HARMLESS: [&str; 4] = ["kind", "links", "name", "labels"];
-    const OWN: [&str; 6] = ["secret", "access_token", "appid", "token", "component", "proxy"];
+    const OWN: [&str; 7] = ["secret", "access_token", "appid", "token", "component", "proxy", "callback"];
     // An AppID is no secret, unless a secret stands in its place; nor is the address of a proxy without a password.
     let appid = |at: &str| {
         let harmless = ["appid", "component/appid"].iter().any(|path| at == format!("{pointer}/{path}"))
@@ -478,8 +482,10 @@ fn mask_account(document: &Document, pointer: &str, wrong: &[String], sources: &
         harmless && !document.value.pointer(at).and_then(Value::as_str).is_some_and(is_secret_like)
     };
     // Of a mapping that lacks a key nothing is to be hidden.
-    let whole =
-        |at: &str| at == format!("{pointer}/component") && document.value.pointer(at).is_some_and(Value::is_object);
+    let whole = |at: &str| {
+        ["component", "callback"].iter().any(|key| at == format!("{pointer}/{key}"))
+            && document.value.pointer(at).is_some_and(Value::is_object)
+    };
     let own = |at: &&String| OWN.iter().any(|own| at.starts_with(&format!("{pointer}/{own}"))) && !whole(at);
     for at in wrong.iter().filter(own).filter(|at| !appid(at)) {
         sources.mask(&document.span(at));

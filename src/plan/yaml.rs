@@ -169,6 +169,7 @@ impl Document {
             "access_token",
             "component",
             "proxy",
+            "callback",
         ];
         let (entry, exact) = self.find(pointer);
         let text = &sources.file(self.file).text;

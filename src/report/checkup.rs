@@ -70,6 +70,8 @@ pub enum CheckId {
     Plan,
     /// The secret, or an access token from elsewhere.
     Secret,
+    /// The secrets of the callback URL, if the account has one.
+    Callback,
     /// The state store: whether it opens, its format, permissions and integrity.
     State,
     /// Free disk space for the state store.
@@ -105,6 +107,7 @@ impl CheckId {
         match self {
             Self::Plan => say!("plan"),
             Self::Secret => say!("secret"),
+            Self::Callback => say!("callback"),
             Self::State => say!("state store"),
             Self::Disk => say!("disk"),
             Self::Lock => say!("lock"),

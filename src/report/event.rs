@@ -164,6 +164,7 @@ fn not_run(step: &StepView) -> StepReport {
         duration_ms: 0,
         outputs: BTreeMap::new(),
         calls: Vec::new(),
+        delivery: Vec::new(),
         error: None,
     }
 }

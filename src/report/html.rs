@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::words::{self, Reached, one_line, visible};
-use super::{CallReport, Report, RunOutcome, StepOutcome, StepReport};
+use super::{CallReport, Delivery, Report, RunOutcome, StepOutcome, StepReport};
 use crate::{
     locale::{Count, Phrase, say},
     message::{MessageKind, MessageView},
@@ -121,6 +121,7 @@ struct Step {
     facts: Vec<Fact>,
     message: Option<Message>,
     outputs: Vec<Output>,
+    delivery: Vec<Job>,
     problem: Option<Trouble>,
     calls: Vec<Call>,
     calls_in_words: Phrase,
@@ -138,6 +139,15 @@ struct Message {
     /// Whether nobody has it, so that the picture is toned down.
     unsent: bool,
     clock: Option<String>,
+}
+
+/// What became of a job.
+#[derive(Serialize)]
+struct Job {
+    mark: &'static str,
+    key: &'static str,
+    summary: String,
+    details: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -329,6 +339,7 @@ impl Step {
             facts: step_facts(step),
             message: step.message.as_ref().map(|message| Message::new(report, step, message)),
             outputs: step.outputs.iter().map(|(name, value)| Output::new(name, value)).collect(),
+            delivery: step.delivery.iter().map(Job::new).collect(),
             problem: step.error.as_ref().map(|problem| {
                 let (errcode, rid) = if step.outcome.is_bad() { (step.errcode(), step.rid()) } else { (None, None) };
                 Trouble::new(say!("Diagnostics"), problem, errcode, rid)
@@ -384,6 +395,14 @@ impl Message {
             unsent,
             clock: step.started_at.map(words::shanghai_clock),
         }
+    }
+}
+
+impl Job {
+    fn new(job: &Delivery) -> Self {
+        let (mark, key) = if job.delivered { ("✓", "succeeded") } else { ("✗", "failed") };
+        let details = job.details().iter().map(|line| one_line(&line.to_string())).collect();
+        Self { mark, key, summary: one_line(&job.summary().to_string()), details }
     }
 }
 

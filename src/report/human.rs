@@ -133,6 +133,7 @@ impl Table {
             if step.outcome.is_bad() || !said_below {
                 trouble(out, step);
             }
+            delivery(out, step);
         }
     }
 
@@ -197,6 +198,15 @@ fn trouble(out: &mut String, step: &StepReport) {
     }
     if let Some(problem) = &step.error {
         help(out, INDENT, problem);
+    }
+}
+
+/// What became of its jobs.
+fn delivery(out: &mut String, step: &StepReport) {
+    for job in &step.delivery {
+        let style = if job.delivered { DIM } else { step_style(StepOutcome::Failed) };
+        paragraph(out, INDENT, style, "", &job.summary().to_string());
+        job.details().iter().for_each(|line| paragraph(out, INDENT, DIM, "-", &line.to_string()));
     }
 }
 

@@ -66,6 +66,9 @@ fn case_of_step(report: &Report, step: &StepReport) -> TestCase {
     if step.outcome == StepOutcome::AlreadyDone {
         said.insert(0, words::already_done().to_string());
     }
+    for job in &step.delivery {
+        said.extend(std::iter::once(job.summary()).chain(job.details()).map(|line| line.to_string()));
+    }
     if !said.is_empty() {
         case.set_system_out(text(&said.join("\n")));
     }

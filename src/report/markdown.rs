@@ -35,6 +35,7 @@ pub(super) fn render(report: &Report) -> String {
         for step in report.steps.iter().filter(|step| step.outcome.is_bad()) {
             trouble(&mut out, step);
         }
+        delivery(&mut out, report);
         messages(&mut out, report);
     }
     out
@@ -124,6 +125,22 @@ fn help(out: &mut String, problem: &Problem) {
     line(out, "");
     for help in &problem.help {
         line(out, &format!("- {}", sentence(help)));
+    }
+}
+
+/// What became of the jobs, a line each.
+fn delivery(out: &mut String, report: &Report) {
+    if report.steps.iter().all(|step| step.delivery.is_empty()) {
+        return;
+    }
+    paragraph(out, &format!("### {}", say!("Delivery")));
+    line(out, "");
+    for step in &report.steps {
+        for job in &step.delivery {
+            let mark = if job.delivered { "✓" } else { "✗" };
+            line(out, &format!("- {mark} {} {}", code(&step.name()), plain(&job.summary().to_string())));
+            job.details().iter().for_each(|detail| line(out, &format!("  - {}", plain(&detail.to_string()))));
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use std::fmt;
 use std::str::FromStr;
 
 pub mod checkup;
+mod delivery;
 mod event;
 pub mod fleet;
 mod html;
@@ -18,6 +19,7 @@ mod model;
 mod tests;
 mod words;
 
+pub use delivery::{DeliveredArticle, Delivery};
 pub use event::{Fold, RunEvent, StepView};
 pub use model::{
     AccountRef, Again, CallOutcome, CallReport, PlanRef, REPORT_SCHEMA, Report, RunOutcome, StepOutcome, StepReport,

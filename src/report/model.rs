@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::Delivery;
 use crate::{locale::Phrase, message::MessageView, problem::Problem};
 
 /// Version of the report's shape; a reader refuses what it does not know.
@@ -206,6 +207,9 @@ pub struct StepReport {
     pub outputs: BTreeMap<String, serde_json::Value>,
     /// Calls of this run, in order.
     pub calls: Vec<CallReport>,
+    /// What became of its jobs, as far as events were received (`qunfa listen`, `qunfa event`); read from the ledger when the report is shown.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) delivery: Vec<Delivery>,
     /// Why the step failed, is unknown or was not run.
     pub error: Option<Problem>,
 }

@@ -35,6 +35,7 @@ pub(super) fn step(id: &str, key: Option<&str>, outcome: StepOutcome) -> StepRep
         duration_ms: 0,
         outputs: BTreeMap::new(),
         calls: vec![],
+        delivery: vec![],
         error: None,
     }
 }

@@ -80,6 +80,7 @@ pub(super) fn stand_in(chosen: Option<&Chosen>) -> Account {
         links: LinkPolicy::default(),
         component: None,
         proxy: None,
+        callback: None,
         name: Some(name),
         labels,
     }

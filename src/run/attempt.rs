@@ -3,17 +3,18 @@
 use std::{borrow::Cow, cell::RefCell, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
-    deleted, doubt, frozen,
+    deleted, delivery, doubt, frozen,
     outputs::outputs,
     policy::{self, Next, Times},
     steps::{At, Runner, StepEnd},
     work::{StepCall, Write},
 };
 use crate::{
-    ledger::{CallRecord, Event, EventKind, FrozenCall, LedgerError, Status, next_status},
+    events::{self, model::MassResult},
+    ledger::{CallRecord, Event, EventKind, FrozenCall, LedgerError, Scope, Status, next_status},
     limits,
     locale::{Count, Language, Phrase, say},
     payload::{Effect, MissingValue},
@@ -31,6 +32,9 @@ use crate::{
         transport::{Body, Method},
     },
 };
+
+/// The status that a send is waited for with.
+const SENT: &str = "SEND_SUCCESS";
 
 /// Why an event of a call can follow what is known of it: another would be a fault of this program.
 const LEGAL: &str = "an attempt is followed by its outcome, and what was accepted is not attempted";
@@ -421,6 +425,9 @@ impl<'r, 'a, 'c> CallRun<'r, 'a, 'c> {
             if (self.runner.settings.interrupted)() {
                 return Err(self.interrupted());
             }
+            if let Some(mass) = self.told(&body, poll)? {
+                return self.by_event(body, &mass);
+            }
             let (path, timeout) = (&self.record.frozen.path, self.at.step.timeout);
             let answer = self.runner.client.call(Method::Post, path, Body::Json(&body), timeout);
             self.attempts += 1;
@@ -429,7 +436,11 @@ impl<'r, 'a, 'c> CallRun<'r, 'a, 'c> {
                 _ => None,
             };
             let pause = match (policy::judge(Effect::Read, false, &answer).1, seen) {
-                (Next::Done, Some(status)) if status == poll.until => return self.seen(body, &answer),
+                (Next::Done, Some(status)) if status == poll.until => {
+                    let facts = self.runner.event(EventKind::Accepted, &answer);
+                    self.finish(CallOutcome::Accepted, Some(&answer));
+                    return self.seen(body, facts);
+                }
                 (Next::Done, Some(status @ ("SEND_FAIL" | "DELETE"))) => {
                     let help = if status == "DELETE" {
                         say!(
@@ -470,10 +481,38 @@ impl<'r, 'a, 'c> CallRun<'r, 'a, 'c> {
         }
     }
 
+    /// What the job's event says, if it was received and says what is waited for: nobody need be asked then. Whether what was sent
+    /// was deleted since, it does not say.
+    fn told(&mut self, body: &str, poll: Poll) -> Result<Option<MassResult>, StepEnd> {
+        let job = || match serde_json::from_str::<Value>(body).ok()?.get("msg_id")? {
+            Value::String(text) => text.parse().ok(),
+            number => number.as_u64(),
+        };
+        let Some(job) = job().filter(|_| poll.until == SENT) else { return Ok(None) };
+        let Scope { platform, appid, .. } = &self.runner.settings.scope;
+        let known = delivery::of_job(&*self.runner.ledger, platform.name(), appid, job);
+        known.map_err(|error| self.store_failed(self.record.status, &error))
+    }
+
+    /// Ends by what the event says.
+    fn by_event(&mut self, body: String, mass: &MassResult) -> Result<Event, StepEnd> {
+        self.finish(CallOutcome::Accepted, None);
+        if let Some(why) = mass.failure() {
+            let (job, status) = (mass.msg_id.to_string(), mass.status.text());
+            let message = say!("job {job} ended with `{status}`: {why}", job, status, why);
+            let command = self.runner.plan.command("report", &[]);
+            let help = say!("for its numbers, run: {command}", command);
+            return Err(StepEnd::problem(StepOutcome::Failed, message, vec![help]));
+        }
+        let mut facts = Event::new(EventKind::Accepted, self.runner.clock.now(), &self.runner.settings.run_id);
+        facts.msg_id = Some(mass.msg_id);
+        facts.note = Some(format!("{}: {}", events::MASS, mass.status.text()));
+        facts.result = Some(frozen::seen(SENT, &mass.links));
+        self.seen(body, facts)
+    }
+
     /// The status is there: intent and facts are noted together.
-    fn seen(&mut self, body: String, answer: &Outcome) -> Result<Event, StepEnd> {
-        let facts = self.runner.event(EventKind::Accepted, answer);
-        self.finish(CallOutcome::Accepted, Some(answer));
+    fn seen(&mut self, body: String, facts: Event) -> Result<Event, StepEnd> {
         let intent = Event::new(EventKind::Attempted, self.runner.clock.now(), &self.runner.settings.run_id);
         let noted = self.note(Event { body: Some(body), ..intent }).and_then(|()| self.note(facts.clone()));
         match noted {

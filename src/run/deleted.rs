@@ -119,6 +119,7 @@ pub(crate) fn steps(records: &[CallRecord]) -> Vec<StepReport> {
             duration_ms: 0,
             outputs: BTreeMap::new(),
             calls: Vec::new(),
+            delivery: Vec::new(),
             error: None,
         });
         let attempts = record.events.iter().filter(|event| event.kind == EventKind::Attempted).count();

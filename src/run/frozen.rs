@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::{
     clock::shanghai,
@@ -146,8 +146,31 @@ pub(super) fn given(fact: &Event, output: Output) -> Result<Option<String>, NotG
 }
 
 /// The state that a check saw; none if it is no word.
-pub(super) fn status(fact: &Event) -> Option<&str> {
-    fact.result.as_deref().filter(|word| payload::is_value(word))
+pub(super) fn status(fact: &Event) -> Option<String> {
+    let text = fact.result.as_deref()?;
+    let word = match members(text) {
+        Some(members) => members.get("status").and_then(Value::as_str).map(str::to_owned),
+        None => Some(text.to_owned()),
+    };
+    word.filter(|word| payload::is_value(word))
+}
+
+/// What a check that an event ended gives: the state, and the links that the event has.
+pub(super) fn seen(status: &str, links: &[(u64, String)]) -> String {
+    let mut links: Vec<&(u64, String)> = links.iter().filter(|(_, url)| payload::is_value(url)).collect();
+    links.sort();
+    let urls: Vec<&str> = links.iter().map(|(_, url)| url.as_str()).collect();
+    match urls.first() {
+        None => status.to_owned(),
+        Some(first) => json!({ "status": status, "url": first, "urls": urls }).to_string(),
+    }
+}
+
+/// The links that a check saw.
+pub(super) fn links(fact: &Event) -> Vec<String> {
+    let urls = fact.result.as_deref().and_then(members).and_then(|mut members| members.remove("urls"));
+    let urls = urls.iter().filter_map(Value::as_array).flatten().filter_map(Value::as_str);
+    urls.filter(|url| payload::is_value(url)).map(str::to_owned).collect()
 }
 
 /// Whether all that accepted calls of a media step gave can be read.
@@ -213,7 +236,7 @@ mod tests {
             result: Some(result.to_owned()),
             ..Event::new(crate::ledger::EventKind::Accepted, jiff::Timestamp::UNIX_EPOCH, "r")
         };
-        let read = |value: &str| given(&fact(&serde_json::json!({ "url": value }).to_string()), Output::Url);
+        let read = |value: &str| given(&fact(&json!({ "url": value }).to_string()), Output::Url);
         for value in ["https://mmbiz.qpic.cn/mmbiz_png/a_B-1/0?wx_fmt=png&tp=webp#x", "1-4DTQ_hU"] {
             assert!(read(value).is_ok_and(|found| found.as_deref() == Some(value)), "{value}");
         }
@@ -227,7 +250,7 @@ mod tests {
         let record = CallRecord::new(call("{}", ""), vec![attempt, event]).expect("it may follow");
         let error = check_given(&[&record]).expect_err("it cannot be read").to_string();
         assert!(error.ends_with("does not record its outputs"), "{error}");
-        assert_eq!(status(&fact("SEND_SUCCESS")), Some("SEND_SUCCESS"));
+        assert_eq!(status(&fact("SEND_SUCCESS")).as_deref(), Some("SEND_SUCCESS"));
     }
 
     #[test]

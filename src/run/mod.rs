@@ -7,6 +7,7 @@
 mod again;
 mod attempt;
 pub(crate) mod deleted;
+pub(crate) mod delivery;
 pub(crate) mod doctor;
 pub(crate) mod doubt;
 mod drafts;

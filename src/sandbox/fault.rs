@@ -6,7 +6,8 @@ use std::{fmt, str::FromStr};
 
 use super::editor::Loss;
 use super::routes::{gives_refresh_token, is_mass, known_paths, writes_draft};
-use crate::locale::{Phrase, say};
+use super::when::{BadFault, When, parse_when};
+use crate::locale::say;
 
 /// What happens to a request instead of a proper answer.
 ///
@@ -55,26 +56,6 @@ pub(super) enum Kind {
     /// A token that comes with another refresh token.
     Rotate,
 }
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum When {
-    /// From the first to the last of these numbers.
-    Numbers(u64, u64),
-    /// So many of a hundred.
-    Percent(u64),
-}
-
-/// Why a text is no fault.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BadFault(Phrase);
-
-impl fmt::Display for BadFault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl std::error::Error for BadFault {}
 
 const KINDS: &[(&str, Kind)] = &[
     ("drop", Kind::Drop),
@@ -134,19 +115,6 @@ impl FromStr for Fault {
         let when = when.map_or(Ok(When::Numbers(1, 1)), parse_when)?;
         Ok(Fault { kind, done, path: path.map(str::to_owned), when })
     }
-}
-
-fn parse_when(text: &str) -> Result<When, BadFault> {
-    let number = |text: &str| text.parse::<u64>().ok().filter(|number| *number > 0);
-    let parsed = match (text.strip_suffix('%'), text.split_once('-')) {
-        (Some(percent), _) => number(percent).filter(|percent| *percent <= 100).map(When::Percent),
-        (None, Some((first, ""))) => number(first).map(|first| When::Numbers(first, u64::MAX)),
-        (None, Some((first, last))) => {
-            number(first).zip(number(last)).filter(|(first, last)| first <= last).map(|(a, b)| When::Numbers(a, b))
-        }
-        (None, None) => number(text).map(|number| When::Numbers(number, number)),
-    };
-    parsed.ok_or_else(|| BadFault(say!("`#{text}` is not valid; write #3, #2-4, #2- or #30%", text)))
 }
 
 impl fmt::Display for Fault {
@@ -211,16 +179,7 @@ impl Faults {
                 continue;
             }
             *seen += 1;
-            let due = match fault.when {
-                When::Numbers(first, last) => (first..=last).contains(seen),
-                When::Percent(percent) => {
-                    // xorshift: the same seed gives the same faults everywhere.
-                    self.chance ^= self.chance << 13;
-                    self.chance ^= self.chance >> 7;
-                    self.chance ^= self.chance << 17;
-                    self.chance % 100 < percent
-                }
-            };
+            let due = fault.when.is_due(*seen, &mut self.chance);
             if due && hit.is_none() {
                 // Something is lost only by what was carried out.
                 let done = fault.done || matches!(fault.kind, Kind::Lossy(_) | Kind::Rotate);

@@ -18,6 +18,7 @@ use super::exchange::Context;
 use super::idempotency::ClientId;
 use super::job::{Job, Outcome};
 use super::message::{Message, Purpose};
+use super::push::Ended;
 use super::state::State;
 use super::{AccountKind, Audience, Delivery, DeliveryKind};
 
@@ -48,7 +49,8 @@ fn submit(state: &mut State, context: &Context, asked: Asked) -> Result<Value, R
 
     state.quotas().count_mass(&target, now);
     let msg_id = state.jobs.next_id();
-    let fails = message.is_to_fail(&state.media);
+    let failure = message.failure(&state.media);
+    let fails = failure.is_some();
     let titles = message.draft().map_or_else(Vec::new, |draft| state.media.titles(draft));
     let msg_data_id = message.draft().map(|draft| state.media.data_id(draft, now, !fails));
     let (recipients, outcome) = if fails { (0, Outcome::Failed) } else { deliver(state, context, &target) };
@@ -74,6 +76,21 @@ fn submit(state: &mut State, context: &Context, asked: Asked) -> Result<Value, R
     if !fails {
         state.deliveries.push(job.delivery.clone());
     }
+    let total = match &target {
+        Target::All => state.directory.followers(),
+        Target::Tag(tag) => tag.count,
+        Target::Openids(openids) => u64::try_from(openids.len()).unwrap_or(u64::MAX),
+    };
+    let ended = Ended {
+        msg_id,
+        status: failure.unwrap_or("send success"),
+        total: if fails { 0 } else { total },
+        left: recipients,
+        is_article: job.delivery.msgtype == "mpnews",
+        urls: if fails { &[] } else { &job.delivery.urls },
+    };
+    state.outbox.appid.clone_from(&state.caller);
+    state.outbox.ended(now, &ended);
     state.jobs.push(job);
 
     let mut reply = json!({"errcode": 0, "errmsg": "send job submission success", "msg_id": msg_id});

@@ -16,8 +16,17 @@ use super::media::Media;
 const MAX_TEXT: usize = 2048;
 /// Not stated for sends; the limit of picture drafts.
 const MAX_IMAGES: usize = 20;
-/// A text or article with this in it is accepted, and fails later.
-const FAIL_MARK: &str = "[[sandbox:fail]]";
+/// A text or article with one of these in it is accepted, and fails later; with the status that its event has.
+const FAIL_MARKS: [(&str, &str); 8] = [
+    ("[[sandbox:fail]]", "send fail"),
+    ("[[sandbox:err(10001)]]", "err(10001)"),
+    ("[[sandbox:err(20008)]]", "err(20008)"),
+    ("[[sandbox:err(20431)]]", "err(20431)"),
+    ("[[sandbox:err(30002)]]", "err(30002)"),
+    ("[[sandbox:err(30003)]]", "err(30003)"),
+    ("[[sandbox:err(40001)]]", "err(40001)"),
+    ("[[sandbox:err(40002)]]", "err(40002)"),
+];
 
 /// Every object a message can be in. More than one of them in a body is a mistake.
 const OBJECTS: [&str; 9] = ["text", "mpnews", "voice", "image", "images", "mpvideo", "video", "music", "wxcard"];
@@ -93,9 +102,11 @@ impl Message {
         }
     }
 
-    /// Whether the job is to fail.
-    pub(super) fn is_to_fail(&self, media: &Media) -> bool {
-        self.content().contains(FAIL_MARK) || self.draft().is_some_and(|draft| media.draft_holds(draft, FAIL_MARK))
+    /// With which status the job is to fail, if it is to.
+    pub(super) fn failure(&self, media: &Media) -> Option<&'static str> {
+        let holds =
+            |mark| self.content().contains(mark) || self.draft().is_some_and(|draft| media.draft_holds(draft, mark));
+        FAIL_MARKS.iter().find(|(mark, _)| holds(mark)).map(|(_, status)| *status)
     }
 }
 

@@ -12,7 +12,7 @@
 //! 1. `server` reads the request from the connection, and hands it to the state machine under one lock.
 //! 2. `routes` looks up the route, then checks token, method, body and daily quota, and calls the route's handler.
 //! 3. The handlers live by concept: `token`, `component` (third-party platforms), `mass` (send and preview), `job` (what became of a send), `upload` (files),
-//!    `draft` (articles, which lose what `editor` does not keep), `publish` (articles without a message), `audience` (tags and followers), `quota`.
+//!    `push` (events of jobs that are over), `draft` (articles, which lose what `editor` does not keep), `publish` (articles without a message), `audience` (tags and followers), `quota`.
 //! 4. `server` records the [`Call`] and writes the reply.
 //!
 //! Step 2 and 3 are pure: no input or output, and the time is an argument.
@@ -56,6 +56,7 @@ mod media;
 mod message;
 mod multipart;
 mod publish;
+mod push;
 mod quota;
 mod routes;
 mod server;
@@ -64,9 +65,12 @@ mod state;
 mod testkit;
 mod token;
 mod upload;
+mod when;
 
-pub use fault::{BadFault, Fault};
+pub use fault::Fault;
+pub use push::{Attempt, OnPush, Push, PushFault, PushMode, is_aes_key};
 pub use server::Sandbox;
+pub use when::BadFault;
 
 /// Where the sandbox takes the time from.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -130,6 +134,8 @@ pub struct Config {
     pub faults: Vec<Fault>,
     /// Which of the faults by chance happen; the same number gives the same ones.
     pub fault_seed: u64,
+    /// Where events are pushed; nowhere without it.
+    pub push: Option<Push>,
     /// Is called with each request answered, before the reply is on its way.
     pub on_call: Option<OnCall>,
 }
@@ -150,6 +156,7 @@ impl Default for Config {
             now: Arc::new(Timestamp::now),
             faults: Vec::new(),
             fault_seed: 1,
+            push: None,
             on_call: None,
         }
     }

@@ -18,6 +18,7 @@ use super::draft::{flag, shown};
 use super::errcode::{INVALID_ARGS, INVALID_ARTICLE_ID, INVALID_INDEX, INVALID_PUBLISH_ID, MALFORMED_BODY, Refusal};
 use super::exchange::Context;
 use super::media::{Draft, Media};
+use super::push::Published;
 use super::state::State;
 use super::upload::media_id;
 use super::{Audience, Delivery, DeliveryKind};
@@ -168,6 +169,19 @@ pub(super) fn submit(state: &mut State, context: &Context) -> Result<Value, Refu
         let all = (1..=publication.articles.articles.len()).collect();
         state.deliveries.push(publication.delivery(context.now, DeliveryKind::Published, &all));
     }
+    let (urls, failed) = (publication.urls(), publication.failed.iter().map(|at| *at as u64).collect::<Vec<_>>());
+    let succeeds = outcome == PUBLISHED;
+    state.outbox.appid.clone_from(&state.caller);
+    state.outbox.published(
+        context.now,
+        &Published {
+            publish_id: &publish_id,
+            status: outcome,
+            article_id: Some(publication.article_id.as_str()).filter(|_| succeeds),
+            urls: if succeeds { &urls } else { &[] },
+            failed: &failed,
+        },
+    );
     state.publications.0.push(publication);
     Ok(json!({"errcode": 0, "errmsg": "ok", "publish_id": publish_id}))
 }

@@ -5,7 +5,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::task::{Context, Poll};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -22,6 +22,7 @@ use tokio::sync::oneshot;
 
 use super::exchange::{Reply, Request, parse_query, record};
 use super::fault::{Faults, Kind, Planned};
+use super::push::Push;
 use super::routes::takes_form;
 use super::state::State;
 use super::{Call, Clock, Config, Delivery, OnCall};
@@ -31,6 +32,9 @@ const MAX_BODY: usize = 4 * 1024 * 1024;
 /// No medium is larger than 10 MiB. Some more, so that one that is gets its error code.
 const MAX_UPLOAD: usize = 16 * 1024 * 1024;
 
+/// How often it is looked for events that are due.
+const PUSH_LOOK: Duration = Duration::from_millis(20);
+
 /// A running sandbox server; dropping it stops the server.
 pub struct Sandbox {
     address: SocketAddr,
@@ -38,6 +42,8 @@ pub struct Sandbox {
     /// Sent or dropped, it ends the thread.
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
+    /// Pushes events; dropped, the sender ends it.
+    pusher: Option<(mpsc::Sender<()>, JoinHandle<()>)>,
 }
 
 struct Shared {
@@ -94,7 +100,8 @@ impl Sandbox {
             // Both a message and a dropped sender mean the end; the runtime takes the connections with it.
             let _ended = runtime.block_on(stopped);
         })?;
-        Ok(Sandbox { address, shared, stop: Some(stop), thread: Some(thread) })
+        let pusher = config.push.map(|push| push_events(push, Arc::clone(&shared))).transpose()?;
+        Ok(Sandbox { address, shared, stop: Some(stop), thread: Some(thread), pusher })
     }
 
     /// Where the server is, without a slash at the end: `http://127.0.0.1:PORT`.
@@ -131,8 +138,24 @@ impl Sandbox {
     }
 }
 
+/// Pushes events when they are due, until the sender is dropped.
+fn push_events(push: Push, shared: Arc<Shared>) -> io::Result<(mpsc::Sender<()>, JoinHandle<()>)> {
+    let (stop, stopped) = mpsc::channel();
+    let thread = std::thread::Builder::new().name("qunfa-sandbox-push".to_owned()).spawn(move || {
+        while stopped.recv_timeout(PUSH_LOOK) == Err(mpsc::RecvTimeoutError::Timeout) {
+            let due = shared.account().state.outbox.due((shared.now)());
+            due.iter().for_each(|letter| push.deliver(letter, &*shared.now));
+        }
+    })?;
+    Ok((stop, thread))
+}
+
 impl Drop for Sandbox {
     fn drop(&mut self) {
+        if let Some((stop, thread)) = self.pusher.take() {
+            drop(stop);
+            let _ended = thread.join();
+        }
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
             let _ended = thread.join();

@@ -7,6 +7,7 @@ use super::idempotency::ClientIds;
 use super::job::Jobs;
 use super::media::Media;
 use super::publish::Publications;
+use super::push::Outbox;
 use super::quota::Quotas;
 use super::token::Tokens;
 use super::{AccountKind, Config, Delivery};
@@ -30,6 +31,8 @@ pub(super) struct State {
     pub(crate) jobs: Jobs,
     /// What readers saw.
     pub(crate) deliveries: Vec<Delivery>,
+    /// Events that are to be pushed.
+    pub(crate) outbox: Outbox,
     /// What the draft that the next request writes is to lose.
     pub loss: Option<Loss>,
     /// Requests refused so far: each has a `rid` of its own.
@@ -52,6 +55,7 @@ impl State {
             client_ids: ClientIds::default(),
             jobs: Jobs::default(),
             deliveries: Vec::new(),
+            outbox: Outbox::new(config.push.clone(), config.fault_seed),
             loss: None,
             errors: 0,
         }

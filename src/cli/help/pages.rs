@@ -29,6 +29,9 @@ const OF_PLANS: &[ExitCode] = &[Done, Usage, Invalid, MissingInput];
 const WITH_CHECK: &[ExitCode] = &[Done, Usage, Invalid, MissingInput, Refused];
 const OF_STATE: &[ExitCode] = &[Done, Usage, Invalid, MissingInput, Failed, Conflict];
 
+const OF_LISTEN: &[ExitCode] = &[Done, Usage, Invalid, MissingInput, Conflict];
+const OF_EVENTS: &[ExitCode] = &[Done, Usage, Invalid, MissingInput, Conflict, Refused];
+
 const OF_STORES: &[ExitCode] = &[Done, Usage, MissingInput, Conflict];
 
 const PAGES: &[Page] = &[
@@ -99,6 +102,24 @@ const PAGES: &[Page] = &[
         examples: &["qunfa report plan.yaml --format html > report.html"],
         codes: OF_STATE,
         related: &["run", "status"],
+    },
+    Page {
+        path: "listen",
+        examples: &[
+            "qunfa listen --account account.yaml --addr 127.0.0.1:8080",
+            "qunfa listen --fleet fleet.yaml --path /wechat --format json",
+        ],
+        codes: OF_LISTEN,
+        related: &["event", "report", "status"],
+    },
+    Page {
+        path: "event",
+        examples: &[
+            "qunfa event pushed.xml --account account.yaml",
+            "qunfa event --plan plan.yaml --query 'msg_signature=...&timestamp=...&nonce=...' < pushed.xml",
+        ],
+        codes: OF_EVENTS,
+        related: &["listen", "report", "status"],
     },
     Page {
         path: "settle",
@@ -226,9 +247,8 @@ pub(super) fn common_options(path: &str) -> &'static [&'static str] {
         "fleet status" => &["state", "api_base", "var", "vars_file", "now"],
         "fleet check" | "fleet list" => &["var", "vars_file", "now"],
         "run" => &["state", "api_base", "account", "fleet", "var", "vars_file", "now", "verbose"],
-        "audience" | "status" | "report" | "settle" | "delete" | "doctor" | "token show" | "token refresh" | "token clear" => {
-            &["state", "api_base", "account", "fleet", "var", "vars_file", "now"]
-        }
+        "listen" | "event" | "audience" | "status" | "report" | "settle" | "delete" | "doctor" | "token show"
+        | "token refresh" | "token clear" => &["state", "api_base", "account", "fleet", "var", "vars_file", "now"],
         "state migrate" | "state grants" | "state check" => &["state"],
         _ => &[],
     }
@@ -276,6 +296,12 @@ fn meaning(path: &str, code: ExitCode) -> Phrase {
         ("doctor", Conflict) => say!("another run holds the lock, or the plan changed after it was sent"),
         ("doctor", Refused) => say!("the quota is not sufficient"),
         ("fmt" | "render" | "fleet" | "fleet check", Refused) => say!("--check found differences"),
+        ("listen", Done) => say!("stopped by Ctrl-C or SIGTERM"),
+        ("listen", Invalid) => say!("the account, the plan or the fleet is invalid"),
+        ("event", Invalid) => say!("a body is not an event, or the account is invalid; nothing was recorded"),
+        ("listen" | "event", MissingInput) => say!("an input, a secret or the state store is missing or unreadable"),
+        ("listen" | "event", Conflict) => say!("the state store is not the one in use"),
+        ("event", Refused) => say!("a signature, an encryption or an AppID is wrong; nothing was recorded"),
         (_, Done) => say!("success"),
         (_, Internal) => say!("a bug in qunfa, or a result that could not be written (a full disk)"),
         (_, Usage) => say!("wrong usage"),

@@ -19,10 +19,10 @@ use crate::{
 
 pub(super) static SPEC: Spec = Spec {
     name: "check",
-    summary: "Polls a send until it reaches a status.",
+    summary: "Polls a send until it reaches a status, or its event is received.",
     path: "/cgi-bin/message/mass/get",
     effect: Effect::Read,
-    outputs: &[Output::Status],
+    outputs: &[Output::Status, Output::Url, Output::Urls],
     exactly_one: &["of", "msg_id"],
     only: None,
     own_timeout: true,
