@@ -10,6 +10,7 @@ use super::publish::Publications;
 use super::quota::Quotas;
 use super::token::Tokens;
 use super::{AccountKind, Config, Delivery};
+use hyper::body::Bytes;
 use std::collections::HashMap;
 
 pub(super) struct State {
@@ -32,6 +33,8 @@ pub(super) struct State {
     pub(crate) deliveries: Vec<Delivery>,
     /// What the draft that the next request writes is to lose.
     pub loss: Option<Loss>,
+    /// The file that the reply to the request is, and its format, if it is one.
+    pub(crate) file: Option<(Bytes, &'static str)>,
     /// Requests refused so far: each has a `rid` of its own.
     pub errors: u32,
 }
@@ -53,6 +56,7 @@ impl State {
             jobs: Jobs::default(),
             deliveries: Vec::new(),
             loss: None,
+            file: None,
             errors: 0,
         }
     }
