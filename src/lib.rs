@@ -28,6 +28,7 @@ pub mod ledger;
 pub mod limits;
 pub mod locale;
 pub mod message;
+mod notice;
 pub mod openids;
 pub(crate) mod page;
 pub mod payload;

@@ -31,6 +31,18 @@ pub const PREVIEWS_PER_DAY: usize = 100;
 /// Deletions a day of a new account.
 /// <https://developers.weixin.qq.com/doc/service/Message_Management/API_Call_Limits.html>
 pub const DELETES_PER_DAY: usize = 10;
+/// Most addresses that are told how a run ended.
+pub const NOTICES_MAX: usize = 10;
+/// How long all of them together may take.
+pub const NOTICE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Longest text of a WeCom robot, in bytes. <https://developer.work.weixin.qq.com/document/path/91770>
+pub const WECOM_BYTES: usize = 4096;
+/// Longest text of the other robots, in bytes: bodies have at most 20,000 (DingTalk) and 20 KiB (Feishu).
+/// <https://open.dingtalk.com/document/orgapp/custom-robots-send-group-messages>
+/// <https://open.feishu.cn/document/client-docs/bot-v3/add-custom-bot>
+pub const ROBOT_BYTES: usize = 8192;
+/// Steps that went wrong and are told in a notice.
+pub const NOTICE_STEPS: usize = 10;
 /// The longest pause between two looks at a job that is to be deleted and is still being sent.
 pub const DELETE_LOOK: Duration = Duration::from_secs(15);
 /// How long it is waited for a job that is still being sent, unless somebody says how long.

@@ -64,6 +64,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "problem", "render", "report", "resolve", "retry", "slot", "text", "wechat",
         ],
     ),
+    ("notice", &["limits", "locale", "plan", "problem", "redact", "report", "text"]),
     ("fleet", &["content", "diag", "ledger", "limits", "locale", "payload", "plan", "report", "resolve", "text"]),
     // The real world, and all of the above put together.
     (
@@ -78,6 +79,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "limits",
             "locale",
             "message",
+            "notice",
             "openids",
             "page/preview",
             "payload",

@@ -30,6 +30,7 @@ mod init;
 mod inputs;
 mod kills;
 mod media;
+mod notices;
 mod outcomes;
 mod plans;
 mod postgres;

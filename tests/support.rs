@@ -323,6 +323,8 @@ pub(crate) struct Got {
     pub(crate) path: String,
     pub(crate) query: String,
     pub(crate) content_type: String,
+    /// All of them, with their names in lower case.
+    pub(crate) headers: HashMap<String, String>,
     pub(crate) body: String,
     pub(crate) connection: usize,
 }
@@ -465,11 +467,12 @@ fn read_request(reader: &mut BufReader<TcpStream>, connection: usize) -> Option<
     let mut words = line.split_whitespace().map(str::to_owned);
     let (method, target) = (words.next()?, words.next()?);
     let (path, query) = target.split_once('?').map_or((target.as_str(), ""), |parts| parts);
-    let (mut length, mut content_type) = (0, String::new());
+    let (mut length, mut content_type, mut headers) = (0, String::new(), HashMap::new());
     loop {
         let mut header = String::new();
         reader.read_line(&mut header).ok()?;
         let Some((name, value)) = header.trim().split_once(':') else { break };
+        headers.insert(name.to_ascii_lowercase(), value.trim().to_owned());
         match name.to_ascii_lowercase().as_str() {
             "content-length" => length = value.trim().parse().ok()?,
             "content-type" => content_type = value.trim().to_owned(),
@@ -483,7 +486,7 @@ fn read_request(reader: &mut BufReader<TcpStream>, connection: usize) -> Option<
         Err(error) if content_type.starts_with("multipart/") => String::from_utf8_lossy(error.as_bytes()).into_owned(),
         Err(error) => panic!("bodies are UTF-8: {error}"),
     };
-    Some(Got { method, path: path.to_owned(), query: query.to_owned(), content_type, body, connection })
+    Some(Got { method, path: path.to_owned(), query: query.to_owned(), content_type, headers, body, connection })
 }
 
 /// False if the connection ends.

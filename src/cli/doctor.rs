@@ -96,6 +96,7 @@ fn examine(session: &Session, valid: Check, clock: &dyn Clock, terminal: &Termin
         false => session.credential(terminal),
     };
     checks.extend(secret_checks(session, sandbox, credential.as_ref().err()));
+    checks.extend(notice_checks(session, sandbox));
     checks.extend(callback_checks(session).into_iter().filter(|_| !sandbox));
     let (of_state, usable) = state_checks(session);
     checks.extend(of_state);
@@ -202,6 +203,22 @@ fn secret_checks(session: &Session, sandbox: bool, problem: Option<&Phrase>) -> 
             .help(source.map_or_else(|| say!("add `secret: {{ env: NAME }}` to the account"), how_to_give)),
     };
     vec![check]
+}
+
+/// Whether those who are told how a run ends can be: their secrets are there. Nobody is told anything now, and without them a
+/// run does all the same what it is to do.
+fn notice_checks(session: &Session, sandbox: bool) -> Vec<Check> {
+    let mut checks = Vec::new();
+    for (index, notice) in session.plan.notify.iter().enumerate().filter(|_| !sandbox) {
+        for (key, source) in notice.sources() {
+            let check = match session.read_of_plan(source) {
+                Ok(_) => Check::ok(CheckId::Secret, say!("found in {source}", source = origin(source))),
+                Err(why) => Check::warning(CheckId::Secret, why).help(how_to_give(source)),
+            };
+            checks.push(check.of(Phrase::verbatim(format!("notify[{index}].{}", key.replace('/', ".")))));
+        }
+    }
+    checks
 }
 
 /// Whether the secrets of the callback URL are there, and look like what the console shows.

@@ -29,6 +29,8 @@ pub(super) struct RefusedRun {
     pub(super) refusal: Refusal,
     pub(super) report: Report,
     pub(super) reports: Reports,
+    /// Who is told of it when it was said here.
+    pub(super) tell: Box<dyn FnOnce(&Report, &Terminal)>,
 }
 
 impl From<Refusal> for Failure {
@@ -66,6 +68,7 @@ impl Failure {
             Self::Run(run) => {
                 terminal.error(&run.refusal.problem);
                 run.reports.publish_refused(&run.report, terminal);
+                (run.tell)(&run.report, terminal);
             }
             Self::Fault => {
                 let message = say!("this is a bug in qunfa");

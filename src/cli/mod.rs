@@ -23,6 +23,7 @@ mod init;
 mod language;
 mod listen;
 mod load;
+mod notices;
 mod options;
 mod place;
 mod preview_html;

@@ -9,6 +9,7 @@ use super::{
     display::Display,
     failure::{Failure, RefusedRun},
     load::{Strict, load_plan},
+    notices::{Notices, NotifyArgs},
     options::{Common, Format, FormatArg},
     process,
     reports::{self, Reports},
@@ -24,6 +25,7 @@ use crate::{
     ledger::{Ending, Ledger, open},
     limits,
     locale::{Count, list, say},
+    notice::Ending as Told,
     payload::Effect,
     platform::Platform,
     problem::{ExitCode, Problem, Refusal},
@@ -69,6 +71,8 @@ pub(super) struct Args {
     #[arg(long, value_name = "FORMAT=PATH", env = "QUNFA_REPORT", hide_env_values = true)]
     report: Vec<String>,
     #[command(flatten)]
+    notify: NotifyArgs,
+    #[command(flatten)]
     strict: Strict,
     #[command(flatten)]
     faults: sandbox::FaultArgs,
@@ -81,26 +85,34 @@ pub(super) struct Args {
 pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<ExitCode, Failure> {
     let files = reports::files_of(&args.report)?;
     args.faults.only_of(args.sandbox)?;
+    let notices = args.notify.notices(args.sandbox)?;
     let subject = Subject::of(args.plan.as_deref(), &args.shard, common, terminal)?;
     subject.each(terminal, |target| {
         let name = target.member.filter(|_| subject.is_shard()).map(|(_, member)| member.name.as_str());
-        run(args, target, reports::files_of_account(&files, name), common, terminal)
+        let files = reports::files_of_account(&files, name);
+        run(args, target, (files, notices.clone()), (common, terminal))
     })
 }
 
 fn run(
     args: &Args,
     target: Target<'_>,
-    files: Vec<(report::Format, PathBuf)>,
-    common: &Common,
-    terminal: &Terminal,
+    (files, notices): (Vec<(report::Format, PathBuf)>, Notices),
+    (common, terminal): (&Common, &Terminal),
 ) -> Result<ExitCode, Failure> {
     let address = Address::unless(args.sandbox, common)?;
     let (plan, loaded) = {
         let platform = address.as_ref().map(|address| address.platform);
         let platform = platform.or(common.state.as_ref().map(|_| Platform::Sandbox));
-        load_plan(target, common, platform, args.strict, terminal)?
+        let loaded = load_plan(target, common, platform, args.strict, terminal);
+        loaded.inspect_err(|failure| {
+            if let Failure::Plan(wrong) = failure {
+                let platform = address.as_ref().map_or(Platform::Sandbox, |address| address.platform);
+                notices.tell_of_plan(&target.shown(), platform.name(), wrong, terminal);
+            }
+        })?
     };
+    let notices = notices.of_plan(&plan, terminal);
     process::catch_signals();
     open::wait_with(wait_for_writer);
     let stage = Stage::set(address, &plan, &args.faults, common.now)?;
@@ -117,6 +129,7 @@ fn run(
         verbose: common.verbose,
         known: RefCell::default(),
         held_back: Cell::default(),
+        unapproved: Cell::default(),
     };
     let plan = run.session.project.name_from_root(&run.session.plan.path);
     let again = run.session.plan.command("report", &[]);
@@ -125,11 +138,18 @@ fn run(
         Ok((code, report)) => {
             let delivered = stage.server.map(|server| sandbox::delivered(&server.deliveries()));
             reports.publish(&report, delivered.as_deref(), terminal);
+            notices.tell(&report, Told { ran: true, unapproved: false }, &run.session.plan, terminal);
             Ok(code)
         }
         Err(refusal) => {
             let report = run.report_of(&refusal);
-            Err(Failure::Run(Box::new(RefusedRun { refusal, report, reports })))
+            let ending = Told { ran: false, unapproved: run.unapproved.get() };
+            // An account that waits for others is begun when they are done.
+            let notices = if run.held_back.get() { Notices::default() } else { notices };
+            let plan = run.session.plan;
+            let tell =
+                Box::new(move |report: &Report, terminal: &Terminal| notices.tell(report, ending, &plan, terminal));
+            Err(Failure::Run(Box::new(RefusedRun { refusal, report, reports, tell })))
         }
     }
 }
@@ -148,6 +168,8 @@ struct Run<'a> {
     known: RefCell<Redactor>,
     /// Whether other accounts of the fleet come first.
     held_back: Cell<bool>,
+    /// Whether nobody approved it.
+    unapproved: Cell<bool>,
 }
 
 impl Run<'_> {
@@ -195,6 +217,7 @@ impl Run<'_> {
         let digest = self.session.plan.digest();
         match &self.args.expect {
             Some(expected) if expected != digest => {
+                self.unapproved.set(true);
                 if let Some((fleet, _)) = self.target.member {
                     return self.expected_of_fleet(fleet, expected);
                 }
@@ -370,6 +393,7 @@ impl Run<'_> {
             return Ok(());
         }
         if !self.terminal.can_ask() {
+            self.unapproved.set(true);
             let message =
                 say!("`{name}` needs a confirmation, and there is no terminal to ask on", name = plan.name.as_str());
             let help = say!("review the output of `{command}`, then pass --yes", command = plan.command("render", &[]));

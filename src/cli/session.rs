@@ -297,6 +297,11 @@ impl Session {
         read_secret(source, &self.folder)
     }
 
+    /// A secret of the plan itself, which is relative to it.
+    pub(super) fn read_of_plan(&self, source: &account::SecretSource) -> Result<Secret, Phrase> {
+        read_secret(source, Path::new(&self.plan.path).parent().unwrap_or(Path::new("")))
+    }
+
     /// A third-party platform, with its secrets. Its ticket is read again whenever a token is asked for with it.
     fn component<'t>(&self, component: &account::Component, terminal: &'t Terminal) -> Result<Credential<'t>, Phrase> {
         let mut redactor = Redactor::default();

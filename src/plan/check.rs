@@ -354,7 +354,8 @@ fn may_be_secret(at: &str, instance: &Value) -> bool {
     let place =
         words.iter().any(|of| at.contains(of)) || at.ends_with("/component") || at.ends_with("/callback") || proxy;
     let appid = at.contains("/appid") && instance.as_str().is_some_and(is_secret_like);
-    appid || (place && (instance.is_string() || instance.is_number()))
+    let notice = at.starts_with("/notify/") && !at.ends_with("/name") && !at.ends_with("/on") && !at.contains("/on/");
+    appid || ((place || notice) && (instance.is_string() || instance.is_number()))
 }
 
 /// What a text in the wrong place holds that nobody sees, or that only looks like YAML: the finding says so at its own place.

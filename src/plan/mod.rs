@@ -11,6 +11,7 @@ mod hint;
 mod mend;
 pub mod message;
 pub(crate) mod model;
+pub(crate) mod notify;
 mod parse;
 pub(crate) mod people;
 pub mod schema;

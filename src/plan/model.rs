@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use super::{
     account::AccountField,
     action::{ACTIONS, Action, Spec},
+    notify::Notice,
     value::{Condition, Length, Template},
 };
 use crate::{
@@ -57,6 +58,10 @@ pub struct Head {
     /// Extra checks on rendered text.
     #[serde(default)]
     pub lint: Lint,
+    /// Whom to tell how a run ended: robots of group chats, or any webhook.
+    #[serde(default)]
+    #[schemars(extend("maxItems" = limits::NOTICES_MAX))]
+    pub notify: Vec<Notice>,
     /// The steps, in execution order.
     #[schemars(with = "Steps")]
     pub steps: Vec<Value>,

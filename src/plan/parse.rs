@@ -71,6 +71,13 @@ fn read(file: FileId, sources: &mut SourceMap, diagnostics: &mut Diagnostics) ->
     let literal = literal_secrets(&document, "/account", &account, diagnostics);
     let mut wrong = check(&document, sources, "", &document.value, Part::Head, diagnostics);
     say_once(&document, &literal, diagnostics);
+    let of_notices = literal_notices(&document, diagnostics);
+    wrong
+        .iter()
+        .filter(|at| at.starts_with("/notify/"))
+        .chain(&of_notices)
+        .for_each(|at| sources.mask(&document.span(at)));
+    wrong.extend(of_notices);
     if let Some(wrong) = account.as_str().and_then(|text| no_path(&document, sources, text)) {
         diagnostics.push(wrong);
         return None;
@@ -122,8 +129,20 @@ fn head(
     if !plan.contains_key("account") {
         clean.remove("account");
     }
-    let known =
-        ["version", "name", "was", "description", "account", "occurrence", "vars", "env", "defaults", "guards", "lint"];
+    let known = [
+        "version",
+        "name",
+        "was",
+        "description",
+        "account",
+        "occurrence",
+        "vars",
+        "env",
+        "defaults",
+        "guards",
+        "lint",
+        "notify",
+    ];
     for (key, value) in plan.iter().filter(|(key, _)| known.contains(&key.as_str())) {
         let pointer = format!("/{key}");
         if !wrong.iter().any(|at| at == &pointer || at.starts_with(&format!("{pointer}/"))) {
@@ -381,6 +400,57 @@ fn literal_secrets(document: &Document, pointer: &str, account: &Value, diagnost
     literal
 }
 
+/// Says which addresses and secrets of notices stand there themselves, and where: an address holds the key of its robot.
+fn literal_notices(document: &Document, diagnostics: &mut Diagnostics) -> Vec<String> {
+    let notices = document.value.get("notify").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let mut found: Vec<(String, &Value, &str, &str)> = Vec::new();
+    for (index, notice) in notices.iter().enumerate().take(limits::NOTICES_MAX) {
+        for (kind, variable) in [
+            ("wecom", "WECOM_ROBOT"),
+            ("dingtalk", "DINGTALK_ROBOT"),
+            ("feishu", "FEISHU_ROBOT"),
+            ("webhook", "WEBHOOK"),
+        ] {
+            let Some(of) = notice.get(kind) else { continue };
+            let at = format!("/notify/{index}/{kind}");
+            if !of.is_object() {
+                found.push((at, of, kind, variable));
+                continue;
+            }
+            for (key, variable) in [("url", variable), ("secret", "ROBOT_SECRET")] {
+                found.extend(of.get(key).map(|value| (format!("{at}/{key}"), value, key, variable)));
+            }
+            for (number, header) in of.get("headers").and_then(Value::as_array).into_iter().flatten().enumerate() {
+                let value = header.get("value");
+                found.extend(
+                    value.map(|value| (format!("{at}/headers/{number}/value"), value, "value", "WEBHOOK_TOKEN")),
+                );
+            }
+        }
+    }
+    let name = |value: &Value, form: &str| {
+        value.get(form).and_then(Value::as_str).is_some_and(|name| name.contains("://") || is_secret_like(name))
+    };
+    found.retain(|(_, value, ..)| !value.is_object() || ["env", "file"].iter().any(|form| name(value, form)));
+    let spans: Vec<Span> = found.iter().map(|(at, ..)| document.span(at)).collect();
+    // What is of the wrong type or form for it is said once.
+    diagnostics.retain(|d| {
+        let place = d.primary.as_ref().map(|label| &label.span);
+        !matches!(d.code, Code::WrongType | Code::BadFormat | Code::NotAllowed)
+            || !place.is_some_and(|place| spans.iter().any(|span| span.start <= place.start && place.end <= span.end))
+    });
+    for ((_, _, key, variable), place) in found.iter().zip(spans) {
+        let message = say!("`{key}` contains the secret itself", key = *key);
+        let line = match *key {
+            "url" | "secret" | "value" => format!("{key}: {{ env: {variable} }}"),
+            kind => format!("{kind}: {{ url: {{ env: {variable} }} }}"),
+        };
+        let help = say!("write `{line}`", line);
+        diagnostics.push(Diagnostic::new(Code::LiteralSecret, place, message).help(help));
+    }
+    found.into_iter().map(|(at, ..)| at).collect()
+}
+
 /// A literal secret is of the wrong type or form too, which need not be said.
 fn say_once(document: &Document, literal: &[String], diagnostics: &mut Diagnostics) {
     let spans: Vec<Span> = literal.iter().map(|pointer| document.span(pointer)).collect();
@@ -494,6 +564,13 @@ fn in_place_of_secrets(file: FileId, text: &str, lower: &str) -> Vec<Span> {
         if !line.trim().is_empty() && !line.trim_start().starts_with(['{', '#', '&', '*']) {
             let start = text.len() - value.len();
             spans.push(Span::new(file, start..start + line.len()));
+        }
+    }
+    // The address of a robot holds its key.
+    for (at, _) in lower.match_indices("://") {
+        let line = text[at + 3..].lines().next().unwrap_or_default();
+        if ["/robot/send?", "/webhook/send?", "/bot/v2/hook/", "/bot/hook/"].iter().any(|path| line.contains(path)) {
+            spans.push(Span::new(file, at + 3..at + 3 + line.len()));
         }
     }
     // A password in the address of a proxy.

@@ -24,6 +24,7 @@ use crate::{
         action::Spec,
         ask::Poll,
         model::{Guards, Retry},
+        notify::Notice,
         value::Length,
     },
     platform::Platform,
@@ -61,6 +62,8 @@ pub struct RenderedPlan {
     pub(crate) editions: Editions,
     /// When nothing is sent.
     pub(crate) guards: Guards,
+    /// Whom to tell how a run ended.
+    pub(crate) notify: Vec<Notice>,
     /// Lines of the guards in the plan.
     pub(crate) guard_lines: HashMap<&'static str, usize>,
     /// Mass calls a minute, as the plan has it.
@@ -275,6 +278,7 @@ pub fn render(
         occurrence: resolved.occurrence,
         editions: resolved.editions,
         guards: resolved.head.guards,
+        notify: resolved.head.notify,
         guard_lines: lines,
         per_minute: resolved.head.defaults.pace.per_minute.unwrap_or(limits::MASS_CALLS_PER_MINUTE),
         digest: OnceCell::new(),

@@ -12,7 +12,7 @@ use crate::{
     locale::say,
     plan::{
         self,
-        account::{Account, AccountField, AccountKind, AppId, LinkPolicy, TokenEndpoint},
+        account::{Account, AccountField, AccountKind, AppId, LinkPolicy, SecretSource, TokenEndpoint},
         model::Step,
     },
 };
@@ -178,7 +178,12 @@ impl Reader<'_> {
 
     /// What the account's secrets are read from is no content. Paths are relative to the file that names them.
     pub(super) fn withhold(&self, account: Option<&Account>, folder: &str) {
-        for (_, source) in account.into_iter().flat_map(Account::sources) {
+        self.withhold_files(account.into_iter().flat_map(Account::sources).map(|(_, source)| source), folder);
+    }
+
+    /// No template and no message reads what a secret is read from.
+    pub(super) fn withhold_files<'s>(&self, sources: impl Iterator<Item = &'s SecretSource>, folder: &str) {
+        for source in sources {
             for path in source.file.iter().chain(source.command.iter().flatten()) {
                 let absolute = std::path::Path::new(path).is_absolute();
                 self.inputs.project.withhold(&if absolute { path.clone() } else { format!("{folder}{path}") });

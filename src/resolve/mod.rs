@@ -35,6 +35,7 @@ use crate::{
         account::Account,
         ask::Holds,
         model::{Foreach, Step},
+        notify::{Facts, Notice},
         value::Template,
         yaml::{self, Document},
     },
@@ -214,7 +215,9 @@ pub fn resolve(valid: ValidPlan, inputs: &Inputs<'_>, sources: &mut SourceMap) -
     let Found { account, folder, places } = reader.account(head.account.as_ref());
     reader.withhold(account.as_ref(), &folder);
     let (vars, forms) = reader.vars(&head.vars);
-    let env = reader.env(&head.env, account.as_ref());
+    // The plan's own secrets are relative to it.
+    reader.withhold_files(head.notify.iter().flat_map(Notice::sources).map(|(_, source)| source), "");
+    let env = reader.env(&head.env, account.as_ref(), &head.notify);
     // A plan without an account is still looked at, with a stand-in.
     let known = account.is_some();
     reader.stands_in = !known;
@@ -227,6 +230,7 @@ pub fn resolve(valid: ValidPlan, inputs: &Inputs<'_>, sources: &mut SourceMap) -
         base.insert(numbers::OF_PLAN.to_owned(), forms.value());
     }
     let occurrence = reader.occurrence(head.occurrence.as_ref(), &engine, &base);
+    reader.notices(&head.notify, &engine);
     let editions =
         editions(head.occurrence.as_ref(), occurrence.as_deref().unwrap_or_default(), &engine, &base, inputs.now);
 
@@ -617,16 +621,22 @@ impl Reader<'_> {
         (vars, forms)
     }
 
-    fn env(&mut self, names: &[String], account: Option<&Account>) -> BTreeMap<String, String> {
+    fn env(&mut self, names: &[String], account: Option<&Account>, notices: &[Notice]) -> BTreeMap<String, String> {
         let secrets = account.into_iter().flat_map(Account::sources);
         let secrets: Vec<&str> = secrets.filter_map(|(_, source)| source.env.as_deref()).collect();
+        let of_notices = notices.iter().flat_map(Notice::sources);
+        let of_notices: Vec<&str> = of_notices.filter_map(|(_, source)| source.env.as_deref()).collect();
         let mut env = BTreeMap::new();
         for (index, name) in names.iter().enumerate() {
             let place = self.document.span(&format!("/env/{index}"));
-            if secrets.contains(&name.as_str()) {
+            let of_account = secrets.contains(&name.as_str());
+            if of_account || of_notices.contains(&name.as_str()) {
                 env.insert(name.clone(), "?".into());
-                let what =
-                    say!("the variable `{name}` contains the account's secret, and templates could reveal it", name);
+                let what = if of_account {
+                    say!("the variable `{name}` contains the account's secret, and templates could reveal it", name)
+                } else {
+                    say!("the variable `{name}` contains a secret of `notify`, and templates could reveal it", name)
+                };
                 self.push(
                     Diagnostic::new(Code::SecretAsVariable, place, what).help(say!("remove `{name}` from `env`", name)),
                 );
@@ -674,6 +684,24 @@ impl Reader<'_> {
         };
         self.push(diagnostic);
         None
+    }
+
+    /// Tries the bodies of notices with what they will be told: what fails after a send is told to nobody.
+    fn notices(&mut self, notices: &[Notice], engine: &Engine) {
+        let context = Tpl::from(minijinja::value::Serde(Facts::sample()));
+        for (index, notice) in notices.iter().enumerate() {
+            let Some(body) = notice.webhook.as_ref().and_then(|hook| hook.body.as_ref()) else { continue };
+            let pointer = format!("/notify/{index}/webhook/body");
+            let Some(text) = self.render(Templates { engine, context: &context }, &pointer, body) else { continue };
+            if serde_json::from_str::<serde_json::Value>(&text).is_err() {
+                let message = say!("the body of the webhook does not render to JSON");
+                let diagnostic = Diagnostic::new(Code::BadRendered, self.document.span(&pointer), message);
+                self.push(diagnostic.help(say!(
+                    "put values in with `tojson`, without quotes: `{line}`",
+                    line = "{\"msg\": {{ text | tojson }}}"
+                )));
+            }
+        }
     }
 
     fn render(&mut self, templates: Templates<'_>, pointer: &str, template: &Template) -> Option<String> {

@@ -3,6 +3,7 @@
 //! Form of the replies: HTTP status 200 for every API reply; `application/json; encoding=utf-8` (sic) for success and
 //! `text/plain` for errors and uploads, as real endpoints do, so that a client cannot rely on the header.
 
+use hyper::body::Bytes;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
@@ -132,6 +133,8 @@ pub(super) struct Reply {
     pub status: u16,
     pub(crate) content_type: &'static str,
     pub(crate) body: String,
+    /// A file that is sent in place of the body.
+    pub(crate) file: Option<Bytes>,
     /// See [`Call::errcode`].
     pub(crate) errcode: i64,
 }
@@ -139,7 +142,13 @@ pub(super) struct Reply {
 impl Reply {
     /// A successful API reply.
     pub(super) fn success(value: &Value) -> Self {
-        Reply { status: 200, content_type: "application/json; encoding=utf-8", body: value.to_string(), errcode: 0 }
+        Reply {
+            status: 200,
+            content_type: "application/json; encoding=utf-8",
+            body: value.to_string(),
+            file: None,
+            errcode: 0,
+        }
     }
 
     /// An API error. `serial` makes the `rid`, the number under which WeChat could look the request up.
@@ -156,12 +165,25 @@ impl Reply {
         if let Some(msg_id) = refusal.msg_id {
             value["msg_id"] = msg_id.into();
         }
-        Reply { status: 200, content_type: "text/plain", body: value.to_string(), errcode: code }
+        Reply { status: 200, content_type: "text/plain", body: value.to_string(), file: None, errcode: code }
+    }
+
+    /// A file, and the ending of its format.
+    pub(super) fn of_file(file: Bytes, format: &str) -> Self {
+        let content_type = match format {
+            "jpg" => "image/jpeg",
+            "png" => "image/png",
+            "gif" => "image/gif",
+            "bmp" => "image/bmp",
+            "mp3" => "audio/mpeg",
+            _ => "application/octet-stream",
+        };
+        Reply { status: 200, content_type, body: format!("{} bytes", file.len()), file: Some(file), errcode: 0 }
     }
 
     /// A reply of the HTTP server rather than of the API.
     pub(super) fn http(status: u16, text: &str) -> Self {
-        Reply { status, content_type: "text/plain", body: text.to_owned(), errcode: status.into() }
+        Reply { status, content_type: "text/plain", body: text.to_owned(), file: None, errcode: status.into() }
     }
 }
 

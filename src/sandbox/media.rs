@@ -8,6 +8,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use hyper::body::Bytes;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use serde_json::{Value, json};
@@ -30,6 +31,29 @@ struct Medium {
     sent: Option<Sent>,
     /// It was submitted for publication, and that did not fail.
     submitted: bool,
+    /// Its file, if it was uploaded as permanent material.
+    file: Option<File>,
+}
+
+/// An uploaded file as it came.
+#[derive(Clone, Debug)]
+pub(super) struct File {
+    pub(crate) name: String,
+    pub(crate) bytes: Bytes,
+    /// The ending that its format has.
+    pub(crate) format: &'static str,
+    pub(crate) uploaded: Timestamp,
+    /// What a video was described with.
+    pub(crate) description: Value,
+}
+
+/// A permanent medium as the library lists it.
+pub(super) struct Listed<'m> {
+    pub(crate) id: &'m str,
+    pub(crate) kind: &'m str,
+    pub(crate) url: Option<&'m str>,
+    /// None for one that was there from the start, of which only that is known.
+    pub(crate) file: Option<&'m File>,
 }
 
 impl Medium {
@@ -60,6 +84,8 @@ pub(super) struct Media {
     by_id: HashMap<String, Medium>,
     /// Addresses of pictures that articles may show, without scheme and query.
     addresses: HashSet<String>,
+    /// What is at some of them.
+    pictures: HashMap<String, (Bytes, &'static str)>,
     serial: u64,
     next_data_id: u64,
 }
@@ -67,8 +93,13 @@ pub(super) struct Media {
 impl Media {
     /// Media that exist from the start, as (kind, id).
     pub(super) fn new(seeded: &[(String, String)]) -> Self {
-        let mut media =
-            Media { by_id: HashMap::new(), addresses: HashSet::new(), serial: 0, next_data_id: FIRST_DATA_ID };
+        let mut media = Media {
+            by_id: HashMap::new(),
+            addresses: HashSet::new(),
+            pictures: HashMap::new(),
+            serial: 0,
+            next_data_id: FIRST_DATA_ID,
+        };
         for (kind, id) in seeded {
             if kind == "url" {
                 media.addresses.extend(plain(id));
@@ -99,6 +130,7 @@ impl Media {
             draft: None,
             sent: None,
             submitted: false,
+            file: None,
         }
     }
 
@@ -117,17 +149,42 @@ impl Media {
     }
 
     /// Adds a picture for articles; gives its address.
-    pub(super) fn add_picture(&mut self, bytes: &[u8], ending: &str) -> String {
+    pub(super) fn add_picture(&mut self, bytes: &[u8], ending: &'static str) -> String {
         self.serial += 1;
         let url = address(&self.name("url", bytes), ending);
         self.addresses.extend(plain(&url));
+        self.pictures.extend(plain(&url).map(|address| (address, (Bytes::copy_from_slice(bytes), ending))));
         url
     }
 
     /// Adds permanent material; gives its `media_id`.
-    pub(super) fn add_material(&mut self, kind: &str, bytes: &[u8], ending: &str) -> String {
-        let medium = self.medium(kind, bytes, ending);
-        self.insert(bytes, medium)
+    pub(super) fn add_material(&mut self, kind: &str, file: File) -> String {
+        let mut medium = self.medium(kind, &file.bytes, file.format);
+        let shown = medium.url.as_deref().and_then(plain).map(|address| (address, (file.bytes.clone(), file.format)));
+        self.pictures.extend(shown);
+        let bytes = file.bytes.clone();
+        medium.file = Some(file);
+        self.insert(&bytes, medium)
+    }
+
+    /// The picture that is served at a path, as its host serves it, and its format.
+    pub(super) fn picture_at(&self, path: &str) -> Option<&(Bytes, &'static str)> {
+        self.pictures.get(&format!("{HOST}{path}"))
+    }
+
+    /// The permanent media of some kinds, the youngest first.
+    pub(super) fn listed(&self, kinds: &[&str]) -> Vec<Listed<'_>> {
+        let of_kind =
+            self.by_id.iter().filter(|(_, medium)| kinds.contains(&medium.kind.as_str()) && !medium.temporary);
+        let mut found: Vec<_> = of_kind.collect();
+        found.sort_by_key(|(_, medium)| std::cmp::Reverse(medium.serial));
+        found.into_iter().map(|(id, medium)| listed(id, medium)).collect()
+    }
+
+    /// A permanent medium that is no draft.
+    pub(super) fn material(&self, id: &str) -> Result<Listed<'_>, Errcode> {
+        let found = self.by_id.get_key_value(id).filter(|(_, medium)| !medium.temporary && medium.draft.is_none());
+        found.map(|(id, medium)| listed(id, medium)).ok_or(INVALID_MEDIA_ID)
     }
 
     /// Adds a temporary medium; gives its `media_id`, which nothing here takes: all of it asks for permanent ones.
@@ -141,6 +198,7 @@ impl Media {
             draft: None,
             sent: None,
             submitted: false,
+            file: None,
         };
         self.insert(bytes, medium)
     }
@@ -174,6 +232,7 @@ impl Media {
         let url = medium.ok_or(INVALID_MEDIA_ID)?.url.clone();
         if let Some(address) = url.as_deref().and_then(plain) {
             self.addresses.remove(&address);
+            self.pictures.remove(&address);
         }
         self.by_id.remove(id);
         Ok(())
@@ -266,9 +325,16 @@ impl Media {
     }
 }
 
+fn listed<'m>(id: &'m str, medium: &'m Medium) -> Listed<'m> {
+    Listed { id, kind: &medium.kind, url: medium.url.as_deref(), file: medium.file.as_ref() }
+}
+
+/// Where pictures are.
+const HOST: &str = "mmbiz.qpic.cn";
+
 /// As WeChat gives it: with http, though it is served with https as well.
 fn address(name: &str, ending: &str) -> String {
-    format!("http://mmbiz.qpic.cn/mmbiz_{ending}/{name}/0")
+    format!("http://{HOST}/mmbiz_{ending}/{name}/0")
 }
 
 /// An address of WeChat's pictures without scheme and query.

@@ -52,6 +52,7 @@ mod fault;
 mod idempotency;
 mod job;
 mod mass;
+mod material;
 mod media;
 mod message;
 mod multipart;

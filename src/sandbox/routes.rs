@@ -10,7 +10,7 @@ use super::errcode::{MALFORMED_BODY, REQUIRE_GET, REQUIRE_POST, Refusal, UNKNOWN
 use super::exchange::{Context, Reply, Request};
 use super::multipart::Form;
 use super::state::State;
-use super::{component, draft, mass, publish, quota, upload};
+use super::{component, draft, mass, material, publish, quota, upload};
 
 /// What an endpoint expects in the body.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -81,6 +81,8 @@ static ROUTES: &[Route] = &[
     Route::new(upload::ADD_MATERIAL, Body::Form, upload::add_material),
     Route::new("/cgi-bin/material/del_material", Body::Json, upload::del_material),
     Route::new("/cgi-bin/material/get_materialcount", Body::None, upload::get_materialcount),
+    Route::new("/cgi-bin/material/batchget_material", Body::Json, material::batchget),
+    Route::new("/cgi-bin/material/get_material", Body::Json, material::get),
     Route::new(draft::ADD, Body::Json, draft::add),
     Route::new("/cgi-bin/draft/get", Body::Json, draft::get),
     Route::new(draft::UPDATE, Body::Json, draft::update),
@@ -143,6 +145,10 @@ fn quota_get(state: &mut State, context: &Context) -> Result<Value, Refusal> {
 impl State {
     pub(super) fn handle(&mut self, now: Timestamp, request: &Request) -> Reply {
         let Some(route) = ROUTES.iter().find(|route| route.path == request.path) else {
+            // Whoever rehearses asks this server for the pictures that WeChat serves at the same path of another host.
+            if let Some((file, format)) = self.media.picture_at(&request.path).filter(|_| request.method == "GET") {
+                return Reply::of_file(file.clone(), format);
+            }
             return Reply::http(404, "404 page not found\n");
         };
         let loss = self.loss.take();
@@ -150,7 +156,10 @@ impl State {
         match self.answer(route, now, request, loss) {
             // As real replies to uploads come.
             Ok(value) if route.body == Body::Form => Reply { content_type: "text/plain", ..Reply::success(&value) },
-            Ok(value) => Reply::success(&value),
+            Ok(value) => match self.file.take() {
+                Some((file, format)) => Reply::of_file(file, format),
+                None => Reply::success(&value),
+            },
             Err(refusal) => {
                 self.errors = self.errors.wrapping_add(1);
                 Reply::refused(refusal, self.errors)

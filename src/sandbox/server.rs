@@ -209,7 +209,7 @@ fn faulty(kind: Kind) -> Reply {
     match kind {
         Kind::Code(code) => {
             let body = format!(r#"{{"errcode":{code},"errmsg":"as --fault asks rid: 69200000-00000000-00000000"}}"#);
-            Reply { status: 200, content_type: "text/plain", body, errcode: code }
+            Reply { status: 200, content_type: "text/plain", body, file: None, errcode: code }
         }
         Kind::Empty => Reply::http(200, ""),
         Kind::Drop | Kind::Stall | Kind::Cut | Kind::Html | Kind::Lossy(_) | Kind::Rotate => Reply {
@@ -303,7 +303,7 @@ async fn answer(shared: &Shared, request: hyper::Request<Incoming>) -> Result<Re
         Answer::Closed => return Err(io::Error::other("as --fault asks")),
         Answer::Never => std::future::pending().await,
     };
-    let mut body = Bytes::from(reply.body);
+    let mut body = reply.file.unwrap_or_else(|| Bytes::from(reply.body));
     let length = body.len() as u64;
     if breaks {
         body.truncate(body.len() / 2);

@@ -11,6 +11,7 @@ use super::push::Outbox;
 use super::quota::Quotas;
 use super::token::Tokens;
 use super::{AccountKind, Config, Delivery};
+use hyper::body::Bytes;
 use std::collections::HashMap;
 
 pub(super) struct State {
@@ -35,6 +36,8 @@ pub(super) struct State {
     pub(crate) outbox: Outbox,
     /// What the draft that the next request writes is to lose.
     pub loss: Option<Loss>,
+    /// The file that the reply to the request is, and its format, if it is one.
+    pub(crate) file: Option<(Bytes, &'static str)>,
     /// Requests refused so far: each has a `rid` of its own.
     pub errors: u32,
 }
@@ -57,6 +60,7 @@ impl State {
             deliveries: Vec::new(),
             outbox: Outbox::new(config.push.clone(), config.fault_seed),
             loss: None,
+            file: None,
             errors: 0,
         }
     }

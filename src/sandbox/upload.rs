@@ -7,6 +7,7 @@
 //! [add_material](https://developers.weixin.qq.com/doc/service/api/material/permanent/api_addmaterial),
 //! [upload](https://developers.weixin.qq.com/doc/service/api/material/temporary/api_uploadtempmedia).
 
+use hyper::body::Bytes;
 use serde_json::{Value, json};
 
 use super::errcode::{
@@ -15,6 +16,7 @@ use super::errcode::{
     PLAYTIME_TOO_LONG, Refusal,
 };
 use super::exchange::{Context, object};
+use super::media::File;
 use super::multipart::Form;
 use super::state::State;
 
@@ -57,7 +59,7 @@ const TEMPORARY: [(&str, Rule); 4] = [
 
 /// `POST /cgi-bin/media/uploadimg`: a picture for articles. It is no material, and has no `media_id`.
 pub(super) fn uploadimg(state: &mut State, context: &Context) -> Result<Value, Refusal> {
-    let (bytes, format) = file(&context.form, &BODY_IMAGE)?;
+    let (bytes, format, _) = file(&context.form, &BODY_IMAGE)?;
     let url = state.media.add_picture(bytes, format);
     Ok(json!({"url": url, "errcode": 0, "errmsg": "ok"}))
 }
@@ -65,15 +67,17 @@ pub(super) fn uploadimg(state: &mut State, context: &Context) -> Result<Value, R
 /// `POST /cgi-bin/material/add_material`
 pub(super) fn add_material(state: &mut State, context: &Context) -> Result<Value, Refusal> {
     let (kind, rule) = rule(context, &MATERIAL)?;
-    let (bytes, format) = file(&context.form, rule)?;
+    let (bytes, format, name) = file(&context.form, rule)?;
+    let mut description = Value::Null;
     if kind == "video" {
-        let description = object(context.form.part("description").ok_or(MISSING_MEDIA)?.bytes)?;
+        description = object(context.form.part("description").ok_or(MISSING_MEDIA)?.bytes)?;
         let text = |name: &str| description.get(name).and_then(Value::as_str);
         if text("title").is_none_or(str::is_empty) || text("introduction").is_none() {
             return Err(MALFORMED_BODY.into());
         }
     }
-    let media_id = state.media.add_material(kind, bytes, format);
+    let (name, bytes) = (name.to_owned(), Bytes::copy_from_slice(bytes));
+    let media_id = state.media.add_material(kind, File { name, bytes, format, uploaded: context.now, description });
     let mut reply = json!({"media_id": media_id});
     if kind == "image" {
         reply["url"] = state.media.picture(&media_id)?.into();
@@ -84,7 +88,7 @@ pub(super) fn add_material(state: &mut State, context: &Context) -> Result<Value
 /// `POST /cgi-bin/media/upload`: a medium for three days.
 pub(super) fn upload(state: &mut State, context: &Context) -> Result<Value, Refusal> {
     let (kind, rule) = rule(context, &TEMPORARY)?;
-    let (bytes, _) = file(&context.form, rule)?;
+    let (bytes, ..) = file(&context.form, rule)?;
     let media_id = state.media.add_temporary(kind, bytes);
     Ok(json!({"errcode": 0, "errmsg": "ok", "type": kind, "media_id": media_id, "created_at": context.now.as_second()}))
 }
@@ -120,10 +124,11 @@ fn rule<'r>(context: &Context, rules: &'r [(&'static str, Rule)]) -> Result<(&'s
     known.map(|(kind, rule)| (*kind, rule)).ok_or(INVALID_MEDIA_TYPE)
 }
 
-/// The bytes of the file, and their format.
-fn file<'b>(form: &Form<'b>, rule: &Rule) -> Result<(&'b [u8], &'static str), Errcode> {
+/// The bytes of the file, their format, and the name that it came with.
+fn file<'f>(form: &'f Form<'_>, rule: &Rule) -> Result<(&'f [u8], &'static str, &'f str), Errcode> {
     let part = form.part("media").ok_or(MISSING_MEDIA)?;
-    if part.filename.as_deref().is_none_or(str::is_empty) || part.content_type.is_none() {
+    let name = part.filename.as_deref().filter(|name| !name.is_empty()).ok_or(MISSING_MEDIA)?;
+    if part.content_type.is_none() {
         return Err(MISSING_MEDIA);
     }
     let bytes = part.bytes;
@@ -137,7 +142,7 @@ fn file<'b>(form: &Form<'b>, rule: &Rule) -> Result<(&'b [u8], &'static str), Er
     if playtime(bytes, format) > PLAYTIME {
         return Err(PLAYTIME_TOO_LONG);
     }
-    Ok((bytes, format))
+    Ok((bytes, format, name))
 }
 
 /// The ending that belongs to the first bytes.

@@ -1,8 +1,11 @@
 //! What is said in more than one place, worded once; and words from outside, made harmless.
 
+mod base64;
 pub(crate) mod characters;
 pub(crate) mod moment;
 pub(crate) mod openid;
+
+pub(crate) use base64::base64;
 
 use std::borrow::Cow;
 

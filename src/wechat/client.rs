@@ -118,13 +118,13 @@ impl<'a> Client<'a> {
 
     /// One call. A rejected token is refreshed once, and the call made once more.
     pub fn call(&mut self, method: Method, path: &str, body: Body<'_>, timeout: Duration) -> Outcome {
-        self.exchange(&Request { method, path, query: &[], body, timeout }, &|_| Ok(()))
+        self.exchange(&Request { method, path, query: &[], headers: &[], body, timeout }, &|_| Ok(()))
     }
 
     /// A POST that is made only while it is wanted: that is asked each time right before it leaves, for a token that had to be
     /// fetched, a lock that was held or a machine that slept may have taken any time.
     pub fn post_while(&mut self, path: &str, body: Body<'_>, timeout: Duration, wanted: &StillWanted<'_>) -> Outcome {
-        self.exchange(&Request { method: Method::Post, path, query: &[], body, timeout }, wanted)
+        self.exchange(&Request { method: Method::Post, path, query: &[], headers: &[], body, timeout }, wanted)
     }
 
     fn exchange(&mut self, call: &Request<'_>, wanted: &StillWanted<'_>) -> Outcome {
@@ -143,7 +143,7 @@ impl<'a> Client<'a> {
             if let Err(why) = wanted(self.server_time()) {
                 return Outcome::Withdrawn(why);
             }
-            let request = Request { method, path, query: &[("access_token", &token)], body, timeout };
+            let request = Request { method, path, query: &[("access_token", &token)], headers: &[], body, timeout };
             let reply = match self.transport.send(&request) {
                 Ok(Answer { status, body, .. }) => wechat::decode(status, &body),
                 Err(Failure::NotSent(why)) => return Outcome::NotSent(why),

@@ -61,6 +61,15 @@ impl ApiBase {
         Ok(Self { url: url.to_owned(), loopback })
     }
 
+    /// The address of a webhook in two: the server, and what is asked of it, which may hold a key. None if it is no `https`
+    /// address, nor one of this machine; nothing of it is said.
+    pub(crate) fn of_webhook(url: &Secret) -> Option<(Self, Secret)> {
+        let uri: Uri = url.expose().parse().ok()?;
+        let base = Self::parse(&format!("{}://{}", uri.scheme_str()?, uri.authority()?)).ok()?;
+        let path = uri.path_and_query().map_or("/", |path| path.as_str());
+        Some((base, Secret::new(path.to_owned())))
+    }
+
     /// As given, without a slash at its end.
     pub(crate) fn as_str(&self) -> &str {
         &self.url
@@ -133,6 +142,7 @@ struct Owned {
     method: Method,
     path: String,
     query: Vec<(String, Secret)>,
+    headers: Vec<(String, Secret)>,
     body: OwnedBody,
     timeout: Duration,
 }
@@ -188,7 +198,9 @@ impl Transport for Http {
             return Err(Failure::NotSent(say!("the run was stopped")));
         }
         let query = request.query.iter().map(|(name, value)| ((*name).to_owned(), (*value).clone()));
+        let headers = request.headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).clone()));
         let owned = Owned {
+            headers: headers.collect(),
             method: request.method,
             path: request.path.to_owned(),
             query: query.collect(),
@@ -274,6 +286,8 @@ fn exchange(agent: &Agent, base: &ApiBase, request: &Owned, unconnected: &Unconn
         Method::Get => agent.get(url).query_pairs(query).config().timeout_global(timeout).build().call(),
         Method::Post => {
             let post = agent.post(url).query_pairs(query).config().timeout_global(timeout).build();
+            let headers = request.headers.iter();
+            let post = headers.fold(post, |post, (name, value)| post.header(name, value.expose()));
             match &request.body {
                 OwnedBody::Json(text) => post.content_type("application/json; charset=utf-8").send(text),
                 OwnedBody::File(upload) => {
@@ -441,7 +455,8 @@ mod tests {
     /// The answers of a client to calls that were made one after another.
     fn told(base: &str, timeout: Duration, times: usize) -> Vec<Result<Answer, Failure>> {
         let mut http = Http::new(ApiBase::parse(base).expect("valid"), None, || false);
-        let request = Request { method: Method::Post, path: "/x", query: &[], body: Body::Json("{}"), timeout };
+        let request =
+            Request { method: Method::Post, path: "/x", query: &[], headers: &[], body: Body::Json("{}"), timeout };
         (0..times).map(|_| http.send(&request)).collect()
     }
 
@@ -451,7 +466,8 @@ mod tests {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
         let base = format!("http://{}", listener.local_addr().expect("has one"));
         let timeout = Duration::from_secs(60);
-        let request = Request { method: Method::Post, path: "/x", query: &[], body: Body::Json("{}"), timeout };
+        let request =
+            Request { method: Method::Post, path: "/x", query: &[], headers: &[], body: Body::Json("{}"), timeout };
         // Nobody answers, and nobody waits.
         let mut http = Http::new(ApiBase::parse(&base).expect("valid"), None, || true);
         assert!(matches!(http.send(&request), Err(Failure::MaybeSent(_))));
@@ -599,7 +615,8 @@ mod tests {
         assert_eq!(named.is_none(), skipped, "{named:?}");
         let mut http = Http::new(base, named, || false);
         let timeout = Duration::from_secs(5);
-        let request = Request { method: Method::Post, path: "/x", query: &[], body: Body::Json("{}"), timeout };
+        let request =
+            Request { method: Method::Post, path: "/x", query: &[], headers: &[], body: Body::Json("{}"), timeout };
         assert_eq!(http.send(&request).expect("an answer").body, b"{}");
     }
 

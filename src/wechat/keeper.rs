@@ -132,12 +132,18 @@ fn of_account(
             method: Method::Post,
             path: "/cgi-bin/stable_token",
             query: &[],
+            headers: &[],
             body: Body::Json(&body),
             timeout,
         },
-        TokenEndpoint::Classic => {
-            Request { method: Method::Get, path: "/cgi-bin/token", query: &query, body: Body::Json(""), timeout }
-        }
+        TokenEndpoint::Classic => Request {
+            method: Method::Get,
+            path: "/cgi-bin/token",
+            query: &query,
+            headers: &[],
+            body: Body::Json(""),
+            timeout,
+        },
     };
     fetch(&request, Layer::Account, "access_token", asking).map(|(token, _)| token)
 }

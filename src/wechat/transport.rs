@@ -15,6 +15,8 @@ pub struct Request<'a> {
     pub path: &'a str,
     /// The query; its values are secrets and stay out of every message.
     pub query: &'a [(&'a str, &'a Secret)],
+    /// Headers besides those of every request; their values are secrets like those of the query.
+    pub headers: &'a [(&'a str, &'a Secret)],
     /// The body of a POST.
     pub body: Body<'a>,
     /// How long the whole may take.
