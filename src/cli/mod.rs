@@ -115,7 +115,7 @@ enum Command {
     /// Creates, moves and checks the state store
     State(state::Args),
     /// Starts the embedded WeChat API server on its own
-    Sandbox(sandbox::Args),
+    Sandbox(Box<sandbox::Args>),
     /// Prints the JSON Schema of plans or of JSON output
     Schema(generate::SchemaArgs),
     /// Explains a WeChat error code (45028) or a qunfa code (Q201)

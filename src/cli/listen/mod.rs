@@ -197,7 +197,19 @@ impl Keeper<'_> {
         }
     }
 
+    /// Whether it was new. A connection that idled may have been lost: with another one it is tried once more.
     fn observe(&mut self, appid: &str, seen: &Observation) -> Result<bool, Refusal> {
+        let idled = self.ledger.is_some();
+        match self.observe_once(appid, seen) {
+            Err(_) if idled => {
+                self.ledger = None;
+                self.observe_once(appid, seen)
+            }
+            told => told,
+        }
+    }
+
+    fn observe_once(&mut self, appid: &str, seen: &Observation) -> Result<bool, Refusal> {
         let ledger = match self.ledger.take() {
             Some(ledger) => ledger,
             None => self.receivers.store.observe().map_err(callback::not_kept)?,
