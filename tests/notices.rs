@@ -222,7 +222,13 @@ fn each_event_is_told_to_those_who_want_it() {
         case.against(&server, &[]).exits(0);
         assert!(robots.got().is_empty());
         // Some events alone.
-        case.write("plan.yaml", case.read("plan.yaml").replace("- { wecom", "- { on: [unknown], wecom").replace("id: one", "id: two").replace("你好", "再见"));
+        case.write(
+            "plan.yaml",
+            case.read("plan.yaml")
+                .replace("- { wecom", "- { on: [unknown], wecom")
+                .replace("id: one", "id: two")
+                .replace("你好", "再见"),
+        );
         case.run(&["run", "plan.yaml", "--api-base", &server.base]).exits(9);
         assert_eq!(robots.got().len(), 3);
     });
@@ -286,9 +292,15 @@ fn a_robot_that_never_answers_is_not_waited_for_long() {
 
 #[test]
 fn what_users_wrote_is_text_to_a_robot() {
-    let (server, robots) = (Fake::scripted("sendall", vec![Answer::Json(json!({
-        "errcode": 45028, "errmsg": "[click](http://evil.example.com) <at id=all></at> <@all>\n# 中奖 ![x](http://x)"
-    }))]), robots());
+    let (server, robots) = (
+        Fake::scripted(
+            "sendall",
+            vec![Answer::Json(json!({
+                "errcode": 45028, "errmsg": "[click](http://evil.example.com) <at id=all></at> <@all>\n# 中奖 ![x](http://x)"
+            }))],
+        ),
+        robots(),
+    );
     let case = case(&robots, "", &send("one"));
     case.against(&server, &[]).exits(5);
     assert_eq!(robots.got().len(), 4);
@@ -313,6 +325,12 @@ fn a_body_of_ones_own_is_a_template() {
         let told = robots.got()[0].json();
         assert_eq!((&told["who"], &told["n"]), (&json!("wx0123456789abcdef"), &json!(1)));
         assert!(told["msg"].as_str().expect("text").contains("45028"), "{told}");
+        // What cannot be made of the facts of a run is a warning.
+        let odd = "body: '{\"n\": {{ exit_code if exit_code == 5 else \"none\" }}}'";
+        let notify = format!("notify: [{{ webhook: {{ url: {{ file: hook.txt }}, {odd} }} }}]\nsteps:\n");
+        case.write("plan.yaml", plan(&send("two")).replace("steps:\n", &notify));
+        case.run(&["run", "plan.yaml", "--api-base", &server.base]).exits(9).says("its body does not render to JSON");
+        assert_eq!(robots.got().len(), 1);
         // What is wrong with it is said before anything is sent.
         for (wrong, says) in [
             ("{\"msg\": \"{{ text }}\"}", "does not render to JSON"),
@@ -364,7 +382,11 @@ fn a_rehearsal_tells_whom_it_is_told_to() {
 fn a_plan_that_is_wrong_is_told_too() {
     in_each_language(|| {
         let robots = robots();
-        let case = case(&robots, "", "  - { id: one, action: send_by_tag, to: { tag_id: 2 }, message: { text: { file: none.txt } } }\n");
+        let case = case(
+            &robots,
+            "",
+            "  - { id: one, action: send_by_tag, to: { tag_id: 2 }, message: { text: { file: none.txt } } }\n",
+        );
         case.run(&["run", "plan.yaml", "--sandbox", "--notify", "webhook=env:HOOK"]).exits(4);
         let told = robots.got()[0].json();
         assert_eq!((&told["event"], &told["exit_code"]), (&json!("refused"), &json!(4)));
@@ -409,7 +431,8 @@ fn secrets_in_a_plan_are_refused_and_not_shown() {
             let text = plan(&send("one")).replace("steps:\n", &format!("notify: [{notice}]\nsteps:\n"));
             Case::new().file("plan.yaml", text).run(&["validate", "plan.yaml"]).exits(3).says(says);
         }
-        let text = plan(&send("one")).replace("steps:\n", "env: [ROBOT]\nnotify: [{ wecom: { url: { env: ROBOT } } }]\nsteps:\n");
+        let text = plan(&send("one"))
+            .replace("steps:\n", "env: [ROBOT]\nnotify: [{ wecom: { url: { env: ROBOT } } }]\nsteps:\n");
         let ran = Case::new().env("ROBOT", &url).file("plan.yaml", text).run(&["validate", "plan.yaml"]).exits(3);
         keeps_output(&ran.stderr);
         ran.says("the variable `ROBOT` contains a secret of `notify`");

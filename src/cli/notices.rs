@@ -123,7 +123,8 @@ impl Notices {
             }
             return self;
         }
-        let folder = if plan.path == "-" { Path::new("") } else { Path::new(&plan.path).parent().unwrap_or(Path::new("")) };
+        let folder =
+            if plan.path == "-" { Path::new("") } else { Path::new(&plan.path).parent().unwrap_or(Path::new("")) };
         self.addresses.extend(plan.notify.iter().enumerate().map(|(index, notice)| Address {
             name: format!("notify[{index}] ({})", kind(notice).name()),
             notice: notice.clone(),
@@ -165,9 +166,12 @@ impl Notices {
         // What a template makes of it is made here: its engine knows the plan.
         self.deliver(on, terminal, &facts, &|template| {
             let context = minijinja::Value::from(Serde(serde_json::to_value(&facts).unwrap_or_default()));
-            Some(plan.engine.render(template, &context).ok().filter(|text| {
-                serde_json::from_str::<serde_json::Value>(text).is_ok()
-            }))
+            Some(
+                plan.engine
+                    .render(template, &context)
+                    .ok()
+                    .filter(|text| serde_json::from_str::<serde_json::Value>(text).is_ok()),
+            )
         });
     }
 
@@ -204,7 +208,11 @@ impl Notices {
         }
         for name in waiting.into_iter().flatten() {
             let seconds = limits::NOTICE_TIMEOUT.as_secs();
-            undelivered(name, &say!("no answer within {seconds} s", seconds = seconds.to_string()).to_string(), terminal);
+            undelivered(
+                name,
+                &say!("no answer within {seconds} s", seconds = seconds.to_string()).to_string(),
+                terminal,
+            );
         }
     }
 }
@@ -238,12 +246,14 @@ fn secrets(address: &Address) -> Result<Secrets, Phrase> {
     let Notice { wecom, dingtalk, feishu, webhook, .. } = &address.notice;
     let signed = dingtalk.as_ref().or(feishu.as_ref());
     let url = wecom.as_ref().map(|robot| &robot.url).or(signed.map(|robot| &robot.url));
-    let url = url.or(webhook.as_ref().map(|hook| &hook.url)).ok_or_else(|| say!("it has no address"))?;
+    let url = url.or(webhook.as_ref().map(|hook| &hook.url)).expect("the schema asks for exactly one of them");
     let headers = webhook.iter().flat_map(|hook| &hook.headers);
     Ok(Secrets {
         url: read(url)?,
         sign: signed.and_then(|robot| robot.secret.as_ref()).map(read).transpose()?,
-        headers: headers.map(|header| Ok((header.name.clone(), read(&header.value)?))).collect::<Result<_, Phrase>>()?,
+        headers: headers
+            .map(|header| Ok((header.name.clone(), read(&header.value)?)))
+            .collect::<Result<_, Phrase>>()?,
     })
 }
 

@@ -147,7 +147,8 @@ fn run(
             // An account that waits for others is begun when they are done.
             let notices = if run.held_back.get() { Notices::default() } else { notices };
             let plan = run.session.plan;
-            let tell = Box::new(move |report: &Report, terminal: &Terminal| notices.tell(report, ending, &plan, terminal));
+            let tell =
+                Box::new(move |report: &Report, terminal: &Terminal| notices.tell(report, ending, &plan, terminal));
             Err(Failure::Run(Box::new(RefusedRun { refusal, report, reports, tell })))
         }
     }

@@ -43,9 +43,11 @@ pub(crate) fn facts(report: &Report, on: On, look: String) -> Facts {
     let sent = sent.count() as u64;
     let bad = |outcome| matches!(outcome, StepOutcome::Failed | StepOutcome::Unknown);
     let of_run = report.error.iter().map(|problem| step_facts(String::new(), problem));
-    let of_steps = report.steps.iter().filter(|step| bad(step.outcome)).filter_map(|step| {
-        Some(step_facts(text::step_name(&step.id, step.key.as_deref()), step.error.as_ref()?))
-    });
+    let of_steps = report
+        .steps
+        .iter()
+        .filter(|step| bad(step.outcome))
+        .filter_map(|step| Some(step_facts(text::step_name(&step.id, step.key.as_deref()), step.error.as_ref()?)));
     let steps: Vec<StepFacts> = of_run.chain(of_steps).collect();
     let title = in_rehearsal(&report.platform, title(report, on, sent));
     let account = &report.account;
@@ -80,7 +82,13 @@ pub(crate) fn facts(report: &Report, on: On, look: String) -> Facts {
 }
 
 /// What is told of a plan that is wrong, so that there is no run; `platform` is where it was to go.
-pub(crate) fn facts_of_plan(path: &str, platform: &str, code: ExitCode, problems: Vec<StepFacts>, look: String) -> Facts {
+pub(crate) fn facts_of_plan(
+    path: &str,
+    platform: &str,
+    code: ExitCode,
+    problems: Vec<StepFacts>,
+    look: String,
+) -> Facts {
     let title = match code {
         ExitCode::MissingInput => say!("{plan} was refused: an input is missing", plan = path),
         _ => say!("{plan} was refused: the plan is not valid", plan = path),
@@ -162,4 +170,24 @@ fn troubles(steps: &[StepFacts]) -> Vec<Phrase> {
         lines.push(say!("and {more} more problem" | "and {more} more problems", more));
     }
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_problems_are_told_in_few_lines() {
+        let _heard = crate::locale::tests::heard("notice-many_problems_are_told_in_few_lines");
+        let step = |number: usize| StepFacts {
+            step: format!("s{number}"),
+            message: "no".into(),
+            help: Vec::new(),
+            errcode: None,
+        };
+        let lines = |count: usize| troubles(&(0..count).map(step).collect::<Vec<_>>());
+        assert_eq!((lines(10).len(), lines(11).len()), (10, 11));
+        assert_eq!(lines(12)[10].to_string(), "and 2 more problems");
+        assert_eq!(reached(1, 12_000).to_string(), "sent: 1 mass call to 12,000 people");
+    }
 }

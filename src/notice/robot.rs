@@ -113,7 +113,11 @@ pub(crate) fn taken(kind: Kind, status: u16, body: &[u8]) -> Result<(), Phrase> 
     let words = answer.get(words).and_then(Value::as_str).unwrap_or_default();
     match code {
         Some(0) => Ok(()),
-        Some(code) => Err(say!("it refused the message: {code} {words}", code = code.to_string(), words = cut(&text::one_line(words), 200))),
+        Some(code) => Err(say!(
+            "it refused the message: {code} {words}",
+            code = code.to_string(),
+            words = cut(&text::one_line(words), 200)
+        )),
         None => Err(say!("the answer is not that of such a robot")),
     }
 }

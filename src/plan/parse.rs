@@ -72,7 +72,11 @@ fn read(file: FileId, sources: &mut SourceMap, diagnostics: &mut Diagnostics) ->
     let mut wrong = check(&document, sources, "", &document.value, Part::Head, diagnostics);
     say_once(&document, &literal, diagnostics);
     let of_notices = literal_notices(&document, diagnostics);
-    wrong.iter().filter(|at| at.starts_with("/notify/")).chain(&of_notices).for_each(|at| sources.mask(&document.span(at)));
+    wrong
+        .iter()
+        .filter(|at| at.starts_with("/notify/"))
+        .chain(&of_notices)
+        .for_each(|at| sources.mask(&document.span(at)));
     wrong.extend(of_notices);
     if let Some(wrong) = account.as_str().and_then(|text| no_path(&document, sources, text)) {
         diagnostics.push(wrong);
@@ -125,8 +129,20 @@ fn head(
     if !plan.contains_key("account") {
         clean.remove("account");
     }
-    let known =
-        ["version", "name", "was", "description", "account", "occurrence", "vars", "env", "defaults", "guards", "lint", "notify"];
+    let known = [
+        "version",
+        "name",
+        "was",
+        "description",
+        "account",
+        "occurrence",
+        "vars",
+        "env",
+        "defaults",
+        "guards",
+        "lint",
+        "notify",
+    ];
     for (key, value) in plan.iter().filter(|(key, _)| known.contains(&key.as_str())) {
         let pointer = format!("/{key}");
         if !wrong.iter().any(|at| at == &pointer || at.starts_with(&format!("{pointer}/"))) {
@@ -385,7 +401,12 @@ fn literal_notices(document: &Document, diagnostics: &mut Diagnostics) -> Vec<St
     let notices = document.value.get("notify").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
     let mut found: Vec<(String, &Value, &str, &str)> = Vec::new();
     for (index, notice) in notices.iter().enumerate().take(limits::NOTICES_MAX) {
-        for (kind, variable) in [("wecom", "WECOM_ROBOT"), ("dingtalk", "DINGTALK_ROBOT"), ("feishu", "FEISHU_ROBOT"), ("webhook", "WEBHOOK")] {
+        for (kind, variable) in [
+            ("wecom", "WECOM_ROBOT"),
+            ("dingtalk", "DINGTALK_ROBOT"),
+            ("feishu", "FEISHU_ROBOT"),
+            ("webhook", "WEBHOOK"),
+        ] {
             let Some(of) = notice.get(kind) else { continue };
             let at = format!("/notify/{index}/{kind}");
             if !of.is_object() {
@@ -397,11 +418,15 @@ fn literal_notices(document: &Document, diagnostics: &mut Diagnostics) -> Vec<St
             }
             for (number, header) in of.get("headers").and_then(Value::as_array).into_iter().flatten().enumerate() {
                 let value = header.get("value");
-                found.extend(value.map(|value| (format!("{at}/headers/{number}/value"), value, "value", "WEBHOOK_TOKEN")));
+                found.extend(
+                    value.map(|value| (format!("{at}/headers/{number}/value"), value, "value", "WEBHOOK_TOKEN")),
+                );
             }
         }
     }
-    let name = |value: &Value, form: &str| value.get(form).and_then(Value::as_str).is_some_and(|name| name.contains("://") || is_secret_like(name));
+    let name = |value: &Value, form: &str| {
+        value.get(form).and_then(Value::as_str).is_some_and(|name| name.contains("://") || is_secret_like(name))
+    };
     found.retain(|(_, value, ..)| !value.is_object() || ["env", "file"].iter().any(|form| name(value, form)));
     let spans: Vec<Span> = found.iter().map(|(at, ..)| document.span(at)).collect();
     // What is of the wrong type or form for it is said once.

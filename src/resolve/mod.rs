@@ -696,7 +696,10 @@ impl Reader<'_> {
             if serde_json::from_str::<serde_json::Value>(&text).is_err() {
                 let message = say!("the body of the webhook does not render to JSON");
                 let diagnostic = Diagnostic::new(Code::BadRendered, self.document.span(&pointer), message);
-                self.push(diagnostic.help(say!("put values in with `tojson`, without quotes: `{line}`", line = "{\"msg\": {{ text | tojson }}}")));
+                self.push(diagnostic.help(say!(
+                    "put values in with `tojson`, without quotes: `{line}`",
+                    line = "{\"msg\": {{ text | tojson }}}"
+                )));
             }
         }
     }

@@ -124,7 +124,8 @@ impl Component<'_> {
             });
             let (path, body) = ("/cgi-bin/component/api_component_token", body.to_string());
             let timeout = asking.timeout;
-            let request = Request { method: Method::Post, path, query: &[], headers: &[], body: Body::Json(&body), timeout };
+            let request =
+                Request { method: Method::Post, path, query: &[], headers: &[], body: Body::Json(&body), timeout };
             origin = Origin::Fetched;
             fetch(&request, Layer::Component, "component_access_token", asking).map(|(token, _)| token)
         })?;
@@ -180,7 +181,8 @@ impl Component<'_> {
         let (path, body) = ("/cgi-bin/component/api_authorizer_token", body.to_string());
         let query = [("access_token", own)];
         let timeout = asking.timeout;
-        let request = Request { method: Method::Post, path, query: &query, headers: &[], body: Body::Json(&body), timeout };
+        let request =
+            Request { method: Method::Post, path, query: &query, headers: &[], body: Body::Json(&body), timeout };
         let (token, reply) = fetch(&request, Layer::Authorizer, "authorizer_access_token", asking)?;
         let next = reply.text("authorizer_refresh_token").filter(|text| !text.is_empty());
         Ok((token, next.map(|text| Secret::new(text.to_owned()))))

@@ -455,7 +455,8 @@ mod tests {
     /// The answers of a client to calls that were made one after another.
     fn told(base: &str, timeout: Duration, times: usize) -> Vec<Result<Answer, Failure>> {
         let mut http = Http::new(ApiBase::parse(base).expect("valid"), None, || false);
-        let request = Request { method: Method::Post, path: "/x", query: &[], headers: &[], body: Body::Json("{}"), timeout };
+        let request =
+            Request { method: Method::Post, path: "/x", query: &[], headers: &[], body: Body::Json("{}"), timeout };
         (0..times).map(|_| http.send(&request)).collect()
     }
 
@@ -465,7 +466,8 @@ mod tests {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
         let base = format!("http://{}", listener.local_addr().expect("has one"));
         let timeout = Duration::from_secs(60);
-        let request = Request { method: Method::Post, path: "/x", query: &[], headers: &[], body: Body::Json("{}"), timeout };
+        let request =
+            Request { method: Method::Post, path: "/x", query: &[], headers: &[], body: Body::Json("{}"), timeout };
         // Nobody answers, and nobody waits.
         let mut http = Http::new(ApiBase::parse(&base).expect("valid"), None, || true);
         assert!(matches!(http.send(&request), Err(Failure::MaybeSent(_))));
@@ -613,7 +615,8 @@ mod tests {
         assert_eq!(named.is_none(), skipped, "{named:?}");
         let mut http = Http::new(base, named, || false);
         let timeout = Duration::from_secs(5);
-        let request = Request { method: Method::Post, path: "/x", query: &[], headers: &[], body: Body::Json("{}"), timeout };
+        let request =
+            Request { method: Method::Post, path: "/x", query: &[], headers: &[], body: Body::Json("{}"), timeout };
         assert_eq!(http.send(&request).expect("an answer").body, b"{}");
     }
 

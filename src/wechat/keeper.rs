@@ -136,9 +136,14 @@ fn of_account(
             body: Body::Json(&body),
             timeout,
         },
-        TokenEndpoint::Classic => {
-            Request { method: Method::Get, path: "/cgi-bin/token", query: &query, headers: &[], body: Body::Json(""), timeout }
-        }
+        TokenEndpoint::Classic => Request {
+            method: Method::Get,
+            path: "/cgi-bin/token",
+            query: &query,
+            headers: &[],
+            body: Body::Json(""),
+            timeout,
+        },
     };
     fetch(&request, Layer::Account, "access_token", asking).map(|(token, _)| token)
 }

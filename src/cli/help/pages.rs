@@ -226,9 +226,8 @@ pub(super) fn common_options(path: &str) -> &'static [&'static str] {
         "fleet status" => &["state", "api_base", "var", "vars_file", "now"],
         "fleet check" | "fleet list" => &["var", "vars_file", "now"],
         "run" => &["state", "api_base", "account", "fleet", "var", "vars_file", "now", "verbose"],
-        "audience" | "status" | "report" | "settle" | "delete" | "doctor" | "token show" | "token refresh" | "token clear" => {
-            &["state", "api_base", "account", "fleet", "var", "vars_file", "now"]
-        }
+        "audience" | "status" | "report" | "settle" | "delete" | "doctor" | "token show" | "token refresh"
+        | "token clear" => &["state", "api_base", "account", "fleet", "var", "vars_file", "now"],
         "state migrate" | "state grants" | "state check" => &["state"],
         _ => &[],
     }
