@@ -158,7 +158,10 @@ fn each_fault_of_a_deletion_ends_as_it_should() {
             _ => Answer::Usual,
         });
         let case = sent(&server);
-        delete(&case, &server, &["--yes"]).exits(0).says("call accepted");
+        let report = delete(&case, &server, &["--yes", "--format", "json"]).exits(0).json();
+        let call = &report["steps"][0]["calls"][0];
+        assert_eq!((&call["outcome"], &call["attempts"]), (&json!("accepted"), &json!(1)));
+        told(call["errmsg"].as_str().expect("words"), "WeChat reports it as deleted");
         assert_eq!(server.calls(DELETE).len(), 1);
     });
 }
@@ -260,6 +263,15 @@ fn one_article_and_one_call_can_be_meant() {
         assert_eq!(server.calls(DELETE)[1].json(), json!({ "msg_id": job }));
         run("city");
         assert_eq!(server.calls(DELETE).len(), 2);
+        // What is known is deleted, and of the rest it is said.
+        let server = Fake::scripted("sendall", vec![Answer::Usual, Answer::Close, Answer::Close, Answer::Close]);
+        let case = Case::new().file("plan.yaml", plan(rows));
+        case.against(&server, &[]).exits(7);
+        let settle = ["settle", "plan.yaml", "city[广州]", "--sent", "0", "--api-base", &server.base];
+        case.run(&settle).exits(0);
+        let ran = case.run(&["delete", "plan.yaml", "city", "--yes", "--api-base", &server.base]).exits(5);
+        ran.says("the job of call 1 is not known, so it was not deleted");
+        assert_eq!(server.calls(DELETE).len(), 1);
     });
 }
 
@@ -282,6 +294,13 @@ fn a_step_of_the_plan_and_a_hand_agree() {
         delete(&case, &server, &["--article", "1"]).exits(0).says("deleted by the step `undo`");
         assert_eq!(server.calls(DELETE).len(), 1);
         case.run(&["status", "plan.yaml", "--api-base", &server.base]).exits(0).says("deleted by the step `undo`");
+        // One article by the plan: the others are left.
+        let second = undo.replace("of: news", "of: news, article_idx: 2");
+        let (server, case) = (Fake::usual(), Case::new().file("plan.yaml", plan(&(ARTICLE.to_owned() + &second))));
+        case.against(&server, &[]).exits(0);
+        delete(&case, &server, &["--article", "2"]).exits(0).says("article 2 deleted by the step `undo`");
+        delete(&case, &server, &["--yes"]).exits(0);
+        assert_eq!(server.calls(DELETE).len(), 2);
     });
 }
 

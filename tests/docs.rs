@@ -205,9 +205,23 @@ fn plan(language: Language) -> String {
     };
     section(&mut out, "##", l.of("Top level", "顶层"), &schema);
     table(&mut out, l, &schema, &[]);
-    for name in
-        ["account", "Component", "Callback", "SecretSource", "Defaults", "Retry", "Pace", "Guards", "Lint", "Foreach"]
-    {
+    for name in [
+        "account",
+        "Component",
+        "Callback",
+        "SecretSource",
+        "Defaults",
+        "Retry",
+        "Pace",
+        "Guards",
+        "Lint",
+        "Notice",
+        "Robot",
+        "SignedRobot",
+        "Webhook",
+        "Header",
+        "Foreach",
+    ] {
         section(&mut out, "##", name, &definitions[name]);
         table(&mut out, l, &definitions[name], &[]);
     }

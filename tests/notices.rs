@@ -325,6 +325,12 @@ fn a_body_of_ones_own_is_a_template() {
         let told = robots.got()[0].json();
         assert_eq!((&told["who"], &told["n"]), (&json!("wx0123456789abcdef"), &json!(1)));
         assert!(told["msg"].as_str().expect("text").contains("45028"), "{told}");
+        // What cannot be made of the facts of a run is a warning.
+        let odd = "body: '{\"n\": {{ exit_code if exit_code == 5 else \"none\" }}}'";
+        let notify = format!("notify: [{{ webhook: {{ url: {{ file: hook.txt }}, {odd} }} }}]\nsteps:\n");
+        case.write("plan.yaml", plan(&send("two")).replace("steps:\n", &notify));
+        case.run(&["run", "plan.yaml", "--api-base", &server.base]).exits(9).says("its body does not render to JSON");
+        assert_eq!(robots.got().len(), 1);
         // What is wrong with it is said before anything is sent.
         for (wrong, says) in [
             ("{\"msg\": \"{{ text }}\"}", "does not render to JSON"),

@@ -28,23 +28,27 @@ fn pipe(path: &Path) {
 
 /// A run that asks at a terminal, up to the question.
 fn asked(case: &Case, server: &Fake) -> (Child, BufReader<fs::File>) {
+    let question = if support::spoken() == "zh" {
+        "请输入这次群发的名称（test）："
+    } else {
+        "type the name of the campaign (test): "
+    };
+    asked_by(case, &["run", "plan.yaml", "--api-base", &server.base], question)
+}
+
+fn asked_by(case: &Case, args: &[&str], question: &str) -> (Child, BufReader<fs::File>) {
     use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
     let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
     grantpt(&ours).expect("a terminal");
     unlockpt(&ours).expect("a terminal");
     let theirs = ptsname(&ours, Vec::new()).expect("a name").into_string().expect("UTF-8");
     let theirs = fs::OpenOptions::new().read(true).write(true).open(theirs).expect("the other end");
-    let mut command = case.command(&["run", "plan.yaml", "--api-base", &server.base]);
+    let mut command = case.command(args);
     let other = theirs.try_clone().expect("a handle");
     let child = command.stdin(theirs).stderr(other).stdout(Stdio::null()).spawn().expect("the program starts");
     drop(command);
     let mut shown = BufReader::new(fs::File::from(ours));
     let mut said = Vec::new();
-    let question = if support::spoken() == "zh" {
-        "请输入这次群发的名称（test）："
-    } else {
-        "type the name of the campaign (test): "
-    };
     while !String::from_utf8_lossy(&said).contains(question) {
         let mut byte = [0];
         shown.read_exact(&mut byte).unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&said)));
@@ -52,6 +56,45 @@ fn asked(case: &Case, server: &Fake) -> (Child, BufReader<fs::File>) {
     }
     support::hear(&String::from_utf8_lossy(&said));
     (child, shown)
+}
+
+#[test]
+fn a_deletion_is_asked_for_by_the_name_of_its_step() {
+    in_each_language(|| {
+        use std::io::Write as _;
+        let people = "  - { id: news, action: send_by_openid, to: { openids: [oA, oB] }, message: { mpnews: M } }\n";
+        let tagged = "  - { id: news, action: send_by_tag, to: { tag_id: 2 }, message: { mpnews: M } }\n";
+        for (name, answer, exit) in [("news", "news\n", 0), ("news", "announce\n", 9)] {
+            for (sent, article) in [(people, &[][..]), (tagged, &["--article", "2"])] {
+                let (case, server) = (Case::new().file("plan.yaml", plan(sent)), Fake::usual());
+                case.against(&server, &[]).exits(0);
+                let question = if support::spoken() == "zh" {
+                    "请输入步骤名（news）："
+                } else {
+                    "name of the step (news):"
+                };
+                let args = [&["delete", "plan.yaml", name, "--api-base", &server.base], article].concat();
+                let (mut child, mut shown) = asked_by(&case, &args, question);
+                shown.get_mut().write_all(answer.as_bytes()).expect("takes it");
+                assert_eq!(child.wait().expect("it ends").code(), Some(exit));
+                let rest = shown.lines().map_while(Result::ok).collect::<Vec<_>>().join("\n");
+                support::hear(&rest);
+                assert_eq!(server.calls("/mass/delete").len(), usize::from(exit == 0));
+            }
+        }
+        // Somebody who thinks better of it.
+        let (case, server) = (Case::new().file("plan.yaml", plan(people)), Fake::usual());
+        case.against(&server, &[]).exits(0);
+        let question =
+            if support::spoken() == "zh" { "请输入步骤名（news）：" } else { "name of the step (news):" };
+        let (mut child, shown) =
+            asked_by(&case, &["delete", "plan.yaml", "news", "--api-base", &server.base], question);
+        signal(&child, "-INT");
+        assert_eq!(child.wait().expect("it ends").code(), Some(130));
+        let rest = shown.lines().map_while(Result::ok).collect::<Vec<_>>().join("\n");
+        support::hear(&rest);
+        assert!(server.calls("/mass/delete").is_empty());
+    });
 }
 
 #[test]

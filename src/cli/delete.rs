@@ -473,9 +473,6 @@ impl Deletion<'_> {
         text.push_str(&format!("\n{rest}\n{asked} "));
         match self.terminal.ask(&text) {
             Some(answer) if answer == self.step => Ok(()),
-            _ if process::interrupted() => {
-                Err(Refusal::new(ExitCode::Interrupted, say!("interrupted; nothing was deleted")))
-            }
             _ => Err(Refusal::new(ExitCode::Refused, say!("not confirmed; nothing was deleted"))),
         }
     }

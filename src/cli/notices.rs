@@ -246,7 +246,7 @@ fn secrets(address: &Address) -> Result<Secrets, Phrase> {
     let Notice { wecom, dingtalk, feishu, webhook, .. } = &address.notice;
     let signed = dingtalk.as_ref().or(feishu.as_ref());
     let url = wecom.as_ref().map(|robot| &robot.url).or(signed.map(|robot| &robot.url));
-    let url = url.or(webhook.as_ref().map(|hook| &hook.url)).ok_or_else(|| say!("it has no address"))?;
+    let url = url.or(webhook.as_ref().map(|hook| &hook.url)).expect("the schema asks for exactly one of them");
     let headers = webhook.iter().flat_map(|hook| &hook.headers);
     Ok(Secrets {
         url: read(url)?,

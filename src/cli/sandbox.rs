@@ -56,6 +56,9 @@ pub(super) struct Args {
     /// Adds media to the account: mpnews, image, voice, mpvideo or thumb, or the URL of an article picture (repeatable)
     #[arg(long, value_name = "TYPE=MEDIA_ID", env = "QUNFA_MEDIA", hide_env_values = true)]
     media: Vec<String>,
+    /// How many seconds a mass message is being sent
+    #[arg(long, value_name = "SECONDS", default_value_t = 20, env = "QUNFA_SENDING", hide_env_values = true, value_parser = number::<u32>)]
+    sending: u32,
     /// Adds the tags and media that this plan uses
     #[arg(long, value_name = "PLAN", env = "QUNFA_PLAN", hide_env_values = true)]
     plan: Option<String>,
@@ -198,6 +201,7 @@ impl FaultArgs {
 
 pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<ExitCode, Failure> {
     let mut config = Config { appid: args.appid.clone(), secret: args.secret.clone(), ..Config::default() };
+    config.sending = args.sending.into();
     config.component = args.component.component();
     config.kind =
         if args.kind == "subscription" { server::AccountKind::Subscription } else { server::AccountKind::Service };

@@ -171,3 +171,23 @@ fn troubles(steps: &[StepFacts]) -> Vec<Phrase> {
     }
     lines
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_problems_are_told_in_few_lines() {
+        let _heard = crate::locale::tests::heard("notice-many_problems_are_told_in_few_lines");
+        let step = |number: usize| StepFacts {
+            step: format!("s{number}"),
+            message: "no".into(),
+            help: Vec::new(),
+            errcode: None,
+        };
+        let lines = |count: usize| troubles(&(0..count).map(step).collect::<Vec<_>>());
+        assert_eq!((lines(10).len(), lines(11).len()), (10, 11));
+        assert_eq!(lines(12)[10].to_string(), "and 2 more problems");
+        assert_eq!(reached(1, 12_000).to_string(), "sent: 1 mass call to 12,000 people");
+    }
+}

@@ -5,12 +5,11 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::attempt::outcome_of;
 use crate::{
     ledger::{CallRecord, Event, EventKind, Status},
     locale::{Phrase, say},
     payload::Effect,
-    report::{CallReport, StepOutcome, StepReport},
+    report::{CallOutcome, CallReport, StepOutcome, StepReport},
 };
 
 /// What the id of a step begins with that no plan has: it stands for what a person did.
@@ -129,7 +128,7 @@ pub(crate) fn steps(records: &[CallRecord]) -> Vec<StepReport> {
             clientmsgid: None,
             recipients: None,
             attempts: u32::try_from(attempts).unwrap_or(u32::MAX),
-            outcome: outcome_of(record.status),
+            outcome: CallOutcome::Accepted,
             errcode: fact.errcode,
             errmsg: fact.note.as_deref().map(|note| Phrase::noted(note).to_string()),
             rid: None,

@@ -254,6 +254,16 @@ mod tests {
     }
 
     #[test]
+    fn what_was_sent_is_read_or_is_an_error() {
+        let _heard = crate::locale::tests::heard("run-frozen-what_was_sent_is_read_or_is_an_error");
+        let read = |text: &str| kind(&call(text, "")).map_err(|error| error.to_string());
+        assert_eq!(read(r#"{"msgtype":"mpnews","mpnews":{"media_id":"m"}}"#), Ok("mpnews".to_owned()));
+        let error = read(r#"{"filter":{"is_to_all":true}}"#).expect_err("no message");
+        assert!(error.ends_with("does not say what was sent"), "{error}");
+        assert!(read("x").is_err());
+    }
+
+    #[test]
     fn what_a_draft_holds_is_read_or_is_an_error() {
         let _heard = crate::locale::tests::heard("run-frozen-what_a_draft_holds_is_read_or_is_an_error");
         let read = |text: &str, path: &str| articles(&call(text, path)).ok();

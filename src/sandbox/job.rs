@@ -19,8 +19,6 @@ use super::errcode::{
 use super::exchange::Context;
 use super::{Delivery, DeliveryKind};
 
-/// How long a job is on its way.
-const SENDING: i64 = 20;
 /// Beyond what fits in 32 bits with a sign, as real ids are.
 const FIRST_MSG_ID: u64 = 3_147_483_649;
 /// Recipients a minute by speed, in units of 10 000.
@@ -64,8 +62,8 @@ impl Job {
         Job { accepted, msg_id, msg_data_id, outcome, gone: BTreeSet::new(), delivery }
     }
 
-    fn status(&self, now: Timestamp) -> &'static str {
-        if within(SENDING, self.accepted, now) {
+    fn status(&self, now: Timestamp, sending: i64) -> &'static str {
+        if within(sending, self.accepted, now) {
             return "SENDING";
         }
         match self.outcome {
@@ -96,15 +94,15 @@ pub(super) struct Jobs {
     list: Vec<Job>,
     next_id: u64,
     speed: usize,
-}
-
-impl Default for Jobs {
-    fn default() -> Self {
-        Jobs { list: Vec::new(), next_id: FIRST_MSG_ID, speed: 0 }
-    }
+    /// How many seconds a job is on its way.
+    sending: i64,
 }
 
 impl Jobs {
+    pub(super) fn new(sending: i64) -> Self {
+        Jobs { list: Vec::new(), next_id: FIRST_MSG_ID, speed: 0, sending }
+    }
+
     /// A fresh `msg_id`.
     pub(super) fn next_id(&mut self) -> u64 {
         let id = self.next_id;
@@ -124,7 +122,7 @@ impl Jobs {
             _ => None,
         };
         let job = self.find(|job| Some(job.msg_id) == id)?;
-        Ok(json!({"msg_id": job.msg_id, "msg_status": job.status(context.now)}))
+        Ok(json!({"msg_id": job.msg_id, "msg_status": job.status(context.now, self.sending)}))
     }
 
     /// `POST /cgi-bin/message/mass/delete`
@@ -143,7 +141,7 @@ impl Jobs {
             (None, Some(_)) => return Err(INVALID_MESSAGE_TYPE.into()),
             (None, None) => return Err(INVALID_MSG_ID.into()),
         };
-        if !is_page(&job.delivery.msgtype) || job.status(context.now) != "SEND_SUCCESS" {
+        if !is_page(&job.delivery.msgtype) || job.status(context.now, self.sending) != "SEND_SUCCESS" {
             return Err(INVALID_MSG_STATUS.into());
         }
         // From 1; no number, and 0, mean all that are left.

@@ -130,6 +130,8 @@ pub struct Config {
     pub followers: u64,
     /// Mass calls a service account may make a day, openid and tag sends together.
     pub daily_mass_calls: u64,
+    /// How many seconds a job is on its way (`SENDING`).
+    pub sending: i64,
     pub now: Clock,
     /// What goes wrong.
     pub faults: Vec<Fault>,
@@ -154,6 +156,7 @@ impl Default for Config {
             media: Vec::new(),
             followers: 1000,
             daily_mass_calls: 100,
+            sending: 20,
             now: Arc::new(Timestamp::now),
             faults: Vec::new(),
             fault_seed: 1,

@@ -56,7 +56,7 @@ impl State {
             daily_mass_calls: config.daily_mass_calls,
             caller: String::new(),
             client_ids: ClientIds::default(),
-            jobs: Jobs::default(),
+            jobs: Jobs::new(config.sending),
             deliveries: Vec::new(),
             outbox: Outbox::new(config.push.clone(), config.fault_seed),
             loss: None,
