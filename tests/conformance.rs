@@ -806,6 +806,8 @@ fn accounts_are_told_by_their_last_run_and_where_their_calls_stand(bench: &dyn B
         freeze(&mut *ledger, &first, &[call("s", 1), call("s", 2)]);
         take(&mut *ledger, &first, &call("t", 1), 2);
         take(&mut *ledger, &edition("twice"), &call("t", 1), 2);
+        // What a person did beside the plan says nothing of where it stands.
+        take(&mut *ledger, &first, &call("@delete t", 1), 2);
         drop(ledger);
         take(&mut *bench.write(&third), &third, &call("s", 1), 3);
     }

@@ -67,7 +67,7 @@ fn base64(bytes: &[u8]) -> String {
             letters[usize::from_str_radix(&digits, 2).expect("bits")]
         })
         .collect();
-    while text.len() % 4 > 0 {
+    while !text.len().is_multiple_of(4) {
         text.push('=');
     }
     text

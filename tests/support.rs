@@ -37,7 +37,7 @@ const VARIES: [(&str, &str); 17] = [
     // When something last happened to a call, as `status` and messages say it.
     (r"(calls |accepted,|open,|in doubt,|given up,) \d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "$1 WHEN"),
     // Who did something by hand, and where.
-    (r"\b(li|unknown user|未知用户)( on |（)[^:）\s]+", "$1${2}HOST"),
+    (r"(\bli|\bunknown user|未知用户)( on |（)[^:）\s]+", "$1${2}HOST"),
     // The last column of the table is as wide as its longest duration.
     ("(?m)^(  step .*?) +time$", "$1  time"),
     (r"(?m)^([✓✗?·–] .*?) +(\d+ms|\d+\.\ds|\d+m \d\ds)$", "$1  TIME"),

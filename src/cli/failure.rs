@@ -24,13 +24,16 @@ pub(super) enum Failure {
     Fault,
 }
 
+/// Tells somebody else how a run ended.
+pub(super) type Tell = Box<dyn FnOnce(&Report, &Terminal)>;
+
 /// A run that is refused has a report all the same: a CI job shows it.
 pub(super) struct RefusedRun {
     pub(super) refusal: Refusal,
     pub(super) report: Report,
     pub(super) reports: Reports,
     /// Who is told of it when it was said here.
-    pub(super) tell: Box<dyn FnOnce(&Report, &Terminal)>,
+    pub(super) tell: Tell,
 }
 
 impl From<Refusal> for Failure {
