@@ -32,6 +32,7 @@ pub(super) fn render(report: &Report) -> String {
     }
     if !report.steps.is_empty() {
         table(&mut out, report);
+        links(&mut out, report);
         for step in report.steps.iter().filter(|step| step.outcome.is_bad()) {
             trouble(&mut out, step);
         }
@@ -121,6 +122,17 @@ fn help(out: &mut String, problem: &Problem) {
     line(out, "");
     for help in &problem.help {
         line(out, &format!("- {}", sentence(help)));
+    }
+}
+
+/// The articles that were published.
+fn links(out: &mut String, report: &Report) {
+    let mut links = report.steps.iter().flat_map(|step| step.links().map(move |link| (step, link))).peekable();
+    if links.peek().is_some() {
+        line(out, "");
+    }
+    for (step, link) in links {
+        line(out, &format!("- {}: {}", code(&step.name()), plain(link)));
     }
 }
 

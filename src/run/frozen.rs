@@ -139,15 +139,27 @@ pub(super) fn given(fact: &Event, output: Output) -> Result<Option<String>, NotG
     }
 }
 
-/// The state that a check saw; none if it is no word.
-pub(super) fn status(fact: &Event) -> Option<&str> {
-    fact.result.as_deref().filter(|word| payload::is_value(word))
+/// The state that a check saw, of a publication among other facts; none if it is no word.
+pub(super) fn status(fact: &Event) -> Option<String> {
+    let text = fact.result.as_deref()?;
+    let word = match members(text) {
+        Some(facts) => facts.get("status")?.as_str()?.to_owned(),
+        None => text.to_owned(),
+    };
+    Some(word).filter(|word| payload::is_value(word))
+}
+
+/// The links that a publication has; empty if they are not known.
+pub(super) fn urls(fact: &Event) -> Vec<String> {
+    let facts = fact.result.as_deref().and_then(members).unwrap_or_default();
+    let list = facts.get("urls").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    list.iter().filter_map(Value::as_str).filter(|url| payload::is_value(url)).map(str::to_owned).collect()
 }
 
 /// Whether all that accepted calls of a media step gave can be read.
 pub(super) fn check_given(records: &[&CallRecord]) -> Result<(), LedgerError> {
     for record in records {
-        for output in [Output::MediaId, Output::Url] {
+        for output in [Output::MediaId, Output::Url, Output::PublishId, Output::ArticleId] {
             let read = record.acceptance().map_or(Ok(None), |fact| given(fact, output));
             read.map_err(|NotGiven| damaged(&record.frozen.id, say!("does not record its outputs")))?;
         }
@@ -221,7 +233,7 @@ mod tests {
         let record = CallRecord::new(call("{}", ""), vec![attempt, event]).expect("it may follow");
         let error = check_given(&[&record]).expect_err("it cannot be read").to_string();
         assert!(error.ends_with("does not record its outputs"), "{error}");
-        assert_eq!(status(&fact("SEND_SUCCESS")), Some("SEND_SUCCESS"));
+        assert_eq!(status(&fact("SEND_SUCCESS")).as_deref(), Some("SEND_SUCCESS"));
     }
 
     #[test]

@@ -19,7 +19,12 @@ pub(super) fn outputs<'e>(step: &RenderedStep, facts: impl Iterator<Item = &'e E
         Output::MsgIds => Some(json!(facts.iter().map(|fact| fact.msg_id).collect::<Vec<_>>())),
         Output::MsgDataId => facts.iter().find_map(|fact| fact.msg_data_id).map(|id| json!(id)),
         Output::Status => facts.last().and_then(|fact| frozen::status(fact)).map(Value::from),
-        Output::MediaId | Output::Url => facts.iter().rev().find_map(|fact| given(fact, output)).map(Value::from),
+        Output::Urls => {
+            facts.iter().rev().map(|fact| frozen::urls(fact)).find(|urls| !urls.is_empty()).map(Value::from)
+        }
+        Output::MediaId | Output::Url | Output::PublishId | Output::ArticleId => {
+            facts.iter().rev().find_map(|fact| given(fact, output)).map(Value::from)
+        }
     };
     step.spec.outputs.iter().filter_map(|output| Some((*output, value(*output)?))).collect()
 }

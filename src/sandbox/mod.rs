@@ -55,6 +55,7 @@ mod mass;
 mod media;
 mod message;
 mod multipart;
+mod publications;
 mod publish;
 mod quota;
 mod routes;

@@ -12,7 +12,8 @@ use crate::locale::say;
 pub const FORMAT: i64 = CHANGES.len() as i64;
 
 /// How each format is made from the one before, from format 1 on. Text is compared byte by byte, as in SQLite. A call that is
-/// not part of its step any more is retired, and not deleted: what happened to it stays.
+/// not part of its step any more is retired, and not deleted: what happened to it stays. Format 2 has the effects `publish` and
+/// `unpublish`, and `adopted` after `unknown`, which an older version would take for damage: no other change.
 const CHANGES: &[&str] = &["
 CREATE TABLE accounts (
     appid TEXT COLLATE \"C\" PRIMARY KEY, epoch BIGINT NOT NULL, holder TEXT,
@@ -55,7 +56,7 @@ CREATE TABLE kept (
 CREATE VIEW history AS SELECT c.platform, c.appid, c.plan, c.occurrence, c.step, c.key, c.chunk, c.recipients, e.number,
     e.kind, to_timestamp(e.at / 1000.0) AS at, e.run_id, e.errcode, e.note, e.msg_id, e.msg_data_id, e.result
     FROM calls c JOIN events e ON e.call = c.id;
-"];
+", ""];
 
 /// What a run reads and writes, one right a line.
 const RUN_RIGHTS: &[&str] = &[

@@ -114,6 +114,9 @@ UPDATE calls SET effect = CASE action
     "CREATE TABLE home (path TEXT NOT NULL);",
     // How a run ended, so that nobody reads reports to know it.
     "ALTER TABLE runs ADD COLUMN outcome TEXT; ALTER TABLE runs ADD COLUMN exit_code INTEGER;",
+    // The effects `publish` and `unpublish`, and `adopted` after `unknown`, which an older version would take for damage: no other
+    // change.
+    "",
 ];
 
 #[derive(Debug)]
