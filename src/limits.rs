@@ -356,6 +356,16 @@ pub const FOLLOWER_PAGES_MAX: usize = 5_000;
 pub const TOKEN_TRIES: u32 = 3;
 /// Time between two questions about a send, where the plan does not say; a send is under way for some minutes.
 pub const POLL_EVERY: Duration = Duration::from_secs(30);
+/// Time between two questions about a publication, where the plan does not say; most are public within a minute.
+pub const PUBLISH_POLL_EVERY: Duration = Duration::from_secs(10);
+/// Publications a day of a new account, and deletions of such.
+/// <https://developers.weixin.qq.com/doc/subscription/guide/product/publish.md>
+pub const PUBLISHES_PER_DAY: usize = 100;
+pub const UNPUBLISHES_PER_DAY: usize = 10;
+/// Publications of a page of `freepublish/batchget`.
+pub const PUBLISHED_PAGE: usize = 20;
+/// Pages in which a publication is looked for: more than are published in a day.
+pub const PUBLISHED_PAGES: usize = 10;
 /// Longest time that a send is asked about, where the plan does not say: at the slowest speed, 100,000 people a minute, three
 /// million are reached in it.
 /// <https://developers.weixin.qq.com/doc/subscription/api/notify/message/api_setspeed>

@@ -29,8 +29,12 @@ pub enum Effect {
     /// Reaches many people and cannot be taken back; carries a `clientmsgid`.
     Mass,
     Preview,
+    /// Makes a draft public, of which nobody is told. It uses the draft up, and has no key by which a repetition is known.
+    Publish,
     /// Takes an article back.
     Delete,
+    /// Takes published articles away, for good.
+    Unpublish,
     /// Changes a setting; doing it twice is doing it once.
     Setting,
     /// Adds to the account's library, or changes a draft there; sends nothing. Done twice, one is left over.
@@ -43,7 +47,9 @@ impl Effect {
     pub const ALL: &[(Effect, &str)] = &[
         (Effect::Mass, "mass"),
         (Effect::Preview, "preview"),
+        (Effect::Publish, "publish"),
         (Effect::Delete, "delete"),
+        (Effect::Unpublish, "unpublish"),
         (Effect::Setting, "setting"),
         (Effect::Media, "media"),
         (Effect::Read, "read"),
@@ -52,6 +58,17 @@ impl Effect {
     /// The name in a ledger.
     pub fn name(self) -> &'static str {
         Self::ALL.iter().find(|(effect, _)| *effect == self).map_or("", |(_, name)| name)
+    }
+
+    /// Whether it must not be done twice, and nothing undoes it as if it had not been: what nobody knows of it is settled before
+    /// anything else.
+    pub fn is_once(self) -> bool {
+        matches!(self, Self::Mass | Self::Publish)
+    }
+
+    /// Whether it takes back what people can read.
+    pub fn takes_back(self) -> bool {
+        matches!(self, Self::Delete | Self::Unpublish)
     }
 
     /// The effect of a name.
@@ -370,6 +387,11 @@ impl Payload {
             }
         }
         out
+    }
+
+    /// The body with its slots named and without its people.
+    pub fn head(&self) -> Value {
+        serde_json::from_str(&self.written(|_, _| ())).unwrap_or_default()
     }
 
     /// The slots, in order.

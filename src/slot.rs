@@ -19,17 +19,30 @@ pub enum Output {
     Status,
     /// Permanent material or a draft.
     MediaId,
-    /// The address of a picture, or the permanent link of the first article.
+    /// The address of a picture, or of the first article that was sent or published.
     Url,
-    /// The permanent links of all articles, in order.
+    /// A publication, while it is on its way.
+    PublishId,
+    /// What was published.
+    ArticleId,
+    /// The addresses of all articles that were sent or published, in order.
     Urls,
 }
 
 impl Output {
-    pub const ALL: [Self; 7] =
-        [Self::MsgId, Self::MsgIds, Self::MsgDataId, Self::Status, Self::MediaId, Self::Url, Self::Urls];
+    pub const ALL: [Self; 9] = [
+        Self::MsgId,
+        Self::MsgIds,
+        Self::MsgDataId,
+        Self::Status,
+        Self::MediaId,
+        Self::Url,
+        Self::PublishId,
+        Self::ArticleId,
+        Self::Urls,
+    ];
 
-    /// The name in plans and reports; of `media_id` and `url` also the member of WeChat's answer.
+    /// The name in plans and reports; of `media_id`, `url`, `publish_id` and `article_id` also the member of WeChat's answer.
     pub fn name(self) -> &'static str {
         match self {
             Self::MsgId => "msg_id",
@@ -38,6 +51,8 @@ impl Output {
             Self::Status => "status",
             Self::MediaId => "media_id",
             Self::Url => "url",
+            Self::PublishId => "publish_id",
+            Self::ArticleId => "article_id",
             Self::Urls => "urls",
         }
     }

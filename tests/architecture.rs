@@ -43,7 +43,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         ],
     ),
     // Adapters, and what speaks to them.
-    ("wechat", &["clock", "content", "limits", "locale", "plan", "redact", "retry"]),
+    ("wechat", &["clock", "content", "limits", "locale", "payload", "plan", "redact", "retry"]),
     ("ledger", &["limits", "locale", "payload", "platform", "problem", "redact", "text", "wechat"]),
     // What WeChat pushes.
     ("events", &["limits", "locale", "redact"]),

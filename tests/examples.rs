@@ -30,7 +30,10 @@ fn every_example_runs_on_the_sandbox() {
         .map(|entry| entry.file_name().to_string_lossy().into_owned())
         .collect();
     names.sort();
-    assert_eq!(names, ["agency", "ci", "engines", "fleet", "newspic", "quickstart", "spring-article", "vip-list"]);
+    assert_eq!(
+        names,
+        ["agency", "ci", "engines", "fleet", "newspic", "publish", "quickstart", "spring-article", "vip-list"]
+    );
     // A fleet has its accounts elsewhere: see below; the engines run it.
     for name in names.into_iter().filter(|name| name != "fleet" && name != "engines") {
         let plan = format!("examples/{name}/plan.yaml");

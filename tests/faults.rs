@@ -138,6 +138,14 @@ const DELETED: &str = "
   - { id: gone, action: check, of: vip, until: DELETE, every: 1s }
 ";
 
+/// An article of two that is published, looked for, and taken back in part.
+const PUBLISHED: &str = "
+  - { id: article, action: create_draft, articles: [{ title: 春茶, cover: b.png, content: 头采 }, { title: 夏茶, cover: b.png, content: 二采 }] }
+  - { id: page, action: publish, media_id: '{{ steps.article.media_id }}', every: 5s }
+  - { id: look, action: check, of: page, every: 1s }
+  - { id: back, action: unpublish, of: page, article: 2 }
+";
+
 /// What runs, and what must have come of it.
 struct Scenario {
     /// Each is run once, with faults; the last is then resumed without. The world may change from one to the next.
@@ -148,6 +156,10 @@ struct Scenario {
     people: Vec<(&'static str, People)>,
     /// Checks and deletions, each with the send that it is of.
     covers: Vec<(&'static str, &'static str)>,
+    /// Drafts that are to be public; each loses its second article.
+    pages: usize,
+    /// These leave the draft box only when they are public.
+    leaves_late: bool,
     /// Where its ledger is, if not in memory alone.
     shared: Option<Rc<Shared>>,
 }
@@ -161,7 +173,7 @@ impl Scenario {
     fn of(steps: &str, people: &[usize]) -> Self {
         let stage = |people: &usize| Stage { plan: rendered(steps, *people), followers: *people };
         let stages = people.iter().map(stage).collect();
-        Self { stages, tags: 0, people: Vec::new(), covers: Vec::new(), shared: None }
+        Self { stages, tags: 0, people: Vec::new(), covers: Vec::new(), pages: 0, leaves_late: false, shared: None }
     }
 
     fn tags(self, tags: usize) -> Self {
@@ -190,7 +202,7 @@ impl Scenario {
     fn media() -> Self {
         let stage = |steps: &str, title| Stage { plan: rendered(&steps.replace("TITLE", title), 0), followers: 0 };
         let stages = vec![stage(MEDIA, "春茶"), stage(&format!("{MEDIA}{MEDIA_SENT}"), "夏茶")];
-        Self { stages, tags: 1, people: Vec::new(), covers: Vec::new(), shared: None }.to("vip", 1..=3)
+        Self { stages, ..Self::of(MEDIA, &[0]) }.tags(1).to("vip", 1..=3)
     }
 
     fn two_calls() -> Self {
@@ -219,6 +231,15 @@ impl Scenario {
         scenario.covers("recall", "city").covers("undo", "vip").covers("gone", "vip")
     }
 
+    fn published() -> Self {
+        Self { pages: 1, ..Self::of(PUBLISHED, &[0]) }
+    }
+
+    /// The same where the draft leaves the draft box late.
+    fn published_late() -> Self {
+        Self { leaves_late: true, ..Self::published() }
+    }
+
     /// With its ledger in PostgreSQL.
     fn over(self, shared: &Rc<Shared>) -> Self {
         Self { shared: Some(Rc::clone(shared)), ..self }
@@ -229,6 +250,7 @@ impl Scenario {
         self.shared.iter().for_each(|shared| shared.empty());
         let mut world = World::default();
         world.shared = self.shared.clone();
+        world.leaves_late.set(self.leaves_late);
         world
     }
 
@@ -327,6 +349,12 @@ impl Scenario {
             assert_eq!(open, 0, "nothing is in doubt or refused {story}");
             let delivered = world.delivered.borrow();
             assert_eq!(delivered.iter().filter(|mass| mass.people.is_none()).count(), self.tags, "each tag {story}");
+            let pages = world.pages.borrow();
+            assert_eq!(pages.len(), self.pages, "each draft is published once {story}");
+            assert!(pages.iter().all(|page| page.gone.iter().eq(&[2])), "and its second article taken back {story}");
+            let submits = rows.iter().filter(|row| row.frozen.effect == qunfa::payload::Effect::Publish);
+            let open = submits.filter(|row| row.status().is_ok_and(|status| status != Status::Accepted)).count();
+            assert_eq!(open, 0, "no publication is in doubt {story}");
             for (step, wanted) in &self.people {
                 let mut got = People::default();
                 let of_step =
@@ -494,6 +522,21 @@ fn ledger_and_platform_agree(world: &World, rows: &[Row], story: &str) {
             assert!(got.message == Mass::read(sent).message, "another message was sent than the ledger has {story}");
         }
     }
+    let submits = || rows.iter().filter(|row| row.frozen.effect == qunfa::payload::Effect::Publish);
+    let of_draft = |row: &Row, draft: &str| {
+        let bodies = || row.events.iter().filter_map(|event| event.body.as_deref());
+        bodies().any(|body| serde_json::from_str::<serde_json::Value>(body).is_ok_and(|body| body["media_id"] == draft))
+    };
+    let pages = world.pages.borrow();
+    for row in submits().filter(|row| row.status().is_ok_and(|status| status == Status::Accepted)) {
+        let published = pages.iter().any(|page| of_draft(row, &page.draft));
+        assert!(published, "{:?} is accepted and was not published {story}", row.frozen.id);
+    }
+    for page in pages.iter() {
+        let mut own = submits().filter(|row| of_draft(row, &page.draft)).filter_map(|row| row.status().ok());
+        let known = own.any(|status| status == Status::Accepted || status.in_doubt());
+        assert!(known, "{page:?} was published, and the ledger does not know {story}");
+    }
     for mass in delivered.iter() {
         let row = rows.iter().find(|row| row.frozen.idempotency_key == mass.key);
         let status = row.and_then(|row| row.status().ok());
@@ -518,6 +561,12 @@ fn ledger_and_report_agree(rows: &[Row], report: &Report, store_failed: bool, st
         };
         // A store that fails does not have it yet: then it is in doubt, until the next run asks.
         assert!(agree || (store_failed && status.in_doubt()), "{call:?} is {status:?} in the ledger {story}");
+    }
+    for row in rows.iter().filter(|row| row.frozen.effect == qunfa::payload::Effect::Publish) {
+        let mine = row.events.iter().any(|event| event.run_id == report.run_id);
+        let doubt = row.status().is_ok_and(Status::in_doubt) && mine;
+        let said = store_failed || report.outcome == RunOutcome::Unknown;
+        assert!(!doubt || said, "a publication is in doubt and the run says {:?} {story}", report.outcome);
     }
     for row in rows.iter().filter(|row| row.frozen.is_mass()) {
         let mut events = row.events.iter().filter(|event| event.run_id == report.run_id);
@@ -576,6 +625,15 @@ fn every_effect_may_fail_in_every_way() {
     assert!(runs > 150, "only {runs} runs: the effects are no longer counted");
 }
 
+/// A publication has no key: whatever fails, a draft is published once, and what nobody knows is found out.
+#[test]
+fn every_effect_of_a_publication_may_fail_in_every_way() {
+    for scenario in [Scenario::published(), Scenario::published_late()] {
+        let runs = scenario.sweep(|_, _| true);
+        assert!(runs > 100, "only {runs} runs: the effects are no longer counted");
+    }
+}
+
 /// The same over PostgreSQL: a sample, and everything in the long sweep.
 #[test]
 fn every_effect_may_fail_in_every_way_over_postgres() {
@@ -583,7 +641,8 @@ fn every_effect_may_fail_in_every_way_over_postgres() {
     let (every, seed) = (number("QUNFA_FAULT_SHARED", 40), number("QUNFA_FAULT_SEED", 20_261_127));
     let mut chance = Chance::new(seed);
     let mut runs = 0;
-    for scenario in [Scenario::plain(), Scenario::article(), Scenario::new_in_file(), Scenario::deleted()] {
+    let published = Scenario::published();
+    for scenario in [Scenario::plain(), Scenario::article(), Scenario::new_in_file(), Scenario::deleted(), published] {
         let scenario = scenario.over(&shared);
         quiet();
         let effects = scenario.clean().seen.take();

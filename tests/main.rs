@@ -36,6 +36,7 @@ mod plans;
 mod postgres;
 mod preview_html;
 mod properties;
+mod publish;
 mod rare;
 mod readme;
 mod renamed;

@@ -406,7 +406,12 @@ impl Run<'_> {
         if process::interrupted() {
             return Err(Refusal::new(ExitCode::Interrupted, say!("interrupted; nothing was sent")));
         }
-        let asked = say!("To send it, type the name of the campaign ({name}):", name = plan.name.as_str());
+        let does = |effect: Effect| ready.open().any(|work| work.step.spec.effect == effect);
+        let asked = if does(Effect::Publish) && !does(Effect::Mass) {
+            say!("To publish it, type the name of the campaign ({name}):", name = plan.name.as_str())
+        } else {
+            say!("To send it, type the name of the campaign ({name}):", name = plan.name.as_str())
+        };
         text.push_str(&format!("{asked} "));
         match self.terminal.ask(&text) {
             Some(answer) if answer == plan.name => Ok(()),
@@ -450,7 +455,23 @@ impl Run<'_> {
         if self.terminal.quiet {
             text.push_str(&format!("{}\n", say!("forecast: {forecast}", forecast = forecast.words())));
         }
+        let does = |effect: Effect| ready.open().any(|work| work.step.spec.effect == effect);
+        if does(Effect::Publish) {
+            let told = say!(
+                "Publishing notifies nobody and uses no mass allowance, but everybody can open the articles, and the draft is used up."
+            );
+            text.push_str(&format!("{told}\n"));
+        }
+        if does(Effect::Unpublish) {
+            let told = say!(
+                "Deleting a publication cannot be undone: its links no longer open, and the draft does not come back."
+            );
+            text.push_str(&format!("{told}\n"));
+        }
         let people = match people {
+            0 if !does(Effect::Mass) && (does(Effect::Publish) || does(Effect::Unpublish)) => {
+                say!("Nothing is sent to followers.")
+            }
             0 => say!("Sent messages cannot be undone."),
             openids => say!(
                 "{openids} openid plus the followers of the tags. Sent messages cannot be undone."

@@ -6,7 +6,7 @@ use super::{
     clock::RealClock,
     failure::Failure,
     load::open_session,
-    options::{Common, Format, FormatArg, number},
+    options::{BadValue, Common, Format, FormatArg, number},
     process,
     subject::{Subject, plan_and_step},
     terminal::Terminal,
@@ -15,6 +15,7 @@ use crate::{
     clock::Clock as _,
     ledger::{CallId, CallRecord, Event, EventKind, FrozenCall, Ledger, LedgerError, Scope, Status},
     locale::{Argument, Phrase, list, say},
+    payload::{self, Effect},
     problem::{ExitCode, Refusal},
     render::RenderedPlan,
     run::editions,
@@ -30,9 +31,9 @@ pub(super) struct Args {
     /// The step: an id, or an instance such as 'city[北京]'
     #[arg(required_unless_present_any = ["give_up", "fleet"])]
     step: Option<String>,
-    /// It was sent, with this WeChat job id (0 if unknown; you can add it later)
-    #[arg(long, value_name = "MSG_ID", env = "QUNFA_SENT", hide_env_values = true, value_parser = number::<u64>)]
-    sent: Option<u64>,
+    /// It was sent, with this WeChat job id (0 if unknown; you can add it later); of a publication, its publish_id or article_id
+    #[arg(long, value_name = "MSG_ID", env = "QUNFA_SENT", hide_env_values = true, value_parser = Sent::parse)]
+    sent: Option<Sent>,
     /// It was not sent; the next run sends it
     #[arg(long, env = "QUNFA_NOT_SENT", hide_env_values = true, value_parser = clap::builder::FalseyValueParser::new())]
     not_sent: bool,
@@ -50,6 +51,51 @@ pub(super) struct Args {
     reason: Option<String>,
     #[command(flatten)]
     pub(super) format: FormatArg,
+}
+
+/// As what something was sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Sent {
+    /// A number: the job of a send, or a `publish_id`; 0 if it is not known.
+    Number(u64),
+    /// Another id: an `article_id`.
+    Name(String),
+}
+
+impl Sent {
+    fn parse(text: &str) -> Result<Self, BadValue> {
+        let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+        match number::<u64>(text) {
+            Err(_) if !digits && payload::is_value(text) && text.len() >= ARTICLE_ID_MIN => {
+                Ok(Self::Name(text.to_owned()))
+            }
+            read => read.map(Self::Number),
+        }
+    }
+
+    /// Whether it is an id, and not only that it was sent.
+    fn is_known(&self) -> bool {
+        *self != Self::Number(0)
+    }
+}
+
+/// What is shorter is mistyped, and no `article_id`.
+const ARTICLE_ID_MIN: usize = 16;
+
+/// What a person says of calls, with the id that belongs to what they are.
+fn identified(mut event: Event, sent: &Sent, settled: &[&CallRecord]) -> Result<Event, Refusal> {
+    let publishes = settled.iter().any(|record| record.frozen.effect == Effect::Publish);
+    match (sent, publishes) {
+        (Sent::Number(0), _) => {}
+        (Sent::Number(job), false) => event.msg_id = Some(*job),
+        (Sent::Number(id), true) => event.result = Some(json!({ "publish_id": id.to_string() }).to_string()),
+        (Sent::Name(id), true) => event.result = Some(json!({ "article_id": id }).to_string()),
+        (Sent::Name(id), false) => {
+            let message = say!("`{id}` is not the job of a send, which is a number", id = id.as_str());
+            return Err(Refusal::usage(message).help(say!("write the msg_id, or 0 if it is not known")));
+        }
+    }
+    Ok(event)
 }
 
 pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<ExitCode, Failure> {
@@ -73,7 +119,7 @@ pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<
     let settled = if args.give_up { left(&session.plan, &records, args)? } else { vec![meant(&records, args)?] };
     // What was accepted gets the name of its job.
     let accepted = settled.iter().find(|record| record.status == Status::Accepted).and_then(|one| one.acceptance());
-    let (kind, word) = match (args.sent, args.give_up) {
+    let (kind, word) = match (&args.sent, args.give_up) {
         (Some(_), _) if accepted.is_some() => (EventKind::Named, "sent"),
         (Some(_), _) => (EventKind::ResolvedSent, "sent"),
         (None, true) => (EventKind::GivenUp, "given_up"),
@@ -81,11 +127,13 @@ pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<
     };
     let (host, _) = process::identity();
     let mut event = Event::new(kind, clock.now(), "by hand");
-    event.msg_id = args.sent.filter(|id| *id > 0);
     event.msg_data_id = accepted.and_then(|fact| fact.msg_data_id);
     let who = process::env("USER").map_or_else(|| say!("unknown user"), Phrase::verbatim);
     let reason = args.reason.as_deref().map_or_else(|| say!("no reason given"), Phrase::verbatim);
     event.note = Some(say!("{who} on {host}: {reason}", who, host, reason).to_string());
+    if let Some(sent) = &args.sent {
+        event = identified(event, sent, &settled)?;
+    }
     for record in &settled {
         ledger.append(&scope, &record.frozen.id, &event)?;
     }
@@ -142,7 +190,7 @@ fn is_named(record: &CallRecord, args: &Args) -> bool {
 
 /// The calls that are left to do of sends that were begun; none of them may be in doubt.
 fn left<'r>(plan: &RenderedPlan, records: &'r [CallRecord], args: &Args) -> Result<Vec<&'r CallRecord>, Refusal> {
-    let mass = || records.iter().filter(|record| record.frozen.is_mass());
+    let mass = || records.iter().filter(|record| record.frozen.is_once());
     if let Some(record) = mass().find(|record| is_named(record, args) && record.status.in_doubt()) {
         let FrozenCall { id, .. } = &record.frozen;
         let message = say!(
@@ -174,7 +222,7 @@ fn meant<'r>(records: &'r [CallRecord], args: &Args) -> Result<&'r CallRecord, R
     let step = args.step.as_deref().unwrap_or_default();
     let of_step = || records.iter().filter(|record| is_named(record, args));
     let sent =
-        || of_step().filter(|record| record.frozen.is_mass()).filter_map(|record| Some((record, record.acceptance()?)));
+        || of_step().filter(|record| record.frozen.is_once()).filter_map(|record| Some((record, record.acceptance()?)));
     let mut open: Vec<&CallRecord> = of_step().filter(|record| record.status.in_doubt()).collect();
     let mut several: fn(Argument, Argument) -> Phrase =
         |step, chunks| say!("several calls of `{step}` have an unknown outcome: {chunks}", step, chunks);
@@ -182,10 +230,13 @@ fn meant<'r>(records: &'r [CallRecord], args: &Args) -> Result<&'r CallRecord, R
         several = |step, chunks| say!("several calls of `{step}` were given up: {chunks}", step, chunks);
         open = of_step().filter(|record| record.status == Status::GivenUp).collect();
     }
-    if open.is_empty() && args.sent.is_some_and(|job| job > 0) {
+    if open.is_empty() && args.sent.as_ref().is_some_and(Sent::is_known) {
         several =
             |step, chunks| say!("several calls of `{step}` were sent without a known job: {chunks}", step, chunks);
-        open = sent().filter(|(_, fact)| fact.msg_id.is_none()).map(|(record, _)| record).collect();
+        open = sent()
+            .filter(|(_, fact)| fact.msg_id.is_none() && fact.result.is_none())
+            .map(|(record, _)| record)
+            .collect();
     }
     match open.as_slice() {
         [one] => Ok(one),

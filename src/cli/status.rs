@@ -206,7 +206,14 @@ fn row(step: &RenderedStep, plan: &RenderedPlan, records: &[CallRecord]) -> Resu
     let changed = if has_versions(step) {
         own = latest(step, &own).to_vec();
         let changed = !own.is_empty() && !is_current(step, &own);
-        if changed { vec![say!("the next run creates it again")] } else { Vec::new() }
+        conflicts = changed && step.spec.effect == Effect::Publish && own.iter().any(|record| record.status.in_doubt());
+        if changed && step.spec.effect == Effect::Publish {
+            vec![say!("the draft that it publishes")]
+        } else if changed {
+            vec![say!("the next run creates it again")]
+        } else {
+            Vec::new()
+        }
     } else {
         match reconcile(step, &own)? {
             Verdict::Resume { changed } => changed,
@@ -234,6 +241,15 @@ fn row(step: &RenderedStep, plan: &RenderedPlan, records: &[CallRecord]) -> Resu
             (Some(_), _) => {
                 let Problem { message, help, .. } = doubt::problem(plan, record, Problem::new(Phrase::verbatim("")));
                 std::iter::once(message).chain(help).collect()
+            }
+            (None, false) if record.frozen.effect == Effect::Publish => {
+                vec![say!(
+                    "run the plan again (it asks WeChat first), or run: {settle} --sent ARTICLE_ID, or --not-sent",
+                    settle = settle.as_str()
+                )]
+            }
+            (None, true) if record.frozen.effect == Effect::Publish => {
+                vec![say!("settle it first; run: {settle} --sent ARTICLE_ID, or --not-sent", settle = settle.as_str())]
             }
             (None, false) => {
                 vec![say!(

@@ -95,6 +95,8 @@ codes! {
         "Each account of a fleet belongs to exactly one wave: it sends after all accounts of earlier waves."
     FleetEditions "Q312" "fleet-editions" Error false
         "The accounts of a fleet run the same edition: `occurrence` must be the same for all of them, or waves could not wait for each other."
+    DraftConsumed "Q313" "draft-consumed" Error false
+        "An earlier step publishes the draft that this step sends, previews or publishes. A published draft is used up: WeChat would answer 40007. Put the step before the publication, or create a draft for each."
     TextTooLong "Q401" "text-too-long" Error false
         "The text is far longer than any text WeChat is known to accept (error 45002). Shorten it, or send an article."
     EmptyText "Q402" "empty-text" Error false

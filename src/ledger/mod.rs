@@ -84,6 +84,11 @@ impl FrozenCall {
     pub fn is_mass(&self) -> bool {
         self.effect == Effect::Mass
     }
+
+    /// Whether nobody may do it twice: see [`Effect::is_once`].
+    pub fn is_once(&self) -> bool {
+        self.effect.is_once()
+    }
 }
 
 /// What happened to a call.
@@ -92,7 +97,7 @@ pub enum EventKind {
     /// It is about to be made.
     Attempted,
     Accepted,
-    /// WeChat had it already (45065).
+    /// WeChat had it already: it said so (45065), or what was published was found there.
     Adopted,
     Refused,
     /// It provably never left.
@@ -101,7 +106,7 @@ pub enum EventKind {
     Unknown,
     /// A person says that it was sent.
     ResolvedSent,
-    /// A person says that it was not sent.
+    /// A person says that it was not sent, or asking proved it.
     ResolvedNotSent,
     /// A person says as which job it was accepted.
     Named,
@@ -221,6 +226,8 @@ pub fn next_status(status: Status, event: EventKind) -> Result<Status, Illegal> 
         // A process that died in a call leaves it in flight.
         (Unknown | InFlight { .. }, EventKind::Attempted) => Ok(InFlight { doubt: true }),
         (InFlight { .. }, EventKind::Accepted | EventKind::Adopted) => Ok(Accepted),
+        // What was published is found by asking, later.
+        (Unknown, EventKind::Adopted) => Ok(Accepted),
         (InFlight { doubt: false }, EventKind::Refused) => Ok(Refused),
         (InFlight { doubt: false }, EventKind::NotSent) => Ok(NotSent),
         (InFlight { doubt: true }, EventKind::Refused | EventKind::NotSent) => Ok(Unknown),
@@ -246,7 +253,7 @@ pub struct Event {
     pub note: Option<String>,
     pub msg_id: Option<u64>,
     pub msg_data_id: Option<u64>,
-    /// The status that a check saw.
+    /// The status that a check saw; what a call gave, as JSON; for an attempt at a publication, what the draft held.
     pub result: Option<String>,
     /// The exact bytes, for an attempt.
     pub body: Option<String>,

@@ -3,6 +3,7 @@
 
 use std::{fmt, ops::Range, sync::Arc, time::Duration};
 
+use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use super::value::{Number, Template};
@@ -15,7 +16,7 @@ use crate::{
     locale::{Phrase, say},
     message::{MessageView, Shown},
     openids::Openids,
-    payload::{self, Payload, Target},
+    payload::{self, Effect, Payload, Target},
     slot::{Followers, Output, Slot},
 };
 
@@ -55,13 +56,15 @@ pub(crate) struct Call {
     pub(crate) body: Value,
     /// Whom it reaches; people are not in the body, whose `touser` is empty.
     pub(crate) target: Target,
-    /// What it does besides, if it is a call of a media step; it then has a path of its own.
+    /// What it does besides, if it is a call of a step with several; it then has a path of its own.
     pub(crate) media: Option<(&'static str, MediaCall)>,
+    /// What it does to the world, if that is not what the action does.
+    pub(crate) effect: Option<Effect>,
 }
 
 impl Call {
     pub(crate) fn new(body: Value, target: Target) -> Self {
-        Self { body, target, media: None }
+        Self { body, target, media: None, effect: None }
     }
 }
 
@@ -93,12 +96,20 @@ pub(crate) struct Gives {
 /// Polling: until when, how often, how long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Poll {
-    /// The `msg_status` that is waited for.
+    /// The `msg_status` that is waited for; of a publication `SEND_SUCCESS` is that it succeeded.
     pub(crate) until: &'static str,
     /// The pause between two calls.
     pub(crate) every: Duration,
     /// How long it is waited at most.
     pub(crate) timeout: Duration,
+}
+
+impl Poll {
+    /// Until when it is asked, if it is asked from now on.
+    pub(crate) fn deadline(self, now: Timestamp) -> Timestamp {
+        let timeout = SignedDuration::try_from(self.timeout).unwrap_or(SignedDuration::MAX);
+        now.saturating_add(timeout).unwrap_or(Timestamp::MAX)
+    }
 }
 
 /// A file that a step reads.
@@ -211,6 +222,12 @@ pub trait Fields {
     fn draft(&mut self) -> Option<Draft>;
     /// The openids of this step: unique, in order, at least two.
     fn openids(&mut self) -> Option<Arc<Openids>>;
+    /// What a step before this one does; none of one that is not known.
+    fn effect_of(&self, step: &str) -> Option<Effect>;
+    /// An output of this step.
+    fn own(&self, output: Output) -> Slot;
+    /// An output of all instances of a step before this one.
+    fn outputs_of(&mut self, step: &str, output: Output) -> Option<Vec<Slot>>;
     /// The jobs of all calls of a send step.
     fn jobs(&mut self, of: &str) -> Option<Vec<Job>>;
     /// Notes a problem at a field.

@@ -96,17 +96,24 @@ fn check_target(
     }
     let target = good.iter().find(|good| good.index == *target)?;
     let action = target.action.spec();
-    if action.effect != Effect::Mass {
-        let message = say!("`{of}` is a `{action}` step, not a send", of, action = action.name);
-        let sends: Vec<&str> = good
-            .iter()
-            .filter(|step| step.action.spec().effect == Effect::Mass)
-            .map(|step| step.common.id.as_str())
-            .collect();
-        let help = if sends.is_empty() {
-            say!("there is no send step before this one")
-        } else {
-            say!("use a send step: {steps}", steps = one_of(&sends))
+    let fits = |effect: Effect| match step.action.spec().effect {
+        Effect::Unpublish => effect == Effect::Publish,
+        Effect::Read => effect.is_once(),
+        _ => effect == Effect::Mass,
+    };
+    if !fits(action.effect) {
+        let unpublishes = step.action.spec().effect == Effect::Unpublish;
+        let message = match unpublishes {
+            true => say!("`{of}` is a `{action}` step, not a publication", of, action = action.name),
+            false => say!("`{of}` is a `{action}` step, not a send", of, action = action.name),
+        };
+        let fitting = good.iter().filter(|step| fits(step.action.spec().effect));
+        let fitting: Vec<&str> = fitting.map(|step| step.common.id.as_str()).collect();
+        let help = match (fitting.is_empty(), unpublishes) {
+            (true, true) => say!("there is no publish step before this one"),
+            (true, false) => say!("there is no send step before this one"),
+            (false, true) => say!("use a publish step: {steps}", steps = one_of(&fitting)),
+            (false, false) => say!("use a send step: {steps}", steps = one_of(&fitting)),
         };
         return Some(Diagnostic::new(Code::WrongStep, place, message).help(help));
     }

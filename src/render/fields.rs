@@ -87,7 +87,8 @@ impl StepFields<'_> {
                 self.instance.key.as_deref(),
                 chunk,
             );
-            let Call { body, target, media } = call;
+            let Call { body, target, media, effect } = call;
+            let effect = effect.unwrap_or(spec.effect);
             let people = match &target {
                 Target::People(people) => Some(people),
                 _ => None,
@@ -103,7 +104,7 @@ impl StepFields<'_> {
             };
             let (path, media) = media.map_or((spec.path, None), |(path, media)| (path, Some(media)));
             let key = media.as_ref().and_then(|media| media.upload.as_ref()).map_or(key, |upload| upload.key());
-            calls.push(PlannedCall { chunk, key, path, payload, target, media });
+            calls.push(PlannedCall { chunk, key, path, effect, payload, target, media });
         }
         let was = self.former_name()?;
         let content = self.content(spec, rendered.content, &calls);
@@ -162,8 +163,12 @@ impl StepFields<'_> {
                 let view = MessageView { content: payload::shown(&view.content), ..view };
                 Content::Media { view: Some(view), digest: version() }
             }
-            (Effect::Media, ask::Content::Nothing) => Content::Media { view: None, digest: version() },
-            (Effect::Delete | Effect::Setting | Effect::Read, ask::Content::Nothing) => Content::Nothing,
+            (Effect::Media | Effect::Publish, ask::Content::Nothing) => {
+                Content::Media { view: None, digest: version() }
+            }
+            (Effect::Delete | Effect::Unpublish | Effect::Setting | Effect::Read, ask::Content::Nothing) => {
+                Content::Nothing
+            }
             // A send without a message would pass `require_preview` unseen.
             (effect, content) => unreachable!("`{}` is {effect:?} and brings {content:?}", spec.name),
         }
@@ -291,15 +296,24 @@ impl StepFields<'_> {
             return fail(Diagnostic::new(Code::UnknownOutput, place, message).help(help));
         };
         let single = match (output, &path[if known.foreach { 4 } else { 3 }..]) {
-            (Output::MsgIds, [index]) => slot::index(index).is_some(),
-            (Output::MsgIds, _) => false,
+            (Output::MsgIds | Output::Urls, [index]) => slot::index(index).is_some(),
+            (Output::MsgIds | Output::Urls, _) => false,
             (_, rest) => rest.is_empty(),
         };
         if !computed && !single {
-            let help =
-                say!("write {{{{ {step}.msg_id }}}}, or one of several: {{{{ {step}.msg_ids[0] }}}}", step = example);
+            let help = match output {
+                Output::Urls => {
+                    say!("write {{{{ {step}.url }}}}, or one of several: {{{{ {step}.urls[0] }}}}", step = example)
+                }
+                _ => say!(
+                    "write {{{{ {step}.msg_id }}}}, or one of several: {{{{ {step}.msg_ids[0] }}}}",
+                    step = example
+                ),
+            };
             let message = match output {
-                Output::MsgIds => say!("`{value}` is a list, not a single value", value = path.join(".")),
+                Output::MsgIds | Output::Urls => {
+                    say!("`{value}` is a list, not a single value", value = path.join("."))
+                }
                 _ => say!("`{value}` is not a value", value = path.join(".")),
             };
             return fail(Diagnostic::new(Code::UnknownOutput, place, message).help(help));
@@ -562,6 +576,21 @@ impl Fields for StepFields<'_> {
 
     fn openids(&mut self) -> Option<Arc<Openids>> {
         self.instance.audience.as_ref().map(|audience| Arc::clone(&audience.openids))
+    }
+
+    fn effect_of(&self, step: &str) -> Option<Effect> {
+        self.known.get(step).map(|known| known.spec.effect)
+    }
+
+    fn own(&self, output: Output) -> Slot {
+        Slot::output(&self.step.common.id, self.instance.key.as_deref(), output)
+    }
+
+    fn outputs_of(&mut self, step: &str, output: Output) -> Option<Vec<Slot>> {
+        let known = self.known.get(step)?;
+        let slots: Vec<Slot> = known.calls.iter().map(|(key, _)| Slot::output(step, key.as_deref(), output)).collect();
+        self.needs.insert(step.to_owned());
+        (!slots.is_empty()).then_some(slots)
     }
 
     fn jobs(&mut self, of: &str) -> Option<Vec<Job>> {

@@ -16,7 +16,7 @@ use crate::{
     diag::{Code, Diagnostic, Diagnostics, Origin, source::SourceMap},
     limits,
     locale::{Count, Phrase, say},
-    message::{MessageView, Shown},
+    message::{MessageKind, MessageView, Shown},
     openids::Openids,
     payload::{self, Effect, Payload, Target},
     plan::{
@@ -32,6 +32,7 @@ use crate::{
     slot::{Followers, Output, Slot},
 };
 
+mod consumed;
 mod fields;
 mod overlap;
 
@@ -142,6 +143,19 @@ impl RenderedStep {
         }
     }
 
+    /// The draft that it sends, previews or publishes, by its id or by the text that stands for it, and the field that names it.
+    pub(crate) fn draft(&self) -> Option<(String, &'static str)> {
+        let first = self.calls.first()?;
+        let field = match self.spec.effect {
+            Effect::Publish => "/media_id",
+            Effect::Mass | Effect::Preview if self.message()?.kind == MessageKind::Mpnews => "/message/mpnews",
+            _ => return None,
+        };
+        let body = first.payload.head();
+        let draft = if field == "/media_id" { &body["media_id"] } else { &body["mpnews"]["media_id"] };
+        Some((draft.as_str()?.to_owned(), field))
+    }
+
     /// False if the plan alone decides that it does not run.
     pub fn may_run(&self) -> bool {
         self.when != When::Never
@@ -235,7 +249,9 @@ pub struct PlannedCall {
     pub(crate) target: Target,
     /// Path of the API.
     pub(crate) path: &'static str,
-    /// What it does besides, if it is a call of a media step.
+    /// What it does to the world.
+    pub(crate) effect: Effect,
+    /// What it does besides, if it is a call of a step with several.
     pub(crate) media: Option<MediaCall>,
 }
 
@@ -258,6 +274,7 @@ pub fn render(
     former_names(&resolved, &steps, &mut diagnostics);
     warn_limits(&resolved, &mut diagnostics);
     overlap::warn(&steps, &resolved.document, &mut diagnostics);
+    consumed::check(&steps, &resolved.document, &mut diagnostics);
     resolved.name_rows(&mut diagnostics);
     if diagnostics.errors() > 0 {
         return Err(diagnostics);

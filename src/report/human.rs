@@ -127,6 +127,9 @@ impl Table {
             } else {
                 line(out, &format!("{mark} {}", self.row(row, styles)));
             }
+            for link in step.links() {
+                paragraph(out, INDENT, Style::new(), "-", link);
+            }
             // Steps in a row that did not run for the same reason give it once, under the last of them.
             let next = report.steps.get(at + 1);
             let said_below = next.is_some_and(|next| next.outcome == step.outcome && next.error == step.error);

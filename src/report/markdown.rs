@@ -32,6 +32,7 @@ pub(super) fn render(report: &Report) -> String {
     }
     if !report.steps.is_empty() {
         table(&mut out, report);
+        links(&mut out, report);
         for step in report.steps.iter().filter(|step| step.outcome.is_bad()) {
             trouble(&mut out, step);
         }
@@ -141,6 +142,17 @@ fn delivery(out: &mut String, report: &Report) {
             line(out, &format!("- {mark} {} {}", code(&step.name()), plain(&job.summary().to_string())));
             job.details().iter().for_each(|detail| line(out, &format!("  - {}", plain(&detail.to_string()))));
         }
+    }
+}
+
+/// The articles that were published.
+fn links(out: &mut String, report: &Report) {
+    let mut links = report.steps.iter().flat_map(|step| step.links().map(move |link| (step, link))).peekable();
+    if links.peek().is_some() {
+        line(out, "");
+    }
+    for (step, link) in links {
+        line(out, &format!("- {}: {}", code(&step.name()), plain(link)));
     }
 }
 

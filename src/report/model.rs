@@ -214,6 +214,14 @@ pub struct StepReport {
     pub error: Option<Problem>,
 }
 
+impl StepReport {
+    /// Links of the articles that it published.
+    pub(crate) fn links(&self) -> impl Iterator<Item = &str> {
+        let urls = self.outputs.get("urls").filter(|_| self.action == "publish");
+        urls.and_then(serde_json::Value::as_array).into_iter().flatten().filter_map(serde_json::Value::as_str)
+    }
+}
+
 /// A call of a step: a chunk of a send, a preview, a poll.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -58,22 +58,24 @@ impl Unwritten {
 /// One call, from its first intent in this run to its end: the facts of its acceptance, or how its step ends without it.
 pub(super) struct CallRun<'r, 'a, 'c> {
     pub(super) runner: &'r mut Runner<'a, 'c>,
-    at: At<'a>,
+    pub(super) at: At<'a>,
     unwritten: &'r mut Unwritten,
     pub(super) media: Option<MediaCall>,
     /// What the plan says of it; none if it was frozen before, and the ledger says it.
     planned: Option<PlannedCall>,
     /// Its events are those that the ledger has: see [`CallRun::note`].
-    record: CallRecord,
-    retry: Retry,
+    pub(super) record: CallRecord,
+    pub(super) retry: Retry,
     /// How often it was made in this run.
-    attempts: u32,
+    pub(super) attempts: u32,
     /// The last answer that settled nothing.
-    last: Option<Outcome>,
+    pub(super) last: Option<Outcome>,
     /// Why it was withdrawn right before it left.
     held: Option<Problem>,
     /// When its intent was recorded, by a clock that nobody sets.
     recorded: Option<Timestamp>,
+    /// What is noted with the next intent: of a publication what the draft holds.
+    pub(super) marks: Option<String>,
 }
 
 impl<'a> Runner<'a, '_> {
@@ -85,10 +87,8 @@ impl<'a> Runner<'a, '_> {
             return self.store_failed(&error);
         }
         let mut unwritten = Unwritten::new(write, &calls);
-        let poll = step.poll.map(|poll| {
-            let timeout = SignedDuration::try_from(poll.timeout).unwrap_or(SignedDuration::MAX);
-            (poll, self.clock.now().saturating_add(timeout).unwrap_or(Timestamp::MAX))
-        });
+        // From the first question on: what is asked about begins before.
+        let mut deadline = None;
         let count = calls.len();
         let mut facts: Vec<Event> = Vec::new();
         for call in calls {
@@ -112,10 +112,19 @@ impl<'a> Runner<'a, '_> {
                 Ok(None) => run.deleted(),
                 known => known,
             };
-            let end = match (before, poll) {
+            let end = match (before, step.poll) {
                 (Err(error), _) => return run.runner.store_failed(&error),
                 (Ok(Some(fact)), _) => Ok(fact),
-                (Ok(None), Some((poll, deadline))) => run.poll(poll, deadline),
+                (Ok(None), _) if run.effect() == Effect::Publish => run.publish(),
+                (Ok(None), _) if run.effect() == Effect::Unpublish => run.unpublish(),
+                (Ok(None), Some(poll)) => {
+                    let deadline = *deadline.get_or_insert_with(|| poll.deadline(run.runner.clock.now()));
+                    match run.known(facts.last()) {
+                        Ok(None) => run.poll(poll, deadline),
+                        Ok(Some(fact)) => Ok(fact),
+                        Err(end) => Err(end),
+                    }
+                }
                 (Ok(None), None) => run.attempts(),
             };
             match end {
@@ -126,11 +135,12 @@ impl<'a> Runner<'a, '_> {
                 Err(end) => return StepEnd { outputs: outputs(step, facts.iter()), ..end },
             }
         }
+        self.ended.sent |= step.spec.effect == Effect::Publish;
         StepEnd { outputs: outputs(step, facts.iter()), ..StepEnd::new(StepOutcome::Succeeded) }
     }
 
     /// The event of an outcome.
-    fn event(&self, kind: EventKind, outcome: &Outcome) -> Event {
+    pub(super) fn event(&self, kind: EventKind, outcome: &Outcome) -> Event {
         event_of(kind, outcome, self.clock.now(), &self.settings.run_id)
     }
 }
@@ -159,6 +169,7 @@ impl<'r, 'a, 'c> CallRun<'r, 'a, 'c> {
             last: None,
             held: None,
             recorded: None,
+            marks: None,
         }
     }
 
@@ -264,7 +275,7 @@ impl<'r, 'a, 'c> CallRun<'r, 'a, 'c> {
         }
     }
 
-    fn times(&self) -> Times {
+    pub(super) fn times(&self) -> Times {
         Times::of(self.runner.clock, self.runner.client.server_time().filter(|_| self.has_its_clock()))
     }
 
@@ -293,7 +304,7 @@ impl<'r, 'a, 'c> CallRun<'r, 'a, 'c> {
     }
 
     /// Notes the intent, if nothing keeps the call from being made.
-    fn begin(&mut self) -> Result<(), StepEnd> {
+    pub(super) fn begin(&mut self) -> Result<(), StepEnd> {
         let body = match self.record.sent_body().filter(|_| self.is_mass()) {
             // In doubt: the same bytes again.
             Some(sent) => {
@@ -320,9 +331,10 @@ impl<'r, 'a, 'c> CallRun<'r, 'a, 'c> {
         // The waits may have taken longer than they were to take: a machine that slept, a token that was long in coming.
         self.resend_pause()?;
         let times = self.times();
-        let at = if self.is_mass() { times.attempted() } else { times.now };
+        let at = if self.effect().is_once() { times.attempted() } else { times.now };
         let intent = Event::new(EventKind::Attempted, at, &self.runner.settings.run_id);
-        if let Err(error) = self.note(Event { body: Some(body), ..intent }) {
+        let result = self.marks.take();
+        if let Err(error) = self.note(Event { body: Some(body), result, ..intent }) {
             return Err(self.store_failed(self.record.status, &error));
         }
         self.attempts += 1;
@@ -332,7 +344,7 @@ impl<'r, 'a, 'c> CallRun<'r, 'a, 'c> {
         Ok(())
     }
 
-    fn send(&mut self) -> Outcome {
+    pub(super) fn send(&mut self) -> Outcome {
         let timeout = self.at.step.timeout;
         let (path, body) = match self.media.as_ref().and_then(|media| media.upload.as_ref()) {
             Some(upload) => (upload.target.path(), Body::File(upload)),
@@ -341,16 +353,19 @@ impl<'r, 'a, 'c> CallRun<'r, 'a, 'c> {
                 (self.record.frozen.path.as_str(), Body::Json(body))
             }
         };
-        let Some(since) = self.record.in_doubt_since().filter(|_| self.is_mass()) else {
+        let Some(since) = self.record.in_doubt_since().filter(|_| self.effect().is_once()) else {
             return self.runner.client.call(Method::Post, path, body, timeout);
         };
         let repeated = self.record.status == Status::InFlight { doubt: true };
         let (clock, held, its_clock) = (self.runner.clock, RefCell::new(None), self.has_its_clock());
         let recorded = self.recorded.filter(|_| self.runner.ledger.is_shared());
+        let mass = self.is_mass();
         let answer = self.runner.client.post_while(path, body, timeout, &|server| {
             let times = Times::of(clock, server.filter(|_| its_clock));
             let fresh = recorded.map_or(Ok(()), |recorded| policy::is_fresh(times.steady, recorded));
-            fresh.and_then(|()| policy::may_leave(times, since, repeated, timeout)).map_err(|problem| {
+            // A publication has no key that is forgotten.
+            let leaves = || if mass { policy::may_leave(times, since, repeated, timeout) } else { Ok(()) };
+            fresh.and_then(|()| leaves()).map_err(|problem| {
                 let why = problem.message.clone();
                 held.replace(Some(problem));
                 why
@@ -361,19 +376,24 @@ impl<'r, 'a, 'c> CallRun<'r, 'a, 'c> {
     }
 
     /// Notes what became of an attempt: the facts if WeChat has it, none if it may be made again.
-    fn note_outcome(&mut self, answer: Outcome) -> Result<Option<Event>, StepEnd> {
+    pub(super) fn note_outcome(&mut self, answer: Outcome) -> Result<Option<Event>, StepEnd> {
         let repeated = self.record.status == Status::InFlight { doubt: true };
         let again = self.record.sent_body().is_some_and(|body| policy::may_have_sent(&self.record, body));
-        let (mut kind, mut next) = policy::judge(self.at.step.spec.effect, again, &answer);
+        let (mut kind, mut next) = policy::judge(self.effect(), again, &answer);
         let mut event = self.runner.event(kind, &answer);
         let mut lost: Option<Problem> = None;
         if let (Some(media), Next::Done) = (&self.media, &next)
             && let Err(problem) = self.runner.take(media, &answer, &mut event)
         {
-            // It was carried out, and is not what was asked for: the next run does it again.
-            (kind, next) = (EventKind::Refused, Next::Fail { stop: false });
-            (event.kind, event.note) = (kind, Some(noted(&problem.message)));
-            lost = Some(problem);
+            event.note = Some(noted(&problem.message));
+            if self.effect() == Effect::Publish {
+                (kind, next) = (EventKind::Unknown, Next::Doubt);
+            } else {
+                // It was carried out, and is not what was asked for: the next run does it again.
+                (kind, next) = (EventKind::Refused, Next::Fail { stop: false });
+                lost = Some(problem);
+            }
+            event.kind = kind;
         }
         // Known, whether or not the ledger takes it.
         let status = next_status(self.record.status, kind).expect(LEGAL);
@@ -408,7 +428,7 @@ impl<'r, 'a, 'c> CallRun<'r, 'a, 'c> {
         let outcome = if kind == EventKind::Adopted { CallOutcome::Adopted } else { CallOutcome::Accepted };
         self.finish(outcome, Some(answer));
         let adds = self.media.as_ref().is_some_and(|media| media.gives.is_some());
-        if repeated && adds && self.at.step.spec.effect == Effect::Media {
+        if repeated && adds && self.effect() == Effect::Media {
             let step = self.at.step.name();
             let text = say!(
                 "`{step}`: an earlier attempt got no conclusive answer and may have left a duplicate in the library",
@@ -420,43 +440,30 @@ impl<'r, 'a, 'c> CallRun<'r, 'a, 'c> {
 
     /// Asks for a status until it is the one that is waited for. Reads are simply repeated; only the last is noted.
     fn poll(&mut self, poll: Poll, deadline: Timestamp) -> Result<Event, StepEnd> {
-        let body = self.fill()?;
+        let question = self.question(poll)?;
+        let until = question.until;
         loop {
             if (self.runner.settings.interrupted)() {
                 return Err(self.interrupted());
             }
-            if let Some(mass) = self.told(&body, poll)? {
-                return self.by_event(body, &mass);
+            if let Some(mass) = self.told(&question.body, poll)? {
+                return self.by_event(question.body, &mass);
             }
-            let (path, timeout) = (&self.record.frozen.path, self.at.step.timeout);
-            let answer = self.runner.client.call(Method::Post, path, Body::Json(&body), timeout);
+            let timeout = self.at.step.timeout;
+            let answer = self.runner.client.call(Method::Post, &question.path, Body::Json(&question.body), timeout);
             self.attempts += 1;
-            let seen = match &answer {
-                Outcome::Reply(reply) => reply.msg_status(),
-                _ => None,
-            };
-            let pause = match (policy::judge(Effect::Read, false, &answer).1, seen) {
-                (Next::Done, Some(status)) if status == poll.until => {
-                    let facts = self.runner.event(EventKind::Accepted, &answer);
-                    self.finish(CallOutcome::Accepted, Some(&answer));
-                    return self.seen(body, facts);
+            let seen = question.seen(&answer);
+            let pause = match (policy::judge(Effect::Read, false, &answer).1, &seen) {
+                (Next::Done, Some(seen)) if seen.status() == until => {
+                    let facts = Event { result: Some(seen.kept()), ..self.runner.event(EventKind::Accepted, &answer) };
+                    return self.seen(question.body, Some(&answer), facts);
                 }
-                (Next::Done, Some(status @ ("SEND_FAIL" | "DELETE"))) => {
-                    let help = if status == "DELETE" {
-                        say!(
-                            "it was deleted, or every recipient was filtered out (monthly limit of four messages, or blocked)"
-                        )
-                    } else {
-                        say!("see the console (群发记录) or the event MASSSENDJOBFINISH for the reason")
-                    };
-                    let message = say!("the status is {status}, expected {until}", status, until = poll.until);
-                    return Err(self.unseen(&answer, message, help));
-                }
+                (Next::Done, Some(seen)) if seen.is_final() => return Err(self.ended(question, &answer, seen)),
                 (Next::Done, _) => {
                     self.retry = self.at.step.retry.retry();
                     poll.every
                 }
-                (Next::Fail { stop }, _) => return Err(self.refused(&answer, stop)),
+                (Next::Fail { stop }, _) => return Err(self.not_told(&question, &answer, stop)),
                 (Next::Again | Next::Doubt, _) => match self.retry.next() {
                     Some(pause) => pause,
                     None => {
@@ -465,16 +472,19 @@ impl<'r, 'a, 'c> CallRun<'r, 'a, 'c> {
                     }
                 },
             };
-            let seen = seen.map_or_else(|| say!("not known"), Phrase::verbatim);
+            let publishes = question.publication;
+            let seen = seen.map_or_else(|| say!("not known"), |seen| Phrase::verbatim(seen.status()));
             let left = deadline.duration_since(self.runner.clock.now());
             if left <= SignedDuration::ZERO {
                 let after = words(poll.timeout);
-                let until = poll.until;
                 let message = say!("the status is still {seen} after {after}, expected {until}", seen, after, until);
-                let help = say!("WeChat may still be sending: run it again, or raise `timeout`");
+                let help = match publishes {
+                    true => say!("WeChat may still be reviewing it: run it again, or raise `timeout`"),
+                    false => say!("WeChat may still be sending: run it again, or raise `timeout`"),
+                };
                 return Err(self.unseen(&answer, message, help));
             }
-            let why = say!("for {until}; the status is {seen} now", until = poll.until, seen);
+            let why = say!("for {until}; the status is {seen} now", until, seen);
             if !self.runner.wait(self.at.index, pause.min(left.unsigned_abs()), why) {
                 return Err(self.interrupted());
             }
@@ -496,8 +506,8 @@ impl<'r, 'a, 'c> CallRun<'r, 'a, 'c> {
 
     /// Ends by what the event says.
     fn by_event(&mut self, body: String, mass: &MassResult) -> Result<Event, StepEnd> {
-        self.finish(CallOutcome::Accepted, None);
         if let Some(why) = mass.failure() {
+            self.finish(CallOutcome::Accepted, None);
             let (job, status) = (mass.msg_id.to_string(), mass.status.text());
             let message = say!("job {job} ended with `{status}`: {why}", job, status, why);
             let command = self.runner.plan.command("report", &[]);
@@ -508,11 +518,12 @@ impl<'r, 'a, 'c> CallRun<'r, 'a, 'c> {
         facts.msg_id = Some(mass.msg_id);
         facts.note = Some(format!("{}: {}", events::MASS, mass.status.text()));
         facts.result = Some(frozen::seen(SENT, &mass.links));
-        self.seen(body, facts)
+        self.seen(body, None, facts)
     }
 
     /// The status is there: intent and facts are noted together.
-    fn seen(&mut self, body: String, facts: Event) -> Result<Event, StepEnd> {
+    pub(super) fn seen(&mut self, body: String, answer: Option<&Outcome>, facts: Event) -> Result<Event, StepEnd> {
+        self.finish(CallOutcome::Accepted, answer);
         let intent = Event::new(EventKind::Attempted, self.runner.clock.now(), &self.runner.settings.run_id);
         let noted = self.note(Event { body: Some(body), ..intent }).and_then(|()| self.note(facts.clone()));
         match noted {
@@ -522,13 +533,13 @@ impl<'r, 'a, 'c> CallRun<'r, 'a, 'c> {
     }
 
     /// WeChat answered, and the status will not be the one that is waited for, or not in time.
-    fn unseen(&mut self, answer: &Outcome, message: Phrase, help: Phrase) -> StepEnd {
+    pub(super) fn unseen(&mut self, answer: &Outcome, message: Phrase, help: Phrase) -> StepEnd {
         self.finish(CallOutcome::Accepted, Some(answer));
         StepEnd::problem(StepOutcome::Failed, message, vec![help])
     }
 
     /// The body of the frozen call with its slots filled.
-    fn fill(&self) -> Result<String, StepEnd> {
+    pub(super) fn fill(&self) -> Result<String, StepEnd> {
         let payload = match &self.planned {
             Some(call) => Cow::Borrowed(&call.payload),
             None => match frozen::payload(&self.record.frozen) {
@@ -601,17 +612,22 @@ impl<'r, 'a, 'c> CallRun<'r, 'a, 'c> {
         Ok(())
     }
 
-    fn is_mass(&self) -> bool {
-        self.at.step.spec.effect == Effect::Mass
+    /// What the call does to the world; the others of its step may do less.
+    pub(super) fn effect(&self) -> Effect {
+        self.record.frozen.effect
     }
 
-    /// Whether it is not known if a send was made.
-    fn in_doubt(&self) -> bool {
-        self.is_mass() && self.record.status.in_doubt()
+    fn is_mass(&self) -> bool {
+        self.effect() == Effect::Mass
+    }
+
+    /// Whether it is not known if something was done that must not be done twice.
+    pub(super) fn in_doubt(&self) -> bool {
+        self.effect().is_once() && self.record.status.in_doubt()
     }
 
     /// WeChat said no. If an earlier attempt is in doubt, that settles nothing.
-    fn refused(&mut self, answer: &Outcome, stop: bool) -> StepEnd {
+    pub(super) fn refused(&mut self, answer: &Outcome, stop: bool) -> StepEnd {
         self.finish(self.outcome(Some(answer)), Some(answer));
         let problem = self.held.take().unwrap_or_else(|| policy::advice(answer));
         if self.in_doubt() {
@@ -620,7 +636,12 @@ impl<'r, 'a, 'c> CallRun<'r, 'a, 'c> {
             return StepEnd { stop: true, ..self.unknown(problem) };
         }
         let Problem { message, mut help, errcode } = problem;
-        if self.record.status.in_doubt() && self.at.step.spec.effect == Effect::Delete {
+        if self.record.status.in_doubt() && self.effect() == Effect::Unpublish {
+            help.push(say!(
+                "an earlier attempt got no conclusive answer and may have deleted it: see the console (发表记录)"
+            ));
+        }
+        if self.record.status.in_doubt() && self.effect() == Effect::Delete {
             let command = self.runner.plan.command("status", &["--refresh"]);
             help.push(say!(
                 "an earlier attempt got no conclusive answer and may have deleted it: see `{command}`",
@@ -640,7 +661,7 @@ impl<'r, 'a, 'c> CallRun<'r, 'a, 'c> {
         self.refused(&answer, true)
     }
 
-    fn give_up(&mut self, why: Problem) -> StepEnd {
+    pub(super) fn give_up(&mut self, why: Problem) -> StepEnd {
         let last = self.last.take();
         self.finish(self.outcome(None), last.as_ref());
         if self.in_doubt() {
@@ -652,7 +673,7 @@ impl<'r, 'a, 'c> CallRun<'r, 'a, 'c> {
         StepEnd { error, ..StepEnd::new(StepOutcome::Failed) }
     }
 
-    fn interrupted(&mut self) -> StepEnd {
+    pub(super) fn interrupted(&mut self) -> StepEnd {
         self.runner.stopped.get_or_insert_with(|| say!("the run was interrupted"));
         if self.attempts > 0 {
             let last = self.last.take();
@@ -667,16 +688,16 @@ impl<'r, 'a, 'c> CallRun<'r, 'a, 'c> {
     }
 
     /// The store failed when the call stood at `status`. That a send is in doubt is worse, and is said first.
-    fn store_failed(&mut self, status: Status, error: &LedgerError) -> StepEnd {
+    pub(super) fn store_failed(&mut self, status: Status, error: &LedgerError) -> StepEnd {
         let end = self.runner.store_failed(error);
-        if self.is_mass() && status.in_doubt() {
+        if self.effect().is_once() && status.in_doubt() {
             return StepEnd { stop: true, ..self.unknown(Problem::new(error.words())) };
         }
         end
     }
 
     /// What to do is to wait for the next run, unless the reason says something else.
-    fn unknown(&self, why: Problem) -> StepEnd {
+    pub(super) fn unknown(&self, why: Problem) -> StepEnd {
         let error = Some(doubt::problem(self.runner.plan, &self.record, why));
         StepEnd { error, ..StepEnd::new(StepOutcome::Unknown) }
     }
@@ -684,7 +705,7 @@ impl<'r, 'a, 'c> CallRun<'r, 'a, 'c> {
     /// What reports say of it when it ends without success. A status that is asked for is noted only when it is there,
     /// and asking leaves no doubt.
     fn outcome(&self, refusal: Option<&Outcome>) -> CallOutcome {
-        match (self.at.step.poll, refusal) {
+        match (self.at.step.poll.filter(|_| self.effect() == Effect::Read), refusal) {
             (None, _) => outcome_of(self.record.status),
             (Some(_), Some(Outcome::Reply(_))) => CallOutcome::Refused,
             (Some(_), _) => CallOutcome::NotSent,
@@ -717,7 +738,7 @@ impl<'r, 'a, 'c> CallRun<'r, 'a, 'c> {
         }
     }
 
-    fn finish(&mut self, outcome: CallOutcome, last: Option<&Outcome>) {
+    pub(super) fn finish(&mut self, outcome: CallOutcome, last: Option<&Outcome>) {
         self.say(self.report(outcome, last));
     }
 

@@ -4,6 +4,7 @@ use super::policy;
 use crate::{
     ledger::{CallRecord, Event},
     locale::say,
+    payload::Effect,
     problem::Problem,
     render::RenderedPlan,
 };
@@ -20,6 +21,17 @@ pub(crate) fn settle(plan: &RenderedPlan, step: &str, occurrence: Option<&str>) 
 pub(crate) fn problem(plan: &RenderedPlan, record: &CallRecord, why: Problem) -> Problem {
     let (id, key) = (&record.frozen.id, &record.frozen.idempotency_key);
     let command = settle(plan, &id.name(), None);
+    if record.frozen.effect == Effect::Publish {
+        let problem = if why.help.is_empty() {
+            why.help(say!("check the console (草稿箱, 发表记录), or run the plan again: it asks WeChat first, and publishes nothing twice"))
+        } else {
+            why
+        };
+        let message = say!("unknown whether the draft was published: {why}", why = &problem.message);
+        let problem = problem
+            .help(say!("if you know what happened, run: {command} --sent ARTICLE_ID (or 0), or --not-sent", command));
+        return Problem { message, ..problem };
+    }
     let problem = match policy::foreign(record) {
         Some(answer) => foreign(&command, key, answer),
         None => {

@@ -8,6 +8,7 @@ use serde_json::json;
 use super::{
     frozen,
     outputs::given,
+    published,
     reconcile::{anew, is_current, latest},
     work::{Left, StepCall, Write},
 };
@@ -56,6 +57,10 @@ pub(super) fn left<L>(
         });
         if sent {
             return Ok(Err(vec![say!("the article was already sent")]));
+        }
+        if let Some(record) = published::of_draft(&id, all) {
+            let step = record.frozen.id.name();
+            return Ok(Err(vec![say!("the article was already published by `{step}`", step)]));
         }
         if gone {
             notes.push(say!("the draft or pictures of `{step}` are missing; creating them again", step = step.name()));

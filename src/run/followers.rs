@@ -109,7 +109,10 @@ fn calls(plan: &RenderedPlan, step: &RenderedStep, people: &Arc<Openids>, first:
         let people = People { openids: Arc::clone(people), range };
         let payload = model.payload.to(&people, &key);
         let target = Target::People(people);
-        StepCall::planned(step, PlannedCall { chunk, key, path: step.spec.path, payload, target, media: None })
+        StepCall::planned(
+            step,
+            PlannedCall { chunk, key, path: step.spec.path, effect: step.spec.effect, payload, target, media: None },
+        )
     });
     calls.collect()
 }
@@ -141,7 +144,10 @@ pub(super) fn covering(
             next += 1;
             let key = idempotency_key(&plan.appid, &plan.name, &plan.occurrence, &step.id, step.key.as_deref(), next);
             let (path, target) = (step.spec.path, Target::Nobody);
-            calls.push(StepCall::planned(step, PlannedCall { chunk: next, key, path, payload, target, media: None }));
+            calls.push(StepCall::planned(
+                step,
+                PlannedCall { chunk: next, key, path, effect: step.spec.effect, payload, target, media: None },
+            ));
         }
     }
     Ok(calls)

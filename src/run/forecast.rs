@@ -62,6 +62,10 @@ pub(crate) enum Counted {
     Previews,
     /// By the day.
     Deletes,
+    /// By the day.
+    Publications,
+    /// Deletions of such, by the day.
+    Unpublications,
 }
 
 impl Counted {
@@ -72,6 +76,8 @@ impl Counted {
             Self::SendsToAll | Self::SendsToAllToday => "sends to all",
             Self::Previews => "previews",
             Self::Deletes => "deletes",
+            Self::Publications => "publications",
+            Self::Unpublications => "deletions of publications",
         }
     }
 
@@ -80,6 +86,7 @@ impl Counted {
         match self {
             Self::SendsToAll => "this month",
             Self::MassCalls | Self::SendsToAllToday | Self::Previews | Self::Deletes => "today",
+            Self::Publications | Self::Unpublications => "today",
         }
     }
 }
@@ -95,6 +102,10 @@ impl Quota {
             }
             Counted::Previews => say!("{wanted} preview needed" | "{wanted} previews needed", wanted),
             Counted::Deletes => say!("{wanted} delete needed" | "{wanted} deletes needed", wanted),
+            Counted::Publications => say!("{wanted} publication needed" | "{wanted} publications needed", wanted),
+            Counted::Unpublications => {
+                say!("{wanted} deletion of a publication needed" | "{wanted} deletions of publications needed", wanted)
+            }
         };
         match self.what {
             Counted::SendsToAll => say!("{needs}, {used} already used this month, limit {most}", needs, used, most),
@@ -145,12 +156,12 @@ pub(super) fn forecast<L>(
     let mut needs = Needs::default();
     for Work { step, left, .. } in work {
         for call in left.open_calls() {
-            needs.add(step.spec.effect, || call.target().map(Cow::into_owned))?;
+            needs.add(call.frozen.effect, || call.target().map(Cow::into_owned))?;
         }
         // As many as the send turns out to have: one at least.
         if matches!(left, Left::Cover { .. }) {
             for call in &step.calls {
-                needs.add(step.spec.effect, || Ok(call.target.clone()))?;
+                needs.add(call.effect, || Ok(call.target.clone()))?;
             }
         }
     }
@@ -182,6 +193,8 @@ struct Needs {
     to_all: usize,
     previews: usize,
     deletes: usize,
+    publications: usize,
+    unpublications: usize,
     people: HashMap<String, usize>,
 }
 
@@ -193,6 +206,8 @@ impl Needs {
             Effect::Setting | Effect::Media => {}
             Effect::Preview => self.previews += 1,
             Effect::Delete => self.deletes += 1,
+            Effect::Publish => self.publications += 1,
+            Effect::Unpublish => self.unpublications += 1,
             Effect::Mass => {
                 self.mass += 1;
                 match target()? {
@@ -225,7 +240,10 @@ fn quotas(kind: AccountKind, needs: &Needs, today: &Needs, month: &Needs) -> Vec
     };
     let previews = quota(Counted::Previews, needs.previews, today.previews, limits::PREVIEWS_PER_DAY);
     let deletes = quota(Counted::Deletes, needs.deletes, today.deletes, limits::DELETES_PER_DAY);
-    mass.into_iter().chain([previews, deletes]).filter(|quota| quota.wanted > 0).collect()
+    let published = quota(Counted::Publications, needs.publications, today.publications, limits::PUBLISHES_PER_DAY);
+    let taken_back =
+        quota(Counted::Unpublications, needs.unpublications, today.unpublications, limits::UNPUBLISHES_PER_DAY);
+    mass.into_iter().chain([previews, deletes, published, taken_back]).filter(|quota| quota.wanted > 0).collect()
 }
 
 fn short(kind: AccountKind, quotas: &[Quota], needs: &Needs, month: &Needs) -> Vec<Phrase> {

@@ -145,14 +145,14 @@ pub(super) fn given(fact: &Event, output: Output) -> Result<Option<String>, NotG
     }
 }
 
-/// The state that a check saw; none if it is no word.
+/// The state that a check saw, of a publication or with links among other facts; none if it is no word.
 pub(super) fn status(fact: &Event) -> Option<String> {
     let text = fact.result.as_deref()?;
     let word = match members(text) {
-        Some(members) => members.get("status").and_then(Value::as_str).map(str::to_owned),
-        None => Some(text.to_owned()),
+        Some(facts) => facts.get("status")?.as_str()?.to_owned(),
+        None => text.to_owned(),
     };
-    word.filter(|word| payload::is_value(word))
+    Some(word).filter(|word| payload::is_value(word))
 }
 
 /// What a check that an event ended gives: the state, and the links that the event has.
@@ -166,17 +166,17 @@ pub(super) fn seen(status: &str, links: &[(u64, String)]) -> String {
     }
 }
 
-/// The links that a check saw.
-pub(super) fn links(fact: &Event) -> Vec<String> {
-    let urls = fact.result.as_deref().and_then(members).and_then(|mut members| members.remove("urls"));
-    let urls = urls.iter().filter_map(Value::as_array).flatten().filter_map(Value::as_str);
-    urls.filter(|url| payload::is_value(url)).map(str::to_owned).collect()
+/// The links of what was published or sent; empty if they are not known.
+pub(super) fn urls(fact: &Event) -> Vec<String> {
+    let facts = fact.result.as_deref().and_then(members).unwrap_or_default();
+    let list = facts.get("urls").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    list.iter().filter_map(Value::as_str).filter(|url| payload::is_value(url)).map(str::to_owned).collect()
 }
 
 /// Whether all that accepted calls of a media step gave can be read.
 pub(super) fn check_given(records: &[&CallRecord]) -> Result<(), LedgerError> {
     for record in records {
-        for output in [Output::MediaId, Output::Url] {
+        for output in [Output::MediaId, Output::Url, Output::PublishId, Output::ArticleId] {
             let read = record.acceptance().map_or(Ok(None), |fact| given(fact, output));
             read.map_err(|NotGiven| damaged(&record.frozen.id, say!("does not record its outputs")))?;
         }

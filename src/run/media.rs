@@ -18,7 +18,7 @@ use crate::{
     render::MediaCall,
     report::{CallOutcome, CallReport},
     slot::Output,
-    wechat::client::Outcome,
+    wechat::{client::Outcome, publication},
 };
 
 impl Runner<'_, '_> {
@@ -34,7 +34,11 @@ impl Runner<'_, '_> {
     pub(super) fn take(&self, media: &MediaCall, answer: &Outcome, event: &mut Event) -> Result<(), Problem> {
         let Outcome::Reply(reply) = answer else { return Ok(()) };
         if let Some(gives) = &media.gives {
-            let value = gives.known.clone().or_else(|| reply.text(gives.member.name()).map(str::to_owned));
+            let told = || match gives.member {
+                Output::PublishId => publication::publish_id(reply),
+                member => reply.text(member.name()).map(str::to_owned),
+            };
+            let value = gives.known.clone().or_else(told);
             let Some(value) = value.filter(|value| !value.is_empty()) else {
                 let output = gives.member.name();
                 return Err(Problem::new(say!("WeChat accepted the call but returned no `{output}`", output))

@@ -20,6 +20,8 @@ mod media;
 mod outputs;
 pub(crate) mod policy;
 mod prepare;
+mod publish;
+mod published;
 mod reader;
 mod ready;
 pub(crate) mod reconcile;

@@ -21,14 +21,16 @@ pub(super) fn outputs<'e>(step: &RenderedStep, facts: impl Iterator<Item = &'e E
         Output::Status => facts.last().and_then(|fact| frozen::status(fact)).map(Value::from),
         Output::Urls => {
             let mut all: Vec<String> = Vec::new();
-            for url in facts.iter().flat_map(|fact| frozen::links(fact)).filter(|url| !url.is_empty()) {
+            for url in facts.iter().flat_map(|fact| frozen::urls(fact)) {
                 if !all.contains(&url) {
                     all.push(url);
                 }
             }
             (!all.is_empty()).then(|| json!(all))
         }
-        Output::MediaId | Output::Url => facts.iter().rev().find_map(|fact| given(fact, output)).map(Value::from),
+        Output::MediaId | Output::Url | Output::PublishId | Output::ArticleId => {
+            facts.iter().rev().find_map(|fact| given(fact, output)).map(Value::from)
+        }
     };
     step.spec.outputs.iter().filter_map(|output| Some((*output, value(*output)?))).collect()
 }

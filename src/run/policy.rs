@@ -24,7 +24,8 @@ pub(crate) enum Next {
     Done,
     /// Nothing happened, surely: the identical call may be made again after a pause.
     Again,
-    /// It may have been carried out: a send is repeated with the same key after `resend_after` only.
+    /// It may have been carried out: a send is repeated with the same key after `resend_after` only, and of a publication it is
+    /// asked then what became of it.
     Doubt,
     /// WeChat said no for good.
     Fail {
@@ -39,7 +40,7 @@ pub(crate) fn judge(effect: Effect, again: bool, outcome: &Outcome) -> (EventKin
         Outcome::Reply(reply) => reply,
         Outcome::NotSent(_) => return (EventKind::NotSent, Next::Again),
         Outcome::Unknown(_) => {
-            return (EventKind::Unknown, if effect == Effect::Mass { Next::Doubt } else { Next::Again });
+            return (EventKind::Unknown, if effect.is_once() { Next::Doubt } else { Next::Again });
         }
         Outcome::NoToken(_) | Outcome::Withheld | Outcome::Withdrawn(_) => {
             return (EventKind::NotSent, Next::Fail { stop: true });
@@ -48,7 +49,15 @@ pub(crate) fn judge(effect: Effect, again: bool, outcome: &Outcome) -> (EventKin
     match errcode::disposition(reply.errcode) {
         // Answers that only carry values need no errcode; that something was done must be said.
         Disposition::Done if !matches!(effect, Effect::Read | Effect::Media) && !reply.is_explicit() => {
-            (EventKind::Unknown, if effect == Effect::Mass { Next::Doubt } else { Next::Again })
+            (EventKind::Unknown, if effect.is_once() { Next::Doubt } else { Next::Again })
+        }
+        // It is settled by asking, whatever it was that left it open.
+        disposition
+            if matches!(effect, Effect::Publish | Effect::Unpublish)
+                && disposition != Disposition::Done
+                && !errcode::says_not_taken(reply.errcode) =>
+        {
+            (EventKind::Unknown, Next::Doubt)
         }
         Disposition::Done => (EventKind::Accepted, Next::Done),
         Disposition::Duplicate if effect == Effect::Mass && again => (EventKind::Adopted, Next::Done),

@@ -9,6 +9,7 @@ use super::{
     followers::{corrected, with_new},
     frozen, guard,
     outputs::{outputs, slots_of},
+    published,
     reconcile::{Verdict, has_versions, is_current, latest, reconcile},
     refusal::{Refusal, in_a_row, numbered},
     renamed::{self, Outside},
@@ -101,6 +102,15 @@ pub(super) fn compare<'p>(
         }
         work.push(Work { step, left, state });
     }
+    for Work { step, .. } in work.iter().filter(|work| work.left.is_open()) {
+        let draft = step.draft().and_then(|(draft, _)| published::draft_id(draft, &records));
+        let published = draft.and_then(|draft| published::of_draft(&draft, &records));
+        // Its own attempt is settled by the step itself.
+        if let Some(record) = published.filter(|record| !is_of(record, step)) {
+            let why = say!("its draft was already published by `{step}`", step = record.frozen.id.name());
+            conflicts.push(Conflict { step, why: Why::Changed(vec![why]) });
+        }
+    }
     if !conflicts.is_empty() {
         return Err(refused(plan, &conflicts));
     }
@@ -126,8 +136,13 @@ pub fn forgotten<'r>(plan: &RenderedPlan, records: &'r [CallRecord]) -> impl Ite
         plan.steps.iter().map(|step| (step.id.as_str(), step.key.as_deref())).collect();
     records.iter().filter(move |record| {
         let id = &record.frozen.id;
-        record.frozen.is_mass() && record.status.in_doubt() && !known.contains(&(id.step.as_str(), id.key.as_deref()))
+        record.frozen.is_once() && record.status.in_doubt() && !known.contains(&(id.step.as_str(), id.key.as_deref()))
     })
+}
+
+/// Whether a call is one of a step.
+fn is_of(record: &CallRecord, step: &RenderedStep) -> bool {
+    record.frozen.id.step == step.id && record.frozen.id.key == step.key
 }
 
 /// Whether a step, by its number in the plan from 0, is to be run.
@@ -175,7 +190,7 @@ fn left<'p>(
     conflicts: &mut Vec<Conflict<'p>>,
 ) -> Result<Left<Unlisted<'p>>, Refusal> {
     if !step.may_run() {
-        let doubtful = known.iter().find(|record| record.frozen.is_mass() && record.status.in_doubt());
+        let doubtful = known.iter().find(|record| record.frozen.is_once() && record.status.in_doubt());
         return Ok(doubtful.map_or(Left::Never, |record| Left::Doubtful { record: Box::new((*record).clone()) }));
     }
     let mut conflict = |why| {
@@ -188,6 +203,9 @@ fn left<'p>(
     }
     if step.spec.effect == Effect::Preview {
         return Ok(preview(step, known)?);
+    }
+    if step.spec.effect == Effect::Publish {
+        return Ok(published::left(step, known)?.unwrap_or_else(|blocked| conflict(Why::of(blocked))));
     }
     let records = || -> Vec<CallRecord> { known.iter().map(|record| (*record).clone()).collect() };
     if step.covers {
@@ -261,6 +279,16 @@ enum Why {
     Doubtful(Vec<u32>, Vec<Phrase>),
     /// Numbers of the calls that a person gave up.
     GivenUp(Vec<u32>),
+}
+
+impl Why {
+    fn of(blocked: published::Blocked) -> Self {
+        match blocked {
+            published::Blocked::Changed(changed) => Self::Changed(changed),
+            published::Blocked::Doubtful(call, changed) => Self::Doubtful(vec![call], changed),
+            published::Blocked::GivenUp(call) => Self::GivenUp(vec![call]),
+        }
+    }
 }
 
 /// The numbers of calls that stand so.

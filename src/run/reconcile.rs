@@ -89,7 +89,7 @@ pub(crate) fn reconcile(step: &RenderedStep, records: &[&CallRecord]) -> Result<
 /// Whether a step that has changed is done anew, in calls with numbers after those before: what cannot reach followers
 /// twice. Its calls fall into versions.
 pub(crate) fn has_versions(step: &RenderedStep) -> bool {
-    matches!(step.spec.effect, Effect::Media | Effect::Preview)
+    matches!(step.spec.effect, Effect::Media | Effect::Preview | Effect::Publish)
 }
 
 /// The records of the latest version: all of a version carry the same digest of what they make. A preview is one call.

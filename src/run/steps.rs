@@ -34,7 +34,7 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ended {
     pub outcome: RunOutcome,
-    /// Whether a mass message was accepted in this run.
+    /// Whether a mass message was accepted in this run, or something was published.
     pub(crate) sent: bool,
     /// Why, where no step says it.
     pub error: Option<Problem>,
@@ -234,7 +234,7 @@ impl<'a> Runner<'a, '_> {
             Ok(true) => {}
             Ok(false) => {
                 let mut records = calls.iter().filter_map(|call| call.record.as_ref());
-                let doubtful = records.find(|record| record.frozen.is_mass() && record.status.in_doubt());
+                let doubtful = records.find(|record| record.frozen.is_once() && record.status.in_doubt());
                 return doubtful
                     .map_or_else(|| StepEnd::new(StepOutcome::Skipped), |record| self.skipped_in_doubt(record));
             }

@@ -78,7 +78,7 @@ fn held(plan: &RenderedPlan, step: &RenderedStep, call: &StepCall, record: &Call
     };
     // What is planned anew takes nothing from the ledger.
     let (None, Some(model)) = (&call.planned, step.calls.first()) else { return Ok(People::OfPlan) };
-    if call.frozen.path != model.path || call.frozen.effect != step.spec.effect {
+    if call.frozen.path != model.path || call.frozen.effect != model.effect {
         return damaged(say!("different path or effect"));
     }
     let key = idempotency_key(&plan.appid, &plan.name, &plan.occurrence, &id.step, id.key.as_deref(), id.chunk);

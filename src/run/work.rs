@@ -194,6 +194,6 @@ pub(super) fn freeze(step: &RenderedStep, call: &PlannedCall) -> FrozenCall {
         payload: call.payload.raw(),
         message_digest: step.content.digest().map(str::to_owned),
         recipients: call.target.recipients(),
-        effect: step.spec.effect,
+        effect: call.effect,
     }
 }

@@ -56,6 +56,7 @@ mod material;
 mod media;
 mod message;
 mod multipart;
+mod publications;
 mod publish;
 mod push;
 mod quota;

@@ -9,125 +9,34 @@
 
 use std::collections::BTreeSet;
 
-use jiff::Timestamp;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::calendar::within;
+use super::DeliveryKind;
 use super::draft::{flag, shown};
 use super::errcode::{INVALID_ARGS, INVALID_ARTICLE_ID, INVALID_INDEX, INVALID_PUBLISH_ID, MALFORMED_BODY, Refusal};
 use super::exchange::Context;
-use super::media::{Draft, Media};
+use super::media::Media;
+use super::publications::{PUBLISHED, PUBLISHING, Publication};
 use super::push::Published;
 use super::state::State;
 use super::upload::media_id;
-use super::{Audience, Delivery, DeliveryKind};
 
-/// Path that publishes.
-pub(super) const SUBMIT: &str = "/cgi-bin/freepublish/submit";
-pub(super) const GET: &str = "/cgi-bin/freepublish/get";
-pub(super) const DELETE: &str = "/cgi-bin/freepublish/delete";
-pub(super) const GETARTICLE: &str = "/cgi-bin/freepublish/getarticle";
-pub(super) const BATCHGET: &str = "/cgi-bin/freepublish/batchget";
-
-/// How long a publication takes.
-const PUBLISHING: i64 = 10;
-const FIRST_PUBLISH_ID: u64 = 100_000_001;
 /// Publications of one `batchget`.
 const MAX_BATCH: u64 = 20;
-
-const PUBLISHED: u64 = 0;
-const RUNNING: u64 = 1;
-const DELETED: u64 = 5;
+const FIRST_PUBLISH_ID: u64 = 100_000_001;
 
 /// Words of an article by which its publication fails, and the status of that.
 const FAILURES: [(&str, u64); 3] = [("[[sandbox:original]]", 2), ("[[sandbox:fail]]", 3), ("[[sandbox:review]]", 4)];
 
-struct Publication {
-    publish_id: String,
-    article_id: String,
-    /// The draft that it was.
-    draft: String,
-    submitted: Timestamp,
-    /// 0, or how it fails.
-    outcome: u64,
-    /// Articles by which it fails, from 1.
-    failed: Vec<usize>,
-    /// Its articles, as they were submitted.
-    articles: Draft,
-    /// Articles that were deleted, from 1.
-    gone: BTreeSet<usize>,
-    /// Its end was looked at: a failure has given the draft back.
-    ended: bool,
-}
-
-impl Publication {
-    fn status(&self, now: Timestamp) -> u64 {
-        match self.outcome {
-            _ if within(PUBLISHING, self.submitted, now) => RUNNING,
-            PUBLISHED if self.gone.len() == self.articles.articles.len() => DELETED,
-            outcome => outcome,
-        }
+/// The articles of a publication as they are given.
+fn content(one: &Publication, with_content: bool, media: &Media) -> Value {
+    let mut content = shown(&one.draft, &one.articles, with_content, media);
+    for (number, article) in content["news_item"].as_array_mut().into_iter().flatten().enumerate() {
+        article["url"] = one.url(number + 1).into();
+        article["is_deleted"] = one.gone.contains(&(number + 1)).into();
     }
-
-    /// The link of an article, by its number from 1.
-    fn url(&self, index: usize) -> String {
-        let digest = Sha256::digest(format!("{}/{index}", self.article_id));
-        let name: String = digest.iter().take(11).map(|byte| format!("{byte:02x}")).collect();
-        format!("http://mp.weixin.qq.com/s/{name}")
-    }
-
-    fn urls(&self) -> Vec<String> {
-        (1..=self.articles.articles.len()).map(|index| self.url(index)).collect()
-    }
-
-    /// Its articles as they are given.
-    fn content(&self, with_content: bool, media: &Media) -> Value {
-        let mut content = shown(&self.draft, &self.articles, with_content, media);
-        for (number, article) in content["news_item"].as_array_mut().into_iter().flatten().enumerate() {
-            article["url"] = self.url(number + 1).into();
-            article["is_deleted"] = self.gone.contains(&(number + 1)).into();
-        }
-        content
-    }
-
-    fn delivery(&self, at: Timestamp, kind: DeliveryKind, numbers: &BTreeSet<usize>) -> Delivery {
-        let title =
-            |number: &usize| self.articles.articles[number - 1]["title"].as_str().unwrap_or_default().to_owned();
-        Delivery {
-            at,
-            kind,
-            msg_id: None,
-            audience: Audience::Openids(Vec::new()),
-            recipients: 0,
-            msgtype: "mpnews".to_owned(),
-            content: self.draft.clone(),
-            titles: numbers.iter().map(title).collect(),
-            clientmsgid: None,
-            urls: numbers.iter().map(|number| self.url(*number)).collect(),
-        }
-    }
-}
-
-/// All publications of the account, in the order in which they were submitted.
-#[derive(Default)]
-pub(super) struct Publications(Vec<Publication>);
-
-impl Publications {
-    /// What time alone brings about: a draft whose publication failed is in the draft box again.
-    pub(super) fn ripen(&mut self, now: Timestamp, media: &mut Media) {
-        for one in self.0.iter_mut().filter(|one| !one.ended && one.status(now) != RUNNING) {
-            one.ended = true;
-            if one.outcome != PUBLISHED {
-                media.give_back(&one.draft);
-            }
-        }
-    }
-
-    /// What can be read of: it succeeded, and something of it is left.
-    fn public(&self, now: Timestamp) -> impl Iterator<Item = &Publication> {
-        self.0.iter().rev().filter(move |one| one.status(now) == PUBLISHED)
-    }
+    content
 }
 
 /// A name in a body; a number is none.
@@ -227,7 +136,7 @@ pub(super) fn delete(state: &mut State, context: &Context) -> Result<Value, Refu
 pub(super) fn getarticle(state: &mut State, context: &Context) -> Result<Value, Refusal> {
     let id = name(&context.body, "article_id")?;
     let publication = state.publications.public(context.now).find(|one| one.article_id == id);
-    Ok(publication.ok_or(INVALID_ARTICLE_ID)?.content(true, &state.media))
+    Ok(content(publication.ok_or(INVALID_ARTICLE_ID)?, true, &state.media))
 }
 
 /// `POST /cgi-bin/freepublish/batchget`: what was published last comes first.
@@ -243,7 +152,7 @@ pub(super) fn batchget(state: &mut State, context: &Context) -> Result<Value, Re
     let page = all.iter().skip(offset).zip(0..count).map(|(one, _)| {
         json!({
             "article_id": one.article_id,
-            "content": one.content(with_content, &state.media),
+            "content": content(one, with_content, &state.media),
             "update_time": one.submitted.as_second() + PUBLISHING,
         })
     });
@@ -253,6 +162,7 @@ pub(super) fn batchget(state: &mut State, context: &Context) -> Result<Value, Re
 
 #[cfg(test)]
 mod tests {
+    use super::super::publications::{BATCHGET, DELETE, GET, GETARTICLE, SUBMIT};
     use super::super::testkit::{Bench, PREVIEW, SENDALL, to_tag, with};
     use super::*;
 

@@ -16,7 +16,7 @@ use super::AccountKind;
 use super::audience::{Target, follower_index};
 use super::calendar::{Month, day, month, within};
 use super::errcode::{DAILY_QUOTA, Errcode, FORBIDDEN_CGI_PATH, MASS_QUOTA, MINUTE_QUOTA, Refusal};
-use super::publish;
+use super::publications;
 
 /// Path of the send to a tag or to all.
 pub(super) const SENDALL: &str = "/cgi-bin/message/mass/sendall";
@@ -40,8 +40,8 @@ fn published_limit(path: &str) -> u64 {
         "/cgi-bin/token" => 2000,
         "/cgi-bin/stable_token" => 500_000,
         "/cgi-bin/message/mass/preview" => 100,
-        "/cgi-bin/message/mass/delete" | publish::DELETE => 10,
-        publish::SUBMIT | publish::GET | publish::GETARTICLE | publish::BATCHGET => 100,
+        "/cgi-bin/message/mass/delete" | publications::DELETE => 10,
+        publications::SUBMIT | publications::GET | publications::GETARTICLE | publications::BATCHGET => 100,
         "/cgi-bin/user/get" | "/cgi-bin/draft/get" => 500,
         "/cgi-bin/tags/get" | "/cgi-bin/tags/create" => 1000,
         "/cgi-bin/draft/add" | "/cgi-bin/draft/update" | "/cgi-bin/draft/delete" => 1000,

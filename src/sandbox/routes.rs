@@ -10,7 +10,7 @@ use super::errcode::{MALFORMED_BODY, REQUIRE_GET, REQUIRE_POST, Refusal, UNKNOWN
 use super::exchange::{Context, Reply, Request};
 use super::multipart::Form;
 use super::state::State;
-use super::{component, draft, mass, material, publish, quota, upload};
+use super::{component, draft, mass, material, publications, publish, quota, upload};
 
 /// What an endpoint expects in the body.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -89,11 +89,11 @@ static ROUTES: &[Route] = &[
     Route::new("/cgi-bin/draft/delete", Body::Json, draft::delete),
     Route::new("/cgi-bin/draft/count", Body::None, draft::count),
     Route::new("/cgi-bin/draft/batchget", Body::Json, draft::batchget),
-    Route::new(publish::SUBMIT, Body::Json, publish::submit),
-    Route::new(publish::GET, Body::Json, publish::get),
-    Route::new(publish::DELETE, Body::Json, publish::delete),
-    Route::new(publish::GETARTICLE, Body::Json, publish::getarticle),
-    Route::new(publish::BATCHGET, Body::Json, publish::batchget),
+    Route::new(publications::SUBMIT, Body::Json, publish::submit),
+    Route::new(publications::GET, Body::Json, publish::get),
+    Route::new(publications::DELETE, Body::Json, publish::delete),
+    Route::new(publications::GETARTICLE, Body::Json, publish::getarticle),
+    Route::new(publications::BATCHGET, Body::Json, publish::batchget),
     Route::new("/cgi-bin/tags/get", Body::None, |state, _| state.directory.tags_get()),
     Route::new("/cgi-bin/tags/create", Body::Json, |state, context| state.directory.tags_create(context)),
     Route::new("/cgi-bin/user/get", Body::None, |state, context| state.directory.user_get(context)),

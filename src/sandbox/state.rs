@@ -6,7 +6,7 @@ use super::editor::Loss;
 use super::idempotency::ClientIds;
 use super::job::Jobs;
 use super::media::Media;
-use super::publish::Publications;
+use super::publications::Publications;
 use super::push::Outbox;
 use super::quota::Quotas;
 use super::token::Tokens;

@@ -1,4 +1,4 @@
-//! The platform's protocol: what a reply says, the table of error codes, one request at a time, the one token (`token`: what it
+//! The platform's protocol: what a reply says (of publications, `publication`), the table of error codes, one request at a time, the one token (`token`: what it
 //! is; `keeper`: where it comes from, also by way of a third-party platform, `component`), and the client that puts them
 //! together.
 
@@ -8,6 +8,7 @@ pub mod errcode;
 mod fetch;
 pub(crate) mod http;
 pub mod keeper;
+pub(crate) mod publication;
 mod reply;
 pub(crate) mod seal;
 pub mod token;

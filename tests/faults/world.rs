@@ -190,6 +190,23 @@ impl Mass {
     }
 }
 
+/// A draft that was submitted for publication.
+#[derive(Debug)]
+pub(super) struct Page {
+    pub(super) draft: String,
+    articles: Value,
+    /// When it was submitted, in milliseconds.
+    at: i64,
+    /// Articles that were deleted, from 1.
+    pub(super) gone: BTreeSet<u64>,
+}
+
+/// Questions about drafts and publications.
+const ASKED: &[&str] = &["/draft/get", "/freepublish/get", "/freepublish/batchget", "/freepublish/getarticle"];
+
+/// How long a publication is on its way, in milliseconds.
+const PUBLISHING: i64 = 20_000;
+
 #[derive(Default)]
 pub(super) struct World {
     pub(super) ms: Cell<i64>,
@@ -210,6 +227,10 @@ pub(super) struct World {
     pub(super) drafts: RefCell<HashMap<String, Value>>,
     /// Articles as they were when they were sent.
     pub(super) published: RefCell<Vec<Value>>,
+    /// What was published, in order.
+    pub(super) pages: RefCell<Vec<Page>>,
+    /// A draft that is published leaves the draft box only when it is public.
+    pub(super) leaves_late: Cell<bool>,
     /// Jobs by their key: number, first and last time that they were asked for.
     jobs: RefCell<HashMap<String, (u64, i64, i64)>>,
     /// How often the status of a job was asked for.
@@ -427,7 +448,11 @@ impl Platform<'_> {
                 drafts.get_mut(&id()).expect("it was added")[index] = body["articles"].clone();
                 json!({ "errcode": 0, "errmsg": "ok" })
             }
-            "/cgi-bin/draft/get" => json!({ "news_item": world.drafts.borrow()[&id()] }),
+            "/cgi-bin/draft/get" => match self.draft(&id()) {
+                Some(articles) => json!({ "news_item": articles }),
+                None => json!({ "errcode": 40007, "errmsg": "invalid media_id" }),
+            },
+            path if path.starts_with("/cgi-bin/freepublish/") => self.publish(path, &body),
             "/cgi-bin/message/mass/get" => {
                 let id = body["msg_id"].as_str().and_then(|id| id.parse().ok()).expect("a number in a text");
                 self.job(id, "asked for");
@@ -457,6 +482,88 @@ impl Platform<'_> {
                 world.previews.set(world.previews.get() + 1);
                 json!({ "errcode": 0, "errmsg": "preview success" })
             }
+            other => panic!("nobody answers {other}"),
+        }
+    }
+
+    /// The articles of a draft of the draft box.
+    fn draft(&self, id: &str) -> Option<Value> {
+        let world = self.0;
+        let left = |page: &Page| !world.leaves_late.get() || world.ms.get() - page.at >= PUBLISHING;
+        if world.pages.borrow().iter().any(|page| page.draft == id && left(page)) {
+            return None;
+        }
+        world.drafts.borrow().get(id).cloned()
+    }
+
+    fn publish(&self, path: &str, body: &Value) -> Value {
+        let world = self.0;
+        let mut pages = world.pages.borrow_mut();
+        let public = |page: &Page| world.ms.get() - page.at >= PUBLISHING;
+        let news = |number: usize, page: &Page| {
+            let articles = page.articles.as_array().expect("a list").iter().zip(1_u64..).map(|(article, index)| {
+                let mut article = article.clone();
+                article["url"] = format!("http://mp.weixin.qq.com/s/page-{number}-{index}").into();
+                article["is_deleted"] = page.gone.contains(&index).into();
+                article
+            });
+            articles.collect::<Vec<_>>()
+        };
+        let of_article = |pages: &[Page]| {
+            let number = body["article_id"].as_str().and_then(|id| id.strip_prefix("article-")?.parse::<usize>().ok());
+            number.filter(|number| pages.get(*number).is_some_and(public))
+        };
+        match path.rsplit('/').next().expect("it has a name") {
+            "submit" => {
+                let draft = body["media_id"].as_str().expect("a text").to_owned();
+                if pages.iter().any(|page| page.draft == draft) {
+                    world.breaks(format!("{draft} was submitted twice"));
+                }
+                drop(pages);
+                let Some(articles) = self.draft(&draft) else { return json!({ "errcode": 40007, "errmsg": "gone" }) };
+                let mut pages = world.pages.borrow_mut();
+                pages.push(Page { draft, articles, at: world.ms.get(), gone: BTreeSet::new() });
+                json!({ "errcode": 0, "errmsg": "ok", "publish_id": format!("{}", 99 + pages.len()) })
+            }
+            "get" => {
+                let id = body["publish_id"].as_str().expect("a text");
+                let number = id.parse::<usize>().expect("a number") - 100;
+                let page = &pages[number];
+                if !public(page) {
+                    return json!({ "publish_id": id, "publish_status": 1, "fail_idx": [] });
+                }
+                let item: Vec<Value> = news(number, page)
+                    .iter()
+                    .zip(1..)
+                    .map(|(article, idx): (_, u64)| json!({ "idx": idx, "article_url": article["url"] }))
+                    .collect();
+                json!({ "publish_id": id, "publish_status": 0, "article_id": format!("article-{number}"),
+                        "article_detail": { "count": item.len(), "item": item }, "fail_idx": [] })
+            }
+            "batchget" => {
+                let listed = pages.iter().enumerate().rev().filter(|(_, page)| public(page));
+                let item: Vec<Value> = listed
+                    .map(|(number, page)| {
+                        let at = (1_772_416_800_000 + page.at + PUBLISHING + world.server_ahead.get()) / 1000;
+                        json!({ "article_id": format!("article-{number}"), "update_time": at, "content": { "news_item": news(number, page) } })
+                    })
+                    .collect();
+                json!({ "total_count": item.len(), "item_count": item.len(), "item": item })
+            }
+            "getarticle" => match of_article(&pages) {
+                Some(number) => json!({ "news_item": news(number, &pages[number]) }),
+                None => json!({ "errcode": 53600, "errmsg": "invalid article id" }),
+            },
+            "delete" => match of_article(&pages) {
+                Some(number) => {
+                    let index = body["index"].as_u64().expect("this plan names one");
+                    if !pages[number].gone.insert(index) {
+                        world.breaks(format!("article {index} of {} was deleted twice", pages[number].draft));
+                    }
+                    json!({ "errcode": 0, "errmsg": "ok" })
+                }
+                None => json!({ "errcode": 53600, "errmsg": "invalid article id" }),
+            },
             other => panic!("nobody answers {other}"),
         }
     }
@@ -543,6 +650,8 @@ impl Transport for Platform<'_> {
             world.acts.set(world.acts.get() + 1);
             match request.body {
                 Body::Json(_) if request.path.ends_with("/mass/get") => {}
+                // What is only read needs no intent.
+                Body::Json(_) if ASKED.iter().any(|path| request.path.ends_with(path)) => {}
                 Body::Json(text) => self.was_written(request.path, Some(text)),
                 Body::File(upload) => self.was_written(upload.target.path(), None),
             }

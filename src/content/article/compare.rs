@@ -54,6 +54,13 @@ pub(crate) fn same_text(sent: &str, got: &str) -> bool {
     sent == got || shown(sent).text == shown(got).text
 }
 
+/// What an article is known by when its markup is not what it was: its visible text without blanks, and how many pictures
+/// it has.
+pub(crate) fn text(html: &str) -> String {
+    let shown = shown(html);
+    format!("{}\n{}", shown.images.len(), shown.text)
+}
+
 /// What is missing or changed, in words; of a text that is no HTML, only whether it is the same.
 pub(crate) fn losses(sent: &str, got: &str, html: bool) -> Vec<Phrase> {
     if !html {

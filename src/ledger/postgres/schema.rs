@@ -13,7 +13,8 @@ pub const FORMAT: i64 = CHANGES.len() as i64;
 
 /// How each format is made from the one before, from format 1 on. Text is compared byte by byte, as in SQLite. A call that is
 /// not part of its step any more is retired, and not deleted: what happened to it stays. Who had the rights of a run, or of
-/// reading, has them of what is new as well.
+/// reading, has them of what is new as well. Format 3 has the effects `publish` and `unpublish`, and `adopted` after `unknown`,
+/// which an older version would take for damage: no other change.
 const CHANGES: &[&str] = &["
 CREATE TABLE accounts (
     appid TEXT COLLATE \"C\" PRIMARY KEY, epoch BIGINT NOT NULL, holder TEXT,
@@ -67,7 +68,7 @@ DO $$ DECLARE given record; BEGIN
         WHERE table_schema = current_schema() AND table_name = 'events' AND privilege_type IN ('SELECT', 'INSERT')
     LOOP EXECUTE format('GRANT %s ON observations TO %I', given.privilege_type, given.grantee); END LOOP;
 END $$;
-"];
+", ""];
 
 /// What a run reads and writes, one right a line.
 const RUN_RIGHTS: &[&str] = &[

@@ -121,6 +121,9 @@ CREATE TABLE observations (
     at INTEGER NOT NULL, body TEXT NOT NULL, digest TEXT NOT NULL, UNIQUE (platform, appid, kind, subject, digest)
 );
 ",
+    // The effects `publish` and `unpublish`, and `adopted` after `unknown`, which an older version would take for damage: no other
+    // change.
+    "",
 ];
 
 #[derive(Debug)]

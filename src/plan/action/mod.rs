@@ -3,6 +3,7 @@
 //! An action knows its fields, its path, its outputs and how its bodies are made.
 
 pub(crate) mod create_draft;
+pub(crate) mod publish;
 pub(crate) mod send_by_openid;
 
 mod check;
@@ -11,6 +12,7 @@ mod preview;
 mod send_by_tag;
 mod set_speed;
 mod spec;
+mod unpublish;
 mod upload_image;
 mod upload_material;
 
@@ -28,4 +30,6 @@ pub const ACTIONS: &[&Spec] = &[
     &upload_image::SPEC,
     &upload_material::SPEC,
     &create_draft::SPEC,
+    &publish::SPEC,
+    &unpublish::SPEC,
 ];

@@ -83,12 +83,17 @@ pub enum Asks<'a> {
     },
     Preview(&'a Message),
     Check {
-        /// The send step of this plan that is asked about.
+        /// The send or publish step of this plan that is asked about.
         of: Option<&'a str>,
         poll: Poll,
     },
     Delete {
         /// The send step of this plan that is taken back.
+        of: Option<&'a str>,
+    },
+    Publish(Poll),
+    Unpublish {
+        /// The publish step of this plan that is taken back.
         of: Option<&'a str>,
     },
     Draft(&'a [Article]),
@@ -110,6 +115,8 @@ impl<'a> Asks<'a> {
             Asks::Preview(_) => Effect::Preview,
             Asks::Check { .. } => Effect::Read,
             Asks::Delete { .. } => Effect::Delete,
+            Asks::Publish(_) => Effect::Publish,
+            Asks::Unpublish { .. } => Effect::Unpublish,
             Asks::Draft(_) | Asks::Upload { .. } => Effect::Media,
             Asks::Setting => Effect::Setting,
         }
@@ -119,14 +126,15 @@ impl<'a> Asks<'a> {
         match self {
             Asks::Send(message) | Asks::SendTo { message, .. } | Asks::Preview(message) => Some(message),
             Asks::Check { .. } | Asks::Delete { .. } | Asks::Draft(_) | Asks::Upload { .. } | Asks::Setting => None,
+            Asks::Publish(_) | Asks::Unpublish { .. } => None,
         }
     }
 
-    /// The id of the send step that `of` names.
+    /// The id of the step that `of` names.
     pub fn of(self) -> Option<&'a str> {
         match self {
-            Asks::Check { of, .. } | Asks::Delete { of } => of,
-            Asks::Send(_) | Asks::SendTo { .. } | Asks::Preview(_) => None,
+            Asks::Check { of, .. } | Asks::Delete { of } | Asks::Unpublish { of } => of,
+            Asks::Send(_) | Asks::SendTo { .. } | Asks::Preview(_) | Asks::Publish(_) => None,
             Asks::Draft(_) | Asks::Upload { .. } | Asks::Setting => None,
         }
     }
@@ -135,7 +143,7 @@ impl<'a> Asks<'a> {
         match self {
             Asks::SendTo { people, .. } => Some(people),
             Asks::Send(_) | Asks::Preview(_) | Asks::Check { .. } | Asks::Delete { .. } => None,
-            Asks::Draft(_) | Asks::Upload { .. } | Asks::Setting => None,
+            Asks::Publish(_) | Asks::Unpublish { .. } | Asks::Draft(_) | Asks::Upload { .. } | Asks::Setting => None,
         }
     }
 
@@ -143,7 +151,7 @@ impl<'a> Asks<'a> {
         match self {
             Asks::SendTo { sends_new, .. } => sends_new,
             Asks::Send(_) | Asks::Preview(_) | Asks::Check { .. } | Asks::Delete { .. } => false,
-            Asks::Draft(_) | Asks::Upload { .. } | Asks::Setting => false,
+            Asks::Publish(_) | Asks::Unpublish { .. } | Asks::Draft(_) | Asks::Upload { .. } | Asks::Setting => false,
         }
     }
 
@@ -158,14 +166,15 @@ impl<'a> Asks<'a> {
             Asks::Draft(articles) => articles,
             Asks::Send(_) | Asks::SendTo { .. } | Asks::Preview(_) => &[],
             Asks::Check { .. } | Asks::Delete { .. } | Asks::Upload { .. } | Asks::Setting => &[],
+            Asks::Publish(_) | Asks::Unpublish { .. } => &[],
         }
     }
 
     pub fn poll(self) -> Option<Poll> {
         match self {
-            Asks::Check { poll, .. } => Some(poll),
+            Asks::Check { poll, .. } | Asks::Publish(poll) => Some(poll),
             Asks::Send(_) | Asks::SendTo { .. } | Asks::Preview(_) | Asks::Delete { .. } => None,
-            Asks::Draft(_) | Asks::Upload { .. } | Asks::Setting => None,
+            Asks::Unpublish { .. } | Asks::Draft(_) | Asks::Upload { .. } | Asks::Setting => None,
         }
     }
 
@@ -178,6 +187,7 @@ impl<'a> Asks<'a> {
                 vec![FileUse { suffix: "/file".into(), path: path.clone(), holds: Holds::Media(target, optimize) }]
             }
             Asks::Check { .. } | Asks::Delete { .. } | Asks::Draft(_) | Asks::Setting => Vec::new(),
+            Asks::Publish(_) | Asks::Unpublish { .. } => Vec::new(),
         }
     }
 }
