@@ -179,7 +179,7 @@ impl Notices {
     fn deliver(&self, on: On, terminal: &Terminal, facts: &Facts, body: &dyn Fn(&str) -> Option<Option<String>>) {
         let wanted: Vec<&Address> = self.addresses.iter().filter(|address| address.notice.on.contains(&on)).collect();
         let (outgoing, answers) = mpsc::channel();
-        let mut waiting: Vec<Option<&str>> = wanted.iter().map(|address| Some(address.name.as_str())).collect();
+        let mut told: Vec<Option<Result<(), String>>> = vec![None; wanted.len()];
         for (index, address) in wanted.iter().enumerate() {
             let template = address.notice.webhook.as_ref().and_then(|hook| hook.body.as_ref());
             let body = match template.and_then(|template| body(&template.0)) {
@@ -199,20 +199,18 @@ impl Notices {
         loop {
             let passed = clock.steady().duration_since(began).unsigned_abs();
             let left = limits::NOTICE_TIMEOUT.saturating_sub(passed).max(Duration::from_millis(1));
-            let Ok((index, told)) = answers.recv_timeout(left) else { break };
-            let Some(name) = waiting[index].take() else { continue };
-            match told {
-                Ok(()) => terminal.note(&format!("{}\n", say!("told {address} how it ended", address = name))),
-                Err(why) => undelivered(name, &why, terminal),
-            }
+            let Ok((index, answer)) = answers.recv_timeout(left) else { break };
+            told[index] = Some(answer);
         }
-        for name in waiting.into_iter().flatten() {
-            let seconds = limits::NOTICE_TIMEOUT.as_secs();
-            undelivered(
-                name,
-                &say!("no answer within {seconds} s", seconds = seconds.to_string()).to_string(),
-                terminal,
-            );
+        // In the order of the plan, whoever answered first.
+        for (address, told) in wanted.iter().zip(told) {
+            let name = address.name.as_str();
+            let seconds = limits::NOTICE_TIMEOUT.as_secs().to_string();
+            match told {
+                Some(Ok(())) => terminal.note(&format!("{}\n", say!("told {address} how it ended", address = name))),
+                Some(Err(why)) => undelivered(name, &why, terminal),
+                None => undelivered(name, &say!("no answer within {seconds} s", seconds).to_string(), terminal),
+            }
         }
     }
 }
