@@ -183,7 +183,7 @@ fn what_is_pushed_is_in_reports_and_status() {
         assert!(html.contains("two") && html.contains("mp.weixin.qq.com"));
         let junit = case.run(&["report", "plan.yaml", "--api-base", &fake.base, "--format", "junit"]).exits(0).stdout;
         assert!(junit.contains("http://mp.weixin.qq.com/s/two"));
-        case.run(&["status", "plan.yaml", "--api-base", &fake.base]).exits(0).prints("events-status");
+        case.run(&["status", "plan.yaml", "--api-base", &fake.base]).exits(0).says("article 1: original content");
         let status = case.run(&["status", "plan.yaml", "--api-base", &fake.base, "--format", "json"]).json();
         let delivery = &status["steps"][0]["delivery"][0];
         assert_eq!((&delivery["total"], &delivery["filtered"], &delivery["sent"]), (&json!(45), &json!(1), &json!(44)));
