@@ -785,6 +785,10 @@ mod tests {
             "check" => {
                 json!({ "id": "a", "action": action, "of": "b", "until": "SEND_SUCCESS", "every": "30s", "timeout": "30m" })
             }
+            "publish" => {
+                json!({ "id": "a", "action": action, "media_id": "{{ steps.b.media_id }}", "every": "10s", "timeout": "30m" })
+            }
+            "unpublish" => json!({ "id": "a", "action": action, "of": "b", "article": "all" }),
             "upload_image" => json!({ "id": "a", "action": action, "file": "a.png" }),
             "upload_material" => {
                 json!({ "id": "a", "action": action, "type": "video", "file": "a.mp4", "title": "t", "introduction": "i" })
