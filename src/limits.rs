@@ -338,6 +338,11 @@ pub const ATTEMPTS: u32 = 4;
 pub const BACKOFF: Duration = Duration::from_secs(1);
 /// The longest of these pauses, where the plan does not say: the window in which calls are counted.
 pub const BACKOFF_MAX: Duration = MASS_CALLS_WINDOW;
+/// Items of one page of drafts, publications or material.
+/// <https://developers.weixin.qq.com/doc/subscription/api/draftbox/draftmanage/api_draft_batchget.html>
+pub const PAGE_ITEMS: usize = 20;
+/// Most items that a command lists: five hundred calls.
+pub const LIST_ITEMS_MAX: usize = 10_000;
 /// Most pages of followers that are read of one list: fifty million people.
 pub const FOLLOWER_PAGES_MAX: usize = 5_000;
 /// How often a token is asked for. Nothing is sent by it, so there is no harm in another try, but without one nothing runs.

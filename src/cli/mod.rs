@@ -9,6 +9,7 @@ mod clock;
 mod delete;
 mod display;
 mod doctor;
+mod drafts;
 mod explain;
 mod failure;
 mod files;
@@ -19,12 +20,15 @@ mod generate;
 mod help;
 mod init;
 mod language;
+mod listing;
 mod load;
+mod material;
 mod options;
 mod place;
 mod preview_html;
 mod process;
 mod project;
+mod published;
 mod render;
 mod report;
 mod reports;
@@ -37,6 +41,7 @@ mod standings;
 mod state;
 mod status;
 mod subject;
+mod table;
 mod target;
 mod terminal;
 mod token;
@@ -100,6 +105,12 @@ enum Command {
     /// Needs no change of the plan and no approval by digest, but a confirmation. The body of the article can no longer be
     /// opened; the message card stays with those who got it. Waits for a message that is still being sent.
     Delete(delete::Args),
+    /// Lists the drafts of an account, also those made by hand (read-only)
+    Drafts(drafts::Args),
+    /// Lists what an account has published without a notification (read-only)
+    Published(published::Args),
+    /// Lists the pictures, recordings and videos in the library of an account (read-only)
+    Material(material::Args),
     /// Checks whether the account is ready for a plan (read-only)
     Doctor(doctor::Args),
     /// Shows, refreshes or clears the cached access token; never prints its value
@@ -138,6 +149,9 @@ impl Command {
             Command::Settle(args) => wants(&args.format),
             Command::Delete(args) => wants(&args.format),
             Command::Token(args) => wants(args.format()),
+            Command::Drafts(args) => args.list.wants_json(),
+            Command::Published(args) => args.list.wants_json(),
+            Command::Material(args) => args.list.wants_json(),
             Command::Doctor(args) => wants(&args.format),
             Command::State(args) => args.wants_json(),
             Command::Explain(args) => wants(&args.format),
@@ -223,6 +237,9 @@ fn dispatch(cli: Cli, terminal: &Terminal) -> Result<ExitCode, Failure> {
         Command::Fleet(args) => fleet::main(&args, common, terminal),
         Command::Settle(args) => settle::main(&args, common, terminal),
         Command::Delete(args) => delete::main(&args, common, terminal),
+        Command::Drafts(args) => drafts::main(&args, common, terminal),
+        Command::Published(args) => published::main(&args, common, terminal),
+        Command::Material(args) => material::main(&args, common, terminal),
         Command::Doctor(args) => doctor::main(&args, common, terminal),
         Command::Token(args) => token::main(&args, common, terminal),
         Command::State(args) => state::main(&args, common, terminal),

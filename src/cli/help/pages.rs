@@ -29,6 +29,8 @@ const OF_PLANS: &[ExitCode] = &[Done, Usage, Invalid, MissingInput];
 const WITH_CHECK: &[ExitCode] = &[Done, Usage, Invalid, MissingInput, Refused];
 const OF_STATE: &[ExitCode] = &[Done, Usage, Invalid, MissingInput, Failed, Conflict];
 
+const OF_ACCOUNT: &[ExitCode] = &[Done, Usage, Invalid, MissingInput, Failed, Interrupted];
+
 const OF_STORES: &[ExitCode] = &[Done, Usage, MissingInput, Conflict];
 
 const PAGES: &[Page] = &[
@@ -147,6 +149,24 @@ const PAGES: &[Page] = &[
         related: &["run", "status", "settle"],
     },
     Page {
+        path: "drafts",
+        examples: &["qunfa drafts plan.yaml", "qunfa drafts --account account.yaml --format json"],
+        codes: OF_ACCOUNT,
+        related: &["published", "material"],
+    },
+    Page {
+        path: "published",
+        examples: &["qunfa published plan.yaml"],
+        codes: OF_ACCOUNT,
+        related: &["drafts", "material"],
+    },
+    Page {
+        path: "material",
+        examples: &["qunfa material plan.yaml", "qunfa material --account account.yaml --type image --limit 500"],
+        codes: OF_ACCOUNT,
+        related: &["drafts", "published"],
+    },
+    Page {
         path: "doctor",
         examples: &["qunfa doctor plan.yaml", "qunfa doctor plan.yaml --sandbox --format json"],
         codes: &[Done, Usage, Invalid, MissingInput, Failed, Conflict, Refused],
@@ -226,8 +246,10 @@ pub(super) fn common_options(path: &str) -> &'static [&'static str] {
         "fleet status" => &["state", "api_base", "var", "vars_file", "now"],
         "fleet check" | "fleet list" => &["var", "vars_file", "now"],
         "run" => &["state", "api_base", "account", "fleet", "var", "vars_file", "now", "verbose"],
-        "audience" | "status" | "report" | "settle" | "delete" | "doctor" | "token show" | "token refresh"
-        | "token clear" => &["state", "api_base", "account", "fleet", "var", "vars_file", "now"],
+        "audience" | "status" | "report" | "settle" | "delete" | "doctor" | "drafts" | "published" | "material"
+        | "token show" | "token refresh" | "token clear" => {
+            &["state", "api_base", "account", "fleet", "var", "vars_file", "now"]
+        }
         "state migrate" | "state grants" | "state check" => &["state"],
         _ => &[],
     }
@@ -283,6 +305,7 @@ fn meaning(path: &str, code: ExitCode) -> Phrase {
         ("fleet status", Failed) => say!("an account failed; nothing was sent for it"),
         ("fleet status", PartlyFailed) => say!("an account failed after something was sent"),
         ("fleet status", Unknown) => say!("the outcome of an account's send is unknown"),
+        ("drafts" | "published" | "material", Failed) => say!("WeChat refuses or cannot be reached"),
         (_, Failed) => say!("a step failed; nothing was sent in this run"),
         (_, PartlyFailed) => say!("a step failed after something was sent in this run"),
         (_, Unknown) => say!("the outcome of a send is unknown"),
