@@ -75,7 +75,7 @@ pub(super) fn asking<T>(
     let credential = session.credential(terminal).map_err(Refusal::missing_input)?;
     let mut connection = session.connect(session.tokens(terminal))?;
     let (timeout, clock) = (connection.timeout, RealClock::at(common.now));
-    let retry = session.plan.steps.first().map_or_else(RetryPolicy::default, |step| step.retry.clone());
+    let retry = session.plan.steps.first().map_or_else(RetryPolicy::default, |step| step.retry);
     let mut client = connection.client(credential, &clock);
     ask(&mut Asker { client: &mut client, clock: &clock, timeout, retry, interrupted: &process::interrupted })
 }

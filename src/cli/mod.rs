@@ -29,6 +29,7 @@ mod preview_html;
 mod process;
 mod project;
 mod published;
+mod pull;
 mod render;
 mod report;
 mod reports;
@@ -111,6 +112,10 @@ enum Command {
     Published(published::Args),
     /// Lists the pictures, recordings and videos in the library of an account (read-only)
     Material(material::Args),
+    /// Writes a draft into the project as files that a plan can use
+    ///
+    /// Articles become HTML with front matter, with their pictures beside them. Changes nothing at WeChat. What qunfa cannot send in an article is left out, and said.
+    Pull(pull::Args),
     /// Checks whether the account is ready for a plan (read-only)
     Doctor(doctor::Args),
     /// Shows, refreshes or clears the cached access token; never prints its value
@@ -152,6 +157,7 @@ impl Command {
             Command::Drafts(args) => args.list.wants_json(),
             Command::Published(args) => args.list.wants_json(),
             Command::Material(args) => args.list.wants_json(),
+            Command::Pull(args) => wants(&args.format),
             Command::Doctor(args) => wants(&args.format),
             Command::State(args) => args.wants_json(),
             Command::Explain(args) => wants(&args.format),
@@ -240,6 +246,7 @@ fn dispatch(cli: Cli, terminal: &Terminal) -> Result<ExitCode, Failure> {
         Command::Drafts(args) => drafts::main(&args, common, terminal),
         Command::Published(args) => published::main(&args, common, terminal),
         Command::Material(args) => material::main(&args, common, terminal),
+        Command::Pull(args) => pull::main(&args, common, terminal),
         Command::Doctor(args) => doctor::main(&args, common, terminal),
         Command::Token(args) => token::main(&args, common, terminal),
         Command::State(args) => state::main(&args, common, terminal),

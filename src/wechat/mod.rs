@@ -8,6 +8,7 @@ pub mod errcode;
 mod fetch;
 pub(crate) mod http;
 pub mod keeper;
+pub(crate) mod pictures;
 mod reply;
 pub(crate) mod seal;
 pub mod token;

@@ -30,6 +30,7 @@ const WITH_CHECK: &[ExitCode] = &[Done, Usage, Invalid, MissingInput, Refused];
 const OF_STATE: &[ExitCode] = &[Done, Usage, Invalid, MissingInput, Failed, Conflict];
 
 const OF_ACCOUNT: &[ExitCode] = &[Done, Usage, Invalid, MissingInput, Failed, Interrupted];
+const OF_PULL: &[ExitCode] = &[Done, Usage, Invalid, MissingInput, Failed, Refused, Interrupted];
 
 const OF_STORES: &[ExitCode] = &[Done, Usage, MissingInput, Conflict];
 
@@ -152,7 +153,7 @@ const PAGES: &[Page] = &[
         path: "drafts",
         examples: &["qunfa drafts plan.yaml", "qunfa drafts --account account.yaml --format json"],
         codes: OF_ACCOUNT,
-        related: &["published", "material"],
+        related: &["pull", "published", "material"],
     },
     Page {
         path: "published",
@@ -165,6 +166,15 @@ const PAGES: &[Page] = &[
         examples: &["qunfa material plan.yaml", "qunfa material --account account.yaml --type image --limit 500"],
         codes: OF_ACCOUNT,
         related: &["drafts", "published"],
+    },
+    Page {
+        path: "pull",
+        examples: &[
+            "qunfa pull plan.yaml 春茶上新",
+            "qunfa pull plan.yaml 2zSgzSrrgeZEdUYvDe7EJe --into content/spring",
+        ],
+        codes: OF_PULL,
+        related: &["drafts", "validate"],
     },
     Page {
         path: "doctor",
@@ -247,7 +257,7 @@ pub(super) fn common_options(path: &str) -> &'static [&'static str] {
         "fleet check" | "fleet list" => &["var", "vars_file", "now"],
         "run" => &["state", "api_base", "account", "fleet", "var", "vars_file", "now", "verbose"],
         "audience" | "status" | "report" | "settle" | "delete" | "doctor" | "drafts" | "published" | "material"
-        | "token show" | "token refresh" | "token clear" => {
+        | "pull" | "token show" | "token refresh" | "token clear" => {
             &["state", "api_base", "account", "fleet", "var", "vars_file", "now"]
         }
         "state migrate" | "state grants" | "state check" => &["state"],
@@ -305,7 +315,8 @@ fn meaning(path: &str, code: ExitCode) -> Phrase {
         ("fleet status", Failed) => say!("an account failed; nothing was sent for it"),
         ("fleet status", PartlyFailed) => say!("an account failed after something was sent"),
         ("fleet status", Unknown) => say!("the outcome of an account's send is unknown"),
-        ("drafts" | "published" | "material", Failed) => say!("WeChat refuses or cannot be reached"),
+        ("pull", Refused) => say!("files exist already; nothing was written"),
+        ("drafts" | "published" | "material" | "pull", Failed) => say!("WeChat refuses or cannot be reached"),
         (_, Failed) => say!("a step failed; nothing was sent in this run"),
         (_, PartlyFailed) => say!("a step failed after something was sent in this run"),
         (_, Unknown) => say!("the outcome of a send is unknown"),
