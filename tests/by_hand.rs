@@ -663,6 +663,20 @@ fn a_draft_with_more_than_anybody_needs_is_bounded() {
     });
 }
 
+/// What can be neither sent nor left out is shown at its place.
+#[test]
+fn what_validate_would_find_is_shown() {
+    in_each_language(|| {
+        let case = case();
+        let server =
+            holding(news("茶", "<p>好茶</p>\n<table><tbody>散落的字<tr><td>格</td></tr></tbody></table>"), |_| None);
+        pull(&case, &server, "draft-1", &[]).exits(0).prints("pull-findings");
+        let step = "  - { id: one, action: create_draft, articles: [{ file: 茶/茶.html }] }\n";
+        std::fs::write(case.path("again.yaml"), plan(step)).expect("writes");
+        case.run(&["validate", "again.yaml"]).exits(3);
+    });
+}
+
 /// Who asks to stop while pictures are fetched finds nothing half-written.
 #[cfg(unix)]
 #[test]

@@ -127,8 +127,9 @@ impl<'p, 'a, 'c> Puller<'p, 'a, 'c> {
         if optimize {
             lines.push("optimize: true".into());
         }
-        self.check(&name, &kept.html, optimize);
-        let file = format!("---\n{}\n---\n{}\n", lines.join("\n"), kept.html);
+        let front = format!("---\n{}\n---\n", lines.join("\n"));
+        let file = format!("{front}{}\n", kept.html);
+        self.check(&name, &file, front.len(), optimize);
         self.pulled.files.push((name.clone(), file.into_bytes()));
         self.pulled.articles.push(Entry { file: name, images: None });
         Ok(())
@@ -260,15 +261,15 @@ impl<'p, 'a, 'c> Puller<'p, 'a, 'c> {
         Ok((file, optimize))
     }
 
-    /// What the plan will say against an article.
-    fn check(&mut self, name: &str, html: &str, optimize: bool) {
+    /// What the plan will say against an article whose text begins after so many bytes of its file.
+    fn check(&mut self, name: &str, whole: &str, begin: usize, optimize: bool) {
         let Some(theme) = Theme::builtin("none") else { return };
         let mut sources = SourceMap::default();
-        let file = sources.add(name, html.to_owned());
+        let file = sources.add(name, whole.to_owned());
         let input = Input {
             format: Format::Html,
-            text: html,
-            place: &|range| Span::new(file, range),
+            text: &whole[begin..],
+            place: &|range| Span::new(file, begin + range.start..begin + range.end),
             theme: &theme,
             links: Links::Footnote,
             webp: optimize,
