@@ -62,6 +62,8 @@ pub const TEXT_BYTES_WARN: usize = 2048;
 pub const TEXT_CHARS_WARN: usize = 293;
 /// Most bytes of one text, id or name that qunfa sends at all: far above anything WeChat was seen to take.
 pub const TEXT_BYTES_MAX: usize = 20_480;
+/// Most articles of a draft (the older page; the newer one says no number).
+pub const ARTICLES_MAX: usize = 8;
 /// Most pictures of an image message (the limit of `newspic` drafts).
 /// <https://developers.weixin.qq.com/doc/service/api/draftbox/draftmanage/api_draft_add>
 pub(crate) const IMAGES_MAX: usize = 20;
@@ -350,6 +352,21 @@ pub const ATTEMPTS: u32 = 4;
 pub const BACKOFF: Duration = Duration::from_secs(1);
 /// The longest of these pauses, where the plan does not say: the window in which calls are counted.
 pub const BACKOFF_MAX: Duration = MASS_CALLS_WINDOW;
+/// Items of one page of drafts, publications or material.
+/// <https://developers.weixin.qq.com/doc/subscription/api/draftbox/draftmanage/api_draft_batchget.html>
+pub const PAGE_ITEMS: usize = 20;
+/// Most items that a command lists: five hundred calls.
+pub const LIST_ITEMS_MAX: usize = 10_000;
+/// Kinds of markup that a pulled article lost and that are named.
+pub const PULL_NOTED: usize = 8;
+/// Characters of an address or `media_id` that a note shows.
+pub const PULL_SHOWN: usize = 160;
+/// Longest address of a picture that is fetched.
+pub const PICTURE_ADDRESS_BYTES: usize = 2 << 10;
+/// Most pictures of a draft that are fetched.
+pub const PULL_PICTURES_MAX: usize = 300;
+/// Most bytes of all pictures of a draft.
+pub const PULL_BYTES_MAX: u64 = 128 << 20;
 /// Most pages of followers that are read of one list: fifty million people.
 pub const FOLLOWER_PAGES_MAX: usize = 5_000;
 /// How often a token is asked for. Nothing is sent by it, so there is no harm in another try, but without one nothing runs.

@@ -8,6 +8,7 @@ mod blocks;
 mod bodies;
 mod bounds;
 mod busy;
+mod by_hand;
 mod cli;
 mod component;
 mod conformance;

@@ -304,6 +304,8 @@ pub(crate) enum Answer {
     Dated(String, Value),
     /// Any status, content type and body.
     Raw(u16, &'static str, String),
+    /// Any status, more lines of the header, and any bytes.
+    Bytes(u16, String, Vec<u8>),
     /// The connection is closed before a byte of the answer.
     Close,
     /// The connection is closed in the middle of the answer.
@@ -506,6 +508,10 @@ fn write_answer(stream: &TcpStream, answer: Answer, got: &Got, inner: &Mutex<Inn
             write(200, "application/json; encoding=utf-8", &value.to_string())
         }
         Answer::Raw(status, kind, body) => write(status, kind, &body),
+        Answer::Bytes(status, lines, body) => {
+            let head = format!("HTTP/1.1 {status} X\r\n{lines}Content-Length: {}\r\n\r\n", body.len());
+            out.write_all(head.as_bytes()).and_then(|()| out.write_all(&body)).is_ok()
+        }
         Answer::Usual => {
             let value = usual(got, &mut inner.lock().expect("no panic while locked"));
             write(200, "application/json; encoding=utf-8", &value.to_string())

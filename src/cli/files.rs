@@ -259,6 +259,58 @@ pub(super) fn write_new_files<'a>(
     Err(failed)
 }
 
+/// Writes files below a folder, all of them or none, in the place of those that are there; the error names the one that could
+/// not be. All are written beside the folder's files first; while they take their places, those before them are kept.
+pub(super) fn replace_files<'a>(folder: &Path, files: &'a [(String, Vec<u8>)]) -> Result<(), (&'a str, io::Error)> {
+    let first = files.first().map_or("", |(name, _)| name.as_str());
+    let new = folder.ancestors().take_while(|folder| !folder.as_os_str().is_empty() && !folder.exists());
+    let mut folders: Vec<PathBuf> = new.map(Path::to_owned).collect();
+    let mut placed: Vec<(PathBuf, Option<PathBuf>)> = Vec::new();
+    let mut place = || -> Result<(), (&'a str, io::Error)> {
+        fs::create_dir_all(folder).map_err(|error| (first, error))?;
+        let stage = tempfile::Builder::new().prefix(".qunfa").tempdir_in(folder).map_err(|error| (first, error))?;
+        for (at, (name, bytes)) in files.iter().enumerate() {
+            fs::write(stage.path().join(at.to_string()), bytes).map_err(|error| (name.as_str(), error))?;
+        }
+        for (at, (name, _)) in files.iter().enumerate() {
+            let mut move_in = || -> io::Result<()> {
+                let path = folder.join(name);
+                let parent = path.parent().unwrap_or(folder);
+                if !parent.exists() {
+                    fs::create_dir_all(parent)?;
+                    folders.push(parent.to_owned());
+                }
+                let before = match entry(&path) {
+                    Entry::Nothing => None,
+                    _ => Some(stage.path().join(format!("{at}.before"))),
+                };
+                if let Some(before) = &before {
+                    fs::rename(&path, before)?;
+                }
+                placed.push((path.clone(), before));
+                fs::rename(stage.path().join(at.to_string()), &path)
+            };
+            if let Err(error) = move_in() {
+                // As it was, while what was kept is still there.
+                for (path, before) in placed.drain(..).rev() {
+                    let _ = fs::remove_file(&path);
+                    let _ = before.map(|before| fs::rename(before, &path));
+                }
+                return Err((name, error));
+            }
+        }
+        Ok(())
+    };
+    let done = place();
+    if done.is_err() {
+        folders.sort();
+        for folder in folders.iter().rev() {
+            let _ = fs::remove_dir(folder);
+        }
+    }
+    done
+}
+
 pub(super) fn append_file(path: &Path, text: &str) -> io::Result<()> {
     fs::OpenOptions::new().append(true).create(true).open(path)?.write_all(text.as_bytes())
 }

@@ -92,7 +92,14 @@ fn sizes(resolved: &ResolvedPlan) -> Vec<ArticleSize> {
 /// Reads the text of a plan, or of a fleet; `-` is standard input.
 pub(super) fn open(path: &str, sources: SourceMap) -> (Loaded, Option<FileId>) {
     let folder = if path == "-" { Path::new("") } else { Path::new(path).parent().unwrap_or(Path::new("")) };
-    let mut loaded = Loaded {
+    let mut loaded = nothing(folder, sources);
+    let file = read(path, &mut loaded);
+    (loaded, file)
+}
+
+/// Nothing is read yet.
+fn nothing(folder: &Path, sources: SourceMap) -> Loaded {
+    Loaded {
         sources,
         diagnostics: Diagnostics::default(),
         plan: None,
@@ -100,9 +107,7 @@ pub(super) fn open(path: &str, sources: SourceMap) -> (Loaded, Option<FileId>) {
         sizes: Vec::new(),
         strict: false,
         before: process::usage().cpu,
-    };
-    let file = read(path, &mut loaded);
-    (loaded, file)
+    }
 }
 
 fn read(path: &str, loaded: &mut Loaded) -> Option<FileId> {
@@ -434,4 +439,26 @@ pub(super) fn open_session(target: Target<'_>, common: &Common, terminal: &Termi
     let address = Address::of(common)?;
     let (plan, loaded) = load_plan(target, common, Some(address.platform), Strict::default(), terminal)?;
     Ok(Session::new(target.path, plan, loaded.project, address, common, terminal)?)
+}
+
+/// What stands for the plan where only an account is named: nothing of it is ever sent.
+const NO_PLAN: &str = "version: 1\nname: account\nsteps:\n  - { id: none, action: send_by_tag, to: { tag_id: 2 }, message: { text: x } }\n";
+
+/// Opens a command about the account that the common options name, in a file of its own (`--account`).
+pub(super) fn open_without_plan(account: &str, common: &Common, terminal: &Terminal) -> Result<Session, Failure> {
+    let address = Address::of(common)?;
+    let mut loaded = nothing(Path::new(""), SourceMap::default());
+    let file = loaded.sources.add(account.to_owned(), NO_PLAN.to_owned());
+    match pipe(Target::from("-"), file, common, None, &mut loaded) {
+        Ok((mut plan, warnings)) => {
+            plan.options.clone_from(&common.given);
+            loaded.diagnostics = warnings;
+            loaded.print(terminal);
+            Ok(Session::new("-", plan, loaded.project, address, common, terminal)?)
+        }
+        Err(diagnostics) => {
+            loaded.diagnostics = diagnostics;
+            Err(loaded.refuse(account, Some(&say!("nothing was sent"))))
+        }
+    }
 }

@@ -10,6 +10,7 @@ mod clock;
 mod delete;
 mod display;
 mod doctor;
+mod drafts;
 mod event;
 mod explain;
 mod failure;
@@ -22,13 +23,17 @@ mod help;
 mod init;
 mod language;
 mod listen;
+mod listing;
 mod load;
+mod material;
 mod notices;
 mod options;
 mod place;
 mod preview_html;
 mod process;
 mod project;
+mod published;
+mod pull;
 mod render;
 mod report;
 mod reports;
@@ -41,6 +46,7 @@ mod standings;
 mod state;
 mod status;
 mod subject;
+mod table;
 mod target;
 mod terminal;
 mod token;
@@ -108,6 +114,16 @@ enum Command {
     /// Needs no change of the plan and no approval by digest, but a confirmation. The body of the article can no longer be
     /// opened; the message card stays with those who got it. Waits for a message that is still being sent.
     Delete(delete::Args),
+    /// Lists the drafts of an account, also those made by hand (read-only)
+    Drafts(drafts::Args),
+    /// Lists what an account has published without a notification (read-only)
+    Published(published::Args),
+    /// Lists the pictures, recordings and videos in the library of an account (read-only)
+    Material(material::Args),
+    /// Writes a draft into the project as files that a plan can use
+    ///
+    /// Articles become HTML with front matter, with their pictures beside them. Changes nothing at WeChat. What qunfa cannot send in an article is left out, and said.
+    Pull(pull::Args),
     /// Checks whether the account is ready for a plan (read-only)
     Doctor(doctor::Args),
     /// Shows, refreshes or clears the cached access token; never prints its value
@@ -147,6 +163,10 @@ impl Command {
             Command::Settle(args) => wants(&args.format),
             Command::Delete(args) => wants(&args.format),
             Command::Token(args) => wants(args.format()),
+            Command::Drafts(args) => args.list.wants_json(),
+            Command::Published(args) => args.list.wants_json(),
+            Command::Material(args) => args.list.wants_json(),
+            Command::Pull(args) => wants(&args.format),
             Command::Doctor(args) => wants(&args.format),
             Command::State(args) => args.wants_json(),
             Command::Explain(args) => wants(&args.format),
@@ -235,6 +255,10 @@ fn dispatch(cli: Cli, terminal: &Terminal) -> Result<ExitCode, Failure> {
         Command::Fleet(args) => fleet::main(&args, common, terminal),
         Command::Settle(args) => settle::main(&args, common, terminal),
         Command::Delete(args) => delete::main(&args, common, terminal),
+        Command::Drafts(args) => drafts::main(&args, common, terminal),
+        Command::Published(args) => published::main(&args, common, terminal),
+        Command::Material(args) => material::main(&args, common, terminal),
+        Command::Pull(args) => pull::main(&args, common, terminal),
         Command::Doctor(args) => doctor::main(&args, common, terminal),
         Command::Token(args) => token::main(&args, common, terminal),
         Command::State(args) => state::main(&args, common, terminal),

@@ -37,6 +37,7 @@ use crate::{
         component::{Component, Ticket},
         http::{ApiBase, Http, Proxy, WECHAT},
         keeper::{Keeper, TokenSource},
+        pictures::Pictures,
         token::TokenStore,
     },
 };
@@ -358,6 +359,11 @@ impl Session {
             timeout: first.map_or(limits::TIMEOUT, |step| step.timeout),
             pause: first.map_or(limits::BACKOFF, |step| step.retry.backoff),
         })
+    }
+
+    /// The way to the pictures that WeChat serves.
+    pub(super) fn pictures(&self, timeout: Duration) -> Result<Pictures, Refusal> {
+        Ok(Pictures::new(self.base.clone(), self.proxy()?, timeout, is_abandoned))
     }
 
     /// The account's own proxy, or else the one that the environment names. A rehearsal on this machine goes straight.

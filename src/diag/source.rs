@@ -191,6 +191,12 @@ pub fn find_control(text: &str) -> Option<(usize, char)> {
     })
 }
 
+/// A text without the characters that no content may hold, and with line ends as here.
+pub(crate) fn without_forbidden(text: &str) -> String {
+    let allowed = |c: &char| find_control(c.encode_utf8(&mut [0; 4])).is_none();
+    text.replace("\r\n", "\n").replace('\r', "\n").chars().filter(allowed).collect()
+}
+
 /// Characters for private use that qunfa keeps for itself: one for each of ASCII.
 const DISGUISES: std::ops::RangeInclusive<char> = '\u{10f000}'..='\u{10f07f}';
 

@@ -5,6 +5,7 @@
 //! knows; [`Ready`] is what a person is asked about, and [`Ready::run`] ends it.
 
 mod again;
+pub(crate) mod asker;
 mod attempt;
 pub(crate) mod deleted;
 pub(crate) mod delivery;

@@ -121,6 +121,14 @@ impl<'a> Client<'a> {
         self.exchange(&Request { method, path, query: &[], headers: &[], body, timeout }, &|_| Ok(()))
     }
 
+    /// A POST that is answered with a file. What is answered in JSON, or not as it should be, is no file.
+    pub fn file(&mut self, path: &str, body: Body<'_>, timeout: Duration) -> Result<Vec<u8>, Outcome> {
+        let mut file = None;
+        let call = Request { method: Method::Post, path, query: &[], headers: &[], body, timeout };
+        let outcome = self.answered(&call, &|_| Ok(()), &mut file);
+        file.ok_or(outcome)
+    }
+
     /// A POST that is made only while it is wanted: that is asked each time right before it leaves, for a token that had to be
     /// fetched, a lock that was held or a machine that slept may have taken any time.
     pub fn post_while(&mut self, path: &str, body: Body<'_>, timeout: Duration, wanted: &StillWanted<'_>) -> Outcome {
@@ -128,6 +136,11 @@ impl<'a> Client<'a> {
     }
 
     fn exchange(&mut self, call: &Request<'_>, wanted: &StillWanted<'_>) -> Outcome {
+        self.answered(call, wanted, &mut None)
+    }
+
+    /// One call; `file` is what was answered with success that is no JSON.
+    fn answered(&mut self, call: &Request<'_>, wanted: &StillWanted<'_>, file: &mut Option<Vec<u8>>) -> Outcome {
         let Request { method, path, body, timeout, .. } = *call;
         let token = self.keeper.get(&mut self.transport, self.clock);
         let mut token = match self.known(token) {
@@ -145,7 +158,11 @@ impl<'a> Client<'a> {
             }
             let request = Request { method, path, query: &[("access_token", &token)], headers: &[], body, timeout };
             let reply = match self.transport.send(&request) {
-                Ok(Answer { status, body, .. }) => wechat::decode(status, &body),
+                Ok(Answer { status, body, .. }) => {
+                    let reply = wechat::decode(status, &body);
+                    *file = Some(body).filter(|body| status == 200 && reply.is_err() && !body.is_empty());
+                    reply
+                }
                 Err(Failure::NotSent(why)) => return Outcome::NotSent(why),
                 Err(Failure::MaybeSent(why)) => return Outcome::Unknown(why),
             };

@@ -8,6 +8,7 @@ pub mod errcode;
 mod fetch;
 pub(crate) mod http;
 pub mod keeper;
+pub(crate) mod pictures;
 pub(crate) mod publication;
 mod reply;
 pub(crate) mod seal;

@@ -31,6 +31,8 @@ const OF_STATE: &[ExitCode] = &[Done, Usage, Invalid, MissingInput, Failed, Conf
 
 const OF_LISTEN: &[ExitCode] = &[Done, Usage, Invalid, MissingInput, Conflict];
 const OF_EVENTS: &[ExitCode] = &[Done, Usage, Invalid, MissingInput, Conflict, Refused];
+const OF_ACCOUNT: &[ExitCode] = &[Done, Usage, Invalid, MissingInput, Failed, Interrupted];
+const OF_PULL: &[ExitCode] = &[Done, Usage, Invalid, MissingInput, Failed, Refused, Interrupted];
 
 const OF_STORES: &[ExitCode] = &[Done, Usage, MissingInput, Conflict];
 
@@ -168,6 +170,33 @@ const PAGES: &[Page] = &[
         related: &["run", "status", "settle"],
     },
     Page {
+        path: "drafts",
+        examples: &["qunfa drafts plan.yaml", "qunfa drafts --account account.yaml --format json"],
+        codes: OF_ACCOUNT,
+        related: &["pull", "published", "material"],
+    },
+    Page {
+        path: "published",
+        examples: &["qunfa published plan.yaml"],
+        codes: OF_ACCOUNT,
+        related: &["drafts", "material"],
+    },
+    Page {
+        path: "material",
+        examples: &["qunfa material plan.yaml", "qunfa material --account account.yaml --type image --limit 500"],
+        codes: OF_ACCOUNT,
+        related: &["drafts", "published"],
+    },
+    Page {
+        path: "pull",
+        examples: &[
+            "qunfa pull plan.yaml 春茶上新",
+            "qunfa pull plan.yaml 2zSgzSrrgeZEdUYvDe7EJe --into content/spring",
+        ],
+        codes: OF_PULL,
+        related: &["drafts", "validate"],
+    },
+    Page {
         path: "doctor",
         examples: &["qunfa doctor plan.yaml", "qunfa doctor plan.yaml --sandbox --format json"],
         codes: &[Done, Usage, Invalid, MissingInput, Failed, Conflict, Refused],
@@ -247,8 +276,10 @@ pub(super) fn common_options(path: &str) -> &'static [&'static str] {
         "fleet status" => &["state", "api_base", "var", "vars_file", "now"],
         "fleet check" | "fleet list" => &["var", "vars_file", "now"],
         "run" => &["state", "api_base", "account", "fleet", "var", "vars_file", "now", "verbose"],
-        "listen" | "event" | "audience" | "status" | "report" | "settle" | "delete" | "doctor" | "token show"
-        | "token refresh" | "token clear" => &["state", "api_base", "account", "fleet", "var", "vars_file", "now"],
+        "listen" | "event" | "audience" | "status" | "report" | "settle" | "delete" | "doctor" | "drafts"
+        | "published" | "material" | "pull" | "token show" | "token refresh" | "token clear" => {
+            &["state", "api_base", "account", "fleet", "var", "vars_file", "now"]
+        }
         "state migrate" | "state grants" | "state check" => &["state"],
         _ => &[],
     }
@@ -310,6 +341,8 @@ fn meaning(path: &str, code: ExitCode) -> Phrase {
         ("fleet status", Failed) => say!("an account failed; nothing was sent for it"),
         ("fleet status", PartlyFailed) => say!("an account failed after something was sent"),
         ("fleet status", Unknown) => say!("the outcome of an account's send is unknown"),
+        ("pull", Refused) => say!("files exist already; nothing was written"),
+        ("drafts" | "published" | "material" | "pull", Failed) => say!("WeChat refuses or cannot be reached"),
         (_, Failed) => say!("a step failed; nothing was sent in this run"),
         (_, PartlyFailed) => say!("a step failed after something was sent in this run"),
         (_, Unknown) => say!("the outcome of a send is unknown"),

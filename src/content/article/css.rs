@@ -366,3 +366,23 @@ pub(super) fn inline(style: &str) -> (Vec<Declaration>, Vec<Problem>) {
     }
     (read, problems)
 }
+
+/// What of a `style` attribute may be sent, in its shortest form, and the properties that may not.
+pub(super) fn kept(style: &str) -> (String, Vec<String>) {
+    let mut problems = Vec::new();
+    let written = split(style, 0..style.len(), &mut problems);
+    let (mut kept, mut dropped): (Vec<Declaration>, Vec<String>) = (Vec::new(), Vec::new());
+    for written in written.iter().take(limits::TAG_ATTRIBUTES_MAX) {
+        problems.clear();
+        match declaration(style, written, &NO_VARIABLES, &mut problems) {
+            Some(declaration) if problems.is_empty() => kept.push(declaration),
+            _ => dropped.push(written.property.chars().take(32).collect()),
+        }
+    }
+    let has = |name: &str| kept.iter().any(|declaration| declaration.property == name);
+    if (has("background") || has("background-color")) && !has("color") {
+        kept.push(Declaration { property: "color".into(), value: "inherit".into() });
+    }
+    let kept = kept.iter().map(|Declaration { property, value }| format!("{property}:{value}"));
+    (kept.collect::<Vec<_>>().join(";"), dropped)
+}

@@ -14,6 +14,7 @@ mod code;
 pub(crate) mod compare;
 mod css;
 mod html;
+mod kept;
 mod leftover;
 mod markdown;
 mod math;
@@ -26,6 +27,7 @@ mod write;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use kept::{is_hosted, kept};
 pub(crate) use leftover::with_pictures;
 pub(crate) use model::{Article, Budget, Finding, Format, Image, Input, Links, Piece};
 pub(crate) use theme::Theme;

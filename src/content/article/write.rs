@@ -372,8 +372,12 @@ impl Writer<'_> {
                 self.close("section", opened);
             }
             "section" => {
+                let scrolling = scrolling_table(&own, &children);
                 let opened = self.open("section", ["section", ""], own, "");
-                self.flow(&children, false);
+                match scrolling {
+                    Some(table) => self.bare_table(table),
+                    None => self.flow(&children, false),
+                }
                 self.close("section", opened);
             }
             tag => {
@@ -469,12 +473,24 @@ impl Writer<'_> {
     fn table(&mut self, table: &Element, own: Vec<Declaration>) {
         let scroll = vec![declaration("overflow-x", "auto")];
         let wrapped = self.open("section", ["section", ".table-wrap"], scroll, "");
+        self.columns(table, own);
+        self.close("section", wrapped);
+    }
+
+    /// A table that scrolls already with what is around it, as in an article that comes back from WeChat.
+    fn bare_table(&mut self, table: &Element) {
+        let own = self.own(table);
+        self.start_block();
+        self.columns(table, own);
+        self.end_block();
+    }
+
+    fn columns(&mut self, table: &Element, own: Vec<Declaration>) {
         let opened = self.open("table", ["table", ""], own, "");
         self.html.push_str("<tbody>");
         self.rows(&table.children);
         self.html.push_str("</tbody>");
         self.close("table", opened);
-        self.close("section", wrapped);
     }
 
     fn rows(&mut self, nodes: &[Node]) {
@@ -969,6 +985,16 @@ fn wechat(href: &str) -> bool {
     let Some((_, rest)) = href.split_once("://") else { return false };
     let authority = rest.split(['/', '?', '#', '\\']).next().unwrap_or_default();
     RULESET.links.hosts.iter().any(|host| host.eq_ignore_ascii_case(authority))
+}
+
+/// The table that is all that a section holds which scrolls sideways.
+fn scrolling_table<'n>(own: &[Declaration], children: &[&'n Node]) -> Option<&'n Element> {
+    let scrolls = own.iter().any(|declaration| declaration.property == "overflow-x" && declaration.value == "auto");
+    let mut shown = children.iter().filter(|node| !node.is_blank());
+    match (&shown.next()?.kind, shown.next()) {
+        (Kind::Element(table), None) if scrolls && table.tag == "table" => Some(table),
+        _ => None,
+    }
 }
 
 /// The first visible character of what follows.
