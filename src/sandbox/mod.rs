@@ -12,7 +12,7 @@
 //! 1. `server` reads the request from the connection, and hands it to the state machine under one lock.
 //! 2. `routes` looks up the route, then checks token, method, body and daily quota, and calls the route's handler.
 //! 3. The handlers live by concept: `token`, `component` (third-party platforms), `mass` (send and preview), `job` (what became of a send), `upload` (files),
-//!    `draft` (articles, which lose what `editor` does not keep), `publish` (articles without a message), `audience` (tags and followers), `quota`.
+//!    `draft` (articles, which lose what `editor` does not keep), `publish` (articles without a message), `audience` (tags and followers), `datacube` (statistics), `quota`.
 //! 4. `server` records the [`Call`] and writes the reply.
 //!
 //! Step 2 and 3 are pure: no input or output, and the time is an argument.
@@ -44,6 +44,7 @@ use jiff::Timestamp;
 mod audience;
 mod calendar;
 mod component;
+mod datacube;
 mod draft;
 mod editor;
 mod errcode;

@@ -10,10 +10,12 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
+use jiff::civil::Date;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::calendar::within;
+use super::calendar::{day, within};
+use super::datacube::Issue;
 use super::draft::{flag, shown};
 use super::errcode::{INVALID_ARGS, INVALID_ARTICLE_ID, INVALID_INDEX, INVALID_PUBLISH_ID, MALFORMED_BODY, Refusal};
 use super::exchange::Context;
@@ -32,6 +34,8 @@ pub(super) const BATCHGET: &str = "/cgi-bin/freepublish/batchget";
 /// How long a publication takes.
 const PUBLISHING: i64 = 10;
 const FIRST_PUBLISH_ID: u64 = 100_000_001;
+/// Added to a `publish_id` it is the `msg_data_id`, beyond those of drafts that are sent.
+const FIRST_DATA_ID: u64 = 2_300_000_000;
 /// Publications of one `batchget`.
 const MAX_BATCH: u64 = 20;
 
@@ -126,6 +130,21 @@ impl Publications {
     /// What can be read of: it succeeded, and something of it is left.
     fn public(&self, now: Timestamp) -> impl Iterator<Item = &Publication> {
         self.0.iter().rev().filter(move |one| one.status(now) == PUBLISHED)
+    }
+
+    /// What was published on a day, whatever became of it later.
+    pub(super) fn issues(&self, on: Date) -> impl Iterator<Item = Issue> {
+        let published = move |one: &&Publication| one.outcome == PUBLISHED && day(one.submitted) == on;
+        self.0.iter().filter(published).map(|one| {
+            let title = |article: &Value| article["title"].as_str().unwrap_or_default().to_owned();
+            Issue {
+                data_id: one.publish_id.parse::<u64>().unwrap_or_default() + FIRST_DATA_ID,
+                recipients: 0,
+                is_pushed: false,
+                titles: one.articles.articles.iter().map(title).collect(),
+                urls: one.urls(),
+            }
+        })
     }
 }
 
