@@ -45,9 +45,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
     // Adapters, and what speaks to them.
     ("wechat", &["clock", "content", "limits", "locale", "plan", "redact", "retry"]),
     ("ledger", &["limits", "locale", "payload", "platform", "problem", "redact", "text", "wechat"]),
+    ("stats", &["clock", "ledger", "limits", "locale", "payload", "plan", "slot"]),
     // For people.
     ("page", &["locale", "text"]),
-    ("report", &["locale", "message", "page", "problem", "text"]),
+    ("report", &["locale", "message", "page", "problem", "stats", "text"]),
     (
         "page/preview",
         &[
@@ -88,6 +89,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "run",
             "sandbox",
             "slot",
+            "stats",
             "text",
             "wechat",
         ],

@@ -111,6 +111,7 @@ fn common_options_are_shown_where_they_have_an_effect() {
             "audience",
             "run",
             "status",
+            "stats",
             "report",
             "settle",
             "doctor",

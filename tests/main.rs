@@ -35,6 +35,7 @@ mod postgres;
 mod preview_html;
 mod properties;
 mod rare;
+mod readers;
 mod readme;
 mod renamed;
 mod schema;

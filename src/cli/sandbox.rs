@@ -54,6 +54,9 @@ pub(super) struct Args {
     /// Adds media to the account: mpnews, image, voice, mpvideo or thumb, or the URL of an article picture (repeatable)
     #[arg(long, value_name = "TYPE=MEDIA_ID", env = "QUNFA_MEDIA", hide_env_values = true)]
     media: Vec<String>,
+    /// Days by which the statistics that `stats` asks for are ahead, so that a rehearsal has readers [default: 0]
+    #[arg(long, value_name = "DAYS", default_value_t = 0, hide_default_value = true, env = "QUNFA_STATISTICS_AHEAD", hide_env_values = true, value_parser = super::options::number::<u16>)]
+    statistics_ahead: u16,
     /// Adds the tags and media that this plan uses
     #[arg(long, value_name = "PLAN", env = "QUNFA_PLAN", hide_env_values = true)]
     plan: Option<String>,
@@ -131,6 +134,7 @@ impl FaultArgs {
 
 pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<ExitCode, Failure> {
     let mut config = Config { appid: args.appid.clone(), secret: args.secret.clone(), ..Config::default() };
+    config.statistics_days = args.statistics_ahead.into();
     config.component = args.component.component();
     config.kind =
         if args.kind == "subscription" { server::AccountKind::Subscription } else { server::AccountKind::Service };

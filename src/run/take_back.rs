@@ -98,7 +98,8 @@ impl TakeBack<'_, '_> {
                     Err(error) => break End::Store(error),
                 },
                 Some("SEND_FAIL") => {
-                    let problem = Problem::new(say!("WeChat could not send it (SEND_FAIL), so there is nothing to delete"));
+                    let problem =
+                        Problem::new(say!("WeChat could not send it (SEND_FAIL), so there is nothing to delete"));
                     break End::Failed { problem, stop: false };
                 }
                 Some("SENDING") => {}
@@ -198,7 +199,9 @@ impl TakeBack<'_, '_> {
             self.ledger.extend(self.scope, std::slice::from_ref(&job.record.frozen), id, &event)?;
             job.is_known = true;
         }
-        job.record.push(event).expect("an attempt is followed by its outcome, and what is deleted is not deleted again");
+        job.record
+            .push(event)
+            .expect("an attempt is followed by its outcome, and what is deleted is not deleted again");
         Ok(())
     }
 }

@@ -40,6 +40,12 @@ pub(super) struct Issue {
     pub(crate) urls: Vec<String>,
 }
 
+/// What time it is for the statistics.
+fn time(state: &State, context: &Context) -> Timestamp {
+    let ahead = SignedDuration::from_hours(24 * i64::from(state.statistics_days));
+    context.now.saturating_add(ahead).unwrap_or(context.now)
+}
+
 /// The last day whose data is ready.
 fn last_ready(now: Timestamp) -> Date {
     let since = now.checked_sub(READY_AFTER).unwrap_or(Timestamp::MIN);
@@ -54,13 +60,13 @@ fn date(body: &Value, name: &str) -> Result<Date, Refusal> {
 }
 
 /// First and last day that are asked for.
-fn days(context: &Context, most: i32) -> Result<(Date, Date), Refusal> {
+fn days(context: &Context, now: Timestamp, most: i32) -> Result<(Date, Date), Refusal> {
     let (begin, end) = (date(&context.body, "begin_date")?, date(&context.body, "end_date")?);
     let span = (end - begin).get_days();
-    if !(0..most).contains(&span) || end >= day(context.now) {
+    if !(0..most).contains(&span) || end >= day(now) {
         return Err(DATE_RANGE.into());
     }
-    if end > last_ready(context.now) { Err(DATA_NOT_READY.into()) } else { Ok((begin, end)) }
+    if end > last_ready(now) { Err(DATA_NOT_READY.into()) } else { Ok((begin, end)) }
 }
 
 /// A number that only this text has.
@@ -76,8 +82,9 @@ fn grown(total: u64, days: i64) -> u64 {
 
 /// `POST /datacube/getarticletotaldetail`
 pub(super) fn articles(state: &mut State, context: &Context) -> Result<Value, Refusal> {
-    let (on, _) = days(context, 1)?;
-    let ready = last_ready(context.now);
+    let now = time(state, context);
+    let (on, _) = days(context, now, 1)?;
+    let ready = last_ready(now);
     let mut issues: BTreeMap<u64, Issue> = BTreeMap::new();
     if on >= FIRST_DAY {
         for issue in state.jobs.issues(on).chain(state.publications.issues(on)) {
@@ -153,7 +160,7 @@ fn ratio(part: u64, whole: u64) -> f64 {
 
 /// `POST /datacube/getusersummary`: a row a day.
 pub(super) fn followers(state: &mut State, context: &Context) -> Result<Value, Refusal> {
-    let (begin, end) = days(context, FOLLOWER_DAYS)?;
+    let (begin, end) = days(context, time(state, context), FOLLOWER_DAYS)?;
     let all = state.directory.followers();
     let rows = begin.series(1.day()).take_while(|date| *date <= end).map(|date| {
         // Who was sent something may leave.
@@ -243,6 +250,14 @@ mod tests {
         bench.wait_days(60);
         let reply = bench.post(ARTICLES, &ask("2026-11-10", "2026-11-10"));
         assert_eq!(reply["list"][0]["detail_list"].as_array().map(Vec::len), Some(30));
+    }
+
+    #[test]
+    fn statistics_may_be_ahead_of_the_time() {
+        let mut bench = Bench::with(super::super::Config { statistics_days: 2, ..super::super::Config::default() });
+        bench.now = "2026-11-10T12:00:00+08:00".parse().expect("a time stamp");
+        assert_eq!(bench.code(ARTICLES, &ask("2026-11-11", "2026-11-11")), 0);
+        assert_eq!(bench.code(ARTICLES, &ask("2026-11-12", "2026-11-12")), 61501);
     }
 
     #[test]

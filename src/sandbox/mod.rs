@@ -126,6 +126,8 @@ pub struct Config {
     pub followers: u64,
     /// Mass calls a service account may make a day, openid and tag sends together.
     pub daily_mass_calls: u64,
+    /// By so many days the statistics are ahead of the time: a rehearsal has readers at once.
+    pub statistics_days: u32,
     pub now: Clock,
     /// What goes wrong.
     pub faults: Vec<Fault>,
@@ -148,6 +150,7 @@ impl Default for Config {
             media: Vec::new(),
             followers: 1000,
             daily_mass_calls: 100,
+            statistics_days: 0,
             now: Arc::new(Timestamp::now),
             faults: Vec::new(),
             fault_seed: 1,

@@ -95,6 +95,12 @@ const PAGES: &[Page] = &[
         related: &["report", "run", "settle"],
     },
     Page {
+        path: "stats",
+        examples: &["qunfa stats plan.yaml", "qunfa stats plan.yaml --offline --format csv > readers.csv"],
+        codes: &[Done, Usage, Invalid, MissingInput, Failed, Conflict, Interrupted],
+        related: &["report", "status"],
+    },
+    Page {
         path: "report",
         examples: &["qunfa report plan.yaml --format html > report.html"],
         codes: OF_STATE,
@@ -226,9 +232,8 @@ pub(super) fn common_options(path: &str) -> &'static [&'static str] {
         "fleet status" => &["state", "api_base", "var", "vars_file", "now"],
         "fleet check" | "fleet list" => &["var", "vars_file", "now"],
         "run" => &["state", "api_base", "account", "fleet", "var", "vars_file", "now", "verbose"],
-        "audience" | "status" | "report" | "settle" | "delete" | "doctor" | "token show" | "token refresh" | "token clear" => {
-            &["state", "api_base", "account", "fleet", "var", "vars_file", "now"]
-        }
+        "audience" | "status" | "stats" | "report" | "settle" | "delete" | "doctor" | "token show"
+        | "token refresh" | "token clear" => &["state", "api_base", "account", "fleet", "var", "vars_file", "now"],
         "state migrate" | "state grants" | "state check" => &["state"],
         _ => &[],
     }
