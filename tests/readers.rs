@@ -120,6 +120,8 @@ fn readers_are_shown_by_article_and_day() {
         }
         let html = case.run(&["report", "plan.yaml", "--api-base", &server.base, "--format", "html"]).exits(0).stdout;
         assert!(html.contains("<svg viewBox=\"0 0 600 150\" role=\"img\"") && html.contains("2026-03-02: 1,234"));
+        let section = html.split("<h2 id=\"readers\">").nth(1).and_then(|rest| rest.split("</section>").next());
+        told(section.expect("it is there"), "Readers by day");
         assert!(!html.contains("<script") && !html.contains("href=\"http"));
         let report = case.run(&["report", "plan.yaml", "--api-base", &server.base, "--format", "json"]).exits(0).json();
         assert_eq!(report["readers"], document["readers"]);
@@ -152,11 +154,12 @@ fn days_that_are_not_to_be_had_are_said() {
         stats(&case, &server, LATER, &["--since", "03/02"]).exits(2).says("write a date, such as 2026-03-01");
         // Older than the statistics.
         let old = Case::new().file("plan.yaml", plan(ARTICLE));
-        old.against(&server, &["--now", "2025-10-31T10:00:00+08:00"]).exits(0);
-        stats(&old, &server, "2025-11-02T10:00:00+08:00", &[]).exits(0).says("they begin on 2025-11-01");
+        let (other, _) = wechat(vec![]);
+        old.against(&other, &["--now", "2025-10-31T10:00:00+08:00"]).exits(0);
+        stats(&old, &other, "2025-11-02T10:00:00+08:00", &[]).exits(0).says("they begin on 2025-11-01");
         let none = Case::new().file("plan.yaml", plan(ARTICLE));
         stats(&none, &server, LATER, &[]).exits(0).says("no articles were sent");
-        assert_eq!(asked(), before);
+        assert_eq!((asked(), other.calls(ARTICLES).len()), (before, 0));
     });
 }
 

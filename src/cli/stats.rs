@@ -9,7 +9,6 @@ use super::{
     failure::Failure,
     load::open_session,
     options::{BadValue, Common},
-    process,
     session::Session,
     subject::{ShardArgs, Subject},
     target::Target,
@@ -77,7 +76,6 @@ fn date(text: &str) -> Result<Date, BadValue> {
 
 pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<ExitCode, Failure> {
     let subject = Subject::of(args.plan.as_deref(), &args.shard, common, terminal)?;
-    process::catch_signals();
     subject.each(terminal, |target| one(args, target, common, terminal))
 }
 
@@ -182,9 +180,6 @@ fn ask(
     let mut client = connection.client(credential, clock);
     let Scope { platform, appid, .. } = &session.scope;
     for date in days {
-        if process::interrupted() {
-            return Err(Refusal::new(ExitCode::Interrupted, say!("interrupted; what was received is kept")).into());
-        }
         let mut keep = |kind: &str, rows: Vec<(String, String)>| {
             let kept = |(subject, body)| Observation { kind: kind.to_owned(), subject, at: clock.now(), body };
             ledger.observe(platform.name(), appid, &rows.into_iter().map(kept).collect::<Vec<_>>())

@@ -275,6 +275,25 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_publication_is_told() {
+        let _heard = crate::locale::tests::heard("report-readers-a_publication_is_told");
+        let article = Article {
+            msgid: "12003_1".into(),
+            steps: vec!["out".into()],
+            title: "春茶".into(),
+            url: String::new(),
+            date: "2026-03-01".parse().expect("a date"),
+            notified: false,
+            matched_by: MatchedBy::Title,
+            recipients: None,
+            received_at: jiff::Timestamp::UNIX_EPOCH,
+            days: Vec::new(),
+        };
+        let told = human(&Readers { articles: vec![article], ..Readers::default() });
+        assert!(told.contains("published on 2026-03-01 without notification"), "{told}");
+    }
+
+    #[test]
     fn no_cell_is_a_formula() {
         for (cell, written) in [
             ("春茶", "春茶"),

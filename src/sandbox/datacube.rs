@@ -16,6 +16,7 @@ use sha2::{Digest, Sha256};
 use super::calendar::day;
 use super::errcode::{DATA_NOT_READY, DATE_FORMAT, DATE_RANGE, Refusal};
 use super::exchange::Context;
+use super::issue::Issue;
 use super::state::State;
 
 pub(super) const ARTICLES: &str = "/datacube/getarticletotaldetail";
@@ -29,16 +30,6 @@ const FIRST_DAY: Date = jiff::civil::date(2025, 11, 1);
 const READY_AFTER: SignedDuration = SignedDuration::from_hours(8);
 /// Days that one question about followers may span.
 const FOLLOWER_DAYS: i32 = 7;
-
-/// Articles of a day with one `msg_data_id`.
-pub(super) struct Issue {
-    pub(crate) data_id: u64,
-    /// How many people they were pushed to; 0 for what was published without a message.
-    pub(crate) recipients: u64,
-    pub(crate) is_pushed: bool,
-    pub(crate) titles: Vec<String>,
-    pub(crate) urls: Vec<String>,
-}
 
 /// What time it is for the statistics.
 fn time(state: &State, context: &Context) -> Timestamp {

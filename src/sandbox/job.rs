@@ -13,12 +13,12 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::calendar::{day, within};
-use super::datacube::Issue;
 use super::errcode::{
     INVALID_ARTICLE_IDX, INVALID_MESSAGE_TYPE, INVALID_MSG_ID, INVALID_MSG_STATUS, MISSING_SPEED, Refusal,
     SPEED_OUT_OF_RANGE,
 };
 use super::exchange::Context;
+use super::issue::Issue;
 use super::{Delivery, DeliveryKind};
 
 /// How long a job is on its way.

@@ -51,6 +51,7 @@ mod errcode;
 mod exchange;
 mod fault;
 mod idempotency;
+mod issue;
 mod job;
 mod mass;
 mod media;

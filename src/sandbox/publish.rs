@@ -15,10 +15,10 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::calendar::{day, within};
-use super::datacube::Issue;
 use super::draft::{flag, shown};
 use super::errcode::{INVALID_ARGS, INVALID_ARTICLE_ID, INVALID_INDEX, INVALID_PUBLISH_ID, MALFORMED_BODY, Refusal};
 use super::exchange::Context;
+use super::issue::Issue;
 use super::media::{Draft, Media};
 use super::state::State;
 use super::upload::media_id;

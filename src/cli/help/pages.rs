@@ -97,7 +97,7 @@ const PAGES: &[Page] = &[
     Page {
         path: "stats",
         examples: &["qunfa stats plan.yaml", "qunfa stats plan.yaml --offline --format csv > readers.csv"],
-        codes: &[Done, Usage, Invalid, MissingInput, Failed, Conflict, Interrupted],
+        codes: &[Done, Usage, Invalid, MissingInput, Failed, Conflict],
         related: &["report", "status"],
     },
     Page {
