@@ -174,9 +174,9 @@ fn no_answer_takes_away_what_is_kept() {
         let with = |name: &str, value: Value| {
             let mut row = row(&msgid(1), &[800]);
             if row.get(name).is_some() {
-                row[name] = value
+                row[name] = value;
             } else {
-                row["detail_list"][0][name] = value
+                row["detail_list"][0][name] = value;
             }
             rows(&[row])
         };
