@@ -43,5 +43,6 @@ mod retry;
 pub mod run;
 pub mod sandbox;
 pub mod slot;
+pub mod stats;
 mod text;
 pub mod wechat;

@@ -47,9 +47,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("ledger", &["limits", "locale", "payload", "platform", "problem", "redact", "text", "wechat"]),
     // What WeChat pushes.
     ("events", &["limits", "locale", "redact"]),
+    ("stats", &["clock", "ledger", "limits", "locale", "payload", "plan", "slot"]),
     // For people.
     ("page", &["locale", "text"]),
-    ("report", &["events", "locale", "message", "page", "problem", "text"]),
+    ("report", &["events", "locale", "message", "page", "problem", "stats", "text"]),
     (
         "page/preview",
         &[
@@ -93,6 +94,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "run",
             "sandbox",
             "slot",
+            "stats",
             "text",
             "wechat",
         ],

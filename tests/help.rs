@@ -113,6 +113,7 @@ fn common_options_are_shown_where_they_have_an_effect() {
             "event",
             "run",
             "status",
+            "stats",
             "report",
             "settle",
             "delete",

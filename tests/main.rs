@@ -39,6 +39,7 @@ mod preview_html;
 mod properties;
 mod publish;
 mod rare;
+mod readers;
 mod readme;
 mod renamed;
 mod schema;

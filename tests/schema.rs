@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use qunfa::{
     diag::finding::Document,
     plan::schema::{generate_plan, generate_printed},
-    report::{Report, checkup::Checkup, fleet::FleetReport},
+    report::{Report, checkup::Checkup, fleet::FleetReport, readers::Statistics},
 };
 
 fn current(name: &str, generated: &serde_json::Value) {
@@ -26,6 +26,7 @@ fn schemas_are_current() {
     current("fleet-status.schema.json", &generate_printed::<FleetReport>("urn:qunfa:fleet-status:1"));
     current("diagnostics.schema.json", &generate_printed::<Document>("urn:qunfa:diagnostics:1"));
     current("doctor.schema.json", &generate_printed::<Checkup>("urn:qunfa:doctor:1"));
+    current("stats.schema.json", &generate_printed::<Statistics>("urn:qunfa:stats:1"));
 }
 
 /// An editor checks a whole plan against the published schema, branches and all.
@@ -88,7 +89,7 @@ fn occurrences_that_are_shown_do_not_change_while_a_plan_is_sent() {
 
 #[test]
 fn schemas_are_described_in_chinese() {
-    for name in ["plan", "fleet", "fleet-status", "report", "diagnostics", "doctor"] {
+    for name in ["plan", "fleet", "fleet-status", "report", "diagnostics", "doctor", "stats"] {
         let said = crate::support::Case::new().speaks("zh").run(&["schema", name]).exits(0).stdout;
         insta::assert_snapshot!(format!("schema-{name}@zh"), said);
     }

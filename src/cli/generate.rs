@@ -32,6 +32,8 @@ enum Which {
     Diagnostics,
     /// Results of `doctor`
     Doctor,
+    /// Readers of articles (`stats` with --format json)
+    Stats,
 }
 
 pub(super) fn schema(args: &SchemaArgs, terminal: &Terminal) -> Result<ExitCode, Failure> {
@@ -42,6 +44,7 @@ pub(super) fn schema(args: &SchemaArgs, terminal: &Terminal) -> Result<ExitCode,
         Which::Report => include_str!("../../schemas/report.schema.json"),
         Which::Diagnostics => include_str!("../../schemas/diagnostics.schema.json"),
         Which::Doctor => include_str!("../../schemas/doctor.schema.json"),
+        Which::Stats => include_str!("../../schemas/stats.schema.json"),
     };
     terminal.exactly(&in_words(text));
     Ok(ExitCode::Done)

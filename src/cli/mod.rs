@@ -44,6 +44,7 @@ mod session;
 mod settle;
 mod standings;
 mod state;
+mod stats;
 mod status;
 mod subject;
 mod table;
@@ -98,6 +99,12 @@ enum Command {
     Run(run::Args),
     /// Shows what was sent for each step of a plan
     Status(status::Args),
+    /// Shows who has read the articles that a plan sent, day by day (read-only)
+    ///
+    /// Asks WeChat for the days on which articles were sent, and keeps the answers in the state store: readers, where they opened
+    /// the article, shares, likes, comments, new followers. WeChat counts an article for 30 days, and has the numbers of a day
+    /// after 08:00 (Asia/Shanghai) of the next.
+    Stats(stats::Args),
     /// Prints the report of a past run
     Report(report::Args),
     /// Receives the events that WeChat pushes after a send, and records them
@@ -157,6 +164,7 @@ impl Command {
             Command::Audience(args) => wants(&args.format),
             Command::Run(args) => wants(&args.format),
             Command::Status(args) => wants(&args.format),
+            Command::Stats(args) => args.wants_json(),
             Command::Report(args) => args.wants_json(),
             Command::Fleet(args) => args.wants_json(),
             Command::Event(args) => wants(&args.format),
@@ -249,6 +257,7 @@ fn dispatch(cli: Cli, terminal: &Terminal) -> Result<ExitCode, Failure> {
         Command::Audience(args) => audience::main(&args, common, terminal),
         Command::Run(args) => run::main(&args, common, terminal),
         Command::Status(args) => status::main(&args, common, terminal),
+        Command::Stats(args) => stats::main(&args, common, terminal),
         Command::Report(args) => report::main(&args, common, terminal),
         Command::Listen(args) => listen::main(&args, common, terminal),
         Command::Event(args) => event::main(&args, common, terminal),

@@ -1,7 +1,7 @@
 //! `qunfa report`: a report of a past run.
 
 use super::{
-    failure::Failure, load::open_session, options::Common, run::with_again, session::Session, subject::Subject,
+    failure::Failure, load::open_session, options::Common, run::with_again, session::Session, stats, subject::Subject,
     terminal::Terminal,
 };
 use crate::{
@@ -10,6 +10,7 @@ use crate::{
     problem::{ExitCode, Refusal},
     report::{self, Fold, Report},
     run::{deleted, delivery::join, replay::replay},
+    stats::{model::Readers, sent},
 };
 
 #[derive(Debug, clap::Args)]
@@ -47,6 +48,7 @@ pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<
             .help(say!("it was written by a different version of qunfa"))
     })?;
     join(&mut report, &*ledger)?;
+    report.readers = readers_of(run, &session, &*ledger)?;
     let format = args.format.parse().unwrap_or(report::Format::Human);
     let text = report::render(&report, format);
     match format {
@@ -56,6 +58,13 @@ pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<
         report::Format::Junit | report::Format::Markdown | report::Format::Html => terminal.exactly(&text),
     }
     Ok(ExitCode::Done)
+}
+
+/// Readers of the edition, whichever of its runs is looked at; none if nobody has asked for them.
+fn readers_of(run: &RunRecord, session: &Session, ledger: &dyn Ledger) -> Result<Option<Readers>, LedgerError> {
+    let scope = Scope { platform: run.platform, occurrence: run.occurrence.clone(), ..session.scope.clone() };
+    let readers = stats::readers(ledger, &scope, &sent(&ledger.calls(&scope)?))?;
+    Ok(Some(readers).filter(|readers| !readers.articles.is_empty()))
 }
 
 fn no_run(plan: &str, runs: &[RunRecord]) -> Refusal {

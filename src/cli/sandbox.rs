@@ -59,6 +59,9 @@ pub(super) struct Args {
     /// How many seconds a mass message is being sent
     #[arg(long, value_name = "SECONDS", default_value_t = 20, env = "QUNFA_SENDING", hide_env_values = true, value_parser = number::<u32>)]
     sending: u32,
+    /// Days by which the statistics that `stats` asks for are ahead, so that a rehearsal has readers [default: 0]
+    #[arg(long, value_name = "DAYS", default_value_t = 0, hide_default_value = true, env = "QUNFA_STATISTICS_AHEAD", hide_env_values = true, value_parser = super::options::number::<u16>)]
+    statistics_ahead: u16,
     /// Adds the tags and media that this plan uses
     #[arg(long, value_name = "PLAN", env = "QUNFA_PLAN", hide_env_values = true)]
     plan: Option<String>,
@@ -202,6 +205,7 @@ impl FaultArgs {
 pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<ExitCode, Failure> {
     let mut config = Config { appid: args.appid.clone(), secret: args.secret.clone(), ..Config::default() };
     config.sending = args.sending.into();
+    config.statistics_days = args.statistics_ahead.into();
     config.component = args.component.component();
     config.kind =
         if args.kind == "subscription" { server::AccountKind::Subscription } else { server::AccountKind::Service };

@@ -188,7 +188,7 @@ impl Session {
     }
 
     /// Why the account cannot be written for; exit code 8 if another run has it.
-    fn not_written(&self, error: WriteError) -> Refusal {
+    pub(super) fn not_written(&self, error: WriteError) -> Refusal {
         let Scope { appid, .. } = &self.scope;
         match error {
             WriteError::Held(owner) => {

@@ -113,6 +113,7 @@ impl Fold {
                 error: None,
                 again: None,
                 again_reason: None,
+                readers: None,
             });
             return;
         }

@@ -6,6 +6,7 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::chart::Section;
 use super::words::{self, Reached, one_line, visible};
 use super::{CallReport, Delivery, Report, RunOutcome, StepOutcome, StepReport};
 use crate::{
@@ -47,6 +48,7 @@ struct Page {
     problem: Option<Trouble>,
     attention: Vec<Attention>,
     timeline: Option<Timeline>,
+    readers: Option<Section>,
     steps: Vec<Step>,
 }
 
@@ -200,6 +202,7 @@ impl Page {
                     message: step.error.as_ref().map(|problem| segments(&problem.message)).unwrap_or_default(),
                 })
                 .collect(),
+            readers: report.readers.as_ref().map(Section::new),
             timeline: (!report.steps.is_empty()).then(|| Timeline::new(report)),
             steps: report.steps.iter().enumerate().map(|(at, step)| Step::new(report, at + 1, step)).collect(),
         }

@@ -6,6 +6,7 @@ use std::{fmt::Write as _, ops::Range};
 use anstyle::{AnsiColor, Style};
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
+use super::readers;
 use super::words::{self, one_line};
 use super::{Report, RunOutcome, StepOutcome, StepReport};
 use crate::{
@@ -44,6 +45,11 @@ pub(super) fn render(report: &Report) -> String {
             paragraph(&mut out, 2, Style::new(), "", &unbroken(&facts_of(problem.errcode, None)));
             help(&mut out, 2, problem);
         }
+        out.push('\n');
+    }
+    if let Some(all) = &report.readers {
+        line(&mut out, &paint(BOLD, translated("Readers")));
+        out.push_str(&readers::human(all));
         out.push('\n');
     }
     let facts = [

@@ -5,11 +5,13 @@
 
 use std::fmt::Write as _;
 
+use super::readers;
 use super::words::{self, one_line, visible};
 use super::{Report, StepReport};
 use crate::{
-    locale::{Phrase, say, translated},
+    locale::{Phrase, list, say, translated},
     problem::Problem,
+    stats::model::Readers,
     text::{self, Piece},
 };
 
@@ -39,7 +41,37 @@ pub(super) fn render(report: &Report) -> String {
         delivery(&mut out, report);
         messages(&mut out, report);
     }
+    if let Some(all) = &report.readers {
+        who_read(&mut out, all);
+    }
     out
+}
+
+/// A table an article.
+fn who_read(out: &mut String, all: &Readers) {
+    paragraph(out, &format!("### {}", translated("Readers")));
+    paragraph(out, &readers::total(all).to_string());
+    for article in &all.articles {
+        let facts = words::in_a_row(readers::facts(article));
+        paragraph(
+            out,
+            &format!("**{}** {}: {}", plain(&article.title), code(&article.msgid), plain(&facts.to_string())),
+        );
+        line(out, "");
+        line(out, &format!("| {} |", readers::headings().join(" | ")));
+        line(out, "|:--|--:|--:|--:|--:|--:|--:|--:|--:|");
+        for day in &article.days {
+            line(out, &format!("| {} |", readers::row(day).join(" | ")));
+        }
+        let scenes: Vec<String> =
+            article.last().map(readers::scenes).unwrap_or_default().iter().map(readers::scene).collect();
+        if !scenes.is_empty() {
+            paragraph(out, &plain(&say!("opened from: {scenes}", scenes = list(scenes)).to_string()));
+        }
+    }
+    for told in all.followers.iter().map(readers::followers).chain(readers::missing(all)) {
+        paragraph(out, &plain(&told.to_string()));
+    }
 }
 
 /// What a heading is about, and its outcome.

@@ -5,6 +5,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+mod chart;
 pub mod checkup;
 mod delivery;
 mod event;
@@ -15,6 +16,7 @@ mod json;
 mod junit;
 mod markdown;
 mod model;
+pub mod readers;
 #[cfg(test)]
 mod tests;
 mod words;

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Delivery;
-use crate::{locale::Phrase, message::MessageView, problem::Problem};
+use crate::{locale::Phrase, message::MessageView, problem::Problem, stats::model::Readers};
 
 /// Version of the report's shape; a reader refuses what it does not know.
 pub const REPORT_SCHEMA: u32 = 1;
@@ -52,6 +52,9 @@ pub struct Report {
     /// Why.
     #[serde(default)]
     pub(crate) again_reason: Option<Phrase>,
+    /// Readers of the articles, as far as `stats` has asked for them; `report` alone has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub readers: Option<Readers>,
 }
 
 /// Whether running the same command again helps. It never sends anything twice.

@@ -231,6 +231,7 @@ pub(super) fn fixture() -> Report {
         error: None,
         again: Some(Again::Later),
         again_reason: Some(Phrase::verbatim("a quota is used up")),
+        readers: None,
     }
 }
 

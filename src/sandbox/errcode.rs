@@ -106,6 +106,9 @@ errcodes! {
     INVALID_TICKET = 61006, "component ticket is invalid";
     INVALID_COMPONENT = 61011, "invalid component";
     INVALID_REFRESH_TOKEN = 61023, "refresh_token is invalid";
+    DATE_FORMAT = 61500, "date format error";
+    DATE_RANGE = 61501, "date range error";
+    DATA_NOT_READY = 61503, "data not ready";
     UNKNOWN_CGI_PATH = 76021, "cgi_path not found, please check";
     FORBIDDEN_CGI_PATH = 76022, "could not use this cgi_path,no permission";
 }

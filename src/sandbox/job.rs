@@ -8,15 +8,17 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
+use jiff::civil::Date;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::calendar::within;
+use super::calendar::{day, within};
 use super::errcode::{
     INVALID_ARTICLE_IDX, INVALID_MESSAGE_TYPE, INVALID_MSG_ID, INVALID_MSG_STATUS, MISSING_SPEED, Refusal,
     SPEED_OUT_OF_RANGE,
 };
 use super::exchange::Context;
+use super::issue::Issue;
 use super::{Delivery, DeliveryKind};
 
 /// Beyond what fits in 32 bits with a sign, as real ids are.
@@ -180,6 +182,17 @@ impl Jobs {
         let speed = speed.as_u64().and_then(|speed| usize::try_from(speed).ok());
         self.speed = speed.filter(|speed| *speed < REAL_SPEED.len()).ok_or(SPEED_OUT_OF_RANGE)?;
         Ok(json!({"errcode": 0, "errmsg": ""}))
+    }
+
+    /// The articles that were sent on a day and reached somebody, whatever became of them later.
+    pub(super) fn issues(&self, on: Date) -> impl Iterator<Item = Issue> {
+        let sent = move |job: &&Job| {
+            job.delivery.msgtype == "mpnews" && job.delivery.recipients > 0 && day(job.accepted) == on
+        };
+        self.list.iter().filter(sent).filter_map(|job| {
+            let Delivery { recipients, titles, urls, .. } = job.delivery.clone();
+            Some(Issue { data_id: job.msg_data_id?, recipients, is_pushed: true, titles, urls })
+        })
     }
 
     fn find(&self, wanted: impl Fn(&Job) -> bool) -> Result<&Job, Refusal> {

@@ -12,7 +12,7 @@
 //! 1. `server` reads the request from the connection, and hands it to the state machine under one lock.
 //! 2. `routes` looks up the route, then checks token, method, body and daily quota, and calls the route's handler.
 //! 3. The handlers live by concept: `token`, `component` (third-party platforms), `mass` (send and preview), `job` (what became of a send), `upload` (files),
-//!    `push` (events of jobs that are over), `draft` (articles, which lose what `editor` does not keep), `publish` (articles without a message), `audience` (tags and followers), `quota`.
+//!    `push` (events of jobs that are over), `draft` (articles, which lose what `editor` does not keep), `publish` (articles without a message), `audience` (tags and followers), `datacube` (statistics), `quota`.
 //! 4. `server` records the [`Call`] and writes the reply.
 //!
 //! Step 2 and 3 are pure: no input or output, and the time is an argument.
@@ -44,12 +44,14 @@ use jiff::Timestamp;
 mod audience;
 mod calendar;
 mod component;
+mod datacube;
 mod draft;
 mod editor;
 mod errcode;
 mod exchange;
 mod fault;
 mod idempotency;
+mod issue;
 mod job;
 mod mass;
 mod material;
@@ -133,6 +135,8 @@ pub struct Config {
     pub daily_mass_calls: u64,
     /// How many seconds a job is on its way (`SENDING`).
     pub sending: i64,
+    /// By so many days the statistics are ahead of the time: a rehearsal has readers at once.
+    pub statistics_days: u32,
     pub now: Clock,
     /// What goes wrong.
     pub faults: Vec<Fault>,
@@ -158,6 +162,7 @@ impl Default for Config {
             followers: 1000,
             daily_mass_calls: 100,
             sending: 20,
+            statistics_days: 0,
             now: Arc::new(Timestamp::now),
             faults: Vec::new(),
             fault_seed: 1,

@@ -3,9 +3,12 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
+use jiff::civil::Date;
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::calendar::within;
+use super::calendar::{day, within};
+use super::issue::Issue;
 use super::media::{Draft, Media};
 use super::{Audience, Delivery, DeliveryKind};
 
@@ -18,6 +21,9 @@ pub(super) const BATCHGET: &str = "/cgi-bin/freepublish/batchget";
 
 /// How long a publication takes.
 pub(super) const PUBLISHING: i64 = 10;
+
+/// Added to a `publish_id` it is the `msg_data_id`, beyond those of drafts that are sent.
+const FIRST_DATA_ID: u64 = 2_300_000_000;
 
 pub(super) const PUBLISHED: u64 = 0;
 pub(super) const RUNNING: u64 = 1;
@@ -97,5 +103,19 @@ impl Publications {
     /// What can be read of: it succeeded, and something of it is left.
     pub(super) fn public(&self, now: Timestamp) -> impl Iterator<Item = &Publication> {
         self.0.iter().rev().filter(move |one| one.status(now) == PUBLISHED)
+    }
+    /// What was published on a day, whatever became of it later.
+    pub(super) fn issues(&self, on: Date) -> impl Iterator<Item = Issue> {
+        let published = move |one: &&Publication| one.outcome == PUBLISHED && day(one.submitted) == on;
+        self.0.iter().filter(published).map(|one| {
+            let title = |article: &Value| article["title"].as_str().unwrap_or_default().to_owned();
+            Issue {
+                data_id: one.publish_id.parse::<u64>().unwrap_or_default() + FIRST_DATA_ID,
+                recipients: 0,
+                is_pushed: false,
+                titles: one.articles.articles.iter().map(title).collect(),
+                urls: one.urls(),
+            }
+        })
     }
 }

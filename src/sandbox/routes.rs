@@ -10,7 +10,7 @@ use super::errcode::{MALFORMED_BODY, REQUIRE_GET, REQUIRE_POST, Refusal, UNKNOWN
 use super::exchange::{Context, Reply, Request};
 use super::multipart::Form;
 use super::state::State;
-use super::{component, draft, mass, material, publications, publish, quota, upload};
+use super::{component, datacube, draft, mass, material, publications, publish, quota, upload};
 
 /// What an endpoint expects in the body.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -98,6 +98,8 @@ static ROUTES: &[Route] = &[
     Route::new("/cgi-bin/tags/create", Body::Json, |state, context| state.directory.tags_create(context)),
     Route::new("/cgi-bin/user/get", Body::None, |state, context| state.directory.user_get(context)),
     Route::new("/cgi-bin/user/tag/get", Body::Json, |state, context| state.directory.user_tag_get(context)),
+    Route::new(datacube::ARTICLES, Body::Json, datacube::articles),
+    Route::new(datacube::FOLLOWERS, Body::Json, datacube::followers),
     Route::new("/cgi-bin/openapi/quota/get", Body::Json, quota_get),
 ];
 

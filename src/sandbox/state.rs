@@ -25,6 +25,8 @@ pub(super) struct State {
     /// Use of the limits, by AppID: all accounts have the same followers and media, and limits of their own.
     quotas: HashMap<String, Quotas>,
     daily_mass_calls: u64,
+    /// See [`Config::statistics_days`].
+    pub(crate) statistics_days: u32,
     /// The account that calls; none where a token is asked for.
     pub(crate) caller: String,
     /// The `clientmsgid`s of the last day.
@@ -54,6 +56,7 @@ impl State {
             publications: Publications::default(),
             quotas: HashMap::new(),
             daily_mass_calls: config.daily_mass_calls,
+            statistics_days: config.statistics_days,
             caller: String::new(),
             client_ids: ClientIds::default(),
             jobs: Jobs::new(config.sending),

@@ -175,7 +175,9 @@ pub(crate) fn did_you_mean<'a>(wrong: &str, known: impl IntoIterator<Item = &'a 
         let Some(rest) = left.checked_sub(length * other) else { break };
         left = rest;
         let distance = strsim::damerau_levenshtein(&wrong, &name.to_lowercase());
-        if distance <= most && nearest.is_none_or(|(near, _)| distance < near) {
+        // Of two as near, the one that was typed, and a key too often.
+        let nearer = |near: usize| distance < near || (distance == near && wrong.starts_with(&name.to_lowercase()));
+        if distance <= most && nearest.is_none_or(|(near, _)| nearer(near)) {
             nearest = Some((distance, name));
         }
     }

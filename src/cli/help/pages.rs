@@ -100,6 +100,12 @@ const PAGES: &[Page] = &[
         related: &["report", "run", "settle"],
     },
     Page {
+        path: "stats",
+        examples: &["qunfa stats plan.yaml", "qunfa stats plan.yaml --offline --format csv > readers.csv"],
+        codes: &[Done, Usage, Invalid, MissingInput, Failed, Conflict],
+        related: &["report", "status"],
+    },
+    Page {
         path: "report",
         examples: &["qunfa report plan.yaml --format html > report.html"],
         codes: OF_STATE,
@@ -276,7 +282,7 @@ pub(super) fn common_options(path: &str) -> &'static [&'static str] {
         "fleet status" => &["state", "api_base", "var", "vars_file", "now"],
         "fleet check" | "fleet list" => &["var", "vars_file", "now"],
         "run" => &["state", "api_base", "account", "fleet", "var", "vars_file", "now", "verbose"],
-        "listen" | "event" | "audience" | "status" | "report" | "settle" | "delete" | "doctor" | "drafts"
+        "listen" | "event" | "audience" | "status" | "stats" | "report" | "settle" | "delete" | "doctor" | "drafts"
         | "published" | "material" | "pull" | "token show" | "token refresh" | "token clear" => {
             &["state", "api_base", "account", "fleet", "var", "vars_file", "now"]
         }

@@ -26,7 +26,7 @@ const SYNONYMS: &[(&[&str], &[&str])] = &[
     (&["preview", "view", "open", "html", "预览"], &["preview-html"]),
     (&["new", "create", "scaffold", "generate", "新建"], &["init"]),
     (&["format", "格式化"], &["fmt"]),
-    (&["log", "logs", "history", "stats", "result", "results", "报告"], &["report", "status"]),
+    (&["log", "logs", "history", "result", "results", "报告"], &["report", "status"]),
     (&["state", "ledger", "list", "ls", "show", "状态"], &["status"]),
     (&["fix", "confirm", "mark"], &["settle"]),
     (&["recipients", "people", "followers", "who", "群发对象"], &["audience"]),
