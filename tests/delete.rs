@@ -46,7 +46,10 @@ fn a_sent_article_is_deleted_once() {
         let bodies: Vec<Value> = server.calls(DELETE).iter().map(|call| call.json()).collect();
         assert_eq!(bodies, [json!({ "msg_id": 3_147_483_648_u64 })]);
         let report: Value = serde_json::from_str(&case.read("report.json")).expect("JSON");
-        assert_eq!((&report["steps"][0]["id"], &report["steps"][0]["outcome"]), (&json!("@delete news"), &json!("succeeded")));
+        assert_eq!(
+            (&report["steps"][0]["id"], &report["steps"][0]["outcome"]),
+            (&json!("@delete news"), &json!("succeeded"))
+        );
         assert_eq!(report["steps"][0]["calls"][0]["msg_id"], 3_147_483_648_u64);
         // Done is done.
         let calls = server.got().len();
@@ -163,9 +166,12 @@ fn each_fault_of_a_deletion_ends_as_it_should() {
 #[test]
 fn a_process_that_is_killed_in_a_deletion_leaves_its_intent_and_the_next_goes_on() {
     let mut first = true;
-    let server = Fake::new(move |_, got| {
-        if got.path.ends_with(DELETE) && std::mem::take(&mut first) { Answer::Stall } else { Answer::Usual }
-    });
+    let server =
+        Fake::new(
+            move |_, got| {
+                if got.path.ends_with(DELETE) && std::mem::take(&mut first) { Answer::Stall } else { Answer::Usual }
+            },
+        );
     let case = sent(&server);
     let before = server.got().len();
     let mut child = case.spawn(&["delete", "plan.yaml", "news", "--yes", "--api-base", &server.base]);
@@ -187,7 +193,10 @@ fn somebody_who_stops_the_wait_ends_it_cleanly() {
     in_each_language(|| {
         let server = Fake::new(|_, got| if got.path.ends_with(GET) { status("SENDING") } else { Answer::Usual });
         let case = sent(&server);
-        case.write("plan.yaml", plan(ARTICLE).replace("max_backoff: 2ms", "max_backoff: 10s").replace("backoff: 1ms", "backoff: 10s"));
+        case.write(
+            "plan.yaml",
+            plan(ARTICLE).replace("max_backoff: 2ms", "max_backoff: 10s").replace("backoff: 1ms", "backoff: 10s"),
+        );
         let before = server.got().len();
         let child = case.spawn(&["delete", "plan.yaml", "news", "--yes", "--api-base", &server.base]);
         server.wait_for(before + 1);
@@ -283,7 +292,9 @@ fn the_deletions_of_a_day_are_counted() {
         let steps: String = (0..11).map(|n| ARTICLE.replace("id: news", &format!("id: news{n}"))).collect();
         let (server, case) = (Fake::usual(), Case::new().file("plan.yaml", plan(&steps)));
         case.against(&server, &[]).exits(0);
-        let run = |n: usize| case.run(&["delete", "plan.yaml", &format!("news{n}"), "--yes", "--api-base", &server.base]).exits(0);
+        let run = |n: usize| {
+            case.run(&["delete", "plan.yaml", &format!("news{n}"), "--yes", "--api-base", &server.base]).exits(0)
+        };
         for n in 0..10 {
             assert!(!run(n).stderr.contains("delete needed"), "{n}");
         }
@@ -303,7 +314,10 @@ fn a_fleet_deletes_of_one_account() {
                 "version: 1\nplan: plan.yaml\naccounts:\n  - { name: harbin, kind: service, appid: wx0123456789abcdef, secret: { env: WECHAT_SECRET } }\n",
             );
         let of = |args: &[&str]| {
-            case.run(&[&[args[0], "--fleet", "fleet.yaml", "--account", "harbin", "--api-base", &server.base], &args[1..]].concat())
+            case.run(
+                &[&[args[0], "--fleet", "fleet.yaml", "--account", "harbin", "--api-base", &server.base], &args[1..]]
+                    .concat(),
+            )
         };
         of(&["run", "--yes"]).exits(0);
         of(&["delete", "--yes"]).exits(2).says("no step given");

@@ -30,8 +30,7 @@ use crate::{
     render::{RenderedPlan, idempotency_key},
     report::{AccountRef, Fold, PlanRef, Report, RunEvent, RunOutcome, StepOutcome, StepView},
     run::{
-        self,
-        deleted, doubt, frozen,
+        self, deleted, doubt, frozen,
         take_back::{End, Job, TakeBack},
     },
     text,
@@ -103,7 +102,16 @@ pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<
         return Err(no_edition(&session.scope, &scope.occurrence, &*ledger)?.into());
     }
     let run_id = process::new_run_id(clock.now());
-    let deletion = Deletion { args, step, session: &session, scope, clock: &clock, note: by(args), run_id, terminal };
+    let deletion = Deletion {
+        args,
+        step,
+        session: &session,
+        scope,
+        clock: &clock,
+        note: by(args.reason.as_deref()),
+        run_id,
+        terminal,
+    };
     let jobs = deletion.jobs(&records)?;
     let (code, report) = deletion.go(jobs, &mut *ledger)?;
     let plan = session.project.name_from_root(&session.plan.path);
@@ -113,10 +121,10 @@ pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<
 }
 
 /// Who does it, and why, as the ledger keeps it.
-fn by(args: &Args) -> String {
+pub(super) fn by(reason: Option<&str>) -> String {
     let (host, _) = process::identity();
     let who = process::env("USER").map_or_else(|| say!("unknown user"), Phrase::verbatim);
-    let reason = args.reason.as_deref().map_or_else(|| say!("no reason given"), Phrase::verbatim);
+    let reason = reason.map_or_else(|| say!("no reason given"), Phrase::verbatim);
     say!("{who} on {host}: {reason}", who, host, reason).to_string()
 }
 
@@ -160,16 +168,23 @@ impl Deletion<'_> {
         for call in sent.iter().flat_map(|sent| &sent.calls) {
             let kind = frozen::kind(&call.frozen)?;
             if !TYPES.iter().any(|of| of.can_be_deleted && of.kind.name() == kind) {
-                let message = say!("`{step}` sent `{kind}`, which cannot be deleted", step = call.frozen.id.name(), kind);
+                let message =
+                    say!("`{step}` sent `{kind}`, which cannot be deleted", step = call.frozen.id.name(), kind);
                 return Err(Refusal::usage(message)
                     .help(say!("WeChat deletes only articles (`mpnews`) and videos (`mpvideo`)"))
-                    .help(say!("send a correction as a new step; what is not sent yet is stopped with Ctrl-C and `{command}`", command = self.session.plan.command("settle", &["--give-up"]))));
+                    .help(say!(
+                        "send a correction as a new step; what is not sent yet is stopped with Ctrl-C and `{command}`",
+                        command = self.session.plan.command("settle", &["--give-up"])
+                    )));
             }
         }
         let deleted: Vec<deleted::Deletion> = deleted::deletions(records).collect();
         let lefts: Vec<Left> = sent.iter().map(|sent| self.left(sent, records, &deleted)).collect();
         if lefts.iter().all(|left| left.jobs.is_empty() && left.before.is_empty()) {
-            let mut refusal = Refusal::missing_input(say!("the job of `{step}` is not known, so it cannot be deleted", step = self.step));
+            let mut refusal = Refusal::missing_input(say!(
+                "the job of `{step}` is not known, so it cannot be deleted",
+                step = self.step
+            ));
             for (sent, left) in sent.iter().zip(&lefts) {
                 refusal = refusal.help(self.name_it(&text::step_name(&sent.id, sent.key.as_deref()), &left.unknown));
             }
@@ -193,7 +208,8 @@ impl Deletion<'_> {
         let plan = &self.session.plan;
         let mass = || records.iter().filter(|record| record.frozen.is_mass());
         let named = |record: &&CallRecord| record.frozen.id.step == self.step || record.frozen.id.name() == self.step;
-        let meant = |record: &&CallRecord| named(record) && self.args.chunk.is_none_or(|chunk| chunk == record.frozen.id.chunk);
+        let meant =
+            |record: &&CallRecord| named(record) && self.args.chunk.is_none_or(|chunk| chunk == record.frozen.id.chunk);
         let mut sent: Vec<Sent<'r>> = Vec::new();
         for record in mass().filter(meant).filter(|record| record.status == Status::Accepted) {
             let CallId { step, key, .. } = &record.frozen.id;
@@ -236,11 +252,23 @@ impl Deletion<'_> {
             }
             let frozen = self.frozen(CallId { step: id.clone(), key: sent.key.clone(), chunk }, job);
             let known = records.iter().find(|record| record.frozen.id == frozen.id).cloned();
-            jobs.push(Job { id: job, is_known: known.is_some(), record: known.unwrap_or_else(|| CallRecord::planned(frozen)) });
+            jobs.push(Job {
+                id: job,
+                is_known: known.is_some(),
+                record: known.unwrap_or_else(|| CallRecord::planned(frozen)),
+            });
             let at = fact.map_or_else(String::new, |fact| shanghai(fact.at).strftime("%Y-%m-%d %H:%M:%S").to_string());
             let name = text::step_name(&sent.id, sent.key.as_deref());
             told.push(match call.frozen.recipients {
-                Some(people) => say!("{name} call {chunk}: msg_id {job}, sent at {at} to {people} person" | "{name} call {chunk}: msg_id {job}, sent at {at} to {people} people", people = Count(people), name, chunk, job, at),
+                Some(people) => say!(
+                    "{name} call {chunk}: msg_id {job}, sent at {at} to {people} person"
+                        | "{name} call {chunk}: msg_id {job}, sent at {at} to {people} people",
+                    people = Count(people),
+                    name,
+                    chunk,
+                    job,
+                    at
+                ),
                 None => say!("{name} call {chunk}: msg_id {job}, sent at {at}", name, chunk, job, at),
             });
         }
@@ -339,7 +367,8 @@ impl Deletion<'_> {
                 End::Deleted => done += 1,
                 End::Gone => {
                     done += 1;
-                    let text = say!("{step}: msg_id {job} is deleted already, or reached nobody", step = &name, job = job.id);
+                    let text =
+                        say!("{step}: msg_id {job} is deleted already, or reached nobody", step = &name, job = job.id);
                     (work.emit)(RunEvent::Note { text });
                 }
                 End::Failed { problem, stop } => {
@@ -348,19 +377,31 @@ impl Deletion<'_> {
                 }
                 End::Interrupted => {
                     (ended.stopped, ended.interrupted) = (true, true);
-                    let message = say!("interrupted after {done} of {calls} calls; the same command continues", done = Count::from(done), calls = Count::from(all));
+                    let message = say!(
+                        "interrupted after {done} of {calls} calls; the same command continues",
+                        done = Count::from(done),
+                        calls = Count::from(all)
+                    );
                     failed.get_or_insert(Problem::new(message));
                 }
                 End::Store(error) => {
                     ended.stopped = true;
                     ended.store = Some(Refusal::from(error));
-                    failed.get_or_insert(ended.store.as_ref().map_or_else(|| Problem::new(say!("no answer")), |refusal| refusal.problem.clone()));
+                    failed.get_or_insert(
+                        ended
+                            .store
+                            .as_ref()
+                            .map_or_else(|| Problem::new(say!("no answer")), |refusal| refusal.problem.clone()),
+                    );
                 }
             }
         }
         if !unknown.is_empty() && failed.is_none() {
             let send = name.trim_start_matches("@delete ");
-            let message = say!("the job of call {calls} is not known, so it was not deleted", calls = list(unknown.iter().copied()));
+            let message = say!(
+                "the job of call {calls} is not known, so it was not deleted",
+                calls = list(unknown.iter().copied())
+            );
             failed = Some(Problem::new(message).help(self.name_it(send, &unknown)));
         }
         let outcome = match &failed {
@@ -371,7 +412,13 @@ impl Deletion<'_> {
             None => StepOutcome::Succeeded,
         };
         ended.failed |= outcome == StepOutcome::Failed;
-        (work.emit)(RunEvent::StepFinished { step: index, outcome, outputs: Default::default(), error: failed, at: self.clock.now() });
+        (work.emit)(RunEvent::StepFinished {
+            step: index,
+            outcome,
+            outputs: Default::default(),
+            error: failed,
+            at: self.clock.now(),
+        });
     }
 
     fn started(&self, lefts: &[Left]) -> RunEvent {
@@ -397,7 +444,8 @@ impl Deletion<'_> {
         let used = used.iter().filter(|usage| usage.effect == Effect::Delete).count();
         if used + wanted > limits::DELETES_PER_DAY {
             let text = say!(
-                "{wanted} delete needed, {used} already used today, and a new account has {most} a day" | "{wanted} deletes needed, {used} already used today, and a new account has {most} a day",
+                "{wanted} delete needed, {used} already used today, and a new account has {most} a day"
+                    | "{wanted} deletes needed, {used} already used today, and a new account has {most} a day",
                 wanted = Count::from(wanted),
                 used = Count::from(used),
                 most = Count::from(limits::DELETES_PER_DAY)
@@ -413,7 +461,8 @@ impl Deletion<'_> {
             return Ok(());
         }
         if !self.terminal.can_ask() {
-            let message = say!("to delete `{step}` needs a confirmation, and there is no terminal to ask on", step = self.step);
+            let message =
+                say!("to delete `{step}` needs a confirmation, and there is no terminal to ask on", step = self.step);
             let command = self.session.plan.command("status", &[]);
             let help = say!("review the output of `{command}`, then pass --yes", command);
             return Err(Refusal::new(ExitCode::Refused, message).help(help));
@@ -423,7 +472,9 @@ impl Deletion<'_> {
             text.push_str(&format!("  {told}\n"));
         }
         let what = match self.args.article {
-            Some(article) => say!("article {article} of it can no longer be opened then, wherever it was sent", article),
+            Some(article) => {
+                say!("article {article} of it can no longer be opened then, wherever it was sent", article)
+            }
             None => say!("its articles can no longer be opened then, wherever they were sent"),
         };
         let rest = say!("{what}; the message cards stay with those who got them. This cannot be undone.", what);
@@ -431,7 +482,9 @@ impl Deletion<'_> {
         text.push_str(&format!("\n{rest}\n{asked} "));
         match self.terminal.ask(&text) {
             Some(answer) if answer == self.step => Ok(()),
-            _ if process::interrupted() => Err(Refusal::new(ExitCode::Interrupted, say!("interrupted; nothing was deleted"))),
+            _ if process::interrupted() => {
+                Err(Refusal::new(ExitCode::Interrupted, say!("interrupted; nothing was deleted")))
+            }
             _ => Err(Refusal::new(ExitCode::Refused, say!("not confirmed; nothing was deleted"))),
         }
     }

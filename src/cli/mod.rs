@@ -6,6 +6,7 @@ mod audience;
 mod bounds;
 mod browser;
 mod clock;
+mod comments;
 mod delete;
 mod display;
 mod doctor;
@@ -21,6 +22,7 @@ mod init;
 mod language;
 mod load;
 mod options;
+mod pin;
 mod place;
 mod preview_html;
 mod process;
@@ -100,6 +102,13 @@ enum Command {
     /// Needs no change of the plan and no approval by digest, but a confirmation. The body of the article can no longer be
     /// opened; the message card stays with those who got it. Waits for a message that is still being sent.
     Delete(delete::Args),
+    /// Lists, selects and answers the comments of a sent article
+    Comments(comments::Args),
+    /// Writes into a plan what the drafts hold that it takes from the console
+    ///
+    /// Asks WeChat for the draft of each `use_draft` step and writes the digest of its content beside it, so that the approval
+    /// of the plan covers it and a run refuses a draft that was changed since. Comments and layout of the plan stay.
+    Pin(pin::Args),
     /// Checks whether the account is ready for a plan (read-only)
     Doctor(doctor::Args),
     /// Shows, refreshes or clears the cached access token; never prints its value
@@ -137,6 +146,8 @@ impl Command {
             Command::Fleet(args) => args.wants_json(),
             Command::Settle(args) => wants(&args.format),
             Command::Delete(args) => wants(&args.format),
+            Command::Comments(args) => wants(args.format()),
+            Command::Pin(args) => wants(&args.format),
             Command::Token(args) => wants(args.format()),
             Command::Doctor(args) => wants(&args.format),
             Command::State(args) => args.wants_json(),
@@ -223,6 +234,8 @@ fn dispatch(cli: Cli, terminal: &Terminal) -> Result<ExitCode, Failure> {
         Command::Fleet(args) => fleet::main(&args, common, terminal),
         Command::Settle(args) => settle::main(&args, common, terminal),
         Command::Delete(args) => delete::main(&args, common, terminal),
+        Command::Comments(args) => comments::main(&args, common, terminal),
+        Command::Pin(args) => pin::main(&args, common, terminal),
         Command::Doctor(args) => doctor::main(&args, common, terminal),
         Command::Token(args) => token::main(&args, common, terminal),
         Command::State(args) => state::main(&args, common, terminal),

@@ -25,8 +25,8 @@ use crate::{
     plan::account::AccountKind,
     platform::Platform,
     problem::{ExitCode, Refusal, reason},
-    render::{Content, RenderedPlan},
-    resolve::article::{Article, Shows},
+    render::{Content, DraftName, PlannedCall, RenderedPlan},
+    resolve::article::{Article, Cover, Shows},
     sandbox::{self as server, Audience, Config, Delivery, DeliveryKind, Fault, Sandbox, Tag},
     slot::{self, Followers},
     wechat::http::ApiBase,
@@ -54,7 +54,10 @@ pub(super) struct Args {
     /// Adds media to the account: mpnews, image, voice, mpvideo or thumb, or the URL of an article picture (repeatable)
     #[arg(long, value_name = "TYPE=MEDIA_ID", env = "QUNFA_MEDIA", hide_env_values = true)]
     media: Vec<String>,
-    /// Adds the tags and media that this plan uses
+    /// Adds a draft with this title, as if it had been made in the console (repeatable)
+    #[arg(long, value_name = "TITLE", env = "QUNFA_DRAFT", hide_env_values = true)]
+    draft: Vec<String>,
+    /// Adds the tags, media and drafts that this plan uses
     #[arg(long, value_name = "PLAN", env = "QUNFA_PLAN", hide_env_values = true)]
     plan: Option<String>,
     #[command(flatten)]
@@ -153,6 +156,7 @@ pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<
         })?;
         config.media.push(medium);
     }
+    config.drafts.extend(args.draft.iter().cloned());
     args.faults.give(&mut config);
     let log = Terminal::new(anstream::ColorChoice::Auto, common.quiet, false);
     let as_json = args.format.format == Format::Json;
@@ -275,12 +279,23 @@ fn seed(config: &mut Config, plan: &RenderedPlan) {
                 .media
                 .extend(message.media.iter().filter_map(|id| Some((message.view.kind.name().to_owned(), known(id)?))));
         }
+        for uses in step.calls.iter().filter_map(PlannedCall::uses) {
+            match &uses.name {
+                DraftName::Title(title) => config.drafts.push(title.clone()),
+                DraftName::Id(id) => config.media.push(("mpnews".to_owned(), id.clone())),
+            }
+        }
         for article in step.articles.iter() {
             config.media.extend(pictures(article).map(|address| ("url".to_owned(), address)));
+            if let Some(Cover::MediaId(id)) = &article.cover {
+                config.media.extend(known(id).map(|id| ("image".to_owned(), id)));
+            }
         }
     }
     config.media.sort();
     config.media.dedup();
+    config.drafts.sort();
+    config.drafts.dedup();
     // Every account has this one; somebody should follow it, or a rehearsal reaches nobody.
     config.tags.push(Tag { id: 2, name: "星标组".into(), count: 100 });
     // Made-up ids of named tags begin where the console's do.

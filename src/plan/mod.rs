@@ -13,6 +13,7 @@ pub mod message;
 pub(crate) mod model;
 mod parse;
 pub(crate) mod people;
+pub(crate) mod pin;
 pub mod schema;
 pub(crate) mod slips;
 mod validate;

@@ -151,7 +151,8 @@ impl StepFields<'_> {
             made.values().fold(digest, |digest, made| payload::digest(format!("{digest} {made}").as_bytes()))
         };
         let version = || {
-            let all: Vec<String> = calls.iter().map(|call| call.payload.raw()).collect();
+            let mut all: Vec<String> = calls.iter().map(|call| call.payload.raw()).collect();
+            all.extend(calls.iter().filter_map(PlannedCall::pinned).map(ToString::to_string));
             with_made(payload::digest(all.join("\n").as_bytes()))
         };
         match (spec.effect, content) {
@@ -527,6 +528,10 @@ impl Fields for StepFields<'_> {
         Some(Arc::new(Upload { description, ..upload }))
     }
 
+    fn own(&self, output: Output) -> Slot {
+        Slot::output(&self.step.common.id, self.instance.key.as_deref(), output)
+    }
+
     fn draft(&mut self) -> Option<Draft> {
         let step = self.step;
         // Only a cover may be a value of an earlier step.
@@ -555,7 +560,7 @@ impl Fields for StepFields<'_> {
                 uploads.push(Arc::clone(upload));
             }
         }
-        let slot = Slot::output(&step.common.id, self.instance.key.as_deref(), Output::MediaId);
+        let slot = self.own(Output::MediaId);
         let good = self.instance.good && !articles.is_empty();
         good.then(|| Draft { articles: articles.iter().map(|article| article.body()).collect(), uploads, slot })
     }

@@ -364,7 +364,8 @@ impl<'r, 'a, 'c> CallRun<'r, 'a, 'c> {
         let mut event = self.runner.event(kind, &answer);
         let mut lost: Option<Problem> = None;
         if let (Some(media), Next::Done) = (&self.media, &next)
-            && let Err(problem) = self.runner.take(media, &answer, &mut event)
+            && let Err(problem) =
+                self.runner.take(media, self.record.sent_body().unwrap_or_default(), &answer, &mut event)
         {
             // It was carried out, and is not what was asked for: the next run does it again.
             (kind, next) = (EventKind::Refused, Next::Fail { stop: false });

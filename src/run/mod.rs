@@ -6,11 +6,13 @@
 
 mod again;
 mod attempt;
+pub(crate) mod comments;
 pub(crate) mod deleted;
 pub(crate) mod doctor;
 pub(crate) mod doubt;
 mod drafts;
 pub(crate) mod editions;
+pub(crate) mod existing;
 mod followers;
 pub(crate) mod forecast;
 pub(crate) mod frozen;

@@ -111,6 +111,66 @@ const PAGES: &[Page] = &[
         related: &["run", "status"],
     },
     Page {
+        path: "comments",
+        examples: &["qunfa comments list plan.yaml announce"],
+        codes: &[Done, Usage, Invalid, MissingInput, Failed, Unknown, Conflict, Interrupted],
+        related: &["comments list", "delete"],
+    },
+    Page {
+        path: "comments list",
+        examples: &["qunfa comments list plan.yaml announce --type selected"],
+        codes: &[Done, Usage, Invalid, MissingInput, Failed, Interrupted],
+        related: &["comments reply", "comments elect"],
+    },
+    Page {
+        path: "comments open",
+        examples: &["qunfa comments open plan.yaml announce --article 2"],
+        codes: &[Done, Usage, Invalid, MissingInput, Failed, Unknown, Conflict, Interrupted],
+        related: &["comments list"],
+    },
+    Page {
+        path: "comments close",
+        examples: &["qunfa comments close plan.yaml announce --article 2"],
+        codes: &[Done, Usage, Invalid, MissingInput, Failed, Unknown, Conflict, Interrupted],
+        related: &["comments list"],
+    },
+    Page {
+        path: "comments elect",
+        examples: &["qunfa comments elect plan.yaml announce --comment 7"],
+        codes: &[Done, Usage, Invalid, MissingInput, Failed, Unknown, Conflict, Interrupted],
+        related: &["comments list"],
+    },
+    Page {
+        path: "comments unelect",
+        examples: &["qunfa comments unelect plan.yaml announce --comment 7"],
+        codes: &[Done, Usage, Invalid, MissingInput, Failed, Unknown, Conflict, Interrupted],
+        related: &["comments list"],
+    },
+    Page {
+        path: "comments unreply",
+        examples: &["qunfa comments unreply plan.yaml announce --comment 7"],
+        codes: &[Done, Usage, Invalid, MissingInput, Failed, Unknown, Conflict, Interrupted],
+        related: &["comments list"],
+    },
+    Page {
+        path: "comments delete",
+        examples: &["qunfa comments delete plan.yaml announce --comment 7"],
+        codes: &[Done, Usage, Invalid, MissingInput, Failed, Unknown, Conflict, Interrupted],
+        related: &["comments list"],
+    },
+    Page {
+        path: "comments reply",
+        examples: &["qunfa comments reply plan.yaml announce --comment 7 --text 谢谢"],
+        codes: &[Done, Usage, Invalid, MissingInput, Failed, Unknown, Conflict, Interrupted],
+        related: &["comments list"],
+    },
+    Page {
+        path: "pin",
+        examples: &["qunfa pin plan.yaml --check"],
+        codes: &[Done, Usage, Invalid, MissingInput, Failed, Conflict, Interrupted],
+        related: &["validate", "run"],
+    },
+    Page {
         path: "delete",
         examples: &[
             "qunfa delete plan.yaml announce",
@@ -226,7 +286,9 @@ pub(super) fn common_options(path: &str) -> &'static [&'static str] {
         "fleet status" => &["state", "api_base", "var", "vars_file", "now"],
         "fleet check" | "fleet list" => &["var", "vars_file", "now"],
         "run" => &["state", "api_base", "account", "fleet", "var", "vars_file", "now", "verbose"],
-        "audience" | "status" | "report" | "settle" | "delete" | "doctor" | "token show" | "token refresh" | "token clear" => {
+        "audience" | "status" | "report" | "settle" | "delete" | "doctor" | "token show" | "token refresh"
+        | "token clear" | "pin" | "comments list" | "comments open" | "comments close" | "comments elect"
+        | "comments unelect" | "comments reply" | "comments unreply" | "comments delete" => {
             &["state", "api_base", "account", "fleet", "var", "vars_file", "now"]
         }
         "state migrate" | "state grants" | "state check" => &["state"],
@@ -276,6 +338,7 @@ fn meaning(path: &str, code: ExitCode) -> Phrase {
         ("doctor", Conflict) => say!("another run holds the lock, or the plan changed after it was sent"),
         ("doctor", Refused) => say!("the quota is not sufficient"),
         ("fmt" | "render" | "fleet" | "fleet check", Refused) => say!("--check found differences"),
+        ("pin", Conflict) => say!("a draft is not what was pinned, or the plan was changed meanwhile"),
         (_, Done) => say!("success"),
         (_, Internal) => say!("a bug in qunfa, or a result that could not be written (a full disk)"),
         (_, Usage) => say!("wrong usage"),
@@ -284,6 +347,10 @@ fn meaning(path: &str, code: ExitCode) -> Phrase {
         ("fleet status", Failed) => say!("an account failed; nothing was sent for it"),
         ("fleet status", PartlyFailed) => say!("an account failed after something was sent"),
         ("fleet status", Unknown) => say!("the outcome of an account's send is unknown"),
+        (path, Failed) if path.starts_with("comments") || path == "pin" => {
+            say!("WeChat refused it, or cannot be reached")
+        }
+        (path, Unknown) if path.starts_with("comments") => say!("it is not known whether it was done"),
         (_, Failed) => say!("a step failed; nothing was sent in this run"),
         (_, PartlyFailed) => say!("a step failed after something was sent in this run"),
         (_, Unknown) => say!("the outcome of a send is unknown"),

@@ -4,6 +4,7 @@
 
 pub(crate) mod create_draft;
 pub(crate) mod send_by_openid;
+pub(crate) mod use_draft;
 
 mod check;
 mod delete;
@@ -28,4 +29,5 @@ pub const ACTIONS: &[&Spec] = &[
     &upload_image::SPEC,
     &upload_material::SPEC,
     &create_draft::SPEC,
+    &use_draft::SPEC,
 ];

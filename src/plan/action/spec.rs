@@ -98,6 +98,8 @@ pub enum Asks<'a> {
         target: MediaTarget,
         optimize: bool,
     },
+    /// A draft that is there.
+    Existing,
     Setting,
 }
 
@@ -110,7 +112,7 @@ impl<'a> Asks<'a> {
             Asks::Preview(_) => Effect::Preview,
             Asks::Check { .. } => Effect::Read,
             Asks::Delete { .. } => Effect::Delete,
-            Asks::Draft(_) | Asks::Upload { .. } => Effect::Media,
+            Asks::Draft(_) | Asks::Upload { .. } | Asks::Existing => Effect::Media,
             Asks::Setting => Effect::Setting,
         }
     }
@@ -118,7 +120,12 @@ impl<'a> Asks<'a> {
     pub fn message(self) -> Option<&'a Message> {
         match self {
             Asks::Send(message) | Asks::SendTo { message, .. } | Asks::Preview(message) => Some(message),
-            Asks::Check { .. } | Asks::Delete { .. } | Asks::Draft(_) | Asks::Upload { .. } | Asks::Setting => None,
+            Asks::Check { .. }
+            | Asks::Delete { .. }
+            | Asks::Draft(_)
+            | Asks::Upload { .. }
+            | Asks::Setting
+            | Asks::Existing => None,
         }
     }
 
@@ -127,7 +134,7 @@ impl<'a> Asks<'a> {
         match self {
             Asks::Check { of, .. } | Asks::Delete { of } => of,
             Asks::Send(_) | Asks::SendTo { .. } | Asks::Preview(_) => None,
-            Asks::Draft(_) | Asks::Upload { .. } | Asks::Setting => None,
+            Asks::Draft(_) | Asks::Upload { .. } | Asks::Setting | Asks::Existing => None,
         }
     }
 
@@ -135,7 +142,7 @@ impl<'a> Asks<'a> {
         match self {
             Asks::SendTo { people, .. } => Some(people),
             Asks::Send(_) | Asks::Preview(_) | Asks::Check { .. } | Asks::Delete { .. } => None,
-            Asks::Draft(_) | Asks::Upload { .. } | Asks::Setting => None,
+            Asks::Draft(_) | Asks::Upload { .. } | Asks::Setting | Asks::Existing => None,
         }
     }
 
@@ -143,7 +150,7 @@ impl<'a> Asks<'a> {
         match self {
             Asks::SendTo { sends_new, .. } => sends_new,
             Asks::Send(_) | Asks::Preview(_) | Asks::Check { .. } | Asks::Delete { .. } => false,
-            Asks::Draft(_) | Asks::Upload { .. } | Asks::Setting => false,
+            Asks::Draft(_) | Asks::Upload { .. } | Asks::Setting | Asks::Existing => false,
         }
     }
 
@@ -157,7 +164,7 @@ impl<'a> Asks<'a> {
         match self {
             Asks::Draft(articles) => articles,
             Asks::Send(_) | Asks::SendTo { .. } | Asks::Preview(_) => &[],
-            Asks::Check { .. } | Asks::Delete { .. } | Asks::Upload { .. } | Asks::Setting => &[],
+            Asks::Check { .. } | Asks::Delete { .. } | Asks::Upload { .. } | Asks::Setting | Asks::Existing => &[],
         }
     }
 
@@ -165,7 +172,7 @@ impl<'a> Asks<'a> {
         match self {
             Asks::Check { poll, .. } => Some(poll),
             Asks::Send(_) | Asks::SendTo { .. } | Asks::Preview(_) | Asks::Delete { .. } => None,
-            Asks::Draft(_) | Asks::Upload { .. } | Asks::Setting => None,
+            Asks::Draft(_) | Asks::Upload { .. } | Asks::Setting | Asks::Existing => None,
         }
     }
 
@@ -177,7 +184,7 @@ impl<'a> Asks<'a> {
             Asks::Upload { path, target, optimize } => {
                 vec![FileUse { suffix: "/file".into(), path: path.clone(), holds: Holds::Media(target, optimize) }]
             }
-            Asks::Check { .. } | Asks::Delete { .. } | Asks::Draft(_) | Asks::Setting => Vec::new(),
+            Asks::Check { .. } | Asks::Delete { .. } | Asks::Draft(_) | Asks::Setting | Asks::Existing => Vec::new(),
         }
     }
 }

@@ -22,7 +22,8 @@ mod voice;
 mod wxcard;
 
 /// THE list of message types.
-pub(crate) const TYPES: &[&MessageType] = &[&text::TYPE, &mpnews::TYPE, &voice::TYPE, &image::TYPE, &mpvideo::TYPE, &wxcard::TYPE];
+pub(crate) const TYPES: &[&MessageType] =
+    &[&text::TYPE, &mpnews::TYPE, &voice::TYPE, &image::TYPE, &mpvideo::TYPE, &wxcard::TYPE];
 
 /// What can be sent, in the order of the schema.
 pub fn kinds() -> impl Iterator<Item = MessageKind> {
