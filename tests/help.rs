@@ -113,6 +113,7 @@ fn common_options_are_shown_where_they_have_an_effect() {
             "status",
             "report",
             "settle",
+            "delete",
             "doctor",
             "sandbox",
             "token show",
