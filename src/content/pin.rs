@@ -226,7 +226,7 @@ mod tests {
     fn what_is_no_digest_is_not_taken() {
         let good = format!("sha256-{}", "a".repeat(64));
         assert!(Pin::parse(&good).is_some() && Pin::parse(&format!("{good} {good}")).is_some());
-        let many = vec![good.as_str(); 9].join(" ");
+        let many = [good.as_str(); 9].join(" ");
         for text in ["", " ", "sha256-", &good[..70], &good.to_uppercase(), &good.replace('-', ":"), &many] {
             assert_eq!(Pin::parse(text), None, "{text}");
         }

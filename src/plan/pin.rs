@@ -47,7 +47,7 @@ fn one(text: &str, id: &str, digest: &str) -> Result<String, Phrase> {
             let (key, value) = (document.key_span(&format!("{step}/{name}")), document.span(&format!("{step}/{name}")));
             let line = text[..key.start].rfind('\n').map_or(0, |newline| newline + 1);
             let before = &text[line..key.start];
-            let new = format!("{DIGEST}: {}", format!("\"{digest}\""));
+            let new = format!("{DIGEST}: \"{digest}\"");
             if before.contains(['{', ',']) {
                 (value.end..value.end, format!(", {new}"))
             } else {

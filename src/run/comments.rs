@@ -177,7 +177,7 @@ impl Comments<'_, '_> {
             let count = (most - begin).min(limits::COMMENTS_PAGE);
             body["begin"] = begin.into();
             body["count"] = count.into();
-            body["type"] = u8::from(kind as u8).into();
+            body["type"] = (kind as u8).into();
             let reply = self.read(&body.to_string())?;
             let page = reply.members.get("comment").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
             listed.total = reply.members.get("total").and_then(Value::as_u64).unwrap_or(0);

@@ -131,15 +131,17 @@ fn is_used(records: &[CallRecord], id: &str) -> bool {
     })
 }
 
-/// Finds all drafts that are read in this run or that a send of it needs, and refuses what is not as it was pinned: the slots
-/// of the titles, and what is to be said.
+/// The slots of the titles, and what is to be said.
+type LookedUp = (Vec<(Slot, Value)>, Vec<Phrase>);
+
+/// Finds all drafts that are read in this run or that a send of it needs, and refuses what is not as it was pinned.
 pub(super) fn look_up<L>(
     reader: &mut AccountReader<'_, '_>,
     plan: &RenderedPlan,
     (work, records): (&[Work<'_, L>], &[CallRecord]),
     facts: &Facts,
     is_rehearsal: bool,
-) -> Result<(Vec<(Slot, Value)>, Vec<Phrase>), Refusal> {
+) -> Result<LookedUp, Refusal> {
     let (mut slots, mut notes) = (Vec::new(), Vec::new());
     for (index, Work { step, left, state }) in work.iter().enumerate() {
         let Some(used) = uses(step) else { continue };
