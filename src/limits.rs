@@ -471,3 +471,15 @@ pub const ECHO_BYTES_MAX: usize = 1 << 10;
 pub const LISTEN_LOOK: Duration = Duration::from_millis(100);
 /// Lines of `listen` that wait for who reads its output; more are not printed.
 pub const PUSH_LINES: usize = 10_000;
+/// Most articles of a draft.
+pub const DRAFT_ARTICLES_MAX: usize = 8;
+/// Drafts that are listed at a time, the most that WeChat gives.
+pub const DRAFTS_PAGE: usize = 20;
+/// Most pages of drafts that are read to find one by its title.
+pub const DRAFT_PAGES_MAX: usize = 500;
+/// Comments that are listed at a time: WeChat refuses 50 (88010).
+pub const COMMENTS_PAGE: usize = 49;
+/// Most comments that are listed of one article.
+pub const COMMENTS_MAX: usize = 50_000;
+/// Comments that are listed, where nobody says how many.
+pub const COMMENTS_LISTED: usize = 200;

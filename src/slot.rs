@@ -113,6 +113,8 @@ pub enum Slot {
     },
     /// The number of the tag of that name.
     Tag(String),
+    /// The `media_id` of the draft with that title.
+    Draft(String),
     /// What the upload of a file gives: its `media_id` or its `url`.
     Upload {
         /// Which of the two.
@@ -168,6 +170,7 @@ impl fmt::Display for Slot {
                 index.iter().try_for_each(|index| write!(f, "[{index}]"))
             }
             Self::Tag(name) => write!(f, "tag {name}"),
+            Self::Draft(title) => write!(f, "draft {title}"),
             Self::Upload { gives, path } => write!(f, "{} of {path}", gives.name()),
             Self::Followers(followers) => followers.fmt(f),
             Self::RunId => f.write_str("run.id"),
@@ -216,6 +219,7 @@ impl FromStr for Slot {
         };
         found
             .or_else(|| text.strip_prefix("tag ").map(|name| Self::Tag(name.to_owned())))
+            .or_else(|| text.strip_prefix("draft ").map(|title| Self::Draft(title.to_owned())))
             .or_else(|| output(text.strip_prefix("steps")?))
             .or_else(upload)
             .or_else(followers)
@@ -294,6 +298,7 @@ mod tests {
             (output(Some("+07"), Output::MediaId, None), "steps.a[+07].media_id"),
             (Slot::output("a-b", None, Output::MsgId), "steps[\"a-b\"].msg_id"),
             (Slot::Tag("#茶 \"新\"".into()), "tag #茶 \"新\""),
+            (Slot::Draft("春茶 of a.png".into()), "draft 春茶 of a.png"),
             (Slot::Upload { gives: Output::MediaId, path: "steps.a.png".into() }, "media_id of steps.a.png"),
             (Slot::Upload { gives: Output::Url, path: "图/a b.png".into() }, "url of 图/a b.png"),
             (Slot::Followers(Followers::All), "all followers, one by one"),

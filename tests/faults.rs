@@ -86,6 +86,13 @@ const ARTICLE: &str = "
   - { id: tag, action: send_by_tag, to: { tag_id: 2 }, message: { mpnews: '{{ steps.article.media_id }}' } }
 ";
 
+/// A draft that somebody made, with what it must hold.
+const BY_HAND: &str = "
+  - { id: hand, action: use_draft, media_id: by-hand, digest: sha256-7773e30ef7800b093f531f69cf0119ec86f2f685f78b5a705dc08a769a8e325c }
+  - { id: proof, action: preview, to: { wxname: editor }, message: { mpnews: '{{ steps.hand.media_id }}' } }
+  - { id: tag, action: send_by_tag, to: { tag_id: 2 }, message: { mpnews: '{{ steps.hand.media_id }}' } }
+";
+
 /// Uploads of their own, and an article that uses what they gave.
 const MEDIA: &str = "
   - { id: leaf, action: upload_image, file: a.png }
@@ -198,6 +205,10 @@ impl Scenario {
         Self::of(ARTICLE, &[0]).tags(1)
     }
 
+    fn by_hand() -> Self {
+        Self::of(BY_HAND, &[0]).tags(1)
+    }
+
     /// The article changes before it is sent.
     fn media() -> Self {
         let stage = |steps: &str, title| Stage { plan: rendered(&steps.replace("TITLE", title), 0), followers: 0 };
@@ -251,6 +262,13 @@ impl Scenario {
         let mut world = World::default();
         world.shared = self.shared.clone();
         world.leaves_late.set(self.leaves_late);
+        if self.stages.iter().flat_map(|stage| &stage.plan.steps).any(|step| step.spec.name == "use_draft") {
+            let made = serde_json::json!({
+                "article_type": "news", "title": "春茶", "author": "茶园", "digest": "头采", "content": "<p>好茶</p>",
+                "content_source_url": "https://a.cn", "thumb_media_id": "M", "need_open_comment": 1,
+            });
+            world.drafts.borrow_mut().insert("by-hand".to_owned(), serde_json::json!([made]));
+        }
         world
     }
 
@@ -700,6 +718,14 @@ fn what_was_uploaded_is_used_and_the_article_that_is_sent_is_the_one_of_the_plan
     let clean = scenario.clean();
     assert_eq!((clean.uploads.get(), clean.drafts.borrow().len()), (2, 1), "nothing is uploaded or added twice");
     assert_eq!(clean.published.borrow()[0][0]["title"], "夏茶");
+    scenario.sweep(|_, _| true);
+}
+
+#[test]
+fn a_draft_that_somebody_made_is_sent_once_whatever_fails_on_its_way() {
+    let scenario = Scenario::by_hand();
+    let clean = scenario.clean();
+    assert_eq!(clean.published.borrow()[0][0]["title"], "春茶");
     scenario.sweep(|_, _| true);
 }
 

@@ -417,6 +417,12 @@ impl Fake {
         assert!(delivered.values().all(|times| *times == 1), "{delivered:?}");
     }
 
+    /// Somebody makes a draft, or changes one.
+    pub(crate) fn make_draft(&self, id: &str, articles: Value) {
+        let articles = articles.as_array().expect("articles").clone();
+        self.inner.lock().expect("no panic while locked").drafts.insert(id.to_owned(), articles);
+    }
+
     /// Somebody deletes all drafts.
     pub(crate) fn lose_drafts(&self) {
         self.inner.lock().expect("no panic while locked").drafts.clear();
@@ -582,6 +588,19 @@ fn media(got: &Got, inner: &mut Inner) -> Option<Value> {
             json!({ "media_id": id })
         }
         "draft/get" => inner.drafts.get(&id).map_or(unknown, |articles| json!({ "news_item": articles })),
+        "draft/batchget" => {
+            let (offset, count) = (body["offset"].as_u64()? as usize, body["count"].as_u64()? as usize);
+            let mut ids: Vec<&String> = inner.drafts.keys().collect();
+            ids.sort();
+            let titles = |articles: &[Value]| -> Vec<Value> {
+                articles.iter().map(|article| json!({ "title": article["title"] })).collect()
+            };
+            let page = ids.iter().skip(offset).take(count);
+            let page: Vec<Value> = page
+                .map(|id| json!({ "media_id": id, "content": { "news_item": titles(&inner.drafts[*id]) }, "update_time": 1 }))
+                .collect();
+            json!({ "total_count": ids.len(), "item_count": page.len(), "item": page })
+        }
         "draft/update" => match (inner.drafts.get_mut(&id), body["index"].as_u64()) {
             (Some(articles), Some(index)) => {
                 articles[index as usize] = body["articles"].clone();

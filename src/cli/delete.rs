@@ -102,7 +102,16 @@ pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<
         return Err(no_edition(&session.scope, &scope.occurrence, &*ledger)?.into());
     }
     let run_id = process::new_run_id(clock.now());
-    let deletion = Deletion { args, step, session: &session, scope, clock: &clock, note: by(args), run_id, terminal };
+    let deletion = Deletion {
+        args,
+        step,
+        session: &session,
+        scope,
+        clock: &clock,
+        note: by(args.reason.as_deref()),
+        run_id,
+        terminal,
+    };
     let jobs = deletion.jobs(&records)?;
     let (code, report) = deletion.go(jobs, &mut *ledger)?;
     let plan = session.project.name_from_root(&session.plan.path);
@@ -112,10 +121,10 @@ pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<
 }
 
 /// Who does it, and why, as the ledger keeps it.
-fn by(args: &Args) -> String {
+pub(super) fn by(reason: Option<&str>) -> String {
     let (host, _) = process::identity();
     let who = process::env("USER").map_or_else(|| say!("unknown user"), Phrase::verbatim);
-    let reason = args.reason.as_deref().map_or_else(|| say!("no reason given"), Phrase::verbatim);
+    let reason = reason.map_or_else(|| say!("no reason given"), Phrase::verbatim);
     say!("{who} on {host}: {reason}", who, host, reason).to_string()
 }
 

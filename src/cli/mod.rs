@@ -7,6 +7,7 @@ mod bounds;
 mod browser;
 mod callback;
 mod clock;
+mod comments;
 mod delete;
 mod display;
 mod doctor;
@@ -28,6 +29,7 @@ mod load;
 mod material;
 mod notices;
 mod options;
+mod pin;
 mod place;
 mod preview_html;
 mod process;
@@ -131,6 +133,13 @@ enum Command {
     ///
     /// Articles become HTML with front matter, with their pictures beside them. Changes nothing at WeChat. What qunfa cannot send in an article is left out, and said.
     Pull(pull::Args),
+    /// Lists, selects and answers the comments of a sent article
+    Comments(comments::Args),
+    /// Writes into a plan what the drafts hold that it takes from the console
+    ///
+    /// Asks WeChat for the draft of each `use_draft` step and writes the digest of its content beside it, so that the approval
+    /// of the plan covers it and a run refuses a draft that was changed since. Comments and layout of the plan stay.
+    Pin(pin::Args),
     /// Checks whether the account is ready for a plan (read-only)
     Doctor(doctor::Args),
     /// Shows, refreshes or clears the cached access token; never prints its value
@@ -170,6 +179,8 @@ impl Command {
             Command::Event(args) => wants(&args.format),
             Command::Settle(args) => wants(&args.format),
             Command::Delete(args) => wants(&args.format),
+            Command::Comments(args) => wants(args.format()),
+            Command::Pin(args) => wants(&args.format),
             Command::Token(args) => wants(args.format()),
             Command::Drafts(args) => args.list.wants_json(),
             Command::Published(args) => args.list.wants_json(),
@@ -268,6 +279,8 @@ fn dispatch(cli: Cli, terminal: &Terminal) -> Result<ExitCode, Failure> {
         Command::Published(args) => published::main(&args, common, terminal),
         Command::Material(args) => material::main(&args, common, terminal),
         Command::Pull(args) => pull::main(&args, common, terminal),
+        Command::Comments(args) => comments::main(&args, common, terminal),
+        Command::Pin(args) => pin::main(&args, common, terminal),
         Command::Doctor(args) => doctor::main(&args, common, terminal),
         Command::Token(args) => token::main(&args, common, terminal),
         Command::State(args) => state::main(&args, common, terminal),

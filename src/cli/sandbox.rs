@@ -25,8 +25,8 @@ use crate::{
     plan::account::AccountKind,
     platform::Platform,
     problem::{ExitCode, Refusal, reason},
-    render::{Content, RenderedPlan},
-    resolve::article::{Article, Shows},
+    render::{Content, DraftName, PlannedCall, RenderedPlan},
+    resolve::article::{Article, Cover, Shows},
     sandbox::{
         self as server, Audience, Config, Delivery, DeliveryKind, Fault, Push, PushFault, PushMode, Sandbox, Tag,
     },
@@ -56,13 +56,16 @@ pub(super) struct Args {
     /// Adds media to the account: mpnews, image, voice, mpvideo or thumb, or the URL of an article picture (repeatable)
     #[arg(long, value_name = "TYPE=MEDIA_ID", env = "QUNFA_MEDIA", hide_env_values = true)]
     media: Vec<String>,
+    /// Adds a draft with this title, as if it had been made in the console (repeatable)
+    #[arg(long, value_name = "TITLE", env = "QUNFA_DRAFT", hide_env_values = true)]
+    draft: Vec<String>,
     /// How many seconds a mass message is being sent
     #[arg(long, value_name = "SECONDS", default_value_t = 20, env = "QUNFA_SENDING", hide_env_values = true, value_parser = number::<u32>)]
     sending: u32,
     /// Days by which the statistics that `stats` asks for are ahead, so that a rehearsal has readers [default: 0]
     #[arg(long, value_name = "DAYS", default_value_t = 0, hide_default_value = true, env = "QUNFA_STATISTICS_AHEAD", hide_env_values = true, value_parser = super::options::number::<u16>)]
     statistics_ahead: u16,
-    /// Adds the tags and media that this plan uses
+    /// Adds the tags, media and drafts that this plan uses
     #[arg(long, value_name = "PLAN", env = "QUNFA_PLAN", hide_env_values = true)]
     plan: Option<String>,
     #[command(flatten)]
@@ -228,6 +231,7 @@ pub(super) fn main(args: &Args, common: &Common, terminal: &Terminal) -> Result<
         })?;
         config.media.push(medium);
     }
+    config.drafts.extend(args.draft.iter().cloned());
     args.faults.give(&mut config);
     let log = Terminal::new(anstream::ColorChoice::Auto, common.quiet, false);
     let as_json = args.format.format == Format::Json;
@@ -373,12 +377,23 @@ fn seed(config: &mut Config, plan: &RenderedPlan) {
                 .media
                 .extend(message.media.iter().filter_map(|id| Some((message.view.kind.name().to_owned(), known(id)?))));
         }
+        for uses in step.calls.iter().filter_map(PlannedCall::uses) {
+            match &uses.name {
+                DraftName::Title(title) => config.drafts.push(title.clone()),
+                DraftName::Id(id) => config.media.push(("mpnews".to_owned(), id.clone())),
+            }
+        }
         for article in step.articles.iter() {
             config.media.extend(pictures(article).map(|address| ("url".to_owned(), address)));
+            if let Some(Cover::MediaId(id)) = &article.cover {
+                config.media.extend(known(id).map(|id| ("image".to_owned(), id)));
+            }
         }
     }
     config.media.sort();
     config.media.dedup();
+    config.drafts.sort();
+    config.drafts.dedup();
     // Every account has this one; somebody should follow it, or a rehearsal reaches nobody.
     config.tags.push(Tag { id: 2, name: "星标组".into(), count: 100 });
     // Made-up ids of named tags begin where the console's do.

@@ -4,5 +4,6 @@ pub(crate) mod address;
 pub(crate) mod article;
 pub(crate) mod hosts;
 pub(crate) mod media;
+pub(crate) mod pin;
 pub mod template;
 pub(crate) mod words;

@@ -185,6 +185,8 @@ codes! {
         "Two sends of the plan bring the same message to the same people: the same tag, all followers, or lists that overlap. Each of these people gets it twice."
     UnlikelyWxname "Q923" "unlikely-wxname" Warning false
         "A WeChat id (微信号) has 6 to 20 letters, digits, _ and -, and begins with a letter. WeChat will most likely refuse the preview (40003, 43004)."
+    UnpinnedDraft "Q924" "draft-not-pinned" Warning false
+        "A draft made in the console is sent as it is when the plan runs: whoever changes it changes what is sent, and the approved digest of the plan does not show it. `qunfa pin` writes the digest of its content into the plan."
     ThemeSyntax "A101" "theme-syntax" Error false
         "The theme is not valid: write rules of the form `selector { property: value; }`, with comments between them."
     ThemeAtRule "A102" "theme-at-rule" Error false

@@ -28,7 +28,7 @@ pub struct Article {
     /// Digest, at most 120 characters; only for a single article.
     #[serde(default)]
     pub digest: Option<Template>,
-    /// Cover of a `news`: a picture, relative to the file that names it, or the `media_id` of an earlier step.
+    /// Cover of a `news`: a picture, relative to the file that names it, `media_id:` and an id of the material library, or the `media_id` of an earlier step.
     #[serde(default)]
     pub cover: Option<Template>,
     /// Pictures of a `newspic`, at most 20; the first is the cover.

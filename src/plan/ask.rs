@@ -10,6 +10,7 @@ use super::value::{Number, Template};
 use crate::{
     content::{
         media::{MediaTarget, Upload},
+        pin::Pin,
         words::Lint,
     },
     diag::Code,
@@ -79,8 +80,34 @@ pub(crate) struct MediaCall {
     pub(crate) adds: Option<Arc<Vec<Payload>>>,
     /// The articles that the answer must hold.
     pub(crate) verify: Option<Arc<Vec<Payload>>>,
+    /// The draft that it takes.
+    pub(crate) uses: Option<UsedDraft>,
     /// What was uploaded before is gone: the file is uploaded again.
     pub(crate) fresh: bool,
+}
+
+/// A draft that somebody made.
+#[derive(Debug, Clone)]
+pub(crate) struct UsedDraft {
+    pub(crate) name: DraftName,
+    /// What it must hold.
+    pub(crate) pinned: Option<Pin>,
+}
+
+/// How a draft is named.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum DraftName {
+    /// By the title of its first article.
+    Title(String),
+    /// By its `media_id`.
+    Id(String),
+}
+
+impl fmt::Display for DraftName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Self::Title(name) | Self::Id(name)) = self;
+        f.write_str(name)
+    }
 }
 
 /// What fills a slot when a call is accepted.
@@ -220,12 +247,12 @@ pub trait Fields {
     /// The file that the step uploads, with the words that go with it.
     fn upload(&mut self, description: Option<(String, String)>) -> Option<Arc<Upload>>;
     fn draft(&mut self) -> Option<Draft>;
+    /// The slot of an output of this step.
+    fn own(&self, output: Output) -> Slot;
     /// The openids of this step: unique, in order, at least two.
     fn openids(&mut self) -> Option<Arc<Openids>>;
     /// What a step before this one does; none of one that is not known.
     fn effect_of(&self, step: &str) -> Option<Effect>;
-    /// An output of this step.
-    fn own(&self, output: Output) -> Slot;
     /// An output of all instances of a step before this one.
     fn outputs_of(&mut self, step: &str, output: Output) -> Option<Vec<Slot>>;
     /// The jobs of all calls of a send step.

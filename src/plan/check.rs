@@ -797,6 +797,7 @@ mod tests {
                 let news = json!({ "file": "a.md", "title": "t", "author": "a", "digest": "d", "cover": "c.png", "theme": "jade", "source_url": "https://example.com", "need_open_comment": true, "only_fans_can_comment": false, "pic_crop_235_1": "0_0_1_1", "pic_crop_1_1": "0_0_1_1" });
                 json!({ "id": "a", "action": action, "articles": [news, { "type": "newspic", "content": "c", "title": "t", "images": ["a.png"] }] })
             }
+            "use_draft" => json!({ "id": "a", "action": action, "title": "t", "digest": "sha256-0" }),
             _ => {
                 json!({ "id": "a", "action": action, "speed": 1, "foreach": [{ "n": 1 }], "key": "{{ row.n }}", "retry": { "attempts": 2, "backoff": "1s" }, "when": "vars.x" })
             }

@@ -14,6 +14,7 @@ pub(crate) mod model;
 pub(crate) mod notify;
 mod parse;
 pub(crate) mod people;
+pub(crate) mod pin;
 pub mod schema;
 pub(crate) mod slips;
 mod validate;

@@ -77,6 +77,7 @@ const WORDS: &[(&[&str], &[&str])] = &[
     (&["上传图片", "上传图文图片", "uploadimg", "upload_img"], &["upload_image"]),
     (&["上传素材", "新增素材", "add_material", "upload"], &["upload_material"]),
     (&["草稿", "新建草稿", "创建草稿", "新增草稿", "图文草稿", "draft", "draft_add", "add_draft"], &["create_draft"]),
+    (&["已有草稿", "后台草稿", "使用草稿", "existing_draft", "draft_get"], &["use_draft"]),
     (&["发送成功", "成功", "success"], &["SEND_SUCCESS"]),
     (&["图片", "image"], &["image", "newspic"]),
     (&["图文", "图文消息", "article"], &["news"]),

@@ -152,7 +152,8 @@ impl StepFields<'_> {
             made.values().fold(digest, |digest, made| payload::digest(format!("{digest} {made}").as_bytes()))
         };
         let version = || {
-            let all: Vec<String> = calls.iter().map(|call| call.payload.raw()).collect();
+            let mut all: Vec<String> = calls.iter().map(|call| call.payload.raw()).collect();
+            all.extend(calls.iter().filter_map(PlannedCall::pinned).map(ToString::to_string));
             with_made(payload::digest(all.join("\n").as_bytes()))
         };
         match (spec.effect, content) {
@@ -541,6 +542,10 @@ impl Fields for StepFields<'_> {
         Some(Arc::new(Upload { description, ..upload }))
     }
 
+    fn own(&self, output: Output) -> Slot {
+        Slot::output(&self.step.common.id, self.instance.key.as_deref(), output)
+    }
+
     fn draft(&mut self) -> Option<Draft> {
         let step = self.step;
         // Only a cover may be a value of an earlier step.
@@ -569,7 +574,7 @@ impl Fields for StepFields<'_> {
                 uploads.push(Arc::clone(upload));
             }
         }
-        let slot = Slot::output(&step.common.id, self.instance.key.as_deref(), Output::MediaId);
+        let slot = self.own(Output::MediaId);
         let good = self.instance.good && !articles.is_empty();
         good.then(|| Draft { articles: articles.iter().map(|article| article.body()).collect(), uploads, slot })
     }
@@ -580,10 +585,6 @@ impl Fields for StepFields<'_> {
 
     fn effect_of(&self, step: &str) -> Option<Effect> {
         self.known.get(step).map(|known| known.spec.effect)
-    }
-
-    fn own(&self, output: Output) -> Slot {
-        Slot::output(&self.step.common.id, self.instance.key.as_deref(), output)
     }
 
     fn outputs_of(&mut self, step: &str, output: Output) -> Option<Vec<Slot>> {

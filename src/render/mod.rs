@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::{
-    content::template::Engine,
+    content::{pin::Pin, template::Engine},
     diag::{Code, Diagnostic, Diagnostics, Origin, source::SourceMap},
     limits,
     locale::{Count, Phrase, say},
@@ -36,7 +36,7 @@ mod consumed;
 mod fields;
 mod overlap;
 
-pub(crate) use crate::plan::ask::{Gives, MediaCall};
+pub(crate) use crate::plan::ask::{DraftName, Gives, MediaCall, UsedDraft};
 
 use fields::{Known, StepFields};
 
@@ -253,6 +253,18 @@ pub struct PlannedCall {
     pub(crate) effect: Effect,
     /// What it does besides, if it is a call of a step with several.
     pub(crate) media: Option<MediaCall>,
+}
+
+impl PlannedCall {
+    /// The draft that it takes, if it takes one that somebody made.
+    pub(crate) fn uses(&self) -> Option<&UsedDraft> {
+        self.media.as_ref()?.uses.as_ref()
+    }
+
+    /// What that draft must hold.
+    pub(crate) fn pinned(&self) -> Option<&Pin> {
+        self.uses()?.pinned.as_ref()
+    }
 }
 
 /// Derives the idempotency key of a call: 128 bits of SHA-256, so at most 32 ASCII characters. Not from the content.
@@ -504,6 +516,9 @@ impl RenderedPlan {
             for call in &step.calls {
                 all.push('\n');
                 all.push_str(&json!([call.chunk, call.key, call.payload.digest()]).to_string());
+                if let Some(pin) = call.pinned() {
+                    all.push_str(&format!(" pinned {pin}"));
+                }
             }
         }
         payload::digest(all.as_bytes())

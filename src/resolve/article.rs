@@ -663,6 +663,14 @@ impl Reader<'_> {
             }
             return Some(Cover::MediaId(MediaId::new(text)));
         }
+        if let Some(id) = text.strip_prefix("media_id:").map(str::trim) {
+            if !payload::is_value(id) {
+                let help = say!("write `cover: media_id:ID` with an id of the material library");
+                self.push(Diagnostic::new(Code::ArticleField, place, say!("the cover is no `media_id`")).help(help));
+                return None;
+            }
+            return Some(Cover::MediaId(MediaId::new(id.to_owned())));
+        }
         let target = MediaTarget::Material(Material::Image);
         let file = self.file(&format!("{}{text}", field.folder), target, optimize, &place)?;
         if let Some((width, height)) =

@@ -383,7 +383,8 @@ impl<'r, 'a, 'c> CallRun<'r, 'a, 'c> {
         let mut event = self.runner.event(kind, &answer);
         let mut lost: Option<Problem> = None;
         if let (Some(media), Next::Done) = (&self.media, &next)
-            && let Err(problem) = self.runner.take(media, &answer, &mut event)
+            && let Err(problem) =
+                self.runner.take(media, self.record.sent_body().unwrap_or_default(), &answer, &mut event)
         {
             event.note = Some(noted(&problem.message));
             if self.effect() == Effect::Publish {

@@ -92,7 +92,7 @@ fn latest_draft(records: &[&CallRecord]) -> Result<Option<(String, usize)>, Ledg
 }
 
 /// Whether what a call stands on is not there any more: somebody deleted the draft or a picture, or sent the draft.
-fn is_gone(record: &CallRecord) -> bool {
+pub(super) fn is_gone(record: &CallRecord) -> bool {
     let refused =
         record.events.last().is_some_and(|event| event.kind == EventKind::Refused && event.errcode == Some(40007));
     refused && matches!(record.frozen.path.as_str(), ADD | UPDATE | GET)

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::{
     attempt::{CallRun, noted},
+    existing,
     outputs::given,
     ready::Settings,
     refusal::in_a_row,
@@ -31,14 +32,26 @@ impl Runner<'_, '_> {
     }
 
     /// Takes what an answer gives; an answer that is not what was asked for is a problem.
-    pub(super) fn take(&self, media: &MediaCall, answer: &Outcome, event: &mut Event) -> Result<(), Problem> {
+    ///
+    /// `sent` is the body of the call.
+    pub(super) fn take(
+        &self,
+        media: &MediaCall,
+        sent: &str,
+        answer: &Outcome,
+        event: &mut Event,
+    ) -> Result<(), Problem> {
         let Outcome::Reply(reply) = answer else { return Ok(()) };
+        let used = media.uses.as_ref().map(|_| existing::asked(sent).unwrap_or_default());
+        if let Some(uses) = &media.uses {
+            existing::compare(self.plan, uses, reply, self.settings.scope.platform.is_rehearsal())?;
+        }
         if let Some(gives) = &media.gives {
             let told = || match gives.member {
                 Output::PublishId => publication::publish_id(reply),
                 member => reply.text(member.name()).map(str::to_owned),
             };
-            let value = gives.known.clone().or_else(told);
+            let value = gives.known.clone().or(used).or_else(told);
             let Some(value) = value.filter(|value| !value.is_empty()) else {
                 let output = gives.member.name();
                 return Err(Problem::new(say!("WeChat accepted the call but returned no `{output}`", output))

@@ -7,12 +7,14 @@
 mod again;
 pub(crate) mod asker;
 mod attempt;
+pub(crate) mod comments;
 pub(crate) mod deleted;
 pub(crate) mod delivery;
 pub(crate) mod doctor;
 pub(crate) mod doubt;
 mod drafts;
 pub(crate) mod editions;
+pub(crate) mod existing;
 mod followers;
 pub(crate) mod forecast;
 pub(crate) mod frozen;

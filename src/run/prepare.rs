@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use jiff::Timestamp;
 
 use super::{
-    deleted, doubt, drafts, editions,
+    deleted, doubt, drafts, editions, existing,
     followers::{corrected, with_new},
     frozen, guard,
     outputs::{outputs, slots_of},
@@ -114,6 +114,7 @@ pub(super) fn compare<'p>(
     if !conflicts.is_empty() {
         return Err(refused(plan, &conflicts));
     }
+    existing::reopen(&mut work, &records);
     missing_outputs(&work).map_err(Refusal::MissingOutputs)?;
     let forgotten = forgotten(plan, &records).map(|record| {
         let step = record.frozen.id.name();
@@ -198,6 +199,9 @@ fn left<'p>(
         // With a conflict nothing is run at all: nothing is left of the step.
         Left::Never
     };
+    if existing::uses(step).is_some() {
+        return Ok(existing::left(step, known)?);
+    }
     if step.spec.effect == Effect::Media {
         return Ok(drafts::left(step, known, all)?.unwrap_or_else(|changed| conflict(Why::Changed(changed))));
     }

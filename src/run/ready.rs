@@ -1,6 +1,7 @@
 //! What WeChat alone knows, looked up before the person is asked: who follows, which tags there are.
 
 use super::{
+    existing,
     followers::{corrected, list, with_new},
     forecast::{Forecast, forecast},
     guard,
@@ -61,12 +62,16 @@ impl<'p> Prepared<'p> {
         client: &mut Client<'_>,
         settings: &Settings<'_>,
     ) -> Result<Ready<'p>, Refusal> {
-        let Prepared { plan, work, mut facts, notes, .. } = self;
+        let Prepared { plan, work, mut facts, mut notes, records } = self;
         let Settings { scope, clock, interrupted, approved, .. } = settings;
         if *approved {
             tamper::approved(plan, &work)?;
         }
         let mut reader = AccountReader { client, clock: *clock, interrupted: *interrupted };
+        let (found, said) =
+            existing::look_up(&mut reader, plan, (&work, &records), &facts, scope.platform.is_rehearsal())?;
+        facts.slots.extend(found);
+        notes.extend(said);
         let looked_up = tags::look_up(&mut reader, &plan.guards, &work)?;
         let asked = looked_up.is_some() || work.iter().any(|work| matches!(work.left, Left::List(_)));
         let tags = looked_up.unwrap_or_default();

@@ -190,20 +190,28 @@ impl TakeBack<'_, '_> {
         self.ledger.sync()
     }
 
-    /// Appends an event to the ledger and adds it to the record, or neither.
     fn note(&mut self, job: &mut Job, event: Event) -> Result<(), LedgerError> {
-        let id = &job.record.frozen.id;
-        if job.is_known {
-            self.ledger.append(self.scope, id, &event)?;
-        } else {
-            self.ledger.extend(self.scope, std::slice::from_ref(&job.record.frozen), id, &event)?;
-            job.is_known = true;
-        }
-        job.record
-            .push(event)
-            .expect("an attempt is followed by its outcome, and what is deleted is not deleted again");
-        Ok(())
+        append(&mut *self.ledger, self.scope, (&mut job.record, &mut job.is_known), event)
     }
+}
+
+/// Appends an event of what a person does to the ledger and adds it to the record, or neither. The first one brings the call
+/// into the ledger, if it is not known there.
+pub(super) fn append(
+    ledger: &mut dyn Ledger,
+    scope: &Scope,
+    (record, is_known): (&mut CallRecord, &mut bool),
+    event: Event,
+) -> Result<(), LedgerError> {
+    let id = &record.frozen.id;
+    if *is_known {
+        ledger.append(scope, id, &event)?;
+    } else {
+        ledger.extend(scope, std::slice::from_ref(&record.frozen), id, &event)?;
+        *is_known = true;
+    }
+    record.push(event).expect("an attempt is followed by its outcome, and what is done is not done again");
+    Ok(())
 }
 
 /// Why it was not deleted, by the last answer.

@@ -111,6 +111,11 @@ errcodes! {
     DATA_NOT_READY = 61503, "data not ready";
     UNKNOWN_CGI_PATH = 76021, "cgi_path not found, please check";
     FORBIDDEN_CGI_PATH = 76022, "could not use this cgi_path,no permission";
+    NO_SUCH_ARTICLE = 88001, "article does not exist";
+    ALREADY_REPLIED = 88005, "already reply";
+    REPLY_LENGTH = 88007, "reply content beyond max len or content len is zero";
+    NO_SUCH_COMMENT = 88008, "comment is not exists";
+    WRONG_COUNT = 88010, "count range error";
 }
 
 /// The same code as [`REQUIRE_POST`], worded for the endpoints that want GET: the documents name no other.

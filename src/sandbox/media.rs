@@ -91,8 +91,8 @@ pub(super) struct Media {
 }
 
 impl Media {
-    /// Media that exist from the start, as (kind, id).
-    pub(super) fn new(seeded: &[(String, String)]) -> Self {
+    /// Media that exist from the start, as (kind, id), and drafts by their titles.
+    pub(super) fn new(seeded: &[(String, String)], drafts: &[String]) -> Self {
         let mut media = Media {
             by_id: HashMap::new(),
             addresses: HashSet::new(),
@@ -113,6 +113,10 @@ impl Media {
                 updated: Timestamp::UNIX_EPOCH,
             });
             media.by_id.insert(id.clone(), medium);
+        }
+        for title in drafts {
+            let article = json!({"article_type": "news", "title": title, "content": format!("<p>{title}</p>")});
+            media.add_draft(vec![article], Timestamp::UNIX_EPOCH);
         }
         media
     }
@@ -236,6 +240,13 @@ impl Media {
         }
         self.by_id.remove(id);
         Ok(())
+    }
+
+    /// The articles that were sent under a `msg_data_id`, and the second in which their draft was changed last.
+    pub(super) fn sent_articles(&self, msg_data_id: u64) -> Option<(&[Value], i64)> {
+        let sent = |medium: &&Medium| medium.sent.is_some_and(|sent| sent.msg_data_id == msg_data_id);
+        let draft = self.by_id.values().find(sent)?.draft.as_ref()?;
+        Some((&draft.articles, draft.updated.as_second()))
     }
 
     /// A draft of the draft box.

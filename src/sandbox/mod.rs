@@ -12,7 +12,7 @@
 //! 1. `server` reads the request from the connection, and hands it to the state machine under one lock.
 //! 2. `routes` looks up the route, then checks token, method, body and daily quota, and calls the route's handler.
 //! 3. The handlers live by concept: `token`, `component` (third-party platforms), `mass` (send and preview), `job` (what became of a send), `upload` (files),
-//!    `push` (events of jobs that are over), `draft` (articles, which lose what `editor` does not keep), `publish` (articles without a message), `audience` (tags and followers), `datacube` (statistics), `quota`.
+//!    `push` (events of jobs that are over), `draft` (articles, which lose what `editor` does not keep), `publish` (articles without a message), `comment` (of sent articles), `audience` (tags and followers), `datacube` (statistics), `quota`.
 //! 4. `server` records the [`Call`] and writes the reply.
 //!
 //! Step 2 and 3 are pure: no input or output, and the time is an argument.
@@ -43,6 +43,7 @@ use jiff::Timestamp;
 
 mod audience;
 mod calendar;
+mod comment;
 mod component;
 mod datacube;
 mod draft;
@@ -129,6 +130,8 @@ pub struct Config {
     /// Media that exist, as (kind, `media_id`); kind is `mpnews` (a draft), `image`, `voice`, `mpvideo` or `thumb`, or
     /// `url` with the address of a picture of an article.
     pub media: Vec<(String, String)>,
+    /// Titles of drafts that somebody made in the console, each of one article.
+    pub drafts: Vec<String>,
     /// How many followers the account has.
     pub followers: u64,
     /// Mass calls a service account may make a day, openid and tag sends together.
@@ -159,6 +162,7 @@ impl Default for Config {
             component: Component::default(),
             tags: Vec::new(),
             media: Vec::new(),
+            drafts: Vec::new(),
             followers: 1000,
             daily_mass_calls: 100,
             sending: 20,

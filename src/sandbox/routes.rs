@@ -10,7 +10,7 @@ use super::errcode::{MALFORMED_BODY, REQUIRE_GET, REQUIRE_POST, Refusal, UNKNOWN
 use super::exchange::{Context, Reply, Request};
 use super::multipart::Form;
 use super::state::State;
-use super::{component, datacube, draft, mass, material, publications, publish, quota, upload};
+use super::{comment, component, datacube, draft, mass, material, publications, publish, quota, upload};
 
 /// What an endpoint expects in the body.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -94,6 +94,14 @@ static ROUTES: &[Route] = &[
     Route::new(publications::DELETE, Body::Json, publish::delete),
     Route::new(publications::GETARTICLE, Body::Json, publish::getarticle),
     Route::new(publications::BATCHGET, Body::Json, publish::batchget),
+    Route::new("/cgi-bin/comment/open", Body::Json, comment::open),
+    Route::new("/cgi-bin/comment/close", Body::Json, comment::close),
+    Route::new("/cgi-bin/comment/list", Body::Json, comment::list),
+    Route::new("/cgi-bin/comment/markelect", Body::Json, comment::elect),
+    Route::new("/cgi-bin/comment/unmarkelect", Body::Json, comment::unelect),
+    Route::new("/cgi-bin/comment/delete", Body::Json, comment::delete),
+    Route::new("/cgi-bin/comment/reply/add", Body::Json, comment::reply),
+    Route::new("/cgi-bin/comment/reply/delete", Body::Json, comment::unreply),
     Route::new("/cgi-bin/tags/get", Body::None, |state, _| state.directory.tags_get()),
     Route::new("/cgi-bin/tags/create", Body::Json, |state, context| state.directory.tags_create(context)),
     Route::new("/cgi-bin/user/get", Body::None, |state, context| state.directory.user_get(context)),

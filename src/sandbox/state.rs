@@ -1,6 +1,7 @@
 //! Everything the account remembers: a part a concept, each in the file of its rules.
 
 use super::audience::Directory;
+use super::comment::Comments;
 use super::component::Components;
 use super::editor::Loss;
 use super::idempotency::ClientIds;
@@ -22,6 +23,7 @@ pub(super) struct State {
     pub(crate) directory: Directory,
     pub(crate) media: Media,
     pub(crate) publications: Publications,
+    pub(crate) comments: Comments,
     /// Use of the limits, by AppID: all accounts have the same followers and media, and limits of their own.
     quotas: HashMap<String, Quotas>,
     daily_mass_calls: u64,
@@ -52,8 +54,9 @@ impl State {
             tokens: Tokens::new(config.appid.clone(), config.secret.clone(), seed),
             components: Components::new(config.component.clone()),
             directory: Directory::new(&config.tags, config.followers),
-            media: Media::new(&config.media),
+            media: Media::new(&config.media, &config.drafts),
             publications: Publications::default(),
+            comments: Comments::default(),
             quotas: HashMap::new(),
             daily_mass_calls: config.daily_mass_calls,
             statistics_days: config.statistics_days,

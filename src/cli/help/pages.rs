@@ -140,6 +140,66 @@ const PAGES: &[Page] = &[
         related: &["run", "status"],
     },
     Page {
+        path: "comments",
+        examples: &["qunfa comments list plan.yaml announce"],
+        codes: &[Done, Usage, Invalid, MissingInput, Failed, Unknown, Conflict, Interrupted],
+        related: &["comments list", "delete"],
+    },
+    Page {
+        path: "comments list",
+        examples: &["qunfa comments list plan.yaml announce --type selected"],
+        codes: &[Done, Usage, Invalid, MissingInput, Failed, Interrupted],
+        related: &["comments reply", "comments elect"],
+    },
+    Page {
+        path: "comments open",
+        examples: &["qunfa comments open plan.yaml announce --article 2"],
+        codes: &[Done, Usage, Invalid, MissingInput, Failed, Unknown, Conflict, Interrupted],
+        related: &["comments list"],
+    },
+    Page {
+        path: "comments close",
+        examples: &["qunfa comments close plan.yaml announce --article 2"],
+        codes: &[Done, Usage, Invalid, MissingInput, Failed, Unknown, Conflict, Interrupted],
+        related: &["comments list"],
+    },
+    Page {
+        path: "comments elect",
+        examples: &["qunfa comments elect plan.yaml announce --comment 7"],
+        codes: &[Done, Usage, Invalid, MissingInput, Failed, Unknown, Conflict, Interrupted],
+        related: &["comments list"],
+    },
+    Page {
+        path: "comments unelect",
+        examples: &["qunfa comments unelect plan.yaml announce --comment 7"],
+        codes: &[Done, Usage, Invalid, MissingInput, Failed, Unknown, Conflict, Interrupted],
+        related: &["comments list"],
+    },
+    Page {
+        path: "comments unreply",
+        examples: &["qunfa comments unreply plan.yaml announce --comment 7"],
+        codes: &[Done, Usage, Invalid, MissingInput, Failed, Unknown, Conflict, Interrupted],
+        related: &["comments list"],
+    },
+    Page {
+        path: "comments delete",
+        examples: &["qunfa comments delete plan.yaml announce --comment 7"],
+        codes: &[Done, Usage, Invalid, MissingInput, Failed, Unknown, Conflict, Interrupted],
+        related: &["comments list"],
+    },
+    Page {
+        path: "comments reply",
+        examples: &["qunfa comments reply plan.yaml announce --comment 7 --text 谢谢"],
+        codes: &[Done, Usage, Invalid, MissingInput, Failed, Unknown, Conflict, Interrupted],
+        related: &["comments list"],
+    },
+    Page {
+        path: "pin",
+        examples: &["qunfa pin plan.yaml --check"],
+        codes: &[Done, Usage, Invalid, MissingInput, Failed, Conflict, Interrupted],
+        related: &["validate", "run"],
+    },
+    Page {
         path: "delete",
         examples: &[
             "qunfa delete plan.yaml announce",
@@ -283,7 +343,9 @@ pub(super) fn common_options(path: &str) -> &'static [&'static str] {
         "fleet check" | "fleet list" => &["var", "vars_file", "now"],
         "run" => &["state", "api_base", "account", "fleet", "var", "vars_file", "now", "verbose"],
         "listen" | "event" | "audience" | "status" | "stats" | "report" | "settle" | "delete" | "doctor" | "drafts"
-        | "published" | "material" | "pull" | "token show" | "token refresh" | "token clear" => {
+        | "published" | "material" | "pull" | "token show" | "token refresh" | "token clear" | "pin"
+        | "comments list" | "comments open" | "comments close" | "comments elect" | "comments unelect"
+        | "comments reply" | "comments unreply" | "comments delete" => {
             &["state", "api_base", "account", "fleet", "var", "vars_file", "now"]
         }
         "state migrate" | "state grants" | "state check" => &["state"],
@@ -339,6 +401,7 @@ fn meaning(path: &str, code: ExitCode) -> Phrase {
         ("listen" | "event", MissingInput) => say!("an input, a secret or the state store is missing or unreadable"),
         ("listen" | "event", Conflict) => say!("the state store is not the one in use"),
         ("event", Refused) => say!("a signature, an encryption or an AppID is wrong; nothing was recorded"),
+        ("pin", Conflict) => say!("a draft is not what was pinned, or the plan was changed meanwhile"),
         (_, Done) => say!("success"),
         (_, Internal) => say!("a bug in qunfa, or a result that could not be written (a full disk)"),
         (_, Usage) => say!("wrong usage"),
@@ -348,7 +411,9 @@ fn meaning(path: &str, code: ExitCode) -> Phrase {
         ("fleet status", PartlyFailed) => say!("an account failed after something was sent"),
         ("fleet status", Unknown) => say!("the outcome of an account's send is unknown"),
         ("pull", Refused) => say!("files exist already; nothing was written"),
-        ("drafts" | "published" | "material" | "pull", Failed) => say!("WeChat refuses or cannot be reached"),
+        ("drafts" | "published" | "material" | "pull" | "pin", Failed) => say!("WeChat refuses or cannot be reached"),
+        (path, Failed) if path.starts_with("comments") => say!("WeChat refuses or cannot be reached"),
+        (path, Unknown) if path.starts_with("comments") => say!("it is not known whether it was done"),
         (_, Failed) => say!("a step failed; nothing was sent in this run"),
         (_, PartlyFailed) => say!("a step failed after something was sent in this run"),
         (_, Unknown) => say!("the outcome of a send is unknown"),

@@ -5,6 +5,7 @@
 pub(crate) mod create_draft;
 pub(crate) mod publish;
 pub(crate) mod send_by_openid;
+pub(crate) mod use_draft;
 
 mod check;
 mod delete;
@@ -32,4 +33,5 @@ pub const ACTIONS: &[&Spec] = &[
     &create_draft::SPEC,
     &publish::SPEC,
     &unpublish::SPEC,
+    &use_draft::SPEC,
 ];

@@ -103,6 +103,8 @@ pub enum Asks<'a> {
         target: MediaTarget,
         optimize: bool,
     },
+    /// A draft that is there.
+    Existing,
     Setting,
 }
 
@@ -117,7 +119,7 @@ impl<'a> Asks<'a> {
             Asks::Delete { .. } => Effect::Delete,
             Asks::Publish(_) => Effect::Publish,
             Asks::Unpublish { .. } => Effect::Unpublish,
-            Asks::Draft(_) | Asks::Upload { .. } => Effect::Media,
+            Asks::Draft(_) | Asks::Upload { .. } | Asks::Existing => Effect::Media,
             Asks::Setting => Effect::Setting,
         }
     }
@@ -126,7 +128,7 @@ impl<'a> Asks<'a> {
         match self {
             Asks::Send(message) | Asks::SendTo { message, .. } | Asks::Preview(message) => Some(message),
             Asks::Check { .. } | Asks::Delete { .. } | Asks::Draft(_) | Asks::Upload { .. } | Asks::Setting => None,
-            Asks::Publish(_) | Asks::Unpublish { .. } => None,
+            Asks::Publish(_) | Asks::Unpublish { .. } | Asks::Existing => None,
         }
     }
 
@@ -135,7 +137,7 @@ impl<'a> Asks<'a> {
         match self {
             Asks::Check { of, .. } | Asks::Delete { of } | Asks::Unpublish { of } => of,
             Asks::Send(_) | Asks::SendTo { .. } | Asks::Preview(_) | Asks::Publish(_) => None,
-            Asks::Draft(_) | Asks::Upload { .. } | Asks::Setting => None,
+            Asks::Draft(_) | Asks::Upload { .. } | Asks::Setting | Asks::Existing => None,
         }
     }
 
@@ -143,7 +145,8 @@ impl<'a> Asks<'a> {
         match self {
             Asks::SendTo { people, .. } => Some(people),
             Asks::Send(_) | Asks::Preview(_) | Asks::Check { .. } | Asks::Delete { .. } => None,
-            Asks::Publish(_) | Asks::Unpublish { .. } | Asks::Draft(_) | Asks::Upload { .. } | Asks::Setting => None,
+            Asks::Publish(_) | Asks::Unpublish { .. } | Asks::Draft(_) | Asks::Upload { .. } => None,
+            Asks::Setting | Asks::Existing => None,
         }
     }
 
@@ -151,7 +154,8 @@ impl<'a> Asks<'a> {
         match self {
             Asks::SendTo { sends_new, .. } => sends_new,
             Asks::Send(_) | Asks::Preview(_) | Asks::Check { .. } | Asks::Delete { .. } => false,
-            Asks::Publish(_) | Asks::Unpublish { .. } | Asks::Draft(_) | Asks::Upload { .. } | Asks::Setting => false,
+            Asks::Publish(_) | Asks::Unpublish { .. } | Asks::Draft(_) | Asks::Upload { .. } => false,
+            Asks::Setting | Asks::Existing => false,
         }
     }
 
@@ -166,7 +170,7 @@ impl<'a> Asks<'a> {
             Asks::Draft(articles) => articles,
             Asks::Send(_) | Asks::SendTo { .. } | Asks::Preview(_) => &[],
             Asks::Check { .. } | Asks::Delete { .. } | Asks::Upload { .. } | Asks::Setting => &[],
-            Asks::Publish(_) | Asks::Unpublish { .. } => &[],
+            Asks::Publish(_) | Asks::Unpublish { .. } | Asks::Existing => &[],
         }
     }
 
@@ -174,7 +178,8 @@ impl<'a> Asks<'a> {
         match self {
             Asks::Check { poll, .. } | Asks::Publish(poll) => Some(poll),
             Asks::Send(_) | Asks::SendTo { .. } | Asks::Preview(_) | Asks::Delete { .. } => None,
-            Asks::Unpublish { .. } | Asks::Draft(_) | Asks::Upload { .. } | Asks::Setting => None,
+            Asks::Unpublish { .. } | Asks::Draft(_) | Asks::Upload { .. } => None,
+            Asks::Setting | Asks::Existing => None,
         }
     }
 
@@ -187,7 +192,7 @@ impl<'a> Asks<'a> {
                 vec![FileUse { suffix: "/file".into(), path: path.clone(), holds: Holds::Media(target, optimize) }]
             }
             Asks::Check { .. } | Asks::Delete { .. } | Asks::Draft(_) | Asks::Setting => Vec::new(),
-            Asks::Publish(_) | Asks::Unpublish { .. } => Vec::new(),
+            Asks::Publish(_) | Asks::Unpublish { .. } | Asks::Existing => Vec::new(),
         }
     }
 }
