@@ -340,6 +340,8 @@ fn a_fleet_deletes_of_one_account() {
         };
         of(&["run", "--yes"]).exits(0);
         of(&["delete", "--yes"]).exits(2).says("no step given");
+        let list = ["comments", "list", "--fleet", "fleet.yaml", "--account", "harbin", "--api-base", &server.base];
+        case.run(&list).exits(2).says("name the step that has sent the article");
         let report = of(&["delete", "news", "--yes", "--format", "json"]).exits(0).json();
         assert_eq!(report["account"]["name"], "harbin");
         assert_eq!(server.calls(DELETE).len(), 1);

@@ -49,6 +49,14 @@ fn script(case: &Case, name: &str, base: &str) -> Output {
         .expect("a shell")
 }
 
+/// What the reports of the accounts say of those that failed.
+#[cfg(unix)]
+fn problems(case: &Case) -> String {
+    let of = |account: &&str| fs::read_to_string(case.path(&format!("examples/fleet/logs/{account}.json"))).ok();
+    let reports = ["harbin", "beijing", "shanghai", "chengdu"].iter().filter_map(of);
+    reports.filter(|report| !report.contains("\"exit_code\": 0")).collect::<Vec<_>>().join("\n")
+}
+
 #[cfg(unix)]
 #[test]
 fn xargs_runs_a_fleet_once_however_often_it_is_asked() {
@@ -56,7 +64,13 @@ fn xargs_runs_a_fleet_once_however_often_it_is_asked() {
         let (case, server) = (shared(&state), Fake::usual());
         for _ in 0..2 {
             let ran = script(&case, "xargs.sh", &server.base);
-            assert_eq!(ran.status.code(), Some(0), "{state}: {}", String::from_utf8_lossy(&ran.stderr));
+            assert_eq!(
+                ran.status.code(),
+                Some(0),
+                "{state}: {}\n{}",
+                String::from_utf8_lossy(&ran.stderr),
+                problems(&case)
+            );
             let said = String::from_utf8_lossy(&ran.stdout).into_owned();
             assert!(said.contains("4 succeeded"), "{said}");
             server.delivered_once(8);

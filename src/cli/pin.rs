@@ -109,7 +109,7 @@ fn is_pinned(step: &RenderedStep) -> bool {
 /// The text of the plan as it is on disk.
 fn text(path: &str) -> Result<Vec<u8>, Refusal> {
     files::read_regular(Path::new(path), limits::PLAN_BYTES_MAX)
-        .map_err(|_| Refusal::missing_input(say!("`{path}` cannot be read any more", path)))
+        .map_err(|error| Refusal::missing_input(error.problem(path, limits::PLAN_BYTES_MAX).1))
 }
 
 /// The steps that take drafts.

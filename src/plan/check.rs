@@ -788,7 +788,6 @@ mod tests {
             "publish" => {
                 json!({ "id": "a", "action": action, "media_id": "{{ steps.b.media_id }}", "every": "10s", "timeout": "30m" })
             }
-            "use_draft" => json!({ "id": "a", "action": action, "title": "t", "digest": "sha256-x" }),
             "unpublish" => json!({ "id": "a", "action": action, "of": "b", "article": "all" }),
             "upload_image" => json!({ "id": "a", "action": action, "file": "a.png" }),
             "upload_material" => {

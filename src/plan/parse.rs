@@ -675,9 +675,11 @@ mod tests {
     #[test]
     fn an_action_says_of_itself_what_it_is() {
         let mut seen = std::collections::HashSet::new();
-        for text in
-            [include_str!("../../tests/plans/ok/every-action.yaml"), include_str!("../../tests/plans/ok/media.yaml")]
-        {
+        for text in [
+            include_str!("../../tests/plans/ok/every-action.yaml"),
+            include_str!("../../tests/plans/ok/media.yaml"),
+            include_str!("../../tests/plans/ok/use-draft.yaml"),
+        ] {
             let mut sources = SourceMap::default();
             let file = sources.add("p", text.to_owned());
             let plan = parse(file, &mut sources).expect("a plan");

@@ -44,6 +44,7 @@ use jiff::Timestamp;
 mod audience;
 mod calendar;
 mod comment;
+mod comments;
 mod component;
 mod datacube;
 mod draft;

@@ -1,7 +1,7 @@
 //! Everything the account remembers: a part a concept, each in the file of its rules.
 
 use super::audience::Directory;
-use super::comment::Comments;
+use super::comments::Comments;
 use super::component::Components;
 use super::editor::Loss;
 use super::idempotency::ClientIds;
