@@ -80,7 +80,7 @@ impl Action for Publish {
                 ..Call::new(ask, Target::Nobody)
             },
         ];
-        let audience = Some(say!("nobody is notified; draft {draft}", draft = draft.to_string()));
+        let audience = Some(say!("nobody is notified"));
         Some(Calls { calls, audience, content: Content::Nothing, listed: None })
     }
 
