@@ -29,14 +29,22 @@ impl Known {
     /// One question for all; only of runs that did not end it is asked whether they are in progress.
     pub(super) fn ask(ledger: Option<&dyn Ledger>, session: &Session) -> Result<Self, LedgerError> {
         let scope = &session.scope;
-        let accounts = match ledger {
-            Some(ledger) => ledger.accounts(scope.platform.name(), &scope.plan, &scope.occurrence)?,
-            None => Vec::new(),
-        };
+        let Some(ledger) = ledger else { return Ok(Self { accounts: BTreeMap::new(), standings: HashMap::new() }) };
+        let ask = || ledger.accounts(scope.platform.name(), &scope.plan, &scope.occurrence);
+        let mut accounts = ask()?;
+        let is_open = |account: &AccountRun| account.run.as_ref().is_some_and(|run| run.ended.is_none());
+        let mut held: HashMap<String, bool> = HashMap::new();
+        for account in accounts.iter().filter(|account| is_open(account)) {
+            held.insert(account.appid.clone(), session.store.holder(&account.appid)?.is_some());
+        }
+        // A run that ended between the two questions has no lock any more, and is told by the ledger.
+        if held.values().any(|held| !held) {
+            accounts = ask()?;
+        }
         let mut standings = HashMap::new();
         for account in &accounts {
-            let open = account.run.as_ref().is_some_and(|run| run.ended.is_none());
-            let held = open && session.store.holder(&account.appid)?.is_some();
+            // One that began since is in progress.
+            let held = is_open(account) && held.get(&account.appid).copied().unwrap_or(true);
             standings.insert(account.appid.clone(), standing(Some(account), held));
         }
         let accounts = accounts.into_iter().map(|account| (account.appid.clone(), account)).collect();
